@@ -1,0 +1,56 @@
+"""Accounting rows: what stays of a job when it has left memory."""
+
+from __future__ import annotations
+
+import msgspec
+
+from packhorse.scheduler.model.ids import Instant, JobId
+from packhorse.scheduler.model.resources import Usage
+
+
+class AttemptRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One ended attempt of a job, or a job that ended without ever running (attempt 0).
+
+    index -1 outside arrays; array_indices: text of waiting indices cancelled together, else "".
+    Amounts are those allocated where it ran, those asked for where it did not. nodes: hostlist.
+    """
+
+    job: JobId
+    attempt: int
+    array_id: JobId
+    index: int
+    array_indices: str
+    name: str
+    uid: int
+    gid: int
+    user: str
+    group: str
+    account: str
+    partition: str
+    qos: str
+    state: str
+    reason: str
+    detail: str
+    exit_code: int
+    exit_signal: int
+    cancelled_by: int
+    submitted_at: Instant
+    eligible_at: Instant
+    started_at: Instant
+    ended_at: Instant
+    time_limit_s: int
+    n_nodes: int
+    n_tasks: int
+    n_cpus: int
+    mem_mib: int
+    req_mem: str
+    req_tres: str
+    alloc_tres: str
+    nodes: str
+    priority: int
+    restarts: int
+    work_dir: str
+    comment: str
+    submit_line: str
+    features: str
+    usage: Usage

@@ -1,0 +1,51 @@
+"""What an administrator sets: partitions and limits the core decides by."""
+
+from __future__ import annotations
+
+import msgspec
+
+from packhorse.scheduler.model.ids import NodeName
+
+
+class Partition(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A named set of nodes with limits and defaults.
+
+    nodes: names, or ("ALL",). Times in seconds, 0: unlimited; max_nodes 0: unlimited.
+    priority_tier orders whole partitions before any job priority. lease_s: default of its jobs.
+    """
+
+    name: str
+    nodes: tuple[NodeName, ...] = (NodeName("ALL"),)
+    is_default: bool = False
+    up: bool = True
+    max_time_s: int = 0
+    default_time_s: int = 0
+    max_nodes: int = 0
+    min_nodes: int = 0
+    def_mem_mib_per_cpu: int = 0
+    max_mem_mib_per_node: int = 0
+    priority_tier: int = 1
+    priority: int = 0
+    allow_users: tuple[str, ...] = ()
+    lease_s: int = 0
+
+
+class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Settings that decisions depend on; part of the recorded state, so that replay sees them too."""
+
+    name: str = "packhorse"
+    partitions: tuple[Partition, ...] = (Partition("main", is_default=True),)
+    max_array_size: int = 1_000_001
+    max_pending_jobs: int = 1_000_000
+    min_job_age_s: int = 300
+    max_finished_kept: int = 100_000
+    kill_wait_s: int = 30
+    requeue_delay_s: int = 2
+    max_requeues: int = 16
+    allow_root_jobs: bool = False
+    owner_uid: int = -1
+    backfill_depth: int = 1
+    max_starts_per_cycle: int = 4_096
+    silent_brake_fraction: float = 0.5
+    key_retention_s: int = 3_600
+    max_keys_kept: int = 200_000

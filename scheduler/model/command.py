@@ -1,0 +1,51 @@
+"""Commands: what the world should do. Wishes; each may be carried out twice without harm."""
+
+from __future__ import annotations
+
+import msgspec
+
+from packhorse.scheduler.model.ids import AttemptKey, JobId, NodeName
+from packhorse.scheduler.model.input import SignalScope
+from packhorse.scheduler.model.job import EndCause
+
+
+class Launch(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Start the job's batch script on its first node; everything needed is in the state."""
+
+    node: NodeName
+    job: JobId
+    attempt: AttemptKey
+
+
+class Signal(msgspec.Struct, frozen=True, gc=False, tag=True):
+    node: NodeName
+    attempt: AttemptKey
+    signal: int
+    scope: SignalScope
+
+
+class Terminate(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """TERM, wait grace_s, KILL, until nothing of the attempt is left."""
+
+    node: NodeName
+    attempt: AttemptKey
+    grace_s: int
+    cause: EndCause
+
+
+class SetTimeLimit(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """The attempt's time limit, in seconds from its start, is now this (0: none)."""
+
+    node: NodeName
+    attempt: AttemptKey
+    time_limit_s: int
+
+
+class AckExit(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """The exit is durable here; the agent may drop its record."""
+
+    node: NodeName
+    attempt: AttemptKey
+
+
+Command = Launch | Signal | Terminate | SetTimeLimit | AckExit

@@ -1,0 +1,244 @@
+"""Events: facts, in the past tense, each with its own time and all that replay needs.
+
+Stored as msgpack arrays `[kind, fields…]`. The format only grows: a new field goes to the end with
+a default, a new kind gets a new class; the meaning of an old one never changes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
+from packhorse.scheduler.model.job import ArraySpec, EndCause, Held, IndexRange, JobSpec, JobState, Owner
+from packhorse.scheduler.model.node import NodeSpec, Offer
+from packhorse.scheduler.model.reply import Reply
+from packhorse.scheduler.model.resources import Placement, Usage
+
+SCHEMA = 1
+"""Version of the stored events. Raised when a reader must upgrade what an older program wrote."""
+
+
+class _Event(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
+    at: Instant
+
+
+class SchedulerStarted(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    epoch: int
+
+
+class Configured(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    config: ClusterConfig
+
+
+class Item(NamedTuple):
+    """One job of a batch: which spec, and what it has of its own (None: as in the spec)."""
+
+    spec: int
+    name: str | None = None
+    args: tuple[str, ...] | None = None
+
+
+class JobsSubmitted(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """Jobs first_id, first_id+1 … in the order of items."""
+
+    owner: Owner
+    first_id: JobId
+    specs: tuple[JobSpec, ...]
+    items: tuple[Item, ...]
+
+
+class ArraySubmitted(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    owner: Owner
+    id: JobId
+    spec: JobSpec
+    array: ArraySpec
+
+
+class ArrayTaskSplit(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """Index of the array became a job of its own."""
+
+    array: JobId
+    index: int
+    job: JobId
+
+
+class ArrayRemainderCancelled(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """These waiting indices will never run; they get no job ids."""
+
+    array: JobId
+    ranges: tuple[IndexRange, ...]
+    by: int
+
+
+class JobGranted(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    job: JobId
+    attempt: AttemptKey
+    placements: tuple[Placement, ...]
+    end_by: Instant = UNKNOWN
+
+
+class AttemptStarted(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """The agent says that the batch script runs. end_by counts from here."""
+
+    job: JobId
+    attempt: AttemptKey
+    end_by: Instant = UNKNOWN
+
+
+class JobWarned(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """The signal before the time limit was ordered."""
+
+    job: JobId
+    attempt: AttemptKey
+
+
+class JobEnding(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """The attempt was told to stop; its allocation is held until it is known to be gone."""
+
+    job: JobId
+    attempt: AttemptKey
+    cause: EndCause
+    by: int = -1
+    requeue_held: bool = False
+
+
+class JobEnded(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """Over for good; whatever it held is free again. attempt None: it never ran."""
+
+    job: JobId
+    state: JobState
+    attempt: AttemptKey | None = None
+    started_at: Instant = UNKNOWN
+    exit_code: int = 0
+    exit_signal: int = 0
+    reason: str = "None"
+    detail: str = ""
+    cancelled_by: int = -1
+    usage: Usage = Usage()
+
+
+class JobRequeued(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """The attempt is over and the job waits again, not before begin_at.
+
+    state, exit and usage describe the attempt that ended. avoid: a node this job will not be sent to again.
+    """
+
+    job: JobId
+    attempt: AttemptKey
+    cause: EndCause
+    state: JobState
+    begin_at: Instant
+    held: Held = Held.NO
+    started_at: Instant = UNKNOWN
+    exit_code: int = 0
+    exit_signal: int = 0
+    usage: Usage = Usage()
+    avoid: NodeName | None = None
+    retried: bool = False
+    detail: str = ""
+
+
+class JobHeld(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """job is a job or an array (its remaining indices)."""
+
+    job: JobId
+    held: Held
+    by: int
+
+
+class JobReleased(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    job: JobId
+    by: int
+
+
+class JobUpdated(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """The spec of a job or array is now this one. end_by: new instant of the time limit if it is active."""
+
+    job: JobId
+    spec: JobSpec
+    by: int
+    end_by: Instant = UNKNOWN
+    array_limit: int | None = None
+
+
+class NodeRegistered(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """An agent introduced itself, for the first time or again (new boot, new amounts, reconnected)."""
+
+    spec: NodeSpec
+    boot_id: str
+    offer: Offer
+
+
+class NodeOffered(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    node: NodeName
+    offer: Offer
+
+
+class NodeSilenced(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """The agent's stream was lost. Nothing is known about what runs there."""
+
+    node: NodeName
+
+
+class NodeDrained(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    node: NodeName
+    reason: str
+    by: int
+
+
+class NodeDowned(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """An operator's word that nothing runs there any more, or the scheduler's on proof."""
+
+    node: NodeName
+    reason: str
+    by: int
+
+
+class NodeResumed(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    node: NodeName
+    by: int
+
+
+class JobsForgotten(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """Finished jobs left memory (their accounting stays), oldest first."""
+
+    jobs: tuple[JobId, ...]
+
+
+class CallAnswered(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """A mutating call with this key was done; a repeated one gets the same reply."""
+
+    uid: int
+    key: str
+    fingerprint: str
+    reply: Reply
+
+
+Event = (
+    SchedulerStarted
+    | Configured
+    | JobsSubmitted
+    | ArraySubmitted
+    | ArrayTaskSplit
+    | ArrayRemainderCancelled
+    | JobGranted
+    | AttemptStarted
+    | JobWarned
+    | JobEnding
+    | JobEnded
+    | JobRequeued
+    | JobHeld
+    | JobReleased
+    | JobUpdated
+    | NodeRegistered
+    | NodeOffered
+    | NodeSilenced
+    | NodeDrained
+    | NodeDowned
+    | NodeResumed
+    | JobsForgotten
+    | CallAnswered
+)

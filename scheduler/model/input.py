@@ -1,0 +1,220 @@
+"""Inputs: everything that can happen to the scheduler from outside. Recorded, they can be replayed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.event import Item
+from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
+from packhorse.scheduler.model.job import ArraySpec, Dependency, JobSpec, Owner
+from packhorse.scheduler.model.node import NodeSpec, Offer
+from packhorse.scheduler.model.resources import Usage
+
+
+class _Input(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
+    pass
+
+
+class Caller(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Who calls, as verified by the service. admin: may act on everybody's jobs and on nodes."""
+
+    owner: Owner
+    admin: bool = False
+    key: str = ""
+    fingerprint: str = ""
+
+
+class Start(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """The scheduler process took over. The new epoch is one above the last."""
+
+    config: ClusterConfig
+
+
+class Submit(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Specs may leave partition, account, time limit and memory at their defaults ("" and, for
+    time_limit_s, -1); the core fills them in or refuses. All jobs or none."""
+
+    caller: Caller
+    specs: tuple[JobSpec, ...]
+    items: tuple[Item, ...]
+
+
+class SubmitArray(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    caller: Caller
+    spec: JobSpec
+    array: ArraySpec
+
+
+class Target(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A job, a whole array (its id), or some indices of an array. ref: as the caller wrote it."""
+
+    ref: str
+    job: JobId
+    indices: ArraySpec | None = None
+
+
+class SignalScope(StrEnum):
+    STEPS = "steps"  # Slurm's default for scancel -s: not the batch shell
+    BATCH = "batch"  # the batch shell alone
+    ALL = "all"  # batch shell and everything below
+
+
+class Cancel(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """End jobs (signal 0), or only send them a signal. A cancelled pending job never runs."""
+
+    caller: Caller
+    targets: tuple[Target, ...]
+    signal: int = 0
+    scope: SignalScope = SignalScope.STEPS
+
+
+class Hold(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    caller: Caller
+    targets: tuple[Target, ...]
+    as_user: bool = False
+
+
+class Release(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    caller: Caller
+    targets: tuple[Target, ...]
+
+
+class Requeue(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    caller: Caller
+    targets: tuple[Target, ...]
+    hold: bool = False
+
+
+class Changes(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What `scontrol update job` may change; None leaves a thing alone."""
+
+    name: str | None = None
+    comment: str | None = None
+    time_limit_s: int | None = None  # 0: unlimited
+    time_limit_by_s: int | None = None  # added to the present limit, may be negative
+    priority: int | None = None
+    nice: int | None = None
+    partition: str | None = None
+    begin_at: Instant | None = None
+    dependency: Dependency | None = None
+    drop_dependency: bool = False
+    features: str | None = None
+    nodes_required: tuple[NodeName, ...] | None = None
+    nodes_excluded: tuple[NodeName, ...] | None = None
+    mem_mib_per_node: int | None = None
+    mem_mib_per_cpu: int | None = None
+    n_cpus: int | None = None
+    min_nodes: int | None = None
+    requeue: bool | None = None
+    array_limit: int | None = None
+    account: str | None = None
+    qos: str | None = None
+
+
+class UpdateJob(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    caller: Caller
+    targets: tuple[Target, ...]
+    changes: Changes
+
+
+class NodeAction(StrEnum):
+    DRAIN = "drain"
+    RESUME = "resume"
+    DOWN = "down"
+
+
+class UpdateNode(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    caller: Caller
+    nodes: tuple[NodeName, ...]
+    action: NodeAction
+    reason: str = ""
+
+
+class RunningAttempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An attempt that an agent knows to run on its node."""
+
+    attempt: AttemptKey
+    started_at: Instant
+
+
+class RegisterNode(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """An agent connected. running: every attempt it knows to run. Exits it still keeps follow as ReportExit.
+
+    launching: attempts in its journal whose process it has not seen start yet.
+    """
+
+    spec: NodeSpec
+    boot_id: str
+    offer: Offer
+    running: tuple[RunningAttempt, ...] = ()
+    launching: tuple[AttemptKey, ...] = ()
+    exited: tuple[AttemptKey, ...] = ()
+
+
+class ReportOffer(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    node: NodeName
+    offer: Offer
+
+
+class ReportSilence(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """The stream of this node's agent is gone."""
+
+    node: NodeName
+
+
+class ReportStart(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    node: NodeName
+    attempt: AttemptKey
+    started_at: Instant
+
+
+class ReportExit(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """An attempt is over and nothing of it is left on the node.
+
+    launch_error: "" or the one line that says why it never ran. lost: the supervisor vanished
+    without a record. cause: what the supervisor says ended it ("exited", "terminated",
+    "time_limit", "lease", "oom"). refused: the agent would not launch it at all.
+    """
+
+    node: NodeName
+    attempt: AttemptKey
+    started_at: Instant
+    ended_at: Instant
+    exit_code: int = 0
+    exit_signal: int = 0
+    cause: str = "exited"
+    launch_error: str = ""
+    lost: bool = False
+    refused: bool = False
+    usage: Usage = Usage()
+
+
+class Tick(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Time passed: begin times, time limits, leases, retention."""
+
+
+class RunCycle(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Decide what starts now."""
+
+
+Input = (
+    Start
+    | Submit
+    | SubmitArray
+    | Cancel
+    | Hold
+    | Release
+    | Requeue
+    | UpdateJob
+    | UpdateNode
+    | RegisterNode
+    | ReportOffer
+    | ReportSilence
+    | ReportStart
+    | ReportExit
+    | Tick
+    | RunCycle
+)

@@ -1,0 +1,279 @@
+"""Jobs: what was submitted, and where in its life a job is."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
+from packhorse.scheduler.model.resources import Ask, Placement, Usage
+
+
+class JobState(StrEnum):
+    """Slurm's state words, the ones this scheduler uses."""
+
+    PENDING = "PENDING"
+    CONFIGURING = "CONFIGURING"  # granted, the agent has not said yet that it runs
+    RUNNING = "RUNNING"
+    COMPLETING = "COMPLETING"  # told to stop, not every process is known to be gone
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    TIMEOUT = "TIMEOUT"
+    NODE_FAIL = "NODE_FAIL"
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
+    DEADLINE = "DEADLINE"
+    BOOT_FAIL = "BOOT_FAIL"
+    PREEMPTED = "PREEMPTED"
+    REQUEUED = "REQUEUED"  # of an attempt only: the job itself is PENDING again
+
+
+ACTIVE_STATES = frozenset({JobState.CONFIGURING, JobState.RUNNING, JobState.COMPLETING})
+
+
+class Owner(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Who a job belongs to, as the kernel or a verified token said."""
+
+    uid: int
+    gid: int
+    user: str
+    group: str
+
+
+class DependencyKind(StrEnum):
+    AFTER = "after"  # the other started (or was cancelled), delay_s ago
+    AFTERANY = "afterany"
+    AFTEROK = "afterok"
+    AFTERNOTOK = "afternotok"
+    AFTERCORR = "aftercorr"  # the same index of the other array ended well
+    SINGLETON = "singleton"  # no earlier job of the same name and user is left
+
+
+class Condition(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One condition on one other job (job 0 for singleton). index -1: the job or the whole array."""
+
+    kind: DependencyKind
+    job: JobId = JobId(0)
+    index: int = -1
+    delay_s: int = 0
+
+
+class Dependency(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Conditions joined by `,` (all of them) or, with any_of, by `?` (one is enough)."""
+
+    conditions: tuple[Condition, ...]
+    any_of: bool = False
+
+
+class IndexRange(NamedTuple):
+    """Array indices start, start+step … up to and including stop."""
+
+    start: int
+    stop: int
+    step: int
+
+    def __len__(self) -> int:  # type: ignore[override]  # a range of indices, not a 3-tuple, to its readers
+        return (self.stop - self.start) // self.step + 1
+
+
+class ArraySpec(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Which indices an array has, ascending and disjoint, and how many may run at once (0: all)."""
+
+    ranges: tuple[IndexRange, ...]
+    limit: int = 0
+
+
+class WarnSignal(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """`--signal=[B:]NUM@SECONDS`: sent seconds_before the time limit, to the batch shell only or to its steps."""
+
+    signal: int
+    seconds_before: int = 60
+    batch_only: bool = False
+
+
+class Retry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Run again after a failing exit: at most max_retries times, the n-th after backoff_s * 2**(n-1)."""
+
+    max_retries: int
+    backoff_s: int = 30
+
+
+class Given(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Which amounts the submitter spelled out: decides which SLURM_* variables the job sees."""
+
+    n_tasks: bool = False
+    cpus_per_task: bool = False
+    tasks_per_node: bool = False
+    gpus: str = ""
+    gpus_per_node: str = ""
+    gpus_per_task: str = ""
+    export: str = ""
+    threads_per_core: bool = False
+
+
+class JobSpec(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A job as submitted, with every default filled in. Hashable; equal specs are kept once.
+
+    script_ref and env_ref name blobs in the store (sha256, hex). Output paths are patterns
+    (model/outputpath.py); "" means Slurm's default name, std_err "" means the same file as std_out.
+    time_limit_s 0: no limit. priority None: computed. lease_s 0: the job outlives any silence of
+    its scheduler; otherwise its node stops it after that long without contact.
+    """
+
+    name: str
+    ask: Ask
+    partition: str
+    script_ref: str
+    env_ref: str
+    work_dir: str
+    args: tuple[str, ...] = ()
+    account: str = ""
+    qos: str = "normal"
+    time_limit_s: int = 0
+    priority: int | None = None
+    nice: int = 0
+    begin_at: Instant = UNKNOWN
+    hold: bool = False
+    dependency: Dependency | None = None
+    kill_on_invalid_dep: bool = False
+    requeue: bool = True
+    retry: Retry | None = None
+    warn: WarnSignal | None = None
+    std_in: str = "/dev/null"
+    std_out: str = ""
+    std_err: str = ""
+    append: bool | None = None  # None: truncate on the first run, append on later ones
+    umask: int = 0o022
+    rlimits: tuple[tuple[str, int], ...] = ()
+    comment: str = ""
+    command: str = ""
+    submit_host: str = ""
+    submit_line: str = ""
+    given: Given = Given()
+    lease_s: int = 0
+    licenses: str = ""
+
+
+class Held(StrEnum):
+    NO = ""
+    USER = "user"
+    ADMIN = "admin"
+    REQUEUED = "requeued"  # scontrol requeuehold
+
+
+class EndCause(StrEnum):
+    """Why an active attempt was told to stop, or stopped."""
+
+    EXITED = "exited"
+    CANCELLED = "cancelled"
+    TIME_LIMIT = "time_limit"
+    REQUEUED = "requeued"
+    NODE_FAIL = "node_fail"
+    LAUNCH_FAILED = "launch_failed"
+    OUT_OF_MEMORY = "out_of_memory"
+    LEASE = "lease"
+    STALE = "stale"
+
+
+class Pending(msgspec.Struct, frozen=True, tag="pending", array_like=True, gc=False):
+    """Waiting. begin_at: not before this instant (begin time, requeue delay or retry backoff).
+
+    eligible_at: since when nothing but resources and order has been in the way, 0 while something is.
+    unmet: conditions still open; never: one of them can no longer come true.
+    """
+
+    begin_at: Instant = UNKNOWN
+    eligible_at: Instant = UNKNOWN
+    held: Held = Held.NO
+    unmet: tuple[Condition, ...] = ()
+    never: bool = False
+    avoid: tuple[NodeName, ...] = ()
+
+
+class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=False):
+    """Holds an allocation. started_at 0 until the agent said that it runs.
+
+    end_by: the instant of the time limit, 0 for none. ending: why it was told to stop, None while it
+    was not; ending_by is the uid that asked (-1: the scheduler itself).
+    """
+
+    attempt: AttemptKey
+    placements: tuple[Placement, ...]
+    granted_at: Instant
+    started_at: Instant = UNKNOWN
+    end_by: Instant = UNKNOWN
+    warned: bool = False
+    ending: EndCause | None = None
+    ending_at: Instant = UNKNOWN
+    ending_by: int = -1
+    requeue_held: bool = False
+
+
+class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False):
+    """Over. started_at 0 if it never ran; exit_signal 0 unless a signal ended it."""
+
+    state: JobState
+    ended_at: Instant
+    started_at: Instant = UNKNOWN
+    attempt: AttemptKey | None = None
+    placements: tuple[Placement, ...] = ()
+    exit_code: int = 0
+    exit_signal: int = 0
+    reason: str = "None"
+    detail: str = ""
+    cancelled_by: int = -1
+    usage: Usage = Usage()
+
+
+Phase = Pending | Active | Ended
+
+
+class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One job or one array task that has a number of its own.
+
+    attempts counts the grants so far, restarts those that followed a requeue. array_id 0 and
+    index -1: not part of an array. priority is the base priority (0 while held).
+    """
+
+    id: JobId
+    spec: JobSpec
+    owner: Owner
+    submitted_at: Instant
+    phase: Phase
+    array_id: JobId = JobId(0)
+    index: int = -1
+    attempts: int = 0
+    restarts: int = 0
+    retries: int = 0
+
+    @property
+    def state(self) -> JobState:
+        """Where the job stands, in Slurm's word."""
+        match self.phase:
+            case Ended(state=state):
+                return state
+            case Active(ending=None, started_at=started):
+                return JobState.RUNNING if started else JobState.CONFIGURING
+            case Active():
+                return JobState.COMPLETING
+            case Pending():
+                return JobState.PENDING
+
+
+class ArrayJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The part of a job array that has not become single jobs yet: one row however many indices.
+
+    remaining: indices still waiting. An index leaves it when its task is granted, cancelled, held
+    or changed on its own, and is a Job from then on. n_active: tasks that hold an allocation now.
+    The array is forgotten once nothing remains and all its tasks are.
+    """
+
+    id: JobId
+    spec: JobSpec
+    owner: Owner
+    submitted_at: Instant
+    array: ArraySpec
+    remaining: tuple[IndexRange, ...]
+    phase: Pending = Pending()

@@ -1,0 +1,84 @@
+"""Nodes: what an agent registers, what it offers, and what operators did to them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from packhorse.scheduler.model.ids import UNKNOWN, Instant, NodeName
+from packhorse.scheduler.model.resources import Device
+
+
+class NodeSpec(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A machine as its agent registered it. declared: amounts were stated by its owner, beyond or
+    instead of the hardware found. isolation: "cgroup2", "cgroup1" or "rlimits"."""
+
+    name: NodeName
+    host_name: str
+    cpu_milli: int
+    mem_mib: int
+    tmp_mib: int = 0
+    devices: tuple[Device, ...] = ()
+    features: tuple[str, ...] = ()
+    sockets: int = 1
+    cores_per_socket: int = 1
+    threads_per_core: int = 1
+    weight: int = 1
+    declared: bool = False
+    isolation: str = ""
+    arch: str = ""
+    os: str = ""
+    version: str = ""
+    address: str = ""
+    boot_at: Instant = UNKNOWN
+
+
+class Offer(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a node can take in all (running work included) as of epoch; a later epoch voids it.
+
+    Never counted above the registered amounts. accepting False: running work goes on, nothing new.
+    dead_devices: (kind, index) pairs that must not be handed out.
+    """
+
+    epoch: int
+    cpu_milli: int
+    mem_mib: int
+    accepting: bool = True
+    reason: str = ""
+    dead_devices: tuple[tuple[str, int], ...] = ()
+
+
+class Admin(StrEnum):
+    """What an operator wants of a node."""
+
+    UP = "up"
+    DRAIN = "drain"
+    DOWN = "down"
+
+
+class Node(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A registered machine. boot_id changes with every boot: proof that nothing from before runs.
+
+    reachable: its agent's stream is open. silent_since: when the stream was lost, 0 while reachable.
+    """
+
+    spec: NodeSpec
+    boot_id: str
+    offer: Offer
+    registered_at: Instant
+    reachable: bool = True
+    silent_since: Instant = UNKNOWN
+    admin: Admin = Admin.UP
+    reason: str = ""
+    reason_by: int = -1
+    reason_at: Instant = UNKNOWN
+
+    @property
+    def name(self) -> NodeName:
+        return self.spec.name
+
+    @property
+    def schedulable(self) -> bool:
+        """New work may be placed here."""
+        return self.reachable and self.admin is Admin.UP and self.offer.accepting
