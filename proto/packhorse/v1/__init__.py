@@ -1,0 +1,1 @@
+"""The protocol, version 1: generated from the .proto files beside this module (`make proto`)."""

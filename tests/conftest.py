@@ -1,0 +1,33 @@
+"""What every test may rely on: it never meets the caller's cluster, and a skipped test says why."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# What would point a command, client or agent under test at a cluster that is not the test's own.
+FOREIGN = ("PACKHORSE_", "SLURM_", "SBATCH_", "SQUEUE_", "SINFO_", "SACCT_", "SCANCEL_", "SCONTROL_")
+
+
+@pytest.fixture(autouse=True)
+def own_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No variable of the caller's cluster, and a home without a cluster until a test sets its own."""
+    for name in list(os.environ):
+        if name.startswith(FOREIGN):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PACKHORSE_HOME", str(tmp_path_factory.getbasetemp() / "no-cluster-here"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips what needs uid 0 where the tests run as somebody else."""
+    if os.geteuid() == 0:
+        return
+    for item in items:
+        if item.get_closest_marker("needs_root"):
+            item.add_marker(pytest.mark.skip(reason="needs uid 0"))
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the repository."""
+    return Path(__file__).resolve().parent.parent
