@@ -1,7 +1,7 @@
 """Makes the Python code beside the .proto files, or checks that what is committed is what would be made.
 
     python proto/generate.py            writes *_pb2.py, *_pb2.pyi, *_pb2_grpc.py and *_pb2_grpc.pyi
-    python proto/generate.py --check    writes nothing; exit 1 and a list when a file differs, is missing or left over
+    python proto/generate.py --check    writes nothing; lists what differs, is missing or left over; exit 1
 
 Messages and their types come from protoc itself, the services from gRPC's generator and their types from
 mypy-protobuf. All three are pinned (extra `dev`), so that two people get the same bytes.

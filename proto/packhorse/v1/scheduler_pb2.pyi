@@ -1,0 +1,519 @@
+from packhorse.v1 import job_pb2 as _job_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class SignalScope(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SIGNAL_SCOPE_STEPS: _ClassVar[SignalScope]
+    SIGNAL_SCOPE_BATCH: _ClassVar[SignalScope]
+    SIGNAL_SCOPE_ALL: _ClassVar[SignalScope]
+
+class NodeAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    NODE_ACTION_UNSPECIFIED: _ClassVar[NodeAction]
+    NODE_ACTION_DRAIN: _ClassVar[NodeAction]
+    NODE_ACTION_RESUME: _ClassVar[NodeAction]
+    NODE_ACTION_DOWN: _ClassVar[NodeAction]
+SIGNAL_SCOPE_STEPS: SignalScope
+SIGNAL_SCOPE_BATCH: SignalScope
+SIGNAL_SCOPE_ALL: SignalScope
+NODE_ACTION_UNSPECIFIED: NodeAction
+NODE_ACTION_DRAIN: NodeAction
+NODE_ACTION_RESUME: NodeAction
+NODE_ACTION_DOWN: NodeAction
+
+class PingRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class PingResponse(_message.Message):
+    __slots__ = ("cluster", "version", "host", "epoch", "started_at_us", "now_us", "pid")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    NOW_US_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    version: str
+    host: str
+    epoch: int
+    started_at_us: int
+    now_us: int
+    pid: int
+    def __init__(self, cluster: _Optional[str] = ..., version: _Optional[str] = ..., host: _Optional[str] = ..., epoch: _Optional[int] = ..., started_at_us: _Optional[int] = ..., now_us: _Optional[int] = ..., pid: _Optional[int] = ...) -> None: ...
+
+class SubmitJobRequest(_message.Message):
+    __slots__ = ("spec", "array", "idempotency_key", "test_only")
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    ARRAY_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    TEST_ONLY_FIELD_NUMBER: _ClassVar[int]
+    spec: _job_pb2.JobSpec
+    array: _job_pb2.ArraySpec
+    idempotency_key: str
+    test_only: bool
+    def __init__(self, spec: _Optional[_Union[_job_pb2.JobSpec, _Mapping]] = ..., array: _Optional[_Union[_job_pb2.ArraySpec, _Mapping]] = ..., idempotency_key: _Optional[str] = ..., test_only: _Optional[bool] = ...) -> None: ...
+
+class SubmitJobResponse(_message.Message):
+    __slots__ = ("job_id", "warnings", "estimate", "planned_start_us")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATE_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_START_US_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    estimate: str
+    planned_start_us: int
+    def __init__(self, job_id: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ..., estimate: _Optional[str] = ..., planned_start_us: _Optional[int] = ...) -> None: ...
+
+class SubmitJobsRequest(_message.Message):
+    __slots__ = ("specs", "items", "idempotency_key")
+    SPECS_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    specs: _containers.RepeatedCompositeFieldContainer[_job_pb2.JobSpec]
+    items: _containers.RepeatedCompositeFieldContainer[BatchItem]
+    idempotency_key: str
+    def __init__(self, specs: _Optional[_Iterable[_Union[_job_pb2.JobSpec, _Mapping]]] = ..., items: _Optional[_Iterable[_Union[BatchItem, _Mapping]]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class BatchItem(_message.Message):
+    __slots__ = ("spec", "name", "args", "own_args", "copies")
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ARGS_FIELD_NUMBER: _ClassVar[int]
+    OWN_ARGS_FIELD_NUMBER: _ClassVar[int]
+    COPIES_FIELD_NUMBER: _ClassVar[int]
+    spec: int
+    name: str
+    args: _containers.RepeatedScalarFieldContainer[str]
+    own_args: bool
+    copies: int
+    def __init__(self, spec: _Optional[int] = ..., name: _Optional[str] = ..., args: _Optional[_Iterable[str]] = ..., own_args: _Optional[bool] = ..., copies: _Optional[int] = ...) -> None: ...
+
+class SubmitJobsResponse(_message.Message):
+    __slots__ = ("first_job_id", "count")
+    FIRST_JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    first_job_id: int
+    count: int
+    def __init__(self, first_job_id: _Optional[int] = ..., count: _Optional[int] = ...) -> None: ...
+
+class JobRef(_message.Message):
+    __slots__ = ("job_id", "indices", "text")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    INDICES_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    indices: _containers.RepeatedCompositeFieldContainer[_job_pb2.IndexRange]
+    text: str
+    def __init__(self, job_id: _Optional[int] = ..., indices: _Optional[_Iterable[_Union[_job_pb2.IndexRange, _Mapping]]] = ..., text: _Optional[str] = ...) -> None: ...
+
+class JobFilter(_message.Message):
+    __slots__ = ("users", "partitions", "names", "states", "accounts", "qos", "nodes")
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    PARTITIONS_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    QOS_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    users: _containers.RepeatedScalarFieldContainer[str]
+    partitions: _containers.RepeatedScalarFieldContainer[str]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    states: _containers.RepeatedScalarFieldContainer[str]
+    accounts: _containers.RepeatedScalarFieldContainer[str]
+    qos: _containers.RepeatedScalarFieldContainer[str]
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, users: _Optional[_Iterable[str]] = ..., partitions: _Optional[_Iterable[str]] = ..., names: _Optional[_Iterable[str]] = ..., states: _Optional[_Iterable[str]] = ..., accounts: _Optional[_Iterable[str]] = ..., qos: _Optional[_Iterable[str]] = ..., nodes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CancelJobsRequest(_message.Message):
+    __slots__ = ("jobs", "filter", "signal", "scope", "idempotency_key")
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobRef]
+    filter: JobFilter
+    signal: int
+    scope: SignalScope
+    idempotency_key: str
+    def __init__(self, jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., filter: _Optional[_Union[JobFilter, _Mapping]] = ..., signal: _Optional[int] = ..., scope: _Optional[_Union[SignalScope, str]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class HoldJobsRequest(_message.Message):
+    __slots__ = ("jobs", "as_user", "idempotency_key")
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    AS_USER_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobRef]
+    as_user: bool
+    idempotency_key: str
+    def __init__(self, jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., as_user: _Optional[bool] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class ReleaseJobsRequest(_message.Message):
+    __slots__ = ("jobs", "idempotency_key")
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobRef]
+    idempotency_key: str
+    def __init__(self, jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class RequeueJobsRequest(_message.Message):
+    __slots__ = ("jobs", "hold", "idempotency_key")
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    HOLD_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobRef]
+    hold: bool
+    idempotency_key: str
+    def __init__(self, jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., hold: _Optional[bool] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class UpdateJobsRequest(_message.Message):
+    __slots__ = ("jobs", "changes", "idempotency_key")
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobRef]
+    changes: JobChanges
+    idempotency_key: str
+    def __init__(self, jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., changes: _Optional[_Union[JobChanges, _Mapping]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class StringList(_message.Message):
+    __slots__ = ("values",)
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, values: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class JobChanges(_message.Message):
+    __slots__ = ("name", "comment", "time_limit_s", "time_limit_by_s", "priority", "nice", "partition", "begin_at_us", "dependency", "drop_dependency", "features", "nodes_required", "nodes_excluded", "mem_mib_per_node", "mem_mib_per_cpu", "n_cpus", "min_nodes", "requeue", "array_limit", "account", "qos")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
+    TIME_LIMIT_S_FIELD_NUMBER: _ClassVar[int]
+    TIME_LIMIT_BY_S_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    NICE_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    BEGIN_AT_US_FIELD_NUMBER: _ClassVar[int]
+    DEPENDENCY_FIELD_NUMBER: _ClassVar[int]
+    DROP_DEPENDENCY_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    NODES_REQUIRED_FIELD_NUMBER: _ClassVar[int]
+    NODES_EXCLUDED_FIELD_NUMBER: _ClassVar[int]
+    MEM_MIB_PER_NODE_FIELD_NUMBER: _ClassVar[int]
+    MEM_MIB_PER_CPU_FIELD_NUMBER: _ClassVar[int]
+    N_CPUS_FIELD_NUMBER: _ClassVar[int]
+    MIN_NODES_FIELD_NUMBER: _ClassVar[int]
+    REQUEUE_FIELD_NUMBER: _ClassVar[int]
+    ARRAY_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    QOS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    comment: str
+    time_limit_s: int
+    time_limit_by_s: int
+    priority: int
+    nice: int
+    partition: str
+    begin_at_us: int
+    dependency: _job_pb2.Dependency
+    drop_dependency: bool
+    features: str
+    nodes_required: StringList
+    nodes_excluded: StringList
+    mem_mib_per_node: int
+    mem_mib_per_cpu: int
+    n_cpus: int
+    min_nodes: int
+    requeue: bool
+    array_limit: int
+    account: str
+    qos: str
+    def __init__(self, name: _Optional[str] = ..., comment: _Optional[str] = ..., time_limit_s: _Optional[int] = ..., time_limit_by_s: _Optional[int] = ..., priority: _Optional[int] = ..., nice: _Optional[int] = ..., partition: _Optional[str] = ..., begin_at_us: _Optional[int] = ..., dependency: _Optional[_Union[_job_pb2.Dependency, _Mapping]] = ..., drop_dependency: _Optional[bool] = ..., features: _Optional[str] = ..., nodes_required: _Optional[_Union[StringList, _Mapping]] = ..., nodes_excluded: _Optional[_Union[StringList, _Mapping]] = ..., mem_mib_per_node: _Optional[int] = ..., mem_mib_per_cpu: _Optional[int] = ..., n_cpus: _Optional[int] = ..., min_nodes: _Optional[int] = ..., requeue: _Optional[bool] = ..., array_limit: _Optional[int] = ..., account: _Optional[str] = ..., qos: _Optional[str] = ...) -> None: ...
+
+class UpdateNodesRequest(_message.Message):
+    __slots__ = ("nodes", "action", "reason", "idempotency_key")
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    action: NodeAction
+    reason: str
+    idempotency_key: str
+    def __init__(self, nodes: _Optional[_Iterable[str]] = ..., action: _Optional[_Union[NodeAction, str]] = ..., reason: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class Outcome(_message.Message):
+    __slots__ = ("ref", "code", "message", "slurm")
+    REF_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    SLURM_FIELD_NUMBER: _ClassVar[int]
+    ref: str
+    code: str
+    message: str
+    slurm: str
+    def __init__(self, ref: _Optional[str] = ..., code: _Optional[str] = ..., message: _Optional[str] = ..., slurm: _Optional[str] = ...) -> None: ...
+
+class OutcomesResponse(_message.Message):
+    __slots__ = ("outcomes",)
+    OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    outcomes: _containers.RepeatedCompositeFieldContainer[Outcome]
+    def __init__(self, outcomes: _Optional[_Iterable[_Union[Outcome, _Mapping]]] = ...) -> None: ...
+
+class Column(_message.Message):
+    __slots__ = ("name", "ints", "texts")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    INTS_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    ints: _containers.RepeatedScalarFieldContainer[int]
+    texts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., ints: _Optional[_Iterable[int]] = ..., texts: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Table(_message.Message):
+    __slots__ = ("columns", "n_rows", "now_us", "unknown")
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    N_ROWS_FIELD_NUMBER: _ClassVar[int]
+    NOW_US_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    columns: _containers.RepeatedCompositeFieldContainer[Column]
+    n_rows: int
+    now_us: int
+    unknown: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, columns: _Optional[_Iterable[_Union[Column, _Mapping]]] = ..., n_rows: _Optional[int] = ..., now_us: _Optional[int] = ..., unknown: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListJobsRequest(_message.Message):
+    __slots__ = ("fields", "jobs", "filter", "include_ended", "expand_arrays")
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_ENDED_FIELD_NUMBER: _ClassVar[int]
+    EXPAND_ARRAYS_FIELD_NUMBER: _ClassVar[int]
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobRef]
+    filter: JobFilter
+    include_ended: bool
+    expand_arrays: bool
+    def __init__(self, fields: _Optional[_Iterable[str]] = ..., jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., filter: _Optional[_Union[JobFilter, _Mapping]] = ..., include_ended: _Optional[bool] = ..., expand_arrays: _Optional[bool] = ...) -> None: ...
+
+class ListNodesRequest(_message.Message):
+    __slots__ = ("fields", "nodes")
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, fields: _Optional[_Iterable[str]] = ..., nodes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListPartitionsRequest(_message.Message):
+    __slots__ = ("fields",)
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, fields: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListAccountingRequest(_message.Message):
+    __slots__ = ("fields", "jobs", "filter", "since_us", "until_us", "allocations_only", "duplicates", "limit")
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    SINCE_US_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_US_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATIONS_ONLY_FIELD_NUMBER: _ClassVar[int]
+    DUPLICATES_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobRef]
+    filter: JobFilter
+    since_us: int
+    until_us: int
+    allocations_only: bool
+    duplicates: bool
+    limit: int
+    def __init__(self, fields: _Optional[_Iterable[str]] = ..., jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., filter: _Optional[_Union[JobFilter, _Mapping]] = ..., since_us: _Optional[int] = ..., until_us: _Optional[int] = ..., allocations_only: _Optional[bool] = ..., duplicates: _Optional[bool] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class GetConfigRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Setting(_message.Message):
+    __slots__ = ("key", "value")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    value: str
+    def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+
+class GetConfigResponse(_message.Message):
+    __slots__ = ("settings",)
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    settings: _containers.RepeatedCompositeFieldContainer[Setting]
+    def __init__(self, settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ...) -> None: ...
+
+class GetStatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Amount(_message.Message):
+    __slots__ = ("resource", "capacity", "allocated", "used")
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATED_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    resource: str
+    capacity: int
+    allocated: int
+    used: int
+    def __init__(self, resource: _Optional[str] = ..., capacity: _Optional[int] = ..., allocated: _Optional[int] = ..., used: _Optional[int] = ...) -> None: ...
+
+class NodeStatus(_message.Message):
+    __slots__ = ("name", "state", "reason", "amounts", "n_jobs", "declared")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    AMOUNTS_FIELD_NUMBER: _ClassVar[int]
+    N_JOBS_FIELD_NUMBER: _ClassVar[int]
+    DECLARED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    state: str
+    reason: str
+    amounts: _containers.RepeatedCompositeFieldContainer[Amount]
+    n_jobs: int
+    declared: bool
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., amounts: _Optional[_Iterable[_Union[Amount, _Mapping]]] = ..., n_jobs: _Optional[int] = ..., declared: _Optional[bool] = ...) -> None: ...
+
+class CountByState(_message.Message):
+    __slots__ = ("state", "reason", "count")
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    state: str
+    reason: str
+    count: int
+    def __init__(self, state: _Optional[str] = ..., reason: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
+
+class GetStatusResponse(_message.Message):
+    __slots__ = ("scheduler", "jobs", "nodes", "amounts", "store")
+    SCHEDULER_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    AMOUNTS_FIELD_NUMBER: _ClassVar[int]
+    STORE_FIELD_NUMBER: _ClassVar[int]
+    scheduler: PingResponse
+    jobs: _containers.RepeatedCompositeFieldContainer[CountByState]
+    nodes: _containers.RepeatedCompositeFieldContainer[NodeStatus]
+    amounts: _containers.RepeatedCompositeFieldContainer[Amount]
+    store: str
+    def __init__(self, scheduler: _Optional[_Union[PingResponse, _Mapping]] = ..., jobs: _Optional[_Iterable[_Union[CountByState, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[NodeStatus, _Mapping]]] = ..., amounts: _Optional[_Iterable[_Union[Amount, _Mapping]]] = ..., store: _Optional[str] = ...) -> None: ...
+
+class GetJobScriptRequest(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: JobRef
+    def __init__(self, job: _Optional[_Union[JobRef, _Mapping]] = ...) -> None: ...
+
+class GetJobScriptResponse(_message.Message):
+    __slots__ = ("script", "args")
+    SCRIPT_FIELD_NUMBER: _ClassVar[int]
+    ARGS_FIELD_NUMBER: _ClassVar[int]
+    script: bytes
+    args: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, script: _Optional[bytes] = ..., args: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListJobEventsRequest(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: JobRef
+    def __init__(self, job: _Optional[_Union[JobRef, _Mapping]] = ...) -> None: ...
+
+class JobEvent(_message.Message):
+    __slots__ = ("seq", "at_us", "kind", "job_id", "last_job_id", "node", "text", "json")
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    LAST_JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    seq: int
+    at_us: int
+    kind: str
+    job_id: int
+    last_job_id: int
+    node: str
+    text: str
+    json: str
+    def __init__(self, seq: _Optional[int] = ..., at_us: _Optional[int] = ..., kind: _Optional[str] = ..., job_id: _Optional[int] = ..., last_job_id: _Optional[int] = ..., node: _Optional[str] = ..., text: _Optional[str] = ..., json: _Optional[str] = ...) -> None: ...
+
+class ListJobEventsResponse(_message.Message):
+    __slots__ = ("events",)
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[JobEvent]
+    def __init__(self, events: _Optional[_Iterable[_Union[JobEvent, _Mapping]]] = ...) -> None: ...
+
+class WaitJobsRequest(_message.Message):
+    __slots__ = ("jobs", "timeout_s")
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobRef]
+    timeout_s: float
+    def __init__(self, jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., timeout_s: _Optional[float] = ...) -> None: ...
+
+class JobResult(_message.Message):
+    __slots__ = ("job_id", "ref", "state", "exit_code", "exit_signal", "reason", "n_ended", "n_total", "ended")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    REF_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    EXIT_SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    N_ENDED_FIELD_NUMBER: _ClassVar[int]
+    N_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    ENDED_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    ref: str
+    state: str
+    exit_code: int
+    exit_signal: int
+    reason: str
+    n_ended: int
+    n_total: int
+    ended: bool
+    def __init__(self, job_id: _Optional[int] = ..., ref: _Optional[str] = ..., state: _Optional[str] = ..., exit_code: _Optional[int] = ..., exit_signal: _Optional[int] = ..., reason: _Optional[str] = ..., n_ended: _Optional[int] = ..., n_total: _Optional[int] = ..., ended: _Optional[bool] = ...) -> None: ...
+
+class WaitJobsResponse(_message.Message):
+    __slots__ = ("results", "all_ended")
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    ALL_ENDED_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[JobResult]
+    all_ended: bool
+    def __init__(self, results: _Optional[_Iterable[_Union[JobResult, _Mapping]]] = ..., all_ended: _Optional[bool] = ...) -> None: ...
+
+class WatchEventsRequest(_message.Message):
+    __slots__ = ("after_seq", "jobs")
+    AFTER_SEQ_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    after_seq: int
+    jobs: _containers.RepeatedCompositeFieldContainer[JobRef]
+    def __init__(self, after_seq: _Optional[int] = ..., jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ...) -> None: ...
+
+class IssueTokenRequest(_message.Message):
+    __slots__ = ("valid_s",)
+    VALID_S_FIELD_NUMBER: _ClassVar[int]
+    valid_s: int
+    def __init__(self, valid_s: _Optional[int] = ...) -> None: ...
+
+class IssueTokenResponse(_message.Message):
+    __slots__ = ("token", "expires_at_us")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_US_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    expires_at_us: int
+    def __init__(self, token: _Optional[str] = ..., expires_at_us: _Optional[int] = ...) -> None: ...
