@@ -1,0 +1,171 @@
+"""Between the agent's values and the messages on the wire; nothing else in the agent names a message."""
+
+from __future__ import annotations
+
+from packhorse.agent import orders
+from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId
+from packhorse.scheduler.model.input import RunningAttempt
+from packhorse.scheduler.model.node import Offer
+from packhorse.scheduler.model.resources import Devices, Usage
+from packhorse.v1 import agent_pb2 as pb
+
+
+def to_message(report: orders.Report) -> pb.AgentMessage:
+    """The wire form of a report."""
+    match report:
+        case orders.Introduction():
+            return pb.AgentMessage(hello=_hello(report))
+        case Offer():
+            return pb.AgentMessage(offer=_offer(report))
+        case RunningAttempt():
+            return pb.AgentMessage(started=_running(report))
+        case orders.ExitReport():
+            return pb.AgentMessage(
+                exited=pb.Exited(
+                    attempt=_key(report.attempt),
+                    started_at_us=report.started_at,
+                    ended_at_us=report.ended_at,
+                    exit_code=report.exit_code,
+                    exit_signal=report.exit_signal,
+                    cause=report.cause,
+                    launch_error=report.launch_error,
+                    lost=report.lost,
+                    refused=report.refused,
+                    usage=_usage(report.usage),
+                )
+            )
+        case orders.UsageSample():
+            return pb.AgentMessage(
+                usage=pb.UsageReport(
+                    at_us=report.at,
+                    cpu_milli_used=report.cpu_milli_used,
+                    mem_mib_used=report.mem_mib_used,
+                    load_milli=report.load_milli,
+                    mem_mib_free=report.mem_mib_free,
+                    attempts=[
+                        pb.AttemptSample(attempt=_key(s.attempt), usage=_usage(s.usage), rss_kib=s.rss_kib)
+                        for s in report.attempts
+                    ],
+                )
+            )
+        case orders.Heartbeat(at=at):
+            return pb.AgentMessage(heartbeat=pb.Heartbeat(at_us=at))
+
+
+def from_message(message: pb.SchedulerMessage) -> orders.Order | None:
+    """The order in a message, or None for a kind that this version does not know."""
+    match message.WhichOneof("message"):
+        case "welcome":
+            w = message.welcome
+            return orders.Welcome(w.epoch, w.cluster, w.heartbeat_s, w.usage_s)
+        case "launch":
+            return _launch(message.launch)
+        case "signal":
+            s = message.signal
+            return orders.SignalOrder(_attempt(s.attempt), s.signal, s.scope)
+        case "terminate":
+            t = message.terminate
+            return orders.TerminateOrder(_attempt(t.attempt), t.grace_s, t.cause)
+        case "set_time_limit":
+            limit = message.set_time_limit
+            return orders.TimeLimitOrder(_attempt(limit.attempt), limit.time_limit_s)
+        case "ack_exits":
+            return orders.ExitsAcked(tuple(_attempt(key) for key in message.ack_exits.attempts))
+        case "heartbeat":
+            return orders.HeartbeatAnswered(Instant(message.heartbeat.at_us))
+        case "goodbye":
+            return orders.Dismissed(message.goodbye.reason, message.goodbye.retry)
+        case _:
+            return None
+
+
+def _launch(order: pb.Launch) -> orders.LaunchOrder:
+    return orders.LaunchOrder(
+        attempt=_attempt(order.attempt),
+        uid=order.uid,
+        gid=order.gid,
+        user=order.user,
+        script=order.script,
+        environment=tuple(order.environment),
+        slurm_environment=tuple(order.slurm_environment),
+        work_dir=order.work_dir,
+        std_in=order.std_in,
+        std_out=order.std_out,
+        std_err=order.std_err,
+        args=tuple(order.args),
+        append=order.append,
+        umask=order.umask,
+        rlimits=tuple((limit.name, limit.value) for limit in order.rlimits),
+        cpu_milli=order.cpu_milli,
+        mem_mib=order.mem_mib,
+        devices=tuple(Devices(d.kind, d.type, tuple(d.indices)) for d in order.devices),
+        time_limit_s=order.time_limit_s,
+        kill_wait_s=order.kill_wait_s,
+        lease_s=order.lease_s,
+        job_name=order.job_name,
+        allow_root=order.allow_root,
+    )
+
+
+def _hello(hello: orders.Introduction) -> pb.Hello:
+    spec = hello.spec
+    return pb.Hello(
+        node=spec.name,
+        host_name=spec.host_name,
+        boot_id=hello.boot_id,
+        version=spec.version,
+        cpu_milli=spec.cpu_milli,
+        mem_mib=spec.mem_mib,
+        tmp_mib=spec.tmp_mib,
+        devices=[
+            pb.Device(kind=d.kind, type=d.type, index=d.index, uuid=d.uuid, mem_mib=d.mem_mib) for d in spec.devices
+        ],
+        features=spec.features,
+        sockets=spec.sockets,
+        cores_per_socket=spec.cores_per_socket,
+        threads_per_core=spec.threads_per_core,
+        weight=spec.weight,
+        declared=spec.declared,
+        isolation=spec.isolation,
+        arch=spec.arch,
+        os=spec.os,
+        boot_at_us=spec.boot_at,
+        offer=_offer(hello.offer),
+        running=[_running(running) for running in hello.running],
+        launching=[_key(key) for key in hello.launching],
+        exited=[_key(key) for key in hello.exited],
+    )
+
+
+def _offer(offer: Offer) -> pb.Offer:
+    return pb.Offer(
+        epoch=offer.epoch,
+        cpu_milli=offer.cpu_milli,
+        mem_mib=offer.mem_mib,
+        accepting=offer.accepting,
+        reason=offer.reason,
+        dead_devices=[pb.Device(kind=kind, index=index) for kind, index in offer.dead_devices],
+    )
+
+
+def _running(running: RunningAttempt) -> pb.Running:
+    return pb.Running(attempt=_key(running.attempt), started_at_us=running.started_at)
+
+
+def _usage(usage: Usage) -> pb.AttemptUsage:
+    return pb.AttemptUsage(
+        user_cpu_us=usage.user_cpu_us,
+        system_cpu_us=usage.system_cpu_us,
+        max_rss_kib=usage.max_rss_kib,
+        max_vm_kib=usage.max_vm_kib,
+        disk_read_bytes=usage.disk_read_bytes,
+        disk_write_bytes=usage.disk_write_bytes,
+    )
+
+
+def _key(key: AttemptKey) -> pb.AttemptKey:
+    return pb.AttemptKey(job_id=key.job, number=key.number, epoch=key.epoch)
+
+
+def _attempt(key: pb.AttemptKey) -> AttemptKey:
+    return AttemptKey(JobId(key.job_id), key.number, key.epoch)

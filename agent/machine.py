@@ -1,0 +1,324 @@
+"""The agent's decisions, without I/O: orders and happenings in, instructions out.
+
+Rules it keeps (DESIGN, "Durability, fencing, leases"):
+
+- an attempt is journalled before it is forked, and forked at most once;
+- an order for an attempt older than one already seen of the same job is refused, a repeated order is
+  answered with what is known and starts nothing;
+- an exit is reported until it is acknowledged, over as many sessions as it takes;
+- a scheduler whose leader epoch is older than one already seen is not obeyed.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from enum import Enum, auto
+
+import msgspec
+
+from packhorse.agent.orders import (
+    Dismissed,
+    ExitReport,
+    ExitsAcked,
+    Heartbeat,
+    HeartbeatAnswered,
+    Introduction,
+    LaunchOrder,
+    Order,
+    Report,
+    SignalOrder,
+    TerminateOrder,
+    TimeLimitOrder,
+    UsageSample,
+    Welcome,
+)
+from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId
+from packhorse.scheduler.model.input import RunningAttempt
+from packhorse.scheduler.model.node import NodeSpec, Offer
+
+SETTLED_KEPT = 100_000
+"""Jobs whose newest settled attempt is remembered, so that a late order for it is refused."""
+
+
+class Standing(Enum):
+    """How far an attempt has come on this node."""
+
+    JOURNALLING = auto()
+    LAUNCHING = auto()
+    RUNNING = auto()
+    EXITED = auto()
+
+
+class Attempt(msgspec.Struct):
+    """One attempt this node knows. stop: an order to end it that came before it ran."""
+
+    key: AttemptKey
+    standing: Standing
+    order: LaunchOrder | None = None
+    started_at: Instant = Instant(0)
+    exit: ExitReport | None = None
+    stop: TerminateOrder | None = None
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Tell the scheduler, in the present session."""
+
+    report: Report
+
+
+class Journal(msgspec.Struct, frozen=True):
+    """Write the order down, durably; then say `journalled`."""
+
+    order: LaunchOrder
+
+
+class Fork(msgspec.Struct, frozen=True):
+    """Start the attempt's supervisor; then say `started` or `exited`."""
+
+    order: LaunchOrder
+
+
+class Tell(msgspec.Struct, frozen=True):
+    """Pass an order on to the supervisor of a running attempt."""
+
+    attempt: AttemptKey
+    order: SignalOrder | TerminateOrder | TimeLimitOrder
+
+
+class Forget(msgspec.Struct, frozen=True):
+    """Remove the attempt's records: the scheduler has them."""
+
+    attempt: AttemptKey
+
+
+class KeepEpoch(msgspec.Struct, frozen=True):
+    """Write down the newest leader epoch seen, durably, before anything of this session is done."""
+
+    epoch: int
+
+
+class Leave(msgspec.Struct, frozen=True):
+    """Close the session. retry: connect again after the usual pause; otherwise stop the agent."""
+
+    reason: str
+    retry: bool
+
+
+class Renew(msgspec.Struct, frozen=True):
+    """The scheduler was heard from: leases run anew from now."""
+
+
+Instruction = Send | Journal | Fork | Tell | Forget | KeepEpoch | Leave | Renew
+
+
+class Machine:
+    """What one agent knows and decides. Every method returns instructions in the order to follow."""
+
+    def __init__(self, spec: NodeSpec, boot_id: str, offer: Offer, *, epoch: int = 0) -> None:
+        self.spec = spec
+        self.boot_id = boot_id
+        self.offer = offer
+        self.epoch = epoch
+        self.attempts: dict[AttemptKey, Attempt] = {}
+        self.welcome: Welcome | None = None
+        self._in_session = False
+        self._newest: dict[JobId, AttemptKey] = {}
+        self._settled: OrderedDict[JobId, AttemptKey] = OrderedDict()
+
+    @property
+    def connected(self) -> bool:
+        """A scheduler has welcomed this agent and the session is open."""
+        return self.welcome is not None
+
+    # -- what was found on disk when the agent started
+
+    def adopt_running(self, key: AttemptKey, started_at: Instant) -> None:
+        self._know(Attempt(key, Standing.RUNNING, started_at=started_at))
+
+    def adopt_exit(self, report: ExitReport) -> None:
+        self._know(Attempt(report.attempt, Standing.EXITED, started_at=report.started_at, exit=report))
+
+    # -- sessions
+
+    def session_opened(self) -> list[Instruction]:
+        self._in_session = True
+        self.welcome = None
+        return [Send(self._introduction())]
+
+    def session_closed(self) -> list[Instruction]:
+        self._in_session = False
+        self.welcome = None
+        return []
+
+    def _introduction(self) -> Introduction:
+        by_key = sorted(self.attempts.values(), key=lambda attempt: attempt.key)
+        return Introduction(
+            spec=self.spec,
+            boot_id=self.boot_id,
+            offer=self.offer,
+            running=tuple(RunningAttempt(a.key, a.started_at) for a in by_key if a.standing is Standing.RUNNING),
+            launching=tuple(
+                a.key for a in by_key if a.standing in (Standing.JOURNALLING, Standing.LAUNCHING)
+            ),
+            exited=tuple(a.key for a in by_key if a.standing is Standing.EXITED),
+        )
+
+    # -- orders
+
+    def received(self, order: Order) -> list[Instruction]:
+        match order:
+            case Welcome():
+                return self._welcomed(order)
+            case Dismissed(reason=reason, retry=retry):
+                return [Leave(reason, retry)]
+            case HeartbeatAnswered():
+                return [Renew()]
+        if self.welcome is None:
+            return [Leave(f"{type(order).__name__} came before the welcome", retry=True)]
+        match order:
+            case LaunchOrder():
+                return self._launch(order)
+            case ExitsAcked(attempts=keys):
+                return self._acked(keys)
+            case TerminateOrder(attempt=key):
+                return self._terminate(key, order)
+            case SignalOrder(attempt=key) | TimeLimitOrder(attempt=key):
+                known = self.attempts.get(key)
+                running = known is not None and known.standing is Standing.RUNNING
+                return [Tell(key, order)] if running else []
+
+    def _welcomed(self, welcome: Welcome) -> list[Instruction]:
+        if welcome.epoch < self.epoch:
+            return [
+                Leave(
+                    f"the scheduler's epoch {welcome.epoch} is older than {self.epoch}, which this node has obeyed",
+                    retry=True,
+                )
+            ]
+        out: list[Instruction] = []
+        if welcome.epoch > self.epoch:
+            self.epoch = welcome.epoch
+            out.append(KeepEpoch(welcome.epoch))
+        self.welcome = welcome
+        out.append(Renew())
+        out.extend(
+            Send(attempt.exit)
+            for attempt in sorted(self.attempts.values(), key=lambda attempt: attempt.key)
+            if attempt.exit is not None
+        )
+        return out
+
+    def _launch(self, order: LaunchOrder) -> list[Instruction]:
+        known = self.attempts.get(order.attempt)
+        if known is not None:
+            if known.standing is Standing.RUNNING:
+                return [Send(RunningAttempt(known.key, known.started_at))]
+            return [Send(known.exit)] if known.exit is not None else []
+        job = order.attempt.job
+        newest = max(filter(None, (self._newest.get(job), self._settled.get(job))), default=None)
+        if newest is not None and order.attempt <= newest:
+            return [self._refusal(order.attempt, f"attempt {newest} of this job is newer or already settled")]
+        others = [
+            a
+            for a in self.attempts.values()
+            if a.key.job == order.attempt.job and a.standing is not Standing.EXITED
+        ]
+        if others:
+            return [self._refusal(order.attempt, f"attempt {others[0].key} of this job still runs here")]
+        self._know(Attempt(order.attempt, Standing.JOURNALLING, order=order))
+        return [Journal(order)]
+
+    @staticmethod
+    def _refusal(key: AttemptKey, why: str) -> Send:
+        return Send(
+            ExitReport(key, Instant(0), Instant(0), cause="refused", launch_error=why, refused=True),
+        )
+
+    def _terminate(self, key: AttemptKey, order: TerminateOrder) -> list[Instruction]:
+        known = self.attempts.get(key)
+        if known is None:
+            # Never heard of it, or settled long ago: say so, or the scheduler would wait for ever;
+            # and should its launch still come, it must not start.
+            self._settle(key)
+            return [self._refusal(key, "no such attempt on this node")]
+        if known.exit is not None:
+            return [Send(known.exit)]
+        if known.standing is Standing.RUNNING:
+            return [Tell(key, order)]
+        known.stop = order
+        return []
+
+    def _acked(self, keys: tuple[AttemptKey, ...]) -> list[Instruction]:
+        out: list[Instruction] = []
+        for key in keys:
+            known = self.attempts.get(key)
+            if known is None or known.exit is None:
+                continue
+            del self.attempts[key]
+            if self._newest.get(key.job) == key:
+                del self._newest[key.job]
+            self._settle(key)
+            out.append(Forget(key))
+        return out
+
+    def _settle(self, key: AttemptKey) -> None:
+        self._settled[key.job] = max(key, self._settled.get(key.job, key))
+        self._settled.move_to_end(key.job)
+        if len(self._settled) > SETTLED_KEPT:
+            self._settled.popitem(last=False)
+
+    # -- what happened on the node
+
+    def journalled(self, key: AttemptKey, at: Instant) -> list[Instruction]:
+        """The order is on disk. Forks it, unless it was told to stop meanwhile."""
+        known = self.attempts[key]
+        assert known.order is not None, "only orders are journalled"
+        if known.stop is not None:
+            return self.exited(ExitReport(key, Instant(0), at, exit_signal=15, cause="terminated"))
+        known.standing = Standing.LAUNCHING
+        return [Fork(known.order)]
+
+    def started(self, key: AttemptKey, at: Instant) -> list[Instruction]:
+        known = self.attempts[key]
+        known.standing = Standing.RUNNING
+        known.started_at = at
+        known.order = None  # large, and on disk
+        out = self._say(RunningAttempt(key, at))
+        if known.stop is not None:
+            out.append(Tell(key, known.stop))
+            known.stop = None
+        return out
+
+    def exited(self, report: ExitReport) -> list[Instruction]:
+        known = self.attempts.get(report.attempt)
+        if known is None or known.exit is not None:
+            return []
+        known.standing = Standing.EXITED
+        known.exit = report
+        known.order = None
+        return self._say(report)
+
+    def offered(self, offer: Offer) -> list[Instruction]:
+        """The node can take something else than before; the epoch is counted here."""
+        self.offer = msgspec.structs.replace(offer, epoch=self.offer.epoch + 1)
+        return self._say(self.offer)
+
+    def sampled(self, sample: UsageSample) -> list[Instruction]:
+        return self._say(sample)
+
+    def heartbeat(self, at: Instant) -> list[Instruction]:
+        return self._say(Heartbeat(at))
+
+    def running(self) -> list[AttemptKey]:
+        return sorted(key for key, a in self.attempts.items() if a.standing is Standing.RUNNING)
+
+    # -- bookkeeping
+
+    def _say(self, report: Report) -> list[Instruction]:
+        return [Send(report)] if self.welcome is not None else []
+
+    def _know(self, attempt: Attempt) -> None:
+        self.attempts[attempt.key] = attempt
+        newest = self._newest.get(attempt.key.job)
+        if newest is None or attempt.key > newest:
+            self._newest[attempt.key.job] = attempt.key

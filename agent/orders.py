@@ -1,0 +1,143 @@
+"""What passes between scheduler and agent, as values: orders in, reports out."""
+
+from __future__ import annotations
+
+import msgspec
+
+from packhorse.scheduler.model.ids import AttemptKey, Instant
+from packhorse.scheduler.model.input import RunningAttempt
+from packhorse.scheduler.model.node import NodeSpec, Offer
+from packhorse.scheduler.model.resources import Devices, Usage
+
+
+class Welcome(msgspec.Struct, frozen=True):
+    """The scheduler accepted this agent. epoch: its leader epoch."""
+
+    epoch: int
+    cluster: str
+    heartbeat_s: int
+    usage_s: int
+
+
+class LaunchOrder(msgspec.Struct, frozen=True):
+    """Everything needed to start one attempt; journalled as it came, so fields are only ever added."""
+
+    attempt: AttemptKey
+    uid: int
+    gid: int
+    user: str
+    script: bytes
+    environment: tuple[str, ...]
+    slurm_environment: tuple[str, ...]
+    work_dir: str
+    std_in: str
+    std_out: str
+    std_err: str
+    args: tuple[str, ...] = ()
+    append: bool = False
+    umask: int = 0o022
+    rlimits: tuple[tuple[str, int], ...] = ()
+    cpu_milli: int = 1000
+    mem_mib: int = 0
+    devices: tuple[Devices, ...] = ()
+    time_limit_s: int = 0
+    kill_wait_s: int = 30
+    lease_s: int = 0
+    job_name: str = ""
+    allow_root: bool = False
+
+
+class SignalOrder(msgspec.Struct, frozen=True):
+    attempt: AttemptKey
+    signal: int
+    scope: str
+
+
+class TerminateOrder(msgspec.Struct, frozen=True):
+    attempt: AttemptKey
+    grace_s: int
+    cause: str
+
+
+class TimeLimitOrder(msgspec.Struct, frozen=True):
+    attempt: AttemptKey
+    time_limit_s: int
+
+
+class ExitsAcked(msgspec.Struct, frozen=True):
+    attempts: tuple[AttemptKey, ...]
+
+
+class HeartbeatAnswered(msgspec.Struct, frozen=True):
+    at: Instant
+
+
+class Dismissed(msgspec.Struct, frozen=True):
+    """The scheduler will not have this agent. retry: it may try again later."""
+
+    reason: str
+    retry: bool
+
+
+Order = (
+    Welcome
+    | LaunchOrder
+    | SignalOrder
+    | TerminateOrder
+    | TimeLimitOrder
+    | ExitsAcked
+    | HeartbeatAnswered
+    | Dismissed
+)
+
+
+class Introduction(msgspec.Struct, frozen=True):
+    """First words of every session: the hardware and every attempt that is not settled."""
+
+    spec: NodeSpec
+    boot_id: str
+    offer: Offer
+    running: tuple[RunningAttempt, ...] = ()
+    launching: tuple[AttemptKey, ...] = ()
+    exited: tuple[AttemptKey, ...] = ()
+
+
+class ExitReport(msgspec.Struct, frozen=True):
+    """How an attempt ended; nothing of it is left on the node."""
+
+    attempt: AttemptKey
+    started_at: Instant
+    ended_at: Instant
+    exit_code: int = 0
+    exit_signal: int = 0
+    cause: str = "exited"
+    launch_error: str = ""
+    lost: bool = False
+    refused: bool = False
+    usage: Usage = Usage()
+
+
+class AttemptSample(msgspec.Struct, frozen=True):
+    """What one running attempt uses now."""
+
+    attempt: AttemptKey
+    usage: Usage
+    rss_kib: int = 0
+
+
+class UsageSample(msgspec.Struct, frozen=True):
+    """What the node uses now; load_milli is the one-minute load average times 1000."""
+
+    at: Instant
+    cpu_milli_used: int
+    mem_mib_used: int
+    mem_mib_free: int
+    load_milli: int
+    attempts: tuple[AttemptSample, ...] = ()
+
+
+class Heartbeat(msgspec.Struct, frozen=True):
+    at: Instant
+
+
+Report = Introduction | Offer | RunningAttempt | ExitReport | UsageSample | Heartbeat
