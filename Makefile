@@ -98,7 +98,8 @@ lint: dev  ## ruff
 	@$(BIN)/ruff check .
 
 types: dev  ## mypy --strict
-	@$(BIN)/mypy $(NAMESPACE) $(if $(wildcard benchmarks/*.py),benchmarks) tests setup.py proto/generate.py
+	@$(BIN)/mypy $(addprefix $(NAMESPACE)/,scheduler agent cli client simulator v1) $(if $(wildcard benchmarks/*.py),benchmarks) tests setup.py proto/generate.py
+	@MYPYPATH=examples/digits $(BIN)/mypy examples/digits
 
 imports: dev  ## who may import whom
 	@PYTHONPATH=build/ns $(BIN)/lint-imports --no-logo --cache-dir build/import-linter
