@@ -12,7 +12,15 @@ import msgspec
 
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
-from packhorse.scheduler.model.job import ArraySpec, EndCause, Held, IndexRange, JobSpec, JobState, Owner
+from packhorse.scheduler.model.job import (
+    ArraySpec,
+    EndCause,
+    Held,
+    IndexRange,
+    JobSpec,
+    JobState,
+    Owner,
+)
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.reply import Reply
 from packhorse.scheduler.model.resources import Placement, Usage
@@ -88,6 +96,12 @@ class AttemptStarted(_Event, frozen=True, array_like=True, gc=False, tag=True):
     end_by: Instant = UNKNOWN
 
 
+class JobsEligible(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """The begin time of these jobs and arrays came, and nothing else was in their way."""
+
+    jobs: tuple[JobId, ...]
+
+
 class JobWarned(_Event, frozen=True, array_like=True, gc=False, tag=True):
     """The signal before the time limit was ordered."""
 
@@ -96,17 +110,31 @@ class JobWarned(_Event, frozen=True, array_like=True, gc=False, tag=True):
 
 
 class JobEnding(_Event, frozen=True, array_like=True, gc=False, tag=True):
-    """The attempt was told to stop; its allocation is held until it is known to be gone."""
+    """The attempt has to stop; its allocation is held until it is known to be gone.
+
+    terminate_at: its node is told at that instant (JobTerminating), 0: it was told at once.
+    """
 
     job: JobId
     attempt: AttemptKey
     cause: EndCause
     by: int = -1
     requeue_held: bool = False
+    terminate_at: Instant = UNKNOWN
+
+
+class JobTerminating(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """The node of an ending attempt was told to stop it."""
+
+    job: JobId
+    attempt: AttemptKey
 
 
 class JobEnded(_Event, frozen=True, array_like=True, gc=False, tag=True):
-    """Over for good; whatever it held is free again. attempt None: it never ran."""
+    """Over for good; whatever it held is free again. attempt None: it never ran.
+
+    at: when this was known here; ended_at: when it was over (0: then), as the node's clock says.
+    """
 
     job: JobId
     state: JobState
@@ -118,6 +146,7 @@ class JobEnded(_Event, frozen=True, array_like=True, gc=False, tag=True):
     detail: str = ""
     cancelled_by: int = -1
     usage: Usage = Usage()
+    ended_at: Instant = UNKNOWN
 
 
 class JobRequeued(_Event, frozen=True, array_like=True, gc=False, tag=True):
@@ -139,6 +168,18 @@ class JobRequeued(_Event, frozen=True, array_like=True, gc=False, tag=True):
     avoid: NodeName | None = None
     retried: bool = False
     detail: str = ""
+    ended_at: Instant = UNKNOWN
+    by: int = -1
+    reason: str = "None"
+
+
+class JobReopened(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """A finished job was asked to run once more."""
+
+    job: JobId
+    by: int
+    begin_at: Instant
+    held: Held = Held.NO
 
 
 class JobHeld(_Event, frozen=True, array_like=True, gc=False, tag=True):
@@ -226,10 +267,13 @@ Event = (
     | ArrayRemainderCancelled
     | JobGranted
     | AttemptStarted
+    | JobsEligible
     | JobWarned
     | JobEnding
+    | JobTerminating
     | JobEnded
     | JobRequeued
+    | JobReopened
     | JobHeld
     | JobReleased
     | JobUpdated

@@ -74,7 +74,9 @@ class IndexRange(NamedTuple):
     stop: int
     step: int
 
-    def __len__(self) -> int:  # type: ignore[override]  # a range of indices, not a 3-tuple, to its readers
+    @property
+    def size(self) -> int:
+        """How many indices."""
         return (self.stop - self.start) // self.step + 1
 
 
@@ -181,22 +183,24 @@ class Pending(msgspec.Struct, frozen=True, tag="pending", array_like=True, gc=Fa
     """Waiting. begin_at: not before this instant (begin time, requeue delay or retry backoff).
 
     eligible_at: since when nothing but resources and order has been in the way, 0 while something is.
-    unmet: conditions still open; never: one of them can no longer come true.
+    unmet: conditions still open; failed: conditions that can no longer come true; never: because of
+    these the job cannot start any more. Conditions that came true are in neither.
     """
 
     begin_at: Instant = UNKNOWN
     eligible_at: Instant = UNKNOWN
     held: Held = Held.NO
     unmet: tuple[Condition, ...] = ()
+    failed: tuple[Condition, ...] = ()
     never: bool = False
-    avoid: tuple[NodeName, ...] = ()
 
 
 class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=False):
     """Holds an allocation. started_at 0 until the agent said that it runs.
 
     end_by: the instant of the time limit, 0 for none. ending: why it was told to stop, None while it
-    was not; ending_by is the uid that asked (-1: the scheduler itself).
+    was not; ending_by is the uid that asked (-1: the scheduler itself). terminate_at: when the agent
+    is to be told, 0 once it was (a job that requeues itself gets its answer before its TERM).
     """
 
     attempt: AttemptKey
@@ -209,6 +213,7 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     ending_at: Instant = UNKNOWN
     ending_by: int = -1
     requeue_held: bool = False
+    terminate_at: Instant = UNKNOWN
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False):
@@ -233,8 +238,9 @@ Phase = Pending | Active | Ended
 class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One job or one array task that has a number of its own.
 
-    attempts counts the grants so far, restarts those that followed a requeue. array_id 0 and
-    index -1: not part of an array. priority is the base priority (0 while held).
+    attempts counts the grants so far, restarts the runs that were requeued, retries those of them
+    that failed and were tried again. array_id 0 and index -1: not part of an array.
+    avoid: nodes whose agent would not launch it.
     """
 
     id: JobId
@@ -247,6 +253,7 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     attempts: int = 0
     restarts: int = 0
     retries: int = 0
+    avoid: tuple[NodeName, ...] = ()
 
     @property
     def state(self) -> JobState:
@@ -265,9 +272,11 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class ArrayJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The part of a job array that has not become single jobs yet: one row however many indices.
 
-    remaining: indices still waiting. An index leaves it when its task is granted, cancelled, held
-    or changed on its own, and is a Job from then on. n_active: tasks that hold an allocation now.
-    The array is forgotten once nothing remains and all its tasks are.
+    remaining: indices still waiting. An index leaves it when its task is granted, held or changed on
+    its own, and is a Job from then on, or when it is cancelled. blocked: the part of remaining that
+    waits for its counterpart in another array (aftercorr); never: the part of blocked whose
+    counterpart failed. cancelled: indices cancelled while they waited. failed: some task ended, and
+    not well. The array is forgotten once nothing remains and all its tasks are.
     """
 
     id: JobId
@@ -277,3 +286,7 @@ class ArrayJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
     array: ArraySpec
     remaining: tuple[IndexRange, ...]
     phase: Pending = Pending()
+    blocked: tuple[IndexRange, ...] = ()
+    never: tuple[IndexRange, ...] = ()
+    cancelled: tuple[IndexRange, ...] = ()
+    failed: bool = False

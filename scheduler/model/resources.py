@@ -14,10 +14,10 @@ class Gres(NamedTuple):
 
     kind: str
     type: str
-    count: int
+    n: int
 
     def __str__(self) -> str:
-        return f"{self.kind}:{self.type}:{self.count}" if self.type else f"{self.kind}:{self.count}"
+        return f"{self.kind}:{self.type}:{self.n}" if self.type else f"{self.kind}:{self.n}"
 
 
 class Devices(NamedTuple):
