@@ -63,7 +63,7 @@ class AttemptUsage(_message.Message):
     def __init__(self, user_cpu_us: _Optional[int] = ..., system_cpu_us: _Optional[int] = ..., max_rss_kib: _Optional[int] = ..., max_vm_kib: _Optional[int] = ..., disk_read_bytes: _Optional[int] = ..., disk_write_bytes: _Optional[int] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("node", "host_name", "boot_id", "version", "cpu_milli", "mem_mib", "tmp_mib", "devices", "features", "sockets", "cores_per_socket", "threads_per_core", "weight", "declared", "isolation", "arch", "os", "boot_at_us", "offer", "running", "launching", "exited")
+    __slots__ = ("node", "host_name", "boot_id", "version", "cpu_milli", "mem_mib", "tmp_mib", "devices", "features", "sockets", "cores_per_socket", "threads_per_core", "weight", "declared", "isolation", "arch", "os", "boot_at_us", "offer", "running", "launching", "exited", "takes_batches")
     NODE_FIELD_NUMBER: _ClassVar[int]
     HOST_NAME_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -86,6 +86,7 @@ class Hello(_message.Message):
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     LAUNCHING_FIELD_NUMBER: _ClassVar[int]
     EXITED_FIELD_NUMBER: _ClassVar[int]
+    TAKES_BATCHES_FIELD_NUMBER: _ClassVar[int]
     node: str
     host_name: str
     boot_id: str
@@ -108,7 +109,8 @@ class Hello(_message.Message):
     running: _containers.RepeatedCompositeFieldContainer[Running]
     launching: _containers.RepeatedCompositeFieldContainer[AttemptKey]
     exited: _containers.RepeatedCompositeFieldContainer[AttemptKey]
-    def __init__(self, node: _Optional[str] = ..., host_name: _Optional[str] = ..., boot_id: _Optional[str] = ..., version: _Optional[str] = ..., cpu_milli: _Optional[int] = ..., mem_mib: _Optional[int] = ..., tmp_mib: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., features: _Optional[_Iterable[str]] = ..., sockets: _Optional[int] = ..., cores_per_socket: _Optional[int] = ..., threads_per_core: _Optional[int] = ..., weight: _Optional[int] = ..., declared: _Optional[bool] = ..., isolation: _Optional[str] = ..., arch: _Optional[str] = ..., os: _Optional[str] = ..., boot_at_us: _Optional[int] = ..., offer: _Optional[_Union[Offer, _Mapping]] = ..., running: _Optional[_Iterable[_Union[Running, _Mapping]]] = ..., launching: _Optional[_Iterable[_Union[AttemptKey, _Mapping]]] = ..., exited: _Optional[_Iterable[_Union[AttemptKey, _Mapping]]] = ...) -> None: ...
+    takes_batches: bool
+    def __init__(self, node: _Optional[str] = ..., host_name: _Optional[str] = ..., boot_id: _Optional[str] = ..., version: _Optional[str] = ..., cpu_milli: _Optional[int] = ..., mem_mib: _Optional[int] = ..., tmp_mib: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., features: _Optional[_Iterable[str]] = ..., sockets: _Optional[int] = ..., cores_per_socket: _Optional[int] = ..., threads_per_core: _Optional[int] = ..., weight: _Optional[int] = ..., declared: _Optional[bool] = ..., isolation: _Optional[str] = ..., arch: _Optional[str] = ..., os: _Optional[str] = ..., boot_at_us: _Optional[int] = ..., offer: _Optional[_Union[Offer, _Mapping]] = ..., running: _Optional[_Iterable[_Union[Running, _Mapping]]] = ..., launching: _Optional[_Iterable[_Union[AttemptKey, _Mapping]]] = ..., exited: _Optional[_Iterable[_Union[AttemptKey, _Mapping]]] = ..., takes_batches: _Optional[bool] = ...) -> None: ...
 
 class Running(_message.Message):
     __slots__ = ("attempt", "started_at_us")
@@ -169,20 +171,28 @@ class UsageReport(_message.Message):
     def __init__(self, at_us: _Optional[int] = ..., cpu_milli_used: _Optional[int] = ..., mem_mib_used: _Optional[int] = ..., load_milli: _Optional[int] = ..., mem_mib_free: _Optional[int] = ..., attempts: _Optional[_Iterable[_Union[AttemptSample, _Mapping]]] = ...) -> None: ...
 
 class AgentMessage(_message.Message):
-    __slots__ = ("hello", "offer", "started", "exited", "usage", "heartbeat")
+    __slots__ = ("hello", "offer", "started", "exited", "usage", "heartbeat", "batch")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     OFFER_FIELD_NUMBER: _ClassVar[int]
     STARTED_FIELD_NUMBER: _ClassVar[int]
     EXITED_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     offer: Offer
     started: Running
     exited: Exited
     usage: UsageReport
     heartbeat: Heartbeat
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., offer: _Optional[_Union[Offer, _Mapping]] = ..., started: _Optional[_Union[Running, _Mapping]] = ..., exited: _Optional[_Union[Exited, _Mapping]] = ..., usage: _Optional[_Union[UsageReport, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ...) -> None: ...
+    batch: AgentBatch
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., offer: _Optional[_Union[Offer, _Mapping]] = ..., started: _Optional[_Union[Running, _Mapping]] = ..., exited: _Optional[_Union[Exited, _Mapping]] = ..., usage: _Optional[_Union[UsageReport, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., batch: _Optional[_Union[AgentBatch, _Mapping]] = ...) -> None: ...
+
+class AgentBatch(_message.Message):
+    __slots__ = ("messages",)
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    messages: _containers.RepeatedCompositeFieldContainer[AgentMessage]
+    def __init__(self, messages: _Optional[_Iterable[_Union[AgentMessage, _Mapping]]] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ("at_us",)
@@ -191,16 +201,18 @@ class Heartbeat(_message.Message):
     def __init__(self, at_us: _Optional[int] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("epoch", "cluster", "heartbeat_s", "usage_s")
+    __slots__ = ("epoch", "cluster", "heartbeat_s", "usage_s", "takes_batches")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_S_FIELD_NUMBER: _ClassVar[int]
     USAGE_S_FIELD_NUMBER: _ClassVar[int]
+    TAKES_BATCHES_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     cluster: str
     heartbeat_s: int
     usage_s: int
-    def __init__(self, epoch: _Optional[int] = ..., cluster: _Optional[str] = ..., heartbeat_s: _Optional[int] = ..., usage_s: _Optional[int] = ...) -> None: ...
+    takes_batches: bool
+    def __init__(self, epoch: _Optional[int] = ..., cluster: _Optional[str] = ..., heartbeat_s: _Optional[int] = ..., usage_s: _Optional[int] = ..., takes_batches: _Optional[bool] = ...) -> None: ...
 
 class Launch(_message.Message):
     __slots__ = ("attempt", "uid", "gid", "user", "script", "args", "environment", "slurm_environment", "work_dir", "std_in", "std_out", "std_err", "append", "umask", "rlimits", "cpu_milli", "mem_mib", "devices", "time_limit_s", "kill_wait_s", "lease_s", "job_name", "allow_root")
@@ -319,7 +331,7 @@ class Goodbye(_message.Message):
     def __init__(self, reason: _Optional[str] = ..., retry: _Optional[bool] = ...) -> None: ...
 
 class SchedulerMessage(_message.Message):
-    __slots__ = ("welcome", "launch", "signal", "terminate", "set_time_limit", "ack_exits", "heartbeat", "goodbye")
+    __slots__ = ("welcome", "launch", "signal", "terminate", "set_time_limit", "ack_exits", "heartbeat", "goodbye", "batch")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     LAUNCH_FIELD_NUMBER: _ClassVar[int]
     SIGNAL_FIELD_NUMBER: _ClassVar[int]
@@ -328,6 +340,7 @@ class SchedulerMessage(_message.Message):
     ACK_EXITS_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     GOODBYE_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     launch: Launch
     signal: SignalAttempt
@@ -336,4 +349,11 @@ class SchedulerMessage(_message.Message):
     ack_exits: AckExits
     heartbeat: HeartbeatReply
     goodbye: Goodbye
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., launch: _Optional[_Union[Launch, _Mapping]] = ..., signal: _Optional[_Union[SignalAttempt, _Mapping]] = ..., terminate: _Optional[_Union[TerminateAttempt, _Mapping]] = ..., set_time_limit: _Optional[_Union[SetTimeLimit, _Mapping]] = ..., ack_exits: _Optional[_Union[AckExits, _Mapping]] = ..., heartbeat: _Optional[_Union[HeartbeatReply, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ...) -> None: ...
+    batch: SchedulerBatch
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., launch: _Optional[_Union[Launch, _Mapping]] = ..., signal: _Optional[_Union[SignalAttempt, _Mapping]] = ..., terminate: _Optional[_Union[TerminateAttempt, _Mapping]] = ..., set_time_limit: _Optional[_Union[SetTimeLimit, _Mapping]] = ..., ack_exits: _Optional[_Union[AckExits, _Mapping]] = ..., heartbeat: _Optional[_Union[HeartbeatReply, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., batch: _Optional[_Union[SchedulerBatch, _Mapping]] = ...) -> None: ...
+
+class SchedulerBatch(_message.Message):
+    __slots__ = ("messages",)
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    messages: _containers.RepeatedCompositeFieldContainer[SchedulerMessage]
+    def __init__(self, messages: _Optional[_Iterable[_Union[SchedulerMessage, _Mapping]]] = ...) -> None: ...
