@@ -1,0 +1,63 @@
+"""The raw columns of nodes and partitions that sinfo and scontrol ask the scheduler for.
+
+Instants are microseconds since the epoch, 0 where unknown; amounts are of the whole node.
+"""
+
+from __future__ import annotations
+
+NODE_COLUMNS = {
+    "name": "text",
+    "host_name": "text",  # of the machine the agent runs on
+    "addr": "text",
+    "port": "int",
+    "state": "text",  # IDLE MIXED ALLOCATED DRAINING DRAINED DOWN UNKNOWN
+    "not_responding": "int",  # 1: silent now, whatever the state
+    "reason": "text",  # why drained or down, "" otherwise
+    "reason_user": "text",
+    "reason_uid": "int",
+    "reason_at": "int",
+    "cpus": "int",
+    "cpus_alloc": "int",
+    "mem_mib": "int",
+    "mem_alloc_mib": "int",
+    "mem_free_mib": "int",  # as the operating system says; -1: not known
+    "cpu_load_milli": "int",  # one-minute load times 1000; -1: not known
+    "gres": "text",  # "gpu:h200:4,nic:1", "" for none
+    "gres_used": "text",
+    "features": "text",
+    "weight": "int",
+    "boards": "int",
+    "sockets": "int",
+    "cores": "int",  # per socket
+    "threads": "int",  # per core
+    "tmp_mib": "int",
+    "boot_at": "int",
+    "agent_start_at": "int",
+    "last_busy_at": "int",
+    "partitions": "text",  # "normal,high", in the order of the configuration
+    "version": "text",
+    "arch": "text",
+    "os": "text",
+    "declared": "int",  # 1: some amount was declared beyond the hardware
+    "cfg_tres": "text",  # "cpu=8,mem=16000M,billing=8,gres/gpu=2"
+    "alloc_tres": "text",
+}
+
+PARTITION_COLUMNS = {
+    "name": "text",
+    "is_default": "int",
+    "state": "text",  # UP DOWN DRAIN INACTIVE
+    "max_time_s": "int",  # 0: no limit
+    "default_time_s": "int",  # 0: no default of its own (the maximum applies)
+    "nodes": "text",  # host list
+    "total_cpus": "int",
+    "total_nodes": "int",
+    "min_nodes": "int",
+    "max_nodes": "int",  # 0: no limit
+    "def_mem_mib_per_cpu": "int",  # 0: not set
+    "def_mem_mib_per_node": "int",  # 0: not set
+    "max_mem_mib_per_node": "int",  # 0: no limit
+    "priority_tier": "int",
+    "priority_factor": "int",
+    "tres": "text",
+}
