@@ -1,0 +1,160 @@
+"""The agent's line to its scheduler: one gRPC stream, dialled from here, again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import grpc
+import grpc.aio
+import structlog
+
+from packhorse.agent.convert import from_message, to_message
+from packhorse.agent.orders import Order, Report
+from packhorse.v1 import agent_pb2, agent_pb2_grpc
+
+log = structlog.get_logger()
+
+FIRST_PAUSE_S = 0.05
+LONGEST_PAUSE_S = 10.0
+QUIET_LIMIT = 3
+"""Heartbeats that may stay unanswered before the stream counts as dead."""
+
+MAX_MESSAGE_BYTES = 64 << 20
+
+
+class Where(NamedTuple):
+    """How to reach a scheduler: address is host:port, root_ca a PEM file or None on loopback."""
+
+    address: str
+    token: str
+    root_ca: Path | None = None
+
+
+def at_home(home: Path, node: str) -> Where:
+    """The scheduler of this PACKHORSE_HOME, as it last wrote its address; raises OSError or KeyError."""
+    address = json.loads((home / "run" / "scheduler.addr").read_text())["grpc"]
+    token = (home / "secrets" / f"agent-{node}.token").read_text().strip()
+    return Where(address, token)
+
+
+class Session:
+    """Keeps one stream open for as long as `run` runs.
+
+    find says where the scheduler is, anew for every attempt to connect. opened and closed are called
+    around every stream, received for every order, in order and one at a time.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[], Where],
+        *,
+        opened: Callable[[], None],
+        closed: Callable[[str], None],
+        received: Callable[[Order], Awaitable[None]],
+        jitter: random.Random,
+    ) -> None:
+        self._find = find
+        self._opened = opened
+        self._closed = closed
+        self._received = received
+        self._jitter = jitter
+        self._outgoing: asyncio.Queue[Report | None] = asyncio.Queue()
+        self._open = False
+        self.heartbeat_s = 5.0
+        self._heard_at = 0.0
+
+    def send(self, report: Report) -> None:
+        """Queue a report for the open stream; without one it is dropped (the next introduction tells)."""
+        if self._open:
+            self._outgoing.put_nowait(report)
+
+    def hang_up(self) -> None:
+        """Close the stream; `run` then connects again."""
+        self._outgoing.put_nowait(None)
+
+    async def run(self) -> None:
+        """Connect, talk, wait with growing jittered pauses, connect again; until cancelled."""
+        pause = FIRST_PAUSE_S
+        while True:
+            talked, why = await self._one_stream()
+            if talked:
+                pause = FIRST_PAUSE_S
+                log.warning("session.lost", why=why)
+            else:
+                log.debug("session.not_opened", why=why)
+            await asyncio.sleep(self._jitter.uniform(pause / 2, pause))
+            pause = min(pause * 1.7, LONGEST_PAUSE_S)
+
+    async def _one_stream(self) -> tuple[bool, str]:
+        """One stream from dial to end. Returns whether anything was heard, and why it ended."""
+        try:
+            where = self._find()
+        except (OSError, KeyError, ValueError) as why:
+            return False, f"the scheduler's address is not known ({why})"
+        self._outgoing = asyncio.Queue()
+        heard = False
+        why = "the scheduler closed the stream"
+        async with _channel(where) as channel:
+            stub = agent_pb2_grpc.AgentsStub(channel)
+            self._open = True
+            self._heard_at = asyncio.get_running_loop().time()
+            self._opened()
+            call = stub.Session(self._messages(), metadata=(("authorization", f"Bearer {where.token}"),))
+            watch = asyncio.create_task(self._watch(call))
+            try:
+                async for message in call:
+                    heard = True
+                    self._heard_at = asyncio.get_running_loop().time()
+                    order = from_message(message)
+                    if order is not None:
+                        await self._received(order)
+            except grpc.aio.AioRpcError as error:
+                why = f"{error.code().name.lower()}: {error.details()}"
+            except asyncio.CancelledError:
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise
+                why = "no answer to heartbeats"
+            finally:
+                self._open = False
+                self._closed(why)
+                watch.cancel()
+                call.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await watch
+        return heard, why
+
+    async def _messages(self) -> AsyncIterator[agent_pb2.AgentMessage]:
+        queue = self._outgoing
+        while (report := await queue.get()) is not None:
+            yield to_message(report)
+
+    async def _watch(self, call: grpc.aio.Call) -> None:
+        """End a stream on which nothing was heard for several heartbeats: the peer is gone without a word."""
+        loop = asyncio.get_running_loop()
+        while True:
+            left = self._heard_at + QUIET_LIMIT * self.heartbeat_s - loop.time()
+            if left <= 0:
+                call.cancel()
+                return
+            await asyncio.sleep(left)
+
+
+def _channel(where: Where) -> grpc.aio.Channel:
+    options = [
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        # Reconnecting is ours to pace; the channel is closed with every stream.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 1000),
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
+    if where.root_ca is None:
+        return grpc.aio.insecure_channel(where.address, options=options)
+    credentials = grpc.ssl_channel_credentials(where.root_ca.read_bytes())
+    return grpc.aio.secure_channel(where.address, credentials, options=options)
