@@ -39,7 +39,7 @@ def data_in(folder: Path, of_package: bool = True) -> list[str]:
     """Files in `folder`, relative to it, that are no modules of the package, byte code or hidden."""
     found = []
     for path in sorted(folder.iterdir()):
-        if path.name.startswith((".", "__pycache__")) or path.name == "ruff.toml":
+        if path.name.startswith((".", "__pycache__")) or path.name in ("ruff.toml", "results"):
             continue
         if path.is_dir():
             found += [] if is_package(path) else [f"{path.name}/{inner}" for inner in data_in(path, False)]

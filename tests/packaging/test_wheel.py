@@ -1,0 +1,180 @@
+"""The wheel, which is what people get: complete, alone in an environment of its own, and thin without extras."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+MAPPED = {
+    "packhorse/scheduler": "scheduler",
+    "packhorse/agent": "agent",
+    "packhorse/cli": "cli",
+    "packhorse/client": "cli/client",
+    "packhorse/simulator": "benchmarks/simulator",
+    "packhorse/v1": "proto/packhorse/v1",
+    "packhorse/examples": "examples",
+}
+SLURM_COMMANDS = ("sbatch", "squeue", "scancel", "sinfo", "sacct", "scontrol")
+# Only the extras bring these; agent, commands and client have to do without.
+NOT_IN_A_THIN_INSTALL = [
+    *(
+        "numpy",
+        "ortools",
+        "pandas",
+        "aiohttp",
+        "sqlite_utils",
+        "prometheus_client",
+        "joserfc",
+        "cryptography",
+    ),
+    *("grpc_health", "grpc_reflection", "sklearn", "scipy", "matplotlib", "joblib"),
+]
+
+
+def run(*command: str | Path, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command with nothing of this process' Python in its environment."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return subprocess.run(command, cwd=cwd, env=kept | variables, capture_output=True, text=True, timeout=120)
+
+
+def files_below(folder: Path) -> set[str]:
+    """Files of a mapped folder as a user should get them, relative to it."""
+    skipped = ("__pycache__", "results", "ruff.toml", ".")
+    inner = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    return {path.as_posix() for path in inner if not any(part.startswith(skipped) for part in path.parts)}
+
+
+@pytest.fixture(scope="module")
+def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from a copy, so that no earlier build's leftovers can fill a gap."""
+    source = tmp_path_factory.mktemp("source")
+    leave = shutil.ignore_patterns("__pycache__", "results", ".*")
+    for folder in MAPPED.values():
+        if folder != "cli/client":
+            shutil.copytree(repository / folder, source / folder, ignore=leave)
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(repository / name, source)
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-index",
+    ]
+    built = run(*pip, "--no-build-isolation", "--wheel-dir", "dist", ".", cwd=source)
+    assert built.returncode == 0, built.stderr
+    (found,) = (source / "dist").glob("packhorse-*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh environment's bin folder: the wheel in it, and behind it the libraries these tests run with."""
+    home = tmp_path_factory.mktemp("fresh")
+    venv.create(home, with_pip=False, symlinks=True)
+    bin_ = home / "bin"
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(bin_ / "python")]
+    done = run(*pip, "install", "-q", "--no-deps", "--no-index", "--no-compile", wheel, cwd=home)
+    assert done.returncode == 0, done.stderr
+    (site,) = home.glob("lib/python*/site-packages")
+    (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return bin_
+
+
+def test_wheel_holds_every_file_of_every_package(repository: Path, wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+    wanted = {
+        f"{package}/{name}"
+        for package, folder in MAPPED.items()
+        for name in files_below(repository / folder)
+        if not (package == "packhorse/cli" and name.startswith("client/"))
+    }
+    assert held == wanted
+
+
+def test_folders_with_modules_are_packages(repository: Path) -> None:
+    """A folder without __init__.py would travel as data, and import in the checkout only."""
+    missing = [
+        path.parent.relative_to(repository).as_posix()
+        for package, folder in MAPPED.items()
+        if package != "packhorse/examples"
+        for path in (repository / folder).rglob("*.py")
+        if "__pycache__" not in path.parts and not (path.parent / "__init__.py").exists()
+    ]
+    assert missing == []
+
+
+def test_console_scripts_name_modules_that_exist(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (entry_points,) = (name for name in archive.namelist() if name.endswith("entry_points.txt"))
+        scripts = ConfigParser()
+        scripts.read_string(archive.read(entry_points).decode())
+        assert set(scripts["console_scripts"]) == {"packhorse", *SLURM_COMMANDS}
+        modules = [target.split(":")[0] for target in scripts["console_scripts"].values()]
+        assert [m for m in modules if f"{m.replace('.', '/')}.py" not in archive.namelist()] == []
+
+
+def test_installed_packages_come_from_the_wheel(installed: Path, tmp_path: Path) -> None:
+    names = [package.replace("/", ".") for package in MAPPED if package != "packhorse/examples"]
+    script = f"import importlib; [print(importlib.import_module(name).__file__) for name in {names}]"
+    seen = run(installed / "python", "-c", script, cwd=tmp_path)
+    assert seen.returncode == 0, seen.stderr
+    places = seen.stdout.split()
+    assert len(places) == len(names)
+    assert [place for place in places if not place.startswith(str(installed.parent))] == []
+
+
+@pytest.mark.parametrize("command", SLURM_COMMANDS)
+def test_slurm_commands_tell_their_version(installed: Path, tmp_path: Path, command: str) -> None:
+    told = run(installed / command, "--version", cwd=tmp_path)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout.startswith("slurm "), "clients take the second word of `slurm 22.05.8`"
+
+
+def test_packhorse_tells_the_version_of_the_wheel(installed: Path, wheel: Path, tmp_path: Path) -> None:
+    told = run(installed / "packhorse", "version", cwd=tmp_path)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert wheel.name.split("-")[1] in told.stdout
+
+
+def test_thin_install_imports_agent_commands_and_client(installed: Path, tmp_path: Path) -> None:
+    """Every module of the three, with the extras' libraries made unimportable."""
+    script = f"""
+import importlib, pkgutil, sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {NOT_IN_A_THIN_INSTALL}:
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Absent())
+for top in ("packhorse.agent", "packhorse.cli", "packhorse.client", "packhorse.scheduler.model"):
+    package = importlib.import_module(top)
+    print(top)
+    for module in pkgutil.walk_packages(package.__path__, top + "."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+            print(module.name)
+"""
+    seen = run(installed / "python", "-c", script, cwd=tmp_path)
+    assert seen.returncode == 0, seen.stderr
+    assert len(seen.stdout.split()) > 10
+
+
+def test_example_travels_with_the_wheel(installed: Path, tmp_path: Path) -> None:
+    script = (
+        "from importlib.resources import files;"
+        "print(*sorted(p.name for p in (files('packhorse.examples') / 'digits').iterdir() if p.is_file()))"
+    )
+    seen = run(installed / "python", "-c", script, cwd=tmp_path)
+    held = ["README.md", "collect.py", "collect.sh", "grid.py", "submit.sh", "train.py", "train.sh"]
+    assert seen.stdout.split() == held
