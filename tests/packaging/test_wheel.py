@@ -1,4 +1,4 @@
-"""The wheel, which is what people get: complete, alone in an environment of its own, and thin without extras."""
+"""The wheel, which is what people get: complete, able to stand alone, and thin without extras."""
 
 import os
 import shutil
