@@ -1,0 +1,154 @@
+"""Who calls, and what they may do: one table of (method, role, own or another's), deny by default.
+
+Identity comes from the kernel (SO_PEERCRED on the Unix socket) or from a token this scheduler signed, never
+from a request. The core asks once more for every single job, with `Caller.admin` as this table says.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from enum import StrEnum
+from functools import lru_cache
+
+import msgspec
+
+from packhorse.scheduler.model.job import Owner
+from packhorse.scheduler.service.failures import CallFailed, Code
+
+
+class Role(StrEnum):
+    USER = "user"
+    ADMIN = "admin"
+    AGENT = "agent"
+
+
+class Relation(StrEnum):
+    """Whose the thing is that a call is about. What belongs to nobody (a ping, one's own submission) is OWN;
+    the cluster itself and other people's jobs are OTHER."""
+
+    OWN = "own"
+    OTHER = "other"
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """A verified caller. node: the only node an agent's token speaks for."""
+
+    owner: Owner
+    role: Role = Role.USER
+    node: str = ""
+
+    @property
+    def admin(self) -> bool:
+        """May act on everybody's jobs and on nodes."""
+        return self.role is Role.ADMIN
+
+
+_U, _A, _N = Role.USER, Role.ADMIN, Role.AGENT
+_OWN, _OTHER = Relation.OWN, Relation.OTHER
+
+# Like Slurm's default (PrivateData=none) everybody sees every job, and its owner alone its script.
+ALLOWED: dict[str, frozenset[tuple[Role, Relation]]] = {
+    "Ping": frozenset({(_U, _OWN), (_A, _OWN), (_N, _OWN)}),
+    "SubmitJob": frozenset({(_U, _OWN), (_A, _OWN)}),
+    "SubmitJobs": frozenset({(_U, _OWN), (_A, _OWN)}),
+    "CancelJobs": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
+    "HoldJobs": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
+    "ReleaseJobs": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
+    "RequeueJobs": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
+    "UpdateJobs": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
+    "UpdateNodes": frozenset({(_A, _OTHER)}),
+    "ListJobs": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
+    "ListNodes": frozenset({(_U, _OTHER), (_A, _OTHER)}),
+    "ListPartitions": frozenset({(_U, _OTHER), (_A, _OTHER)}),
+    "ListAccounting": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
+    "GetConfig": frozenset({(_U, _OTHER), (_A, _OTHER)}),
+    "GetStatus": frozenset({(_U, _OTHER), (_A, _OTHER)}),
+    "GetJobScript": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
+    "ListJobEvents": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
+    "WaitJobs": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
+    "WatchEvents": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
+    "IssueToken": frozenset({(_U, _OWN), (_A, _OWN)}),
+    # The agents' stream: an agent's token for its own node only.
+    "Session": frozenset({(_N, _OWN)}),
+}
+
+
+def allowed(method: str, role: Role, relation: Relation) -> bool:
+    """Whether the table has this cell. A method it does not name is nobody's."""
+    return (role, relation) in ALLOWED.get(method, frozenset())
+
+
+def require(principal: Principal, method: str, relation: Relation, what: str = "") -> None:
+    """Raises CallFailed unless the cell is in the table. what: the thing asked for, for the message."""
+    if allowed(method, principal.role, relation):
+        return
+    who = f"agent of {principal.node}" if principal.role is Role.AGENT else f'user "{principal.owner.user}"'
+    about = f" on {what}" if what else ""
+    way_out = (
+        "only its owner or an administrator may"
+        if allowed(method, Role.USER, Relation.OWN)
+        else "only an administrator may"
+        if allowed(method, Role.ADMIN, relation)
+        else "only an agent, for its own node, may"
+    )
+    raise CallFailed(
+        Code.PERMISSION_DENIED,
+        f"{method}{about}: {who} may not do this; {way_out}",
+        slurm="Access/permission denied",
+        refusal="denied",
+    )
+
+
+@lru_cache(maxsize=4096)
+def user_name(uid: int) -> str:
+    """The account's name, its number where it has none (as Slurm shows it)."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+@lru_cache(maxsize=4096)
+def group_name(gid: int) -> str:
+    """The group's name, its number where it has none."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+@lru_cache(maxsize=4096)
+def owner_of(uid: int, gid: int) -> Owner:
+    """The owner with these ids; names as this host knows them."""
+    return Owner(uid, gid, user_name(uid), group_name(gid))
+
+
+class Directory:
+    """Who is an administrator: uid 0, the uid the scheduler runs as, and those the configuration names."""
+
+    def __init__(self, admins: tuple[str, ...] = ()) -> None:
+        self._uids = {0, os.geteuid()}
+        self._names = set()
+        for name in admins:
+            if name.isdecimal():
+                self._uids.add(int(name))
+            else:
+                self._names.add(name)
+        self._local: dict[tuple[int, int], Principal] = {}
+
+    def is_admin(self, owner: Owner) -> bool:
+        """Whether this user administers the cluster."""
+        return owner.uid in self._uids or owner.user in self._names
+
+    def local(self, uid: int, gid: int) -> Principal:
+        """The caller the kernel named by these ids."""
+        known = self._local.get((uid, gid))
+        if known is None:
+            if len(self._local) > 4096:
+                self._local.clear()
+            owner = owner_of(uid, gid)
+            known = Principal(owner, Role.ADMIN if self.is_admin(owner) else Role.USER)
+            self._local[uid, gid] = known
+        return known

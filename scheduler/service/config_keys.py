@@ -1,0 +1,322 @@
+"""Every key of the configuration file: where it goes, its default, its unit, what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from packhorse.scheduler.model.units import UnitError, parse_mem_mib, parse_time_limit_s
+
+CLUSTER_TARGET = "cluster"
+SERVICE_TARGET = "service"
+PARTITION_TARGET = "partition"
+PARTITION = "partition"
+
+SECTIONS: dict[str, str] = {
+    "cluster": "The cluster and who runs it.",
+    PARTITION: (
+        "A named set of nodes with its limits and defaults; one `[[partition]]` block each. Without any "
+        'there is one partition, "main", with all nodes and no limits. The first is the default one '
+        "unless another says so."
+    ),
+    "jobs": "Limits on jobs, and what happens to them when they end.",
+    "scheduling": "How decisions are made.",
+    "nodes": "The agents and what is expected of them.",
+    "listen": (
+        "Where the scheduler can be reached. Callers over TCP need a token; the Unix socket asks the kernel."
+    ),
+    "store": "What is kept on disk.",
+    "log": "What the scheduler writes about itself.",
+}
+
+
+class KeyProblem(Exception):
+    """A value that a key does not take; the text says why."""
+
+
+class Kind(NamedTuple):
+    """How values of a kind are read and described."""
+
+    accepted: str
+    read: Callable[[object], Any]
+
+
+class Key(NamedTuple):
+    """One key. field: of ClusterConfig, ServiceConfig or Partition, as target says. default: as in a file."""
+
+    section: str
+    name: str
+    kind: Kind
+    default: str
+    unit: str
+    target: str
+    field: str
+
+    @property
+    def text(self) -> str:
+        """What it means."""
+        return MEANING[f"{self.section}.{self.name}"]
+
+    @property
+    def accepted(self) -> str:
+        """What a value may be."""
+        return self.kind.accepted
+
+    def read(self, raw: object) -> Any:
+        """The value `raw` means; raises KeyProblem."""
+        return self.kind.read(raw)
+
+
+def _flag(raw: object) -> bool:
+    if not isinstance(raw, bool):
+        raise KeyProblem("not true or false")
+    return raw
+
+
+def _text(raw: object) -> str:
+    if not isinstance(raw, str):
+        raise KeyProblem("not a text in quotes")
+    return raw
+
+
+def _name(raw: object) -> str:
+    text = _text(raw)
+    if not text or not all(char.isalnum() or char in "-_." for char in text):
+        raise KeyProblem("not a name")
+    return text
+
+
+def _names(raw: object) -> tuple[str, ...]:
+    if isinstance(raw, str):
+        raw = [part.strip() for part in raw.split(",") if part.strip()]
+    if not isinstance(raw, list) or not all(isinstance(item, str | int) for item in raw):
+        raise KeyProblem("not a list")
+    return tuple(str(item) for item in raw)
+
+
+def _nodes(raw: object) -> tuple[str, ...]:
+    from packhorse.scheduler.model.hostlist import HostlistError, expand
+
+    text = ",".join(_names(raw)) if isinstance(raw, list) else _text(raw)
+    if text.strip().upper() == "ALL":
+        return ("ALL",)
+    try:
+        names = tuple(dict.fromkeys(expand(text)))
+    except HostlistError as error:
+        raise KeyProblem(str(error)) from error
+    if not names:
+        raise KeyProblem("no node is named")
+    return names
+
+
+def _count(low: int, high: int) -> Kind:
+    def read(raw: object) -> int:
+        if not isinstance(raw, int) or isinstance(raw, bool):
+            raise KeyProblem("not a whole number")
+        if not low <= raw <= high:
+            raise KeyProblem(f"not between {low} and {high}")
+        return raw
+
+    return Kind(f"a whole number from {low} to {high}", read)
+
+
+def _fraction(raw: object) -> float:
+    if not isinstance(raw, int | float) or isinstance(raw, bool) or not 0 <= raw <= 1:
+        raise KeyProblem("not between 0 and 1")
+    return float(raw)
+
+
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _duration_kind(low: int, high: int) -> Kind:
+    def read(raw: object) -> int:
+        if isinstance(raw, str) and raw[-1:] in _UNIT_S and raw[:-1].isdecimal():
+            raw = int(raw[:-1]) * _UNIT_S[raw[-1]]
+        if not isinstance(raw, int) or isinstance(raw, bool):
+            raise KeyProblem("not a duration")
+        if not low <= raw <= high:
+            raise KeyProblem(f"not between {low} and {high} seconds")
+        return raw
+
+    return Kind(f'seconds, or a text like "90s", "5m", "2h", "7d" ({low} to {high} seconds)', read)
+
+
+def _time_limit(raw: object) -> int:
+    if isinstance(raw, str):
+        try:
+            return parse_time_limit_s(raw)
+        except UnitError as error:
+            raise KeyProblem(str(error)) from error
+    if not isinstance(raw, int) or isinstance(raw, bool) or raw < 0:
+        raise KeyProblem("not a time limit")
+    return raw * 60
+
+
+def _memory(raw: object) -> int:
+    if isinstance(raw, int) and not isinstance(raw, bool) and raw >= 0:
+        return raw
+    try:
+        return parse_mem_mib(_text(raw))
+    except UnitError as error:
+        raise KeyProblem(str(error)) from error
+
+
+def _address(raw: object) -> str:
+    host, colon, port = _text(raw).rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise KeyProblem("not HOST:PORT")
+    return _text(raw)
+
+
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+def _level(raw: object) -> str:
+    if raw not in _LEVELS:
+        raise KeyProblem("not a log level")
+    return str(raw)
+
+
+FLAG = Kind("true or false", _flag)
+TEXT = Kind("a text in quotes", _text)
+NAME = Kind("a name of letters, digits, -, _ and .", _name)
+NAMES = Kind('a list of texts, like ["ann", "bob"]', _names)
+NODES = Kind('"ALL", or a list of nodes like "node[1-8],gpu1"', _nodes)
+FRACTION = Kind("a number from 0 to 1", _fraction)
+TIME_LIMIT = Kind('minutes, or a text like "01:30:00", "2-00:00:00", "UNLIMITED"', _time_limit)
+MEMORY = Kind('MiB, or a text like "500M", "4G"', _memory)
+ADDRESS = Kind('"HOST:PORT"; port 0 takes a free one', _address)
+LEVEL = Kind(", ".join(f'"{level}"' for level in _LEVELS), _level)
+
+_C, _S, _P = CLUSTER_TARGET, SERVICE_TARGET, PARTITION_TARGET
+_YEAR_S = 366 * 86400
+
+KEYS: tuple[Key, ...] = (
+    Key("cluster", "name", NAME, '"packhorse"', "", _C, "name"),
+    Key("cluster", "admins", NAMES, "[]", "", _S, "admins"),
+    Key("cluster", "allow_root_jobs", FLAG, "false", "", _C, "allow_root_jobs"),
+    Key(PARTITION, "name", NAME, "", "", _P, "name"),
+    Key(PARTITION, "nodes", NODES, '"ALL"', "", _P, "nodes"),
+    Key(PARTITION, "default", FLAG, "false", "", _P, "is_default"),
+    Key(PARTITION, "up", FLAG, "true", "", _P, "up"),
+    Key(PARTITION, "max_time", TIME_LIMIT, '"UNLIMITED"', "minutes", _P, "max_time_s"),
+    Key(PARTITION, "default_time", TIME_LIMIT, '"UNLIMITED"', "minutes", _P, "default_time_s"),
+    Key(PARTITION, "max_nodes", _count(0, 1 << 20), "0", "nodes", _P, "max_nodes"),
+    Key(PARTITION, "min_nodes", _count(0, 1 << 20), "0", "nodes", _P, "min_nodes"),
+    Key(PARTITION, "def_mem_per_cpu", MEMORY, "0", "MiB", _P, "def_mem_mib_per_cpu"),
+    Key(PARTITION, "max_mem_per_node", MEMORY, "0", "MiB", _P, "max_mem_mib_per_node"),
+    Key(PARTITION, "priority_tier", _count(0, 65533), "1", "", _P, "priority_tier"),
+    Key(PARTITION, "priority", _count(0, 1 << 31), "0", "", _P, "priority"),
+    Key(PARTITION, "allow_users", NAMES, "[]", "", _P, "allow_users"),
+    Key(PARTITION, "lease", _duration_kind(0, _YEAR_S), "0", "seconds", _P, "lease_s"),
+    Key("jobs", "max_array_size", _count(1, 1 << 30), "1000001", "", _C, "max_array_size"),
+    Key("jobs", "max_pending_jobs", _count(1, 1 << 30), "1000000", "jobs", _C, "max_pending_jobs"),
+    Key("jobs", "min_job_age", _duration_kind(0, _YEAR_S), "300", "seconds", _C, "min_job_age_s"),
+    Key("jobs", "max_finished_kept", _count(0, 1 << 24), "100000", "jobs", _C, "max_finished_kept"),
+    Key("jobs", "kill_wait", _duration_kind(0, 3600), "30", "seconds", _C, "kill_wait_s"),
+    Key("jobs", "requeue_delay", _duration_kind(0, _YEAR_S), "2", "seconds", _C, "requeue_delay_s"),
+    Key("jobs", "max_requeues", _count(0, 1 << 16), "16", "", _C, "max_requeues"),
+    Key("jobs", "key_retention", _duration_kind(1, _YEAR_S), "3600", "seconds", _C, "key_retention_s"),
+    Key("jobs", "max_keys_kept", _count(1, 1 << 24), "200000", "keys", _C, "max_keys_kept"),
+    Key("scheduling", "backfill_depth", _count(0, 1 << 16), "1", "jobs", _C, "backfill_depth"),
+    Key("scheduling", "max_starts_per_cycle", _count(1, 1 << 20), "4096", "jobs", _C, "max_starts_per_cycle"),
+    Key("scheduling", "cycle_interval_ms", _count(0, 60000), "20", "milliseconds", _S, "cycle_interval_ms"),
+    Key("nodes", "silent_brake_fraction", FRACTION, "0.5", "", _C, "silent_brake_fraction"),
+    Key("nodes", "heartbeat", _duration_kind(1, 3600), "30", "seconds", _S, "heartbeat_s"),
+    Key("nodes", "usage_interval", _duration_kind(1, 3600), "10", "seconds", _S, "usage_s"),
+    Key("listen", "grpc", ADDRESS, '"127.0.0.1:0"', "", _S, "listen_grpc"),
+    Key("listen", "http", ADDRESS, '"127.0.0.1:0"', "", _S, "listen_http"),
+    Key("listen", "socket", TEXT, '"run/scheduler.sock"', "", _S, "socket"),
+    Key("listen", "tls_cert", TEXT, '""', "", _S, "tls_cert"),
+    Key("listen", "tls_key", TEXT, '""', "", _S, "tls_key"),
+    Key("listen", "tls_client_ca", TEXT, '""', "", _S, "tls_client_ca"),
+    Key("listen", "token_valid", _duration_kind(60, _YEAR_S), "3600", "seconds", _S, "token_valid_s"),
+    Key("listen", "max_message_mib", _count(1, 1024), "16", "MiB", _S, "max_message_mib"),
+    Key("listen", "watch_queue", _count(16, 1 << 24), "10000", "events", _S, "watch_queue"),
+    Key("listen", "wait_limit", _duration_kind(1, 7 * 86400), "3600", "seconds", _S, "wait_limit_s"),
+    Key("store", "path", TEXT, '"store/packhorse.db"', "", _S, "store_path"),
+    Key("store", "reserve_mib", _count(0, 1 << 24), "64", "MiB", _S, "reserve_mib"),
+    Key(
+        "store", "snapshot_every_events", _count(100, 1 << 31), "50000", "events", _S, "snapshot_every_events"
+    ),
+    Key("store", "retention_days", _count(0, 36500), "365", "days", _S, "retention_days"),
+    Key("store", "record_inputs", FLAG, "false", "", _S, "record_inputs"),
+    Key("log", "level", LEVEL, '"info"', "", _S, "log_level"),
+    Key("log", "file", TEXT, '"log/scheduler.log"', "", _S, "log_file"),
+)
+
+MEANING: dict[str, str] = {
+    "cluster.name": "Name of the cluster; tokens of another name are refused.",
+    "cluster.admins": (
+        "Users (names or uids) who may act on everybody's jobs and on nodes, beside uid 0 and the user "
+        "who runs the scheduler."
+    ),
+    "cluster.allow_root_jobs": (
+        "Whether uid 0 may run jobs. `packhorse up` as root writes true, since nobody else is there."
+    ),
+    "partition.name": "What `sbatch -p` calls it. Required.",
+    "partition.nodes": "Its nodes.",
+    "partition.default": "Jobs that name no partition go here.",
+    "partition.up": "false: jobs are accepted and wait.",
+    "partition.max_time": "Longest time limit of a job.",
+    "partition.default_time": "Time limit of jobs that state none; unlimited means max_time.",
+    "partition.max_nodes": "Most nodes of one job; 0: no limit.",
+    "partition.min_nodes": "Fewest nodes of one job.",
+    "partition.def_mem_per_cpu": (
+        "Memory for each CPU of jobs that state none; 0: they are given no memory of their own."
+    ),
+    "partition.max_mem_per_node": "Most memory of one job on one node; 0: no limit.",
+    "partition.priority_tier": "Jobs of a higher tier go before all of a lower one.",
+    "partition.priority": "Added to the priority of its jobs.",
+    "partition.allow_users": "Only these users may use it; empty: everybody.",
+    "partition.lease": (
+        "A node that has not heard of its scheduler for this long stops these jobs itself, so that they "
+        "can be run elsewhere; 0: they run on however long the silence."
+    ),
+    "jobs.max_array_size": "Array indices must be below this (MaxArraySize).",
+    "jobs.max_pending_jobs": "Submissions beyond this many waiting jobs are refused.",
+    "jobs.min_job_age": (
+        "How long `squeue -t all` and `scontrol show job` know a job after its end (MinJobAge)."
+    ),
+    "jobs.max_finished_kept": (
+        "Most ended jobs kept in memory whatever their age; accounting keeps them all."
+    ),
+    "jobs.kill_wait": "Between TERM and KILL (KillWait).",
+    "jobs.requeue_delay": "A requeued job waits at least this long.",
+    "jobs.max_requeues": "A job that was requeued this often is held instead of started again.",
+    "jobs.key_retention": "How long the answer to a call with an idempotency key is remembered.",
+    "jobs.max_keys_kept": "Most such answers remembered.",
+    "scheduling.backfill_depth": (
+        "How many blocked jobs get a planned start that others must not delay; 1 is EASY backfilling."
+    ),
+    "scheduling.max_starts_per_cycle": "Most jobs started in one pass.",
+    "scheduling.cycle_interval_ms": "Least time between the starts of two passes.",
+    "nodes.silent_brake_fraction": (
+        "When more than this part of the nodes falls silent at once, nothing is declared lost."
+    ),
+    "nodes.heartbeat": "How often an idle agent says that it is there.",
+    "nodes.usage_interval": "How often an agent reports what its jobs use.",
+    "listen.grpc": "For agents and remote clients. Off loopback only with tls_cert and tls_key.",
+    "listen.http": "HTTP/JSON, /healthz and /metrics. Loopback only.",
+    "listen.socket": (
+        "Unix socket of the commands, relative to PACKHORSE_HOME; callers are who the kernel says they are."
+    ),
+    "listen.tls_cert": "PEM file with the certificate of the gRPC door, relative to PACKHORSE_HOME.",
+    "listen.tls_key": "PEM file with its key.",
+    "listen.tls_client_ca": "PEM file; callers must then show a certificate signed by it.",
+    "listen.token_valid": "How long a token of IssueToken is good; callers may ask for less.",
+    "listen.max_message_mib": "Largest request that is read.",
+    "listen.watch_queue": "A watcher this far behind is dropped, and may resume where it was.",
+    "listen.wait_limit": "Longest a single WaitJobs call waits.",
+    "store.path": "The database, relative to PACKHORSE_HOME.",
+    "store.reserve_mib": (
+        "With less free space than this, new submissions are refused and the ends of running jobs still "
+        "recorded."
+    ),
+    "store.snapshot_every_events": "A snapshot of the state is written after this many events.",
+    "store.retention_days": "How long accounting keeps ended jobs; 0: for ever.",
+    "store.record_inputs": "Keep every input of the core, so that a run can be replayed in the simulator.",
+    "log.level": "The least serious messages that are written.",
+    "log.file": 'JSON lines, relative to PACKHORSE_HOME; "-" is standard error, for people to read.',
+}
