@@ -5,16 +5,22 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parent.parent
+
 # What would point a command, client or agent under test at a cluster that is not the test's own.
 FOREIGN = ("PACKHORSE_", "SLURM_", "SBATCH_", "SQUEUE_", "SINFO_", "SACCT_", "SCANCEL_", "SCONTROL_")
 
 
 @pytest.fixture(autouse=True)
 def own_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No variable of the caller's cluster, and a home without a cluster until a test sets its own."""
+    """No variable of the caller's cluster, and a home without a cluster until a test sets its own.
+
+    Processes that a test starts import the sources as the test does, not an older install of them.
+    """
     for name in list(os.environ):
         if name.startswith(FOREIGN):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "build/ns"))
     monkeypatch.setenv("PACKHORSE_HOME", str(tmp_path_factory.getbasetemp() / "no-cluster-here"))
 
 
@@ -30,4 +36,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the repository."""
-    return Path(__file__).resolve().parent.parent
+    return ROOT
