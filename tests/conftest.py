@@ -11,17 +11,16 @@ ROOT = Path(__file__).resolve().parent.parent
 FOREIGN = ("PACKHORSE_", "SLURM_", "SBATCH_", "SQUEUE_", "SINFO_", "SACCT_", "SCANCEL_", "SCONTROL_")
 
 
-@pytest.fixture(autouse=True)
-def own_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No variable of the caller's cluster, and a home without a cluster until a test sets its own.
+def pytest_configure() -> None:
+    """Leaves no variable of the caller's cluster, and a home where no cluster is until a test sets its own.
 
     Processes that a test starts import the sources as the test does, not an older install of them.
     """
     for name in list(os.environ):
         if name.startswith(FOREIGN):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT / "build/ns"))
-    monkeypatch.setenv("PACKHORSE_HOME", str(tmp_path_factory.getbasetemp() / "no-cluster-here"))
+            del os.environ[name]
+    os.environ["PACKHORSE_HOME"] = "/nonexistent/set-by-tests-conftest"
+    os.environ["PYTHONPATH"] = str(ROOT / "build/ns")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
