@@ -1,0 +1,178 @@
+"""The SLURM_* variables of a batch script, as Slurm 22.05 sets them.
+
+Pure: job, allocation and cluster in, `NAME=VALUE` out. What only the node knows (SLURM_TASK_PID, how to
+reach the cluster from there) its agent adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from packhorse.scheduler.model.hostlist import compress
+from packhorse.scheduler.model.job import Active, ArraySpec, Given, Job
+from packhorse.scheduler.model.resources import Ask, Placement
+
+STALE = ("SLURM_", "SLURMD_")
+"""Variables that say which job one is in: a job submitted from inside another one must not see that one's."""
+
+PREFERENCES = frozenset(
+    {
+        "SLURM_CLUSTERS",
+        "SLURM_CONF",
+        "SLURM_EXTERNAL_LAUNCHER",
+        "SLURM_MPI_TYPE",
+        "SLURM_TIME_FORMAT",
+        "SLURM_UNBUFFEREDIO",
+    }
+)
+"""Set by people to say how commands shall behave, never by a job."""
+
+GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
+"""Which GPUs a program sees; Slurm sets all of them where it is not told whose GPUs they are."""
+
+
+def submitted_environment(variables: Iterable[str], gpus_managed: bool) -> list[str]:
+    """The environment as submitted, without what described the job it was submitted from.
+
+    gpus_managed: the node has GPUs that are handed out, so the submitting shell's choice means nothing there.
+    """
+    kept = []
+    for variable in variables:
+        if variable.startswith(STALE):
+            if variable.partition("=")[0] not in PREFERENCES:
+                continue
+        elif gpus_managed and variable.partition("=")[0] in GPU_VARIABLES:
+            continue
+        kept.append(variable)
+    return kept
+
+
+def batch_environment(job: Job, active: Active, array: ArraySpec | None, cluster: str) -> list[str]:
+    """`NAME=VALUE` of everything the job and its allocation add. array: the one the job belongs to."""
+    spec, ask, given = job.spec, job.spec.ask, job.spec.given
+    first = active.placements[0]
+    nodes = compress(placement.node for placement in active.placements)
+    n_nodes = len(active.placements)
+    env = [
+        "ENVIRONMENT=BATCH",
+        f"HOSTNAME={first.node}",
+        f"SLURMD_NODENAME={first.node}",
+        f"SLURM_CLUSTER_NAME={cluster}",
+        f"SLURM_CPUS_ON_NODE={whole_cpus(first.cpu_milli)}",
+        "SLURM_GTIDS=0",
+        f"SLURM_JOBID={job.id}",
+        f"SLURM_JOB_CPUS_PER_NODE={runs(whole_cpus(p.cpu_milli) for p in active.placements)}",
+        f"SLURM_JOB_GID={job.owner.gid}",
+        f"SLURM_JOB_ID={job.id}",
+        f"SLURM_JOB_NAME={spec.name}",
+        f"SLURM_JOB_NODELIST={nodes}",
+        f"SLURM_JOB_NUM_NODES={n_nodes}",
+        f"SLURM_JOB_PARTITION={spec.partition}",
+        f"SLURM_JOB_QOS={spec.qos}",
+        f"SLURM_JOB_UID={job.owner.uid}",
+        f"SLURM_JOB_USER={job.owner.user}",
+        "SLURM_LOCALID=0",
+        f"SLURM_NNODES={n_nodes}",
+        "SLURM_NODEID=0",
+        f"SLURM_NODELIST={nodes}",
+        "SLURM_NODE_ALIASES=(null)",
+        "SLURM_PRIO_PROCESS=0",
+        "SLURM_PROCID=0",
+        f"SLURM_SUBMIT_DIR={spec.work_dir}",
+        f"SLURM_TASKS_PER_NODE={runs(p.n_tasks for p in active.placements)}",
+        f"SLURM_TOPOLOGY_ADDR={first.node}",
+        "SLURM_TOPOLOGY_ADDR_PATTERN=node",
+    ]
+    if spec.account:
+        env.append(f"SLURM_JOB_ACCOUNT={spec.account}")
+    if spec.submit_host:
+        env.append(f"SLURM_SUBMIT_HOST={spec.submit_host}")
+    env += _memory(ask, first)
+    env += _tasks(ask, given, n_nodes)
+    env += _gpus(given, first)
+    if job.restarts:
+        env.append(f"SLURM_RESTART_COUNT={job.restarts}")
+    if given.export:
+        env.append(f"SLURM_EXPORT_ENV={given.export}")
+        if given.export.upper() not in ("ALL", "NIL"):
+            env.append("SLURM_GET_USER_ENV=1")
+    if array is not None and job.index >= 0:
+        env += _array(job, array)
+    return env
+
+
+def whole_cpus(cpu_milli: int) -> int:
+    """CPUs as Slurm counts them: a share of one counts as one."""
+    return max(1, -(-cpu_milli // 1000))
+
+
+def runs(counts: Iterable[int]) -> str:
+    """One number per node, equal neighbours as one: `2(x3),1`."""
+    found: list[list[int]] = []
+    for count in counts:
+        if found and found[-1][0] == count:
+            found[-1][1] += 1
+        else:
+            found.append([count, 1])
+    return ",".join(f"{count}(x{n})" if n > 1 else str(count) for count, n in found)
+
+
+def _memory(ask: Ask, first: Placement) -> list[str]:
+    if ask.mem_mib_per_cpu:
+        return [f"SLURM_MEM_PER_CPU={ask.mem_mib_per_cpu}"]
+    if ask.mem_all:
+        return [f"SLURM_MEM_PER_NODE={first.mem_mib}"]
+    if ask.mem_mib_per_node:
+        return [f"SLURM_MEM_PER_NODE={ask.mem_mib_per_node}"]
+    return []
+
+
+def _tasks(ask: Ask, given: Given, n_nodes: int) -> list[str]:
+    """Task counts, those only that were asked for: clients take SLURM_NTASKS for a wish of the user."""
+    env = []
+    if given.n_tasks or given.tasks_per_node:
+        n_tasks = ask.n_tasks if given.n_tasks else n_nodes * ask.tasks_per_node
+        env += [f"SLURM_NPROCS={n_tasks}", f"SLURM_NTASKS={n_tasks}"]
+    if given.tasks_per_node:
+        env.append(f"SLURM_NTASKS_PER_NODE={ask.tasks_per_node}")
+    if given.cpus_per_task:
+        env.append(f"SLURM_CPUS_PER_TASK={whole_cpus(ask.cpu_milli_per_task)}")
+    return env
+
+
+def _gpus(given: Given, first: Placement) -> list[str]:
+    env = []
+    if given.gpus:
+        env.append(f"SLURM_GPUS={given.gpus}")
+    if given.gpus_per_node:
+        env.append(f"SLURM_GPUS_PER_NODE={given.gpus_per_node}")
+    if given.gpus_per_task:
+        env.append(f"SLURM_GPUS_PER_TASK={given.gpus_per_task}")
+    indices = gpu_indices(first)
+    if indices:
+        ordinals = ",".join(map(str, indices))
+        env += [f"SLURM_GPUS_ON_NODE={len(indices)}", f"SLURM_JOB_GPUS={ordinals}"]
+        env += [f"{name}={ordinals}" for name in GPU_VARIABLES]
+    return env
+
+
+def gpu_indices(placement: Placement) -> list[int]:
+    """The GPUs this placement holds, ascending."""
+    return sorted(i for devices in placement.devices if devices.kind == "gpu" for i in devices.indices)
+
+
+def _array(job: Job, array: ArraySpec) -> list[str]:
+    step = array.ranges[0].step if len(array.ranges) == 1 else 1
+    return [
+        f"SLURM_ARRAY_JOB_ID={job.array_id}",
+        f"SLURM_ARRAY_TASK_COUNT={sum(found.size for found in array.ranges)}",
+        f"SLURM_ARRAY_TASK_ID={job.index}",
+        f"SLURM_ARRAY_TASK_MAX={array_bounds(array.ranges)[1]}",
+        f"SLURM_ARRAY_TASK_MIN={array_bounds(array.ranges)[0]}",
+        f"SLURM_ARRAY_TASK_STEP={step}",
+    ]
+
+
+def array_bounds(ranges: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
+    """Lowest and highest index."""
+    return min(start for start, _, _ in ranges), max(stop for _, stop, _ in ranges)

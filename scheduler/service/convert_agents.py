@@ -1,0 +1,294 @@
+"""What agents say to inputs of the core, and its commands to what agents are told.
+
+The agents' half of the wire; with convert.py and convert_queries.py the only place that names a generated module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from packhorse.scheduler.model import command as commands
+from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
+from packhorse.scheduler.model.input import (
+    RegisterNode,
+    ReportExit,
+    ReportOffer,
+    ReportStart,
+    RunningAttempt,
+)
+from packhorse.scheduler.model.job import Active, ArraySpec, EndCause, Job
+from packhorse.scheduler.model.node import NodeSpec, Offer
+from packhorse.scheduler.model.outputpath import default_output, expand_pattern
+from packhorse.scheduler.model.resources import Device, Usage
+from packhorse.scheduler.service.batch_environment import batch_environment, submitted_environment
+from packhorse.scheduler.service.payloads import unpack_environment
+from packhorse.v1 import agent_pb2 as pb
+
+AgentMessage = pb.AgentMessage
+SchedulerMessage = pb.SchedulerMessage
+
+
+class AttemptSample(msgspec.Struct, frozen=True, gc=False):
+    """What one running attempt uses: all it has used so far, and its memory now."""
+
+    usage: Usage
+    rss_kib: int
+
+
+class NodeUsage(msgspec.Struct, frozen=True, gc=False):
+    """What a node and its jobs use, as its agent last measured. load_milli: one-minute load average times 1000."""
+
+    at: Instant
+    cpu_milli_used: int
+    mem_mib_used: int
+    mem_mib_free: int
+    load_milli: int
+    attempts: Mapping[AttemptKey, AttemptSample]
+
+
+class HeardHeartbeat(msgspec.Struct, frozen=True, gc=False):
+    """An agent had nothing else to say. at: its clock."""
+
+    at: Instant
+
+
+Heard = ReportOffer | ReportStart | ReportExit | NodeUsage | HeardHeartbeat
+
+
+# -- from an agent
+
+
+def attempt_key(wire: pb.AttemptKey) -> AttemptKey:
+    return AttemptKey(JobId(wire.job_id), wire.number, wire.epoch)
+
+
+def _running(wire: pb.Running) -> tuple[AttemptKey, Instant]:
+    return attempt_key(wire.attempt), Instant(wire.started_at_us)
+
+
+def introduction(message: pb.AgentMessage, address: str) -> RegisterNode | None:
+    """The node a stream's first message introduces; None if it is something else."""
+    if message.WhichOneof("message") != "hello":
+        return None
+    hello = message.hello
+    spec = NodeSpec(
+        name=NodeName(hello.node),
+        host_name=hello.host_name,
+        cpu_milli=hello.cpu_milli,
+        mem_mib=hello.mem_mib,
+        tmp_mib=hello.tmp_mib,
+        devices=tuple([Device(d.kind, d.type, d.index, d.uuid, d.mem_mib) for d in hello.devices]),
+        features=tuple(hello.features),
+        sockets=hello.sockets or 1,
+        cores_per_socket=hello.cores_per_socket or 1,
+        threads_per_core=hello.threads_per_core or 1,
+        weight=hello.weight or 1,
+        declared=hello.declared,
+        isolation=hello.isolation,
+        arch=hello.arch,
+        os=hello.os,
+        version=hello.version,
+        address=address,
+        boot_at=Instant(hello.boot_at_us),
+    )
+    return RegisterNode(
+        spec,
+        hello.boot_id,
+        _offer(hello.offer),
+        running=tuple(
+            [RunningAttempt(attempt_key(r.attempt), Instant(r.started_at_us)) for r in hello.running]
+        ),
+        launching=tuple([attempt_key(key) for key in hello.launching]),
+        exited=tuple([attempt_key(key) for key in hello.exited]),
+    )
+
+
+def takes_batches(message: pb.AgentMessage) -> bool:
+    """Whether the agent that introduces itself reads several messages in one."""
+    return message.hello.takes_batches
+
+
+def heard(node: NodeName, message: pb.AgentMessage) -> list[Heard]:
+    """What a message says, in order; nothing for a kind this version does not know."""
+    match message.WhichOneof("message"):
+        case "exited":
+            return [_exited(node, message.exited)]
+        case "started":
+            return [
+                ReportStart(
+                    node, attempt_key(message.started.attempt), Instant(message.started.started_at_us)
+                )
+            ]
+        case "heartbeat":
+            return [HeardHeartbeat(Instant(message.heartbeat.at_us))]
+        case "offer":
+            return [ReportOffer(node, _offer(message.offer))]
+        case "usage":
+            return [_usage_report(message.usage)]
+        case "batch":
+            return [said for inner in message.batch.messages for said in heard(node, inner)]
+        case _:
+            return []
+
+
+def _offer(wire: pb.Offer) -> Offer:
+    return Offer(
+        wire.epoch,
+        wire.cpu_milli,
+        wire.mem_mib,
+        wire.accepting,
+        wire.reason,
+        tuple([(device.kind, device.index) for device in wire.dead_devices]),
+    )
+
+
+def _usage(wire: pb.AttemptUsage) -> Usage:
+    return Usage(
+        wire.user_cpu_us,
+        wire.system_cpu_us,
+        wire.max_rss_kib,
+        wire.max_vm_kib,
+        wire.disk_read_bytes,
+        wire.disk_write_bytes,
+    )
+
+
+def _exited(node: NodeName, wire: pb.Exited) -> ReportExit:
+    return ReportExit(
+        node,
+        attempt_key(wire.attempt),
+        Instant(wire.started_at_us),
+        Instant(wire.ended_at_us),
+        wire.exit_code,
+        wire.exit_signal,
+        wire.cause or "exited",
+        wire.launch_error,
+        wire.lost,
+        wire.refused,
+        _usage(wire.usage),
+    )
+
+
+def _usage_report(wire: pb.UsageReport) -> NodeUsage:
+    return NodeUsage(
+        Instant(wire.at_us),
+        wire.cpu_milli_used,
+        wire.mem_mib_used,
+        wire.mem_mib_free,
+        wire.load_milli,
+        {attempt_key(s.attempt): AttemptSample(_usage(s.usage), s.rss_kib) for s in wire.attempts},
+    )
+
+
+# -- to an agent
+
+
+def welcome(epoch: int, cluster: str, heartbeat_s: int, usage_s: int) -> pb.SchedulerMessage:
+    return pb.SchedulerMessage(
+        welcome=pb.Welcome(
+            epoch=epoch, cluster=cluster, heartbeat_s=heartbeat_s, usage_s=usage_s, takes_batches=True
+        )
+    )
+
+
+def goodbye(reason: str, *, retry: bool) -> pb.SchedulerMessage:
+    return pb.SchedulerMessage(goodbye=pb.Goodbye(reason=reason, retry=retry))
+
+
+def heartbeat_reply(at: Instant) -> pb.SchedulerMessage:
+    return pb.SchedulerMessage(heartbeat=pb.HeartbeatReply(at_us=at))
+
+
+def batch(messages: Sequence[pb.SchedulerMessage]) -> pb.SchedulerMessage:
+    """Several messages as one."""
+    return pb.SchedulerMessage(batch=pb.SchedulerBatch(messages=messages))
+
+
+def ack_exits(attempts: Sequence[AttemptKey]) -> pb.SchedulerMessage:
+    return pb.SchedulerMessage(ack_exits=pb.AckExits(attempts=[_key(key) for key in attempts]))
+
+
+def order(command: commands.Signal | commands.Terminate | commands.SetTimeLimit) -> pb.SchedulerMessage:
+    """A command that says everything by itself."""
+    key = _key(command.attempt)
+    match command:
+        case commands.Signal():
+            return pb.SchedulerMessage(
+                signal=pb.SignalAttempt(attempt=key, signal=command.signal, scope=command.scope.value)
+            )
+        case commands.Terminate():
+            return pb.SchedulerMessage(
+                terminate=pb.TerminateAttempt(
+                    attempt=key, grace_s=command.grace_s, cause=_cause(command.cause)
+                )
+            )
+        case commands.SetTimeLimit():
+            return pb.SchedulerMessage(
+                set_time_limit=pb.SetTimeLimit(attempt=key, time_limit_s=command.time_limit_s)
+            )
+
+
+def _cause(cause: EndCause) -> str:
+    return cause.value
+
+
+def launch(
+    job: Job,
+    active: Active,
+    *,
+    array: ArraySpec | None,
+    script: bytes,
+    environment: bytes,
+    config: ClusterConfig,
+    node_has_gpus: bool,
+) -> pb.SchedulerMessage:
+    """Everything the job's first node needs to start this attempt."""
+    spec = job.spec
+    first = active.placements[0]
+
+    def path(pattern: str) -> str:
+        expanded = expand_pattern(
+            pattern,
+            job_id=job.id,
+            array_job_id=job.array_id,
+            array_index=job.index,
+            job_name=spec.name,
+            user=job.owner.user,
+            node=first.node,
+        )
+        return expanded if expanded.startswith("/") else f"{spec.work_dir.rstrip('/')}/{expanded}"
+
+    return pb.SchedulerMessage(
+        launch=pb.Launch(
+            attempt=_key(active.attempt),
+            uid=job.owner.uid,
+            gid=job.owner.gid,
+            user=job.owner.user,
+            script=script,
+            args=spec.args,
+            environment=submitted_environment(unpack_environment(environment), node_has_gpus),
+            slurm_environment=batch_environment(job, active, array, config.name),
+            work_dir=spec.work_dir,
+            std_in=path(spec.std_in),
+            std_out=path(spec.std_out or default_output(job.index >= 0)),
+            std_err=path(spec.std_err) if spec.std_err else "",
+            append=active.attempt.number > 1 if spec.append is None else spec.append,
+            umask=spec.umask,
+            rlimits=[pb.RLimit(name=name, value=value) for name, value in spec.rlimits],
+            cpu_milli=first.cpu_milli,
+            mem_mib=first.mem_mib,
+            devices=[pb.DeviceGrant(kind=d.kind, type=d.type, indices=d.indices) for d in first.devices],
+            time_limit_s=spec.time_limit_s,
+            kill_wait_s=config.kill_wait_s,
+            lease_s=spec.lease_s,
+            job_name=spec.name,
+            allow_root=config.allow_root_jobs,
+        )
+    )
+
+
+def _key(key: AttemptKey) -> pb.AttemptKey:
+    return pb.AttemptKey(job_id=key.job, number=key.number, epoch=key.epoch)
