@@ -8,8 +8,15 @@ numbers; convert_queries.py turns them into protobuf messages and back.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+
+I32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+I64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+U32 = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+U64 = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""One bit short of protobuf's: nothing here counts that far."""
 
 
 class _Message(
@@ -21,20 +28,20 @@ class _Message(
 class Gres(_Message):
     kind: str = ""
     type: str = ""
-    count: int = 0
+    count: I64 = 0
 
 
 class Ask(_Message):
-    n_tasks: int = 0
-    min_nodes: int = 0
-    max_nodes: int = 0
-    tasks_per_node: int = 0
-    cpu_milli_per_task: int = 0
-    min_cpu_milli_per_node: int = 0
-    mem_mib_per_node: int = 0
-    mem_mib_per_cpu: int = 0
+    n_tasks: U32 = 0
+    min_nodes: U32 = 0
+    max_nodes: U32 = 0
+    tasks_per_node: U32 = 0
+    cpu_milli_per_task: I64 = 0
+    min_cpu_milli_per_node: I64 = 0
+    mem_mib_per_node: I64 = 0
+    mem_mib_per_cpu: I64 = 0
     mem_all: bool = False
-    tmp_mib_per_node: int = 0
+    tmp_mib_per_node: I64 = 0
     gres_per_node: list[Gres] = []
     gres_per_task: list[Gres] = []
     gres_per_job: list[Gres] = []
@@ -47,9 +54,9 @@ class Ask(_Message):
 
 class Condition(_Message):
     kind: str = ""
-    job_id: int = 0
-    array_index: int | None = None
-    delay_s: int = 0
+    job_id: I64 = 0
+    array_index: I32 | None = None
+    delay_s: I64 = 0
 
 
 class Dependency(_Message):
@@ -58,25 +65,25 @@ class Dependency(_Message):
 
 
 class IndexRange(_Message):
-    start: int = 0
-    stop: int = 0
-    step: int = 0
+    start: I64 = 0
+    stop: I64 = 0
+    step: I64 = 0
 
 
 class ArraySpec(_Message):
     ranges: list[IndexRange] = []
-    limit: int = 0
+    limit: I64 = 0
 
 
 class WarnSignal(_Message):
-    signal: int = 0
-    seconds_before: int = 0
+    signal: I32 = 0
+    seconds_before: I64 = 0
     batch_only: bool = False
 
 
 class Retry(_Message):
-    max_retries: int = 0
-    backoff_s: int = 0
+    max_retries: I32 = 0
+    backoff_s: I64 = 0
 
 
 class Given(_Message):
@@ -92,7 +99,7 @@ class Given(_Message):
 
 class Limit(_Message):
     name: str = ""
-    value: int = 0
+    value: I64 = 0
 
 
 class JobSpec(_Message):
@@ -101,10 +108,10 @@ class JobSpec(_Message):
     partition: str = ""
     account: str = ""
     qos: str = ""
-    time_limit_s: int | None = None
-    priority: int | None = None
-    nice: int = 0
-    begin_at_us: int = 0
+    time_limit_s: I64 | None = None
+    priority: I64 | None = None
+    nice: I64 = 0
+    begin_at_us: I64 = 0
     hold: bool = False
     dependency: Dependency | None = None
     kill_on_invalid_dep: bool = False
@@ -115,7 +122,7 @@ class JobSpec(_Message):
     std_out: str = ""
     std_err: str = ""
     append: bool | None = None
-    umask: int | None = None
+    umask: U32 | None = None
     rlimits: list[Limit] = []
     comment: str = ""
     command: str = ""
@@ -124,7 +131,7 @@ class JobSpec(_Message):
     work_dir: str = ""
     args: list[str] = []
     given: Given | None = None
-    lease_s: int | None = None
+    lease_s: I64 | None = None
     licenses: str = ""
     script: bytes = b""
     environment: list[str] = []
@@ -138,10 +145,10 @@ class PingResponse(_Message):
     cluster: str = ""
     version: str = ""
     host: str = ""
-    epoch: int = 0
-    started_at_us: int = 0
-    now_us: int = 0
-    pid: int = 0
+    epoch: I64 = 0
+    started_at_us: I64 = 0
+    now_us: I64 = 0
+    pid: I64 = 0
 
 
 class SubmitJobRequest(_Message):
@@ -152,18 +159,18 @@ class SubmitJobRequest(_Message):
 
 
 class SubmitJobResponse(_Message):
-    job_id: int = 0
+    job_id: I64 = 0
     warnings: list[str] = []
     estimate: str = ""
-    planned_start_us: int = 0
+    planned_start_us: I64 = 0
 
 
 class BatchItem(_Message):
-    spec: int = 0
+    spec: U32 = 0
     name: str | None = None
     args: list[str] = []
     own_args: bool = False
-    copies: int = 0
+    copies: U32 = 0
 
 
 class SubmitJobsRequest(_Message):
@@ -173,12 +180,12 @@ class SubmitJobsRequest(_Message):
 
 
 class SubmitJobsResponse(_Message):
-    first_job_id: int = 0
-    count: int = 0
+    first_job_id: I64 = 0
+    count: I64 = 0
 
 
 class JobRef(_Message):
-    job_id: int = 0
+    job_id: I64 = 0
     indices: list[IndexRange] = []
     text: str = ""
 
@@ -202,7 +209,7 @@ class SignalScope(StrEnum):
 class CancelJobsRequest(_Message):
     jobs: list[JobRef] = []
     filter: JobFilter | None = None
-    signal: int = 0
+    signal: I32 = 0
     scope: SignalScope = SignalScope.STEPS
     idempotency_key: str = ""
 
@@ -231,23 +238,23 @@ class StringList(_Message):
 class JobChanges(_Message):
     name: str | None = None
     comment: str | None = None
-    time_limit_s: int | None = None
-    time_limit_by_s: int | None = None
-    priority: int | None = None
-    nice: int | None = None
+    time_limit_s: I64 | None = None
+    time_limit_by_s: I64 | None = None
+    priority: I64 | None = None
+    nice: I64 | None = None
     partition: str | None = None
-    begin_at_us: int | None = None
+    begin_at_us: I64 | None = None
     dependency: Dependency | None = None
     drop_dependency: bool = False
     features: str | None = None
     nodes_required: StringList | None = None
     nodes_excluded: StringList | None = None
-    mem_mib_per_node: int | None = None
-    mem_mib_per_cpu: int | None = None
-    n_cpus: int | None = None
-    min_nodes: int | None = None
+    mem_mib_per_node: I64 | None = None
+    mem_mib_per_cpu: I64 | None = None
+    n_cpus: I64 | None = None
+    min_nodes: I64 | None = None
     requeue: bool | None = None
-    array_limit: int | None = None
+    array_limit: I64 | None = None
     account: str | None = None
     qos: str | None = None
 
@@ -285,14 +292,14 @@ class OutcomesResponse(_Message):
 
 class Column(_Message):
     name: str = ""
-    ints: list[int] = []
+    ints: list[I64] = []
     texts: list[str] = []
 
 
 class Table(_Message):
     columns: list[Column] = []
-    n_rows: int = 0
-    now_us: int = 0
+    n_rows: U64 = 0
+    now_us: I64 = 0
     unknown: list[str] = []
 
 
@@ -317,11 +324,11 @@ class ListAccountingRequest(_Message):
     fields: list[str] = []
     jobs: list[JobRef] = []
     filter: JobFilter | None = None
-    since_us: int = 0
-    until_us: int = 0
+    since_us: I64 = 0
+    until_us: I64 = 0
     allocations_only: bool = False
     duplicates: bool = False
-    limit: int = 0
+    limit: U64 = 0
 
 
 class GetConfigRequest(_Message):
@@ -343,9 +350,9 @@ class GetStatusRequest(_Message):
 
 class Amount(_Message):
     resource: str = ""
-    capacity: int = 0
-    allocated: int = 0
-    used: int = 0
+    capacity: I64 = 0
+    allocated: I64 = 0
+    used: I64 = 0
 
 
 class NodeStatus(_Message):
@@ -353,14 +360,14 @@ class NodeStatus(_Message):
     state: str = ""
     reason: str = ""
     amounts: list[Amount] = []
-    n_jobs: int = 0
+    n_jobs: U64 = 0
     declared: bool = False
 
 
 class CountByState(_Message):
     state: str = ""
     reason: str = ""
-    count: int = 0
+    count: U64 = 0
 
 
 class GetStatusResponse(_Message):
@@ -385,11 +392,11 @@ class ListJobEventsRequest(_Message):
 
 
 class JobEvent(_Message):
-    seq: int = 0
-    at_us: int = 0
+    seq: U64 = 0
+    at_us: I64 = 0
     kind: str = ""
-    job_id: int = 0
-    last_job_id: int = 0
+    job_id: I64 = 0
+    last_job_id: I64 = 0
     node: str = ""
     text: str = ""
     json: str = ""
@@ -405,14 +412,14 @@ class WaitJobsRequest(_Message):
 
 
 class JobResult(_Message):
-    job_id: int = 0
+    job_id: I64 = 0
     ref: str = ""
     state: str = ""
-    exit_code: int = 0
-    exit_signal: int = 0
+    exit_code: I32 = 0
+    exit_signal: I32 = 0
     reason: str = ""
-    n_ended: int = 0
-    n_total: int = 0
+    n_ended: U64 = 0
+    n_total: U64 = 0
     ended: bool = False
 
 
@@ -422,14 +429,14 @@ class WaitJobsResponse(_Message):
 
 
 class WatchEventsRequest(_Message):
-    after_seq: int = 0
+    after_seq: U64 = 0
     jobs: list[JobRef] = []
 
 
 class IssueTokenRequest(_Message):
-    valid_s: int = 0
+    valid_s: I64 = 0
 
 
 class IssueTokenResponse(_Message):
     token: str = ""
-    expires_at_us: int = 0
+    expires_at_us: I64 = 0
