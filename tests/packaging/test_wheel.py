@@ -37,6 +37,22 @@ NOT_IN_A_THIN_INSTALL = [
     *("grpc_health", "grpc_reflection", "sklearn", "scipy", "matplotlib", "joblib"),
 ]
 
+SLOW_TO_LOAD = [
+    *(
+        "argparse",
+        "asyncio",
+        "dataclasses",
+        "enum",
+        "http.client",
+        "json",
+        "pathlib",
+        "re",
+        "socket",
+        "subprocess",
+    ),
+    *("typing", "urllib", "grpc", "google", "msgspec", "structlog", "psutil"),
+]
+
 
 def run(*command: str | Path, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs a command with nothing of this process' Python in its environment."""
@@ -140,6 +156,15 @@ def test_slurm_commands_tell_their_version(installed: Path, tmp_path: Path, comm
     told = run(installed / command, "--version", cwd=tmp_path)
     assert (told.returncode, told.stderr) == (0, "")
     assert told.stdout.startswith("slurm "), "clients take the second word of `slurm 22.05.8`"
+
+
+@pytest.mark.parametrize("command", SLURM_COMMANDS)
+def test_slurm_commands_start_light(installed: Path, tmp_path: Path, command: str) -> None:
+    """Without the modules that take longer to load than such a command runs: `re` is 5 ms, `socket` 7."""
+    script = f"import sys, packhorse.cli.slurm.{command}; print(*sys.modules)"
+    seen = run(installed / "python", "-c", script, cwd=tmp_path)
+    assert seen.returncode == 0, seen.stderr
+    assert set(seen.stdout.split()) & set(SLOW_TO_LOAD) == set()
 
 
 def test_packhorse_tells_the_version_of_the_wheel(installed: Path, wheel: Path, tmp_path: Path) -> None:
