@@ -1,14 +1,15 @@
-"""Wire messages to inputs of the core, commands and replies to wire messages.
+"""What people ask for, to inputs of the core.
 
-With convert_queries.py the only place of the scheduler that names a generated module. The submitting half
-reads protobuf messages and the structs of `messages` alike: their fields have the same names, and `has`
-says for either whether an optional one is set.
+Reads protobuf messages and the structs of `messages` alike: their fields have the same names, and `has`
+says for either whether an optional one is set. A handwritten reader, since it is on the path of every
+submission: about 20 us for one job, about 1 us for one of a batch.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import msgspec
@@ -105,7 +106,7 @@ def presence(message: Any) -> Has:
 
 
 def caller(owner: Owner, admin: bool, request: Any) -> Caller:
-    """The caller of a mutating request. Its fingerprint tells a repeated call from another with the same key."""
+    """Who makes a mutating request. The fingerprint tells a repeated call from another with the same key."""
     key: str = request.idempotency_key
     if not key:
         return Caller(owner, admin)
@@ -306,7 +307,7 @@ def index_ranges(wire: Iterable[Any]) -> tuple[IndexRange, ...]:
         stop = start + (stop - start) // step * step
         ranges.append(IndexRange(start, stop, step if stop > start else 1))
     ranges.sort()
-    for before, after in zip(ranges, ranges[1:], strict=False):
+    for before, after in pairwise(ranges):
         if after.start <= before.stop:
             raise BadValue(
                 f"array: {before.start}-{before.stop} and {after.start}-{after.stop} overlap; "

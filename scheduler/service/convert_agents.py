@@ -1,6 +1,6 @@
 """What agents say to inputs of the core, and its commands to what agents are told.
 
-The agents' half of the wire; with convert.py and convert_queries.py the only place that names a generated module.
+The agents' half of the wire; with convert_queries.py the only place that names a generated module.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class AttemptSample(msgspec.Struct, frozen=True, gc=False):
 
 
 class NodeUsage(msgspec.Struct, frozen=True, gc=False):
-    """What a node and its jobs use, as its agent last measured. load_milli: one-minute load average times 1000."""
+    """What a node and its jobs use, as its agent last measured. load_milli: 1000 times the load average."""
 
     at: Instant
     cpu_milli_used: int

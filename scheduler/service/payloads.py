@@ -40,9 +40,9 @@ def unpack_environment(data: bytes) -> list[str]:
 
 
 class Payloads:
-    """The texts of one store, with the latest in memory. fetch reads one from the store, in a thread; None: unknown.
+    """The texts of one store, with the latest in memory. Used on the event loop only.
 
-    Used on the event loop only.
+    fetch reads one from the store, in a thread; None: it has none of that name.
     """
 
     def __init__(self, fetch: Callable[[str], bytes | None], cache_bytes: int = CACHE_BYTES) -> None:
