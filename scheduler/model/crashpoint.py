@@ -1,12 +1,13 @@
 """Named points at which a process can be told to die, so that tests can crash it everywhere it matters.
 
-A point is registered where it is passed: `register("supervisor.after_fork", "what a death here leaves behind")` at
-import, `crash_point("supervisor.after_fork")` in the code. Three variables of the environment drive it, read once
-at import (or again by `arm`):
+A point is registered where it is passed: `register("supervisor.after_fork", "what a death here leaves
+behind")` at import, `crash_point("supervisor.after_fork")` in the code. Two variables of the environment
+drive it, read once at import (or again by `arm`):
 
-PACKHORSE_CRASH_AT   comma list of `name` or `name:nth` (nth passing, from 1): SIGKILL to itself at that point.
-PACKHORSE_CRASH_LOG  file to which every passing is appended as `name pid passed` or `name pid died`. With it, `nth`
-                     counts the passings of all processes that share the file; without it, those of this process.
+PACKHORSE_CRASH_AT   comma list of `name` or `name:nth` (nth passing, from 1): SIGKILL to itself there.
+PACKHORSE_CRASH_LOG  file to which every passing is appended as `name pid passed` or `name pid died`.
+                     With it, `nth` counts the passings of all processes that share the file; without it,
+                     those of this process.
 
 With neither set a passing costs one test of a global. Standard library only.
 """
@@ -54,7 +55,9 @@ def arm(environment: dict[str, str] | None = None) -> None:
 
 
 def crash_point(name: str) -> None:
-    """Dies here by SIGKILL if told to; otherwise does nothing. Raises KeyError when armed and `name` is unregistered."""
+    """Dies here by SIGKILL if told to; otherwise does nothing. Raises KeyError when armed and `name` is
+    unregistered.
+    """
     if _armed:
         _pass(name)
 

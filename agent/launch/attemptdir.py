@@ -1,0 +1,160 @@
+"""The files of one attempt, and the order in which they become durable.
+
+    started         who supervises; complete and on disk before anything of the job runs. Taken once: by the
+                    supervisor, or by an agent that found none and wants to be sure that none will follow
+                    ("never")
+    exit            the exit record; on disk before the supervisor goes away
+    exit.tmp        its space, set aside at the start, so that a full disk cannot swallow an exit
+    control         the supervisor's datagram socket
+    supervisor.log  only when there was trouble
+
+What an agent finds after a crash, and what it may conclude (`read_state`):
+
+    exit                                          over, and this is how
+    started, same boot, supervisor alive          runs
+    started, same boot, supervisor gone           lost: whatever is left of the job must be killed first
+    started, another boot                         lost, and nothing is left
+    neither; `fence` succeeds                     never ran and never will in this directory
+    neither; `fence` fails                        a supervisor was quicker: look again
+
+A file is first written under another name and synced, then linked (which fails if it exists) or renamed,
+then the
+directory is synced: it is there completely or not at all, also after a power cut.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Literal, TypeVar
+
+import msgspec
+
+from packhorse.agent.launch import contact, processes
+from packhorse.agent.launch.exitrecord import ExitRecord
+from packhorse.agent.launch.spec import Group
+from packhorse.scheduler.model.crashpoint import crash_point, register
+
+T = TypeVar("T")
+
+STARTED = "started"
+EXIT = "exit"
+EXIT_SPACE = "exit.tmp"
+CONTROL = "control"
+LOG = "supervisor.log"
+
+_RESERVED_BYTES = 4096
+"""Room for an exit record: one block. A longer one (very long paths) is written all the same, if there is
+space.
+"""
+
+EXIT_TEMPORARY = register("supervisor.exit_temporary", "exit record written but not yet under its name")
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True):
+    """Who supervises this attempt. kind "never": nobody, and nobody ever will."""
+
+    kind: Literal["supervised", "never"]
+    key: str
+    pid: int
+    start_time: int
+    boot_id: str
+    started_at: int
+    boot_clock_us: int
+    token: str = ""
+    groups: tuple[Group, ...] = ()
+    version: int = 1
+
+
+def claim(directory: str, record: Started) -> bool:
+    """Makes `record` the started record, durably; False if there is one already."""
+    temporary = f"{directory}/.started.{os.getpid()}"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, msgspec.json.encode(record))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    try:
+        os.link(temporary, f"{directory}/{STARTED}")
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(temporary)
+    sync_directory(directory)
+    return True
+
+
+def fence(directory: str, key: str) -> bool:
+    """Makes sure that nothing will ever start in `directory`; False if something did."""
+    return claim(
+        directory,
+        Started(
+            kind="never",
+            key=key,
+            pid=os.getpid(),
+            start_time=0,
+            boot_id=processes.boot_id(),
+            started_at=time.time_ns() // 1000,
+            boot_clock_us=contact.boot_clock_us(),
+        ),
+    )
+
+
+def read_started(directory: str) -> Started | None:
+    """The started record, None if there is none. Raises msgspec.DecodeError if it is damaged."""
+    return _read(f"{directory}/{STARTED}", Started)
+
+
+def read_exit(directory: str) -> ExitRecord | None:
+    """The exit record, None if there is none. Raises msgspec.DecodeError if it is damaged."""
+    return _read(f"{directory}/{EXIT}", ExitRecord)
+
+
+def reserve_exit(directory: str) -> int:
+    """Sets space for the exit record aside; the descriptor to write it through."""
+    fd = os.open(f"{directory}/{EXIT_SPACE}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(fd, 0, _RESERVED_BYTES)
+    except OSError:  # this file system cannot: should the disk be full when it matters, the writer waits
+        pass
+    return fd
+
+
+def write_exit(directory: str, fd: int, record: ExitRecord) -> None:
+    """Writes the exit record through `fd` of `reserve_exit`, durably. Raises OSError; may then be called
+    again.
+    """
+    text = msgspec.json.encode(record)
+    os.pwrite(fd, text, 0)
+    os.ftruncate(fd, len(text))
+    os.fsync(fd)
+    crash_point(EXIT_TEMPORARY)
+    os.rename(f"{directory}/{EXIT_SPACE}", f"{directory}/{EXIT}")
+    sync_directory(directory)
+
+
+def sync_directory(directory: str) -> None:
+    """Makes the names in `directory` durable."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def log_trouble(directory: str, line: str) -> None:
+    """Adds a line to supervisor.log; silent if even that is impossible."""
+    try:
+        with open(f"{directory}/{LOG}", "a", encoding="utf-8") as out:
+            out.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {line}\n")
+    except OSError:
+        pass
+
+
+def _read(path: str, kind: type[T]) -> T | None:
+    try:
+        with open(path, "rb") as file:
+            return msgspec.json.decode(file.read(), type=kind)
+    except FileNotFoundError:
+        return None

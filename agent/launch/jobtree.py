@@ -1,0 +1,84 @@
+"""Who belongs to a job, and how to reach all of them.
+
+The supervisor is the subreaper of everything below it: a process whose parent dies becomes the supervisor's
+child, session and process group notwithstanding. So while the supervisor has no children nothing of the job
+is left, and a walk down from it finds all. A cgroup gives the same answer in one read, also when the
+supervisor is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from packhorse.agent.launch import cgroup, processes
+from packhorse.agent.launch.control import Scope
+from packhorse.agent.launch.spec import TOKEN_VARIABLE, Group
+
+
+class JobTree:
+    """The processes below the supervisor that runs this code. first: the job's first process."""
+
+    def __init__(self, groups: tuple[Group, ...]) -> None:
+        self.groups = groups
+        self.first = 0
+
+    def members(self) -> list[int]:
+        """Every process of the job: what the cgroup holds and what descends from the supervisor."""
+        found = dict.fromkeys(processes.descendants(os.getpid()))
+        for group in self.groups[:1]:
+            found.update(dict.fromkeys(cgroup.members(group)))
+        return list(found)
+
+    def in_scope(self, scope: Scope) -> list[int]:
+        """The processes an order with `scope` means."""
+        match scope:
+            case "batch":
+                return [self.first] if self.first else []
+            case "steps":
+                return [pid for pid in self.members() if pid != self.first]
+            case "all":
+                return self.members()
+            case "tree":
+                return [self.first, *processes.descendants(self.first)] if self.first else []
+
+    def signal(self, number: int, scope: Scope = "all") -> int:
+        """Sends a signal; how many processes got it. KILL to all goes through the cgroup where that can do
+        it.
+        """
+        if number == signal.SIGKILL and scope == "all":
+            for group in self.groups[:1]:
+                cgroup.kill(group)
+        return processes.send(self.in_scope(scope), number)
+
+    def memory_kib(self, limit_kib: int) -> int:
+        """What the job's processes hold; counted exactly only when the quick count is above `limit_kib`."""
+        pids = self.members()
+        quick = processes.memory_kib(pids)
+        return processes.memory_kib(pids, exact=True) if quick > limit_kib else quick
+
+
+def kill_orphans(token: str, groups: tuple[Group, ...], timeout_s: float) -> int:
+    """Kills what a dead supervisor left behind and removes its cgroups; how many processes would not die.
+
+    Without a cgroup the job's mark in the environment finds them (its first process died with the supervisor,
+    by the kernel's hand). Blocks up to `timeout_s`; reads all of /proc.
+    """
+    entry = f"{TOKEN_VARIABLE}={token}"
+    until = time.monotonic() + timeout_s
+    pause = 0.002
+    while True:
+        found = dict.fromkeys(processes.with_environment(entry)) if token else {}
+        for group in groups:
+            cgroup.kill(group)
+            found.update(dict.fromkeys(cgroup.members(group)))
+        alive = [pid for pid in found if processes.start_time(pid)]
+        if not alive or time.monotonic() > until:
+            break
+        processes.send(alive, signal.SIGKILL)
+        time.sleep(pause)
+        pause = min(0.1, pause * 2)
+    for group in groups:
+        cgroup.remove(group)
+    return len(alive)

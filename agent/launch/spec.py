@@ -1,0 +1,118 @@
+"""What it takes to start one attempt: the agent's wish, and the request the fork server gets."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the job may use. 0 and () mean: no limit of that kind.
+
+    mem_mib: memory cgroup where there is one (swap included where the kernel counts it). Elsewhere the
+        supervisor adds up the memory of the job's processes every `mem_sample_ms` and kills the job above
+        the limit. Not
+        RLIMIT_AS: address space is not memory, and programs that reserve much of it (CUDA, Java, Go,
+        sanitizers) would die far below their limit. So without a cgroup a job may pass its limit for one
+        sampling interval.
+    cpu_milli: weight among jobs when the processors are busy; with `cpu_hard` also a ceiling. cgroup only.
+    pids: most processes and threads. cgroup only.
+    deny_devices: device cgroup rules, as in "c 195:1 rwm". cgroup v1 only.
+    """
+
+    mem_mib: int = 0
+    mem_sample_ms: int = 2000
+    cpu_milli: int = 0
+    cpu_hard: bool = False
+    pids: int = 0
+    deny_devices: tuple[str, ...] = ()
+
+
+class LaunchSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One attempt, ready to run.
+
+    key: names the attempt on this machine, "1234.1.7". attempt_dir: absolute, made by the agent, 0700, empty.
+    argv: argv[0] is executed, searched in the job's own PATH if it has no slash. A batch script is (script,
+        *arguments): the kernel reads its "#!" line. The job's user should be able to reach it; where only a
+        directory on the way forbids that, it is run through a descriptor opened before (`$0` is then
+        /dev/fd/N).
+    environment: K=V, complete: nothing is inherited.
+    uid, gid, groups: whom to run as; groups are the supplementary ones, as os.getgrouplist(user, gid) has
+        them. None of them can be changed unless the agent is root.
+    stdin, stdout, stderr: absolute, patterns already expanded, opened as that user; stderr "": same as
+        stdout. The same path twice is opened once. Writing always appends (so that the writers of one file
+        do not overwrite each other); `append` False empties the file first.
+    rlimits: (name as in "nofile", soft limit, -1 for infinity); a hard limit is raised if rights allow, else
+        the soft limit is cut to it.
+    cpus: processors to run on, () for all. nice: added to the agent's.
+    time_limit_s: 0 for none. `backstop_s` after it the supervisor ends the job by itself, if the agent has
+        not.
+    grace_s: from the first signal to KILL, where the supervisor decides by itself.
+    lease_s: 0 for none. The job is dead `lease_s` after the last contact noted in `contact_file`
+        (contact.py) at the latest; TERM goes out before, by the grace but at most half of the lease.
+    label, node: for the line in the job's stderr when it is ended, as in "JOB 12 ON n1".
+    """
+
+    key: str
+    attempt_dir: str
+    argv: tuple[str, ...]
+    environment: tuple[str, ...]
+    cwd: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...] = ()
+    user: str = ""
+    stdin: str = "/dev/null"
+    stdout: str = "/dev/null"
+    stderr: str = ""
+    append: bool = False
+    umask: int = 0o022
+    rlimits: tuple[tuple[str, int], ...] = ()
+    cpus: tuple[int, ...] = ()
+    nice: int = 0
+    limits: Limits = Limits()
+    time_limit_s: int = 0
+    backstop_s: int = 10
+    grace_s: int = 30
+    lease_s: int = 0
+    contact_file: str = ""
+    label: str = ""
+    node: str = ""
+
+
+class Group(msgspec.Struct, frozen=True, array_like=True):
+    """One cgroup directory to make, what to write into its files first, and how to ask it things.
+
+    memory: whether the memory controller is here. version: 1 or 2.
+    """
+
+    path: str
+    writes: tuple[tuple[str, str], ...] = ()
+    memory: bool = False
+    version: Literal[1, 2] = 1
+
+
+class ForkRequest(msgspec.Struct, frozen=True, array_like=True):
+    """Agent to fork server. token marks the job's processes in their environment."""
+
+    id: int
+    spec: LaunchSpec
+    token: str
+    groups: tuple[Group, ...]
+
+
+class ForkAnswer(msgspec.Struct, frozen=True, array_like=True):
+    """Fork server to agent. error "": the supervisor `pid` that started at `start_time` ticks after boot
+    exists.
+    """
+
+    id: int
+    pid: int = 0
+    start_time: int = 0
+    started_at: int = 0
+    error: str = ""
+
+
+TOKEN_VARIABLE = "PACKHORSE_ATTEMPT"
+"""In the environment of every process of a job: how leftovers are found where there is no cgroup."""

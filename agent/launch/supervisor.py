@@ -1,0 +1,393 @@
+"""One process per attempt: starts the job, watches over it, ends it, and leaves the exit record.
+
+It outlives the agent and the fork server: own session, no terminal, SIGHUP ignored, nothing shared with them
+but the files of the attempt's directory. It waits without polling: for a child's end, an order at its
+socket, or the next instant at which the time limit, the lease, the grace or (without a memory cgroup) the
+memory has to be looked at.
+
+Crash points and what a death there leaves (SIGKILL of the supervisor; the job's first process dies with it):
+
+    before_started    no started record: the agent fences the directory; nothing ran
+    after_started     started record, no job: lost
+    after_fork        a job that perhaps began: lost, the rest of it is killed by the agent
+    child_ended       the first process is over, others may run: lost, killed by the agent
+    before_exit       all is over, nothing written: lost
+    exit_temporary    (attemptdir.py) as before
+    after_exit        the record counts; cgroups are left for the agent to remove
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+import socket
+import stat
+import time
+from typing import NoReturn
+
+import msgspec
+
+from packhorse.agent.launch import attemptdir, cgroup, child, contact, control, processes
+from packhorse.agent.launch.control import ControlReply, SetLimit, Signal, Terminate
+from packhorse.agent.launch.exitrecord import Cause, ExitRecord, LaunchFailure
+from packhorse.agent.launch.jobtree import JobTree
+from packhorse.agent.launch.spec import ForkRequest
+from packhorse.scheduler.model.crashpoint import crash_point, register
+
+BEFORE_STARTED = register("supervisor.before_started", "forked, no record yet")
+AFTER_STARTED = register("supervisor.after_started", "started record durable, job not yet forked")
+AFTER_FORK = register("supervisor.after_fork", "job forked, perhaps not yet executed")
+CHILD_ENDED = register("supervisor.child_ended", "first process ended, others not yet killed")
+BEFORE_EXIT = register("supervisor.before_exit", "nothing of the job left, exit record not written")
+AFTER_EXIT = register("supervisor.after_exit", "exit record durable, cgroups not removed")
+
+UNKILLABLE_S = 60
+"""Processes that are still there this long after KILL wait for a device or file system: the record says
+so.
+"""
+
+LONGEST_SLEEP_MS = 3_600_000
+"""poll takes 32 bits of milliseconds, which a limit of a month exceeds."""
+
+_US = 1_000_000
+
+
+def supervise(request: ForkRequest, door: socket.socket, started_at: int) -> NoReturn:
+    """Runs one attempt to its end and exits. Called in the freshly forked process, in the attempt's
+    directory.
+    """
+    directory = request.spec.attempt_dir
+    status = 70
+    try:
+        status = Supervisor(request, door, started_at).run()
+    except BaseException as error:
+        attemptdir.log_trouble(directory, f"supervisor of {request.spec.key} failed: {error!r}")
+    finally:
+        os._exit(status)
+
+
+class Supervisor:
+    """The state of one supervised job; instants are microseconds since boot."""
+
+    def __init__(self, request: ForkRequest, door: socket.socket, started_at: int) -> None:
+        self.request = request
+        self.spec = request.spec
+        self.directory = request.spec.attempt_dir
+        self.door = door
+        self.started_at = started_at
+        self.began = contact.boot_clock_us()
+        self.tree = JobTree(request.groups)
+        self.status: int | None = None  # wait status of the first process, once it ended
+        self.failure: LaunchFailure | None = None
+        self.cause: Cause = "exited"
+        self.detail = ""
+        self.ending = False  # told to end, or the first process has ended
+        self.kill_at = 0  # KILL from this instant on; 0: not
+        self.killed_at = 0  # first KILL
+        self.kill_pause_us = 1000
+        self.unkillable = 0
+        self.limit_s = self.spec.time_limit_s
+        self.peak_kib = 0
+        self.job_stderr = -1
+        self.sampled = bool(self.spec.limits.mem_mib) and not any(
+            group.memory and group.writes for group in request.groups
+        )
+        self.sample_at = self.began + self.spec.limits.mem_sample_ms * 1000  # not the copy of ourselves
+
+    def run(self) -> int:
+        """The attempt from claim to exit record; the supervisor's own exit status."""
+        crash_point(BEFORE_STARTED)
+        own = os.getpid()
+        record = attemptdir.Started(
+            kind="supervised",
+            key=self.spec.key,
+            pid=own,
+            start_time=processes.start_time(own),
+            boot_id=processes.boot_id(),
+            started_at=self.started_at,
+            boot_clock_us=self.began,
+            token=self.request.token,
+            groups=self.request.groups,
+        )
+        exit_fd = attemptdir.reserve_exit(self.directory)
+        try:
+            if not attemptdir.claim(self.directory, record):
+                attemptdir.log_trouble(self.directory, "not started: the attempt is settled already")
+                return 0
+        except OSError as error:
+            message = f"cannot write the started record: {os.strerror(error.errno or 0)}"
+            self.failure = LaunchFailure("fork", error.errno or 0, message)
+            attemptdir.write_exit(self.directory, exit_fd, self._exit_record())
+            return 0
+        crash_point(AFTER_STARTED)
+        self._start()
+        self._watch()
+        crash_point(BEFORE_EXIT)
+        self._record(exit_fd)
+        crash_point(AFTER_EXIT)
+        for group in self.request.groups:
+            if not cgroup.remove(group):
+                attemptdir.log_trouble(self.directory, f"cannot remove cgroup {group.path}")
+        return 0
+
+    # -- the start
+
+    def _start(self) -> None:
+        """Forks the job, or notes why it could not be."""
+        child.adopt_orphans()
+        self.wakeup, wakeup = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, _ignore)
+        signal.signal(signal.SIGTERM, self._told_to_go)
+        self.report, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            for group in self.request.groups:
+                cgroup.create(group)
+        except OSError as error:
+            message = f'cannot set up cgroup "{error.filename}": {os.strerror(error.errno or 0)}'
+            self.failure = LaunchFailure("cgroup", error.errno or 0, message)
+        else:
+            own = os.getpid()
+            try:
+                pid = os.fork()
+            except OSError as error:
+                message = f"cannot fork: {os.strerror(error.errno or 0)}"
+                self.failure = LaunchFailure("fork", error.errno or 0, message)
+            else:
+                if pid == 0:
+                    child.become_job(self.request, far, own)
+                self.tree.first = pid
+                crash_point(AFTER_FORK)
+        far.close()
+        self.report.setblocking(False)
+        if self.failure is not None:
+            self.status = 0
+            self.ending = True
+
+    # -- the watch
+
+    def _watch(self) -> None:
+        """Returns when nothing of the job is left, or what is left cannot be killed."""
+        poll = select.poll()
+        poll.register(self.wakeup, select.POLLIN)
+        poll.register(self.door, select.POLLIN)
+        poll.register(self.report, select.POLLIN)
+        while self._reap():
+            now = contact.boot_clock_us()
+            if self.killed_at and now - self.killed_at > UNKILLABLE_S * _US:
+                self.unkillable = len(self.tree.members())
+                break
+            until = self._act(now)
+            # Rounded up: one wakeup too early would be one too many.
+            timeout = (until - contact.boot_clock_us() + 999) // 1000 if until else LONGEST_SLEEP_MS
+            timeout = min(max(0, timeout), LONGEST_SLEEP_MS)
+            for fd, _ in poll.poll(timeout):
+                if fd == self.wakeup:
+                    os.read(self.wakeup, 4096)
+                elif fd == self.door.fileno():
+                    self._obey()
+                elif not self._hear_child():
+                    poll.unregister(fd)
+        while self._hear_child():
+            pass
+
+    def _reap(self) -> bool:
+        """Collects the ended; False when no process of the job is left."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return True
+            if pid == self.tree.first:
+                crash_point(CHILD_ENDED)
+                self.status = status
+                self.tree.first = 0  # the number may belong to somebody else now
+                if not self.ending:
+                    self.ending = True
+                    self.kill_at = contact.boot_clock_us()
+
+    def _act(self, now: int) -> int:
+        """Does what is due at `now`; the next instant at which something will be, 0 for none."""
+        if self.kill_at and now >= self.kill_at:
+            self.killed_at = self.killed_at or now
+            self.tree.signal(signal.SIGKILL)
+            self.kill_pause_us = min(100_000, self.kill_pause_us * 2)
+            return now + self.kill_pause_us
+        if self.ending:
+            return self.kill_at
+        dues = [self._check_limit(now), self._check_lease(now), self._check_memory(now), self.kill_at]
+        return min(filter(None, dues), default=0)
+
+    def _check_limit(self, now: int) -> int:
+        if not self.limit_s:
+            return 0
+        due = self.began + (self.limit_s + self.spec.backstop_s) * _US
+        if now >= due:
+            self._end("time_limit", self.spec.grace_s, f"time limit of {self.limit_s} s", "DUE TO TIME LIMIT")
+        return due
+
+    def _check_lease(self, now: int) -> int:
+        """The job is dead by the end of the lease, so TERM comes before: by the grace, at most half the
+        lease.
+        """
+        if not self.spec.lease_s:
+            return 0
+        last = max(self.began, contact.last_contact_us(self.spec.contact_file))
+        over = last + self.spec.lease_s * _US
+        grace_us = min(self.spec.grace_s * _US, self.spec.lease_s * _US // 2)
+        if now >= over - grace_us:
+            why = f"no contact to the scheduler within the lease of {self.spec.lease_s} s"
+            self._end("lease", max(0, over - now) / _US, why, "DUE TO LOST CONTACT")
+        return over - grace_us
+
+    def _check_memory(self, now: int) -> int:
+        if not self.sampled:
+            return 0
+        if now >= self.sample_at:
+            limit_kib = self.spec.limits.mem_mib * 1024
+            held_kib = self.tree.memory_kib(limit_kib)
+            self.peak_kib = max(self.peak_kib, held_kib)
+            if held_kib > limit_kib:
+                why = f"{held_kib // 1024} MiB used, limit {self.spec.limits.mem_mib} MiB"
+                self._end("oom", 0, why, "DUE TO MEMORY LIMIT")
+            self.sample_at = now + self.spec.limits.mem_sample_ms * 1000
+        return self.sample_at
+
+    # -- orders
+
+    def _obey(self) -> None:
+        while (received := control.receive(self.door)) is not None:
+            data, fd = received
+            try:
+                reply = self._carry_out(control.decode_order(data))
+            except msgspec.DecodeError as error:
+                reply = ControlReply(error=f"not understood: {error}")
+            control.answer(fd, reply)
+
+    def _carry_out(self, order: control.Order) -> ControlReply:
+        match order:
+            case Signal(number, scope):
+                if not 0 <= number < signal.NSIG:
+                    return ControlReply(error=f"no signal {number}")
+                return ControlReply(self.tree.signal(number, scope))
+            case SetLimit(seconds):
+                self.limit_s = seconds
+                return ControlReply()
+            case Terminate():
+                return ControlReply(self._terminate(order))
+
+    def _terminate(self, order: Terminate) -> int:
+        """The first signal goes out once; the grace can only become shorter."""
+        now = contact.boot_clock_us()
+        kill_at = now + int(order.grace_s * _US)
+        if self.status is not None and self.cause == "exited":
+            return 0  # over by itself; what is left is being killed
+        if self.ending:
+            self.kill_at = min(self.kill_at, kill_at)
+            return 0
+        self.ending = True
+        self.cause, self.detail = order.cause, order.detail
+        self.kill_at = kill_at
+        self._notice(order.notice)
+        if order.grace_s <= 0:
+            return len(self.tree.members())
+        reached = self.tree.signal(order.signal)
+        self.tree.signal(signal.SIGCONT)  # a stopped process meets its signal only when it goes on
+        return reached
+
+    def _end(self, cause: control.OrderedCause, grace_s: float, detail: str, why: str) -> None:
+        """Ends the job on the supervisor's own decision."""
+        line = control.cancel_notice(self.spec.label or self.spec.key, self.spec.node, why)
+        self._terminate(Terminate(grace_s, cause=cause, detail=detail, notice=line))
+
+    def _told_to_go(self, *_: object) -> None:
+        """SIGTERM to the supervisor, as at shutdown: the job gets its grace and the record is written."""
+        self._terminate(Terminate(self.spec.grace_s, detail="supervisor got SIGTERM"))
+
+    # -- the job's own words
+
+    def _hear_child(self) -> bool:
+        """What the child says before it becomes the job; False when there is no more to come."""
+        try:
+            data, fds, _flags, _ = socket.recv_fds(self.report, 65536, 1)
+        except BlockingIOError:
+            return False
+        if fds:
+            # Notices go to plain files only: a pipe nobody reads would hold the supervisor up.
+            if stat.S_ISREG(os.fstat(fds[0]).st_mode):
+                self.job_stderr = fds[0]
+            else:
+                os.close(fds[0])
+        elif data:
+            self.failure = child.decode_failure(data)
+        return bool(data)
+
+    def _notice(self, line: str) -> None:
+        if line and self.job_stderr >= 0:
+            try:
+                os.write(self.job_stderr, f"{line}\n".encode())
+            except OSError:
+                pass
+
+    # -- the end
+
+    def _record(self, exit_fd: int) -> None:
+        """Writes the exit record, for as long as it takes: a full disk must not swallow an exit."""
+        record = self._exit_record()
+        pause = 0.1
+        while True:
+            try:
+                attemptdir.write_exit(self.directory, exit_fd, record)
+                return
+            except FileNotFoundError:
+                return  # the agent has removed the directory: nobody wants to know
+            except OSError as error:
+                attemptdir.log_trouble(self.directory, f"cannot write the exit record: {error}")
+                time.sleep(pause)
+                pause = min(10.0, pause * 2)
+
+    def _exit_record(self) -> ExitRecord:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        oom_kills = max((cgroup.oom_kills(group) for group in self.request.groups), default=0)
+        peak_kib = max((cgroup.peak_kib(group) for group in self.request.groups), default=0)
+        status = self.status if self.status is not None else int(signal.SIGKILL)
+        code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 0
+        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        cause, detail = self.cause, self.detail
+        failure = self.failure
+        if failure is not None and self.cause == "exited":
+            cause, detail = "launch_error", failure.message
+            code = (failure.errno or 1) if failure.stage == "exec" else 1
+            number = 0
+        elif oom_kills and cause == "exited":
+            cause = "oom"
+            detail = f"{oom_kills} process(es) killed at the limit of {self.spec.limits.mem_mib} MiB"
+        return ExitRecord(
+            key=self.spec.key,
+            cause=cause,
+            exit_code=code,
+            signal=number,
+            core_dumped=os.WCOREDUMP(status) and bool(number),
+            detail=detail,
+            launch_error=failure if cause == "launch_error" else None,
+            started_at=self.started_at,
+            ended_at=time.time_ns() // 1000,
+            run_us=contact.boot_clock_us() - self.began,
+            user_us=int(used.ru_utime * _US),
+            system_us=int(used.ru_stime * _US),
+            max_rss_kib=used.ru_maxrss,
+            peak_mem_kib=peak_kib or self.peak_kib,
+            disk_read_bytes=used.ru_inblock * 512,
+            disk_write_bytes=used.ru_oublock * 512,
+            oom_kills=oom_kills,
+            unkillable=self.unkillable,
+            boot_id=processes.boot_id(),
+        )
+
+
+def _ignore(*_: object) -> None:
+    """A handler, so that the signal wakes the poll."""
