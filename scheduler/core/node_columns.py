@@ -1,0 +1,405 @@
+"""Nodes as columns: what each has, offers and has free, kept up to date allocation by allocation.
+
+One row per registered node, one resource after the other: `free[resource, row]`. Resources are CPU, memory,
+scratch space and slots (packing/board.py), then one per kind of device (`gpu`) and one per typed kind
+(`gpu:h200`); a kind that was never seen before adds its rows. Rows are in order of arrival; whatever has to
+depend on order goes through `board()`, which sorts by name.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from packhorse.scheduler.core.packing.board import CPU, EXCLUSIVE, FIXED, MEM, SLOTS, TMP, Board
+from packhorse.scheduler.model.errors import InvariantBroken
+from packhorse.scheduler.model.hostlist import natural_key
+from packhorse.scheduler.model.ids import JobId, NodeName
+from packhorse.scheduler.model.node import Node
+from packhorse.scheduler.model.resources import Placement
+
+
+class Bank:
+    """The devices of one kind on one node, as bit masks over their indices."""
+
+    __slots__ = ("dead", "present", "types", "used")
+
+    def __init__(self) -> None:
+        self.present = 0
+        self.dead = 0
+        self.used = 0
+        self.types: dict[str, int] = {}
+
+    @property
+    def free(self) -> int:
+        """Mask of those that can be handed out."""
+        return self.present & ~self.dead & ~self.used
+
+
+class NodeColumns:
+    """See the module. `free` may be negative on a node whose offer shrank below what runs there."""
+
+    def __init__(self) -> None:
+        self.resources: list[str] = ["cpu_milli", "mem_mib", "tmp_mib", "slots"]
+        self.column_of: dict[str, int] = {name: i for i, name in enumerate(self.resources)}
+        self.row_of: dict[NodeName, int] = {}
+        self.n_rows = 0
+        self.capacity = np.zeros((FIXED, 8), dtype=np.int64)
+        self.offered = np.zeros((FIXED, 8), dtype=np.int64)
+        self.used = np.zeros((FIXED, 8), dtype=np.int64)
+        self.free = np.zeros((FIXED, 8), dtype=np.int64)
+        self.schedulable = np.zeros(8, dtype=np.bool_)
+        self.node_class = np.zeros(8, dtype=np.int64)
+        self.banks: list[dict[str, Bank]] = []
+        self.n_exclusive = 0
+        self.shape = 0
+        """Grows when a node appears, goes, or changes amounts, devices, features or weight."""
+        self.availability = 0
+        """Grows with shape, and when a node becomes schedulable or stops being it."""
+        self._nodes: list[Node | None] = []
+        self._on_row: list[dict[JobId, Placement]] = []
+        self._held: dict[JobId, tuple[Placement, ...]] = {}
+        self._exclusive: set[JobId] = set()
+        self._free_rows: list[int] = []
+        self._classes: dict[tuple[object, ...], int] = {}
+        self._board: Board | None = None
+
+    def __len__(self) -> int:
+        return len(self.row_of)
+
+    def __contains__(self, name: NodeName) -> bool:
+        return name in self.row_of
+
+    def node(self, name: NodeName) -> Node:
+        """The node as last put. KeyError if there is none."""
+        found = self._nodes[self.row_of[name]]
+        assert found is not None
+        return found
+
+    def held(self, job: JobId) -> tuple[Placement, ...]:
+        """What the job holds; empty if nothing."""
+        return self._held.get(job, ())
+
+    def jobs_on(self, name: NodeName) -> dict[JobId, Placement]:
+        """Who holds what on the node, in order of allocation. Not to be changed."""
+        return self._on_row[self.row_of[name]]
+
+    def amounts_free(self, name: NodeName) -> dict[str, int]:
+        """Free amount by resource name."""
+        row = self.row_of[name]
+        return {resource: int(self.free[i, row]) for i, resource in enumerate(self.resources)}
+
+    # -- nodes -------------------------------------------------------------------------------------------
+
+    def put(self, node: Node) -> None:
+        """Adds the node or replaces what is known of it. Its allocations stay; free follows from them."""
+        name = node.spec.name
+        row = self.row_of.get(name)
+        if row is None:
+            row = self._new_row()
+            self.row_of[name] = row
+            before = None
+        else:
+            before = self._nodes[row]
+        self._nodes[row] = node
+        if before is None or before.spec != node.spec:
+            self._put_spec(row, node)
+            self._changed()
+        elif before.offer == node.offer:
+            self._put_schedulable(row, node)
+            return
+        self._put_offer(row, node)
+        self._put_schedulable(row, node)
+
+    def remove(self, name: NodeName) -> None:
+        """Forgets the node. InvariantBroken while a job holds anything there."""
+        row = self.row_of[name]
+        if self._on_row[row]:
+            raise InvariantBroken(f"node {name} cannot go: {len(self._on_row[row])} jobs hold it")
+        del self.row_of[name]
+        self._nodes[row] = None
+        self.banks[row] = {}
+        for columns in (self.capacity, self.offered, self.used, self.free):
+            columns[:, row] = 0
+        self.schedulable[row] = False
+        self._free_rows.append(row)
+        self._changed()
+
+    def board(self) -> Board:
+        """The nodes in order; the same object until shape changes."""
+        if self._board is None:
+            names = sorted(self.row_of, key=lambda name: (natural_key(name), name))
+            rows = [self.row_of[name] for name in names]
+            specs = [self.node(name).spec for name in names]
+            self._board = Board(
+                names,
+                rows,
+                self.n_rows,
+                [frozenset(spec.features) for spec in specs],
+                [spec.weight for spec in specs],
+                self.node_class,
+                self.capacity,
+                tuple(self.resources),
+            )
+        return self._board
+
+    # -- allocations -------------------------------------------------------------------------------------
+
+    def allocate(
+        self,
+        job: JobId,
+        placements: tuple[Placement, ...],
+        *,
+        exclusive: bool = False,
+        beyond_capacity: bool = False,
+    ) -> None:
+        """The job now holds the placements. exclusive: nobody else may be on its nodes.
+
+        InvariantBroken, and nothing changed, if a node is unknown or would exceed its registered amounts,
+        or a device is not there or taken. beyond_capacity: amounts may exceed (a restored snapshot of a
+        node that shrank under running work); devices may be unknown.
+        """
+        if job in self._held:
+            raise InvariantBroken(f"job {job} already holds an allocation")
+        if not placements:
+            raise InvariantBroken(f"job {job}: an allocation names at least one node")
+        slots = EXCLUSIVE if exclusive else 1
+        seen: set[int] = set()
+        for p in placements:
+            row = self.row_of.get(p.node, -1)
+            if row < 0:
+                raise InvariantBroken(f"job {job}: node {p.node} is not registered")
+            if row in seen:
+                raise InvariantBroken(f"job {job}: node {p.node} appears twice")
+            seen.add(row)
+            if not beyond_capacity:
+                self._check_fits(job, p, row, slots)
+            elif p.devices:
+                self._know_devices(p)
+        if exclusive:
+            self._exclusive.add(job)
+            self.n_exclusive += 1
+        self._held[job] = placements
+        for p in placements:
+            row = self.row_of[p.node]
+            self._on_row[row][job] = p
+            self._take(row, p, slots, 1)
+
+    def release(self, job: JobId) -> None:
+        """The job holds nothing any more. InvariantBroken if it held nothing."""
+        placements = self._held.pop(job, None)
+        if placements is None:
+            raise InvariantBroken(f"job {job} holds no allocation")
+        slots = 1
+        if job in self._exclusive:
+            self._exclusive.remove(job)
+            self.n_exclusive -= 1
+            slots = EXCLUSIVE
+        for p in placements:
+            row = self.row_of[p.node]
+            del self._on_row[row][job]
+            self._take(row, p, slots, -1)
+
+    def amounts(self, placement: Placement, exclusive: bool = False) -> list[int]:
+        """The placement as one amount per resource, `[n_resources]`."""
+        out = [0] * len(self.resources)
+        out[CPU] = placement.cpu_milli
+        out[MEM] = placement.mem_mib
+        out[TMP] = placement.tmp_mib
+        out[SLOTS] = EXCLUSIVE if exclusive else 1
+        for kind, type_, indices in placement.devices:
+            column = self.column_of.get(kind)
+            if column is not None:
+                out[column] += len(indices)
+            column = self.column_of.get(f"{kind}:{type_}") if type_ else None
+            if column is not None:
+                out[column] += len(indices)
+        return out
+
+    def check(self) -> None:
+        """Everything again from the nodes and allocations alone; InvariantBroken where columns differ."""
+        again = NodeColumns()
+        for name in sorted(self.row_of, key=self.row_of.__getitem__):
+            again.put(self.node(name))
+        for job, placements in self._held.items():
+            again.allocate(job, placements, exclusive=job in self._exclusive, beyond_capacity=True)
+        for name, row in self.row_of.items():
+            other = again.row_of[name]
+            for resource, column in self.column_of.items():
+                twin = again.column_of.get(resource)
+                for title in ("capacity", "offered", "used", "free"):
+                    ours = int(getattr(self, title)[column, row])
+                    theirs = 0 if twin is None else int(getattr(again, title)[twin, other])
+                    if ours != theirs:
+                        raise InvariantBroken(f"node {name}: {title} {resource} is {ours}, not {theirs}")
+            if bool(self.schedulable[row]) != self.node(name).schedulable:
+                raise InvariantBroken(f"node {name}: schedulable differs")
+            if self._on_row[row] != again._on_row[other]:
+                raise InvariantBroken(f"node {name}: its jobs differ")
+            bank = {kind: (b.present, b.dead, b.used, b.types) for kind, b in self.banks[row].items()}
+            twin_bank = {kind: (b.present, b.dead, b.used, b.types) for kind, b in again.banks[other].items()}
+            if bank != twin_bank:
+                raise InvariantBroken(f"node {name}: devices {bank}, not {twin_bank}")
+
+    # -- inside ------------------------------------------------------------------------------------------
+
+    def _changed(self) -> None:
+        self.shape += 1
+        self.availability += 1
+        self._board = None
+
+    def _new_row(self) -> int:
+        if self._free_rows:
+            return self._free_rows.pop()
+        row = self.n_rows
+        self.n_rows += 1
+        if row == self.schedulable.shape[0]:
+            for title in ("capacity", "offered", "used", "free"):
+                old = getattr(self, title)
+                setattr(self, title, np.concatenate([old, np.zeros_like(old)], axis=1))
+            self.schedulable = np.concatenate([self.schedulable, np.zeros_like(self.schedulable)])
+            self.node_class = np.concatenate([self.node_class, np.zeros_like(self.node_class)])
+        self._nodes.append(None)
+        self._on_row.append({})
+        self.banks.append({})
+        return row
+
+    def _column(self, resource: str) -> int:
+        column = self.column_of.get(resource)
+        if column is None:
+            column = len(self.resources)
+            self.resources.append(resource)
+            self.column_of[resource] = column
+            for title in ("capacity", "offered", "used", "free"):
+                old = getattr(self, title)
+                setattr(self, title, np.concatenate([old, np.zeros((1, old.shape[1]), dtype=np.int64)]))
+        return column
+
+    def _know_devices(self, p: Placement) -> None:
+        """Columns for devices that no registered node has (any more), so that they are counted alike later."""
+        before = len(self.resources)
+        for kind, type_, _indices in p.devices:
+            self._column(kind)
+            if type_:
+                self._column(f"{kind}:{type_}")
+        if len(self.resources) != before:
+            self._changed()
+
+    def _put_spec(self, row: int, node: Node) -> None:
+        """Registered amounts and devices; used devices stay marked, even those that are no longer there."""
+        spec = node.spec
+        banks: dict[str, Bank] = {}
+        for device in spec.devices:
+            bank = banks.setdefault(device.kind, Bank())
+            bit = 1 << device.index
+            bank.present |= bit
+            if device.type:
+                bank.types[device.type] = bank.types.get(device.type, 0) | bit
+                self._column(f"{device.kind}:{device.type}")
+            self._column(device.kind)
+        for placement in self._on_row[row].values():
+            for kind, _type, indices in placement.devices:
+                bank = banks.setdefault(kind, Bank())
+                for index in indices:
+                    bank.used |= 1 << index
+        self.banks[row] = banks
+        self.capacity[:, row] = 0
+        self.capacity[CPU, row] = spec.cpu_milli
+        self.capacity[MEM, row] = spec.mem_mib
+        self.capacity[TMP, row] = spec.tmp_mib
+        self.capacity[SLOTS, row] = EXCLUSIVE
+        for kind, bank in banks.items():
+            column = self.column_of.get(kind)
+            if column is not None:
+                self.capacity[column, row] = bank.present.bit_count()
+            for type_, mask in bank.types.items():
+                self.capacity[self.column_of[f"{kind}:{type_}"], row] = mask.bit_count()
+        self.used[:, row] = 0
+        for job, placement in self._on_row[row].items():
+            self.used[:, row] += np.array(self.amounts(placement, job in self._exclusive), dtype=np.int64)
+        key = tuple(
+            (resource, int(self.capacity[column, row]))
+            for resource, column in self.column_of.items()
+            if self.capacity[column, row]
+        )
+        self.node_class[row] = self._classes.setdefault(key, len(self._classes))
+
+    def _put_offer(self, row: int, node: Node) -> None:
+        """What the node can take now; never above what it registered."""
+        spec, offer = node.spec, node.offer
+        banks = self.banks[row]
+        for bank in banks.values():
+            bank.dead = 0
+        for kind, index in offer.dead_devices:
+            if kind in banks:
+                banks[kind].dead |= 1 << index
+        self.offered[:, row] = 0
+        self.offered[CPU, row] = min(spec.cpu_milli, offer.cpu_milli)
+        self.offered[MEM, row] = min(spec.mem_mib, offer.mem_mib)
+        self.offered[TMP, row] = spec.tmp_mib
+        self.offered[SLOTS, row] = EXCLUSIVE
+        self.free[:, row] = self.offered[:, row] - self.used[:, row]
+        for kind, bank in banks.items():
+            alive = bank.present & ~bank.dead
+            column = self.column_of.get(kind)
+            if column is not None:
+                self.offered[column, row] = alive.bit_count()
+            for type_, mask in bank.types.items():
+                self.offered[self.column_of[f"{kind}:{type_}"], row] = (alive & mask).bit_count()
+            self._count_free(row, kind, bank)
+
+    def _put_schedulable(self, row: int, node: Node) -> None:
+        schedulable = node.schedulable
+        if bool(self.schedulable[row]) != schedulable:
+            self.schedulable[row] = schedulable
+            self.availability += 1
+
+    def _count_free(self, row: int, kind: str, bank: Bank) -> None:
+        """Free devices are counted, not subtracted: one in use may be dead or gone as well."""
+        column = self.column_of.get(kind)
+        if column is None:
+            return
+        free = bank.free
+        self.free[column, row] = free.bit_count()
+        for type_, mask in bank.types.items():
+            self.free[self.column_of[f"{kind}:{type_}"], row] = (free & mask).bit_count()
+
+    def _check_fits(self, job: JobId, p: Placement, row: int, slots: int) -> None:
+        capacity, used = self.capacity, self.used
+        for column, amount in ((CPU, p.cpu_milli), (MEM, p.mem_mib), (TMP, p.tmp_mib), (SLOTS, slots)):
+            if amount < 0 or used[column, row] + amount > capacity[column, row]:
+                raise InvariantBroken(
+                    f"job {job}: {amount} {self.resources[column]} on {p.node} would exceed its "
+                    f"{capacity[column, row]}, of which {used[column, row]} are taken"
+                )
+        for kind, type_, indices in p.devices:
+            bank = self.banks[row].get(kind)
+            allowed = 0
+            if bank is not None:
+                allowed = bank.present & ~bank.used
+                if type_:
+                    allowed &= bank.types.get(type_, 0)
+            for index in indices:
+                if index < 0 or not allowed >> index & 1:
+                    raise InvariantBroken(f"job {job}: {kind} {index} of {p.node} is taken or not there")
+                allowed &= ~(1 << index)
+
+    def _take(self, row: int, p: Placement, slots: int, sign: int) -> None:
+        used, free = self.used, self.free
+        for column, amount in ((CPU, p.cpu_milli), (MEM, p.mem_mib), (TMP, p.tmp_mib), (SLOTS, slots)):
+            if amount:
+                used[column, row] += sign * amount
+                free[column, row] -= sign * amount
+        for kind, type_, indices in p.devices:
+            bank = self.banks[row].setdefault(kind, Bank())
+            mask = 0
+            for index in indices:
+                mask |= 1 << index
+            if sign > 0:
+                bank.used |= mask
+            else:
+                bank.used &= ~mask
+            n = sign * len(indices)
+            for resource in (kind, f"{kind}:{type_}" if type_ else ""):
+                column = self.column_of.get(resource, -1)
+                if column >= 0:
+                    used[column, row] += n
+            self._count_free(row, kind, bank)

@@ -1,0 +1,89 @@
+"""The nodes as a scheduling pass sees them: sorted by name, constant until a node appears or changes its amounts.
+
+Everything a pass computes on nodes is indexed by position on the board, so that the first of equals is the
+first by name (natural order: node9 before node10).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from packhorse.scheduler.model.ids import NodeName
+
+CPU: Final = 0
+MEM: Final = 1
+TMP: Final = 2
+SLOTS: Final = 3
+FIXED: Final = 4
+"""Resources 0..3 are CPU in thousandths, memory and scratch space in MiB, and slots; devices follow."""
+
+EXCLUSIVE: Final = 1 << 20
+"""Slots of a node. A job takes one; an exclusive job takes them all, so that it shares with nobody."""
+
+_SCORE_BITS = 36  # one resource of the largest node scores 2**36: thousands of resources stay below a weight
+_WEIGHT_SHIFT = 50
+
+
+class Board:
+    """Positions, names and amounts of the nodes; see the module.
+
+    order: row of NodeColumns by position. capacity: [n_resources, n_nodes]. node_class: class of each
+    position, equal for nodes of the same capacity; class_capacity: [n_resources, n_classes].
+    tightness: per resource, what a free unit of it adds to a node's score. weight_score: what the
+    node's weight adds. masks: node masks by the key they were asked under, filled by packing/masks.py.
+    """
+
+    __slots__ = (
+        "capacity",
+        "class_capacity",
+        "features",
+        "identity",
+        "masks",
+        "n",
+        "names",
+        "node_class",
+        "order",
+        "position",
+        "position_of_row",
+        "resources",
+        "tightness",
+        "weight_score",
+    )
+
+    def __init__(
+        self,
+        names: list[NodeName],
+        rows: list[int],
+        n_rows: int,
+        features: list[frozenset[str]],
+        weights: list[int],
+        node_class: np.ndarray,
+        capacity: np.ndarray,
+        resources: tuple[str, ...],
+    ) -> None:
+        """All lists by position; node_class and capacity by row of NodeColumns, n_rows of them."""
+        n = len(names)
+        self.n = n
+        self.names = tuple(names)
+        self.resources = resources
+        self.order = np.array(rows, dtype=np.intp)
+        self.identity = n == n_rows and rows == list(range(n))
+        self.position = {name: i for i, name in enumerate(names)}
+        self.position_of_row = np.full(max(n_rows, 1), -1, dtype=np.intp)
+        self.position_of_row[self.order] = np.arange(n)
+        self.features = tuple(features)
+        self.capacity = np.ascontiguousarray(capacity[:, self.order])
+        classes, first, inverse = np.unique(node_class[self.order], return_index=True, return_inverse=True)
+        del classes
+        self.node_class = inverse.astype(np.intp)
+        self.class_capacity = np.ascontiguousarray(self.capacity[:, first])
+        rank = {weight: i for i, weight in enumerate(sorted(set(weights)))}
+        self.weight_score = np.array([rank[w] << _WEIGHT_SHIFT for w in weights], dtype=np.int64)
+        largest = self.capacity.max(axis=1, initial=1)
+        self.tightness = (1 << _SCORE_BITS) // np.maximum(largest, 1)
+        self.tightness[SLOTS] = 0
+        for column, resource in enumerate(resources):
+            if column >= FIXED and ":" in resource:
+                self.tightness[column] = 0  # counted once, under its kind
+        self.masks: dict[object, np.ndarray] = {}

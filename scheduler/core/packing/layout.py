@@ -1,0 +1,176 @@
+"""How an ask lies on nodes: what some tasks of it need on one node, and how many tasks fit where.
+
+An ask becomes a `Shape` once per ask class: T tasks on lo..hi nodes. `needs` is the vector of resources that
+t tasks take on any node; `caps` how many tasks each node can take now. Exclusive jobs get all CPUs of their
+nodes and all their slots; `mem_all` jobs get all memory. Slurm's CR_Core_Memory with CPUs as the unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+from packhorse.scheduler.core.packing.board import CPU, EXCLUSIVE, MEM, SLOTS, TMP
+from packhorse.scheduler.model.resources import Ask, Gres
+
+NO_BOUND: Final = 1 << 30
+
+
+class Shape:
+    """An ask with its rules worked out.
+
+    tasks: on all nodes together. lo, hi: how many nodes; lo > hi for a contradictory ask. per_node: most
+    tasks on one. even: tasks are dealt out evenly over the nodes (a number of nodes was asked for), not
+    node after node. gres_node, gres_task, gres_job: (resource, n), typed ones under their kind as well.
+    """
+
+    __slots__ = (
+        "contiguous",
+        "cpu_min",
+        "cpu_task",
+        "even",
+        "exclusive",
+        "gres_job",
+        "gres_node",
+        "gres_task",
+        "hi",
+        "lo",
+        "mem_all",
+        "mem_cpu",
+        "mem_node",
+        "per_node",
+        "required",
+        "tasks",
+        "tmp",
+    )
+
+    def __init__(self, ask: Ask) -> None:
+        self.required = frozenset(ask.nodes_required)
+        lo = max(ask.min_nodes, len(self.required), 1)
+        self.tasks = max(ask.n_tasks, lo)
+        self.per_node = ask.tasks_per_node or NO_BOUND
+        self.lo = max(lo, -(-self.tasks // self.per_node))
+        self.hi = min(ask.max_nodes or self.tasks, self.tasks)
+        self.even = self.lo > 1
+        self.cpu_task = ask.cpu_milli_per_task
+        self.cpu_min = ask.min_cpu_milli_per_node
+        self.mem_node = ask.mem_mib_per_node
+        self.mem_cpu = ask.mem_mib_per_cpu
+        self.mem_all = ask.mem_all
+        self.tmp = ask.tmp_mib_per_node
+        self.exclusive = ask.exclusive
+        self.contiguous = ask.contiguous
+        self.gres_node = _by_resource(ask.gres_per_node)
+        self.gres_task = _by_resource(ask.gres_per_task)
+        self.gres_job = ask.gres_per_job
+
+    @property
+    def single(self) -> bool:
+        """All tasks may be on one node."""
+        return self.lo == 1 and self.hi >= 1
+
+    @property
+    def multi(self) -> bool:
+        """The tasks may be on several nodes."""
+        return self.hi > 1 and self.hi >= self.lo
+
+    def cpus(self, tasks: int) -> int:
+        """Thousandths of CPUs for that many tasks on one node, unless the job is exclusive."""
+        return max(self.cpu_task * tasks, self.cpu_min)
+
+    def devices(self, tasks: int, whole_job: bool) -> dict[str, int]:
+        """Devices by resource for that many tasks on one node; whole_job: all tasks are there."""
+        out = dict(self.gres_node)
+        for resource, n in self.gres_task:
+            out[resource] = out.get(resource, 0) + n * tasks
+        if whole_job:
+            for resource, n in _by_resource(self.gres_job):
+                out[resource] = out.get(resource, 0) + n
+        return out
+
+    def needs(self, tasks: int, whole_job: bool, column_of: Mapping[str, int]) -> np.ndarray | None:
+        """Amounts `[n_resources]` that tasks take at least on a node; None: a device no node has.
+
+        Exact but for exclusive with memory per CPU and for mem_all, where the node decides.
+        """
+        out = np.zeros(len(column_of), dtype=np.int64)
+        cpu = self.cpus(tasks)
+        out[CPU] = cpu
+        out[MEM] = self.mem_node or -(-self.mem_cpu * cpu // 1000)
+        out[TMP] = self.tmp
+        out[SLOTS] = EXCLUSIVE if self.exclusive else 1
+        if self.gres_node or self.gres_task or self.gres_job:
+            for resource, n in self.devices(tasks, whole_job).items():
+                column = column_of.get(resource)
+                if column is None:
+                    return None
+                out[column] = n
+        return out
+
+    @property
+    def node_decides(self) -> bool:
+        """What a node gives depends on the node: all its CPUs or all its memory."""
+        return self.exclusive or self.mem_all
+
+    def memory(self, cpu_milli: np.ndarray, offered_mem: np.ndarray) -> np.ndarray:
+        """MiB on nodes that give these CPUs and have this memory in all."""
+        if self.mem_all:
+            return offered_mem
+        if self.mem_cpu:
+            return -(-self.mem_cpu * cpu_milli // 1000)
+        return np.full_like(cpu_milli, self.mem_node)
+
+    def caps(self, free: np.ndarray, offered: np.ndarray, column_of: Mapping[str, int]) -> np.ndarray:
+        """How many tasks each node can take, at most all of them: `[n_nodes]`, 0 where none.
+
+        free, offered: `[n_resources, n_nodes]`. Devices per job are not looked at here.
+        """
+        fits = free[SLOTS] >= (EXCLUSIVE if self.exclusive else 1)
+        t = np.full(free.shape[1], min(self.tasks, self.per_node), dtype=np.int64)
+        cpu = free[CPU]
+        fits &= cpu >= self.cpu_min
+        if self.cpu_task:
+            np.minimum(t, cpu // self.cpu_task, out=t)
+        mem = free[MEM]
+        if self.mem_all:
+            fits &= (mem >= offered[MEM]) & (mem > 0)
+        elif self.mem_cpu and self.exclusive:
+            fits &= mem >= -(-self.mem_cpu * offered[CPU] // 1000)
+        elif self.mem_cpu:
+            payable = mem * 1000 // self.mem_cpu
+            fits &= payable >= self.cpu_min
+            if self.cpu_task:
+                np.minimum(t, payable // self.cpu_task, out=t)
+        elif self.mem_node:
+            fits &= mem >= self.mem_node
+        if self.tmp:
+            fits &= free[TMP] >= self.tmp
+        if self.gres_node or self.gres_task:
+            per_node, per_task = dict(self.gres_node), dict(self.gres_task)
+            for resource in {**per_node, **per_task}:
+                column = column_of.get(resource)
+                if column is None:
+                    return np.zeros_like(t)
+                left = free[column] - per_node.get(resource, 0)
+                fits &= left >= 0
+                if resource in per_task:
+                    np.minimum(t, left // per_task[resource], out=t)
+        return np.where(fits, np.maximum(t, 0), 0)
+
+
+def shape_of(ask: Ask) -> Shape:
+    """The shape of the ask; a new object each time."""
+    return Shape(ask)
+
+
+def _by_resource(gres: tuple[Gres, ...]) -> tuple[tuple[str, int], ...]:
+    """Counts by resource name; a typed device counts under its kind as well."""
+    if not gres:
+        return ()
+    out: dict[str, int] = {}
+    for kind, type_, n in gres:
+        out[kind] = out.get(kind, 0) + n
+        if type_:
+            out[f"{kind}:{type_}"] = out.get(f"{kind}:{type_}", 0) + n
+    return tuple((resource, n) for resource, n in out.items() if n)

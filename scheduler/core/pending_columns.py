@@ -1,0 +1,534 @@
+"""Waiting jobs as columns: one row per job or array, found by id, in about 100 bytes and an index entry.
+
+What a job asks for is kept once per *ask class*: equal asks in the same partition that avoid the same nodes.
+A cycle works per class; jobs only differ in class, priority, id and time limit.
+
+`order()` gives the rows that may start, best first. It is kept between cycles: rows that left are dropped
+in one vector step, new ones are sorted in, so that a cycle costs no sort when little has changed.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from packhorse.scheduler.core.packing.layout import Shape, shape_of
+from packhorse.scheduler.core.priority import BASE_PRIORITY, Rules
+from packhorse.scheduler.core.reasons import REASONS, Reason
+from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId, NodeName
+from packhorse.scheduler.model.resources import Ask
+
+FOREVER: Final = 1 << 61
+"""Duration in microseconds of a job without time limit."""
+
+_IDLE_CLASSES = 1024  # classes without rows that are kept, so that a stream of equal jobs interns once
+
+
+class PendingRow(NamedTuple):
+    """One waiting job, or one array with `count` waiting indices.
+
+    priority None: the partition's, less nice. room: how many more of the array may run at once now,
+    -1 for no limit. begin_at: not before this instant; the row wakes up by itself. eligible False:
+    something else is in the way, and reason says what.
+    """
+
+    id: JobId
+    ask: Ask
+    partition: str
+    time_limit_s: int = 0
+    priority: int | None = None
+    nice: int = 0
+    eligible_at: Instant = UNKNOWN
+    begin_at: Instant = UNKNOWN
+    count: int = 1
+    room: int = -1
+    avoid: tuple[NodeName, ...] = ()
+    eligible: bool = True
+    reason: Reason = Reason.NONE
+
+
+class AskClass:
+    """Equal asks in one partition: what a cycle knows about all of them. code: its index in `classes`.
+
+    key: which nodes it may use at all, before their state is looked at.
+    """
+
+    __slots__ = ("ask", "avoid", "code", "key", "partition", "shape")
+
+    def __init__(self, code: int, ask: Ask, partition: str, avoid: tuple[NodeName, ...]) -> None:
+        self.code = code
+        self.ask = ask
+        self.partition = partition
+        self.avoid = avoid
+        self.shape: Shape = shape_of(ask)
+        self.key = (partition, ask.features, ask.nodes_required, ask.nodes_excluded, avoid)
+
+
+class PendingColumns:
+    """See the module. Every method that takes an id raises KeyError if no such job waits here."""
+
+    def __init__(self) -> None:
+        n = 16
+        self.id = np.zeros(n, dtype=np.int64)
+        self.ask_class = np.zeros(n, dtype=np.int32)
+        self.partition = np.zeros(n, dtype=np.int16)
+        self.own_priority = np.zeros(n, dtype=np.int64)
+        self.explicit = np.zeros(n, dtype=np.bool_)
+        self.nice = np.zeros(n, dtype=np.int64)
+        self.duration_us = np.zeros(n, dtype=np.int64)
+        self.eligible_at = np.zeros(n, dtype=np.int64)
+        self.begin_at = np.zeros(n, dtype=np.int64)
+        self.count = np.zeros(n, dtype=np.int32)
+        self.room = np.zeros(n, dtype=np.int32)
+        self.eligible = np.zeros(n, dtype=np.bool_)
+        self.awake = np.zeros(n, dtype=np.bool_)
+        self.ready = np.zeros(n, dtype=np.bool_)
+        self.reason_code = np.zeros(n, dtype=np.int8)
+        self.planned_at = np.zeros(n, dtype=np.int64)
+        self._in_order = np.zeros(n, dtype=np.bool_)
+        self._slot: dict[JobId, int] = {}
+        self._free: list[int] = list(range(n - 1, -1, -1))
+        self._limbo: list[int] = []  # freed, but perhaps still listed in _order
+        self._order: np.ndarray = np.zeros(0, dtype=np.intp)
+        self._fresh: list[int] = []
+        self._stale = False
+        self._rules: Rules | None = None
+        self._unordered = True
+        self._begin: list[tuple[int, int, int]] = []  # begin_at, id, slot
+        self.n_ready = 0
+        self.version = 0
+        """Grows with every change of rows."""
+        self.partitions: list[str] = []
+        self._partition_code: dict[str, int] = {}
+        self.classes: list[AskClass | None] = []
+        self.class_rows: list[int] = []
+        """How many rows each class has."""
+        self.fresh_classes: list[int] = []
+        """Codes given since the cycle last looked (it empties the list)."""
+        self._class_code: dict[tuple[Ask, str, tuple[NodeName, ...]], int] = {}
+        self._free_classes: list[int] = []
+        self._n_idle_classes = 0
+
+    def __len__(self) -> int:
+        return len(self._slot)
+
+    def __contains__(self, id: JobId) -> bool:
+        return id in self._slot
+
+    # -- rows --------------------------------------------------------------------------------------------
+
+    def add(self, row: PendingRow) -> None:
+        """A job starts to wait. ValueError if it already does."""
+        if row.id in self._slot:
+            raise ValueError(f"job {row.id} already waits")
+        if not self._free:
+            self._grow(1)
+        slot = self._free.pop()
+        self._slot[row.id] = slot
+        self._fill(slot, row)
+
+    def add_many(self, rows: Sequence[PendingRow]) -> None:
+        """Many jobs at once, one vector step per column. ValueError, and nothing added, if one already waits."""
+        n = len(rows)
+        if n < 4:
+            for row in rows:
+                self.add(row)
+            return
+        ids, asks, parts, limits, prios, nices, since, begins, counts, rooms, avoids, ready, why = zip(
+            *rows, strict=True
+        )
+        if not self._slot.keys().isdisjoint(ids) or len(set(ids)) != n:
+            raise ValueError("a job of the batch already waits")
+        if len(self._free) < n:
+            self._grow(n)
+        slots = self._free[: -n - 1 : -1]
+        del self._free[-n:]
+        self._slot.update(zip(ids, slots, strict=True))
+        at = np.array(slots, dtype=np.intp)
+        self.id[at] = ids
+        memo: dict[tuple[int, str, tuple[NodeName, ...]], int] = {}
+        codes = []
+        for ask, part, avoid in zip(asks, parts, avoids, strict=True):
+            key = (id(ask), part, avoid)
+            code = memo.get(key)
+            if code is None:
+                code = memo[key] = self._intern(ask, part, avoid)
+            else:
+                self.class_rows[code] += 1
+            codes.append(code)
+        self.ask_class[at] = codes
+        self.partition[at] = [self._intern_partition(part) for part in parts]
+        limit = np.array(limits, dtype=np.int64)
+        self.duration_us[at] = np.where(limit > 0, limit * US, FOREVER)
+        self.nice[at] = nices
+        explicit = np.array([p is not None for p in prios], dtype=np.bool_)
+        self.explicit[at] = explicit
+        if explicit.any():
+            own = [BASE_PRIORITY - nice if p is None else p for p, nice in zip(prios, nices, strict=True)]
+            self.own_priority[at] = own
+        else:
+            self.own_priority[at] = BASE_PRIORITY - self.nice[at]
+        self.eligible_at[at] = since
+        self.begin_at[at] = begins
+        self.count[at] = counts
+        self.room[at] = rooms
+        self.eligible[at] = ready
+        codes_of = {reason: reason.code for reason in set(why)}
+        self.reason_code[at] = [codes_of[reason] for reason in why]
+        self.planned_at[at] = 0
+        begin = np.array(begins, dtype=np.int64)
+        self.awake[at] = begin == 0
+        for i in np.flatnonzero(begin).tolist():
+            heapq.heappush(self._begin, (begins[i], ids[i], slots[i]))
+            if ready[i] and why[i] is Reason.NONE:
+                self.reason_code[slots[i]] = Reason.BEGIN_TIME.code
+        able = self.eligible[at] & self.awake[at] & (self.count[at] > 0) & (self.room[at] != 0)
+        self.ready[at] = able
+        fresh = at[able].tolist()
+        self._fresh.extend(fresh)
+        self.n_ready += len(fresh)
+        for i in np.flatnonzero(self.room[at] == 0).tolist():
+            self._rate(slots[i])
+        self.version += 1
+
+    def remove(self, id: JobId) -> None:
+        """The job no longer waits."""
+        slot = self._slot.pop(id)
+        if self.ready[slot]:
+            self.ready[slot] = False
+            self.n_ready -= 1
+        self._drop_class(int(self.ask_class[slot]))
+        self.id[slot] = 0
+        self._limbo.append(slot)
+        self._stale = True
+        self.version += 1
+
+    def remove_many(self, ids: Iterable[JobId]) -> None:
+        """Many at once. KeyError, and nothing removed, if one of them does not wait."""
+        pop = self._slot
+        all_ids = list(ids)
+        slots = [pop[id] for id in all_ids]
+        if len(set(slots)) != len(slots):
+            raise KeyError("a job is named twice")
+        for id in all_ids:
+            del pop[id]
+        at = np.array(slots, dtype=np.intp)
+        self.n_ready -= int(self.ready[at].sum())
+        self.ready[at] = False
+        self.id[at] = 0
+        for code in self.ask_class[at].tolist():
+            self._drop_class(code)
+        self._limbo.extend(slots)
+        self._stale = True
+        self.version += 1
+
+    def replace(self, row: PendingRow) -> None:
+        """The job waits with these values from now on (spec, hold, dependency or begin time changed)."""
+        self.remove(row.id)
+        self.add(row)
+
+    def row(self, id: JobId) -> PendingRow:
+        """The row as it was added and changed since."""
+        s = self._slot[id]
+        c = self.classes[int(self.ask_class[s])]
+        assert c is not None
+        duration = int(self.duration_us[s])
+        return PendingRow(
+            id=id,
+            ask=c.ask,
+            partition=c.partition,
+            time_limit_s=0 if duration == FOREVER else duration // US,
+            priority=int(self.own_priority[s]) if self.explicit[s] else None,
+            nice=int(self.nice[s]),
+            eligible_at=Instant(int(self.eligible_at[s])),
+            begin_at=Instant(int(self.begin_at[s])),
+            count=int(self.count[s]),
+            room=int(self.room[s]),
+            avoid=c.avoid,
+            eligible=bool(self.eligible[s]),
+            reason=REASONS[int(self.reason_code[s])],
+        )
+
+    # -- one value of a row ------------------------------------------------------------------------------
+
+    def set_count(self, id: JobId, count: int, room: int | None = None) -> None:
+        """Indices that still wait, and (None: as before) how many more may run at once."""
+        slot = self._slot[id]
+        self.count[slot] = count
+        if room is not None:
+            self.room[slot] = room
+        self._rate(slot)
+
+    def set_room(self, id: JobId, room: int) -> None:
+        """How many more tasks of the array may run at once; -1: no limit."""
+        slot = self._slot[id]
+        self.room[slot] = room
+        self._rate(slot)
+
+    def set_eligible(
+        self, id: JobId, eligible: bool, reason: Reason = Reason.NONE, eligible_at: Instant | None = None
+    ) -> None:
+        """Whether anything but resources, order and begin time is in the way, and what."""
+        slot = self._slot[id]
+        self.eligible[slot] = eligible
+        self.reason_code[slot] = reason.code
+        if eligible_at is not None:
+            self.eligible_at[slot] = eligible_at
+        if not eligible:
+            self.planned_at[slot] = 0
+        self._rate(slot)
+
+    def set_reason(self, id: JobId, reason: Reason) -> None:
+        """What `squeue` shows until the next cycle judges the job."""
+        self.reason_code[self._slot[id]] = reason.code
+
+    def reason(self, id: JobId) -> Reason:
+        """Why it waits, as of the last cycle."""
+        return REASONS[self.reason_code[self._slot[id]]]
+
+    def planned(self, id: JobId) -> Instant:
+        """The start that the last cycle promised, 0 for none."""
+        return Instant(int(self.planned_at[self._slot[id]]))
+
+    def reason_counts(self) -> dict[Reason, int]:
+        """Waiting rows by reason, those that occur."""
+        live = self.reason_code[self.id > 0]
+        return {REASONS[i]: n for i, n in enumerate(np.bincount(live).tolist()) if n}
+
+    def class_of(self, id: JobId) -> AskClass:
+        """The ask class of the job."""
+        found = self.classes[int(self.ask_class[self._slot[id]])]
+        assert found is not None
+        return found
+
+    def next_begin(self) -> Instant:
+        """The earliest begin time that has not come, 0 for none: a cycle is due then."""
+        heap = self._begin
+        while heap:
+            begin, id, slot = heap[0]
+            if int(self.id[slot]) == id and int(self.begin_at[slot]) == begin and not self.awake[slot]:
+                return Instant(begin)
+            heapq.heappop(heap)
+        return UNKNOWN
+
+    # -- for the cycle -----------------------------------------------------------------------------------
+
+    def wake(self, now: Instant) -> None:
+        """Rows whose begin time has come take part from now on."""
+        heap = self._begin
+        while heap and heap[0][0] <= now:
+            begin, id, slot = heapq.heappop(heap)
+            if int(self.id[slot]) == id and int(self.begin_at[slot]) == begin and not self.awake[slot]:
+                self.awake[slot] = True
+                if self.reason_code[slot] == Reason.BEGIN_TIME.code:
+                    self.reason_code[slot] = Reason.NONE.code
+                self._rate(slot)
+
+    def rules(self, config: ClusterConfig) -> Rules:
+        """The configuration as arrays by partition code; the same object while the configuration is."""
+        if self._rules is None or self._rules.config is not config:
+            self._rules = Rules(config)
+            self._unordered = True
+        return self._rules
+
+    def order(self, config: ClusterConfig) -> np.ndarray:
+        """Slots of the rows that may start, best first: tier, priority, id. Not to be changed."""
+        rules = self.rules(config)
+        if self._unordered:
+            self._unordered = False
+            self._in_order[:] = False
+            self._order = np.zeros(0, dtype=np.intp)
+            self._fresh = np.flatnonzero(self.ready).tolist()
+            self._settle_limbo()
+        elif self._stale:
+            keep = self.ready[self._order]
+            self._in_order[self._order[~keep]] = False
+            self._order = self._order[keep]
+            self._fresh = [
+                slot for slot in dict.fromkeys(self._fresh) if self.ready[slot] and not self._in_order[slot]
+            ]
+            self._settle_limbo()
+        if self._fresh:
+            fresh = np.array(self._fresh, dtype=np.intp)
+            self._fresh = []
+            self._in_order[fresh] = True
+            if fresh.size > 1:
+                fresh = fresh[self._sorted(fresh, rules)]
+            old = self._order
+            if old.size == 0:
+                self._order = fresh
+            else:
+                both = np.concatenate([old, fresh])
+                if self._key(int(old[-1]), rules) < self._key(int(fresh[0]), rules):
+                    self._order = both
+                else:
+                    self._order = both[self._sorted(both, rules)]
+        return self._order
+
+    def note(
+        self, slots: np.ndarray, ids: np.ndarray, codes: np.ndarray, planned: dict[JobId, Instant]
+    ) -> None:
+        """What a cycle found out: reason codes by slot, where the slot still holds that id; planned starts."""
+        same = self.id[slots] == ids
+        if not same.all():
+            slots, codes = slots[same], codes[same]
+        self.reason_code[slots] = codes
+        self.planned_at[slots] = 0
+        for id, at in planned.items():
+            slot = self._slot.get(id)
+            if slot is not None:
+                self.planned_at[slot] = at
+
+    # -- inside ------------------------------------------------------------------------------------------
+
+    def _key(self, slot: int, rules: Rules) -> tuple[int, int, int]:
+        part = int(self.partition[slot])
+        tier, bonus = rules.tier_and_bonus(self.partitions[part])
+        own = int(self.own_priority[slot])
+        return -tier, -(own if self.explicit[slot] else own + bonus), int(self.id[slot])
+
+    def _sorted(self, slots: np.ndarray, rules: Rules) -> np.ndarray:
+        """Permutation that sorts the slots. Nearly sorted input is nearly free (timsort)."""
+        ids = self.id[slots]
+        priority = self.own_priority[slots]
+        tiers, bonuses = rules.by_code(self.partitions)
+        if rules.uniform:
+            if priority[0] == priority[-1] and (priority == priority[0]).all():
+                return ids.argsort(kind="stable")
+            return np.lexsort((ids, -priority))
+        part = self.partition[slots]
+        priority = np.where(self.explicit[slots], priority, priority + bonuses[part])
+        return np.lexsort((ids, -priority, -tiers[part]))
+
+    def _fill(self, s: int, row: PendingRow) -> None:
+        self.id[s] = row.id
+        self.ask_class[s] = self._intern(row.ask, row.partition, row.avoid)
+        self.partition[s] = self._intern_partition(row.partition)
+        explicit = row.priority is not None
+        self.own_priority[s] = row.priority if explicit else BASE_PRIORITY - row.nice
+        self.explicit[s] = explicit
+        self.nice[s] = row.nice
+        self.duration_us[s] = row.time_limit_s * US if row.time_limit_s > 0 else FOREVER
+        self.eligible_at[s] = row.eligible_at
+        self.begin_at[s] = row.begin_at
+        self.count[s] = row.count
+        self.room[s] = row.room
+        self.eligible[s] = row.eligible
+        reason = row.reason
+        if row.begin_at:
+            heapq.heappush(self._begin, (row.begin_at, row.id, s))
+            if row.eligible and reason is Reason.NONE:
+                reason = Reason.BEGIN_TIME
+        self.awake[s] = not row.begin_at
+        self.reason_code[s] = reason.code
+        self.planned_at[s] = 0
+        self.ready[s] = False
+        self._rate(s)
+
+    def _rate(self, slot: int) -> None:
+        """Whether the row may start, after something of it changed."""
+        able = bool(self.eligible[slot] and self.awake[slot] and self.count[slot] > 0)
+        if able and self.room[slot] == 0:
+            able = False
+            self.reason_code[slot] = Reason.ARRAY_TASK_LIMIT.code
+            self.planned_at[slot] = 0
+        elif able and self.reason_code[slot] == Reason.ARRAY_TASK_LIMIT.code:
+            self.reason_code[slot] = Reason.NONE.code
+        was = bool(self.ready[slot])
+        if able != was:
+            self.ready[slot] = able
+            if able:
+                self.n_ready += 1
+                if not self._in_order[slot]:
+                    self._fresh.append(slot)
+            else:
+                self.n_ready -= 1
+                self._stale = True
+        self.version += 1
+
+    def _settle_limbo(self) -> None:
+        self._free.extend(self._limbo)
+        self._limbo.clear()
+        self._stale = False
+
+    def _grow(self, need: int) -> None:
+        """Room for at least `need` more rows."""
+        if self._limbo and self._rules is not None:
+            self.order(self._rules.config)  # gives the freed slots back
+            if len(self._free) >= need:
+                return
+        old = self.id.shape[0]
+        new = max(old * 2, old + need)
+        for title in _COLUMNS:
+            column = getattr(self, title)
+            wider = np.zeros(new, dtype=column.dtype)
+            wider[:old] = column
+            setattr(self, title, wider)
+        self._free[:0] = range(new - 1, old - 1, -1)
+
+    def _intern_partition(self, name: str) -> int:
+        code = self._partition_code.get(name)
+        if code is None:
+            code = self._partition_code[name] = len(self.partitions)
+            self.partitions.append(name)
+        return code
+
+    def _intern(self, ask: Ask, partition: str, avoid: tuple[NodeName, ...]) -> int:
+        """Code of the class, which gets one row more."""
+        key = (ask, partition, avoid)
+        code = self._class_code.get(key)
+        if code is not None:
+            if self.class_rows[code] == 0:
+                self._n_idle_classes -= 1
+            self.class_rows[code] += 1
+            return code
+        if self._free_classes:
+            code = self._free_classes.pop()
+            self.classes[code] = AskClass(code, ask, partition, avoid)
+            self.class_rows[code] = 1
+        else:
+            code = len(self.classes)
+            self.classes.append(AskClass(code, ask, partition, avoid))
+            self.class_rows.append(1)
+        self._class_code[key] = code
+        self.fresh_classes.append(code)
+        return code
+
+    def _drop_class(self, code: int) -> None:
+        self.class_rows[code] -= 1
+        if self.class_rows[code] == 0:
+            self._n_idle_classes += 1
+            if self._n_idle_classes > _IDLE_CLASSES:
+                self._sweep_classes()
+
+    def _sweep_classes(self) -> None:
+        for code, found in enumerate(self.classes):
+            if found is not None and self.class_rows[code] == 0:
+                del self._class_code[(found.ask, found.partition, found.avoid)]
+                self.classes[code] = None
+                self._free_classes.append(code)
+        self._n_idle_classes = 0
+
+
+_COLUMNS = (
+    "id",
+    "ask_class",
+    "partition",
+    "own_priority",
+    "explicit",
+    "nice",
+    "duration_us",
+    "eligible_at",
+    "begin_at",
+    "count",
+    "room",
+    "eligible",
+    "awake",
+    "ready",
+    "reason_code",
+    "planned_at",
+    "_in_order",
+)
