@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from packhorse.agent import orders
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId
 from packhorse.scheduler.model.input import RunningAttempt
@@ -52,12 +54,24 @@ def to_message(report: orders.Report) -> pb.AgentMessage:
             return pb.AgentMessage(heartbeat=pb.Heartbeat(at_us=at))
 
 
-def from_message(message: pb.SchedulerMessage) -> orders.Order | None:
-    """The order in a message, or None for a kind that this version does not know."""
+def to_batch(reports: Sequence[orders.Report]) -> pb.AgentMessage:
+    """Several reports as one message, for a scheduler that takes batches."""
+    return pb.AgentMessage(batch=pb.AgentBatch(messages=[to_message(report) for report in reports]))
+
+
+def from_message(message: pb.SchedulerMessage) -> list[orders.Order]:
+    """The orders in a message; none for a kind that this version does not know."""
+    if message.HasField("batch"):
+        return [order for inner in message.batch.messages for order in from_message(inner)]
+    order = _order(message)
+    return [] if order is None else [order]
+
+
+def _order(message: pb.SchedulerMessage) -> orders.Order | None:
     match message.WhichOneof("message"):
         case "welcome":
             w = message.welcome
-            return orders.Welcome(w.epoch, w.cluster, w.heartbeat_s, w.usage_s)
+            return orders.Welcome(w.epoch, w.cluster, w.heartbeat_s, w.usage_s, w.takes_batches)
         case "launch":
             return _launch(message.launch)
         case "signal":
@@ -118,7 +132,8 @@ def _hello(hello: orders.Introduction) -> pb.Hello:
         mem_mib=spec.mem_mib,
         tmp_mib=spec.tmp_mib,
         devices=[
-            pb.Device(kind=d.kind, type=d.type, index=d.index, uuid=d.uuid, mem_mib=d.mem_mib) for d in spec.devices
+            pb.Device(kind=d.kind, type=d.type, index=d.index, uuid=d.uuid, mem_mib=d.mem_mib)
+            for d in spec.devices
         ],
         features=spec.features,
         sockets=spec.sockets,
@@ -134,6 +149,7 @@ def _hello(hello: orders.Introduction) -> pb.Hello:
         running=[_running(running) for running in hello.running],
         launching=[_key(key) for key in hello.launching],
         exited=[_key(key) for key in hello.exited],
+        takes_batches=True,
     )
 
 

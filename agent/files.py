@@ -1,10 +1,10 @@
 """The agent's own files below its spool directory: what it has to know again after a restart.
 
-    epoch                 the newest leader epoch obeyed
-    contact               touched whenever the scheduler was heard from (leases are judged by it)
-    attempts/KEY/order    the journalled order of an attempt, durable before anything is forked
-    attempts/KEY/…        the supervisor's records (agent/launch/attemptdir.py)
-    scripts/KEY           the batch script, readable by the user it runs as
+epoch                 the newest leader epoch obeyed
+contact               touched whenever the scheduler was heard from (leases are judged by it)
+attempts/KEY/order    the journalled order of an attempt, durable before anything is forked
+attempts/KEY/…        the supervisor's records (agent/launch/attemptdir.py)
+scripts/KEY           the batch script, readable by the user it runs as
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ class Spool:
         finally:
             os.close(fd)
         # The script needs no fsync of its own: after a reboot no journalled order is carried out any more.
-        _write_durably(directory / "order", msgspec.msgpack.encode(msgspec.structs.replace(order, script=b"")))
+        _write_durably(
+            directory / "order", msgspec.msgpack.encode(msgspec.structs.replace(order, script=b""))
+        )
         _sync(self.attempts)
         crash_point(AFTER_JOURNAL)
         return directory

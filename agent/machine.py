@@ -156,7 +156,9 @@ class Machine:
             spec=self.spec,
             boot_id=self.boot_id,
             offer=self.offer,
-            running=tuple(RunningAttempt(a.key, a.started_at) for a in by_key if a.standing is Standing.RUNNING),
+            running=tuple(
+                RunningAttempt(a.key, a.started_at) for a in by_key if a.standing is Standing.RUNNING
+            ),
             launching=tuple(
                 a.key for a in by_key if a.standing in (Standing.JOURNALLING, Standing.LAUNCHING)
             ),
@@ -191,7 +193,7 @@ class Machine:
         if welcome.epoch < self.epoch:
             return [
                 Leave(
-                    f"the scheduler's epoch {welcome.epoch} is older than {self.epoch}, which this node has obeyed",
+                    f"the scheduler's epoch {welcome.epoch} is older than {self.epoch}, already obeyed here",
                     retry=True,
                 )
             ]

@@ -17,6 +17,7 @@ class Welcome(msgspec.Struct, frozen=True):
     cluster: str
     heartbeat_s: int
     usage_s: int
+    takes_batches: bool = False
 
 
 class LaunchOrder(msgspec.Struct, frozen=True):

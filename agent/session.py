@@ -14,7 +14,7 @@ import grpc
 import grpc.aio
 import structlog
 
-from packhorse.agent.convert import from_message, to_message
+from packhorse.agent.convert import from_message, to_batch, to_message
 from packhorse.agent.orders import Order, Report
 from packhorse.v1 import agent_pb2, agent_pb2_grpc
 
@@ -67,6 +67,7 @@ class Session:
         self._outgoing: asyncio.Queue[Report | None] = asyncio.Queue()
         self._open = False
         self.heartbeat_s = 5.0
+        self.takes_batches = False
         self._heard_at = 0.0
 
     def send(self, report: Report) -> None:
@@ -95,14 +96,15 @@ class Session:
         """One stream from dial to end. Returns whether anything was heard, and why it ended."""
         try:
             where = self._find()
-        except (OSError, KeyError, ValueError) as why:
-            return False, f"the scheduler's address is not known ({why})"
+        except (OSError, KeyError, ValueError) as error:
+            return False, f"the scheduler's address is not known ({error})"
         self._outgoing = asyncio.Queue()
         heard = False
         why = "the scheduler closed the stream"
         async with _channel(where) as channel:
             stub = agent_pb2_grpc.AgentsStub(channel)
             self._open = True
+            self.takes_batches = False
             self._heard_at = asyncio.get_running_loop().time()
             self._opened()
             call = stub.Session(self._messages(), metadata=(("authorization", f"Bearer {where.token}"),))
@@ -111,8 +113,7 @@ class Session:
                 async for message in call:
                     heard = True
                     self._heard_at = asyncio.get_running_loop().time()
-                    order = from_message(message)
-                    if order is not None:
+                    for order in from_message(message):
                         await self._received(order)
             except grpc.aio.AioRpcError as error:
                 why = f"{error.code().name.lower()}: {error.details()}"
@@ -131,8 +132,15 @@ class Session:
 
     async def _messages(self) -> AsyncIterator[agent_pb2.AgentMessage]:
         queue = self._outgoing
-        while (report := await queue.get()) is not None:
-            yield to_message(report)
+        while True:
+            reports = [await queue.get()]
+            while self.takes_batches and not queue.empty():
+                reports.append(queue.get_nowait())
+            said = [report for report in reports if report is not None]
+            if said:
+                yield to_message(said[0]) if len(said) == 1 else to_batch(said)
+            if len(said) < len(reports):
+                return
 
     async def _watch(self, call: grpc.aio.Call) -> None:
         """End a stream on which nothing was heard for several heartbeats: the peer is gone without a word."""

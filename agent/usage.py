@@ -2,71 +2,47 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable
 
 import psutil
 
+from packhorse.agent.launch.launcher import AttemptUse
 from packhorse.agent.orders import AttemptSample, UsageSample
-from packhorse.scheduler.model.ids import US, AttemptKey, Instant
+from packhorse.scheduler.model.ids import AttemptKey, Instant
 from packhorse.scheduler.model.resources import Usage
 
 MIB = 1 << 20
 
 
 class Sampler:
-    """Takes samples; remembers the last processor times to tell the share in between."""
+    """Takes samples; remembers the last processor times to tell the share in between, and memory peaks."""
 
     def __init__(self) -> None:
         self._busy, self._total = _cpu_times()
-        self._peak_rss: dict[AttemptKey, int] = {}
+        self._peak_kib: dict[AttemptKey, int] = {}
 
-    def take(self, now: Instant, supervisors: Iterable[tuple[AttemptKey, int]]) -> UsageSample:
-        """A sample of the node and of every attempt, given as (key, pid of its supervisor)."""
+    def take(self, now: Instant, attempts: Iterable[tuple[AttemptKey, AttemptUse]]) -> UsageSample:
+        """A sample of the node, with what its attempts use."""
         busy, total = _cpu_times()
         share = (busy - self._busy) / (total - self._total) if total > self._total else 0.0
         self._busy, self._total = busy, total
         memory = psutil.virtual_memory()
-        samples = tuple(self._attempt(key, pid) for key, pid in supervisors)
-        alive = {sample.attempt for sample in samples}
-        self._peak_rss = {key: peak for key, peak in self._peak_rss.items() if key in alive}
+        samples = []
+        peaks = {}
+        for key, use in attempts:
+            peaks[key] = max(use.mem_kib, self._peak_kib.get(key, 0))
+            usage = Usage(user_cpu_us=use.user_us, system_cpu_us=use.system_us, max_rss_kib=peaks[key])
+            samples.append(AttemptSample(key, usage, rss_kib=use.mem_kib))
+        self._peak_kib = peaks
         return UsageSample(
             at=now,
-            cpu_milli_used=round(share * 1000 * (os.cpu_count() or 1)),
+            cpu_milli_used=max(0, round(share * 1000 * (os.cpu_count() or 1))),
             mem_mib_used=(memory.total - memory.available) // MIB,
             mem_mib_free=memory.available // MIB,
             load_milli=round(os.getloadavg()[0] * 1000),
-            attempts=samples,
+            attempts=tuple(samples),
         )
-
-    def _attempt(self, key: AttemptKey, supervisor: int) -> AttemptSample:
-        """Sums over the processes below the supervisor; those that vanish meanwhile are left out."""
-        user = system = 0.0
-        rss = vm = read = written = 0
-        with contextlib.suppress(psutil.Error):
-            for process in psutil.Process(supervisor).children(recursive=True):
-                with contextlib.suppress(psutil.Error), process.oneshot():
-                    times = process.cpu_times()
-                    user += times.user + times.children_user
-                    system += times.system + times.children_system
-                    sizes = process.memory_info()
-                    rss += sizes.rss
-                    vm += sizes.vms
-                    with contextlib.suppress(psutil.Error, OSError):
-                        io = process.io_counters()
-                        read += io.read_bytes
-                        written += io.write_bytes
-        peak = self._peak_rss[key] = max(rss // 1024, self._peak_rss.get(key, 0))
-        usage = Usage(
-            user_cpu_us=round(user * US),
-            system_cpu_us=round(system * US),
-            max_rss_kib=peak,
-            max_vm_kib=vm // 1024,
-            disk_read_bytes=read,
-            disk_write_bytes=written,
-        )
-        return AttemptSample(key, usage, rss_kib=rss // 1024)
 
 
 def _cpu_times() -> tuple[float, float]:

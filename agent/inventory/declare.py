@@ -40,7 +40,9 @@ def parse_gres(text: str) -> tuple[Gres, ...]:
     for word in filter(None, text.split(",")):
         parts = word.split(":")
         if len(parts) not in (2, 3) or not parts[-1].isdigit() or not parts[0]:
-            raise BadValue(f'"{word}" is not a device count: write kind:count or kind:type:count, as in gpu:2')
+            raise BadValue(
+                f'"{word}" is not a device count: write kind:count or kind:type:count, as in gpu:2'
+            )
         found.append(Gres(parts[0], parts[1] if len(parts) == 3 else "", int(parts[-1])))
     return tuple(found)
 

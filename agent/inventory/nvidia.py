@@ -40,5 +40,7 @@ def gpus() -> tuple[tuple[Device, ...], str]:
 
 def _model(name: str | bytes) -> str:
     text = name.decode(errors="replace") if isinstance(name, bytes) else name
-    words = [word for word in text.lower().replace("-", " ").split() if word not in ("nvidia", "geforce", "tesla")]
+    words = [
+        word for word in text.lower().replace("-", " ").split() if word not in ("nvidia", "geforce", "tesla")
+    ]
     return "_".join(words)

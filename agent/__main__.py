@@ -1,0 +1,152 @@
+"""`python -m packhorse.agent`: the agent's process."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import random
+import signal
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from packhorse.agent.cgroups import Cgroups
+from packhorse.agent.files import Spool
+from packhorse.agent.inventory import declare
+from packhorse.agent.launch.launcher import Launcher
+from packhorse.agent.runtime import Runtime
+from packhorse.agent.session import Where, at_home
+from packhorse.scheduler.model.errors import BadValue, PackhorseError
+from packhorse.scheduler.model.ids import NodeName
+from packhorse.scheduler.model.pidfile import PidFile
+from packhorse.scheduler.model.units import UnitError, parse_mem_mib
+
+ISOLATION = {"v2": "cgroup2", "v1": "cgroup1", "none": "rlimits"}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The process's own options; people use `packhorse agent`, which has the same."""
+    p = argparse.ArgumentParser(prog="packhorse agent")
+    p.add_argument("--home", type=Path, required=True)
+    p.add_argument("--node", required=True)
+    p.add_argument("--cpus", type=int)
+    p.add_argument("--mem")
+    p.add_argument("--mem-share", type=int, default=1, help="offer this fraction (1/N) of the memory found")
+    p.add_argument("--gres")
+    p.add_argument("--features", default="")
+    p.add_argument("--weight", type=int, default=1)
+    p.add_argument("--inventory", action="store_true")
+    p.add_argument("--json", action="store_true")
+    return p
+
+
+def main() -> int:
+    args = parser().parse_args()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    try:
+        return _main(args)
+    except PackhorseError as error:
+        print(f"packhorse agent: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"packhorse agent: {error.filename or args.home}: {error.strerror}", file=sys.stderr)
+        return 1
+
+
+def _main(args: argparse.Namespace) -> int:
+    home: Path = args.home.absolute()
+    spool_root = home / "nodes" / args.node
+    spool_root.mkdir(parents=True, exist_ok=True)
+    if args.inventory:
+        inventory = _inventory(args, spool_root, isolation="")
+        _print_inventory(inventory, as_json=args.json)
+        return 0
+    (home / "run").mkdir(exist_ok=True)
+    pid_file = PidFile(str(home / "run" / f"agent-{args.node}.pid"))
+    spool = Spool(spool_root)
+    cgroups = Cgroups.detect(args.node, spool_root)
+    inventory = _inventory(args, spool_root, isolation=ISOLATION[cgroups.kind])
+    log = structlog.get_logger()
+    for remark in inventory.remarks:
+        log.info("inventory.remark", remark=remark)
+    why = asyncio.run(_serve(args.node, home, inventory, spool, Launcher(spool_root, cgroups)))
+    pid_file.release()
+    if why:
+        print(f"packhorse agent: {why}", file=sys.stderr)
+    return 1 if why else 0
+
+
+async def _serve(
+    node: str, home: Path, inventory: declare.Inventory, spool: Spool, launcher: Launcher
+) -> str:
+    def find() -> Where:
+        return at_home(home, node)
+
+    runtime = Runtime(
+        inventory,
+        spool,
+        launcher,
+        find,
+        cluster={"PACKHORSE_HOME": str(home)},
+        jitter=random.Random(),
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, runtime.stop)
+    return await runtime.run()
+
+
+def _inventory(args: argparse.Namespace, spool: Path, *, isolation: str) -> declare.Inventory:
+    try:
+        mem_mib = parse_mem_mib(args.mem) if args.mem else None
+    except UnitError as why:
+        raise BadValue(f"--mem {args.mem}: {why}") from why
+    declared = declare.Declared(
+        cpus=args.cpus,
+        mem_mib=mem_mib,
+        gres=declare.parse_gres(args.gres) if args.gres is not None else None,
+        features=tuple(filter(None, args.features.split(","))),
+        weight=args.weight,
+    )
+    found = declare.take(NodeName(args.node), declared, spool, version=_version(), isolation=isolation)
+    if mem_mib is None and args.mem_share > 1:
+        share = found.spec.mem_mib // args.mem_share
+        found = found._replace(spec=msgspec.structs.replace(found.spec, mem_mib=share))
+    return found
+
+
+def _version() -> str:
+    try:
+        return version("packhorse")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _print_inventory(inventory: declare.Inventory, *, as_json: bool) -> None:
+    fields = msgspec.structs.asdict(inventory.spec)
+    if as_json:
+        print(json.dumps(msgspec.to_builtins(fields) | {"remarks": inventory.remarks}))
+        return
+    for name, value in fields.items():
+        print(f"{name:18} {value}")
+    for remark in inventory.remarks:
+        print(f"note: {remark}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""From a launch order to what the launch layer takes, and from its exit record to a report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from packhorse.agent import environment
+from packhorse.agent.launch.control import OrderedCause, cancel_notice
+from packhorse.agent.launch.exitrecord import ExitRecord
+from packhorse.agent.launch.spec import LaunchSpec, Limits
+from packhorse.agent.orders import ExitReport, LaunchOrder
+from packhorse.scheduler.model.ids import AttemptKey, Instant
+from packhorse.scheduler.model.job import EndCause
+from packhorse.scheduler.model.resources import Usage
+
+_NOTICES = {
+    EndCause.TIME_LIMIT: "DUE TO TIME LIMIT",
+    EndCause.REQUEUED: "DUE TO JOB REQUEUE",
+    EndCause.NODE_FAIL: "DUE TO NODE FAILURE",
+}
+
+
+def objection(order: LaunchOrder) -> str:
+    """Why this agent may not run the order, "" if it may. One line for the user."""
+    me = os.geteuid()
+    if me != 0 and order.uid != me:
+        return f"this node's agent runs as uid {me} and cannot run jobs of uid {order.uid}; start it as root"
+    if order.uid == 0 and not order.allow_root:
+        return "jobs of uid 0 are not run here; allow_root_jobs = true in packhorse.toml would allow them"
+    return ""
+
+
+def spec_of(
+    order: LaunchOrder, *, node: str, directory: Path, script: Path, contact: Path, cluster: Mapping[str, str]
+) -> LaunchSpec:
+    """What to launch. directory: the attempt's; script: where it was written."""
+    return LaunchSpec(
+        key=str(order.attempt),
+        attempt_dir=str(directory),
+        argv=(str(script), *order.args),
+        environment=tuple(environment.batch(order, node, cluster)),
+        cwd=order.work_dir,
+        uid=order.uid,
+        gid=order.gid,
+        groups=_groups(order),
+        user=order.user,
+        stdin=order.std_in or "/dev/null",
+        stdout=order.std_out,
+        stderr=order.std_err,
+        append=order.append,
+        umask=order.umask,
+        rlimits=order.rlimits,
+        limits=Limits(mem_mib=order.mem_mib, cpu_milli=order.cpu_milli),
+        time_limit_s=order.time_limit_s,
+        grace_s=order.kill_wait_s,
+        lease_s=order.lease_s,
+        contact_file=str(contact) if order.lease_s else "",
+        label=f"JOB {order.attempt.job}",
+        node=node,
+    )
+
+
+def _groups(order: LaunchOrder) -> tuple[int, ...]:
+    """Supplementary groups, as the node knows them; only root could set others than its own."""
+    if os.geteuid() != 0:
+        return ()
+    try:
+        return tuple(os.getgrouplist(order.user, order.gid))
+    except (KeyError, OSError):
+        return (order.gid,)
+
+
+def ordered_cause(cause: str) -> OrderedCause:
+    """The launch layer's word for why an attempt is ended."""
+    return "time_limit" if cause == EndCause.TIME_LIMIT else "terminated"
+
+
+def notice(key: AttemptKey, node: str, cause: str) -> str:
+    """The line that the job's stderr gets when it is ended, "" for none."""
+    try:
+        why = _NOTICES.get(EndCause(cause), "")
+    except ValueError:
+        why = ""
+    return cancel_notice(f"JOB {key.job}", node, why)
+
+
+def report_of(key: AttemptKey, record: ExitRecord) -> ExitReport:
+    """The report of an exit record."""
+    return ExitReport(
+        attempt=key,
+        started_at=Instant(record.started_at),
+        ended_at=Instant(record.ended_at),
+        exit_code=record.exit_code,
+        exit_signal=record.signal,
+        cause=record.cause,
+        launch_error=record.launch_error.message if record.launch_error is not None else "",
+        lost=record.cause == "lost",
+        usage=Usage(
+            user_cpu_us=record.user_us,
+            system_cpu_us=record.system_us,
+            max_rss_kib=max(record.max_rss_kib, record.peak_mem_kib),
+            disk_read_bytes=record.disk_read_bytes,
+            disk_write_bytes=record.disk_write_bytes,
+        ),
+    )

@@ -1,0 +1,1 @@
+"""The `packhorse` commands, one module each."""

@@ -1,0 +1,219 @@
+"""`packhorse up`: a cluster on this machine, from nothing or from what a crash left."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from packhorse.cli import daemons, transport
+from packhorse.cli.home import Home
+from packhorse.scheduler.model.errors import BadValue
+from packhorse.scheduler.model.units import UnitError, parse_mem_mib
+
+READY_WITHIN_S = 60.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How many nodes of which size; remembered, so that `packhorse up` alone starts the same again."""
+    parser.add_argument(
+        "--nodes", type=int, default=None, metavar="N", help="agents on this machine (default: 1)"
+    )
+    parser.add_argument(
+        "--cpus-per-node",
+        type=int,
+        default=None,
+        metavar="C",
+        help="declare C CPUs on each (default: as found)",
+    )
+    parser.add_argument(
+        "--mem-per-node",
+        default=None,
+        metavar="M",
+        help="declare memory, as in 16G (default: an equal part each)",
+    )
+    parser.add_argument(
+        "--gpus-per-node",
+        type=int,
+        default=None,
+        metavar="G",
+        help="declare G GPUs on each (default: as found)",
+    )
+    parser.add_argument(
+        "--gres-per-node", default=None, metavar="LIST", help="declare devices, as in gpu:h200:4"
+    )
+    parser.add_argument("--detach", action="store_true", help="return when the cluster serves; it runs on")
+
+
+def run(args: argparse.Namespace) -> int:
+    home: Home = args.home
+    daemons.require_scheduler()
+    shape = _shape(args, home)
+    bring_up(home, shape, quiet=args.json)
+    status = transport.call("GetStatus", {})
+    if args.json:
+        print(json.dumps({"home": str(home.root), "shape": shape, "status": status}))
+    else:
+        n = len(shape["nodes"])
+        print(f"cluster is up: {n} node{'s' * (n != 1)} ({', '.join(shape['nodes'])}), home {home.root}")
+        if home.root != Path.home() / ".packhorse":
+            print(f"  export PACKHORSE_HOME={home.root}")
+        print("  sbatch job.sh · squeue · packhorse status · packhorse down")
+    if args.detach:
+        return 0
+    return _stay(home)
+
+
+def bring_up(home: Home, shape: dict[str, Any], *, quiet: bool = False) -> None:
+    """Start what does not run yet and wait until every node serves; raises PackhorseError."""
+    prepare(home)
+    nodes: list[str] = shape["nodes"]
+    _say("starting the scheduler …", quiet or bool(home.scheduler_pid()))
+    start_scheduler(home, nodes)
+    _write_shape(home, shape)
+    running = home.agent_pids()
+    started = []
+    for node in nodes:
+        if node not in running:
+            log = home.log / f"agent-{node}.out"
+            started.append(
+                (node, daemons.spawn(daemons.agent_command(home, node, shape["options"]), log), log)
+            )
+    for node, process, log in started:
+        daemons.wait_until(
+            lambda node=node: _serves(node),  # type: ignore[misc]
+            process,
+            f"the agent of {node}",
+            log,
+            within_s=READY_WITHIN_S,
+        )
+
+
+def prepare(home: Home) -> None:
+    """Make the home's folders and, the first time, its configuration."""
+    home.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+    for folder in (home.run, home.log, home.root / "store", home.root / "nodes"):
+        folder.mkdir(exist_ok=True)
+    home.secrets.mkdir(mode=0o700, exist_ok=True)
+    if home.config.exists():
+        return
+    lines = [
+        "# This cluster's configuration. Every key has a default; docs/configuration.md lists them all.",
+        "# Check a change with: packhorse scheduler --check-config",
+    ]
+    if os.geteuid() == 0:
+        lines += [
+            "",
+            "[jobs]",
+            "# Written because `packhorse up` ran as root: without it, jobs of uid 0 are refused.",
+            "allow_root_jobs = true",
+        ]
+    home.config.write_text("\n".join(lines) + "\n")
+
+
+def start_scheduler(home: Home, nodes: list[str]) -> None:
+    """Start the scheduler unless it runs, and wait until it answers."""
+    if home.scheduler_pid():
+        return
+    log = home.log / "scheduler.out"
+    command = daemons.scheduler_command(home)
+    for node in nodes:
+        command += ["--local-node", node]
+    process = daemons.spawn(command, log)
+    daemons.wait_until(_answers, process, "the scheduler", log, within_s=READY_WITHIN_S)
+
+
+def _answers() -> bool:
+    try:
+        transport.call("Ping", {})
+    except (transport.TransportError, transport.CallError):
+        return False
+    return True
+
+
+def _serves(node: str) -> bool:
+    try:
+        nodes = transport.call("GetStatus", {}).get("nodes", [])
+    except (transport.TransportError, transport.CallError):
+        return False
+    return any(n["name"] == node and n["state"].rstrip("*") not in ("DOWN", "UNKNOWN") for n in nodes)
+
+
+def _shape(args: argparse.Namespace, home: Home) -> dict[str, Any]:
+    """What to start: what was asked for, else what was started last time, else one node as found."""
+    given = (args.nodes, args.cpus_per_node, args.mem_per_node, args.gpus_per_node, args.gres_per_node)
+    if all(value is None for value in given) and home.shape.exists():
+        known: dict[str, Any] = json.loads(home.shape.read_text())
+        return known
+    return shape(
+        nodes=args.nodes or 1,
+        cpus=args.cpus_per_node,
+        mem=args.mem_per_node,
+        gpus=args.gpus_per_node,
+        gres=args.gres_per_node,
+    )
+
+
+def shape(
+    *,
+    nodes: int,
+    cpus: int | None = None,
+    mem: str | None = None,
+    gpus: int | None = None,
+    gres: str | None = None,
+) -> dict[str, Any]:
+    """Node names and the options of their agents; raises BadValue."""
+    if not 1 <= nodes <= 256:
+        raise BadValue(f"--nodes {nodes}: one machine takes 1 to 256 agents")
+    options: list[str] = []
+    if cpus is not None:
+        if not 1 <= cpus <= 65_536:
+            raise BadValue(f"--cpus-per-node {cpus}: a node has 1 to 65536 CPUs")
+        options += ["--cpus", str(cpus)]
+    if mem is not None:
+        try:
+            options += ["--mem", str(parse_mem_mib(mem))]
+        except UnitError as why:
+            raise BadValue(f"--mem-per-node {mem}: {why}") from why
+    elif nodes > 1:
+        # Several agents must not all promise the whole machine's memory.
+        options += ["--mem-share", str(nodes)]
+    if gpus is not None:
+        gres = f"gpu:{gpus}" + (f",{gres}" if gres else "")
+    if gres is not None:
+        options += ["--gres", gres]
+    host = platform.node().split(".")[0] or "localhost"
+    names = [host] if nodes == 1 else [f"node{i}" for i in range(1, nodes + 1)]
+    return {"nodes": names, "options": options}
+
+
+def _write_shape(home: Home, shape: dict[str, Any]) -> None:
+    fresh = home.shape.with_suffix(".new")
+    fresh.write_text(json.dumps(shape) + "\n")
+    fresh.replace(home.shape)
+
+
+def _stay(home: Home) -> int:
+    """In the foreground: until interrupted, then stop the daemons; jobs go on."""
+    from packhorse.cli.commands.down import take_down
+
+    print("in the foreground: Ctrl-C stops the daemons (running jobs go on, packhorse up finds them again)")
+    try:
+        while home.scheduler_pid():
+            time.sleep(1)
+        print("the scheduler has ended", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        take_down(home)
+        print("\nstopped")
+        return 0
+
+
+def _say(text: str, quiet: bool) -> None:
+    if not quiet:
+        print(text, file=sys.stderr)

@@ -1,0 +1,94 @@
+"""`packhorse COMMAND`: finds the command's module and hands over; loads nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from packhorse.cli.home import Home, default_home
+from packhorse.scheduler.model.errors import PackhorseError
+
+COMMANDS = {
+    "up": "start a cluster on this machine, or start again what is missing of it",
+    "down": "stop the cluster's daemons; running jobs go on unless --kill-jobs",
+    "status": "the cluster in one screen",
+    "demo": "a whole cluster in a temporary directory: submit, watch, collect, stop",
+    "events": "a job's whole story from the log",
+    "wait": "wait for jobs to end, with progress",
+    "token": "a token for calls over TCP",
+    "doctor": "check this machine and this cluster, say what is missing",
+    "scheduler": "run the scheduler in the foreground",
+    "agent": "run a node's agent in the foreground",
+    "version": "print the version",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole program, without the commands' own options."""
+    top = argparse.ArgumentParser(
+        prog="packhorse",
+        description="A cluster resource scheduler. Jobs are submitted with sbatch, watched with squeue.",
+        epilog="commands:\n" + "\n".join(f"  {name:<11}{what}" for name, what in COMMANDS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("command", choices=COMMANDS, metavar="COMMAND")
+    top.add_argument("rest", nargs=argparse.REMAINDER, metavar="…", help="see packhorse COMMAND --help")
+    return top
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of one command with the options that all commands have."""
+    own = argparse.ArgumentParser(prog=f"packhorse {name}", description=COMMANDS[name])
+    own.add_argument(
+        "--home",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="the cluster's home (default: $PACKHORSE_HOME, else ~/.packhorse)",
+    )
+    own.add_argument(
+        "--server",
+        default=None,
+        metavar="HOST:PORT",
+        help="a scheduler reached over TCP instead of the home's socket (default: $PACKHORSE_SERVER)",
+    )
+    own.add_argument("--json", action="store_true", help="print JSON for programs instead of text for people")
+    return own
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0 done, 1 it went wrong (one line on stderr), 2 wrong usage."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] in (["--version"], ["-V"]):
+        words[:1] = ["version"]
+    name = parser().parse_args(words[:1] or ["--help"]).command
+    module = importlib.import_module(f"packhorse.cli.commands.{name}")
+    own = command_parser(name)
+    module.add_arguments(own)
+    args = own.parse_args(words[1:])
+    args.home = Home((args.home or default_home()).expanduser().absolute())
+    # The client below the commands finds its cluster by the environment, like the Slurm-style commands do.
+    os.environ["PACKHORSE_HOME"] = str(args.home.root)
+    if args.server:
+        os.environ["PACKHORSE_SERVER"] = args.server
+    from packhorse.cli.transport import CallError, TransportError
+
+    try:
+        return int(module.run(args) or 0)
+    except (PackhorseError, TransportError, CallError) as error:
+        print(f"packhorse {name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+
+
+if __name__ == "__main__":
+    sys.exit(main())
