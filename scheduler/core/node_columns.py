@@ -9,6 +9,7 @@ depend on order goes through `board()`, which sorts by name.
 from __future__ import annotations
 
 import numpy as np
+
 from packhorse.scheduler.core.packing.board import CPU, EXCLUSIVE, FIXED, MEM, SLOTS, TMP, Board
 from packhorse.scheduler.model.errors import InvariantBroken
 from packhorse.scheduler.model.hostlist import natural_key
@@ -81,6 +82,10 @@ class NodeColumns:
     def jobs_on(self, name: NodeName) -> dict[JobId, Placement]:
         """Who holds what on the node, in order of allocation. Not to be changed."""
         return self._on_row[self.row_of[name]]
+
+    def is_exclusive(self, job: JobId) -> bool:
+        """Whether the job keeps everybody else off its nodes."""
+        return job in self._exclusive
 
     def amounts_free(self, name: NodeName) -> dict[str, int]:
         """Free amount by resource name."""
@@ -274,7 +279,7 @@ class NodeColumns:
         return column
 
     def _know_devices(self, p: Placement) -> None:
-        """Columns for devices that no registered node has (any more), so that they are counted alike later."""
+        """Columns for devices that no registered node has (any more), so that they are counted alike."""
         before = len(self.resources)
         for kind, type_, _indices in p.devices:
             self._column(kind)

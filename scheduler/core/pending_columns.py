@@ -9,11 +9,11 @@ in one vector step, new ones are sorted in, so that a cycle costs no sort when l
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
+
 from packhorse.scheduler.core.packing.layout import Shape, shape_of
 from packhorse.scheduler.core.priority import BASE_PRIORITY, Rules
 from packhorse.scheduler.core.reasons import REASONS, Reason
@@ -31,8 +31,7 @@ class PendingRow(NamedTuple):
     """One waiting job, or one array with `count` waiting indices.
 
     priority None: the partition's, less nice. room: how many more of the array may run at once now,
-    -1 for no limit. begin_at: not before this instant; the row wakes up by itself. eligible False:
-    something else is in the way, and reason says what.
+    -1 for no limit. eligible False: something but resources and order is in the way; reason says what.
     """
 
     id: JobId
@@ -42,8 +41,7 @@ class PendingRow(NamedTuple):
     priority: int | None = None
     nice: int = 0
     eligible_at: Instant = UNKNOWN
-    begin_at: Instant = UNKNOWN
-    count: int = 1
+    count: int = 1  # type: ignore[assignment]  # hides tuple.count, which nobody wants here
     room: int = -1
     avoid: tuple[NodeName, ...] = ()
     eligible: bool = True
@@ -80,11 +78,9 @@ class PendingColumns:
         self.nice = np.zeros(n, dtype=np.int64)
         self.duration_us = np.zeros(n, dtype=np.int64)
         self.eligible_at = np.zeros(n, dtype=np.int64)
-        self.begin_at = np.zeros(n, dtype=np.int64)
         self.count = np.zeros(n, dtype=np.int32)
         self.room = np.zeros(n, dtype=np.int32)
         self.eligible = np.zeros(n, dtype=np.bool_)
-        self.awake = np.zeros(n, dtype=np.bool_)
         self.ready = np.zeros(n, dtype=np.bool_)
         self.reason_code = np.zeros(n, dtype=np.int8)
         self.planned_at = np.zeros(n, dtype=np.int64)
@@ -97,7 +93,6 @@ class PendingColumns:
         self._stale = False
         self._rules: Rules | None = None
         self._unordered = True
-        self._begin: list[tuple[int, int, int]] = []  # begin_at, id, slot
         self.n_ready = 0
         self.version = 0
         """Grows with every change of rows."""
@@ -131,13 +126,13 @@ class PendingColumns:
         self._fill(slot, row)
 
     def add_many(self, rows: Sequence[PendingRow]) -> None:
-        """Many jobs at once, one vector step per column. ValueError, and nothing added, if one already waits."""
+        """Many jobs at once, a vector step per column. ValueError, and nothing added, if one waits already."""
         n = len(rows)
         if n < 4:
             for row in rows:
                 self.add(row)
             return
-        ids, asks, parts, limits, prios, nices, since, begins, counts, rooms, avoids, ready, why = zip(
+        ids, asks, parts, limits, prios, nices, since, counts, rooms, avoids, ready, why = zip(
             *rows, strict=True
         )
         if not self._slot.keys().isdisjoint(ids) or len(set(ids)) != n:
@@ -172,20 +167,13 @@ class PendingColumns:
         else:
             self.own_priority[at] = BASE_PRIORITY - self.nice[at]
         self.eligible_at[at] = since
-        self.begin_at[at] = begins
         self.count[at] = counts
         self.room[at] = rooms
         self.eligible[at] = ready
         codes_of = {reason: reason.code for reason in set(why)}
         self.reason_code[at] = [codes_of[reason] for reason in why]
         self.planned_at[at] = 0
-        begin = np.array(begins, dtype=np.int64)
-        self.awake[at] = begin == 0
-        for i in np.flatnonzero(begin).tolist():
-            heapq.heappush(self._begin, (begins[i], ids[i], slots[i]))
-            if ready[i] and why[i] is Reason.NONE:
-                self.reason_code[slots[i]] = Reason.BEGIN_TIME.code
-        able = self.eligible[at] & self.awake[at] & (self.count[at] > 0) & (self.room[at] != 0)
+        able = self.eligible[at] & (self.count[at] > 0) & (self.room[at] != 0)
         self.ready[at] = able
         fresh = at[able].tolist()
         self._fresh.extend(fresh)
@@ -244,7 +232,6 @@ class PendingColumns:
             priority=int(self.own_priority[s]) if self.explicit[s] else None,
             nice=int(self.nice[s]),
             eligible_at=Instant(int(self.eligible_at[s])),
-            begin_at=Instant(int(self.begin_at[s])),
             count=int(self.count[s]),
             room=int(self.room[s]),
             avoid=c.avoid,
@@ -271,10 +258,14 @@ class PendingColumns:
     def set_eligible(
         self, id: JobId, eligible: bool, reason: Reason = Reason.NONE, eligible_at: Instant | None = None
     ) -> None:
-        """Whether anything but resources, order and begin time is in the way, and what."""
+        """Whether anything but resources and order is in the way, and what.
+
+        A row that stays eligible keeps the reason that the last cycle gave it.
+        """
         slot = self._slot[id]
+        if not (eligible and self.eligible[slot]):
+            self.reason_code[slot] = reason.code
         self.eligible[slot] = eligible
-        self.reason_code[slot] = reason.code
         if eligible_at is not None:
             self.eligible_at[slot] = eligible_at
         if not eligible:
@@ -287,7 +278,7 @@ class PendingColumns:
 
     def reason(self, id: JobId) -> Reason:
         """Why it waits, as of the last cycle."""
-        return REASONS[self.reason_code[self._slot[id]]]
+        return REASONS[int(self.reason_code[self._slot[id]])]
 
     def planned(self, id: JobId) -> Instant:
         """The start that the last cycle promised, 0 for none."""
@@ -304,28 +295,7 @@ class PendingColumns:
         assert found is not None
         return found
 
-    def next_begin(self) -> Instant:
-        """The earliest begin time that has not come, 0 for none: a cycle is due then."""
-        heap = self._begin
-        while heap:
-            begin, id, slot = heap[0]
-            if int(self.id[slot]) == id and int(self.begin_at[slot]) == begin and not self.awake[slot]:
-                return Instant(begin)
-            heapq.heappop(heap)
-        return UNKNOWN
-
     # -- for the cycle -----------------------------------------------------------------------------------
-
-    def wake(self, now: Instant) -> None:
-        """Rows whose begin time has come take part from now on."""
-        heap = self._begin
-        while heap and heap[0][0] <= now:
-            begin, id, slot = heapq.heappop(heap)
-            if int(self.id[slot]) == id and int(self.begin_at[slot]) == begin and not self.awake[slot]:
-                self.awake[slot] = True
-                if self.reason_code[slot] == Reason.BEGIN_TIME.code:
-                    self.reason_code[slot] = Reason.NONE.code
-                self._rate(slot)
 
     def rules(self, config: ClusterConfig) -> Rules:
         """The configuration as arrays by partition code; the same object while the configuration is."""
@@ -368,13 +338,8 @@ class PendingColumns:
                     self._order = both[self._sorted(both, rules)]
         return self._order
 
-    def note(
-        self, slots: np.ndarray, ids: np.ndarray, codes: np.ndarray, planned: dict[JobId, Instant]
-    ) -> None:
-        """What a cycle found out: reason codes by slot, where the slot still holds that id; planned starts."""
-        same = self.id[slots] == ids
-        if not same.all():
-            slots, codes = slots[same], codes[same]
+    def note(self, slots: np.ndarray, codes: np.ndarray | int, planned: dict[JobId, Instant]) -> None:
+        """What a cycle found out: reason codes of these rows, and the planned starts among them."""
         self.reason_code[slots] = codes
         self.planned_at[slots] = 0
         for id, at in planned.items():
@@ -397,7 +362,7 @@ class PendingColumns:
         tiers, bonuses = rules.by_code(self.partitions)
         if rules.uniform:
             if priority[0] == priority[-1] and (priority == priority[0]).all():
-                return ids.argsort(kind="stable")
+                return np.argsort(ids, kind="stable")
             return np.lexsort((ids, -priority))
         part = self.partition[slots]
         priority = np.where(self.explicit[slots], priority, priority + bonuses[part])
@@ -407,30 +372,23 @@ class PendingColumns:
         self.id[s] = row.id
         self.ask_class[s] = self._intern(row.ask, row.partition, row.avoid)
         self.partition[s] = self._intern_partition(row.partition)
-        explicit = row.priority is not None
-        self.own_priority[s] = row.priority if explicit else BASE_PRIORITY - row.nice
-        self.explicit[s] = explicit
+        given = row.priority
+        self.own_priority[s] = BASE_PRIORITY - row.nice if given is None else given
+        self.explicit[s] = given is not None
         self.nice[s] = row.nice
         self.duration_us[s] = row.time_limit_s * US if row.time_limit_s > 0 else FOREVER
         self.eligible_at[s] = row.eligible_at
-        self.begin_at[s] = row.begin_at
         self.count[s] = row.count
         self.room[s] = row.room
         self.eligible[s] = row.eligible
-        reason = row.reason
-        if row.begin_at:
-            heapq.heappush(self._begin, (row.begin_at, row.id, s))
-            if row.eligible and reason is Reason.NONE:
-                reason = Reason.BEGIN_TIME
-        self.awake[s] = not row.begin_at
-        self.reason_code[s] = reason.code
+        self.reason_code[s] = row.reason.code
         self.planned_at[s] = 0
         self.ready[s] = False
         self._rate(s)
 
     def _rate(self, slot: int) -> None:
         """Whether the row may start, after something of it changed."""
-        able = bool(self.eligible[slot] and self.awake[slot] and self.count[slot] > 0)
+        able = bool(self.eligible[slot] and self.count[slot] > 0)
         if able and self.room[slot] == 0:
             able = False
             self.reason_code[slot] = Reason.ARRAY_TASK_LIMIT.code
@@ -522,11 +480,9 @@ _COLUMNS = (
     "nice",
     "duration_us",
     "eligible_at",
-    "begin_at",
     "count",
     "room",
     "eligible",
-    "awake",
     "ready",
     "reason_code",
     "planned_at",

@@ -1,7 +1,7 @@
 """The order in which waiting jobs are looked at.
 
-Higher partition tier first, then higher priority, then lower id. The priority of a job is the one it was given
-(`--priority`, `scontrol update`), else BASE_PRIORITY plus its partition's priority less its nice value.
+Higher partition tier first, then higher priority, then lower id. The priority of a job is the one it was
+given (`--priority`, `scontrol update`), else BASE_PRIORITY plus its partition's priority less its nice value.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
 from packhorse.scheduler.model.job import JobSpec
 

@@ -10,16 +10,17 @@ Slurm adds names to `ReqNodeNotAvail`; `core/explain.py` does the same (`reason_
 | RESOURCES | cycle | enough of what it asks for becomes free; it is next in its partition |
 | DEPENDENCY | lifecycle | the other job does what the dependency says |
 | DEPENDENCY_NEVER | lifecycle | never; somebody must cancel or change the job |
-| BEGIN_TIME | lifecycle, cycle | its begin time, requeue delay or retry backoff has come |
-| HELD_USER, HELD_ADMIN, HELD_REQUEUED | lifecycle | the owner (HELD_USER only) or an administrator releases it |
-| ARRAY_TASK_LIMIT | lifecycle, cycle | another task of the array ends (`--array=…%limit`) |
+| BEGIN_TIME | lifecycle | its begin time, requeue delay or retry backoff has come |
+| HELD_USER | lifecycle | its owner or an administrator releases it |
+| HELD_ADMIN, HELD_REQUEUED | lifecycle | an administrator releases it |
+| ARRAY_TASK_LIMIT | columns | another task of the array ends (`--array=…%limit`) |
 | PARTITION_DOWN | cycle | an administrator opens the partition |
 | PARTITION_TIME_LIMIT | cycle | its time limit is lowered or the partition's raised |
 | PARTITION_NODE_LIMIT | cycle | it asks for a number of nodes that the partition allows |
 | PARTITION_CONFIG | cycle | nodes are added or changed: no set of registered ones could hold it |
 | NODES_REQUIRED_OFF | cycle | a node that it names (`-w`) is resumed or answers again |
-| NODES_OFF | cycle | drained or downed nodes are resumed: what is up is too little, even when empty |
-| NODES_SILENT | cycle | nodes whose agents fell silent answer again: what answers is too little, even when empty |
+| NODES_OFF | cycle | drained or downed nodes are resumed: what is up is too little even when empty |
+| NODES_SILENT | cycle | silent nodes answer again: what answers is too little even when empty |
 """
 
 from __future__ import annotations

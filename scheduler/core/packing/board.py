@@ -1,4 +1,4 @@
-"""The nodes as a scheduling pass sees them: sorted by name, constant until a node appears or changes its amounts.
+"""The nodes as a scheduling pass sees them: sorted by name, constant until one appears or changes amounts.
 
 Everything a pass computes on nodes is indexed by position on the board, so that the first of equals is the
 first by name (natural order: node9 before node10).
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+
 from packhorse.scheduler.model.ids import NodeName
 
 CPU: Final = 0
