@@ -1,0 +1,92 @@
+"""The tables of the SQLite store and how they came to be, one migration after the other.
+
+`user_version` of the file is the number of migrations it has seen; sqlite-utils records their names. A
+migration is never changed once released. sqlite-utils is imported only when there is something to migrate: a
+third of a second that a restart would rather not wait for.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+APPLICATION_ID = 0x5061636B
+"""Marks the file as Packhorse's ("Pack")."""
+
+NAMES = ("0001_log_blobs_snapshots_attempts",)
+"""The migrations, oldest first."""
+
+FORMAT = len(NAMES)
+
+USAGE_COLUMNS = (
+    "user_cpu_us",
+    "system_cpu_us",
+    "max_rss_kib",
+    "max_vm_kib",
+    "disk_read_bytes",
+    "disk_write_bytes",
+)
+
+TEXT_COLUMNS = frozenset(
+    {
+        "array_indices", "name", "user", "group", "account", "partition", "qos", "state", "reason", "detail",
+        "req_mem", "req_tres", "alloc_tres", "nodes", "work_dir", "comment", "submit_line", "features",
+    }
+)  # fmt: skip
+
+ATTEMPT_COLUMNS = (
+    "job", "attempt", "array_id", "index", "array_indices", "name", "uid", "gid", "user", "group", "account",
+    "partition", "qos", "state", "reason", "detail", "exit_code", "exit_signal", "cancelled_by",
+    "submitted_at", "eligible_at", "started_at", "ended_at", "time_limit_s", "n_nodes", "n_tasks", "n_cpus",
+    "mem_mib", "req_mem", "req_tres", "alloc_tres", "nodes", "priority", "restarts", "work_dir", "comment",
+    "submit_line", "features",
+    *USAGE_COLUMNS,
+)  # fmt: skip
+"""The fields of AttemptRow, its usage spread out: the order in which rows are written and read."""
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the tables to FORMAT. Each migration is one transaction: a crash leaves all of it or nothing."""
+    from sqlite_utils import Database, Migrations
+
+    migrations = Migrations("packhorse")
+    migrations(name=NAMES[0])(_log_blobs_snapshots_attempts)
+    migrations.apply(Database(connection))
+
+
+def _log_blobs_snapshots_attempts(db: Database) -> None:
+    db.table("meta").create({"key": str, "value": int}, pk="key")
+    db.table("meta").insert_all(
+        [
+            {"key": "highest_job", "value": 0},
+            {"key": "clean", "value": 1},
+            {"key": "event_schema", "value": 0},
+        ]
+    )
+    # span: store/span.py. crc: CRC-32 of data, begun with the number.
+    db.table("log").create(
+        {
+            "seq": int, "at": int, "kind": str, "first_job": int, "last_job": int, "node": str,
+            "span": int, "crc": int, "data": bytes,
+        },
+        pk="seq",
+    )  # fmt: skip
+    db.execute("CREATE INDEX log_by_span ON log(span) WHERE span > 0")
+    # A table with its own growing key and a small index beside it: content is appended, never moved.
+    db.table("blobs").create({"id": int, "ref": bytes, "packed": int, "content": bytes}, pk="id")
+    db.table("blobs").create_index(["ref"], index_name="blobs_by_ref", unique=True)
+    db.table("snapshots").create({"id": int, "seq": int, "n_parts": int, "current": int}, pk="id")
+    # id: snapshot << 32 | number of the part. ends: it is the last part of its chunk.
+    db.table("snapshot_parts").create({"id": int, "ends": int, "crc": int, "data": bytes}, pk="id")
+    # No unique key: several rows may tell of one array's cancelled indices. Every index grows at its end, or
+    # at few ends, so that a full store writes no more pages than an empty one.
+    columns = {name: str if name in TEXT_COLUMNS else int for name in ATTEMPT_COLUMNS}
+    db.table("attempts").create({"id": int, **columns}, pk="id")
+    db.table("attempts").create_index(["job", "attempt"], index_name="attempts_by_job")
+    db.table("attempts").create_index(["user", "ended_at"], index_name="attempts_by_user")
+    db.table("attempts").create_index(["ended_at"], index_name="attempts_by_end")
+    db.execute("CREATE INDEX attempts_by_array ON attempts(array_id) WHERE array_id > 0")
+    db.execute("PRAGMA user_version = 1")

@@ -1,0 +1,140 @@
+"""Compaction of the SQLite store: what need not be kept goes, a few milliseconds' worth at a time.
+
+A pass goes through the phases below in order; a phase that finds nothing to do passes on to the next within
+the same step. What a step takes on grows and shrinks with how long the last one took.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from packhorse.scheduler.model.crashpoint import crash_point
+from packhorse.scheduler.model.ids import Instant
+from packhorse.scheduler.store import crash_points
+from packhorse.scheduler.store.protocol import MIB, Live, Retention
+from packhorse.scheduler.store.sqlite_file import PAGE_SIZE, SqliteFile
+from packhorse.scheduler.store.sqlite_snapshots import Snapshots
+
+STEP_S = 0.003
+"""What a step aims at; the bar is 5 ms, and one that meets a checkpoint takes longer than it planned."""
+
+_FREE_KEPT = 0.25
+"""Share of the file's pages that may lie free, for the log to grow into, before the file is made smaller."""
+
+_FREE_KEPT_PAGES = 16 * MIB // PAGE_SIZE
+
+
+class Compaction:
+    """Where the current pass stands."""
+
+    def __init__(self, file: SqliteFile, snapshots: Snapshots) -> None:
+        self._file = file
+        self._snapshots = snapshots
+        self._pace = dict.fromkeys(("log", "attempts", "blobs", "pages"), 200)
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Forget the pass that was under way."""
+        self._phase = 0
+        self._blobs_seen = 0
+        self._blobs_end = 0
+
+    def step(self, retention: Retention, live: Live, recent: dict[str, int], now: Instant) -> bool:
+        """See Store.compact_step. recent: blobs that batches named, with their last records; is trimmed."""
+        phases: tuple[Callable[[], bool], ...] = (
+            self._snapshots.drop_some,
+            lambda: self._paced("log", lambda n: self._drop_log(retention, now, n)),
+            lambda: self._paced("attempts", lambda n: self._drop_attempts(retention, now, n)),
+            lambda: self._paced("blobs", lambda n: self._drop_blobs(live, recent, n)),
+            lambda: self._paced("pages", self._shrink),
+        )
+        while self._phase < len(phases):
+            if phases[self._phase]():
+                crash_point(crash_points.IN_COMPACTION)
+                return True
+            self._phase += 1
+        self.begin_anew()
+        return False
+
+    def _paced(self, name: str, work: Callable[[int], bool]) -> bool:
+        """Run the work for as many items as have lately taken about STEP_S; True if it did anything."""
+        n = self._pace[name]
+        begun = time.perf_counter()
+        did = work(n)
+        took = time.perf_counter() - begun
+        if took > STEP_S:
+            self._pace[name] = max(n // 2, 8)
+        elif did and took < STEP_S / 2:
+            self._pace[name] = min(n * 2, 20_000)
+        return did
+
+    def _drop_log(self, retention: Retention, now: Instant, n: int) -> bool:
+        covered = self._snapshots.covered_seq()
+        with self._file.points() as connection:
+            last = connection.execute("SELECT ifnull(max(seq), 0) FROM log").fetchone()[0]
+            rows = connection.execute("SELECT seq, at FROM log ORDER BY seq LIMIT ?", (n,)).fetchall()
+        up_to = 0
+        for seq, at in rows:
+            old = at < now - retention.log_keep_us or seq <= last - retention.log_max_records
+            if not old or seq > covered or seq == last:
+                break
+            up_to = seq
+        if not up_to:
+            return False
+        with self._file.transaction() as connection:
+            connection.execute("DELETE FROM log WHERE seq <= ?", (up_to,))
+        return True
+
+    def _drop_attempts(self, retention: Retention, now: Instant, n: int) -> bool:
+        if retention.attempts_keep_us is None:
+            return False
+        before = now - retention.attempts_keep_us
+        with self._file.points() as connection:
+            oldest = connection.execute("SELECT min(ended_at) FROM attempts").fetchone()[0]
+        if oldest is None or oldest >= before:
+            return False
+        with self._file.transaction() as connection:
+            connection.execute(
+                "DELETE FROM attempts WHERE id IN "
+                "(SELECT id FROM attempts WHERE ended_at < ? ORDER BY ended_at LIMIT ?)",
+                (before, n),
+            )
+        return True
+
+    def _drop_blobs(self, live: Live, recent: dict[str, int], n: int) -> bool:
+        """Look at the next n blobs. Those added while the pass is under way are left to the next."""
+        with self._file.points() as connection:
+            if not self._blobs_end:
+                self._blobs_end = connection.execute("SELECT ifnull(max(id), 0) FROM blobs").fetchone()[0]
+            rows = connection.execute(
+                "SELECT id, ref FROM blobs WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
+                (self._blobs_seen, self._blobs_end, n),
+            ).fetchall()
+        if not rows:
+            for ref in [ref for ref, seq in recent.items() if seq <= live.seq]:
+                del recent[ref]
+            return False
+        dead = [
+            (id_, ref.hex())
+            for id_, ref in rows
+            if ref.hex() not in live.refs and recent.get(ref.hex(), 0) <= live.seq
+        ]
+        if dead:
+            with self._file.transaction() as connection:
+                connection.executemany("DELETE FROM blobs WHERE id = ?", [(id_,) for id_, _ in dead])
+            for _, ref in dead:
+                recent.pop(ref, None)
+        self._blobs_seen = rows[-1][0]
+        return True
+
+    def _shrink(self, n: int) -> bool:
+        """Give up to n free pages at the end of the file back to the disk."""
+        with self._file.points() as connection:
+            pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
+            free: int = connection.execute("PRAGMA freelist_count").fetchone()[0]
+        spare = free - max(_FREE_KEPT_PAGES, int(pages * _FREE_KEPT))
+        if spare <= 0:
+            return False
+        self._file.maintain(f"PRAGMA incremental_vacuum({min(n, spare)})")
+        return True
