@@ -26,8 +26,6 @@ from packhorse.scheduler.model.ids import NodeName
 from packhorse.scheduler.model.pidfile import PidFile
 from packhorse.scheduler.model.units import UnitError, parse_mem_mib
 
-ISOLATION = {"v2": "cgroup2", "v1": "cgroup1", "none": "rlimits"}
-
 
 def parser() -> argparse.ArgumentParser:
     """The process's own options; people use `packhorse agent`, which has the same."""
@@ -80,7 +78,7 @@ def _main(args: argparse.Namespace) -> int:
     pid_file = PidFile(str(home / "run" / f"agent-{args.node}.pid"))
     spool = Spool(spool_root)
     cgroups = Cgroups.detect(args.node, spool_root)
-    inventory = _inventory(args, spool_root, isolation=ISOLATION[cgroups.kind])
+    inventory = _inventory(args, spool_root, isolation=cgroups.isolation)
     log = structlog.get_logger()
     for remark in inventory.remarks:
         log.info("inventory.remark", remark=remark)

@@ -125,6 +125,9 @@ class Runtime:
                 case NeverStarted():
                     # Fenced: it cannot run any more. The scheduler sends the order again if it still stands.
                     self._spool.forget(key)
+        live = {str(key) for key in self._supervised}
+        for gone in await asyncio.to_thread(self._launcher.cgroups.remove_leftovers, live):
+            log.warning("cgroup.left_over", attempt=gone)
 
     # -- the session
 

@@ -107,6 +107,7 @@ def _isolation(home: Home) -> Iterator[Finding]:
     from packhorse.agent.cgroups import Cgroups
 
     cgroups = Cgroups.detect("doctor", home.root / "doctor")
+    cgroups.close()
     if cgroups.kind == "none":
         why = "; ".join(f"{name}: {text}" for name, text in cgroups.missing.items())
         yield Finding(
