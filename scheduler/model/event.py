@@ -89,11 +89,12 @@ class JobGranted(_Event, frozen=True, array_like=True, gc=False, tag=True):
 
 
 class AttemptStarted(_Event, frozen=True, array_like=True, gc=False, tag=True):
-    """The agent says that the batch script runs. end_by counts from here."""
+    """The agent says that the batch script runs, since started_at (0: at). end_by counts from there."""
 
     job: JobId
     attempt: AttemptKey
     end_by: Instant = UNKNOWN
+    started_at: Instant = UNKNOWN
 
 
 class JobsEligible(_Event, frozen=True, array_like=True, gc=False, tag=True):

@@ -1,0 +1,50 @@
+"""Attempts that hold an allocation: their timers, and when a silent node has stopped one by itself."""
+
+from __future__ import annotations
+
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.timers import Timer
+from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, NodeName
+from packhorse.scheduler.model.job import Active, Job
+
+LEASE_MARGIN_S = 30
+"""Beyond lease and grace: clocks that run at different speeds, a node too busy to stop a job on time."""
+
+
+def set_timers(state: State, job: Job, active: Active) -> None:
+    """Enter what is due for the attempt. Entries made before become stale by themselves."""
+    if active.terminate_at:
+        state.timers.add(active.terminate_at, Timer.TERMINATE, job.id)
+    if active.ending is None and active.started_at and active.end_by:
+        state.timers.add(active.end_by, Timer.LIMIT, job.id)
+        if job.spec.warn is not None and not active.warned:
+            state.timers.add(warn_at(job, active), Timer.WARN, job.id)
+
+
+def warn_at(job: Job, active: Active) -> Instant:
+    """When the signal before the time limit is due."""
+    assert job.spec.warn is not None
+    return Instant(max(active.started_at, active.end_by - job.spec.warn.seconds_before * US))
+
+
+def set_lease_timers(state: State, name: NodeName) -> None:
+    """The node fell silent: enter when each of its leased jobs will have been stopped by it."""
+    for id in state.node_columns.jobs_on(name):
+        job = state.jobs[id]
+        at = lease_over_at(state, job, name)
+        if at:
+            state.timers.add(at, Timer.LEASE, id)
+
+
+def lease_over_at(state: State, job: Job, name: NodeName) -> Instant:
+    """When the node, silent all the time, has stopped the job by itself; 0 if it will not, or is not silent."""
+    node = state.nodes[name]
+    if node.reachable or job.spec.lease_s <= 0:
+        return UNKNOWN
+    return Instant(node.silent_since + (job.spec.lease_s + state.config.kill_wait_s + LEASE_MARGIN_S) * US)
+
+
+def brake_holds(state: State) -> bool:
+    """Whether so many nodes are silent at once that the fault is likely not theirs: then nothing is declared lost."""
+    n = len(state.nodes)
+    return n >= 3 and state.n_silent > state.config.silent_brake_fraction * n

@@ -1,0 +1,73 @@
+"""`apply(state, event)`: the only way the state changes, live, in replay and in simulation.
+
+Each kind of event has one function, here for the cluster as a whole and in `apply_*.py` for jobs that
+wait, attempts, and nodes. An event that does not fit raises InvalidTransition, which means a defect in
+whoever decided it: nothing is repaired here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from packhorse.scheduler.core import apply_attempt, apply_node, apply_pending
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model import event as ev
+from packhorse.scheduler.model.errors import InvalidTransition
+from packhorse.scheduler.model.event import Event
+from packhorse.scheduler.model.ids import US
+
+
+def apply(state: State, event: Event) -> None:
+    """Make the event part of the state. Raises InvalidTransition or InvariantBroken if it does not fit."""
+    _APPLY[type(event)](state, event)
+
+
+def _configured(state: State, event: ev.Configured) -> None:
+    state.config = event.config
+
+
+def _answered(state: State, event: ev.CallAnswered) -> None:
+    """Remembers the answer, and drops those that are too old or too many: a key is for retries, not for ever."""
+    answered = state.answered
+    answered[event.uid, event.key] = event
+    oldest = event.at - state.config.key_retention_s * US
+    while answered:
+        key = next(iter(answered))
+        if answered[key].at >= oldest and len(answered) <= state.config.max_keys_kept:
+            break
+        del answered[key]
+
+
+def _refuse(state: State, event: object) -> None:
+    raise InvalidTransition(event, "not an event")
+
+
+_APPLY: dict[type, Callable[[State, Any], None]] = {
+    ev.SchedulerStarted: apply_node.scheduler_started,
+    ev.Configured: _configured,
+    ev.CallAnswered: _answered,
+    ev.JobsSubmitted: apply_pending.jobs_submitted,
+    ev.ArraySubmitted: apply_pending.array_submitted,
+    ev.ArrayTaskSplit: apply_pending.array_task_split,
+    ev.ArrayRemainderCancelled: apply_pending.array_remainder_cancelled,
+    ev.JobsEligible: apply_pending.jobs_eligible,
+    ev.JobHeld: apply_pending.job_held,
+    ev.JobReleased: apply_pending.job_released,
+    ev.JobUpdated: apply_pending.job_updated,
+    ev.JobReopened: apply_pending.job_reopened,
+    ev.JobsForgotten: apply_pending.jobs_forgotten,
+    ev.JobGranted: apply_attempt.job_granted,
+    ev.AttemptStarted: apply_attempt.attempt_started,
+    ev.JobWarned: apply_attempt.job_warned,
+    ev.JobEnding: apply_attempt.job_ending,
+    ev.JobTerminating: apply_attempt.job_terminating,
+    ev.JobEnded: apply_attempt.job_ended,
+    ev.JobRequeued: apply_attempt.job_requeued,
+    ev.NodeRegistered: apply_node.node_registered,
+    ev.NodeOffered: apply_node.node_offered,
+    ev.NodeSilenced: apply_node.node_silenced,
+    ev.NodeDrained: apply_node.node_drained,
+    ev.NodeDowned: apply_node.node_downed,
+    ev.NodeResumed: apply_node.node_resumed,
+}

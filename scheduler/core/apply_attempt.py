@@ -1,0 +1,175 @@
+"""Applying events to jobs that hold an allocation: grant, start, stop, end, requeue."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from packhorse.scheduler.core import waiting
+from packhorse.scheduler.core.active import set_timers
+from packhorse.scheduler.core.array_tasks import task_ended, task_moved
+from packhorse.scheduler.core.conditions import WHOLE
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.transitions import allowed, require
+from packhorse.scheduler.model import event as ev
+from packhorse.scheduler.model.errors import InvalidTransition
+from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant
+from packhorse.scheduler.model.job import Active, Ended, Job, Pending
+
+
+def job_granted(state: State, event: ev.JobGranted) -> None:
+    job = state.jobs.get(event.job)
+    if job is None:
+        raise InvalidTransition(event, "no such job")
+    require(event, job)
+    phase = job.phase
+    assert isinstance(phase, Pending)
+    if not phase.eligible_at:
+        raise InvalidTransition(event, "something but resources is in its way")
+    if event.attempt != AttemptKey(job.id, job.attempts + 1, state.epoch):
+        raise InvalidTransition(
+            event, f"the next attempt is number {job.attempts + 1} of epoch {state.epoch}"
+        )
+    state.node_columns.allocate(job.id, event.placements, exclusive=job.spec.ask.exclusive)
+    waiting.dequeue(state, job)
+    active = Active(event.attempt, event.placements, event.at, end_by=event.end_by)
+    new = replace(job, phase=active, attempts=job.attempts + 1)
+    state.jobs[job.id] = new
+    state.running_columns.add(job.id, event.end_by, event.placements)
+    if job.array_id:
+        task_moved(state, job, new)
+
+
+def attempt_started(state: State, event: ev.AttemptStarted) -> None:
+    job, active = _current(state, event, event.attempt)
+    if active.started_at:
+        raise InvalidTransition(event, "it has started already")
+    active = replace(active, started_at=event.started_at or event.at, end_by=event.end_by)
+    new = _set(state, job, active)
+    state.running_columns.set_end(job.id, event.end_by)
+    set_timers(state, new, active)
+    if job.array_id:
+        task_moved(state, job, new)
+    if state.dependents:
+        _notify(state, new, event.at)
+
+
+def job_warned(state: State, event: ev.JobWarned) -> None:
+    job, active = _current(state, event, event.attempt)
+    _set(state, job, replace(active, warned=True))
+
+
+def job_ending(state: State, event: ev.JobEnding) -> None:
+    job, active = _current(state, event, event.attempt)
+    active = replace(
+        active,
+        ending=event.cause,
+        ending_at=active.ending_at or event.at,
+        ending_by=event.by,
+        requeue_held=event.requeue_held,
+        terminate_at=event.terminate_at,
+    )
+    set_timers(state, _set(state, job, active), active)
+
+
+def job_terminating(state: State, event: ev.JobTerminating) -> None:
+    job, active = _current(state, event, event.attempt)
+    _set(state, job, replace(active, terminate_at=UNKNOWN))
+
+
+def job_ended(state: State, event: ev.JobEnded) -> None:
+    job = state.jobs.get(event.job)
+    if job is None:
+        raise InvalidTransition(event, "no such job")
+    if event.state not in allowed(ev.JobEnded, job.state):
+        raise InvalidTransition(event, f"a {job.state.value} job cannot end as {event.state.value}")
+    phase = job.phase
+    if isinstance(phase, Active):
+        if event.attempt != phase.attempt:
+            raise InvalidTransition(event, f"the current attempt is {phase.attempt}")
+        state.node_columns.release(job.id)
+        state.running_columns.remove(job.id)
+        placements = phase.placements
+    else:
+        waiting.dequeue(state, job)
+        placements = ()
+    end = Ended(
+        event.state,
+        event.ended_at or event.at,
+        event.started_at,
+        event.attempt,
+        placements,
+        event.exit_code,
+        event.exit_signal,
+        event.reason,
+        event.detail,
+        event.cancelled_by,
+        event.usage,
+    )
+    new = replace(job, phase=end)
+    state.jobs[job.id] = new
+    state.finished[job.id] = event.at
+    if job.array_id:
+        task_moved(state, job, new)
+    if state.dependents:
+        _notify(state, new, event.at)
+    if job.array_id:
+        task_ended(state, new, end, event.at)
+    elif state.singletons:
+        waiting.leave_singletons(state, new, event.at)
+
+
+def job_requeued(state: State, event: ev.JobRequeued) -> None:
+    job, _ = _current(state, event, event.attempt)
+    state.node_columns.release(job.id)
+    state.running_columns.remove(job.id)
+    begin_at = event.begin_at if event.begin_at > event.at else UNKNOWN
+    phase = waiting.with_eligibility(Pending(begin_at=begin_at, held=event.held), event.at)
+    avoid = job.avoid
+    if event.avoid is not None and event.avoid not in avoid:
+        avoid = (*avoid, event.avoid)
+    new = replace(
+        job,
+        phase=phase,
+        restarts=job.restarts + (1 if event.started_at else 0),
+        retries=job.retries + (1 if event.retried else 0),
+        avoid=avoid,
+    )
+    state.jobs[job.id] = new
+    if job.array_id:
+        task_moved(state, job, new)
+    waiting.watch(state, new)
+    state.pending_columns.add(waiting.row_of(state, new))
+
+
+def _current(
+    state: State,
+    event: ev.AttemptStarted | ev.JobWarned | ev.JobEnding | ev.JobTerminating | ev.JobRequeued,
+    attempt: AttemptKey,
+) -> tuple[Job, Active]:
+    """The job and its present attempt, which must be the event's."""
+    job = state.jobs.get(event.job)
+    if job is None:
+        raise InvalidTransition(event, "no such job")
+    require(event, job)
+    active = job.phase
+    assert isinstance(active, Active)
+    if active.attempt != attempt:
+        raise InvalidTransition(event, f"the current attempt is {active.attempt}")
+    return job, active
+
+
+def _set(state: State, job: Job, active: Active) -> Job:
+    new = replace(job, phase=active)
+    state.jobs[job.id] = new
+    return new
+
+
+def _notify(state: State, job: Job, at: Instant) -> None:
+    """Whoever waits for this job to start or end."""
+    waiting.notify(state, (job.id, WHOLE), at)
+    if job.array_id:
+        waiting.notify(state, (job.array_id, job.index), at)
+        if isinstance(job.phase, Ended):
+            waiting.notify_each(state, job.array_id, job.index, at)
+        elif not state.arrays[job.array_id].remaining:
+            waiting.notify(state, (job.array_id, WHOLE), at)

@@ -1,0 +1,89 @@
+"""Applying events to nodes, and what a change of the scheduler process means for them."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from packhorse.scheduler.core.active import set_lease_timers
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model import event as ev
+from packhorse.scheduler.model.errors import InvalidTransition
+from packhorse.scheduler.model.ids import UNKNOWN, Instant, NodeName
+from packhorse.scheduler.model.node import Admin, Node
+
+
+def scheduler_started(state: State, event: ev.SchedulerStarted) -> None:
+    """A new process knows of no stream: every node is silent until its agent connects again."""
+    if event.epoch <= state.epoch:
+        raise InvalidTransition(event, f"the epoch is {state.epoch} already")
+    state.epoch = event.epoch
+    for node in list(state.nodes.values()):
+        if node.reachable:
+            _silence(state, node, event.at)
+
+
+def node_registered(state: State, event: ev.NodeRegistered) -> None:
+    name = event.spec.name
+    known = state.nodes.get(name)
+    if known is None:
+        node = Node(event.spec, event.boot_id, event.offer, registered_at=event.at)
+    else:
+        if not known.reachable:
+            state.n_silent -= 1
+        node = replace(
+            known,
+            spec=event.spec,
+            boot_id=event.boot_id,
+            offer=event.offer,
+            registered_at=event.at,
+            reachable=True,
+            silent_since=UNKNOWN,
+        )
+    _put(state, node)
+
+
+def node_offered(state: State, event: ev.NodeOffered) -> None:
+    _put(state, replace(_node(state, event, event.node), offer=event.offer))
+
+
+def node_silenced(state: State, event: ev.NodeSilenced) -> None:
+    node = _node(state, event, event.node)
+    if not node.reachable:
+        raise InvalidTransition(event, "it was silent already")
+    _silence(state, node, event.at)
+
+
+def node_drained(state: State, event: ev.NodeDrained) -> None:
+    _administer(state, event, Admin.DRAIN)
+
+
+def node_downed(state: State, event: ev.NodeDowned) -> None:
+    _administer(state, event, Admin.DOWN)
+
+
+def node_resumed(state: State, event: ev.NodeResumed) -> None:
+    node = _node(state, event, event.node)
+    _put(state, replace(node, admin=Admin.UP, reason="", reason_by=-1, reason_at=UNKNOWN))
+
+
+def _administer(state: State, event: ev.NodeDrained | ev.NodeDowned, admin: Admin) -> None:
+    node = _node(state, event, event.node)
+    _put(state, replace(node, admin=admin, reason=event.reason, reason_by=event.by, reason_at=event.at))
+
+
+def _silence(state: State, node: Node, at: Instant) -> None:
+    state.n_silent += 1
+    _put(state, replace(node, reachable=False, silent_since=at))
+    set_lease_timers(state, node.name)
+
+
+def _put(state: State, node: Node) -> None:
+    state.nodes[node.name] = node
+    state.node_columns.put(node)
+
+
+def _node(state: State, event: ev.Event, name: NodeName) -> Node:
+    node = state.nodes.get(name)
+    if node is None:
+        raise InvalidTransition(event, f"no node {name}")
+    return node

@@ -1,0 +1,113 @@
+"""scancel: ending jobs, or sending them a signal."""
+
+from __future__ import annotations
+
+from packhorse.scheduler.core import indices, targets
+from packhorse.scheduler.core.decision import Decision, Draft
+from packhorse.scheduler.core.indices import Ranges
+from packhorse.scheduler.core.lifecycle import SIGKILL, stop
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.targets import Aim
+from packhorse.scheduler.model.command import Signal
+from packhorse.scheduler.model.event import ArrayRemainderCancelled, JobEnded
+from packhorse.scheduler.model.ids import Instant, JobId
+from packhorse.scheduler.model.input import Cancel, Target
+from packhorse.scheduler.model.job import Active, ArrayJob, EndCause, Job, JobState, Pending
+from packhorse.scheduler.model.reply import Done, Outcome, RefusalCode
+
+ALREADY_OVER = "Job/step already completing or completed"
+TRY_AGAIN = "Job can not be altered now, try again later"
+ACCESS_DENIED = "Access/permission denied"
+MAX_SIGNAL = 64
+
+_STOPPING_ANYWAY = frozenset({EndCause.CANCELLED, EndCause.TIME_LIMIT})
+"""Ends that leave nothing to cancel. Any other one would bring the job back, which a cancel prevents."""
+
+
+def cancel(state: State, call: Cancel, now: Instant) -> Decision:
+    """One outcome per target. A target that names several jobs is done if any of them could be."""
+    draft = Draft(state, now)
+    settled: set[JobId] = set()
+    outcomes = tuple(_aim(draft, call, target, settled) for target in call.targets)
+    return draft.answer(call.caller, Done(outcomes))
+
+
+def _aim(draft: Draft, call: Cancel, target: Target, settled: set[JobId]) -> Outcome:
+    if not 0 <= call.signal <= MAX_SIGNAL:
+        return Outcome(
+            target.ref, RefusalCode.INVALID, f"signal {call.signal}: 1 to {MAX_SIGNAL}", "Invalid signal"
+        )
+    aim = targets.resolve(draft.state, target)
+    if aim is None:
+        return targets.not_found(target)
+    if not targets.may_act(call.caller, aim):
+        return targets.denied(target, ACCESS_DENIED)
+    if targets.finished(aim):
+        return targets.wrong_state(target, "is over already", ALREADY_OVER)
+    if call.signal:
+        return _signal(draft, call, target, aim, settled)
+    uid = call.caller.owner.uid
+    n = _end_waiting(draft, aim, uid, settled)
+    for job in aim.jobs:
+        if job.id not in settled and _end_active(draft, job, uid):
+            settled.add(job.id)
+            n += 1
+    if not n and not any(job.id in settled for job in aim.jobs):
+        return targets.wrong_state(target, "is being ended already", ALREADY_OVER)
+    return targets.done(target)
+
+
+def _signal(draft: Draft, call: Cancel, target: Target, aim: Aim, settled: set[JobId]) -> Outcome:
+    """Running jobs get the signal; KILL is also a way to take back what only waits."""
+    n = 0
+    for job in aim.jobs:
+        phase = job.phase
+        if isinstance(phase, Active) and phase.started_at:
+            node = phase.placements[0].node
+            draft.commands.append(Signal(node, phase.attempt, call.signal, call.scope))
+            n += 1
+    if call.signal == SIGKILL:
+        n += _end_waiting(draft, aim, call.caller.owner.uid, settled)
+    if n:
+        return targets.done(target)
+    return targets.wrong_state(target, "does not run, so that no signal can reach it", TRY_AGAIN)
+
+
+def _end_waiting(draft: Draft, aim: Aim, uid: int, settled: set[JobId]) -> int:
+    n = 0
+    for job in aim.jobs:
+        if isinstance(job.phase, Pending) and job.id not in settled:
+            end_pending(draft, job, uid)
+            settled.add(job.id)
+            n += 1
+    if aim.array is not None and aim.ranges and aim.array.id not in settled:
+        n += end_remainder(draft, aim.array, aim.ranges, uid)
+        if aim.whole:
+            settled.add(aim.array.id)
+    return n
+
+
+def end_pending(draft: Draft, job: Job, uid: int, reason: str = "None", detail: str = "") -> None:
+    """A job that waits is over without having run (again)."""
+    draft.events.append(
+        JobEnded(draft.now, job.id, JobState.CANCELLED, reason=reason, detail=detail, cancelled_by=uid)
+    )
+
+
+def end_remainder(draft: Draft, array: ArrayJob, ranges: Ranges, uid: int) -> int:
+    """Waiting indices will not run. Those that this draft cancelled already are left out."""
+    for event in draft.events:
+        if isinstance(event, ArrayRemainderCancelled) and event.array == array.id:
+            ranges = indices.subtract(ranges, event.ranges)
+    if not ranges:
+        return 0
+    draft.events.append(ArrayRemainderCancelled(draft.now, array.id, ranges, uid))
+    return 1
+
+
+def _end_active(draft: Draft, job: Job, uid: int) -> bool:
+    phase = job.phase
+    if not isinstance(phase, Active) or phase.ending in _STOPPING_ANYWAY:
+        return False
+    stop(draft, job, phase, EndCause.CANCELLED, uid)
+    return True

@@ -1,0 +1,58 @@
+"""What a step decides: events to record, commands to send once they are durable, and the answer."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model.command import Command
+from packhorse.scheduler.model.event import CallAnswered, Event
+from packhorse.scheduler.model.ids import Instant, JobId
+from packhorse.scheduler.model.input import Caller
+from packhorse.scheduler.model.reply import Nothing, Refused, Reply
+
+NOTHING = Nothing()
+
+
+class Decision(NamedTuple):
+    """Apply the events in order; after they are durable send the commands and give the reply."""
+
+    events: tuple[Event, ...]
+    commands: tuple[Command, ...] = ()
+    reply: Reply = NOTHING
+
+
+UNCHANGED = Decision(())
+
+
+class Draft:
+    """A decision in the making. The state is as it was before: what was already decided is known only here."""
+
+    __slots__ = ("commands", "events", "next_id", "now", "state")
+
+    def __init__(self, state: State, now: Instant) -> None:
+        self.state = state
+        self.now = now
+        self.events: list[Event] = []
+        self.commands: list[Command] = []
+        self.next_id = state.next_job_id
+
+    def new_id(self) -> JobId:
+        """An id that nobody had; an event of this draft must claim it."""
+        id = self.next_id
+        self.next_id = JobId(id + 1)
+        return id
+
+    def decision(self, reply: Reply = NOTHING) -> Decision:
+        """What was decided, with no call to remember."""
+        return Decision(tuple(self.events), tuple(self.commands), reply)
+
+    def answer(self, caller: Caller, reply: Reply) -> Decision:
+        """What was decided for a call. If anything came of it, its key gets this reply from now on.
+
+        A call that changed nothing is not remembered: done again it may well succeed.
+        """
+        if caller.key and (self.events or self.commands) and not isinstance(reply, Refused):
+            uid = caller.owner.uid
+            self.events.append(CallAnswered(self.now, uid, caller.key, caller.fingerprint, reply))
+        return self.decision(reply)

@@ -1,0 +1,407 @@
+"""What an agent's word about an attempt means: started, exited, lost; and how an attempt is settled.
+
+An attempt that is not the current one of its job changes nothing: its exit is acknowledged, and if it
+still runs it is stopped. Everything else ends in `settle`: over for good, or pending again.
+"""
+
+from __future__ import annotations
+
+from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model.command import AckExit, Terminate
+from packhorse.scheduler.model.event import AttemptStarted, JobEnded, JobEnding, JobRequeued
+from packhorse.scheduler.model.ids import UNKNOWN, US, AttemptKey, Instant, NodeName
+from packhorse.scheduler.model.input import ReportExit, ReportStart
+from packhorse.scheduler.model.job import Active, EndCause, Held, Job, JobState
+from packhorse.scheduler.model.resources import Usage
+
+NO_USAGE = Usage()
+MAX_BACKOFF_S = 24 * 3600
+"""A retry never waits longer, however often it failed."""
+SIGKILL = 9
+
+
+def current(state: State, attempt: AttemptKey) -> tuple[Job, Active] | None:
+    """The job and its phase if this is the attempt that it runs now."""
+    job = state.jobs.get(attempt.job)
+    if job is None or not isinstance(job.phase, Active) or job.phase.attempt != attempt:
+        return None
+    return job, job.phase
+
+
+def report_start(state: State, report: ReportStart, now: Instant) -> Decision:
+    """The batch script runs. A stale attempt that claims to run has to stop."""
+    draft = Draft(state, now)
+    found = current(state, report.attempt)
+    if found is None:
+        draft.commands.append(
+            Terminate(report.node, report.attempt, state.config.kill_wait_s, EndCause.STALE)
+        )
+        return draft.decision()
+    job, active = found
+    if active.placements[0].node != report.node or active.started_at:
+        return UNCHANGED
+    started(draft, job, active, report.started_at)
+    return draft.decision()
+
+
+def started(draft: Draft, job: Job, active: Active, at: Instant) -> None:
+    """The attempt runs since `at` on its node's clock, which must not contradict ours."""
+    since = clamp(at, active.granted_at, draft.now)
+    limit = job.spec.time_limit_s
+    end_by = Instant(since + limit * US) if limit else UNKNOWN
+    draft.events.append(AttemptStarted(draft.now, job.id, active.attempt, end_by, since))
+
+
+def report_exit(state: State, report: ReportExit, now: Instant) -> Decision:
+    """Nothing of the attempt is left on its node. The agent may forget it once this is durable."""
+    draft = Draft(state, now)
+    draft.commands.append(AckExit(report.node, report.attempt))
+    found = current(state, report.attempt)
+    if found is not None and found[1].placements[0].node == report.node:
+        job, active = found
+        settle(draft, job, active, report)
+    return draft.decision()
+
+
+def settle(draft: Draft, job: Job, active: Active, report: ReportExit) -> None:
+    """The attempt is over as reported: what becomes of the job."""
+    started_at, ended_at = span(active, report, draft.now)
+    code, signal, usage = report.exit_code, report.exit_signal, report.usage
+    match active.ending or _CAUSES.get(report.cause):
+        case EndCause.CANCELLED:
+            end(draft, job, active, JobState.CANCELLED, "None", "", started_at, ended_at, code, signal, usage)
+        case EndCause.TIME_LIMIT:
+            end(
+                draft,
+                job,
+                active,
+                JobState.TIMEOUT,
+                "TimeLimit",
+                "",
+                started_at,
+                ended_at,
+                code,
+                signal,
+                usage,
+            )
+        case EndCause.REQUEUED:
+            _requeue_asked(draft, job, active, started_at, ended_at, report)
+        case EndCause.NODE_FAIL | EndCause.LEASE | EndCause.STALE as cause:
+            lost(draft, job, active, cause, _LOST[cause], started_at, ended_at, report)
+        case EndCause.OUT_OF_MEMORY:
+            detail = "a process was killed for exceeding the job's memory limit"
+            failed(
+                draft,
+                job,
+                active,
+                JobState.OUT_OF_MEMORY,
+                "OutOfMemory",
+                detail,
+                started_at,
+                ended_at,
+                report,
+            )
+        case _:
+            _exited(draft, job, active, started_at, ended_at, report)
+
+
+def _exited(
+    draft: Draft, job: Job, active: Active, started_at: Instant, ended_at: Instant, report: ReportExit
+) -> None:
+    """It ended by itself, or could not begin."""
+    if report.refused:
+        _refused(draft, job, active, ended_at, report)
+    elif report.launch_error:
+        failed(
+            draft,
+            job,
+            active,
+            JobState.FAILED,
+            "JobLaunchFailure",
+            report.launch_error,
+            started_at,
+            ended_at,
+            report,
+        )
+    elif report.lost:
+        lost(draft, job, active, EndCause.NODE_FAIL, _VANISHED, started_at, ended_at, report)
+    elif report.exit_signal:
+        # Slurm takes a batch script that was killed outright for one that could not be launched.
+        reason = "JobLaunchFailure" if report.exit_signal == SIGKILL else "NonZeroExitCode"
+        detail = f"the batch script was ended by signal {report.exit_signal}"
+        failed(draft, job, active, JobState.FAILED, reason, detail, started_at, ended_at, report)
+    elif report.exit_code:
+        failed(draft, job, active, JobState.FAILED, "NonZeroExitCode", "", started_at, ended_at, report)
+    else:
+        end(draft, job, active, JobState.COMPLETED, "None", "", started_at, ended_at, 0, 0, report.usage)
+
+
+def failed(
+    draft: Draft,
+    job: Job,
+    active: Active,
+    state: JobState,
+    reason: str,
+    detail: str,
+    started_at: Instant,
+    ended_at: Instant,
+    report: ReportExit,
+) -> None:
+    """The attempt failed by its own doing: try again if the job wants that, otherwise it has failed."""
+    code = report.exit_code
+    if state is JobState.FAILED and not code and not report.exit_signal:
+        code = 1  # a launch that failed is no success, whatever number came with it
+    retry = job.spec.retry
+    if retry is None or job.retries >= retry.max_retries:
+        end(
+            draft,
+            job,
+            active,
+            state,
+            reason,
+            detail,
+            started_at,
+            ended_at,
+            code,
+            report.exit_signal,
+            report.usage,
+        )
+        return
+    wait_s = min(retry.backoff_s * 2 ** min(job.retries, 40), MAX_BACKOFF_S)
+    draft.events.append(
+        JobRequeued(
+            draft.now,
+            job.id,
+            active.attempt,
+            EndCause.OUT_OF_MEMORY if state is JobState.OUT_OF_MEMORY else EndCause.EXITED,
+            state,
+            begin_at=Instant(draft.now + wait_s * US),
+            started_at=started_at,
+            exit_code=code,
+            exit_signal=report.exit_signal,
+            usage=report.usage,
+            retried=True,
+            detail=detail,
+            ended_at=ended_at,
+            reason=reason,
+        )
+    )
+
+
+def lost(
+    draft: Draft,
+    job: Job,
+    active: Active,
+    cause: EndCause,
+    detail: str,
+    started_at: Instant,
+    ended_at: Instant,
+    report: ReportExit | None,
+) -> None:
+    """The attempt ended through no fault of its own: run it again if the job allows, else it has failed with its node."""
+    code = report.exit_code if report else 0
+    signal = report.exit_signal if report else 0
+    usage = report.usage if report else NO_USAGE
+    if not job.spec.requeue:
+        end(
+            draft,
+            job,
+            active,
+            JobState.NODE_FAIL,
+            "NodeDown",
+            detail,
+            started_at,
+            ended_at,
+            code,
+            signal,
+            usage,
+        )
+        return
+    config = draft.state.config
+    worn_out = job.restarts >= config.max_requeues
+    if worn_out:
+        detail += f"; lost {job.restarts + 1} times (max_requeues = {config.max_requeues}), held for an administrator"
+    draft.events.append(
+        JobRequeued(
+            draft.now,
+            job.id,
+            active.attempt,
+            cause,
+            JobState.NODE_FAIL,
+            begin_at=Instant(draft.now + config.requeue_delay_s * US),
+            held=Held.ADMIN if worn_out else Held.NO,
+            started_at=started_at,
+            exit_code=code,
+            exit_signal=signal,
+            usage=usage,
+            detail=detail,
+            ended_at=ended_at,
+            reason="NodeDown",
+        )
+    )
+
+
+def settle_dead(
+    draft: Draft, job: Job, active: Active, detail: str, cause: EndCause = EndCause.NODE_FAIL
+) -> None:
+    """The attempt is known to be gone without an exit of its own; a stop that was under way has come true."""
+    started_at, ended_at = active.started_at, draft.now
+    match active.ending:
+        case EndCause.CANCELLED:
+            end(draft, job, active, JobState.CANCELLED, "None", detail, started_at, ended_at)
+        case EndCause.TIME_LIMIT:
+            end(draft, job, active, JobState.TIMEOUT, "TimeLimit", detail, started_at, ended_at)
+        case EndCause.REQUEUED:
+            _requeue_asked(draft, job, active, started_at, ended_at, None)
+        case _:
+            lost(draft, job, active, cause, detail, started_at, ended_at, None)
+
+
+def lose_node(draft: Draft, job: Job, active: Active, node: NodeName, detail: str, cause: EndCause) -> None:
+    """Nothing of the attempt runs on this node any more.
+
+    The batch script's node: the attempt is over. Another one: it cannot go on, and is stopped.
+    """
+    first = active.placements[0].node
+    if first == node:
+        settle_dead(draft, job, active, detail, cause)
+    elif active.ending is None:
+        stop(draft, job, active, EndCause.NODE_FAIL)
+
+
+def stop(draft: Draft, job: Job, active: Active, cause: EndCause, by: int = -1) -> None:
+    """Tell the attempt to end, now."""
+    draft.events.append(JobEnding(draft.now, job.id, active.attempt, cause, by))
+    terminate(draft, active, cause)
+
+
+def terminate(draft: Draft, active: Active, cause: EndCause) -> None:
+    """TERM, grace, KILL on the batch script's node."""
+    draft.commands.append(
+        Terminate(active.placements[0].node, active.attempt, draft.state.config.kill_wait_s, cause)
+    )
+
+
+def end(
+    draft: Draft,
+    job: Job,
+    active: Active,
+    state: JobState,
+    reason: str,
+    detail: str,
+    started_at: Instant,
+    ended_at: Instant,
+    exit_code: int = 0,
+    exit_signal: int = 0,
+    usage: Usage = NO_USAGE,
+) -> None:
+    """The job is over."""
+    draft.events.append(
+        JobEnded(
+            draft.now,
+            job.id,
+            state,
+            active.attempt,
+            started_at,
+            exit_code,
+            exit_signal,
+            reason,
+            detail,
+            active.ending_by if state is JobState.CANCELLED else -1,
+            usage,
+            ended_at,
+        )
+    )
+
+
+def _requeue_asked(
+    draft: Draft, job: Job, active: Active, started_at: Instant, ended_at: Instant, report: ReportExit | None
+) -> None:
+    """Somebody asked for it: however the run ended, the job waits again."""
+    draft.events.append(
+        JobRequeued(
+            draft.now,
+            job.id,
+            active.attempt,
+            EndCause.REQUEUED,
+            JobState.REQUEUED,
+            begin_at=Instant(draft.now + draft.state.config.requeue_delay_s * US),
+            held=Held.REQUEUED if active.requeue_held else Held.NO,
+            started_at=started_at,
+            exit_code=report.exit_code if report else 0,
+            exit_signal=report.exit_signal if report else 0,
+            usage=report.usage if report else NO_USAGE,
+            ended_at=ended_at,
+            by=active.ending_by,
+        )
+    )
+
+
+def _refused(draft: Draft, job: Job, active: Active, ended_at: Instant, report: ReportExit) -> None:
+    """The agent would not launch it: another node may. When every node refused, the job cannot be launched."""
+    why = report.launch_error or "refused by its agent"
+    node = active.placements[0].node
+    left = [
+        name
+        for name, known in draft.state.nodes.items()
+        if known.schedulable and name != node and name not in job.avoid
+    ]
+    if not left:
+        detail = f"{node}: {why}; no other node is left to try"
+        end(
+            draft,
+            job,
+            active,
+            JobState.FAILED,
+            "JobLaunchFailure",
+            detail,
+            UNKNOWN,
+            ended_at,
+            report.exit_code or 1,
+        )
+        return
+    draft.events.append(
+        JobRequeued(
+            draft.now,
+            job.id,
+            active.attempt,
+            EndCause.LAUNCH_FAILED,
+            JobState.FAILED,
+            begin_at=Instant(draft.now + draft.state.config.requeue_delay_s * US),
+            exit_code=report.exit_code or 1,
+            avoid=node,
+            detail=f"{node}: {why}",
+            ended_at=ended_at,
+            reason="JobLaunchFailure",
+        )
+    )
+
+
+def span(active: Active, report: ReportExit, now: Instant) -> tuple[Instant, Instant]:
+    """When the attempt ran, by its node's clock as far as that fits ours; started 0: it never did."""
+    started_at = active.started_at
+    if not started_at and report.started_at and not report.refused:
+        started_at = clamp(report.started_at, active.granted_at, now)
+    ended_at = clamp(report.ended_at, started_at or active.granted_at, now)
+    return started_at, ended_at
+
+
+def clamp(at: Instant, low: Instant, high: Instant) -> Instant:
+    """The instant, moved into the bounds; 0 counts as the upper one."""
+    return min(max(at, low), high) if at else high
+
+
+_CAUSES = {
+    "time_limit": EndCause.TIME_LIMIT,
+    "lease": EndCause.LEASE,
+    "oom": EndCause.OUT_OF_MEMORY,
+}
+"""What a supervisor may have ended an attempt for by itself, when the scheduler had ordered nothing."""
+
+_LOST = {
+    EndCause.NODE_FAIL: "a node of its allocation was lost",
+    EndCause.LEASE: "stopped by its node, which had lost contact for longer than the lease",
+    EndCause.STALE: "stopped as out of date",
+}
+_VANISHED = "its supervisor vanished without an exit record"

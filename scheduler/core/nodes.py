@@ -1,0 +1,179 @@
+"""Nodes and their agents: what a registration proves, what silence does not, what an operator's word does.
+
+Silence proves nothing: a silent node is unreachable and its jobs go on. They are given up only when it
+is proven that they do not run any more: the node registers with a new boot id, or its agent answers and
+does not know them, or an operator says so, or (jobs with a lease) the node has stopped them by itself.
+"""
+
+from __future__ import annotations
+
+from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
+from packhorse.scheduler.core.lifecycle import current, lose_node, started, stop, terminate
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model.command import Launch, SetTimeLimit, Terminate
+from packhorse.scheduler.model.event import (
+    Configured,
+    NodeDowned,
+    NodeDrained,
+    NodeOffered,
+    NodeRegistered,
+    NodeResumed,
+    NodeSilenced,
+    SchedulerStarted,
+)
+from packhorse.scheduler.model.ids import AttemptKey, Instant
+from packhorse.scheduler.model.input import (
+    NodeAction,
+    RegisterNode,
+    ReportOffer,
+    ReportSilence,
+    Start,
+    UpdateNode,
+)
+from packhorse.scheduler.model.job import Active, EndCause, Job
+from packhorse.scheduler.model.node import Admin, Node
+from packhorse.scheduler.model.reply import Done, Outcome, RefusalCode, Refused
+
+
+def start(state: State, input: Start, now: Instant) -> Decision:
+    """A process takes over: a new epoch, so that what it grants outranks whatever was granted before."""
+    draft = Draft(state, now)
+    draft.events.append(SchedulerStarted(now, state.epoch + 1))
+    if input.config != state.config:
+        draft.events.append(Configured(now, input.config))
+    return draft.decision()
+
+
+def report_silence(state: State, input: ReportSilence, now: Instant) -> Decision:
+    """The stream of an agent is gone."""
+    node = state.nodes.get(input.node)
+    if node is None or not node.reachable:
+        return UNCHANGED
+    return Decision((NodeSilenced(now, input.node),))
+
+
+def report_offer(state: State, input: ReportOffer, now: Instant) -> Decision:
+    """A later offer voids the earlier; one that says the same again is not worth recording."""
+    node = state.nodes.get(input.node)
+    if node is None or not node.reachable or input.offer.epoch <= node.offer.epoch:
+        return UNCHANGED
+    old, new = node.offer, input.offer
+    same = (
+        old.cpu_milli == new.cpu_milli
+        and old.mem_mib == new.mem_mib
+        and old.accepting == new.accepting
+        and old.reason == new.reason
+        and old.dead_devices == new.dead_devices
+    )
+    return UNCHANGED if same else Decision((NodeOffered(now, input.node, new),))
+
+
+def register(state: State, input: RegisterNode, now: Instant) -> Decision:
+    """An agent connected: compare what should run there with what does."""
+    draft = Draft(state, now)
+    name = input.spec.name
+    known = state.nodes.get(name)
+    draft.events.append(NodeRegistered(now, input.spec, input.boot_id, input.offer))
+    running = {found.attempt: found.started_at for found in input.running}
+    launching = set(input.launching)
+    exited = set(input.exited)
+    rebooted = known is not None and known.boot_id != input.boot_id
+    for id in state.node_columns.jobs_on(name) if known is not None else ():
+        job = state.jobs[id]
+        active = job.phase
+        assert isinstance(active, Active)
+        if active.attempt in exited:
+            continue  # its exit follows as a report
+        if active.placements[0].node != name:
+            if rebooted:
+                lose_node(draft, job, active, name, f"node {name} was restarted", EndCause.NODE_FAIL)
+        elif active.attempt in running:
+            _runs(draft, job, active, running[active.attempt])
+        elif active.attempt in launching:
+            if active.ending is not None and not active.terminate_at:
+                terminate(draft, active, active.ending)
+        else:
+            _unknown_to_agent(draft, job, active, known, rebooted)
+    for attempt in (*running, *input.launching):
+        if not _is_current_here(state, attempt, known):
+            draft.commands.append(Terminate(name, attempt, state.config.kill_wait_s, EndCause.STALE))
+    return draft.decision()
+
+
+def _runs(draft: Draft, job: Job, active: Active, since: Instant) -> None:
+    """Re-adopted. What was ordered meanwhile may not have arrived, so it is ordered again."""
+    if not active.started_at:
+        started(draft, job, active, since)
+    if active.ending is not None:
+        if not active.terminate_at:
+            terminate(draft, active, active.ending)
+        return
+    draft.commands.append(SetTimeLimit(active.placements[0].node, active.attempt, job.spec.time_limit_s))
+
+
+def _unknown_to_agent(draft: Draft, job: Job, active: Active, known: Node | None, rebooted: bool) -> None:
+    """Should run here, and does not. Never begun in this boot: launch it (again). Begun: it is lost."""
+    node = active.placements[0].node
+    if rebooted:
+        lose_node(draft, job, active, node, f"node {node} was restarted", EndCause.NODE_FAIL)
+    elif active.started_at:
+        lose_node(draft, job, active, node, f"the agent of node {node} has lost it", EndCause.NODE_FAIL)
+    elif active.ending is not None:
+        # Should an old launch still be on its way, the order to stop makes the agent refuse it.
+        terminate(draft, active, active.ending)
+        lose_node(draft, job, active, node, f"never launched on node {node}", EndCause.NODE_FAIL)
+    elif known is not None and known.admin is Admin.DOWN:
+        terminate(draft, active, EndCause.NODE_FAIL)
+        lose_node(draft, job, active, node, f"node {node} is down", EndCause.NODE_FAIL)
+    else:
+        draft.commands.append(Launch(node, job.id, active.attempt))
+
+
+def _is_current_here(state: State, attempt: AttemptKey, known: Node | None) -> bool:
+    found = current(state, attempt)
+    return found is not None and known is not None and found[1].placements[0].node == known.name
+
+
+def update_node(state: State, call: UpdateNode, now: Instant) -> Decision:
+    """Drain, down and resume. Administrators only."""
+    draft = Draft(state, now)
+    if not call.caller.admin:
+        message = "only an administrator may change nodes"
+        return draft.answer(call.caller, Refused(RefusalCode.DENIED, message, "Invalid user id"))
+    if call.action is not NodeAction.RESUME and not call.reason.strip():
+        message = f"a node is not set to {call.action.value.upper()} without a reason; give Reason="
+        slurm = "You must specify a reason when DOWNING or DRAINING a node. Request denied"
+        return draft.answer(call.caller, Refused(RefusalCode.INVALID, message, slurm))
+    uid = call.caller.owner.uid
+    outcomes = []
+    for name in dict.fromkeys(call.nodes):
+        node = state.nodes.get(name)
+        if node is None:
+            message = f"node {name} has never registered; known nodes: packhorse status"
+            outcomes.append(Outcome(name, RefusalCode.NOT_FOUND, message, "Invalid node name specified"))
+            continue
+        match call.action:
+            case NodeAction.DRAIN:
+                draft.events.append(NodeDrained(now, name, call.reason, uid))
+            case NodeAction.RESUME:
+                if node.admin is not Admin.UP:
+                    draft.events.append(NodeResumed(now, name, uid))
+            case NodeAction.DOWN:
+                draft.events.append(NodeDowned(now, name, call.reason, uid))
+                _give_up(draft, node, call.reason)
+        outcomes.append(Outcome(name))
+    return draft.answer(call.caller, Done(tuple(outcomes)))
+
+
+def _give_up(draft: Draft, node: Node, reason: str) -> None:
+    """An operator's word that nothing runs there: believed of a silent node; a node that answers stops its jobs first."""
+    state = draft.state
+    for id in state.node_columns.jobs_on(node.name):
+        job = state.jobs[id]
+        active = job.phase
+        assert isinstance(active, Active)
+        detail = f"node {node.name} was set down: {reason}"
+        if not node.reachable:
+            lose_node(draft, job, active, node.name, detail, EndCause.NODE_FAIL)
+        elif active.ending is None:
+            stop(draft, job, active, EndCause.NODE_FAIL)

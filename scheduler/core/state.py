@@ -1,0 +1,154 @@
+"""Everything the scheduler knows: frozen values in dictionaries, and what is derived from them.
+
+The values are the state: equal values mean equal states, and a snapshot holds nothing else. The
+indexes, timers and columns are functions of the values, kept up to date by `apply` (the only writer)
+and rebuilt by `rebuild` after a snapshot was read.
+"""
+
+from __future__ import annotations
+
+from packhorse.scheduler.core.interning import Interned
+from packhorse.scheduler.core.node_columns import NodeColumns
+from packhorse.scheduler.core.pending_columns import PendingColumns
+from packhorse.scheduler.core.running_columns import RunningColumns
+from packhorse.scheduler.core.timers import Timers
+from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.event import CallAnswered
+from packhorse.scheduler.model.ids import Instant, JobId, NodeName
+from packhorse.scheduler.model.job import ArrayJob, Job
+from packhorse.scheduler.model.node import Node
+
+CallId = tuple[int, str]
+"""Who called (uid) and the key of the call."""
+
+
+class ArrayTasks:
+    """The tasks of one array that are jobs of their own and in memory."""
+
+    __slots__ = ("by_index", "n_active", "n_configuring", "n_pending")
+
+    def __init__(self) -> None:
+        self.by_index: dict[int, JobId] = {}
+        self.n_pending = 0
+        self.n_configuring = 0  # hold an allocation, not known to run
+        self.n_active = 0  # hold an allocation, those above included
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ArrayTasks) and all(
+            getattr(self, s) == getattr(other, s) for s in self.__slots__
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"ArrayTasks({', '.join(f'{s}={getattr(self, s)}' for s in self.__slots__)})"
+
+
+class Frozen:
+    """The values of a state at one moment; the state may go on while this is written out."""
+
+    __slots__ = ("answered", "arrays", "config", "epoch", "finished", "jobs", "next_job_id", "nodes")
+
+    config: ClusterConfig
+    epoch: int
+    next_job_id: JobId
+    jobs: dict[JobId, Job]
+    arrays: dict[JobId, ArrayJob]
+    nodes: dict[NodeName, Node]
+    finished: dict[JobId, Instant]
+    answered: dict[CallId, CallAnswered]
+
+
+class State:
+    """The scheduler's memory. Read it freely; only `apply` writes.
+
+    Values:
+    jobs, arrays, nodes: by id and name, in the order in which they came.
+    finished: ended jobs, and arrays that are through, in the order in which that was known; when.
+    answered: calls with an idempotency key, oldest first.
+    next_job_id: no job, array or task was ever given this number or a higher one.
+
+    Derived:
+    tasks: the tasks of each array. What jobs hold on which node is in node_columns.
+    dependents: who waits on what, keyed (job or array, index); index -1: the whole of it, -2: index by
+    index (aftercorr). singletons: unfinished jobs by (uid, name) and the number that orders them, only
+    for the pairs that a waiting singleton asks about. n_silent: nodes whose agent is not connected.
+    """
+
+    __slots__ = (
+        "answered",
+        "arrays",
+        "config",
+        "dependents",
+        "epoch",
+        "finished",
+        "interned",
+        "jobs",
+        "n_silent",
+        "next_job_id",
+        "node_columns",
+        "nodes",
+        "pending_columns",
+        "running_columns",
+        "singletons",
+        "tasks",
+        "timers",
+    )
+
+    def __init__(self) -> None:
+        self.config = ClusterConfig()
+        self.epoch = 0
+        self.next_job_id = JobId(1)
+        self.jobs: dict[JobId, Job] = {}
+        self.arrays: dict[JobId, ArrayJob] = {}
+        self.nodes: dict[NodeName, Node] = {}
+        self.finished: dict[JobId, Instant] = {}
+        self.answered: dict[CallId, CallAnswered] = {}
+        self.clear_derived()
+
+    def clear_derived(self) -> None:
+        """Forget everything that can be computed from the values."""
+        self.tasks: dict[JobId, ArrayTasks] = {}
+        self.dependents: dict[tuple[JobId, int], dict[JobId, None]] = {}
+        self.singletons: dict[tuple[int, str], dict[JobId, int]] = {}
+        self.n_silent = 0
+        self.timers = Timers()
+        self.interned = Interned()
+        self.node_columns = NodeColumns()
+        self.pending_columns = PendingColumns()
+        self.running_columns = RunningColumns()
+
+    @classmethod
+    def empty(cls) -> State:
+        """Before the first event."""
+        return cls()
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the values agree, order included where order has a meaning."""
+        if not isinstance(other, State):
+            return NotImplemented
+        return (
+            self.config == other.config
+            and self.epoch == other.epoch
+            and self.next_job_id == other.next_job_id
+            and self.jobs == other.jobs
+            and self.arrays == other.arrays
+            and self.nodes == other.nodes
+            and list(self.finished.items()) == list(other.finished.items())
+            and list(self.answered.items()) == list(other.answered.items())
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def freeze(self) -> Frozen:
+        """The values as of now, for a snapshot written in the background. Cost: one dictionary copy each."""
+        frozen = Frozen()
+        frozen.config = self.config
+        frozen.epoch = self.epoch
+        frozen.next_job_id = self.next_job_id
+        frozen.jobs = self.jobs.copy()
+        frozen.arrays = self.arrays.copy()
+        frozen.nodes = self.nodes.copy()
+        frozen.finished = self.finished.copy()
+        frozen.answered = self.answered.copy()
+        return frozen

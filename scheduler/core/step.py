@@ -1,0 +1,69 @@
+"""`step(state, input, now)`: the one entrance to all decisions.
+
+Pure: it reads the state and returns a Decision; whoever called applies its events, makes them durable,
+and only then sends the commands and the reply. Live scheduler and simulator call nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from packhorse.scheduler.core import cancel, grant, hold, lifecycle, nodes, requeue, submit, tick, update
+from packhorse.scheduler.core.decision import Decision
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.tick import next_timer
+from packhorse.scheduler.model import input as inp
+from packhorse.scheduler.model.ids import Instant
+from packhorse.scheduler.model.input import Caller, Input
+from packhorse.scheduler.model.reply import RefusalCode, Refused
+
+__all__ = ["next_timer", "step"]
+
+
+def step(state: State, input: Input, now: Instant) -> Decision:
+    """What follows from this input at this instant."""
+    kind = type(input)
+    caller: Caller | None = getattr(input, "caller", None)
+    if caller is not None and caller.key:
+        answered = _already_answered(state, caller)
+        if answered is not None:
+            return answered
+    return _STEP[kind](state, input, now)
+
+
+def _already_answered(state: State, caller: Caller) -> Decision | None:
+    """The answer to a repeated call: the same as the first time."""
+    earlier = state.answered.get((caller.owner.uid, caller.key))
+    if earlier is None:
+        return None
+    if earlier.fingerprint != caller.fingerprint:
+        return Decision(
+            (),
+            (),
+            Refused(
+                RefusalCode.CONFLICT,
+                f'idempotency key "{caller.key}" was used for a different call; use a new key for a new call',
+            ),
+        )
+    return Decision((), (), earlier.reply)
+
+
+_STEP: dict[type, Callable[[State, Any, Instant], Decision]] = {
+    inp.Start: nodes.start,
+    inp.Submit: submit.submit,
+    inp.SubmitArray: submit.submit_array,
+    inp.Cancel: cancel.cancel,
+    inp.Hold: hold.hold,
+    inp.Release: hold.release,
+    inp.Requeue: requeue.requeue,
+    inp.UpdateJob: update.update_job,
+    inp.UpdateNode: nodes.update_node,
+    inp.RegisterNode: nodes.register,
+    inp.ReportOffer: nodes.report_offer,
+    inp.ReportSilence: nodes.report_silence,
+    inp.ReportStart: lifecycle.report_start,
+    inp.ReportExit: lifecycle.report_exit,
+    inp.Tick: tick.tick,
+    inp.RunCycle: grant.run_cycle,
+}

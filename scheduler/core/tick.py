@@ -1,0 +1,162 @@
+"""What time alone brings about: begin times, time limits, leases, and forgetting.
+
+`next_timer` says how long the engine may sleep; a Tick at that instant (or later) does what is due.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from packhorse.scheduler.core import waiting
+from packhorse.scheduler.core.active import brake_holds, lease_over_at, warn_at
+from packhorse.scheduler.core.cancel import end_pending, end_remainder
+from packhorse.scheduler.core.decision import Decision, Draft
+from packhorse.scheduler.core.lifecycle import lose_node, stop, terminate
+from packhorse.scheduler.core.reasons import Reason
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.timers import Entry, Timer
+from packhorse.scheduler.model.command import Signal
+from packhorse.scheduler.model.event import JobsEligible, JobsForgotten, JobTerminating, JobWarned
+from packhorse.scheduler.model.ids import US, Instant, JobId
+from packhorse.scheduler.model.input import SignalScope, Tick
+from packhorse.scheduler.model.job import Active, ArrayJob, EndCause, Job, Pending
+
+FORGET_SLACK_S = 5
+"""Finished jobs are forgotten together, up to this much later than they may be."""
+FORGET_AT_ONCE = 2_000
+"""Per event, so that no single one holds up the loop."""
+
+
+def next_timer(state: State) -> Instant | None:
+    """When the next Tick has something to do, None if only an input can change that. May lie in the past."""
+    at = state.timers.next(lambda entry: _stands(state, entry), not brake_holds(state))
+    forget = _forget_at(state)
+    if at is None or forget is None:
+        return forget if at is None else at
+    return min(at, forget)
+
+
+def tick(state: State, _input: Tick, now: Instant) -> Decision:
+    """What is due by now, one thing per job: what follows from that is judged by the next Tick, which is due at once."""
+    draft = Draft(state, now)
+    eligible: list[JobId] = []
+    seen: set[JobId] = set()
+    for _at, kind, id in state.timers.due(now, lambda found: _stands(state, found), not brake_holds(state)):
+        if id in seen:
+            continue
+        seen.add(id)
+        if kind is Timer.BEGIN:
+            eligible.append(id)
+        elif kind is Timer.DOOMED:
+            _doom(draft, id)
+        else:
+            job = state.jobs[id]
+            active = job.phase
+            assert isinstance(active, Active)
+            _act(draft, kind, job, active)
+    if eligible:
+        draft.events.append(JobsEligible(now, tuple(eligible)))
+    _forget(draft)
+    return draft.decision()
+
+
+def _act(draft: Draft, kind: Timer, job: Job, active: Active) -> None:
+    node = active.placements[0].node
+    match kind:
+        case Timer.LIMIT:
+            stop(draft, job, active, EndCause.TIME_LIMIT)
+        case Timer.WARN:
+            warn = job.spec.warn
+            assert warn is not None
+            draft.events.append(JobWarned(draft.now, job.id, active.attempt))
+            scope = SignalScope.BATCH if warn.batch_only else SignalScope.STEPS
+            draft.commands.append(Signal(node, active.attempt, warn.signal, scope))
+        case Timer.TERMINATE:
+            draft.events.append(JobTerminating(draft.now, job.id, active.attempt))
+            terminate(draft, active, active.ending or EndCause.REQUEUED)
+        case Timer.LEASE:
+            _lease_over(draft, job, active)
+
+
+def _lease_over(draft: Draft, job: Job, active: Active) -> None:
+    """One of its nodes was silent for longer than the lease: it has stopped the job by itself."""
+    for placement in active.placements:
+        at = lease_over_at(draft.state, job, placement.node)
+        if at and at <= draft.now:
+            detail = f"node {placement.node} was silent for longer than the lease of {job.spec.lease_s} s"
+            lose_node(draft, job, active, placement.node, detail, EndCause.LEASE)
+            return
+
+
+def _doom(draft: Draft, id: JobId) -> None:
+    """A dependency that cannot come true any more, of a job that wants to be cancelled then."""
+    job = draft.state.jobs.get(id)
+    reason = Reason.DEPENDENCY_NEVER.value
+    if job is not None:
+        end_pending(draft, job, -1, reason, "its dependency can never be satisfied")
+        return
+    array = draft.state.arrays[id]
+    end_remainder(draft, array, array.remaining if array.phase.never else array.never, -1)
+
+
+def _stands(state: State, entry: Entry) -> bool:
+    """Whether what the entry announces is still to come."""
+    at, kind, id = entry
+    waiter: Job | ArrayJob | None = state.jobs.get(id) or state.arrays.get(id)
+    if waiter is None:
+        return False
+    phase = waiter.phase
+    if isinstance(phase, Pending):
+        if kind is Timer.BEGIN:
+            clear = not (phase.eligible_at or phase.held or phase.unmet or phase.never)
+            return clear and phase.begin_at == at and waiting.anything(waiter)
+        if kind is Timer.DOOMED:
+            return waiting.doomed(waiter)
+        return False
+    if not isinstance(phase, Active) or not isinstance(waiter, Job):
+        return False
+    match kind:
+        case Timer.LIMIT:
+            return phase.ending is None and bool(phase.started_at) and phase.end_by == at
+        case Timer.WARN:
+            can = phase.ending is None and bool(phase.started_at) and bool(phase.end_by) and not phase.warned
+            return can and waiter.spec.warn is not None and warn_at(waiter, phase) == at
+        case Timer.TERMINATE:
+            return phase.terminate_at == at
+        case Timer.LEASE:
+            first = phase.placements[0].node
+            return any(
+                lease_over_at(state, waiter, p.node) == at and (p.node == first or phase.ending is None)
+                for p in phase.placements
+            )
+    return False
+
+
+def _forget_at(state: State) -> Instant | None:
+    finished = state.finished
+    if not finished:
+        return None
+    limit = state.config.max_finished_kept
+    oldest = next(iter(finished.values()))
+    if len(finished) > limit + limit // 50:
+        return oldest
+    return Instant(oldest + (state.config.min_job_age_s + FORGET_SLACK_S) * US)
+
+
+def _forget(draft: Draft) -> None:
+    """Finished jobs that are old enough, or too many, oldest first.
+
+    An array finished after its tasks, so they go before it; a task reopened later holds its array back.
+    """
+    state = draft.state
+    due = _forget_at(state)
+    if due is None or due > draft.now:
+        return
+    oldest = draft.now - state.config.min_job_age_s * US
+    surplus = len(state.finished) - state.config.max_finished_kept
+    gone: list[JobId] = []
+    for id, at in islice(state.finished.items(), FORGET_AT_ONCE):
+        if at > oldest and len(gone) >= surplus:
+            break
+        gone.append(id)
+    draft.events.append(JobsForgotten(draft.now, tuple(gone)))

@@ -1,0 +1,76 @@
+"""Instants at which something is due, so that the engine sleeps exactly as long as it may.
+
+A heap of (instant, kind, id). Nothing is ever taken out early: an entry whose job has moved on is
+stale and is dropped when it comes up. Whether an entry still stands is decided by `tick`, which knows
+the rules; here is only the order.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from enum import IntEnum
+
+from packhorse.scheduler.model.ids import Instant, JobId
+
+
+class Timer(IntEnum):
+    """What is due. The order is that in which things of one instant are done."""
+
+    BEGIN = 0  # a begin time, requeue delay or backoff is over
+    DOOMED = 1  # a dependency failed and the job wants to be cancelled then
+    TERMINATE = 2  # the delayed order to stop an attempt
+    LIMIT = 3  # the time limit
+    WARN = 4  # the signal before the time limit
+    LEASE = 5  # a silent node has stopped the job by itself
+
+
+Entry = tuple[Instant, Timer, JobId]
+Stands = Callable[[Entry], bool]
+
+
+class Timers:
+    """Heap of what may be due, earliest first; leases apart, since they can be suspended as a whole."""
+
+    __slots__ = ("_heap", "_leases")
+
+    def __init__(self) -> None:
+        self._heap: list[Entry] = []
+        self._leases: list[Entry] = []
+
+    def __len__(self) -> int:
+        return len(self._heap) + len(self._leases)
+
+    def add(self, at: Instant, kind: Timer, job: JobId) -> None:
+        """Something may be due then. O(log n)."""
+        heapq.heappush(self._leases if kind is Timer.LEASE else self._heap, (at, kind, job))
+
+    def next(self, stands: Stands, leases: bool) -> Instant | None:
+        """The earliest instant of an entry that stands, None if there is none; drops stale ones on the way."""
+        at = self._first(self._heap, stands)
+        lease = self._first(self._leases, stands) if leases else None
+        if at is None or lease is None:
+            return at if lease is None else lease
+        return min(at, lease)
+
+    def due(self, now: Instant, stands: Stands, leases: bool) -> list[Entry]:
+        """The entries up to now that stand, in order. They stay here until applying their events makes them stale."""
+        found: list[Entry] = []
+        for heap in (self._heap, self._leases) if leases else (self._heap,):
+            mine: list[Entry] = []
+            while heap and heap[0][0] <= now:
+                entry = heapq.heappop(heap)
+                if (not mine or mine[-1] != entry) and stands(entry):
+                    mine.append(entry)
+            for entry in mine:
+                heapq.heappush(heap, entry)
+            found += mine
+        return found
+
+    @staticmethod
+    def _first(heap: list[Entry], stands: Stands) -> Instant | None:
+        while heap:
+            if stands(heap[0]):
+                return heap[0][0]
+            heapq.heappop(heap)
+        return None

@@ -1,0 +1,125 @@
+"""The life of a job as one table: which event takes it from which state to which.
+
+`apply` refuses whatever this table lacks; docs/states.md shows it, and a test compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from packhorse.scheduler.model.errors import InvalidTransition
+from packhorse.scheduler.model.event import (
+    ArrayTaskSplit,
+    AttemptStarted,
+    JobEnded,
+    JobEnding,
+    JobGranted,
+    JobHeld,
+    JobReleased,
+    JobReopened,
+    JobRequeued,
+    JobsEligible,
+    JobsForgotten,
+    JobsSubmitted,
+    JobTerminating,
+    JobUpdated,
+    JobWarned,
+)
+from packhorse.scheduler.model.job import Job, JobState
+
+PENDING = JobState.PENDING
+CONFIGURING = JobState.CONFIGURING
+RUNNING = JobState.RUNNING
+COMPLETING = JobState.COMPLETING
+
+FINAL = (
+    JobState.COMPLETED,
+    JobState.FAILED,
+    JobState.CANCELLED,
+    JobState.TIMEOUT,
+    JobState.NODE_FAIL,
+    JobState.OUT_OF_MEMORY,
+)
+"""The states that events of this scheduler end a job in."""
+
+
+class Transition(NamedTuple):
+    """`before` None: the job did not exist; `after` empty: it does not exist any more."""
+
+    event: type
+    before: tuple[JobState, ...] | None
+    after: tuple[JobState, ...]
+    meaning: str
+
+
+TABLE: tuple[Transition, ...] = (
+    Transition(JobsSubmitted, None, (PENDING,), "accepted, and durable"),
+    Transition(ArrayTaskSplit, None, (PENDING,), "an index of an array became a job of its own"),
+    Transition(JobsEligible, (PENDING,), (PENDING,), "its begin time, requeue delay or backoff is over"),
+    Transition(JobHeld, (PENDING,), (PENDING,), "held by its owner or an administrator"),
+    Transition(JobReleased, (PENDING,), (PENDING,), "the hold was taken back"),
+    Transition(JobUpdated, (PENDING,), (PENDING,), "its submitter or an administrator changed it"),
+    Transition(
+        JobUpdated, (CONFIGURING,), (CONFIGURING,), "the same, for what may change while it is active"
+    ),
+    Transition(JobUpdated, (RUNNING,), (RUNNING,), "the same"),
+    Transition(JobUpdated, (COMPLETING,), (COMPLETING,), "the same"),
+    Transition(JobGranted, (PENDING,), (CONFIGURING,), "a cycle gave it nodes, and they are being told"),
+    Transition(AttemptStarted, (CONFIGURING,), (RUNNING,), "the agent says that the batch script runs"),
+    Transition(AttemptStarted, (COMPLETING,), (COMPLETING,), "it started while it was already told to stop"),
+    Transition(JobWarned, (RUNNING,), (RUNNING,), "the signal before the time limit was ordered"),
+    Transition(
+        JobEnding,
+        (CONFIGURING, RUNNING, COMPLETING),
+        (COMPLETING,),
+        "it has to stop (cancel, time limit, requeue, lost node); its nodes are held until nothing of it is left",
+    ),
+    Transition(JobTerminating, (COMPLETING,), (COMPLETING,), "the delayed order to stop was sent"),
+    Transition(
+        JobEnded, (PENDING,), (JobState.CANCELLED,), "cancelled, or its dependency failed, before it ran"
+    ),
+    Transition(
+        JobEnded,
+        (CONFIGURING, RUNNING),
+        (
+            JobState.COMPLETED,
+            JobState.FAILED,
+            JobState.TIMEOUT,
+            JobState.NODE_FAIL,
+            JobState.OUT_OF_MEMORY,
+        ),
+        "it exited, could not be launched, or its node died",
+    ),
+    Transition(
+        JobEnded,
+        (COMPLETING,),
+        (JobState.CANCELLED, JobState.TIMEOUT, JobState.NODE_FAIL),
+        "nothing of it is left on its nodes",
+    ),
+    Transition(
+        JobRequeued,
+        (CONFIGURING, RUNNING, COMPLETING),
+        (PENDING,),
+        "this run is over and another will follow (asked for, node lost, retry after a failure)",
+    ),
+    Transition(JobReopened, FINAL, (PENDING,), "a finished job was asked to run once more"),
+    Transition(JobsForgotten, FINAL, (), "finished long enough ago; its accounting stays"),
+)
+
+_BEFORE: dict[type, frozenset[JobState]] = {}
+_AFTER: dict[tuple[type, JobState], frozenset[JobState]] = {}
+for _row in TABLE:
+    for _state in _row.before or ():
+        _BEFORE[_row.event] = _BEFORE.get(_row.event, frozenset()) | {_state}
+        _AFTER[_row.event, _state] = _AFTER.get((_row.event, _state), frozenset()) | set(_row.after)
+
+
+def require(event: object, job: Job) -> None:
+    """Raises InvalidTransition unless the table lets this event happen to a job in this state."""
+    if job.state not in _BEFORE[type(event)]:
+        raise InvalidTransition(event, f"job {job.id} is {job.state.value}")
+
+
+def allowed(event: type, before: JobState) -> frozenset[JobState]:
+    """The states that a job may be in after this event; empty if the event may not happen to it."""
+    return _AFTER.get((event, before), frozenset())
