@@ -27,8 +27,8 @@ PREFERENCES = frozenset(
 )
 """Set by people to say how commands shall behave, never by a job."""
 
-GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
-"""Which GPUs a program sees; Slurm sets all of them where it is not told whose GPUs they are."""
+GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL")
+"""Which GPUs a program sees. Slurm also has one for AMD and one for Intel, where it knows them to be such."""
 
 
 def submitted_environment(variables: Iterable[str], gpus_managed: bool) -> list[str]:

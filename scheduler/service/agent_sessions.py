@@ -1,0 +1,331 @@
+"""The agents' streams: one per node, dialled by its agent, open for as long as both live.
+
+What an agent says becomes inputs of the engine; what the core commands is queued for the node and sent in
+order. A node whose agent is not connected gets nothing: when it introduces itself, the core compares what
+runs there with what should, and commands the difference.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+import grpc
+import grpc.aio
+import msgspec
+import structlog
+
+from packhorse.scheduler.model.command import AckExit, Command, Launch
+from packhorse.scheduler.model.crashpoint import crash_point, register
+from packhorse.scheduler.model.errors import PackhorseError, StoreError, StoreUnavailable
+from packhorse.scheduler.model.ids import AttemptKey, Instant, NodeName
+from packhorse.scheduler.model.input import RegisterNode, ReportExit, ReportSilence
+from packhorse.scheduler.model.job import Active
+from packhorse.scheduler.model.reply import Refused
+from packhorse.scheduler.service import convert_agents as wire
+from packhorse.scheduler.service.auth import Principal, Role
+from packhorse.scheduler.service.engine import Engine
+from packhorse.v1 import agent_pb2_grpc
+
+log = structlog.get_logger()
+
+BEFORE_LAUNCH = register("agents.before_launch", "a launch is due, its node was told nothing")
+AFTER_LAUNCH = register("agents.after_launch", "a launch was sent to its node")
+BEFORE_ACK = register("agents.before_ack", "an exit is durable, its agent was not told")
+AFTER_ACK = register("agents.after_ack", "an agent was told that an exit is durable")
+
+Authenticate = Callable[[grpc.aio.ServicerContext[Any, Any]], Awaitable[Principal]]
+"""Says who is at the other end of a call, or ends the call."""
+
+
+class SessionSettings(msgspec.Struct, frozen=True):
+    """heartbeat_s: an agent with nothing to say speaks that often; silent_beats missed end its stream.
+
+    usage_s: how often agents measure. hello_s: how long a stream may take to say whose it is.
+    """
+
+    heartbeat_s: float = 5.0
+    silent_beats: int = 3
+    usage_s: float = 10.0
+    hello_s: float = 10.0
+
+
+class AgentSessions(agent_pb2_grpc.AgentsServicer):
+    """All streams of one scheduler: the gRPC service `Agents` and the engine's dispatcher."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        authenticate: Authenticate,
+        settings: SessionSettings = SessionSettings(),  # noqa: B008 - frozen
+    ) -> None:
+        self._engine = engine
+        self._authenticate = authenticate
+        self._settings = settings
+        self._by_node: dict[NodeName, _Session] = {}
+        engine.dispatcher = self
+
+    @property
+    def connected(self) -> frozenset[NodeName]:
+        """Nodes whose agents are connected now."""
+        return frozenset(self._by_node)
+
+    # -- the engine's dispatcher
+
+    def dispatch(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            session = self._by_node.get(command.node)
+            if session is not None:
+                session.queue.put(command)
+
+    def close_all(self, why: str) -> None:
+        sessions, self._by_node = list(self._by_node.values()), {}
+        for session in sessions:
+            session.end(why, retry=True)
+
+    # -- the service
+
+    async def Session(
+        self,
+        request_iterator: AsyncIterator[wire.AgentMessage],
+        context: grpc.aio.ServicerContext[wire.AgentMessage, wire.SchedulerMessage],
+    ) -> None:
+        """One agent's stream, from its introduction to its end."""
+        principal = await self._authenticate(context)
+        try:
+            async with asyncio.timeout(self._settings.hello_s):
+                first = await anext(aiter(request_iterator), None)
+        except TimeoutError:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no introduction came")
+        register = wire.introduction(first, context.peer()) if first is not None else None
+        if first is None or register is None:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a stream begins with an introduction")
+        name = register.spec.name
+        if principal.role is not Role.AGENT or principal.node != name:
+            await context.abort(
+                grpc.StatusCode.PERMISSION_DENIED, f'this token does not speak for node "{name}"'
+            )
+        session = _Session(name, wire.takes_batches(first))
+        await self._serve(session, register, request_iterator, context)
+
+    async def _serve(
+        self,
+        session: _Session,
+        register: RegisterNode,
+        requests: AsyncIterator[wire.AgentMessage],
+        context: grpc.aio.ServicerContext[wire.AgentMessage, wire.SchedulerMessage],
+    ) -> None:
+        name = session.node
+        # From here on this stream is the node's: what is commanded while it registers must not go elsewhere.
+        replaced = self._by_node.get(name)
+        if replaced is not None:
+            replaced.end("another session of this node began", retry=False)
+        self._by_node[name] = session
+        try:
+            reply = await self._engine.call(register)
+            epoch, cluster = self._engine.state.epoch, self._engine.state.config.name
+        except StoreUnavailable as error:
+            reply, epoch, cluster = None, 0, str(error)
+        if reply is None or isinstance(reply, Refused):
+            if self._by_node.get(name) is session:
+                del self._by_node[name]
+            await context.write(
+                wire.goodbye(cluster if reply is None else reply.message, retry=reply is None)
+            )
+            return
+        log.info("node.connected", node=name, peer=register.spec.address, declared=register.spec.declared)
+        beat, usage = self._settings.heartbeat_s, self._settings.usage_s
+        await context.write(wire.welcome(epoch, cluster, max(1, round(beat)), max(1, round(usage))))
+        why = await self._converse(session, requests, context)
+        if self._by_node.get(name) is session:
+            del self._by_node[name]
+            self._engine.usage.pop(name, None)
+            self._engine.post(ReportSilence(name))
+        log.info("node.disconnected", node=name, why=why)
+        if session.farewell is not None:
+            await context.write(session.farewell)
+
+    async def _converse(
+        self,
+        session: _Session,
+        requests: AsyncIterator[wire.AgentMessage],
+        context: grpc.aio.ServicerContext[wire.AgentMessage, wire.SchedulerMessage],
+    ) -> str:
+        """Read and write until either side has had enough; returns why."""
+        reading = asyncio.create_task(self._read(session, requests))
+        writing = asyncio.create_task(self._write(session, context))
+        watching = asyncio.create_task(self._watch(session))
+        tasks = (reading, writing, watching)
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            error = next((error for task in done if (error := task.exception()) is not None), None)
+            if error is not None:
+                if not isinstance(error, grpc.RpcError | grpc.aio.AbortError | grpc.aio.UsageError):
+                    log.error("session.failed", node=session.node, exc_info=error)
+                return f"{type(error).__name__}: {error}"
+            return next(task.result() for task in tasks if task in done)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read(self, session: _Session, requests: AsyncIterator[wire.AgentMessage]) -> str:
+        name = session.node
+        clock, engine, loop = self._engine.clock, self._engine, asyncio.get_running_loop()
+        async for message in requests:
+            session.heard_at = loop.time()
+            for said in wire.heard(name, message):
+                match said:
+                    case wire.HeardHeartbeat():
+                        session.queue.put(clock.now())
+                    case wire.NodeUsage():
+                        engine.usage[name] = said
+                    case _:
+                        engine.post(said)
+        return "the agent closed the stream"
+
+    async def _write(
+        self,
+        session: _Session,
+        context: grpc.aio.ServicerContext[wire.AgentMessage, wire.SchedulerMessage],
+    ) -> str:
+        while True:
+            items = await session.queue.take()
+            messages: list[wire.SchedulerMessage] = []
+            acked: list[AttemptKey] = []
+            launches = 0
+            for item in items:
+                if isinstance(item, AckExit):
+                    acked.append(item.attempt)
+                elif isinstance(item, Launch):
+                    launch = await self._launch(session.node, item)
+                    if launch is not None:
+                        launches += 1
+                        messages.append(launch)
+                elif isinstance(item, _End):
+                    session.farewell = wire.goodbye(item.why, retry=item.retry)
+                    return item.why
+                elif isinstance(item, int):
+                    messages.append(wire.heartbeat_reply(item))
+                else:
+                    messages.append(wire.order(item))
+            if acked:
+                crash_point(BEFORE_ACK)
+                messages.append(wire.ack_exits(acked))
+            if launches:
+                crash_point(BEFORE_LAUNCH)
+            if session.takes_batches and len(messages) > 1:
+                messages = [wire.batch(messages)]
+            for message in messages:
+                await context.write(message)
+            if launches:
+                crash_point(AFTER_LAUNCH)
+            if acked:
+                crash_point(AFTER_ACK)
+
+    async def _watch(self, session: _Session) -> str:
+        """Return once nothing was heard for too long."""
+        loop = asyncio.get_running_loop()
+        patience = self._settings.heartbeat_s * self._settings.silent_beats
+        # What arrives only notes the time: one timer for many messages, not one timer each.
+        while (left := session.heard_at + patience - loop.time()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(left)
+        return f"nothing heard for {patience:g} s"
+
+    async def _launch(self, node: NodeName, command: Launch) -> wire.SchedulerMessage | None:
+        """The launch with everything the node needs; None if the attempt is no longer its job's current one."""
+        engine = self._engine
+        found = self._current(command)
+        if found is None:
+            return None
+        spec = found[0].spec
+        try:
+            script = await engine.payloads.get(spec.script_ref)
+            environment = await engine.payloads.get(spec.env_ref)
+        except StoreError as error:
+            log.error("launch.unreadable", job=command.job, why=str(error))
+            script = environment = None
+        found = self._current(command)  # anything may have happened while the store was read
+        if found is None:
+            return None
+        if script is None or environment is None:
+            engine.post(
+                ReportExit(
+                    node,
+                    command.attempt,
+                    Instant(0),
+                    engine.clock.now(),
+                    exit_code=1,
+                    launch_error="its script or environment cannot be read back from the scheduler's store",
+                )
+            )
+            return None
+        job, active = found
+        state = engine.state
+        array = state.arrays.get(job.array_id) if job.array_id else None
+        known = state.nodes.get(node)
+        return wire.launch(
+            job,
+            active,
+            array=None if array is None else array.array,
+            script=script,
+            environment=environment,
+            config=state.config,
+            node_has_gpus=known is not None and any(device.kind == "gpu" for device in known.spec.devices),
+        )
+
+    def _current(self, command: Launch) -> tuple[Any, Active] | None:
+        try:
+            job = self._engine.state.jobs.get(command.job)
+        except PackhorseError:
+            return None
+        if job is None or not isinstance(job.phase, Active) or job.phase.attempt != command.attempt:
+            return None
+        return job, job.phase
+
+
+class _End(msgspec.Struct, frozen=True):
+    """Say goodbye and close."""
+
+    why: str
+    retry: bool
+
+
+_Item = Command | Instant | _End
+
+
+class _Outgoing:
+    """What a node is still to be told, in order. One reader."""
+
+    def __init__(self) -> None:
+        self._items: deque[_Item] = deque()
+        self._filled = asyncio.Event()
+
+    def put(self, item: _Item) -> None:
+        self._items.append(item)
+        self._filled.set()
+
+    async def take(self) -> list[_Item]:
+        """Everything there is, at least one."""
+        await self._filled.wait()
+        self._filled.clear()
+        items = list(self._items)
+        self._items.clear()
+        return items
+
+
+class _Session:
+    """One stream."""
+
+    def __init__(self, node: NodeName, takes_batches: bool) -> None:
+        self.node = node
+        self.takes_batches = takes_batches
+        self.heard_at = asyncio.get_running_loop().time()
+        self.queue = _Outgoing()
+        self.farewell: wire.SchedulerMessage | None = None
+
+    def end(self, why: str, *, retry: bool) -> None:
+        """Tell the agent to go once it has been sent what is queued."""
+        self.queue.put(_End(why, retry))

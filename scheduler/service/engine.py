@@ -1,0 +1,447 @@
+"""The single writer: inputs pass here one after the other, and nothing is answered before it is durable.
+
+An input is decided (`step`) and applied at once, without an await between reading the state and changing it.
+What was decided in one turn of the event loop is handed to the store's writer thread as one batch; only when
+that batch is durable are its commands sent and its callers answered. Inputs that arrive meanwhile are decided
+against the newer state and share the next commit.
+
+When a commit fails, what is in memory is worth nothing any more: it is dropped, every waiting caller is told,
+agents are sent away, and the engine comes back by reading the store, as after a crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from packhorse.scheduler.core.accounting import accounting_rows
+from packhorse.scheduler.core.apply import apply
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.step import next_timer, step
+from packhorse.scheduler.model.accounting import AttemptRow
+from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.command import Command
+from packhorse.scheduler.model.crashpoint import crash_point, register
+from packhorse.scheduler.model.errors import StoreDamaged, StoreError, StoreUnavailable
+from packhorse.scheduler.model.event import Event
+from packhorse.scheduler.model.ids import NodeName
+from packhorse.scheduler.model.input import Input, RunCycle, Submit, SubmitArray, Tick
+from packhorse.scheduler.model.reply import Nothing, RefusalCode, Refused, Reply
+from packhorse.scheduler.service.clock import Clock, SystemClock
+from packhorse.scheduler.service.convert_agents import NodeUsage
+from packhorse.scheduler.service.loop import MIN_GAP_S, CycleTrigger, TickTimer
+from packhorse.scheduler.service.payloads import Payload, Payloads
+from packhorse.scheduler.service.recording import Recorder
+from packhorse.scheduler.service.recovery import Housekeeping, Snapshots, bring_up
+from packhorse.scheduler.store.codec import encode
+from packhorse.scheduler.store.protocol import Batch, LogRecord, Store
+from packhorse.scheduler.store.writer import GroupCommitWriter
+
+log = structlog.get_logger()
+
+BEFORE_STEP = register("engine.before_step", "an input arrived and nothing was decided yet")
+AFTER_APPLY = register(
+    "engine.after_apply", "an input was decided and applied in memory, nothing was written"
+)
+BEFORE_COMMANDS = register("engine.before_commands", "a commit is done, its commands are not sent")
+BEFORE_REPLY = register(
+    "engine.before_reply", "a commit is done and its commands are out, nobody was answered"
+)
+
+RETRY_S = 1.0
+"""Pause between two attempts to get the store back."""
+
+Observer = Callable[[int, Sequence[Event]], None]
+"""Called on the event loop once some events are durable: with the number of the first, and all, in order."""
+
+
+class Meter(Protocol):
+    """Where the engine counts; the metrics page implements it."""
+
+    def cycle_ran(self, seconds: float) -> None:
+        """One scheduling cycle, deciding and applying."""
+
+    def committed(self, seconds: float, n_events: int) -> None:
+        """One batch, from handing it over until it was durable."""
+
+    def became_unavailable(self) -> None:
+        """A commit failed."""
+
+
+class NoMeter:
+    """Counts nothing."""
+
+    def cycle_ran(self, seconds: float) -> None:
+        pass
+
+    def committed(self, seconds: float, n_events: int) -> None:
+        pass
+
+    def became_unavailable(self) -> None:
+        pass
+
+
+class Dispatcher(Protocol):
+    """Carries commands to agents."""
+
+    def dispatch(self, commands: Sequence[Command]) -> None:
+        """Send each to its node; drop those for nodes that are not connected."""
+
+    def close_all(self, why: str) -> None:
+        """End every session; the agents shall come back and be told afresh."""
+
+
+class NoAgents:
+    """A dispatcher without agents."""
+
+    def dispatch(self, commands: Sequence[Command]) -> None:
+        pass
+
+    def close_all(self, why: str) -> None:
+        pass
+
+
+class _Group:
+    """What was decided since the last batch was handed over."""
+
+    __slots__ = ("blobs", "commands", "events", "handed_at", "records", "rows", "waiters")
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.records: list[LogRecord] = []
+        self.blobs: dict[str, bytes] = {}
+        self.rows: list[AttemptRow] = []
+        self.commands: list[Command] = []
+        self.waiters: list[tuple[asyncio.Future[Reply], Reply]] = []
+        self.handed_at = 0.0
+
+
+class Engine:
+    """One cluster's scheduler. All methods belong to the event loop it was started on.
+
+    usage: what each node last said it uses; volatile, never an event. dispatcher may be set until `start`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        config: ClusterConfig,
+        *,
+        clock: Clock | None = None,
+        meter: Meter | None = None,
+        recorder: Recorder | None = None,
+        housekeeping: Housekeeping = Housekeeping(),  # noqa: B008 - frozen
+        min_cycle_gap_s: float = MIN_GAP_S,
+        retry_s: float = RETRY_S,
+    ) -> None:
+        self.store = store
+        self.config = config
+        self.clock: Clock = clock or SystemClock()
+        self.dispatcher: Dispatcher = NoAgents()
+        self.usage: dict[NodeName, NodeUsage] = {}
+        self.payloads = Payloads(store.blob)
+        self._meter: Meter = meter or NoMeter()
+        self._recorder = recorder
+        self._retry_s = retry_s
+        self._snapshots = Snapshots(store, housekeeping)
+        self._observers: list[Observer] = []
+        self._cycle = CycleTrigger(self._wake, min_cycle_gap_s)
+        self._ticks = TickTimer(self.clock, self._tick)
+        self._why = "not started"
+        self._state: State | None = None
+        self._writer: GroupCommitWriter | None = None
+        self._group = _Group()
+        self._flying: list[_Group] = []
+        self._seq = 0
+        self._durable_seq = 0
+        self._flush_due = False
+        self._stopping = False
+        self._recovering: asyncio.Task[None] | None = None
+
+    # -- for the doors
+
+    @property
+    def state(self) -> State:
+        """What is known now, durable or about to be: show it after `barrier` only. Raises StoreUnavailable."""
+        if self._state is None:
+            raise StoreUnavailable(self._why)
+        return self._state
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be taken on now; "" if all is well."""
+        return "" if self._state is not None else self._why
+
+    @property
+    def seq(self) -> int:
+        """Number of the newest event, durable or not."""
+        return self._seq
+
+    @property
+    def durable_seq(self) -> int:
+        """Number of the newest event that is durable."""
+        return self._durable_seq
+
+    async def call(self, input: Input, payloads: Sequence[Payload] = ()) -> Reply:
+        """Decide this input and return its reply once everything it rests on is durable.
+
+        payloads: texts that must become durable with it. Raises StoreUnavailable if the store fails meanwhile:
+        whether the input counted is then known only to those who repeat it with their idempotency key.
+        """
+        if isinstance(input, Submit | SubmitArray) and (refused := self._no_room()) is not None:
+            return refused
+        reply = self._take(input, payloads)
+        group = self._newest_group()
+        if group is None:
+            return reply
+        waiter: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        group.waiters.append((waiter, reply))
+        return await waiter
+
+    def post(self, input: Input) -> None:
+        """Decide an input nobody waits on. While the store is away it is lost, as on a broken wire."""
+        if self._state is None:
+            return
+        try:
+            self._take(input)
+        except StoreUnavailable:
+            pass  # said and logged by _fail
+
+    async def barrier(self) -> None:
+        """Return when everything decided so far is durable: what was read before the call may then be shown.
+
+        Raises StoreUnavailable if it never will be.
+        """
+        if self._state is None:
+            raise StoreUnavailable(self._why)
+        group = self._newest_group()
+        if group is not None:
+            waiter: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+            group.waiters.append((waiter, Nothing()))
+            await waiter
+
+    def observe(self, observer: Observer) -> Callable[[], None]:
+        """Have `observer` called with every event from now on once it is durable; returns how to end that."""
+        self._observers.append(observer)
+
+        def stop() -> None:
+            if observer in self._observers:
+                self._observers.remove(observer)
+
+        return stop
+
+    # -- life
+
+    async def start(self) -> None:
+        """Recover from the store and serve. Raises StoreError or PackhorseError if that cannot be."""
+        await self._serve()
+
+    async def stop(self) -> None:
+        """Take nothing more on, write what is due and a snapshot, and close the store."""
+        self._stopping = True
+        if self._recovering is not None:
+            self._recovering.cancel()
+        writer, state = self._writer, self._state
+        if writer is not None and state is not None:
+            try:
+                self._flush()
+                await self.barrier()
+                await self._snapshots.write_now(writer, state, self._seq, self.clock.now())
+            except StoreUnavailable as error:
+                log.error("store.not_saved", why=str(error))
+        self._forget("the scheduler is stopping")
+        if writer is not None:
+            await asyncio.to_thread(writer.close)
+        await asyncio.to_thread(self.store.close)
+        if self._recorder is not None:
+            self._recorder.close()
+
+    async def _serve(self) -> None:
+        """From the store to serving, by way of the Start input, which is durable before anybody is served."""
+        up = await asyncio.to_thread(
+            bring_up, self.store, self.config, self.clock, self._recorder, self._durable_seq
+        )
+        self._state, self._seq = up.state, up.seq
+        self._durable_seq = up.seq
+        self._why = ""
+        self._group = _Group()
+        self._writer = GroupCommitWriter(self.store)
+        self._snapshots.begin(up.snapshot_seq, up.seq, self.clock.now())
+        log.info("engine.serving", epoch=up.state.epoch, seq=up.seq, jobs=len(up.state.jobs))
+        self._cycle.again()
+        self._wake()
+
+    # -- deciding
+
+    def _take(self, input: Input, payloads: Sequence[Payload] = ()) -> Reply:
+        """Decide and apply one input; its events join the open group."""
+        state = self._state
+        if state is None:
+            raise StoreUnavailable(self._why)
+        crash_point(BEFORE_STEP)
+        now = self.clock.now()
+        decision = step(state, input, now)
+        if self._recorder is not None:
+            self._recorder.input(now, input)
+        group = self._group
+        events = decision.events
+        if events:
+            try:
+                for event in events:
+                    group.rows += accounting_rows(state, event)
+                    apply(state, event)
+                    self._seq += 1
+                    group.records.append(encode(event, self._seq))
+            except Exception as error:
+                # Half of a decision is in memory: only the log knows what is true.
+                log.exception("engine.apply_failed", input=type(input).__name__)
+                self._fail(f"{type(input).__name__}: {error}")
+                raise StoreUnavailable(self._why) from error
+            group.events += events
+            self._cycle.saw(events, bool(state.dependents))
+        for ref, data in payloads:
+            if events:
+                group.blobs[ref] = data
+            self.payloads.keep(ref, data)
+        group.commands += decision.commands
+        crash_point(AFTER_APPLY)
+        self._wake()
+        return decision.reply
+
+    def _newest_group(self) -> _Group | None:
+        """The group whose commit makes everything decided so far durable; None if it is already."""
+        if self._group.records or self._group.commands:
+            return self._group
+        return self._flying[-1] if self._flying else None
+
+    def _no_room(self) -> Refused | None:
+        space = self.store.space() if self._state is not None else None
+        if space is None or not space.low:
+            return None
+        return Refused(
+            RefusalCode.EXHAUSTED,
+            f"store {self.store.where}: {space.free >> 20} MiB free on its file system, "
+            f"{space.reserve >> 20} MiB are kept for the ends of running work: make room there",
+        )
+
+    # -- committing
+
+    def _wake(self) -> None:
+        """Hand over what was decided at the end of this turn of the event loop."""
+        if not self._flush_due:
+            self._flush_due = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        state, writer = self._state, self._writer
+        if state is None or writer is None:
+            return
+        if not self._stopping and self._cycle.due():
+            self._run_cycle()
+            if self._state is None:
+                return
+        group = self._group
+        if group.records or group.commands:
+            self._group = _Group()
+            group.handed_at = time.perf_counter()
+            self._flying.append(group)
+            if group.records or len(self._flying) > 1:
+                batch = Batch(group.records, tuple(group.blobs.items()), group.rows)
+                writer.submit(batch, lambda error: self._done(group, error))
+                self._snapshots.saw(len(group.records))
+            else:
+                self._done(group, None)
+        if not self._stopping:
+            self._ticks.set(next_timer(state))
+            self._snapshots.consider(writer, state, self._seq, self.clock.now())
+
+    def _done(self, group: _Group, error: StoreError | None) -> None:
+        """On the event loop, in the order of handing over: a batch is durable, or will never be."""
+        if not self._flying or self._flying[0] is not group:
+            return  # from before the state was dropped
+        if error is not None:
+            self._fail(str(error))
+            return
+        del self._flying[0]
+        self._durable_seq += len(group.records)
+        self._meter.committed(time.perf_counter() - group.handed_at, len(group.records))
+        crash_point(BEFORE_COMMANDS)
+        if group.commands:
+            self.dispatcher.dispatch(group.commands)
+        crash_point(BEFORE_REPLY)
+        for waiter, reply in group.waiters:
+            if not waiter.done():
+                waiter.set_result(reply)
+        if group.events:
+            first = self._durable_seq - len(group.events) + 1
+            for observer in tuple(self._observers):
+                observer(first, group.events)
+
+    # -- cycles and timers
+
+    def _run_cycle(self) -> None:
+        started = time.perf_counter()
+        try:
+            self._take(RunCycle())
+        except StoreUnavailable:
+            return
+        finally:
+            seconds = time.perf_counter() - started
+            self._cycle.ran(seconds)
+            self._meter.cycle_ran(seconds)
+        self._flush_due = False  # this very flush hands it over
+
+    def _tick(self) -> None:
+        self.post(Tick())
+
+    # -- losing the store and getting it back
+
+    def _forget(self, why: str) -> None:
+        """Drop the state and tell everybody who waits."""
+        self._why = why
+        self._state = None
+        self._cycle.stop()
+        self._ticks.stop()
+        waiting = [waiter for group in (*self._flying, self._group) for waiter, _ in group.waiters]
+        self._flying = []
+        self._group = _Group()
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_exception(StoreUnavailable(why))
+        self.dispatcher.close_all(why)
+
+    def _fail(self, why: str) -> None:
+        if self._state is None:
+            return
+        log.error("store.failed", why=why)
+        self._meter.became_unavailable()
+        self._forget(why)
+        if not self._stopping:
+            self._recovering = asyncio.get_running_loop().create_task(self._come_back())
+
+    async def _come_back(self) -> None:
+        """Try again until the store takes writes."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            await asyncio.to_thread(writer.close)
+        pause = self._retry_s
+        while True:
+            await asyncio.sleep(pause)
+            begun = time.perf_counter()
+            try:
+                await asyncio.to_thread(self.store.reopen)
+                await self._serve()
+                return
+            except StoreDamaged as error:
+                self._why = str(error)
+                log.error("store.damaged", why=self._why)
+            except StoreError as error:
+                self._why = str(error)
+                log.warning("store.still_failing", why=self._why)
+            # Reading a big store again and again must not starve the work that still runs on this machine.
+            pause = max(self._retry_s, 2 * (time.perf_counter() - begun))
