@@ -62,10 +62,10 @@ def row(job: int, attempt: int = 1, **fields: object) -> AttemptRow:
         "job": job, "attempt": attempt, "array_id": 0, "index": -1, "array_indices": "", "name": "job",
         "uid": 1000, "gid": 1000, "user": "alice", "group": "users", "account": "", "partition": "main",
         "qos": "normal", "state": "COMPLETED", "reason": "None", "detail": "", "exit_code": 0,
-        "exit_signal": 0, "cancelled_by": -1, "submitted_at": 10 * job, "eligible_at": 10 * job, "started_at": 10 * job + 1,
-        "ended_at": 10 * job + 2, "time_limit_s": 60, "n_nodes": 1, "n_tasks": 1, "n_cpus": 1, "mem_mib": 100,
-        "req_mem": "100M", "req_tres": "cpu=1", "alloc_tres": "cpu=1", "nodes": "node1", "priority": 1,
-        "restarts": 0, "work_dir": "/tmp", "comment": "", "submit_line": "sbatch job.sh", "features": "",
-        "usage": Usage(1, 2, 3, 4, 5, 6),
+        "exit_signal": 0, "cancelled_by": -1, "submitted_at": 10 * job, "eligible_at": 10 * job,
+        "started_at": 10 * job + 1, "ended_at": 10 * job + 2, "time_limit_s": 60, "n_nodes": 1, "n_tasks": 1,
+        "n_cpus": 1, "mem_mib": 100, "req_mem": "100M", "req_tres": "cpu=1", "alloc_tres": "cpu=1",
+        "nodes": "node1", "priority": 1, "restarts": 0, "work_dir": "/tmp", "comment": "",
+        "submit_line": "sbatch job.sh", "features": "", "usage": Usage(1, 2, 3, 4, 5, 6),
     }  # fmt: skip
     return AttemptRow(**(ordinary | fields))  # type: ignore[arg-type]
