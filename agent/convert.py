@@ -10,6 +10,11 @@ from packhorse.scheduler.model.input import RunningAttempt
 from packhorse.scheduler.model.node import Offer
 from packhorse.scheduler.model.resources import Devices, Usage
 from packhorse.v1 import agent_pb2 as pb
+from packhorse.v1.agent_pb2_grpc import AgentsStub
+
+AgentMessage = pb.AgentMessage
+
+__all__ = ["AgentMessage", "AgentsStub", "from_message", "to_batch", "to_message"]
 
 
 def to_message(report: orders.Report) -> pb.AgentMessage:

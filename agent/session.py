@@ -14,9 +14,8 @@ import grpc
 import grpc.aio
 import structlog
 
-from packhorse.agent.convert import from_message, to_batch, to_message
+from packhorse.agent.convert import AgentMessage, AgentsStub, from_message, to_batch, to_message
 from packhorse.agent.orders import Order, Report
-from packhorse.v1 import agent_pb2, agent_pb2_grpc
 
 log = structlog.get_logger()
 
@@ -102,7 +101,7 @@ class Session:
         heard = False
         why = "the scheduler closed the stream"
         async with _channel(where) as channel:
-            stub = agent_pb2_grpc.AgentsStub(channel)
+            stub = AgentsStub(channel)
             self._open = True
             self.takes_batches = False
             self._heard_at = asyncio.get_running_loop().time()
@@ -130,7 +129,7 @@ class Session:
                     await watch
         return heard, why
 
-    async def _messages(self) -> AsyncIterator[agent_pb2.AgentMessage]:
+    async def _messages(self) -> AsyncIterator[AgentMessage]:
         queue = self._outgoing
         while True:
             reports = [await queue.get()]
