@@ -1,7 +1,7 @@
 """The raw columns of accounting, and the fields of sacct made from them.
 
-A row is one attempt of a job, or a step of one (row_kind). Instants are microseconds since the epoch, 0 where unknown;
-a measurement that was not made is -1.
+A row is one attempt of a job, or a step of one (row_kind). Instants are microseconds since the epoch, 0
+where unknown; a measurement that was not made is -1.
 """
 
 from __future__ import annotations

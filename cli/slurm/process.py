@@ -1,0 +1,61 @@
+"""What every Slurm-style command does around its own work: signals, errors to one line, flushing, exit
+code.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+from packhorse.cli.slurm.options import UsageError
+from packhorse.cli.transport import CallError, TransportError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class CommandError(Exception):
+    """The command ends here. text: for standard error, as it stands, no newline at its end."""
+
+    def __init__(self, text: str, code: int = 1) -> None:
+        super().__init__(text)
+        self.text = text
+        self.code = code
+
+
+def run(prog: str, work: Callable[[list[str]], int], words: list[str] | None = None) -> int:
+    """Exit code of `work(arguments)`; every expected failure becomes one line on standard error.
+
+    words: the arguments, by default the process's.
+    """
+    gc.disable()  # the process ends before collecting would pay
+    if words is None:
+        words = sys.argv[1:]
+        _end_quietly_on_pipe_and_interrupt()
+    try:
+        code = work(words)
+    except UsageError as error:
+        code, text = error.code, error.lines
+    except CommandError as error:
+        code, text = error.code, error.text
+    except CallError as error:
+        code, text = 1, f"{prog}: error: {error.slurm or error.message}"
+    except TransportError as error:
+        code, text = 1, f"{prog}: error: {error}"
+    else:
+        text = ""
+    sys.stdout.flush()
+    if text:
+        sys.stderr.write(text + "\n")
+    return code
+
+
+def _end_quietly_on_pipe_and_interrupt() -> None:
+    """`squeue | head` and Ctrl-C end the command as they end any other, without a traceback."""
+    from _signal import SIG_DFL, SIGINT, SIGPIPE, signal
+
+    signal(SIGPIPE, SIG_DFL)
+    signal(SIGINT, SIG_DFL)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -1,0 +1,159 @@
+"""The options of sbatch, and the environment variables that stand for them."""
+
+from __future__ import annotations
+
+from packhorse.cli.slurm.options import HARMLESS, NONE, NOT_YET, OPTIONAL, REQUIRED, USED, Parser
+
+# Alphabetical: ambiguity messages list them in this order. HARMLESS ones have no effect because nothing
+# that they ask for exists here (mail, profiling) or because they only permit something (sharing, burst
+# hints).
+TABLE: dict[str, tuple[str, int, str]] = {
+    "account": ("A", REQUIRED, USED),
+    "acctg-freq": ("", REQUIRED, HARMLESS),
+    "array": ("a", REQUIRED, USED),
+    "batch": ("", REQUIRED, NOT_YET),
+    "bb": ("", REQUIRED, NOT_YET),
+    "bbf": ("", REQUIRED, NOT_YET),
+    "begin": ("b", REQUIRED, USED),
+    "chdir": ("D", REQUIRED, USED),
+    "cluster-constraint": ("", REQUIRED, NOT_YET),
+    "clusters": ("M", REQUIRED, USED),
+    "comment": ("", REQUIRED, USED),
+    "constraint": ("C", REQUIRED, USED),
+    "container": ("", REQUIRED, NOT_YET),
+    "contiguous": ("", NONE, USED),
+    "core-spec": ("S", REQUIRED, NOT_YET),
+    "cores-per-socket": ("", REQUIRED, NOT_YET),
+    "cpu-freq": ("", REQUIRED, NOT_YET),
+    "cpus-per-gpu": ("", REQUIRED, NOT_YET),
+    "cpus-per-task": ("c", REQUIRED, USED),
+    "deadline": ("", REQUIRED, NOT_YET),
+    "delay-boot": ("", REQUIRED, HARMLESS),
+    "dependency": ("d", REQUIRED, USED),
+    "distribution": ("m", REQUIRED, NOT_YET),
+    "error": ("e", REQUIRED, USED),
+    "exclude": ("x", REQUIRED, USED),
+    "exclusive": ("", OPTIONAL, USED),
+    "export": ("", REQUIRED, USED),
+    "export-file": ("", REQUIRED, USED),
+    "extra-node-info": ("B", REQUIRED, NOT_YET),
+    "get-user-env": ("", OPTIONAL, HARMLESS),
+    "gid": ("", REQUIRED, NOT_YET),
+    "gpu-bind": ("", REQUIRED, NOT_YET),
+    "gpu-freq": ("", REQUIRED, NOT_YET),
+    "gpus": ("G", REQUIRED, USED),
+    "gpus-per-node": ("", REQUIRED, USED),
+    "gpus-per-socket": ("", REQUIRED, NOT_YET),
+    "gpus-per-task": ("", REQUIRED, USED),
+    "gres": ("", REQUIRED, USED),
+    "gres-flags": ("", REQUIRED, NOT_YET),
+    "help": ("h", NONE, USED),
+    "hint": ("", REQUIRED, NOT_YET),
+    "hold": ("H", NONE, USED),
+    "ignore-pbs": ("", NONE, HARMLESS),
+    "input": ("i", REQUIRED, USED),
+    "job-name": ("J", REQUIRED, USED),
+    "kill-on-invalid-dep": ("", REQUIRED, USED),
+    "licenses": ("L", REQUIRED, NOT_YET),
+    "mail-type": ("", REQUIRED, HARMLESS),
+    "mail-user": ("", REQUIRED, HARMLESS),
+    "mcs-label": ("", REQUIRED, NOT_YET),
+    "mem": ("", REQUIRED, USED),
+    "mem-bind": ("", REQUIRED, NOT_YET),
+    "mem-per-cpu": ("", REQUIRED, USED),
+    "mem-per-gpu": ("", REQUIRED, NOT_YET),
+    "mincpus": ("", REQUIRED, USED),
+    "network": ("", REQUIRED, NOT_YET),
+    "nice": ("", OPTIONAL, USED),
+    "no-kill": ("k", OPTIONAL, NOT_YET),
+    "no-requeue": ("", NONE, USED),
+    "nodefile": ("F", REQUIRED, USED),
+    "nodelist": ("w", REQUIRED, USED),
+    "nodes": ("N", REQUIRED, USED),
+    "ntasks": ("n", REQUIRED, USED),
+    "ntasks-per-core": ("", REQUIRED, NOT_YET),
+    "ntasks-per-gpu": ("", REQUIRED, NOT_YET),
+    "ntasks-per-node": ("", REQUIRED, USED),
+    "ntasks-per-socket": ("", REQUIRED, NOT_YET),
+    "open-mode": ("", REQUIRED, USED),
+    "output": ("o", REQUIRED, USED),
+    "overcommit": ("O", NONE, NOT_YET),
+    "oversubscribe": ("s", NONE, HARMLESS),
+    "parsable": ("", NONE, USED),
+    "partition": ("p", REQUIRED, USED),
+    "power": ("", REQUIRED, NOT_YET),
+    "prefer": ("", REQUIRED, NOT_YET),
+    "priority": ("", REQUIRED, USED),
+    "profile": ("", REQUIRED, HARMLESS),
+    "propagate": ("", OPTIONAL, USED),
+    "qos": ("q", REQUIRED, USED),
+    "quiet": ("Q", NONE, USED),
+    "reboot": ("", NONE, NOT_YET),
+    "requeue": ("", NONE, USED),
+    "reservation": ("", REQUIRED, NOT_YET),
+    "server": ("", REQUIRED, USED),
+    "signal": ("", REQUIRED, USED),
+    "sockets-per-node": ("", REQUIRED, NOT_YET),
+    "spread-job": ("", NONE, NOT_YET),
+    "switches": ("", REQUIRED, NOT_YET),
+    "tasks-per-node": ("", REQUIRED, USED),
+    "test-only": ("", NONE, USED),
+    "thread-spec": ("", REQUIRED, NOT_YET),
+    "threads-per-core": ("", REQUIRED, NOT_YET),
+    "time": ("t", REQUIRED, USED),
+    "time-min": ("", REQUIRED, NOT_YET),
+    "tmp": ("", REQUIRED, USED),
+    "uid": ("", REQUIRED, NOT_YET),
+    "usage": ("", NONE, USED),
+    "use-min-nodes": ("", NONE, HARMLESS),
+    "verbose": ("v", NONE, USED),
+    "version": ("V", NONE, USED),
+    "wait": ("W", NONE, USED),
+    "wait-all-nodes": ("", REQUIRED, HARMLESS),
+    "wckey": ("", REQUIRED, HARMLESS),
+    "wrap": ("", REQUIRED, USED),
+}
+
+PARSER = Parser("sbatch", TABLE, bad=255, permute=False)
+
+_VARIABLES = {
+    "SBATCH_ARRAY_INX": "array",
+    "SBATCH_DEBUG": "verbose",
+    "SBATCH_MEM_PER_NODE": "mem",
+    "SBATCH_TIMELIMIT": "time",
+    "SBATCH_REQ_SWITCH": "switches",
+    "SLURM_CLUSTERS": "clusters",
+    "SLURM_HINT": "hint",
+}
+"""Variables that are not spelled SBATCH_ plus the option's name."""
+
+# fmt: off
+_WITH_VARIABLE = frozenset((
+    "account", "acctg-freq", "batch", "clusters", "constraint", "container", "core-spec", "cpus-per-gpu",
+    "delay-boot", "distribution", "error", "exclusive", "export", "get-user-env", "gpu-bind", "gpu-freq",
+    "gpus", "gpus-per-node", "gpus-per-task", "gres", "gres-flags", "hint", "ignore-pbs", "input",
+    "job-name", "mem-bind", "mem-per-cpu", "mem-per-gpu", "network", "no-kill", "no-requeue",
+    "open-mode", "output", "overcommit", "partition", "power", "profile", "qos", "requeue",
+    "reservation", "signal", "spread-job", "thread-spec", "threads-per-core", "use-min-nodes", "wait",
+    "wait-all-nodes", "wckey",
+))
+# fmt: on
+
+
+def from_environment(environment: dict[str, str]) -> list[tuple[str, str]]:
+    """The options that SBATCH_* variables stand for, as (long name, value)."""
+    found: list[tuple[str, str]] = []
+    for variable, value in environment.items():
+        if variable in _VARIABLES:
+            name = _VARIABLES[variable]
+        elif variable.startswith("SBATCH_"):
+            name = variable[7:].lower().replace("_", "-")
+            if name not in _WITH_VARIABLE:
+                continue
+        else:
+            continue
+        if TABLE[name][1] != NONE:
+            found.append((name, value))
+        elif value in ("", "yes") or (value.isdecimal() and int(value)):
+            found.append((name, ""))
+    return found

@@ -1,0 +1,463 @@
+"""The SubmitJob request that a set of sbatch options and a script amount to.
+
+Checks here are those that need no cluster; their texts and exit codes are Slurm's (22.05). Fields are
+spelled as in proto3 JSON, so that the scheduler reads them by its quick decoder.
+"""
+
+from __future__ import annotations
+
+import os
+
+from packhorse.cli.slurm.process import CommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+PROG = "sbatch"
+SCRIPT_LIMIT = 1 << 20
+"""Longest batch script, in bytes. The scheduler has the same limit."""
+
+WRAP_HEAD = "#!/bin/sh\n# This script was created by sbatch --wrap.\n\n"
+
+# SLURM_ variables that configure commands and describe no job; the rest of the caller's are left behind,
+# since they describe the job that the command runs in.
+KEPT_SLURM_VARIABLES = frozenset(
+    ("SLURM_CONF", "SLURM_TIME_FORMAT", "SLURM_EXIT_ERROR", "SLURM_EXIT_IMMEDIATE", "SLURM_CLUSTERS")
+)
+_DEVICE_VARIABLES = frozenset(("CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ROCR_VISIBLE_DEVICES"))
+
+_LIMITS = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS")
+
+
+def refuse(text: str, code: int = 255) -> CommandError:
+    """An error line of sbatch."""
+    return CommandError(f"{PROG}: error: {text}", code)
+
+
+def build(
+    options: Mapping[str, str], script: bytes, name: str, command: str, arguments: list[str], line: str
+) -> dict[str, Any]:
+    """The request. name: the job's name where --job-name is not given. line: the command line, for the
+    record.
+    """
+    work_dir = os.getcwd()
+    if options.get("chdir"):
+        work_dir = os.path.join(work_dir, options["chdir"])
+    spec: dict[str, Any] = {
+        "name": options.get("job-name") or name,
+        "workDir": work_dir,
+        "submitHost": os.uname().nodename,
+        "submitLine": line,
+        "script": script,
+        "ask": _ask(options),
+        "rlimits": _rlimits(options.get("propagate", "ALL")),
+        "umask": _umask(),
+        "environment": _environment(options),
+    }
+    if command:
+        spec["command"] = command
+    if arguments:
+        spec["args"] = arguments
+    for option, key in _TEXTS:
+        if option in options:
+            spec[key] = options[option]
+    for option, key in (("input", "stdIn"), ("output", "stdOut"), ("error", "stdErr")):
+        if option in options:
+            spec[key] = "/dev/null" if options[option].lower() == "none" else options[option]
+    _times(options, spec)
+    _order(options, spec)
+    given = _given(options)
+    if given:
+        spec["given"] = given
+    request: dict[str, Any] = {"spec": spec, "idempotencyKey": os.urandom(16).hex()}
+    if options.get("array"):
+        request["array"] = _array(options["array"])
+    if "test-only" in options:
+        request["testOnly"] = True
+    return request
+
+
+_TEXTS = (("partition", "partition"), ("account", "account"), ("qos", "qos"), ("comment", "comment"))
+
+
+def _times(options: Mapping[str, str], spec: dict[str, Any]) -> None:
+    """Time limit, begin time and warning signal."""
+    if "time" in options:
+        from packhorse.scheduler.model.units import UnitError, parse_time_limit_s
+
+        try:
+            spec["timeLimitS"] = parse_time_limit_s(options["time"])
+        except UnitError:
+            raise refuse("Invalid --time specification") from None
+    if "begin" in options:
+        from time import time
+
+        from packhorse.cli.slurm.when import WhenError, parse_when_s
+
+        try:
+            spec["beginAtUs"] = parse_when_s(options["begin"], int(time())) * 1_000_000
+        except WhenError as error:
+            shown = f"{error}\n" if options["begin"] else ""
+            raise CommandError(f"{shown}{PROG}: error: Invalid --begin specification", 255) from None
+    if "signal" in options:
+        from packhorse.scheduler.model.signalspec import SignalError, parse_warning
+
+        try:
+            number, seconds, batch_only = parse_warning(options["signal"])
+        except SignalError:
+            raise refuse("Invalid --signal specification") from None
+        spec["warn"] = {"signal": number, "secondsBefore": seconds, "batchOnly": batch_only}
+
+
+def _order(options: Mapping[str, str], spec: dict[str, Any]) -> None:
+    """What decides when the job may start and what becomes of it afterwards."""
+    if "hold" in options:
+        spec["hold"] = True
+    if "requeue" in options:
+        spec["requeue"] = True
+    if "no-requeue" in options:
+        spec["requeue"] = False
+    if "nice" in options:
+        spec["nice"] = _nice(options["nice"])
+    if "priority" in options:
+        text = options["priority"]
+        if text[:1] == "-":
+            raise refuse("Priority must be >= 0")
+        spec["priority"] = _number(text, "priority", low=0)
+    if options.get("dependency"):
+        spec["dependency"] = dependency(options["dependency"])
+    if "kill-on-invalid-dep" in options:
+        answer = options["kill-on-invalid-dep"].lower()
+        if answer not in ("yes", "no"):
+            raise refuse("Invalid --kill-on-invalid-dep specification")
+        spec["killOnInvalidDep"] = answer == "yes"
+    if "open-mode" in options:
+        mode = options["open-mode"].lower()
+        if mode not in ("a", "append", "t", "truncate"):
+            raise refuse("Invalid --open-mode specification")
+        spec["append"] = mode[0] == "a"
+
+
+def _ask(options: Mapping[str, str]) -> dict[str, Any]:
+    """What the job needs."""
+    ask: dict[str, Any] = {}
+    if "ntasks" in options:
+        ask["nTasks"] = _number(options["ntasks"], "ntasks")
+    if "ntasks-per-node" in options:
+        ask["tasksPerNode"] = _number(options["ntasks-per-node"], "ntasks-per-node")
+    if "cpus-per-task" in options:
+        ask["cpuMilliPerTask"] = 1000 * _number(options["cpus-per-task"], "cpus-per-task")
+    if "mincpus" in options:
+        ask["minCpuMilliPerNode"] = 1000 * _number(options["mincpus"], "mincpus")
+    if "nodes" in options:
+        low, high = _nodes(options["nodes"])
+        ask["minNodes"], ask["maxNodes"] = low, high
+    if "mem" in options and "mem-per-cpu" in options:
+        raise CommandError(
+            f"{PROG}: fatal: --mem, --mem-per-cpu, and --mem-per-gpu are mutually exclusive.", 1
+        )
+    if "mem" in options:
+        mib = _memory(options["mem"], "mem")
+        if mib:
+            ask["memMibPerNode"] = mib
+        else:
+            ask["memAll"] = True
+    if "mem-per-cpu" in options:
+        ask["memMibPerCpu"] = _memory(options["mem-per-cpu"], "mem-per-cpu")
+    if "tmp" in options:
+        ask["tmpMibPerNode"] = _memory(options["tmp"], "tmp")
+    if options.get("gres") and options["gres"].lower() != "none":
+        ask["gresPerNode"] = _gres(options["gres"])
+    if "gpus-per-node" in options:
+        ask["gresPerNode"] = ask.get("gresPerNode", []) + _gpus(options["gpus-per-node"])
+    if "gpus-per-task" in options:
+        ask["gresPerTask"] = _gpus(options["gpus-per-task"])
+    if "gpus" in options:
+        ask["gresPerJob"] = _gpus(options["gpus"])
+    if options.get("constraint"):
+        ask["features"] = options["constraint"]
+    if "nodefile" in options:
+        ask["nodesRequired"] = _node_file(options["nodefile"])
+    if options.get("nodelist"):
+        ask["nodesRequired"] = _host_list(options["nodelist"])
+    if options.get("exclude"):
+        ask["nodesExcluded"] = _host_list(options["exclude"])
+    if "exclusive" in options:
+        if options["exclusive"] == "mcs":
+            raise refuse("option --exclusive=mcs is not supported by Packhorse yet")
+        if options["exclusive"] not in ("", "user"):
+            raise refuse("Invalid --exclusive specification")
+        # =user asks for nodes without others' jobs: nodes without any other job are that.
+        ask["exclusive"] = True
+    if "contiguous" in options:
+        ask["contiguous"] = True
+    return ask
+
+
+def _given(options: Mapping[str, str]) -> dict[str, Any]:
+    """What was spelled out, which decides what the script finds in its environment."""
+    given: dict[str, Any] = {}
+    if "ntasks" in options:
+        given["nTasks"] = True
+    if "cpus-per-task" in options:
+        given["cpusPerTask"] = True
+    if "ntasks-per-node" in options:
+        given["tasksPerNode"] = True
+    for option, key in (
+        ("gpus", "gpus"),
+        ("gpus-per-node", "gpusPerNode"),
+        ("gpus-per-task", "gpusPerTask"),
+        ("export", "export"),
+    ):
+        if options.get(option):
+            given[key] = options[option]
+    return given
+
+
+def _number(text: str, option: str, low: int = 1) -> int:
+    """A whole number of at least `low`."""
+    if not (text.isdecimal() and text.isascii()) or int(text) < low:
+        raise refuse(f'Invalid numeric value "{text}" for --{option}.', 1)
+    if int(text) > 0x7FFF_FFFF:
+        raise refuse(f"Numeric argument ({text}) to big for --{option}.", 1)
+    return int(text)
+
+
+def _nice(text: str) -> int:
+    if not text:
+        return 100
+    digits = text.removeprefix("-")
+    if not (digits.isdecimal() and digits.isascii()):
+        raise refuse(f'Invalid numeric value "{text}" for --nice.', 1)
+    if int(digits) > 2147483645:
+        raise refuse("Invalid --nice value, out of range (+/- 2147483645)")
+    return int(text)
+
+
+def _nodes(text: str) -> tuple[int, int]:
+    """`--nodes`: fewest and most. A single number is both."""
+    from packhorse.scheduler.model.units import UnitError, parse_count_range
+
+    low_text, dash, high_text = text.partition("-")
+    numbers = []
+    for part in (low_text, high_text) if dash else (low_text,):
+        try:
+            numbers.append(parse_count_range(part)[0])
+        except UnitError:
+            raise refuse(f'"{part}" is not a valid node count') from None
+    low, high = numbers[0], numbers[-1]
+    if high < low:
+        raise refuse(f"Maximum node count {high} is less than minimum node count {low}")
+    if low == 0:
+        raise refuse(f'"{text}" is not a valid node count')
+    return low, high
+
+
+def _memory(text: str, option: str) -> int:
+    from packhorse.scheduler.model.units import UnitError, parse_mem_mib
+
+    try:
+        return parse_mem_mib(text)
+    except UnitError:
+        raise refuse(f"Invalid --{option} specification") from None
+
+
+def _array(text: str) -> dict[str, Any]:
+    from packhorse.scheduler.model.arrayspec import ArraySpecError, parse_array
+
+    try:
+        ranges, limit = parse_array(text)
+    except ArraySpecError as error:
+        raise _refused(str(error), "Invalid job array specification") from None
+    array: dict[str, Any] = {
+        "ranges": [{"start": first, "stop": last, "step": step} for first, last, step in ranges]
+    }
+    if limit:
+        array["limit"] = limit
+    return array
+
+
+def dependency(text: str) -> dict[str, Any]:
+    """The request's form of a dependency."""
+    from packhorse.scheduler.model.dependencyspec import DependencyError, parse_dependency
+
+    try:
+        any_of, conditions = parse_dependency(text)
+    except DependencyError as error:
+        raise _refused(str(error), "Job dependency problem") from None
+    items = []
+    for kind, job_id, index, minutes in conditions:
+        item: dict[str, Any] = {"kind": kind, "jobId": job_id}
+        if index >= 0:
+            item["arrayIndex"] = index
+        if minutes:
+            item["delayS"] = minutes * 60
+        items.append(item)
+    return {"conditions": items, "anyOf": any_of}
+
+
+def _gres(text: str) -> list[dict[str, Any]]:
+    """`gpu:2`, `gpu:h100:1,nic`: kind, type and count of each."""
+    wanted = []
+    for part in text.split(","):
+        words = part.removeprefix("gres:").removeprefix("gres/").replace("=", ":").split(":")
+        count = words.pop() if len(words) > 1 and words[-1].isdecimal() else "1"
+        if len(words) > 2 or not all(words) or not count.isascii():
+            raise refuse(
+                f'Invalid generic resource (gres) specification: "{part}" is not KIND[:TYPE][:COUNT]', 1
+            )
+        if len(words) == 2 and words[1][:1].isdecimal() and not words[1].isalnum():
+            raise refuse(f'Invalid generic resource (gres) specification: "{part}" is not a whole count', 1)
+        if int(count):
+            wanted.append({"kind": words[0], "type": words[1] if len(words) > 1 else "", "count": int(count)})
+    return wanted
+
+
+def _gpus(text: str) -> list[dict[str, Any]]:
+    """`4`, `h100:2`, `a100:1,h100:1`."""
+    wanted = []
+    for part in text.split(","):
+        kind, _, count = part.rpartition(":")
+        if not (count.isdecimal() and count.isascii()) or ":" in kind.removeprefix("gpu:"):
+            raise refuse(f'Invalid generic resource (gres) specification: "{part}" is not [TYPE:]COUNT', 1)
+        kind = "" if kind == "gpu" else kind.removeprefix("gpu:")
+        if int(count):
+            wanted.append({"kind": "gpu", "type": kind, "count": int(count)})
+    return wanted
+
+
+def _host_list(text: str) -> list[str]:
+    from packhorse.scheduler.model.hostlist import HostlistError, expand
+
+    try:
+        return expand(text)
+    except HostlistError as error:
+        raise _refused(str(error), "Invalid node name specified") from None
+
+
+def _node_file(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return _host_list(file.read())
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not text"
+        raise CommandError(
+            f"{PROG}: error: slurm_allocate_resources error opening file {path}, {why}\n"
+            f"{PROG}: error: Invalid --nodefile node file",
+            255,
+        ) from None
+
+
+def _refused(ours: str, slurm: str) -> CommandError:
+    """What the scheduler would refuse: our sentence, then Slurm's phrase, which programs look for."""
+    return CommandError(f"{PROG}: error: {ours}\n{PROG}: error: Batch job submission failed: {slurm}", 1)
+
+
+def _umask() -> int:
+    given = os.environ.get("SLURM_UMASK", "")
+    if given and not given.strip("01234567"):
+        return int(given, 8) & 0o777
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _rlimits(propagate: str) -> list[dict[str, Any]]:
+    """The soft limits that the job takes along: all of them, as Slurm does, or those named."""
+    wanted = propagate.upper().replace("RLIMIT_", "")
+    if wanted == "NONE":
+        return []
+    names = _LIMITS if wanted in ("", "ALL") else wanted.split(",")
+    import resource
+
+    limits = []
+    for name in names:
+        if name not in _LIMITS:
+            raise refuse(f"--propagate={propagate} is not a valid propagate option")
+        soft = resource.getrlimit(getattr(resource, "RLIMIT_" + name))[0]
+        limits.append({"name": name.lower(), "value": soft})
+    return limits
+
+
+def _environment(options: Mapping[str, str]) -> list[str]:
+    """NAME=VALUE of everything the script is to start with, by --export and --export-file."""
+    wanted: dict[str, str] = {}
+    export = options.get("export") or "ALL"
+    if export.upper() == "ALL":
+        wanted = _callers()
+    elif export.upper() != "NONE":
+        for part in _export_parts(export):
+            name, equals, value = part.partition("=")
+            if part.upper() == "ALL":
+                wanted.update(_callers())
+            elif equals:
+                wanted[name] = value
+            elif name in os.environ:
+                wanted[name] = os.environ[name]
+    for name in KEPT_SLURM_VARIABLES:
+        if name in os.environ:
+            wanted.setdefault(name, os.environ[name])
+    if "export-file" in options:
+        wanted.update(_export_file(options["export-file"]))
+    try:
+        "".join(wanted.values()).encode("utf-8")
+        "".join(wanted).encode("utf-8")
+    except UnicodeEncodeError:
+        wanted = {name: value for name, value in wanted.items() if _is_text(name) and _is_text(value)}
+    return [f"{name}={value}" for name, value in wanted.items()]
+
+
+def _callers() -> dict[str, str]:
+    """The caller's variables, without those that describe the job in which the caller runs."""
+    callers = dict(os.environ)
+    in_job = "SLURM_JOB_ID" in callers or "SLURM_JOBID" in callers
+    for name in list(callers):
+        of_a_job = name.startswith(("SLURM_", "SLURMD_")) and name not in KEPT_SLURM_VARIABLES
+        of_its_step = in_job and (name in _DEVICE_VARIABLES or name.startswith(("PMI_", "PMIX_")))
+        if of_a_job or of_its_step:
+            del callers[name]
+    return callers
+
+
+def _export_parts(export: str) -> list[str]:
+    """`export` cut at commas outside quotes, the quotes removed."""
+    parts = []
+    current = ""
+    quote = ""
+    for char in export:
+        if quote:
+            if char == quote:
+                quote = ""
+            else:
+                current += char
+        elif char in "\"'":
+            quote = char
+        elif char == ",":
+            parts.append(current)
+            current = ""
+        else:
+            current += char
+    parts.append(current)
+    return [part for part in parts if part]
+
+
+def _export_file(source: str) -> dict[str, str]:
+    """NAME=VALUE pairs, each ended by a zero byte, from a file or an open descriptor."""
+    try:
+        with open(int(source) if source.isdecimal() and int(source) > 2 else source, "rb") as file:
+            text = file.read().decode("utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise refuse(f"Could not open user environment file {source}", 1) from None
+    pairs = [item.partition("=") for item in text.split("\0")]
+    return {name: value for name, equals, value in pairs if equals and name}
+
+
+def _is_text(value: str) -> bool:
+    """Whether the value can travel: requests are UTF-8, a variable may be any bytes."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
