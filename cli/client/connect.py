@@ -1,0 +1,99 @@
+"""Finding the scheduler: on this machine by its home, elsewhere by address and token."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import grpc
+
+from packhorse.cli import transport
+from packhorse.client.results import CallFailed
+
+RENEW_BEFORE_S = 60
+MAX_MESSAGE_BYTES = 256 << 20
+
+OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+)
+
+RETRIED = frozenset({grpc.StatusCode.UNAVAILABLE})
+"""Statuses after which a call is repeated: reads always, changes because they carry a key."""
+
+PAUSES_S = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0)
+
+
+class Server(NamedTuple):
+    """Where to dial, and the certificate to trust off loopback."""
+
+    address: str
+    root_ca: bytes | None
+
+
+class Credentials:
+    """The token for every call; on the scheduler's own machine fetched through its socket, and renewed.
+
+    home: the cluster's home, used where no server is named.
+    """
+
+    def __init__(
+        self,
+        *,
+        server: str | None = None,
+        token: str | None = None,
+        home: str | Path | None = None,
+        root_ca: str | Path | None = None,
+    ) -> None:
+        self._server = server or os.environ.get("PACKHORSE_SERVER") or ""
+        self._home = Path(home or transport.home()).expanduser().absolute()
+        self._root_ca = Path(root_ca) if root_ca is not None else None
+        self._token = token or os.environ.get("PACKHORSE_TOKEN") or ""
+        self._given = bool(self._token)
+        self._expires_at_s = 0.0
+
+    def server(self) -> Server:
+        """Raises CallFailed where no scheduler is to be found."""
+        ca = self._root_ca.read_bytes() if self._root_ca is not None else None
+        if self._server:
+            return Server(self._server, ca)
+        path = self._home / "run" / "scheduler.addr"
+        try:
+            return Server(json.loads(path.read_text())["grpc"], ca)
+        except (OSError, ValueError, KeyError) as why:
+            raise CallFailed(
+                "unavailable",
+                f"no scheduler has run in {self._home} (start one: packhorse up; another home: PACKHORSE_HOME)",
+            ) from why
+
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What goes with a call. Raises CallFailed."""
+        if not self._given and time.time() > self._expires_at_s - RENEW_BEFORE_S:
+            self._fetch()
+        return (("authorization", f"Bearer {self._token}"),)
+
+    def _fetch(self) -> None:
+        if self._server:
+            raise CallFailed(
+                "unauthenticated", f"no token for {self._server}: pass token= or set PACKHORSE_TOKEN"
+            )
+        try:
+            answer = transport.call_socket(str(self._home / "run" / "scheduler.sock"), "IssueToken", {})
+        except transport.TransportError as why:
+            raise CallFailed("unavailable", str(why)) from why
+        except transport.CallError as why:
+            raise CallFailed(why.code, why.message) from why
+        self._token = answer["token"]
+        self._expires_at_s = transport.int_field(answer, "expires_at_us") / 1_000_000
+
+
+def failed(error: grpc.RpcError) -> CallFailed:
+    """The client's error for gRPC's."""
+    code = error.code() if hasattr(error, "code") else grpc.StatusCode.UNKNOWN
+    details = error.details() if hasattr(error, "details") else str(error)
+    return CallFailed(code.name.lower(), details or code.name.lower())
