@@ -68,7 +68,7 @@ class Credentials:
         except (OSError, ValueError, KeyError) as why:
             raise CallFailed(
                 "unavailable",
-                f"no scheduler has run in {self._home} (start one: packhorse up; another home: PACKHORSE_HOME)",
+                f"no scheduler has run in {self._home}: start one with packhorse up, or set PACKHORSE_HOME",
             ) from why
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
