@@ -37,7 +37,7 @@ def set_lease_timers(state: State, name: NodeName) -> None:
 
 
 def lease_over_at(state: State, job: Job, name: NodeName) -> Instant:
-    """When the node, silent all the time, has stopped the job by itself; 0 if it will not, or is not silent."""
+    """When the node, silent all the time, has stopped the job by itself; 0 if it never will."""
     node = state.nodes[name]
     if node.reachable or job.spec.lease_s <= 0:
         return UNKNOWN
@@ -45,6 +45,6 @@ def lease_over_at(state: State, job: Job, name: NodeName) -> Instant:
 
 
 def brake_holds(state: State) -> bool:
-    """Whether so many nodes are silent at once that the fault is likely not theirs: then nothing is declared lost."""
+    """Whether so many nodes are silent at once that the fault is elsewhere: nothing is declared lost."""
     n = len(state.nodes)
     return n >= 3 and state.n_silent > state.config.silent_brake_fraction * n

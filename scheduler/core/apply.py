@@ -28,7 +28,7 @@ def _configured(state: State, event: ev.Configured) -> None:
 
 
 def _answered(state: State, event: ev.CallAnswered) -> None:
-    """Remembers the answer, and drops those that are too old or too many: a key is for retries, not for ever."""
+    """Remembers the answer, and drops those too old or too many: a key is for retries, not for ever."""
     answered = state.answered
     answered[event.uid, event.key] = event
     oldest = event.at - state.config.key_retention_s * US

@@ -31,7 +31,9 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
         )
     state.node_columns.allocate(job.id, event.placements, exclusive=job.spec.ask.exclusive)
     waiting.dequeue(state, job)
-    active = Active(event.attempt, event.placements, event.at, end_by=event.end_by)
+    active = Active(
+        event.attempt, event.placements, event.at, end_by=event.end_by, eligible_at=phase.eligible_at
+    )
     new = replace(job, phase=active, attempts=job.attempts + 1)
     state.jobs[job.id] = new
     state.running_columns.add(job.id, event.end_by, event.placements)
@@ -90,6 +92,7 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
         state.running_columns.remove(job.id)
         placements = phase.placements
     else:
+        assert isinstance(phase, Pending)
         waiting.dequeue(state, job)
         placements = ()
     end = Ended(
@@ -104,6 +107,7 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
         event.detail,
         event.cancelled_by,
         event.usage,
+        phase.eligible_at,
     )
     new = replace(job, phase=end)
     state.jobs[job.id] = new

@@ -25,7 +25,7 @@ def task_moved(state: State, old: Job, new: Job) -> None:
 
 
 def task_ended(state: State, job: Job, end: Ended, at: Instant) -> None:
-    """A task is over for good, its counts already moved: what that means for the array and who waits for it."""
+    """A task is over for good, its counts moved already: what that means for the array and its waiters."""
     array = state.arrays[job.array_id]
     failed_first = end.state is not JobState.COMPLETED and not array.failed
     if failed_first:

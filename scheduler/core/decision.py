@@ -26,7 +26,7 @@ UNCHANGED = Decision(())
 
 
 class Draft:
-    """A decision in the making. The state is as it was before: what was already decided is known only here."""
+    """A decision in the making. The state is as it was: what is decided already is known only here."""
 
     __slots__ = ("commands", "events", "next_id", "now", "state")
 

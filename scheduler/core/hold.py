@@ -20,7 +20,7 @@ MAX_SPLITS = 10_000
 
 
 def hold(state: State, call: Hold, now: Instant) -> Decision:
-    """Holds of an owner are the owner's to release, an administrator's are not, unless made on the owner's behalf."""
+    """An owner's hold is the owner's to release, an administrator's is not (but for `uhold`)."""
     draft = Draft(state, now)
     held: set[JobId] = set()
     outcomes = []
@@ -66,9 +66,9 @@ def release(state: State, call: Release, now: Instant) -> Decision:
 
 
 def waiting_ids(draft: Draft, aim: Aim, seen: set[JobId]) -> list[JobId] | str:
-    """The waiting jobs and arrays that the aim means, each once in a call; single indices of an array are split off.
+    """The waiting jobs and arrays that are meant, each once in a call; a text instead says why not.
 
-    A text instead says why not.
+    Single indices of an array are split off as jobs of their own.
     """
     ids: list[JobId] = []
     for job in aim.jobs:

@@ -7,6 +7,7 @@ that a range could have closed. A set of n ranges costs O(n), whatever its numbe
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from packhorse.scheduler.model.job import IndexRange
 
@@ -145,7 +146,7 @@ def union(ranges: Ranges, others: Ranges) -> Ranges:
     if not ranges:
         return extra
     merged = sorted((*ranges, *extra))
-    if all(a.stop < b.start for a, b in zip(merged, merged[1:], strict=False)):
+    if all(a.stop < b.start for a, b in pairwise(merged)):
         return join(merged)
     return of(sorted((*each(ranges), *each(extra))))
 

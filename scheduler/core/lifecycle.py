@@ -199,7 +199,7 @@ def lost(
     ended_at: Instant,
     report: ReportExit | None,
 ) -> None:
-    """The attempt ended through no fault of its own: run it again if the job allows, else it has failed with its node."""
+    """The attempt ended through no fault of its own: run it again, or the job has failed with its node."""
     code = report.exit_code if report else 0
     signal = report.exit_signal if report else 0
     usage = report.usage if report else NO_USAGE
@@ -221,7 +221,7 @@ def lost(
     config = draft.state.config
     worn_out = job.restarts >= config.max_requeues
     if worn_out:
-        detail += f"; lost {job.restarts + 1} times (max_requeues = {config.max_requeues}), held for an administrator"
+        detail += f"; run {job.restarts + 1} times (max_requeues = {config.max_requeues}), so it is held"
     draft.events.append(
         JobRequeued(
             draft.now,
@@ -245,7 +245,7 @@ def lost(
 def settle_dead(
     draft: Draft, job: Job, active: Active, detail: str, cause: EndCause = EndCause.NODE_FAIL
 ) -> None:
-    """The attempt is known to be gone without an exit of its own; a stop that was under way has come true."""
+    """The attempt is gone without an exit of its own; a stop that was under way has come true."""
     started_at, ended_at = active.started_at, draft.now
     match active.ending:
         case EndCause.CANCELLED:
@@ -339,7 +339,7 @@ def _requeue_asked(
 
 
 def _refused(draft: Draft, job: Job, active: Active, ended_at: Instant, report: ReportExit) -> None:
-    """The agent would not launch it: another node may. When every node refused, the job cannot be launched."""
+    """The agent would not launch it: another node may. When all have refused, it has failed."""
     why = report.launch_error or "refused by its agent"
     node = active.placements[0].node
     left = [

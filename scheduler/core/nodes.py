@@ -166,7 +166,7 @@ def update_node(state: State, call: UpdateNode, now: Instant) -> Decision:
 
 
 def _give_up(draft: Draft, node: Node, reason: str) -> None:
-    """An operator's word that nothing runs there: believed of a silent node; a node that answers stops its jobs first."""
+    """An operator's word that nothing runs there: believed of a silent node; one that answers must stop."""
     state = draft.state
     for id in state.node_columns.jobs_on(node.name):
         job = state.jobs[id]

@@ -130,7 +130,7 @@ def check_partition(partition: Partition, owner: Owner, spec: JobSpec) -> Refuse
     if ask.max_nodes and ask.max_nodes < partition.min_nodes:
         return Refused(
             RefusalCode.IMPOSSIBLE,
-            f'partition "{name}": at most {ask.max_nodes} nodes asked, at least {partition.min_nodes} wanted (MinNodes)',
+            f'partition "{name}": {ask.max_nodes} nodes asked, at least {partition.min_nodes} (MinNodes)',
             "Node count specification invalid",
         )
     limit = partition.max_mem_mib_per_node
@@ -138,7 +138,7 @@ def check_partition(partition: Partition, owner: Owner, spec: JobSpec) -> Refuse
         asked_mib = max(ask.mem_mib_per_node, ask.mem_mib_per_cpu)
         return Refused(
             RefusalCode.IMPOSSIBLE,
-            f'partition "{name}": {asked_mib} MiB of memory asked, at most {limit} MiB per node (MaxMemPerNode)',
+            f'partition "{name}": {asked_mib} MiB of memory asked, limit {limit} MiB a node (MaxMemPerNode)',
             "Memory specification can not be satisfied",
         )
     return None
@@ -166,7 +166,7 @@ def _check_caller(state: State, caller: Caller) -> Refused | None:
     if caller.owner.uid == 0 and not state.config.allow_root_jobs:
         return Refused(
             RefusalCode.DENIED,
-            "jobs of uid 0 are refused; submit as another user, or set allow_root_jobs = true in packhorse.toml",
+            "jobs of uid 0 are refused; use another account, or set allow_root_jobs = true in packhorse.toml",
             ACCESS_DENIED,
         )
     return None
@@ -194,7 +194,7 @@ def _check_array(state: State, array: ArraySpec) -> ArraySpec | Refused:
     highest = max(r.stop for r in array.ranges)
     if highest >= limit or sum(r.size for r in array.ranges) > limit:
         return _invalid_array(
-            f"array index {highest} asked, at most {limit - 1} (MaxArraySize {limit}); submit it in several arrays"
+            f"array index {highest} asked, at most {limit - 1} (MaxArraySize {limit}); use several arrays"
         )
     ranges = tuple(sorted(r._replace(stop=r.stop - (r.stop - r.start) % r.step) for r in array.ranges))
     ranges = tuple(r if r.stop > r.start else r._replace(step=1) for r in ranges)
@@ -232,7 +232,7 @@ def _check_plain(spec: JobSpec) -> Refused | None:
             f'QOS "{spec.qos}" does not exist; the only one is "normal"', "Invalid qos specification"
         )
     if spec.licenses:
-        return _invalid(f'license "{spec.licenses}" does not exist here', "Invalid license specification")
+        return _invalid(f'license "{spec.licenses}" does not exist', "Invalid license specification")
     if spec.retry is not None and (spec.retry.max_retries < 0 or spec.retry.backoff_s < 0):
         return _invalid("retries and their backoff must not be negative")
     if abs(spec.nice) > MAX_NICE:

@@ -76,7 +76,7 @@ def not_found(target: Target) -> Outcome:
     return Outcome(
         target.ref,
         RefusalCode.NOT_FOUND,
-        f"job {target.ref} is not known: never submitted, or finished and forgotten (its accounting stays: sacct)",
+        f"job {target.ref} is not known: never submitted, or finished long ago (see sacct)",
         UNKNOWN_JOB,
     )
 

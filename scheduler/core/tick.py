@@ -37,7 +37,7 @@ def next_timer(state: State) -> Instant | None:
 
 
 def tick(state: State, _input: Tick, now: Instant) -> Decision:
-    """What is due by now, one thing per job: what follows from that is judged by the next Tick, which is due at once."""
+    """What is due by now, one thing per job; what follows from that is for the next Tick, due at once."""
     draft = Draft(state, now)
     eligible: list[JobId] = []
     seen: set[JobId] = set()

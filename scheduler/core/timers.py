@@ -46,7 +46,7 @@ class Timers:
         heapq.heappush(self._leases if kind is Timer.LEASE else self._heap, (at, kind, job))
 
     def next(self, stands: Stands, leases: bool) -> Instant | None:
-        """The earliest instant of an entry that stands, None if there is none; drops stale ones on the way."""
+        """The earliest instant of an entry that stands, None without one; drops stale ones on the way."""
         at = self._first(self._heap, stands)
         lease = self._first(self._leases, stands) if leases else None
         if at is None or lease is None:
@@ -54,7 +54,7 @@ class Timers:
         return min(at, lease)
 
     def due(self, now: Instant, stands: Stands, leases: bool) -> list[Entry]:
-        """The entries up to now that stand, in order. They stay here until applying their events makes them stale."""
+        """The entries up to now that stand, in order. They stay until their events make them stale."""
         found: list[Entry] = []
         for heap in (self._heap, self._leases) if leases else (self._heap,):
             mine: list[Entry] = []

@@ -59,9 +59,7 @@ TABLE: tuple[Transition, ...] = (
     Transition(JobHeld, (PENDING,), (PENDING,), "held by its owner or an administrator"),
     Transition(JobReleased, (PENDING,), (PENDING,), "the hold was taken back"),
     Transition(JobUpdated, (PENDING,), (PENDING,), "its submitter or an administrator changed it"),
-    Transition(
-        JobUpdated, (CONFIGURING,), (CONFIGURING,), "the same, for what may change while it is active"
-    ),
+    Transition(JobUpdated, (CONFIGURING,), (CONFIGURING,), "the same, as far as it may while active"),
     Transition(JobUpdated, (RUNNING,), (RUNNING,), "the same"),
     Transition(JobUpdated, (COMPLETING,), (COMPLETING,), "the same"),
     Transition(JobGranted, (PENDING,), (CONFIGURING,), "a cycle gave it nodes, and they are being told"),
@@ -72,11 +70,11 @@ TABLE: tuple[Transition, ...] = (
         JobEnding,
         (CONFIGURING, RUNNING, COMPLETING),
         (COMPLETING,),
-        "it has to stop (cancel, time limit, requeue, lost node); its nodes are held until nothing of it is left",
+        "it has to stop (cancel, limit, requeue, lost node); its nodes are held until nothing of it is left",
     ),
     Transition(JobTerminating, (COMPLETING,), (COMPLETING,), "the delayed order to stop was sent"),
     Transition(
-        JobEnded, (PENDING,), (JobState.CANCELLED,), "cancelled, or its dependency failed, before it ran"
+        JobEnded, (PENDING,), (JobState.CANCELLED,), "cancelled before it ran, or its dependency failed"
     ),
     Transition(
         JobEnded,

@@ -75,9 +75,7 @@ def _aim(draft: Draft, call: UpdateJob, target: Target, seen: set[JobId]) -> Out
     if changes.drop_dependency:
         needs_waiting.append("dependency")
     if needs_waiting and not aim.ranges and not n_waiting:
-        return targets.wrong_state(
-            target, f"does not wait any more: {needs_waiting[0]} cannot change", NOT_PENDING
-        )
+        return targets.wrong_state(target, f"does not wait: {needs_waiting[0]} cannot change", NOT_PENDING)
     planned = _plan(draft, call, target, aim, [] if needs_waiting else active)
     if isinstance(planned, Outcome):
         return planned
@@ -127,11 +125,11 @@ def _changed(draft: Draft, call: UpdateJob, target: Target, one: Job | ArrayJob)
         values["dependency"] = None
     if not admin and values.get("nice", old.nice) < min(old.nice, 0):
         return _refuse(
-            target, RefusalCode.DENIED, "may get a nice below 0 from an administrator only", ACCESS_DENIED
+            target, RefusalCode.DENIED, "gets a nice below 0 from an administrator only", ACCESS_DENIED
         )
     if not admin and "priority" in values:
         return _refuse(
-            target, RefusalCode.DENIED, "may get a priority from an administrator only", ACCESS_DENIED
+            target, RefusalCode.DENIED, "gets a priority from an administrator only", ACCESS_DENIED
         )
     if changes.qos is not None and changes.qos != old.qos:
         return _refuse(
@@ -146,7 +144,7 @@ def _changed(draft: Draft, call: UpdateJob, target: Target, one: Job | ArrayJob)
             return _refuse(
                 target,
                 RefusalCode.DENIED,
-                "may get more time from an administrator only; less is yours to ask for",
+                "gets more time from an administrator only",
                 ACCESS_DENIED,
             )
         values["time_limit_s"] = limit

@@ -48,7 +48,7 @@ def first_phase(spec: JobSpec, at: Instant) -> Pending:
 
 
 def enqueue(state: State, waiter: Waiter, at: Instant) -> None:
-    """Put a new waiting job or array into the state: its dependency is judged, its row and timers are made."""
+    """Put a new waiting job or array into the state: dependency, row and timers."""
     waiter = judge_dependency(state, waiter, at)
     _store(state, waiter)
     join_singletons(state, waiter)
@@ -150,14 +150,14 @@ def fail_each(state: State, array: JobId, gone: Ranges) -> None:
 
 def watch(state: State, waiter: Waiter) -> None:
     """Enter the waiter under everything it waits for, and set its timers."""
-    for key in _keys(waiter):
+    for key in keys(waiter):
         state.dependents.setdefault(key, {})[waiter.id] = None
     _set_timers(state, waiter)
 
 
 def unwatch(state: State, waiter: Waiter) -> None:
     """Undo `watch`."""
-    for key in _keys(waiter):
+    for key in keys(waiter):
         waiting = state.dependents.get(key)
         if waiting is not None and waiting.pop(waiter.id, waiting) is None and not waiting:
             del state.dependents[key]
@@ -231,7 +231,7 @@ def room_of(state: State, array: ArrayJob) -> int:
 
 
 def row_of(state: State, waiter: Waiter) -> PendingRow:
-    """The row of a waiting job or array in the pending columns. Begin times are this side's: eligible covers them."""
+    """The row of a waiting job or array in the pending columns; `eligible` covers begin times."""
     spec = waiter.spec
     reason = reason_of(waiter)
     return PendingRow(
@@ -347,15 +347,16 @@ def _is_never(spec: JobSpec, phase: Pending) -> bool:
     return not (spec.dependency and spec.dependency.any_of and phase.unmet)
 
 
-def _keys(waiter: Waiter) -> list[Key]:
+def keys(waiter: Waiter) -> list[Key]:
+    """Under what the waiter is entered among the dependents."""
     phase = pending_phase(waiter)
-    keys = [key_of(waiter, condition) for condition in (*phase.unmet, *phase.failed)]
+    found = [key_of(waiter, condition) for condition in (*phase.unmet, *phase.failed)]
     if isinstance(waiter, ArrayJob) and waiter.spec.dependency:
         for condition in waiter.spec.dependency.conditions:
             key = key_of(waiter, condition)
-            if key[1] == EACH and key not in keys:
-                keys.append(key)
-    return keys
+            if key[1] == EACH and key not in found:
+                found.append(key)
+    return found
 
 
 def _set_timers(state: State, waiter: Waiter) -> None:

@@ -88,7 +88,7 @@ class ArraySpec(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class WarnSignal(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """`--signal=[B:]NUM@SECONDS`: sent seconds_before the time limit, to the batch shell only or to its steps."""
+    """`--signal=[B:]NUM@SECONDS`: sent seconds_before the limit, to the batch shell only or to its steps."""
 
     signal: int
     seconds_before: int = 60
@@ -214,6 +214,7 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     ending_by: int = -1
     requeue_held: bool = False
     terminate_at: Instant = UNKNOWN
+    eligible_at: Instant = UNKNOWN
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False):
@@ -230,6 +231,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False)
     detail: str = ""
     cancelled_by: int = -1
     usage: Usage = Usage()
+    eligible_at: Instant = UNKNOWN
 
 
 Phase = Pending | Active | Ended

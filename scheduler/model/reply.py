@@ -23,7 +23,7 @@ class RefusalCode(StrEnum):
 
 
 class Refused(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
-    """Nothing was changed. slurm: Slurm's own phrase for it where there is one, for the compatible commands."""
+    """Nothing was changed. slurm: Slurm's own phrase where there is one, for the compatible commands."""
 
     code: RefusalCode
     message: str

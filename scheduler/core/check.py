@@ -1,0 +1,276 @@
+"""`check(state)`: every invariant of the state, once each. Tests and the simulator call it after every event.
+
+It believes nothing that is derived: indexes, counts, timers and columns are computed again from the values.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from packhorse.scheduler.core import indices, waiting
+from packhorse.scheduler.core.active import brake_holds, lease_over_at
+from packhorse.scheduler.core.array_tasks import count
+from packhorse.scheduler.core.conditions import order_of
+from packhorse.scheduler.core.pending_columns import PendingRow
+from packhorse.scheduler.core.reasons import BY_CYCLE, Reason
+from packhorse.scheduler.core.state import ArrayTasks, State
+from packhorse.scheduler.core.tick import next_timer
+from packhorse.scheduler.model.errors import InvariantBroken
+from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
+from packhorse.scheduler.model.job import Active, ArrayJob, Ended, Job, Pending
+from packhorse.scheduler.model.node import Admin
+
+
+def check(state: State) -> None:
+    """Raises InvariantBroken with the first contradiction found."""
+    _ids(state)
+    for job in state.jobs.values():
+        _job(state, job)
+    for array in state.arrays.values():
+        _array(state, array)
+    _finished(state)
+    _nodes(state)
+    _allocations(state)
+    _pending_rows(state)
+    _dependents(state)
+    _singletons(state)
+    _timers(state)
+    _answered(state)
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise InvariantBroken(message)
+
+
+def _ids(state: State) -> None:
+    """Ids are unique over jobs and arrays, and all were given out."""
+    both = state.jobs.keys() & state.arrays.keys()
+    _require(not both, f"{sorted(both)} are jobs and arrays at once")
+    highest = max((*state.jobs, *state.arrays), default=0)
+    _require(highest < state.next_job_id, f"id {highest} exists, but the next id is {state.next_job_id}")
+
+
+def _job(state: State, job: Job) -> None:
+    """A job's own fields agree with each other and with its array."""
+    name = f"job {job.id}"
+    _require(state.jobs[job.id] is job and job.id > 0, f"{name} is filed under another id")
+    _require(bool(job.array_id) == (job.index >= 0), f"{name}: array {job.array_id}, index {job.index}")
+    if job.array_id:
+        tasks = state.tasks.get(job.array_id)
+        _require(job.array_id in state.arrays, f"{name}: its array {job.array_id} is gone")
+        _require(tasks is not None and tasks.by_index.get(job.index) == job.id, f"{name}: array has another")
+    _require(
+        job.retries <= job.restarts <= job.attempts, f"{name}: {job.retries}, {job.restarts}, {job.attempts}"
+    )
+    match job.phase:
+        case Pending() as phase:
+            _pending(name, phase)
+        case Active() as active:
+            _active(state, job, active)
+        case Ended() as end:
+            _require(end.ended_at >= end.started_at >= 0, f"{name}: ended before it started")
+            _require(job.id in state.finished, f"{name} has ended but is not among the finished")
+
+
+def _pending(name: str, phase: Pending) -> None:
+    in_the_way = phase.held or phase.unmet or phase.never
+    _require(not (phase.eligible_at and in_the_way), f"{name} is eligible although {phase}")
+    _require(not phase.never or bool(phase.failed), f"{name} can never start, for no reason")
+    _require(
+        bool(phase.eligible_at or in_the_way or phase.begin_at), f"{name} is not eligible, for no reason"
+    )
+
+
+def _active(state: State, job: Job, active: Active) -> None:
+    """Exactly one attempt, the last one granted, of an epoch that was."""
+    name = f"job {job.id}"
+    _require(active.attempt.job == job.id, f"{name} runs {active.attempt}")
+    _require(active.attempt.number == job.attempts, f"{name} runs {active.attempt} of {job.attempts}")
+    _require(0 < active.attempt.epoch <= state.epoch, f"{name}: {active.attempt} is of no past epoch")
+    _require(bool(active.placements), f"{name} runs nowhere")
+    _require(active.ending is not None or not active.terminate_at, f"{name} is to be stopped, for no cause")
+    if job.spec.time_limit_s:
+        since = active.started_at or active.granted_at
+        _require(active.end_by == since + job.spec.time_limit_s * US, f"{name}: its limit and end disagree")
+    else:
+        _require(not active.end_by, f"{name} has no limit but an end")
+
+
+def _array(state: State, array: ArrayJob) -> None:
+    name = f"array {array.id}"
+    for title in ("remaining", "blocked", "never", "cancelled"):
+        _require(indices.is_canonical(getattr(array, title)), f"{name}: {title} {getattr(array, title)}")
+    tasks = state.tasks.get(array.id)
+    _require(tasks is not None, f"{name} has no tasks entry")
+    assert tasks is not None
+    again = ArrayTasks()
+    for job in state.jobs.values():
+        if job.array_id == array.id:
+            again.by_index[job.index] = job.id
+            count(again, job, 1)
+    _require(again == tasks, f"{name}: {tasks} are counted, {again} are there")
+    _require(not indices.subtract(array.blocked, array.remaining), f"{name}: blocked indices are gone")
+    _require(not indices.subtract(array.never, array.blocked), f"{name}: never without blocked")
+    _require(not indices.intersect(array.remaining, array.cancelled), f"{name}: waits although cancelled")
+    for index in tasks.by_index:
+        elsewhere = indices.contains(array.remaining, index) or indices.contains(array.cancelled, index)
+        _require(not elsewhere, f"{name}: index {index} is a job and waits")
+    if array.remaining:
+        _pending(name, array.phase)
+    over = not (array.remaining or tasks.n_pending or tasks.n_active)
+    _require(over == (array.id in state.finished), f"{name}: over is {over}, finished is not")
+    bad_end = any(
+        isinstance(phase := state.jobs[task].phase, Ended) and phase.state.value != "COMPLETED"
+        for task in tasks.by_index.values()
+    )
+    _require(array.failed or not (bad_end or array.cancelled), f"{name} has a task that failed, and has not")
+
+
+def _finished(state: State) -> None:
+    """In order of time; only what is over."""
+    last = Instant(0)
+    for id, at in state.finished.items():
+        _require(at >= last, f"{id} finished at {at}, before the one in front of it")
+        last = at
+        job = state.jobs.get(id)
+        _require(job is None or isinstance(job.phase, Ended), f"job {id} is finished and {job and job.state}")
+        _require(job is not None or id in state.arrays, f"{id} is finished but unknown")
+        if job is not None and job.array_id in state.finished:
+            order = list(state.finished)
+            _require(
+                order.index(id) < order.index(job.array_id), f"array {job.array_id} before its task {id}"
+            )
+
+
+def _nodes(state: State) -> None:
+    n_silent = 0
+    for name, node in state.nodes.items():
+        _require(name == node.name, f"node {node.name} is filed under {name}")
+        _require(node.reachable == (not node.silent_since), f"node {name}: silent since, and reachable")
+        _require(node.admin is not Admin.UP or not node.reason, f"node {name} is up for a reason")
+        _require(name in state.node_columns, f"node {name} is not in the columns")
+        _require(state.node_columns.node(name) == node, f"node {name} differs in the columns")
+        n_silent += not node.reachable
+    _require(len(state.nodes) == len(state.node_columns), "the columns have nodes more")
+    _require(n_silent == state.n_silent, f"{n_silent} nodes are silent, {state.n_silent} are counted")
+    state.node_columns.check()
+
+
+def _allocations(state: State) -> None:
+    """Known to the job, its nodes and the columns alike; no node above what it has."""
+    active = {job.id: job.phase for job in state.jobs.values() if isinstance(job.phase, Active)}
+    _require(len(state.running_columns) == len(active), "running columns and running jobs differ in number")
+    used: dict[NodeName, Counter[str]] = {name: Counter() for name in state.nodes}
+    granted: dict[NodeName, Instant] = {}
+    devices: set[tuple[NodeName, str, int]] = set()
+    for id, phase in active.items():
+        _require(
+            state.node_columns.held(id) == phase.placements, f"job {id}: the columns hold something else"
+        )
+        _require(id in state.running_columns, f"job {id} runs but is not in the running columns")
+        for p in phase.placements:
+            _require(p.node in state.nodes, f"job {id}: no node {p.node}")
+            _require(id in state.node_columns.jobs_on(p.node), f"job {id} is unknown on {p.node}")
+            used[p.node].update(cpu_milli=p.cpu_milli, mem_mib=p.mem_mib, tmp_mib=p.tmp_mib)
+            granted[p.node] = max(granted.get(p.node, Instant(0)), phase.granted_at)
+            for kind, _type, held in p.devices:
+                for index in held:
+                    device = (p.node, kind, index)
+                    _require(device not in devices, f"{kind} {index} of {p.node} is held twice")
+                    devices.add(device)
+    for name, node in state.nodes.items():
+        for id in state.node_columns.jobs_on(name):
+            _require(id in active, f"job {id} holds {name} but does not run")
+        if granted.get(name, 0) < node.registered_at:
+            continue  # it may have come back smaller than what was given of it before
+        for amount, n in used[name].items():
+            _require(
+                n <= getattr(node.spec, amount), f"node {name}: {n} {amount} are given, beyond what it has"
+            )
+
+
+def _pending_rows(state: State) -> None:
+    """One row for each job or array that waits, with a reason, saying what the value says."""
+    waiters: dict[JobId, Job | ArrayJob] = {
+        job.id: job for job in state.jobs.values() if isinstance(job.phase, Pending)
+    }
+    waiters.update((array.id, array) for array in state.arrays.values() if array.remaining)
+    _require(len(state.pending_columns) == len(waiters), "rows and waiting jobs differ in number")
+    for id, waiter in waiters.items():
+        _require(id in state.pending_columns, f"{id} waits without a row")
+        row = state.pending_columns.row(id)
+        expected = waiting.row_of(state, waiter)
+        _require(_comparable(row, expected), f"{id}: row {row}, expected {expected}")
+        reason = state.pending_columns.reason(id)
+        if expected.eligible:
+            allowed = reason in BY_CYCLE or reason is Reason.ARRAY_TASK_LIMIT
+            _require(allowed, f"{id} is eligible, but its reason is {reason.value}")
+        else:
+            _require(reason is expected.reason, f"{id}: reason {reason.value}, not {expected.reason.value}")
+
+
+def _comparable(row: PendingRow, expected: PendingRow) -> bool:
+    """Reasons of eligible rows are the cycle's, and nice means nothing beside a priority."""
+    return row._replace(reason=Reason.NONE, nice=0) == expected._replace(reason=Reason.NONE, nice=0)
+
+
+def _dependents(state: State) -> None:
+    """Everybody who waits for something is found there, and nobody else."""
+    again: dict[tuple[JobId, int], set[JobId]] = {}
+    waiters: list[Job | ArrayJob] = [j for j in state.jobs.values() if isinstance(j.phase, Pending)]
+    waiters += [array for array in state.arrays.values() if array.remaining]
+    for waiter in waiters:
+        for key in waiting.keys(waiter):
+            again.setdefault(key, set()).add(waiter.id)
+    found = {key: set(ids) for key, ids in state.dependents.items()}
+    _require(found == again, f"dependents {found}, expected {again}")
+
+
+def _singletons(state: State) -> None:
+    """Members of each name that is asked about: the unfinished jobs and arrays of that user and name."""
+    unfinished: list[Job | ArrayJob] = [
+        job for job in state.jobs.values() if not job.array_id and not isinstance(job.phase, Ended)
+    ]
+    unfinished += [array for array in state.arrays.values() if array.id not in state.finished]
+    again: dict[tuple[int, str], dict[JobId, int]] = {}
+    for one in unfinished:
+        again.setdefault((one.owner.uid, one.spec.name), {})[one.id] = order_of(one)
+    for key, members in state.singletons.items():
+        _require(members == again.get(key), f"singletons {key}: {members}, expected {again.get(key)}")
+
+
+def _timers(state: State) -> None:
+    """Whatever has an instant to come is woken by then. (An earlier wake-up harms nobody.)"""
+    at = next_timer(state)
+    for job in state.jobs.values():
+        due = _due(state, job)
+        _require(
+            due is None or (at is not None and at <= due), f"job {job.id} is due at {due}, next timer {at}"
+        )
+    for array in state.arrays.values():
+        if array.remaining and waiting.doomed(array):
+            _require(at is not None, f"array {array.id} waits to be cancelled, and no timer is set")
+
+
+def _due(state: State, job: Job) -> Instant | None:
+    match job.phase:
+        case Pending(begin_at=begin_at, eligible_at=0, held="", unmet=(), never=False):
+            return begin_at
+        case Pending(never=True) if job.spec.kill_on_invalid_dep:
+            return Instant(0)
+        case Active(terminate_at=terminate_at) if terminate_at:
+            return terminate_at
+        case Active(ending=None, started_at=started_at, end_by=end_by) if started_at and end_by:
+            return end_by
+        case Active(placements=placements) if job.spec.lease_s and not brake_holds(state):
+            return lease_over_at(state, job, placements[0].node) or None
+    return None
+
+
+def _answered(state: State) -> None:
+    last = Instant(0)
+    for (uid, key), answer in state.answered.items():
+        _require((answer.uid, answer.key) == (uid, key), f"the answer to {key} is filed under another key")
+        _require(answer.at >= last, f"answers are not in order at {key}")
+        last = answer.at

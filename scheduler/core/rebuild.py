@@ -1,0 +1,66 @@
+"""Indexes, timers and columns made anew from the values alone, as after reading a snapshot."""
+
+from __future__ import annotations
+
+from packhorse.scheduler.core import waiting
+from packhorse.scheduler.core.active import set_lease_timers, set_timers
+from packhorse.scheduler.core.array_tasks import count
+from packhorse.scheduler.core.conditions import ensure_members
+from packhorse.scheduler.core.pending_columns import PendingRow
+from packhorse.scheduler.core.state import ArrayTasks, State
+from packhorse.scheduler.model.job import Active, DependencyKind, Job, Pending
+
+
+def rebuild(state: State) -> None:
+    """Everything derived, from the values. Interned tables are filled by whoever made the values."""
+    interned = state.interned
+    state.clear_derived()
+    state.interned = interned
+    for node in state.nodes.values():
+        state.node_columns.put(node)
+        if not node.reachable:
+            state.n_silent += 1
+    for id in state.arrays:
+        state.tasks[id] = ArrayTasks()
+    for job in state.jobs.values():
+        if job.array_id:
+            tasks = state.tasks[job.array_id]
+            tasks.by_index[job.index] = job.id
+            count(tasks, job, 1)
+    rows: list[PendingRow] = []
+    for job in state.jobs.values():
+        phase = job.phase
+        if isinstance(phase, Pending):
+            rows.append(waiting.row_of(state, job))
+            if not phase.eligible_at:
+                waiting.watch(state, job)
+        elif isinstance(phase, Active):
+            _hold(state, job, phase)
+    for array in state.arrays.values():
+        if array.remaining:
+            rows.append(waiting.row_of(state, array))
+            waiting.watch(state, array)
+    state.pending_columns.add_many(rows)
+    for node in state.nodes.values():
+        if not node.reachable:
+            set_lease_timers(state, node.name)
+    _find_singletons(state)
+
+
+def _hold(state: State, job: Job, active: Active) -> None:
+    """A node may have shrunk under its running work, so the allocation is not measured again."""
+    state.node_columns.allocate(
+        job.id, active.placements, exclusive=job.spec.ask.exclusive, beyond_capacity=True
+    )
+    state.running_columns.add(job.id, active.end_by, active.placements)
+    set_timers(state, job, active)
+
+
+def _find_singletons(state: State) -> None:
+    """Who counts for the singletons that wait."""
+    waiters = {id: None for (job, _), ids in state.dependents.items() if not job for id in ids}
+    for id in waiters:
+        waiter = state.jobs.get(id) or state.arrays[id]
+        phase = waiting.pending_phase(waiter)
+        if any(c.kind is DependencyKind.SINGLETON for c in phase.unmet):
+            ensure_members(state, waiter.owner, waiter.spec.name)

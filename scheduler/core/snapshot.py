@@ -1,0 +1,258 @@
+"""A state as bytes and back, in chunks small enough that a background thread never holds the loop up.
+
+A chunk is a msgpack array whose first element names its kind. Specs and owners are written once and
+named by number from then on, in the chunk before the first job that has them; reading gives back the
+same sharing. Like the event log the format only grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TypeVar
+
+import msgspec
+
+from packhorse.scheduler.core.rebuild import rebuild
+from packhorse.scheduler.core.state import Frozen, State
+from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.errors import StoreDamaged, StoreNewer
+from packhorse.scheduler.model.event import CallAnswered
+from packhorse.scheduler.model.ids import Instant, JobId, NodeName
+from packhorse.scheduler.model.job import Active, ArrayJob, Ended, Job, JobSpec, Owner, Pending
+from packhorse.scheduler.model.node import Node
+
+VERSION = 1
+CHUNK = 1_000
+"""Values per chunk: about a millisecond of encoding."""
+
+_T = TypeVar("_T")
+
+
+class _Chunk(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    pass
+
+
+class Header(_Chunk, frozen=True, array_like=True, tag="packhorse-state", gc=False):
+    """First chunk of every snapshot."""
+
+    version: int
+    config: ClusterConfig
+    epoch: int
+    next_job_id: JobId
+
+
+class Nodes(_Chunk, frozen=True, array_like=True, tag="nodes", gc=False):
+    nodes: list[Node]
+
+
+class Shared(_Chunk, frozen=True, array_like=True, tag="shared", gc=False):
+    """Continues the numbering of the chunks before it."""
+
+    specs: list[JobSpec]
+    owners: list[Owner]
+
+
+class StoredJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A job with spec and owner by number."""
+
+    id: JobId
+    spec: int
+    owner: int
+    submitted_at: Instant
+    phase: Pending | Active | Ended
+    array_id: JobId
+    index: int
+    attempts: int
+    restarts: int
+    retries: int
+    avoid: tuple[NodeName, ...]
+
+
+class Jobs(_Chunk, frozen=True, array_like=True, tag="jobs", gc=False):
+    jobs: list[StoredJob]
+
+
+class Arrays(_Chunk, frozen=True, array_like=True, tag="arrays", gc=False):
+    arrays: list[ArrayJob]
+
+
+class Finished(_Chunk, frozen=True, array_like=True, tag="finished", gc=False):
+    finished: list[tuple[JobId, Instant]]
+
+
+class Answered(_Chunk, frozen=True, array_like=True, tag="answered", gc=False):
+    answered: list[CallAnswered]
+
+
+class End(_Chunk, frozen=True, array_like=True, tag="end", gc=False):
+    """Last chunk; its counts show that nothing is missing."""
+
+    n_jobs: int
+    n_arrays: int
+    n_nodes: int
+    n_finished: int
+    n_answered: int
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Header | Nodes | Shared | Jobs | Arrays | Finished | Answered | End)
+
+
+def dump(frozen: Frozen) -> Iterator[bytes]:
+    """The state as chunks, in an order that `load` needs."""
+    pack = _ENCODER.encode
+    yield pack(Header(VERSION, frozen.config, frozen.epoch, frozen.next_job_id))
+    for nodes in _chunks(frozen.nodes.values()):
+        yield pack(Nodes(nodes))
+    specs: dict[int, int] = {}
+    owners: dict[int, int] = {}
+    for jobs in _chunks(frozen.jobs.values()):
+        new_specs: list[JobSpec] = []
+        new_owners: list[Owner] = []
+        stored = []
+        for job in jobs:
+            # By identity: the jobs keep their specs alive, so no number is used twice.
+            spec = specs.get(id(job.spec))
+            if spec is None:
+                spec = specs[id(job.spec)] = len(specs)
+                new_specs.append(job.spec)
+            owner = owners.get(id(job.owner))
+            if owner is None:
+                owner = owners[id(job.owner)] = len(owners)
+                new_owners.append(job.owner)
+            stored.append(_stored(job, spec, owner))
+        if new_specs or new_owners:
+            yield pack(Shared(new_specs, new_owners))
+        yield pack(Jobs(stored))
+    for arrays in _chunks(frozen.arrays.values()):
+        yield pack(Arrays(arrays))
+    for finished in _chunks(frozen.finished.items()):
+        yield pack(Finished(finished))
+    for answered in _chunks(frozen.answered.values()):
+        yield pack(Answered(answered))
+    yield pack(
+        End(
+            len(frozen.jobs),
+            len(frozen.arrays),
+            len(frozen.nodes),
+            len(frozen.finished),
+            len(frozen.answered),
+        )
+    )
+
+
+def load(chunks: Iterable[bytes]) -> State:
+    """The state as it was frozen. StoreDamaged if something is missing or malformed, StoreNewer if newer."""
+    state = State.empty()
+    specs: list[JobSpec] = []
+    owners: list[Owner] = []
+    phases: dict[Pending, Pending] = {}
+    end: End | None = None
+    for number, data in enumerate(chunks):
+        chunk = _read(data, number)
+        if end is not None:
+            raise StoreDamaged(f"snapshot: chunk {number} follows the end")
+        match chunk:
+            case Header():
+                state.config = chunk.config
+                state.epoch = chunk.epoch
+                state.next_job_id = chunk.next_job_id
+            case Nodes():
+                state.nodes.update((node.name, node) for node in chunk.nodes)
+            case Shared():
+                specs += [state.interned.spec(spec) for spec in chunk.specs]
+                owners += [state.interned.owner(owner) for owner in chunk.owners]
+            case Jobs():
+                _take_jobs(state, chunk.jobs, specs, owners, phases)
+            case Arrays():
+                for array in chunk.arrays:
+                    state.arrays[array.id] = msgspec.structs.replace(
+                        array,
+                        spec=state.interned.spec(array.spec),
+                        owner=state.interned.owner(array.owner),
+                    )
+            case Finished():
+                state.finished.update(chunk.finished)
+            case Answered():
+                state.answered.update(((a.uid, a.key), a) for a in chunk.answered)
+            case End():
+                end = chunk
+    _check_complete(state, end)
+    rebuild(state)
+    return state
+
+
+def _stored(job: Job, spec: int, owner: int) -> StoredJob:
+    return StoredJob(
+        job.id,
+        spec,
+        owner,
+        job.submitted_at,
+        job.phase,
+        job.array_id,
+        job.index,
+        job.attempts,
+        job.restarts,
+        job.retries,
+        job.avoid,
+    )
+
+
+def _take_jobs(
+    state: State,
+    jobs: list[StoredJob],
+    specs: list[JobSpec],
+    owners: list[Owner],
+    phases: dict[Pending, Pending],
+) -> None:
+    """Jobs in order. Equal waiting phases become one object, as they were when submitted together."""
+    share = phases.setdefault
+    at = Instant(0)
+    for s in jobs:
+        phase = s.phase
+        if type(phase) is Pending:
+            phase = share(phase, phase)
+        if s.submitted_at != at:
+            at = s.submitted_at
+        state.jobs[s.id] = Job(
+            s.id,
+            specs[s.spec],
+            owners[s.owner],
+            at,
+            phase,
+            s.array_id,
+            s.index,
+            s.attempts,
+            s.restarts,
+            s.retries,
+            s.avoid,
+        )
+
+
+def _read(data: bytes, number: int) -> Header | Nodes | Shared | Jobs | Arrays | Finished | Answered | End:
+    try:
+        chunk = _DECODER.decode(data)
+    except msgspec.DecodeError as error:
+        raise StoreDamaged(f"snapshot: chunk {number} cannot be read: {error}") from error
+    if (number == 0) != isinstance(chunk, Header):
+        raise StoreDamaged(f"snapshot: chunk {number} is a {type(chunk).__name__}")
+    if isinstance(chunk, Header) and chunk.version > VERSION:
+        raise StoreNewer(f"snapshot has format {chunk.version}, this program reads up to {VERSION}")
+    return chunk
+
+
+def _check_complete(state: State, end: End | None) -> None:
+    if end is None:
+        raise StoreDamaged("snapshot: its end is missing")
+    found = End(
+        len(state.jobs), len(state.arrays), len(state.nodes), len(state.finished), len(state.answered)
+    )
+    if found != end:
+        raise StoreDamaged(f"snapshot: {found} were read, {end} were written")
+
+
+def _chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
+    rest = iter(values)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk
