@@ -32,6 +32,8 @@ V1_CONTROLLERS = ("memory", "cpu", "pids", "devices")
 V2_CONTROLLERS = ("memory", "cpu", "pids")
 _TRACKING = ("freezer", "pids", "cpu", "systemd")
 _PERIOD_US = 100_000
+_LEAST_MIB = 8
+"""The supervisor passes through the job's group on its way to start it, and must not be killed there."""
 
 
 class Mount(NamedTuple):
@@ -51,12 +53,18 @@ class Cgroups:
     """
 
     def __init__(
-        self, kind: Kind, bases: dict[str, str], missing: dict[str, str], tracking_base: str = ""
+        self,
+        kind: Kind,
+        bases: dict[str, str],
+        missing: dict[str, str],
+        tracking_base: str = "",
+        homes: dict[str, str] | None = None,
     ) -> None:
         self.kind: Kind = kind
         self.missing = missing
         self._bases = bases
         self._tracking_base = tracking_base
+        self._homes = homes or {}
         memory = bases.get("memory", "")
         swap_files = ("memory.memsw.limit_in_bytes", "memory.swap.max")
         self._swap = bool(memory) and any(os.path.exists(f"{memory}/{name}") for name in swap_files)
@@ -118,13 +126,15 @@ class Cgroups:
                     if "memory" in controllers or wish == "v2" or not _has_v1(mounts, "memory"):
                         lacking = {c: "not available here" for c in V2_CONTROLLERS if c not in controllers}
                         lacking["devices"] = "version 2 needs a BPF program"
-                        return cls("v2", dict.fromkeys(controllers, base), lacking, base)
+                        home = _place(unified, read_own(f"{proc}/cgroup").get("", "/"))  # we may have moved
+                        return cls("v2", dict.fromkeys(controllers, base), lacking, base, {base: home})
                     _rmdir(base)
         if wish in ("auto", "v1"):
             bases, lacking = _legacy(mounts, own, name)
             if bases:
                 extra = next((name for name in bases if name not in V1_CONTROLLERS), "")
-                return cls("v1", bases, lacking, bases.pop(extra, ""))
+                homes = {base: os.path.dirname(base) for base in bases.values()}
+                return cls("v1", bases, lacking, bases.pop(extra, ""), homes)
             missing |= lacking or {"v1": "not mounted"}
         return cls("none", {}, {"cgroup": "; ".join(f"{k}: {why}" for k, why in missing.items())})
 
@@ -135,18 +145,20 @@ class Cgroups:
         leaf = f"job-{key}"
         if self.kind == "v2":
             writes = _v2_writes(limits, self.controllers, self._swap)
+            base = self._tracking_base
             return (
-                Group(f"{self._tracking_base}/{leaf}", writes, memory="memory" in self._bases, version=2),
+                Group(f"{base}/{leaf}", self._homes[base], writes, memory="memory" in self._bases, version=2),
             )
         chosen: dict[str, Group] = {}
         for controller, base in self._bases.items():
             path = f"{base}/{leaf}"
             if writes := _v1_writes(controller, limits, self._swap):
-                before = chosen.get(path, Group(path))
-                chosen[path] = Group(path, before.writes + writes, before.memory or controller == "memory")
+                before = chosen.get(path, Group(path, self._homes[base]))
+                memory = before.memory or controller == "memory"
+                chosen[path] = Group(path, before.home, before.writes + writes, memory)
         if not chosen and self.tracking:
             base = self._tracking_base or self._bases.get("pids") or next(iter(self._bases.values()))
-            return (Group(f"{base}/{leaf}", memory=base == self._bases.get("memory")),)
+            return (Group(f"{base}/{leaf}", self._homes[base], memory=base == self._bases.get("memory")),)
         return tuple(chosen.values())
 
     def leftovers(self) -> dict[str, list[str]]:
@@ -174,7 +186,7 @@ class Cgroups:
             if key in live:
                 continue
             for path in paths:
-                group = Group(path, version=version)
+                group = Group(path, "", version=version)
                 for _ in range(50):
                     if not (pids := cgroup.members(group)):
                         break
@@ -195,7 +207,7 @@ class Cgroups:
 def _v1_writes(controller: str, limits: Limits, swap: bool) -> tuple[tuple[str, str], ...]:
     match controller:
         case "memory" if limits.mem_mib:
-            amount = str(limits.mem_mib << 20)
+            amount = str(max(limits.mem_mib, _LEAST_MIB) << 20)
             memory = (("memory.limit_in_bytes", amount),)
             return (*memory, ("memory.memsw.limit_in_bytes", amount)) if swap else memory
         case "cpu" if limits.cpu_milli:
@@ -212,7 +224,7 @@ def _v1_writes(controller: str, limits: Limits, swap: bool) -> tuple[tuple[str, 
 def _v2_writes(limits: Limits, controllers: tuple[str, ...], swap: bool) -> tuple[tuple[str, str], ...]:
     writes: list[tuple[str, str]] = []
     if limits.mem_mib and "memory" in controllers:
-        writes.append(("memory.max", str(limits.mem_mib << 20)))
+        writes.append(("memory.max", str(max(limits.mem_mib, _LEAST_MIB) << 20)))
         if swap:
             writes.append(("memory.swap.max", "0"))
     if limits.cpu_milli and "cpu" in controllers:
@@ -319,7 +331,7 @@ def _enable(parent: str, controllers: list[str], name: str) -> None:
         try:
             cgroup.write(f"{parent}/cgroup.subtree_control", f"+{controller}")
         except OSError:
-            if not name or cgroup.members(Group(parent)) != [os.getpid()]:
+            if not name or cgroup.members(Group(parent, "")) != [os.getpid()]:
                 return
             leaf = f"{parent}/{name}-agent"
             try:
@@ -345,7 +357,7 @@ def _try_base(base: str) -> str:
         stderr=subprocess.PIPE,
         check=False,
     )
-    cgroup.remove(Group(trial))
+    cgroup.remove(Group(trial, ""))
     if ran.returncode:
         _rmdir(base)
         return f"cannot move a process: {ran.stderr.decode(errors='replace').strip().rpartition(': ')[2]}"

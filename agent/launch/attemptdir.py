@@ -4,7 +4,8 @@
                     supervisor, or by an agent that found none and wants to be sure that none will follow
                     ("never")
     exit            the exit record; on disk before the supervisor goes away
-    exit.tmp        its space, set aside at the start, so that a full disk cannot swallow an exit
+    exit.tmp        its space, set aside at the start, so that a full disk cannot swallow an exit; holds the
+                    number of the job's first process meanwhile
     control         the supervisor's datagram socket
     supervisor.log  only when there was trouble
 
@@ -17,9 +18,11 @@ What an agent finds after a crash, and what it may conclude (`read_state`):
     neither; `fence` succeeds                     never ran and never will in this directory
     neither; `fence` fails                        a supervisor was quicker: look again
 
-A file is first written under another name and synced, then linked (which fails if it exists) or renamed,
-then the
-directory is synced: it is there completely or not at all, also after a power cut.
+A record is written under another name, then linked (which fails if there is one) or renamed, then file and
+directory are synced, and only then anything builds on it. Whoever looks while the machine runs sees all of it
+or nothing. After a power cut it may be there and empty: then nothing was built on it, so a damaged started
+record of which no exit exists means that nothing ran, and a damaged exit record counts as none. (Syncing
+before and after the rename costs a second journal commit and gives no stronger promise.)
 """
 
 from __future__ import annotations
@@ -37,6 +40,8 @@ from packhorse.scheduler.model.crashpoint import crash_point, register
 
 T = TypeVar("T")
 
+_encode = msgspec.json.Encoder().encode
+
 STARTED = "started"
 EXIT = "exit"
 EXIT_SPACE = "exit.tmp"
@@ -49,6 +54,15 @@ space.
 """
 
 EXIT_TEMPORARY = register("supervisor.exit_temporary", "exit record written but not yet under its name")
+
+
+class First(msgspec.Struct, frozen=True, array_like=True):
+    """The job's first process. With its start time, in ticks since boot, the number means this process
+    only.
+    """
+
+    pid: int
+    start_time: int
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,16 +85,16 @@ def claim(directory: str, record: Started) -> bool:
     temporary = f"{directory}/.started.{os.getpid()}"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, msgspec.json.encode(record))
+        os.write(fd, _encode(record))
+        try:
+            os.link(temporary, f"{directory}/{STARTED}")
+        except FileExistsError:
+            return False
+        finally:
+            os.unlink(temporary)
         os.fsync(fd)
     finally:
         os.close(fd)
-    try:
-        os.link(temporary, f"{directory}/{STARTED}")
-    except FileExistsError:
-        return False
-    finally:
-        os.unlink(temporary)
     sync_directory(directory)
     return True
 
@@ -121,16 +135,32 @@ def reserve_exit(directory: str) -> int:
     return fd
 
 
+def note_first(fd: int, first: First) -> None:
+    """Keeps the job's first process in the space of the exit record. Not durable: no process outlives a
+    boot.
+    """
+    os.pwrite(fd, _encode(first), 0)
+
+
+def read_first(directory: str) -> First | None:
+    """The job's first process as `note_first` left it, if the supervisor came that far."""
+    try:
+        with open(f"{directory}/{EXIT_SPACE}", "rb") as file:
+            return msgspec.json.decode(file.read().rstrip(b"\0"), type=First)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
 def write_exit(directory: str, fd: int, record: ExitRecord) -> None:
     """Writes the exit record through `fd` of `reserve_exit`, durably. Raises OSError; may then be called
     again.
     """
-    text = msgspec.json.encode(record)
+    text = _encode(record)
     os.pwrite(fd, text, 0)
     os.ftruncate(fd, len(text))
-    os.fsync(fd)
     crash_point(EXIT_TEMPORARY)
     os.rename(f"{directory}/{EXIT_SPACE}", f"{directory}/{EXIT}")
+    os.fsync(fd)
     sync_directory(directory)
 
 

@@ -29,6 +29,11 @@ def join(group: Group) -> None:
     write(f"{group.path}/{PROCS}", "0")
 
 
+def leave(group: Group) -> None:
+    """Brings the calling process back from the group to its own."""
+    write(f"{group.home}/{PROCS}", "0")
+
+
 def members(group: Group) -> list[int]:
     """The processes in the group; [] if it is gone."""
     try:

@@ -30,8 +30,9 @@ class ExitRecord(msgspec.Struct, frozen=True, kw_only=True):
     detail: a line for people; for "terminated" the word the agent gave.
     started_at, ended_at: wall clock, microseconds. ended_at is when the last process was gone. run_us:
         between the two, measured on a clock that nobody sets.
-    user_us, system_us, max_rss_kib: of all processes of the job; max_rss_kib is that of the largest one, and
-        never below the few MiB of the forked supervisor it once was. Block I/O as the kernel charges it.
+    user_us, system_us, max_rss_kib: of all processes of the job; max_rss_kib is the largest one's. Where
+        that is not above the supervisor's (some 13 MiB, which the kernel hands on to what it starts), it is
+        peak_mem_kib, or 0 for not known. Block I/O as the kernel charges it.
     peak_mem_kib: of all together; from the cgroup (page cache included) or from samples; 0: not measured.
     oom_kills: processes that the kernel killed at the memory limit.
     unkillable: processes that did not go away by SIGKILL within a minute.

@@ -74,6 +74,7 @@ def become_forkserver() -> None:
         signal.signal(number, signal.SIG_IGN)
     # The kernel reaps supervisors; the agent watches them by itself.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    processes.boot_id()  # kept, so that no supervisor has to read it
     gc.collect()
     gc.disable()
     gc.freeze()  # nothing that exists now is ever looked at again: its pages stay shared

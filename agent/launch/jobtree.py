@@ -13,6 +13,7 @@ import signal
 import time
 
 from packhorse.agent.launch import cgroup, processes
+from packhorse.agent.launch.attemptdir import First
 from packhorse.agent.launch.control import Scope
 from packhorse.agent.launch.spec import TOKEN_VARIABLE, Group
 
@@ -59,17 +60,23 @@ class JobTree:
         return processes.memory_kib(pids, exact=True) if quick > limit_kib else quick
 
 
-def kill_orphans(token: str, groups: tuple[Group, ...], timeout_s: float) -> int:
+def kill_orphans(token: str, groups: tuple[Group, ...], first: First | None, timeout_s: float) -> int:
     """Kills what a dead supervisor left behind and removes its cgroups; how many processes would not die.
 
-    Without a cgroup the job's mark in the environment finds them (its first process died with the supervisor,
-    by the kernel's hand). Blocks up to `timeout_s`; reads all of /proc.
+    Without a cgroup they are found by the job's mark in their environment, as sharing a session with one of
+    those or with the first process, and by descent. A process that has left those sessions, wears another
+    environment and has no living parent in the job is not found. Blocks up to `timeout_s`; reads all of
+    /proc.
     """
     entry = f"{TOKEN_VARIABLE}={token}"
     until = time.monotonic() + timeout_s
     pause = 0.002
     while True:
-        found = dict.fromkeys(processes.with_environment(entry)) if token else {}
+        found = dict.fromkeys(processes.with_environment(entry) if token else ())
+        if first is not None and processes.is_running(first.pid, first.start_time):
+            found[first.pid] = None
+        # The job began with a session of its own: whoever is in one with its processes belongs to it.
+        found.update(dict.fromkeys(processes.in_sessions({processes.session(pid) for pid in found})))
         for group in groups:
             cgroup.kill(group)
             found.update(dict.fromkeys(cgroup.members(group)))

@@ -342,8 +342,9 @@ def _look(directory: str, key: str) -> Supervised | ExitRecord | NeverStarted:
             return record
         try:
             started = attemptdir.read_started(directory)
-        except msgspec.DecodeError as error:
-            return _lost(directory, key, None, f"started record cannot be read: {error}")
+        except msgspec.DecodeError as error:  # power was cut before it was durable, so before anything ran
+            log.warning("started_record.damaged", directory=directory, error=str(error))
+            return NeverStarted(key)
         if started is None:
             if attemptdir.fence(directory, key):
                 return NeverStarted(key)
@@ -369,18 +370,19 @@ def _look(directory: str, key: str) -> Supervised | ExitRecord | NeverStarted:
         return _lost(directory, key, started, "its supervisor was killed")
 
 
-def _lost(directory: str, key: str, started: attemptdir.Started | None, why: str) -> ExitRecord:
+def _lost(directory: str, key: str, started: attemptdir.Started, why: str) -> ExitRecord:
     """Kills what is left, then writes the record that the supervisor could not."""
     left = 0
-    if started is not None and started.boot_id == processes.boot_id():
-        left = jobtree.kill_orphans(started.token, started.groups, KILL_ORPHANS_S)
+    if started.boot_id == processes.boot_id():
+        first = attemptdir.read_first(directory)
+        left = jobtree.kill_orphans(started.token, started.groups, first, KILL_ORPHANS_S)
     record = ExitRecord(
         key=key,
         cause="lost",
         detail=why,
-        started_at=started.started_at if started else 0,
+        started_at=started.started_at,
         ended_at=time.time_ns() // 1000,
-        run_us=max(0, contact.boot_clock_us() - started.boot_clock_us) if started else 0,
+        run_us=max(0, contact.boot_clock_us() - started.boot_clock_us),
         unkillable=left,
         boot_id=processes.boot_id(),
     )

@@ -101,6 +101,22 @@ def with_environment(entry: str) -> list[int]:
     return [pid for pid in found if start_time(pid)]
 
 
+def session(pid: int) -> int:
+    """The session of `pid`, 0 if it is gone."""
+    fields = _stat(pid)
+    return int(fields[3]) if fields else 0
+
+
+def in_sessions(sessions: set[int]) -> list[int]:
+    """Running processes of these sessions, and all that descend from them. Reads all of /proc."""
+    sessions = sessions - {0}
+    members = [pid for pid in all_pids() if session(pid) in sessions] if sessions else []
+    found = dict.fromkeys(members)
+    for pid in members:
+        found.update(dict.fromkeys(descendants(pid)))
+    return [pid for pid in found if start_time(pid)]
+
+
 def memory_kib(pids: Iterable[int], *, exact: bool = False) -> int:
     """Memory that `pids` hold together.
 

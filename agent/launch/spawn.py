@@ -1,14 +1,15 @@
 """Turns the request into the job's first process.
 
-All preparation happens in the supervisor itself, step by step and undone afterwards, and the process is then made
-by posix_spawn: that neither copies the supervisor's address space nor runs Python between fork and exec, which costs
-a third of a forked child (measured: 1.3 of 6 ms of processor time per job of `true`), and every failure is
-an exception here.
+All preparation happens in the supervisor itself, step by step and undone afterwards, and the process is then
+made
+by posix_spawn: that neither copies the supervisor's address space nor runs Python between fork and exec,
+which costs a third of a forked child (measured: 1.3 of 6 ms of processor time per job of `true`), and every
+failure is an exception here.
 
-While the files are opened, the directory is entered and the program is executed, the supervisor *is* the user:
-effective and real ids are the user's, only the saved uid is still 0. The kernel checks every access against the
-user's rights; exec copies the effective id over the saved one and drops every capability, so nothing of root is
-left in the job.
+While the files are opened, the directory is entered and the program is executed, the supervisor *is* the
+user: effective and real ids are the user's, only the saved uid is still 0. The kernel checks every access
+against the user's rights; exec copies the effective id over the saved one and drops every capability, so
+nothing of root is left in the job.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import os
 import resource
 import signal
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from packhorse.agent.launch import cgroup
@@ -31,7 +32,7 @@ BEFORE_EXEC = register("supervisor.before_exec", "files open and user changed, t
 
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 _TO_DEFAULT = (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)
-_RLIMITS = {
+_RLIMITS: dict[str, int] = {
     name.removeprefix("RLIMIT_").lower(): getattr(resource, name)
     for name in dir(resource)
     if name.startswith("RLIMIT_")
@@ -55,36 +56,54 @@ class First(NamedTuple):
     stderr: int
 
 
+Undo = list[Callable[[], object]]
+"""Steps back to what the supervisor was, to be taken in reverse order."""
+
+
 def spawn(request: ForkRequest) -> First:
-    """Starts the job's first process. Raises Refused; then nothing runs."""
+    """Starts the job's first process. Raises Refused; then nothing runs.
+
+    An OSError on the way back means that the supervisor is not what it was: it must not go on.
+    """
     spec = request.spec
-    script = _open_before(spec)
+    undo: Undo = []
     opened: list[int] = []
     try:
-        with _in_groups(request), _processors(spec), _limits(spec):
-            place = os.open(".", os.O_PATH | os.O_DIRECTORY)
-            opened.append(place)
-            umask = os.umask(spec.umask)
-            try:
-                with _as_user(spec):
-                    pid = _prepare_and_execute(spec, request.token, script, opened)
-            finally:
-                os.umask(umask)
-                os.fchdir(place)
-        _adjust(pid, spec)
-        stderr = opened.pop()
-        if not stat.S_ISREG(os.fstat(stderr).st_mode):  # a pipe that nobody reads would hold notices up
-            opened.append(stderr)
-            stderr = -1
-        return First(pid, stderr)
-    finally:
-        for fd in (*opened, script):
-            if fd >= 0:
-                os.close(fd)
+        script = _open_before(spec, opened)
+        place = os.open(".", os.O_PATH | os.O_DIRECTORY)
+        opened.append(place)
+        _enter_groups(request, undo)
+        if spec.cpus:
+            _take_processors(spec, undo)
+        if spec.rlimits:
+            _take_limits(spec, undo)
+        undo.append(partial(os.umask, os.umask(spec.umask)))
+        undo.append(partial(os.fchdir, place))
+        _become_user(spec, undo)
+        pid = _prepare_and_execute(spec, request.token, script, opened)
+    except BaseException:
+        _take_back(undo, opened)
+        raise
+    stderr = opened.pop()
+    _take_back(undo, opened)
+    _adjust(pid, spec)
+    if not stat.S_ISREG(os.fstat(stderr).st_mode):  # a pipe that nobody reads would hold notices up
+        os.close(stderr)
+        stderr = -1
+    return First(pid, stderr)
+
+
+def _take_back(undo: Undo, opened: list[int]) -> None:
+    for step in reversed(undo):
+        step()
+    for fd in opened:
+        os.close(fd)
 
 
 def _prepare_and_execute(spec: LaunchSpec, token: str, script: int, opened: list[int]) -> int:
-    """Everything that happens with the user's rights. Leaves stdin, stdout and stderr as the last of `opened`."""
+    """Everything that happens with the user's rights. Leaves stdin, stdout and stderr as the last of
+    `opened`.
+    """
     opened.append(_open_input(spec.stdin))
     opened.append(_open_output("stdout", "output", spec.stdout, spec.append))
     if not spec.stderr or os.path.normpath(spec.stderr) == os.path.normpath(spec.stdout):
@@ -105,57 +124,35 @@ def _prepare_and_execute(spec: LaunchSpec, token: str, script: int, opened: list
         raise
 
 
-@contextmanager
-def _in_groups(request: ForkRequest) -> Iterator[None]:
-    """The caller is in the job's cgroups, and its next child with it."""
-    joined = []
-    try:
-        for group in request.groups:
-            try:
-                cgroup.create(group)
-                joined.append(group)
-                cgroup.join(group)
-            except OSError as error:
-                what = f'cannot set up cgroup "{error.filename}": {_why(error)}'
-                raise Refused("cgroup", what, error.errno or 0) from None
-        yield
-    finally:
-        for group in joined:
-            cgroup.leave(group)
+def _enter_groups(request: ForkRequest, undo: Undo) -> None:
+    """Puts the caller into the job's cgroups, so that its next child begins there."""
+    for group in request.groups:
+        try:
+            cgroup.create(group)
+            cgroup.join(group)
+        except OSError as error:
+            what = f'cannot set up cgroup "{error.filename}": {_why(error)}'
+            raise Refused("cgroup", what, error.errno or 0) from None
+        undo.append(partial(cgroup.leave, group))
 
 
-@contextmanager
-def _processors(spec: LaunchSpec) -> Iterator[None]:
-    """The caller runs on the job's processors only."""
-    if not spec.cpus:
-        yield
-        return
+def _take_processors(spec: LaunchSpec, undo: Undo) -> None:
     before = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, spec.cpus)
     except OSError as error:
         cpus = ",".join(map(str, spec.cpus))
         raise Refused("limits", f"cannot run on processors {cpus}: {_why(error)}", error.errno or 0) from None
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
+    undo.append(partial(os.sched_setaffinity, 0, before))
 
 
-@contextmanager
-def _limits(spec: LaunchSpec) -> Iterator[None]:
-    """The caller has the job's resource limits, but for those on memory."""
-    before: list[tuple[int, tuple[int, int]]] = []
-    try:
-        for name, soft in spec.rlimits:
-            kind = _kind(name)
-            if _plain(name) not in _AFTERWARDS:
-                before.append((kind, resource.getrlimit(kind)))
-                _set_limit(0, kind, soft)
-        yield
-    finally:
-        for kind, pair in before:
-            resource.setrlimit(kind, pair)
+def _take_limits(spec: LaunchSpec, undo: Undo) -> None:
+    """Gives the caller the job's resource limits, but for those on memory."""
+    for name, soft in spec.rlimits:
+        kind = _kind(name)
+        if _plain(name) not in _AFTERWARDS:
+            undo.append(partial(resource.setrlimit, kind, resource.getrlimit(kind)))
+            _set_limit(0, kind, soft)
 
 
 def _adjust(pid: int, spec: LaunchSpec) -> None:
@@ -171,7 +168,9 @@ def _adjust(pid: int, spec: LaunchSpec) -> None:
 
 
 def _set_limit(pid: int, kind: int, soft: int) -> None:
-    """Sets a soft limit; the hard limit is raised for it if rights allow, else it is cut to the hard limit."""
+    """Sets a soft limit; the hard limit is raised for it if rights allow, else it is cut to the hard
+    limit.
+    """
     hard = resource.prlimit(pid, kind)[1]
     if hard != resource.RLIM_INFINITY and (soft == resource.RLIM_INFINITY or soft > hard):
         try:
@@ -193,38 +192,32 @@ def _plain(name: str) -> str:
     return name.lower().removeprefix("rlimit_")
 
 
-@contextmanager
-def _as_user(spec: LaunchSpec) -> Iterator[None]:
-    """The caller is the user, for access, signals and exec; only its saved ids let it return."""
+def _become_user(spec: LaunchSpec, undo: Undo) -> None:
+    """Makes the caller the user, for access, signals and exec; only its saved ids let it return."""
     own = os.geteuid()
     if own != 0:
         if spec.uid != own:
             who = f"{spec.user or 'the user'} (uid {spec.uid})"
             what = f"cannot run as {who}: the agent has uid {own}, only an agent of uid 0 can change it"
             raise Refused("user", what, errno.EPERM)
-        yield
         return
-    gids, groups = os.getresgid(), os.getgroups()
+    gids = os.getresgid()
+    undo += (partial(os.setgroups, os.getgroups()), partial(os.setresgid, *gids))
+    undo.append(partial(os.setresuid, 0, 0, 0))
     try:
-        try:
-            os.setgroups(spec.groups)
-            os.setresgid(spec.gid, spec.gid, gids[2])
-            os.setresuid(spec.uid, spec.uid, 0)
-        except OSError as error:
-            what = f"cannot become {spec.user or 'user'} (uid {spec.uid}, gid {spec.gid}): {_why(error)}"
-            raise Refused("user", what, error.errno or 0) from None
-        yield
-    finally:
-        os.setresuid(0, 0, 0)
-        os.setresgid(*gids)
-        os.setgroups(groups)
+        os.setgroups(spec.groups)
+        os.setresgid(spec.gid, spec.gid, gids[2])
+        os.setresuid(spec.uid, spec.uid, 0)
+    except OSError as error:
+        what = f"cannot become {spec.user or 'user'} (uid {spec.uid}, gid {spec.gid}): {_why(error)}"
+        raise Refused("user", what, error.errno or 0) from None
 
 
 def _open_input(path: str) -> int:
     fd = _open("stdin", "input", path, os.O_RDONLY)
     if stat.S_ISFIFO(os.fstat(fd).st_mode):
         os.close(fd)
-        raise Refused("stdin", f'cannot open input file "{path}": it is a FIFO, nobody may ever write to it', 0)
+        raise Refused("stdin", f'cannot open input file "{path}": a FIFO, to which nobody may ever write', 0)
     return fd
 
 
@@ -247,7 +240,7 @@ def _open(stage: Stage, name: str, path: str, flags: int) -> int:
     return fd
 
 
-def _open_before(spec: LaunchSpec) -> int:
+def _open_before(spec: LaunchSpec, opened: list[int]) -> int:
     """The script, opened while this process may still pass every directory; -1 where that is not needed."""
     if os.geteuid() != 0 or spec.uid == 0 or "/" not in spec.argv[0]:
         return -1
@@ -255,10 +248,8 @@ def _open_before(spec: LaunchSpec) -> int:
         fd = os.open(spec.argv[0], os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError:
         return -1
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        return -1
-    return fd
+    opened.append(fd)
+    return fd if stat.S_ISREG(os.fstat(fd).st_mode) else -1
 
 
 def _execute(spec: LaunchSpec, token: str, script: int, files: list[int]) -> int:
@@ -296,7 +287,7 @@ def _execute(spec: LaunchSpec, token: str, script: int, files: list[int]) -> int
 
 
 def _posix_spawn(path: str, argv: tuple[str, ...], environment: dict[str, str], files: list[int]) -> int:
-    return os.posix_spawn(
+    pid: int = os.posix_spawn(
         path,
         argv,
         environment,
@@ -305,6 +296,7 @@ def _posix_spawn(path: str, argv: tuple[str, ...], environment: dict[str, str], 
         setsigmask=(),
         setsigdef=_TO_DEFAULT,
     )
+    return pid
 
 
 def _reachable(path: str) -> bool:

@@ -10,9 +10,9 @@ import msgspec
 class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the job may use. 0 and () mean: no limit of that kind.
 
-    mem_mib: memory cgroup where there is one (swap included where the kernel counts it). Elsewhere the
-        supervisor adds up the memory of the job's processes every `mem_sample_ms` and kills the job above
-        the limit. Not
+    mem_mib: memory cgroup where there is one (at least 8 MiB there: less would not hold the start of a
+        shell) (swap included where the kernel counts it). Elsewhere the supervisor adds up the memory of the
+        job's processes every `mem_sample_ms` and kills the job above the limit. Not
         RLIMIT_AS: address space is not memory, and programs that reserve much of it (CUDA, Java, Go,
         sanitizers) would die far below their limit. So without a cgroup a job may pass its limit for one
         sampling interval.
@@ -84,10 +84,12 @@ class LaunchSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Group(msgspec.Struct, frozen=True, array_like=True):
     """One cgroup directory to make, what to write into its files first, and how to ask it things.
 
-    memory: whether the memory controller is here. version: 1 or 2.
+    home: the group, of the same hierarchy, that the supervisor itself lives in. memory: whether the memory
+    controller is here. version: 1 or 2.
     """
 
     path: str
+    home: str
     writes: tuple[tuple[str, str], ...] = ()
     memory: bool = False
     version: Literal[1, 2] = 1
