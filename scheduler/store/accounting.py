@@ -1,7 +1,7 @@
 """Accounting queries: which rows of `attempts` an AttemptQuery means, in SQL.
 
 Rows have no key of their own: several may tell of one array's cancelled indices. "Newest" means that no later
-attempt of the same job is in the table. The index to use is chosen here, not by SQLite, which has no
+attempt of the same job is in the table; cancelled indices have no other attempts. The index to use is chosen here, not by SQLite, which has no
 statistics: numbers before users before times (a unary plus keeps the others from being considered).
 """
 
@@ -21,22 +21,23 @@ from packhorse.scheduler.model.arrayspec import ArraySpecError, parse_array
 from packhorse.scheduler.model.hostlist import HostlistError, expand
 from packhorse.scheduler.model.resources import Usage
 from packhorse.scheduler.store.protocol import AttemptQuery, Attempts
+from packhorse.scheduler.store.row_insert import RowInsert
 from packhorse.scheduler.store.schema import ATTEMPT_COLUMNS, USAGE_COLUMNS
 
 SqlValue = int | str
 
 _N_PLAIN = len(ATTEMPT_COLUMNS) - len(USAGE_COLUMNS)
 _COLUMNS = ", ".join(f'"{name}"' for name in ATTEMPT_COLUMNS)
-INSERT = f"INSERT INTO attempts({_COLUMNS}) VALUES ({', '.join('?' * len(ATTEMPT_COLUMNS))})"
+ROWS = RowInsert("attempts", ATTEMPT_COLUMNS)
 
 _NEWEST = (
-    "NOT EXISTS (SELECT 1 FROM attempts AS later "
-    "WHERE later.job = attempts.job AND later.attempt > attempts.attempt)"
+    "(array_indices <> '' OR NOT EXISTS (SELECT 1 FROM attempts AS later "
+    "WHERE later.job = attempts.job AND later.attempt > attempts.attempt))"
 )
 
 
 def to_values(row: AttemptRow) -> tuple[SqlValue, ...]:
-    """The row as the values of INSERT."""
+    """The row as the values of ROWS."""
     *plain, usage = astuple(row)
     return (*plain, *astuple(usage))
 
@@ -59,7 +60,7 @@ def select(query: AttemptQuery) -> tuple[str, list[SqlValue]]:
             f" WHERE id IN (SELECT id FROM attempts{condition} ORDER BY ended_at DESC, id DESC LIMIT ?)"
         )
         values.append(query.limit)
-    return f"SELECT {_COLUMNS} FROM attempts{condition} ORDER BY job, attempt, id", values
+    return f"SELECT {_COLUMNS} FROM attempts{condition} ORDER BY +job, attempt, id", values
 
 
 def add_functions(connection: sqlite3.Connection) -> None:

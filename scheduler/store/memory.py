@@ -148,7 +148,9 @@ class MemoryStore:
             newest: dict[int, int] = {}
             for row in self._rows:
                 newest[row.job] = max(row.attempt, newest.get(row.job, 0))
-            found = [(row, number) for row, number in found if row.attempt == newest[row.job]]
+            found = [
+                (row, number) for row, number in found if row.array_indices or row.attempt == newest[row.job]
+            ]
         if query.limit is not None:
             found.sort(key=lambda pair: (-pair[0].ended_at, -pair[1]))
             del found[query.limit :]

@@ -60,17 +60,14 @@ def migrate(connection: sqlite3.Connection) -> None:
 def _log_blobs_snapshots_attempts(db: Database) -> None:
     db.table("meta").create({"key": str, "value": int}, pk="key")
     db.table("meta").insert_all(
-        [
-            {"key": "highest_job", "value": 0},
-            {"key": "clean", "value": 1},
-            {"key": "event_schema", "value": 0},
-        ]
+        [{"key": "clean", "value": 1}, {"key": "event_schema", "value": 0}],
     )
-    # span: store/span.py. crc: CRC-32 of data, begun with the number.
+    # highest_job: highest number any record up to this one tells of. span: store/span.py.
+    # crc: CRC-32 of data, begun with seq.
     db.table("log").create(
         {
             "seq": int, "at": int, "kind": str, "first_job": int, "last_job": int, "node": str,
-            "span": int, "crc": int, "data": bytes,
+            "highest_job": int, "span": int, "crc": int, "data": bytes,
         },
         pk="seq",
     )  # fmt: skip

@@ -24,6 +24,7 @@ from packhorse.scheduler.store.protocol import (
     check_continues,
     exhaust,
 )
+from packhorse.scheduler.store.row_insert import RowInsert
 from packhorse.scheduler.store.space import DEFAULT_BALLAST, DEFAULT_RESERVE, DiskSpace
 from packhorse.scheduler.store.span import span_of, spans_holding
 from packhorse.scheduler.store.sqlite_compaction import Compaction
@@ -32,10 +33,10 @@ from packhorse.scheduler.store.sqlite_snapshots import Snapshots
 
 FILE_NAME = "packhorse.db"
 
-_INSERT_RECORD = (
-    "INSERT INTO log(seq, at, kind, first_job, last_job, node, span, crc, data) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_RECORDS = RowInsert(
+    "log", ("seq", "at", "kind", "first_job", "last_job", "node", "highest_job", "span", "crc", "data")
 )
+_BLOBS = RowInsert("blobs", ("ref", "packed", "content"), "OR IGNORE")
 _SELECT_RECORDS = "SELECT seq, at, kind, first_job, last_job, node, data, crc FROM log"
 _STORY = (
     f"{_SELECT_RECORDS} WHERE span > 0 AND span IN ({{spans}}) AND first_job <= ? AND last_job >= ? "
@@ -85,23 +86,22 @@ class SqliteStore:
     def append(self, batch: Batch) -> None:
         check_continues(batch.records, self._last_seq)
         crash_point(crash_points.BEFORE_APPEND)
-        highest = max((record.last_job for record in batch.records), default=0)
-        with self._file.transaction() as connection:
-            connection.executemany(_INSERT_RECORD, [_to_values(record) for record in batch.records])
-            crash_point(crash_points.IN_TRANSACTION)
-            new = [(ref, content) for ref, content in batch.blobs if ref not in self._recent]
-            if new:
-                connection.executemany(
-                    "INSERT OR IGNORE INTO blobs(ref, packed, content) VALUES (?, ?, ?)", map(_pack, new)
-                )
-            if batch.rows:
-                connection.executemany(accounting.INSERT, map(accounting.to_values, batch.rows))
-            if highest > self._highest_job:
-                connection.execute("UPDATE meta SET value = ? WHERE key = 'highest_job'", (highest,))
-            crash_point(crash_points.BEFORE_COMMIT)
+        highest, records = self._to_values(batch.records)
+        blobs = [_pack(ref, content) for ref, content in batch.blobs if ref not in self._recent]
+        rows = [accounting.to_values(row) for row in batch.rows]
+        if blobs or rows or len(records) > _RECORDS.at_once:
+            with self._file.transaction() as connection:
+                _RECORDS.run(connection, records)
+                crash_point(crash_points.IN_TRANSACTION)
+                _BLOBS.run(connection, blobs)
+                accounting.ROWS.run(connection, rows)
+                crash_point(crash_points.BEFORE_COMMIT)
+        else:
+            with self._file.statement() as connection:
+                _RECORDS.run(connection, records)
         crash_point(crash_points.AFTER_COMMIT)
-        self._last_seq += len(batch.records)
-        self._highest_job = max(self._highest_job, highest)
+        self._last_seq += len(records)
+        self._highest_job = highest
         for ref, _ in batch.blobs:
             self._recent[ref] = self._last_seq
 
@@ -182,9 +182,18 @@ class SqliteStore:
         self._compaction.begin_anew()
         with self._file.queries() as connection:
             accounting.add_functions(connection)
-            self._last_seq = connection.execute("SELECT ifnull(max(seq), 0) FROM log").fetchone()[0]
-            row = connection.execute("SELECT value FROM meta WHERE key = 'highest_job'").fetchone()
-        self._highest_job = row[0]
+            row = connection.execute("SELECT seq, highest_job FROM log ORDER BY seq DESC LIMIT 1").fetchone()
+        self._last_seq, self._highest_job = row or (0, 0)
+
+    def _to_values(self, records: Sequence[LogRecord]) -> tuple[int, list[tuple[int | str | bytes, ...]]]:
+        """The highest job number after these records, and the records as rows of the log."""
+        highest = self._highest_job
+        rows: list[tuple[int | str | bytes, ...]] = []
+        for seq, at, kind, first, last, node, data in records:
+            highest = max(highest, last)
+            crc = zlib.crc32(data, seq & 0xFFFFFFFF)
+            rows.append((seq, at, kind, first, last, node, highest, span_of(first, last), crc, data))
+        return highest, rows
 
     def _records(self, after_seq: int) -> Iterator[LogRecord]:
         last = self._last_seq
@@ -233,13 +242,7 @@ def _crc(record: LogRecord) -> int:
     return zlib.crc32(record.data, record.seq & 0xFFFFFFFF)
 
 
-def _to_values(record: LogRecord) -> Sequence[int | str | bytes]:
-    seq, at, kind, first, last, node, data = record
-    return (seq, at, kind, first, last, node, span_of(first, last), zlib.crc32(data, seq & 0xFFFFFFFF), data)
-
-
-def _pack(blob: tuple[str, bytes]) -> tuple[bytes, int, bytes]:
-    ref, content = blob
+def _pack(ref: str, content: bytes) -> tuple[bytes, int, bytes]:
     if len(content) >= _PACK_FROM:
         packed = zlib.compress(content, 1)
         if len(packed) * 5 < len(content) * 4:

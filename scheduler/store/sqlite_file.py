@@ -35,7 +35,7 @@ class Tuning(msgspec.Struct, frozen=True):
     """
 
     max_pages: int | None = None
-    checkpoint_pages: int = 1000
+    checkpoint_pages: int = 250
     cache_kib: int = 32 * 1024
     check_s: float = 1.0
 
@@ -78,14 +78,19 @@ class SqliteFile:
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             _roll_back(connection)
-            failure = self.explain(error)
-            self._failed = (
-                failure if isinstance(failure, StoreUnavailable) else StoreUnavailable(str(failure))
-            )
-            raise failure from error
+            raise self._fail(error) from error
         except BaseException:
             _roll_back(connection)
             raise
+
+    @contextmanager
+    def statement(self) -> Iterator[sqlite3.Connection]:
+        """As `transaction`, for a block that executes one statement: that is a transaction by itself."""
+        connection = self._open_writer()
+        try:
+            yield connection
+        except sqlite3.Error as error:
+            raise self._fail(error) from error
 
     @contextmanager
     def points(self) -> Iterator[sqlite3.Connection]:
@@ -137,6 +142,11 @@ class SqliteFile:
             )
         return StoreUnavailable(f"store {self.path} cannot be written: {error} ({name})")
 
+    def _fail(self, error: sqlite3.Error) -> StoreError:
+        failure = self.explain(error)
+        self._failed = StoreUnavailable(str(failure))
+        return failure
+
     def _open_writer(self) -> sqlite3.Connection:
         if self._failed is not None:
             raise StoreUnavailable(str(self._failed))
@@ -177,7 +187,7 @@ class SqliteFile:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             _sync_directory(self.path.parent)
         connection = sqlite3.connect(
-            self.path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=5.0
+            self.path, isolation_level=None, check_same_thread=False, cached_statements=400, timeout=5.0
         )
         try:
             self._prepare(connection)

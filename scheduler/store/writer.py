@@ -109,7 +109,7 @@ class GroupCommitWriter:
         return done
 
     def background(self, steps: Steps) -> asyncio.Future[None]:
-        """Take the steps on the writing thread while it has nothing better to do, after those queued before."""
+        """Take the steps on the writing thread while it has nothing better to do, first come first served."""
         done: asyncio.Future[None] = self._running_loop().create_future()
         self._order(_Background(steps, done))
         return done
@@ -132,7 +132,7 @@ class GroupCommitWriter:
         return await self._running_loop().run_in_executor(self._queries, ask, self._store)
 
     async def reopen(self) -> int:
-        """Begin anew after a failure; returns the last durable record's number. StoreError if that fails too."""
+        """Begin anew after a failure; returns the last durable record's number. Raises StoreError."""
         done: asyncio.Future[int] = self._running_loop().create_future()
         self._order(_Reopen(done))
         return await done
@@ -228,7 +228,7 @@ class GroupCommitWriter:
         self._tell(self._committed, [write.done for write in group], commit)
 
     def _step(self) -> float:
-        """One step of the oldest background work; returns for how long to leave the machine to others then."""
+        """One step of the oldest background work; returns for how long to leave the machine alone then."""
         work, steps = self._background[0]
         begun = self._last_step = time.monotonic()
         try:
