@@ -14,10 +14,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from packhorse.scheduler.core.packing.layout import Shape, shape_of
+from packhorse.scheduler.core.packing.board import Board
+from packhorse.scheduler.core.packing.demands import Demands
+from packhorse.scheduler.core.packing.greedy import Request
+from packhorse.scheduler.core.packing.layout import Shape
 from packhorse.scheduler.core.priority import BASE_PRIORITY, Rules
 from packhorse.scheduler.core.reasons import REASONS, Reason
-from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.cluster import ClusterConfig, Partition
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId, NodeName
 from packhorse.scheduler.model.resources import Ask
 
@@ -49,20 +52,25 @@ class PendingRow(NamedTuple):
 
 
 class AskClass:
-    """Equal asks in one partition: what a cycle knows about all of them. code: its index in `classes`.
+    """Equal asks in one partition: what a cycle knows about all of them. code: its index in `classes`."""
 
-    key: which nodes it may use at all, before their state is looked at.
-    """
-
-    __slots__ = ("ask", "avoid", "code", "key", "partition", "shape")
+    __slots__ = ("_request", "ask", "avoid", "code", "partition", "shape")
 
     def __init__(self, code: int, ask: Ask, partition: str, avoid: tuple[NodeName, ...]) -> None:
         self.code = code
         self.ask = ask
         self.partition = partition
         self.avoid = avoid
-        self.shape: Shape = shape_of(ask)
-        self.key = (partition, ask.features, ask.nodes_required, ask.nodes_excluded, avoid)
+        self.shape = Shape(ask)
+        self._request: Request | None = None
+
+    def request(self, board: Board, partition: Partition | None, column_of: dict[str, int]) -> Request:
+        """Ready to be placed on this board; made once for it. partition: as configured now."""
+        request = self._request
+        if request is None or request.board is not board or request.partition is not partition:
+            request = Request(self.ask, self.shape, partition, self.avoid, board, column_of)
+            self._request = request
+        return request
 
 
 class PendingColumns:
@@ -103,6 +111,8 @@ class PendingColumns:
         """How many rows each class has."""
         self.fresh_classes: list[int] = []
         """Codes given since the cycle last looked (it empties the list)."""
+        self.demands = Demands()
+        """What classes need, as arrays by code; the cycle keeps it."""
         self._class_code: dict[tuple[Ask, str, tuple[NodeName, ...]], int] = {}
         self._free_classes: list[int] = []
         self._n_idle_classes = 0
@@ -126,7 +136,7 @@ class PendingColumns:
         self._fill(slot, row)
 
     def add_many(self, rows: Sequence[PendingRow]) -> None:
-        """Many jobs at once, a vector step per column. ValueError, and nothing added, if one waits already."""
+        """Many jobs at once, a vector step per column. ValueError, and nothing added, if one is known."""
         n = len(rows)
         if n < 4:
             for row in rows:

@@ -17,7 +17,8 @@ from packhorse.scheduler.core.node_columns import NodeColumns
 from packhorse.scheduler.model.ids import Instant, JobId
 from packhorse.scheduler.model.resources import Placement
 
-NEVER: Final = Instant(1 << 62)
+NEVER: Final = Instant(1 << 60)
+"""After every instant with a name, and before now plus FOREVER of the pending columns."""
 
 
 class Releases(NamedTuple):

@@ -33,6 +33,7 @@ class Board:
     position, equal for nodes of the same capacity; class_capacity: [n_resources, n_classes].
     tightness: per resource, what a free unit of it adds to a node's score. weight_score: what the
     node's weight adds. masks: node masks by the key they were asked under, filled by packing/masks.py.
+    possible: what packing/possible.py has found to fit.
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class Board:
         "order",
         "position",
         "position_of_row",
+        "possible",
         "resources",
         "tightness",
         "weight_score",
@@ -88,3 +90,4 @@ class Board:
             if column >= FIXED and ":" in resource:
                 self.tightness[column] = 0  # counted once, under its kind
         self.masks: dict[object, np.ndarray] = {}
+        self.possible: set[object] = set()

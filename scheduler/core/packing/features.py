@@ -1,8 +1,8 @@
 """Feature expressions (`--constraint`): `a&b|c`, `(a|b)&c`, `[a|b]`.
 
-`&` binds tighter than `|`. `[a|b]` is Slurm's "all nodes of the job alike": one of the alternatives in brackets
-for the whole job; `sets` lists them. Counts (`a*2`) and the like are refused, since ignoring them would
-give a job other nodes than it asked for.
+`&` binds tighter than `|`. `[a|b]` is Slurm's "all nodes of the job alike": one of the alternatives in
+brackets for the whole job; `alternatives` lists them. Counts (`a*2`) and the like are refused, since
+ignoring them would give a job other nodes than it asked for.
 """
 
 from __future__ import annotations
@@ -22,12 +22,11 @@ def parse(text: str) -> Test:
     return _Parser(text).whole()
 
 
-def sets(text: str) -> tuple[str, ...]:
+def alternatives(text: str) -> tuple[str, ...]:
     """The expressions of which every node of a job must satisfy the same one; usually just the text itself.
 
-    Only an expression that is one bracket as a whole has alternatives. BadValue as for parse.
+    Only an expression that is one bracket as a whole has several; what cannot be read comes back as it is.
     """
-    parse(text)
     inner = text.strip()
     if not (inner.startswith("[") and inner.endswith("]")) or "]" in inner[:-1]:
         return (text,)
@@ -57,9 +56,7 @@ def _tokens(text: str) -> list[str]:
             if c != "\0":
                 out.append(c)
         elif c in _REFUSED:
-            raise BadValue(
-                f'features "{text}": "{c}" is not understood; names joined by & and |, grouped by ( ) or [ ], are'
-            )
+            raise BadValue(f'features "{text}": "{c}" is not understood; use names, & and |, ( ) and [ ]')
         else:
             word += c
     return out

@@ -23,7 +23,9 @@ class Shape:
 
     tasks: on all nodes together. lo, hi: how many nodes; lo > hi for a contradictory ask. per_node: most
     tasks on one. even: tasks are dealt out evenly over the nodes (a number of nodes was asked for), not
-    node after node. gres_node, gres_task, gres_job: (resource, n), typed ones under their kind as well.
+    node after node. gres_node, gres_task, job_devices: (resource, n), typed ones under their kind as
+    well; gres_job: devices for the whole job as asked, typed ones first. mixed: of some kind both
+    typed and any devices are asked for.
     """
 
     __slots__ = (
@@ -35,11 +37,14 @@ class Shape:
         "gres_job",
         "gres_node",
         "gres_task",
+        "has_devices",
         "hi",
+        "job_devices",
         "lo",
         "mem_all",
         "mem_cpu",
         "mem_node",
+        "mixed",
         "per_node",
         "required",
         "tasks",
@@ -64,7 +69,10 @@ class Shape:
         self.contiguous = ask.contiguous
         self.gres_node = _by_resource(ask.gres_per_node)
         self.gres_task = _by_resource(ask.gres_per_task)
-        self.gres_job = ask.gres_per_job
+        self.gres_job = tuple(sorted((g for g in ask.gres_per_job if g.n), key=lambda g: not g.type))
+        self.job_devices = _by_resource(self.gres_job)
+        self.has_devices = bool(self.gres_node or self.gres_task or self.gres_job)
+        self.mixed = _mixed((*ask.gres_per_node, *ask.gres_per_task, *ask.gres_per_job))
 
     @property
     def single(self) -> bool:
@@ -86,7 +94,7 @@ class Shape:
         for resource, n in self.gres_task:
             out[resource] = out.get(resource, 0) + n * tasks
         if whole_job:
-            for resource, n in _by_resource(self.gres_job):
+            for resource, n in self.job_devices:
                 out[resource] = out.get(resource, 0) + n
         return out
 
@@ -101,7 +109,7 @@ class Shape:
         out[MEM] = self.mem_node or -(-self.mem_cpu * cpu // 1000)
         out[TMP] = self.tmp
         out[SLOTS] = EXCLUSIVE if self.exclusive else 1
-        if self.gres_node or self.gres_task or self.gres_job:
+        if self.has_devices:
             for resource, n in self.devices(tasks, whole_job).items():
                 column = column_of.get(resource)
                 if column is None:
@@ -160,9 +168,9 @@ class Shape:
         return np.where(fits, np.maximum(t, 0), 0)
 
 
-def shape_of(ask: Ask) -> Shape:
-    """The shape of the ask; a new object each time."""
-    return Shape(ask)
+def _mixed(gres: tuple[Gres, ...]) -> bool:
+    typed = {g.kind for g in gres if g.type and g.n}
+    return any(g.kind in typed for g in gres if not g.type and g.n)
 
 
 def _by_resource(gres: tuple[Gres, ...]) -> tuple[tuple[str, int], ...]:

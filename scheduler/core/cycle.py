@@ -1,0 +1,278 @@
+"""One scheduling cycle: which waiting jobs start now and where, and why the others do not.
+
+Rows are taken in order (tier, priority, id). What fits is placed by best fit, a run of equal jobs at a time.
+The first jobs of each partition that do not fit get a planned start (`backfill_depth` of them, 1 is EASY);
+those behind them may go first only where they delay no planned start. `backfill_depth = 0` plans nothing:
+whatever fits starts, and a job that needs a lot of room may wait for ever.
+
+Python looks at a row only if its class may still fit. A class that did not fit is passed over from then on,
+by vector steps over ever larger pieces of the queue, so that a full cluster costs little however long
+the queue is.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from packhorse.scheduler.core.backfill import Begun, Timeline
+from packhorse.scheduler.core.packing.field import Field
+from packhorse.scheduler.core.packing.greedy import Batch, Request, place
+from packhorse.scheduler.core.packing.verdicts import refresh
+from packhorse.scheduler.core.pending_columns import FOREVER
+from packhorse.scheduler.core.reasons import Reason
+from packhorse.scheduler.core.running_columns import NEVER
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model.ids import US, Instant, JobId
+from packhorse.scheduler.model.resources import Placement
+
+_FIRST_PIECE: Final = 256
+_LARGEST_PIECE: Final = 65_536
+_MANY_CLASSES: Final = 24  # from here on, testing classes together is cheaper than one by one
+_NOT_BLOCKED: Final = FOREVER + 1
+
+
+class Grant(NamedTuple):
+    """The job, or one more task of the array, starts now on these nodes."""
+
+    id: JobId
+    placements: tuple[Placement, ...]
+
+
+class Plan(NamedTuple):
+    """What a cycle decided. more: it stopped at max_starts_per_cycle; another one should follow at once.
+
+    planned: the starts it promised to jobs that go on waiting, where an end is in sight.
+    """
+
+    grants: list[Grant]
+    planned: dict[JobId, Instant]
+    more: bool
+
+
+def plan(state: State, now: Instant) -> Plan:
+    """Decides; the state's values are not changed. Reasons and planned starts go to the pending columns."""
+    if not state.pending_columns.n_ready:
+        return Plan([], {}, False)
+    return _Cycle(state, now).run()
+
+
+class _Cycle:
+    """One pass. Arrays are by place in the order: place 0 is the first row to be looked at."""
+
+    def __init__(self, state: State, now: Instant) -> None:
+        self.state = state
+        self.now = now
+        self.config = state.config
+        self.pending = pending = state.pending_columns
+        self.rules = pending.rules(state.config)
+        self.order = pending.order(state.config)
+        refresh(pending, state.node_columns, self.rules)
+        self.demands = pending.demands
+        self.field = Field(state.node_columns)
+        self.classes = pending.ask_class[self.order]
+        self.durations = pending.duration_us[self.order]
+        self.codes = self.demands.verdict[self.classes]
+        if self.rules.limited:
+            self._check_time_limits()
+        self.blocked_from = np.full(self.demands.n, _NOT_BLOCKED, dtype=np.int64)
+        """Per class: jobs with this time limit (or a longer one) do not fit any more."""
+        self.heads_left = [max(state.config.backfill_depth, 1)] * len(pending.partitions)
+        """Per partition: how many blocked jobs may still count as its next ones."""
+        self.n_open = len(pending.partitions)
+        self.open = np.ones(len(pending.partitions), dtype=np.bool_)
+        self.grants: list[Grant] = []
+        self.begun: list[Begun] = []
+        self.planned: dict[JobId, Instant] = {}
+        self.timeline: Timeline | None = None
+        self.left = state.config.max_starts_per_cycle
+
+    def run(self) -> Plan:
+        """All rows, until no more may be started."""
+        n = self.order.shape[0]
+        self._pass_over_hopeless()
+        at = 0
+        piece = _FIRST_PIECE
+        while at < n and self.left:
+            end = min(n, at + piece)
+            places = self._worth_a_look(at, end)
+            if places.size == 0:
+                at = end
+                piece = min(piece * 2, _LARGEST_PIECE)
+                continue
+            if places.size > _FIRST_PIECE:
+                places = places[:_FIRST_PIECE]
+                end = int(places[-1]) + 1
+            at = self._look_at(places, end)
+            piece = _FIRST_PIECE
+        more = at < n and not self.left
+        waiting = self.codes[:at] if more else self.codes
+        if waiting.size:
+            waiting[waiting == 0] = Reason.PRIORITY.code
+            self.pending.note(self.order[: waiting.size], waiting, self.planned)
+        return Plan(self.grants, self.planned, more)
+
+    def _check_time_limits(self) -> None:
+        """Jobs that may run longer than their partition allows; Slurm lets them wait as well."""
+        names = self.pending.partitions
+        partitions = [self.rules.partitions.get(name) for name in names]
+        longest = np.array([p.max_time_s * US if p and p.max_time_s else FOREVER for p in partitions])
+        too_long = self.durations > longest[self.pending.partition[self.order]]
+        self.codes[too_long & (self.codes == 0)] = Reason.PARTITION_TIME_LIMIT.code
+
+    def _pass_over_hopeless(self) -> None:
+        """Classes that need more of some resource than any node has free."""
+        field = self.field
+        if field.n == 0:
+            self.blocked_from[:] = 0
+            return
+        most = field.free.max(axis=1) if field.all_up else np.where(field.up, field.free, 0).max(axis=1)
+        least = self.demands.least[:, : self.demands.n]
+        hopeless = (least > most[:, None]).any(axis=0)
+        hopeless |= ~self.demands.known[: self.demands.n]
+        self.blocked_from[hopeless] = 0
+
+    def _worth_a_look(self, at: int, end: int) -> np.ndarray:
+        """Places from at up to end whose row may start, or may be the next of its partition."""
+        classes = self.classes[at:end]
+        keep: np.ndarray = self.durations[at:end] < self.blocked_from[classes]
+        any_open = False
+        if self.n_open:
+            is_open = self.open[self.pending.partition[self.order[at:end]]]
+            any_open = bool(is_open.any())
+            keep |= is_open
+        keep &= self.codes[at:end] == 0
+        places = np.flatnonzero(keep)
+        places += at
+        if places.size > _MANY_CLASSES and not any_open:
+            self._test_together(places)
+            places = places[self.durations[places] < self.blocked_from[self.classes[places]]]
+        return places
+
+    def _test_together(self, places: np.ndarray) -> None:
+        """Marks classes of these rows that fit on no node, many at a time."""
+        field = self.field
+        ends = self.durations[places] + self.now
+        starts = np.array([layer.start for layer in field.layers], dtype=np.int64)
+        layers = np.searchsorted(starts, ends, side="left")
+        for j in np.unique(layers).tolist():
+            classes = np.unique(self.classes[places[layers == j]])
+            if classes.size <= _MANY_CLASSES:
+                continue
+            room = field.room(j) if field.all_up else np.where(field.up, field.room(j), 0)
+            for first in range(0, classes.size, 256):
+                some = classes[first : first + 256]
+                fits = np.ones((some.size, field.n), dtype=np.bool_)
+                least = self.demands.least[:, some]
+                for resource in np.flatnonzero(least.any(axis=1)).tolist():
+                    fits &= room[resource][None, :] >= least[resource][:, None]
+                lost = some[~fits.any(axis=1)]
+                self.blocked_from[lost] = np.minimum(self.blocked_from[lost], self._shortest(j))
+
+    def _shortest(self, j: int) -> int:
+        """The shortest duration of jobs that run past the first j planned starts."""
+        return 0 if j == 0 else self.field.layers[j - 1].start - self.now + 1
+
+    def _look_at(self, places: np.ndarray, end: int) -> int:
+        """Starts what fits among these rows. Returns the place to go on from."""
+        pending = self.pending
+        slots = self.order[places]
+        where: list[int] = places.tolist()
+        classes = self.classes[places].tolist()
+        durations = self.durations[places].tolist()
+        partitions = pending.partition[slots].tolist()
+        ids = pending.id[slots].tolist()
+        counts = pending.count[slots].tolist()
+        rooms = pending.room[slots].tolist()
+        field = self.field
+        blocked: dict[int, int] = {}
+        i, n = 0, len(where)
+        while i < n and self.left:
+            code, duration = classes[i], durations[i]
+            limit = blocked.get(code)
+            if limit is None:
+                limit = blocked[code] = int(self.blocked_from[code])
+            if duration >= limit:
+                if self.heads_left[partitions[i]]:
+                    self._next_of(partitions[i], where[i], ids[i], code, duration)
+                    if field.layers:
+                        return where[i] + 1
+                i += 1
+                continue
+            j = field.layer_of(self.now + duration)
+            run, want = i, 0
+            while run < n and classes[run] == code and want < self.left:
+                if durations[run] != duration and field.layer_of(self.now + durations[run]) != j:
+                    break
+                want += counts[run] if rooms[run] < 0 else min(counts[run], rooms[run])
+                run += 1
+            want = min(want, self.left)
+            batches = place(field, self._request(code), want, j)
+            i = self._hand_out(batches, i, run, ids, counts, rooms, durations)
+            if i < run and self.left:
+                blocked[code] = self._shortest(j)
+                self.blocked_from[code] = min(self.blocked_from[code], blocked[code])
+        return where[i] if i < n else end
+
+    def _hand_out(
+        self,
+        batches: list[Batch],
+        i: int,
+        run: int,
+        ids: list[int],
+        counts: list[int],
+        rooms: list[int],
+        durations: list[int],
+    ) -> int:
+        """Gives the places to rows i up to run, in order. Returns the first row that still waits for some."""
+        grants = self.grants
+        need = 0
+        for (placements, taken), n in batches:
+            self.left -= n
+            left = n
+            while left:
+                if not need:
+                    need = counts[i] if rooms[i] < 0 else min(counts[i], rooms[i])
+                some = min(left, need)
+                grant = Grant(JobId(ids[i]), placements)
+                if some == 1:
+                    grants.append(grant)
+                else:
+                    grants.extend([grant] * some)
+                duration = durations[i]
+                begun = Begun(NEVER if duration == FOREVER else self.now + duration, taken, some)
+                self.begun.append(begun)
+                left -= some
+                need -= some
+                if not need:
+                    i += 1
+        return i
+
+    def _next_of(self, partition: int, place_: int, id: int, code: int, duration: int) -> None:
+        """The row is the next of its partition that cannot start: it waits for resources, and gets a plan."""
+        self.codes[place_] = Reason.RESOURCES.code
+        self.heads_left[partition] -= 1
+        if not self.heads_left[partition]:
+            self.open[partition] = False
+            self.n_open -= 1
+        if not self.config.backfill_depth:
+            return
+        if self.timeline is None:
+            releases = self.state.running_columns.releases(self.state.node_columns)
+            self.timeline = Timeline(self.field, releases, self.begun, self.now)
+        else:
+            for begun in self.begun:
+                self.timeline.begin(begun)
+        self.begun = []
+        planned = self.timeline.earliest(self._request(code), duration)
+        if planned is not None:
+            self.timeline.plan(planned)
+            if planned.start < NEVER:
+                self.planned[JobId(id)] = planned.start
+
+    def _request(self, code: int) -> Request:
+        found = self.pending.classes[code]
+        assert found is not None
+        partition = self.rules.partitions.get(found.partition)
+        return found.request(self.field.board, partition, self.field.column_of)

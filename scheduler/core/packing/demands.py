@@ -1,0 +1,66 @@
+"""What the ask classes need, as arrays by class code, so that hopeless ones are passed over in one step.
+
+`verdict[class]` is the code of a reason that holds whatever is free (no node that is up is large enough, the
+partition is closed …), 0 for none; it lasts until nodes come, go or change, or the configuration does
+(packing/verdicts.py).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from packhorse.scheduler.core.packing.layout import Shape
+
+NOT_JUDGED: Final = -1
+
+
+class Demands:
+    """Matrices are `[n_resources, n_classes]`; columns beyond the classes in use hold zeros.
+
+    least: what a class takes at least on one node: the whole job if it has to be on one, else one task.
+    whole: the whole job on one node, where has_whole (exact: the node has no say in it).
+    known: every device that is asked for exists somewhere. verdict_of: what the verdicts were made from.
+    """
+
+    __slots__ = ("has_whole", "known", "least", "n", "unknown", "verdict", "verdict_of", "whole")
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.least = np.zeros((0, 16), dtype=np.int64)
+        self.whole = np.zeros((0, 16), dtype=np.int64)
+        self.has_whole = np.zeros(16, dtype=np.bool_)
+        self.known = np.zeros(16, dtype=np.bool_)
+        self.unknown: dict[int, None] = {}
+        self.verdict = np.full(16, NOT_JUDGED, dtype=np.int8)
+        self.verdict_of: object = None
+
+    def enter(self, codes: list[int], shapes: list[Shape], column_of: dict[str, int]) -> None:
+        """These classes are new, or their code was given anew, or new kinds of devices have come."""
+        top = max(codes, default=-1) + 1
+        while self.known.shape[0] < top:
+            self.least = np.concatenate([self.least, np.zeros_like(self.least)], axis=1)
+            self.whole = np.concatenate([self.whole, np.zeros_like(self.whole)], axis=1)
+            self.known = np.concatenate([self.known, np.zeros_like(self.known)])
+            self.has_whole = np.concatenate([self.has_whole, np.zeros_like(self.has_whole)])
+            self.verdict = np.concatenate([self.verdict, np.full_like(self.verdict, NOT_JUDGED)])
+        self.n = max(self.n, top)
+        missing = len(column_of) - self.least.shape[0]
+        if missing > 0:
+            extra = np.zeros((missing, self.least.shape[1]), dtype=np.int64)
+            self.least = np.concatenate([self.least, extra])
+            self.whole = np.concatenate([self.whole, extra])
+        for code, shape in zip(codes, shapes, strict=True):
+            whole = shape.needs(shape.tasks, True, column_of) if shape.single else None
+            alone = shape.single and not shape.multi
+            least = whole if alone else shape.needs(1, False, column_of)
+            self.known[code] = least is not None
+            if least is None:
+                self.unknown[code] = None
+            else:
+                self.unknown.pop(code, None)
+            self.least[:, code] = 0 if least is None else least
+            self.has_whole[code] = whole is not None and not shape.node_decides and not shape.required
+            self.whole[:, code] = 0 if whole is None else whole
+            self.verdict[code] = NOT_JUDGED

@@ -1,0 +1,208 @@
+"""Several nodes for one job, all or nothing: which nodes, and how many tasks on each.
+
+As few nodes as hold the tasks. Where a number of nodes was asked for, tasks are dealt out evenly, as Slurm's
+block distribution does with `-N 2 -n 4` (2 and 2); otherwise the roomiest nodes are filled one after the
+other and the last one is the tightest that holds the rest. Of a range `-N 2-4` the least that suffices is
+taken (Slurm takes as many as it can get at once).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from packhorse.scheduler.core.packing.layout import Shape
+
+
+class Share(NamedTuple):
+    """What one node takes: tasks, and its part of the devices that were asked for per job."""
+
+    position: int
+    tasks: int
+    devices: dict[str, int]
+
+
+def choose(
+    shape: Shape,
+    caps: np.ndarray,
+    free: np.ndarray,
+    score: np.ndarray,
+    required: list[int],
+    most: int,
+    column_of: Mapping[str, int],
+) -> list[Share] | None:
+    """Nodes by position with their tasks, or None if it does not fit now.
+
+    caps: tasks that fit on each node, 0 where it may not be used (`[n_nodes]`). required: positions
+    that must take part, -1 for a node that does not exist. most: at most that many nodes.
+    """
+    if any(position < 0 or caps[position] == 0 for position in required):
+        return None
+    candidates = np.flatnonzero(caps)
+    if candidates.size < shape.lo or shape.lo > most:
+        return None
+    spare: dict[str, np.ndarray] = {}
+    for name, _ in shape.job_devices:
+        if name not in column_of:
+            return None
+        per_node = dict(shape.gres_node).get(name, 0)
+        spare[name] = np.maximum(free[column_of[name]] - per_node, 0)
+    if shape.contiguous:
+        return _neighbours(shape, caps, spare, score, required, min(most, candidates.size))
+    forced = np.zeros(caps.shape[0], dtype=np.bool_)
+    forced[required] = True
+    for order in _orders(shape, caps, spare, score, forced, candidates):
+        k = _how_many(
+            shape, caps[order], [(spare[name][order], n) for name, n in shape.job_devices], required
+        )
+        if k > min(most, order.size):
+            continue
+        shares = _deal(shape, order, k, caps, spare, score, forced)
+        if shares is not None:
+            return shares
+    return None
+
+
+def _orders(
+    shape: Shape,
+    caps: np.ndarray,
+    spare: dict[str, np.ndarray],
+    score: np.ndarray,
+    forced: np.ndarray,
+    candidates: np.ndarray,
+) -> list[np.ndarray]:
+    """Preferences among the candidates, best first; the later ones only find what the first cannot."""
+    last = ~forced[candidates]
+    tight = score[candidates]
+    cap = caps[candidates]
+    orders = []
+    if shape.even:
+        short = cap < -(-shape.tasks // shape.lo)
+        orders.append(candidates[np.lexsort((tight, short, last))])
+    orders.append(candidates[np.lexsort((tight, -cap, last))])
+    orders.extend(candidates[np.lexsort((tight, -amounts[candidates], last))] for amounts in spare.values())
+    return orders
+
+
+def _how_many(
+    shape: Shape, caps: np.ndarray, spare: list[tuple[np.ndarray, int]], required: list[int]
+) -> int:
+    """Least number of nodes from the front that holds the tasks and the devices per job."""
+    k = max(shape.lo, len(required), int(np.searchsorted(np.cumsum(caps), shape.tasks)) + 1)
+    for amounts, n in spare:
+        k = max(k, int(np.searchsorted(np.cumsum(amounts), n)) + 1)
+    return k
+
+
+def _deal(
+    shape: Shape,
+    order: np.ndarray,
+    k: int,
+    caps: np.ndarray,
+    spare: dict[str, np.ndarray],
+    score: np.ndarray,
+    forced: np.ndarray,
+) -> list[Share] | None:
+    """Tasks and devices on the first k nodes of the order; None if the devices do not come out."""
+    chosen = order[:k]
+    if not shape.even and k > 1 and not forced[chosen[-1]] and not spare:
+        rest = shape.tasks - int(caps[chosen[:-1]].sum())
+        others = order[k - 1 :]
+        fitting = others[caps[others] >= rest]
+        chosen = np.concatenate([chosen[:-1], fitting[np.argmin(score[fitting])][None]])
+    if shape.even or spare:
+        chosen = np.sort(chosen)
+        tasks = level(shape.tasks, caps[chosen].tolist())
+    else:
+        tasks = []
+        rest = shape.tasks
+        for i, cap in enumerate(caps[chosen].tolist()):
+            given = min(cap, rest - (k - 1 - i))
+            tasks.append(given)
+            rest -= given
+    parts = _deal_devices(shape, chosen.tolist(), tasks, spare) if spare else [{} for _ in range(k)]
+    if parts is None:
+        return None
+    shares = [Share(p, t, d) for p, t, d in zip(chosen.tolist(), tasks, parts, strict=True)]
+    shares.sort(key=lambda share: share.position)
+    return shares
+
+
+def _deal_devices(
+    shape: Shape, chosen: list[int], tasks: list[int], spare: dict[str, np.ndarray]
+) -> list[dict[str, int]] | None:
+    """Devices per job on the chosen nodes, as evenly as there are any; None if there are too few."""
+    per_task = dict(shape.gres_task)
+    left = {
+        name: [
+            max(int(amounts[p]) - per_task.get(name, 0) * t, 0) for p, t in zip(chosen, tasks, strict=True)
+        ]
+        for name, amounts in spare.items()
+    }
+    parts: list[dict[str, int]] = [{} for _ in chosen]
+    for kind, type_, n in shape.gres_job:
+        name = f"{kind}:{type_}" if type_ else kind
+        caps = [min(pair) for pair in zip(left[name], left[kind], strict=True)]
+        if sum(caps) < n:
+            return None
+        for i, given in enumerate(level(n, caps)):
+            left[kind][i] -= given
+            for resource in dict.fromkeys((name, kind)) if given else ():
+                parts[i][resource] = parts[i].get(resource, 0) + given
+    return parts
+
+
+def _neighbours(
+    shape: Shape,
+    caps: np.ndarray,
+    spare: dict[str, np.ndarray],
+    score: np.ndarray,
+    required: list[int],
+    most: int,
+) -> list[Share] | None:
+    """The same on nodes that follow each other by name, tightest window first."""
+    forced = np.zeros(caps.shape[0], dtype=np.bool_)
+    forced[required] = True
+    sums = np.concatenate([[0], np.cumsum(caps)])
+    holes = np.concatenate([[0], np.cumsum(caps == 0)])
+    musts = np.concatenate([[0], np.cumsum(forced)])
+    for k in range(shape.lo, most + 1):
+        if caps.size < k:
+            break
+        good = (sums[k:] - sums[:-k] >= shape.tasks) & (holes[k:] == holes[:-k])
+        good &= musts[k:] - musts[:-k] == len(required)
+        starts = np.flatnonzero(good)
+        if starts.size == 0:
+            continue
+        totals = np.concatenate([[0.0], np.cumsum(score.astype(np.float64))])
+        for start in starts[np.argsort((totals[k:] - totals[:-k])[starts], kind="stable")].tolist():
+            window = np.arange(start, start + k)
+            if any(int(spare[name][window].sum()) < n for name, n in shape.job_devices):
+                continue
+            shares = _deal(shape, window, k, caps, spare, score, np.ones_like(forced))
+            if shares is not None:
+                return shares
+    return None
+
+
+def level(total: int, caps: list[int]) -> list[int]:
+    """total dealt out as evenly as the caps allow; where it does not come out even, the first get one more.
+
+    The caps sum up to at least total. Every part is at least 1 if there are no more parts than total.
+    """
+    low, high = 0, max(caps, default=0)
+    while low < high:  # the highest level that does not need more than total
+        middle = (low + high + 1) // 2
+        if sum(min(cap, middle) for cap in caps) <= total:
+            low = middle
+        else:
+            high = middle - 1
+    out = [min(cap, low) for cap in caps]
+    rest = total - sum(out)
+    for i, cap in enumerate(caps):
+        if rest and cap > low:
+            out[i] += 1
+            rest -= 1
+    return out

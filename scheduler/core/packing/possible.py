@@ -1,0 +1,246 @@
+"""Whether an ask can ever be satisfied by the nodes that are registered, and if not, what to change.
+
+What runs, what is offered and what is drained does not matter here: those change. Slurm's phrases are those
+of 22.05 with EnforcePartLimits=ALL.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from packhorse.scheduler.core.node_columns import NodeColumns
+from packhorse.scheduler.core.packing import features as feature_expressions
+from packhorse.scheduler.core.packing.board import CPU, MEM, TMP
+from packhorse.scheduler.core.packing.field import Field
+from packhorse.scheduler.core.packing.greedy import Request, fitting, gang_shares
+from packhorse.scheduler.core.packing.layout import NO_BOUND, Shape
+from packhorse.scheduler.core.packing.masks import partition_mask
+from packhorse.scheduler.model.cluster import Partition
+from packhorse.scheduler.model.errors import BadValue
+from packhorse.scheduler.model.reply import RefusalCode, Refused
+from packhorse.scheduler.model.resources import Ask
+
+NODE_CONFIGURATION: Final = "Requested node configuration is not available"
+NODE_NAME: Final = "Invalid node name specified"
+NODE_COUNT: Final = "Node count specification invalid"
+FEATURE: Final = "Invalid feature specification"
+GRES: Final = "Invalid generic resource (gres) specification"
+CPUS: Final = "More processors requested than permitted"
+
+_MAX_REMEMBERED: Final = 4096
+
+
+def possible(ask: Ask, partition: Partition, nodes: NodeColumns) -> Refused | None:
+    """None if the nodes of the partition could hold the job when empty; else what is asked in vain."""
+    board = nodes.board()
+    key = (ask, partition.nodes, partition.max_nodes)
+    if key in board.possible:
+        return None
+    shape = Shape(ask)
+    field = Field(nodes, empty=True)
+    request = Request(ask, shape, partition, (), board, nodes.column_of)
+    fits = request.whole is not None and bool(fitting(field, request, request.whole, field.free, False).any())
+    if not fits and shape.multi:
+        fits = gang_shares(field, request, field.free, field.score, False) is not None
+    if fits and not shape.lo > request.most:
+        if len(board.possible) >= _MAX_REMEMBERED:
+            board.possible.clear()
+        board.possible.add(key)
+        return None
+    return (
+        _names(ask, partition, field)
+        or _features(ask, partition, request, field)
+        or _node_count(shape, partition, request)
+        or _devices(ask, shape, partition, request, field)
+        or _one_node(ask, shape, partition, request, field)
+        or _together(shape, partition, request, field)
+    )
+
+
+def _impossible(message: str, slurm: str) -> Refused:
+    return Refused(RefusalCode.IMPOSSIBLE, message, slurm)
+
+
+def _names(ask: Ask, partition: Partition, field: Field) -> Refused | None:
+    board = field.board
+    members = partition_mask(board, partition)
+    for name in ask.nodes_required:
+        if name not in board.position:
+            return Refused(
+                RefusalCode.INVALID,
+                f'node "{name}" is not registered; `sinfo -N` lists the nodes that are',
+                NODE_NAME,
+            )
+        if not members[board.position[name]]:
+            return _impossible(
+                f'node "{name}" is not in partition "{partition.name}"; name its nodes or another partition',
+                NODE_CONFIGURATION,
+            )
+        if name in ask.nodes_excluded:
+            return Refused(
+                RefusalCode.INVALID, f'node "{name}" is both required and excluded', NODE_CONFIGURATION
+            )
+    if not members.any():
+        return _impossible(
+            f'partition "{partition.name}" has no registered node; choose another partition, '
+            "or start an agent on one of its nodes",
+            NODE_CONFIGURATION,
+        )
+    return None
+
+
+def _features(ask: Ask, partition: Partition, request: Request, field: Field) -> Refused | None:
+    if not ask.features:
+        return None
+    try:
+        words = feature_expressions.words(ask.features)
+    except BadValue as wrong:
+        return Refused(RefusalCode.INVALID, str(wrong), FEATURE)
+    members = np.flatnonzero(partition_mask(field.board, partition)).tolist()
+    known = sorted(set().union(*(field.board.features[p] for p in members)))
+    listed = ", ".join(known) if known else "none"
+    for word in words:
+        if word not in known:
+            return _impossible(
+                f'feature "{word}": no node of partition "{partition.name}" has it; known there: {listed}',
+                FEATURE,
+            )
+    if not np.logical_or.reduce(request.together).any():
+        return _impossible(
+            f'features "{ask.features}": no node of partition "{partition.name}" has that combination; '
+            f"known there: {listed}",
+            FEATURE if not ask.nodes_excluded else NODE_CONFIGURATION,
+        )
+    return None
+
+
+def _node_count(shape: Shape, partition: Partition, request: Request) -> Refused | None:
+    allowed = max(int(mask.sum()) for mask in request.together)
+    if shape.lo > shape.hi:
+        why = f"at least {shape.lo} and at most {shape.hi}"
+        if shape.per_node != NO_BOUND:
+            why += f" ({shape.tasks} tasks, at most {shape.per_node} on each)"
+        return Refused(
+            RefusalCode.INVALID, f"number of nodes: {why} contradict each other; change one", NODE_COUNT
+        )
+    if shape.lo > request.most:
+        return _impossible(
+            f'partition "{partition.name}": {shape.lo} nodes asked, limit {partition.max_nodes} (MaxNodes); '
+            "ask for fewer nodes",
+            NODE_COUNT,
+        )
+    if shape.lo > allowed:
+        return _impossible(
+            f'{shape.lo} nodes asked, partition "{partition.name}" has {allowed} that qualify; '
+            "ask for fewer nodes or allow others",
+            NODE_COUNT,
+        )
+    return None
+
+
+def _devices(ask: Ask, shape: Shape, partition: Partition, request: Request, field: Field) -> Refused | None:
+    """Kinds and types that nobody has, and more on one node than any has."""
+    allowed = np.logical_or.reduce(request.together)
+    whole = shape.single and not shape.multi
+    for name, n in shape.devices(1 if not whole else shape.tasks, whole).items():
+        most, total = _most(field, name, allowed)
+        if most == 0:
+            kinds = ", ".join(field.board.resources[4:]) or "none"
+            registered = name in field.column_of
+            return _impossible(
+                f'{name}: no node of partition "{partition.name}" that qualifies has one; '
+                f"kinds in the cluster: {kinds}",
+                NODE_CONFIGURATION if registered else GRES,
+            )
+        if n > most:
+            return _impossible(
+                f'{name}: {n} asked on one node, the most on any in partition "{partition.name}" is {most}; '
+                "ask for fewer per node, or for more nodes",
+                NODE_CONFIGURATION,
+            )
+    for name, n in shape.job_devices:
+        most, total = _most(field, name, allowed)
+        if total < n:
+            return _impossible(
+                f'{name}: {n} asked, the nodes of partition "{partition.name}" that qualify have {total}; '
+                "ask for fewer",
+                NODE_CONFIGURATION if name in field.column_of else GRES,
+            )
+    return None
+
+
+def _most(field: Field, name: str, allowed: np.ndarray) -> tuple[int, int]:
+    """The most that a node has of the device, and what all have."""
+    column = field.column_of.get(name)
+    if column is None:
+        return 0, 0
+    amounts = field.free[column, allowed]
+    return int(amounts.max(initial=0)), int(amounts.sum())
+
+
+def _one_node(ask: Ask, shape: Shape, partition: Partition, request: Request, field: Field) -> Refused | None:
+    """CPUs, memory and scratch space that a single node would have to give."""
+    allowed = np.logical_or.reduce(request.together)
+    tasks = 1 if shape.multi else -(-shape.tasks // shape.hi)
+    where = f'on one node, the most on any in partition "{partition.name}" is'
+    cpu, most = shape.cpus(tasks), int(field.free[CPU, allowed].max(initial=0))
+    if cpu > most:
+        out = "ask for fewer CPUs per task or node"
+        if tasks > 1:
+            out += ", or let the tasks spread over more nodes (-N)"
+        return _impossible(f"{_cpus(cpu)} CPUs asked {where} {_cpus(most)}; {out}", CPUS)
+    mem, most = (
+        shape.mem_node or -(-shape.mem_cpu * cpu // 1000),
+        int(field.free[MEM, allowed].max(initial=0)),
+    )
+    if mem > most:
+        how = f" ({shape.mem_cpu} MiB for each of {_cpus(cpu)} CPUs)" if shape.mem_cpu else ""
+        return _impossible(f"{mem} MiB of memory asked{how} {where} {most}; ask for less", NODE_CONFIGURATION)
+    most = int(field.free[TMP, allowed].max(initial=0))
+    if shape.tmp > most:
+        return _impossible(
+            f"{shape.tmp} MiB of scratch space asked {where} {most}; ask for less", NODE_CONFIGURATION
+        )
+    return None
+
+
+def _together(shape: Shape, partition: Partition, request: Request, field: Field) -> Refused:
+    """Everything is there, but not enough in one place or in all places together."""
+    caps = shape.caps(field.free, field.offered, field.column_of)
+    sizes = [np.sort(caps[mask])[::-1] for mask in request.together]
+    total = max(int(size[: request.most].sum()) for size in sizes)
+    usable = max(int((size > 0).sum()) for size in sizes)
+    if usable == 0:
+        return _impossible(
+            f'no node of partition "{partition.name}" has all that one task needs at once '
+            f"({_cpus(shape.cpus(1))} CPUs, memory, devices); ask for less of one of them",
+            NODE_CONFIGURATION,
+        )
+    if usable < shape.lo:
+        return _impossible(
+            f'{shape.lo} nodes asked, {usable} of partition "{partition.name}" can hold a task; '
+            "ask for fewer nodes or for less on each",
+            NODE_CONFIGURATION,
+        )
+    if total < shape.tasks:
+        nodes = (
+            f"on at most {request.most} node{'s' if request.most > 1 else ''}"
+            if request.most < usable
+            else ""
+        )
+        return _impossible(
+            f'{shape.tasks} tasks of {_cpus(shape.cpus(1))} CPUs asked {nodes}, partition "{partition.name}" '
+            f"holds {total} of them; ask for fewer tasks, smaller ones, or more nodes",
+            CPUS if shape.cpu_task * shape.tasks > int(field.free[CPU].sum()) else NODE_CONFIGURATION,
+        )
+    return _impossible(
+        f'no set of nodes in partition "{partition.name}" gives all of this at once; '
+        "ask for less, or drop what ties it to particular nodes",
+        NODE_CONFIGURATION,
+    )
+
+
+def _cpus(milli: int) -> str:
+    return str(milli // 1000) if milli % 1000 == 0 else f"{milli / 1000:g}"
