@@ -87,7 +87,7 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
 
     # -- the service
 
-    async def Session(
+    async def Session(  # type: ignore[override]  # grpc.aio also takes a coroutine that writes by itself
         self,
         request_iterator: AsyncIterator[wire.AgentMessage],
         context: grpc.aio.ServicerContext[wire.AgentMessage, wire.SchedulerMessage],
@@ -108,7 +108,10 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
                 grpc.StatusCode.PERMISSION_DENIED, f'this token does not speak for node "{name}"'
             )
         session = _Session(name, wire.takes_batches(first))
-        await self._serve(session, register, request_iterator, context)
+        try:
+            await self._serve(session, register, request_iterator, context)
+        except asyncio.CancelledError:
+            pass  # gRPC's way to say that the stream is broken or the server stops; it logs what comes back
 
     async def _serve(
         self,
@@ -138,12 +141,15 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
         log.info("node.connected", node=name, peer=register.spec.address, declared=register.spec.declared)
         beat, usage = self._settings.heartbeat_s, self._settings.usage_s
         await context.write(wire.welcome(epoch, cluster, max(1, round(beat)), max(1, round(usage))))
-        why = await self._converse(session, requests, context)
-        if self._by_node.get(name) is session:
-            del self._by_node[name]
-            self._engine.usage.pop(name, None)
-            self._engine.post(ReportSilence(name))
-        log.info("node.disconnected", node=name, why=why)
+        why = "the agent broke the stream"
+        try:
+            why = await self._converse(session, requests, context)
+        finally:  # a broken stream comes as a cancellation of this task
+            if self._by_node.get(name) is session:
+                del self._by_node[name]
+                self._engine.usage.pop(name, None)
+                self._engine.post(ReportSilence(name))
+            log.info("node.disconnected", node=name, why=why)
         if session.farewell is not None:
             await context.write(session.farewell)
 
@@ -235,7 +241,7 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
         return f"nothing heard for {patience:g} s"
 
     async def _launch(self, node: NodeName, command: Launch) -> wire.SchedulerMessage | None:
-        """The launch with everything the node needs; None if the attempt is no longer its job's current one."""
+        """The launch with everything its node needs; None if the attempt is not its job's current one."""
         engine = self._engine
         found = self._current(command)
         if found is None:

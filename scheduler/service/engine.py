@@ -20,6 +20,7 @@ import structlog
 
 from packhorse.scheduler.core.accounting import accounting_rows
 from packhorse.scheduler.core.apply import apply
+from packhorse.scheduler.core.decision import Decision
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
 from packhorse.scheduler.model.accounting import AttemptRow
@@ -28,18 +29,18 @@ from packhorse.scheduler.model.command import Command
 from packhorse.scheduler.model.crashpoint import crash_point, register
 from packhorse.scheduler.model.errors import StoreDamaged, StoreError, StoreUnavailable
 from packhorse.scheduler.model.event import Event
-from packhorse.scheduler.model.ids import NodeName
-from packhorse.scheduler.model.input import Input, RunCycle, Submit, SubmitArray, Tick
+from packhorse.scheduler.model.ids import US, Instant, NodeName
+from packhorse.scheduler.model.input import Input, RunCycle, Start, Submit, SubmitArray, Tick
 from packhorse.scheduler.model.reply import Nothing, RefusalCode, Refused, Reply
 from packhorse.scheduler.service.clock import Clock, SystemClock
 from packhorse.scheduler.service.convert_agents import NodeUsage
 from packhorse.scheduler.service.loop import MIN_GAP_S, CycleTrigger, TickTimer
 from packhorse.scheduler.service.payloads import Payload, Payloads
 from packhorse.scheduler.service.recording import Recorder
-from packhorse.scheduler.service.recovery import Housekeeping, Snapshots, bring_up
+from packhorse.scheduler.service.recovery import Housekeeping, Snapshots, recover
 from packhorse.scheduler.store.codec import encode
 from packhorse.scheduler.store.protocol import Batch, LogRecord, Store
-from packhorse.scheduler.store.writer import GroupCommitWriter
+from packhorse.scheduler.store.writer import Commit, GroupCommitWriter
 
 log = structlog.get_logger()
 
@@ -65,8 +66,8 @@ class Meter(Protocol):
     def cycle_ran(self, seconds: float) -> None:
         """One scheduling cycle, deciding and applying."""
 
-    def committed(self, seconds: float, n_events: int) -> None:
-        """One batch, from handing it over until it was durable."""
+    def committed(self, seconds: float, n_records: int) -> None:
+        """One transaction of the store with so many events."""
 
     def became_unavailable(self) -> None:
         """A commit failed."""
@@ -78,7 +79,7 @@ class NoMeter:
     def cycle_ran(self, seconds: float) -> None:
         pass
 
-    def committed(self, seconds: float, n_events: int) -> None:
+    def committed(self, seconds: float, n_records: int) -> None:
         pass
 
     def became_unavailable(self) -> None:
@@ -108,7 +109,7 @@ class NoAgents:
 class _Group:
     """What was decided since the last batch was handed over."""
 
-    __slots__ = ("blobs", "commands", "events", "handed_at", "records", "rows", "waiters")
+    __slots__ = ("blobs", "commands", "events", "records", "rows", "waiters")
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -117,7 +118,6 @@ class _Group:
         self.rows: list[AttemptRow] = []
         self.commands: list[Command] = []
         self.waiters: list[tuple[asyncio.Future[Reply], Reply]] = []
-        self.handed_at = 0.0
 
 
 class Engine:
@@ -147,13 +147,14 @@ class Engine:
         self._meter: Meter = meter or NoMeter()
         self._recorder = recorder
         self._retry_s = retry_s
-        self._snapshots = Snapshots(store, housekeeping)
+        self._writer = GroupCommitWriter(store, on_commit=self._committed)
+        self._snapshots = Snapshots(store, self._writer, housekeeping, self._fail)
         self._observers: list[Observer] = []
         self._cycle = CycleTrigger(self._wake, min_cycle_gap_s)
         self._ticks = TickTimer(self.clock, self._tick)
+        self._not_before = Instant(0)
         self._why = "not started"
         self._state: State | None = None
-        self._writer: GroupCommitWriter | None = None
         self._group = _Group()
         self._flying: list[_Group] = []
         self._seq = 0
@@ -166,7 +167,7 @@ class Engine:
 
     @property
     def state(self) -> State:
-        """What is known now, durable or about to be: show it after `barrier` only. Raises StoreUnavailable."""
+        """What is known now, durable or about to be: shown after `barrier` only. Raises StoreUnavailable."""
         if self._state is None:
             raise StoreUnavailable(self._why)
         return self._state
@@ -189,8 +190,8 @@ class Engine:
     async def call(self, input: Input, payloads: Sequence[Payload] = ()) -> Reply:
         """Decide this input and return its reply once everything it rests on is durable.
 
-        payloads: texts that must become durable with it. Raises StoreUnavailable if the store fails meanwhile:
-        whether the input counted is then known only to those who repeat it with their idempotency key.
+        payloads: texts that must become durable with it. Raises StoreUnavailable if the store fails: whether
+        the input counted is then known only to those who repeat it with their idempotency key.
         """
         if isinstance(input, Submit | SubmitArray) and (refused := self._no_room()) is not None:
             return refused
@@ -210,6 +211,9 @@ class Engine:
             self._take(input)
         except StoreUnavailable:
             pass  # said and logged by _fail
+        except Exception:
+            log.exception("input.failed", input=type(input).__name__)  # the state is as it was
+            self._wake()
 
     async def barrier(self) -> None:
         """Return when everything decided so far is durable: what was read before the call may then be shown.
@@ -237,41 +241,58 @@ class Engine:
     # -- life
 
     async def start(self) -> None:
-        """Recover from the store and serve. Raises StoreError or PackhorseError if that cannot be."""
-        await self._serve()
+        """Recover from the store and serve. Raises StoreError if that cannot be."""
+        self._writer.start()
+        try:
+            await self._serve()
+        except BaseException:
+            await self._writer.close()
+            raise
 
     async def stop(self) -> None:
         """Take nothing more on, write what is due and a snapshot, and close the store."""
         self._stopping = True
         if self._recovering is not None:
             self._recovering.cancel()
-        writer, state = self._writer, self._state
-        if writer is not None and state is not None:
+        if self._state is not None:
             try:
                 self._flush()
                 await self.barrier()
-                await self._snapshots.write_now(writer, state, self._seq, self.clock.now())
-            except StoreUnavailable as error:
+                await self._snapshots.write_now(self._state, self._seq, self.clock.now())
+            except StoreError as error:
                 log.error("store.not_saved", why=str(error))
+            except Exception:
+                log.exception("store.not_saved")  # what was answered is in the log all the same
         self._forget("the scheduler is stopping")
-        if writer is not None:
-            await asyncio.to_thread(writer.close)
-        await asyncio.to_thread(self.store.close)
+        await self._writer.close()
         if self._recorder is not None:
             self._recorder.close()
 
     async def _serve(self) -> None:
         """From the store to serving, by way of the Start input, which is durable before anybody is served."""
-        up = await asyncio.to_thread(
-            bring_up, self.store, self.config, self.clock, self._recorder, self._durable_seq
-        )
-        self._state, self._seq = up.state, up.seq
-        self._durable_seq = up.seq
-        self._why = ""
+        found = await asyncio.to_thread(recover, self.store)
+        if found.seq < self._durable_seq:
+            raise StoreDamaged(
+                f"store {self.store.where}: its log ends with record {found.seq}, but {self._durable_seq} "
+                "was durable before: this is not the file it was; restore it from a backup"
+            )
+        self.clock.not_before(found.last_at)
+        if self._recorder is not None:
+            self._recorder.recovered(found.seq, found.state)
+        state, now, start = found.state, self.clock.now(), Start(self.config)
+        decision = step(state, start, now)
+        if self._recorder is not None:
+            self._recorder.input(now, start)
+        self._seq = found.seq
+        first = _Group()
+        self._apply(state, decision, first)
+        await self._writer.submit(Batch(first.records, (), first.rows))
+        self._durable_seq = self._seq
+        self._state, self._why = state, ""
         self._group = _Group()
-        self._writer = GroupCommitWriter(self.store)
-        self._snapshots.begin(up.snapshot_seq, up.seq, self.clock.now())
-        log.info("engine.serving", epoch=up.state.epoch, seq=up.seq, jobs=len(up.state.jobs))
+        self._snapshots.begin(self._seq - found.snapshot_seq, now)
+        self._show(first)
+        log.info("engine.serving", epoch=state.epoch, seq=self._seq, jobs=len(state.jobs))
         self._cycle.again()
         self._wake()
 
@@ -291,26 +312,31 @@ class Engine:
         events = decision.events
         if events:
             try:
-                for event in events:
-                    group.rows += accounting_rows(state, event)
-                    apply(state, event)
-                    self._seq += 1
-                    group.records.append(encode(event, self._seq))
+                self._apply(state, decision, group)
             except Exception as error:
                 # Half of a decision is in memory: only the log knows what is true.
                 log.exception("engine.apply_failed", input=type(input).__name__)
                 self._fail(f"{type(input).__name__}: {error}")
                 raise StoreUnavailable(self._why) from error
-            group.events += events
             self._cycle.saw(events, bool(state.dependents))
-        for ref, data in payloads:
-            if events:
+            for ref, data in payloads:
                 group.blobs[ref] = data
-            self.payloads.keep(ref, data)
+                self.payloads.keep(ref, data)
         group.commands += decision.commands
         crash_point(AFTER_APPLY)
         self._wake()
         return decision.reply
+
+    def _apply(self, state: State, decision: Decision, group: _Group) -> None:
+        """Make the events of a decision part of the state and of the group."""
+        seq = self._seq
+        for event in decision.events:
+            group.rows += accounting_rows(state, event)
+            apply(state, event)
+            seq += 1
+            group.records.append(encode(event, seq))
+        group.events += decision.events
+        self._seq = seq
 
     def _newest_group(self) -> _Group | None:
         """The group whose commit makes everything decided so far durable; None if it is already."""
@@ -338,38 +364,41 @@ class Engine:
 
     def _flush(self) -> None:
         self._flush_due = False
-        state, writer = self._state, self._writer
-        if state is None or writer is None:
+        state = self._state
+        if state is None:
             return
-        if not self._stopping and self._cycle.due():
+        if not self._stopping and self._cycle.due(state.pending_columns.n_ready):
             self._run_cycle()
             if self._state is None:
                 return
         group = self._group
         if group.records or group.commands:
             self._group = _Group()
-            group.handed_at = time.perf_counter()
             self._flying.append(group)
             if group.records or len(self._flying) > 1:
                 batch = Batch(group.records, tuple(group.blobs.items()), group.rows)
-                writer.submit(batch, lambda error: self._done(group, error))
+                self._writer.submit(batch).add_done_callback(lambda written: self._done(group, written))
                 self._snapshots.saw(len(group.records))
             else:
-                self._done(group, None)
+                self._finish(group)
         if not self._stopping:
-            self._ticks.set(next_timer(state))
-            self._snapshots.consider(writer, state, self._seq, self.clock.now())
+            self._set_timer(state)
+            self._snapshots.consider(state, self._seq, self.clock.now())
 
-    def _done(self, group: _Group, error: StoreError | None) -> None:
-        """On the event loop, in the order of handing over: a batch is durable, or will never be."""
+    def _done(self, group: _Group, written: asyncio.Future[None]) -> None:
+        """In the order of handing over: a group is durable, or nobody can tell."""
+        error = written.exception()
         if not self._flying or self._flying[0] is not group:
             return  # from before the state was dropped
         if error is not None:
             self._fail(str(error))
-            return
+        else:
+            self._finish(group)
+
+    def _finish(self, group: _Group) -> None:
+        """Everything the oldest group rests on is durable: the world may know."""
         del self._flying[0]
         self._durable_seq += len(group.records)
-        self._meter.committed(time.perf_counter() - group.handed_at, len(group.records))
         crash_point(BEFORE_COMMANDS)
         if group.commands:
             self.dispatcher.dispatch(group.commands)
@@ -377,27 +406,42 @@ class Engine:
         for waiter, reply in group.waiters:
             if not waiter.done():
                 waiter.set_result(reply)
+        self._show(group)
+
+    def _show(self, group: _Group) -> None:
+        """Tell the observers of events that have just become durable."""
         if group.events:
             first = self._durable_seq - len(group.events) + 1
             for observer in tuple(self._observers):
                 observer(first, group.events)
 
+    def _committed(self, commit: Commit) -> None:
+        self._meter.committed(commit.seconds, commit.n_records)
+
     # -- cycles and timers
 
     def _run_cycle(self) -> None:
         started = time.perf_counter()
-        try:
-            self._take(RunCycle())
-        except StoreUnavailable:
-            return
-        finally:
-            seconds = time.perf_counter() - started
-            self._cycle.ran(seconds)
-            self._meter.cycle_ran(seconds)
-        self._flush_due = False  # this very flush hands it over
+        before = len(self._group.commands)
+        self.post(RunCycle())
+        seconds = time.perf_counter() - started
+        self._cycle.ran(seconds)
+        self._meter.cycle_ran(seconds)
+        if len(self._group.commands) - before >= self.config.max_starts_per_cycle:
+            self._cycle.again()
 
     def _tick(self) -> None:
+        seq = self._seq
         self.post(Tick())
+        if self._seq == seq:
+            # What a tick did not do, another one right after it will not do either.
+            self._not_before = Instant(self.clock.now() + US)
+
+    def _set_timer(self, state: State) -> None:
+        at = next_timer(state)
+        if at is not None and at <= self.clock.now():
+            at = max(at, self._not_before)
+        self._ticks.set(at)
 
     # -- losing the store and getting it back
 
@@ -426,15 +470,12 @@ class Engine:
 
     async def _come_back(self) -> None:
         """Try again until the store takes writes."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            await asyncio.to_thread(writer.close)
         pause = self._retry_s
         while True:
             await asyncio.sleep(pause)
             begun = time.perf_counter()
             try:
-                await asyncio.to_thread(self.store.reopen)
+                await self._writer.reopen()
                 await self._serve()
                 return
             except StoreDamaged as error:

@@ -13,8 +13,8 @@ from typing import BinaryIO
 
 import msgspec
 
+from packhorse.scheduler.core import snapshot
 from packhorse.scheduler.core.apply import apply
-from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import step
 from packhorse.scheduler.model.ids import Instant
@@ -56,7 +56,7 @@ class Recorder:
 
     def recovered(self, seq: int, state: State) -> None:
         """The scheduler begins, or begins anew, with this."""
-        self._write(Recovered(seq, list(dump(state.freeze()))))
+        self._write(Recovered(seq, list(snapshot.dump(state.freeze()))))
 
     def close(self) -> None:
         """Write out what is buffered."""
@@ -93,7 +93,7 @@ def replay(path: Path) -> tuple[list[bytes], State]:
                 if not log:
                     base = seq
                 del log[seq - base :]
-                state = load(iter(chunks))
+                state = snapshot.load(chunks)
             case Happened(now=now, input=input):
                 for event in step(state, input, now).events:
                     apply(state, event)

@@ -7,7 +7,6 @@ leader epoch is durable before anybody is served: no two lives of a scheduler gr
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import NamedTuple
@@ -15,21 +14,14 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from packhorse.scheduler.core.accounting import accounting_rows
+from packhorse.scheduler.core import snapshot
 from packhorse.scheduler.core.apply import apply
-from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.state import Frozen, State
-from packhorse.scheduler.core.step import step
-from packhorse.scheduler.model.accounting import AttemptRow
-from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.errors import PackhorseError, StoreDamaged
 from packhorse.scheduler.model.ids import US, Instant
-from packhorse.scheduler.model.input import Start
 from packhorse.scheduler.model.job import ArrayJob, Job
-from packhorse.scheduler.service.clock import Clock
-from packhorse.scheduler.service.recording import Recorder
-from packhorse.scheduler.store.codec import decode, encode
-from packhorse.scheduler.store.protocol import Batch, Live, LogRecord, Retention, Store
+from packhorse.scheduler.store.codec import decode
+from packhorse.scheduler.store.protocol import Live, Retention, Store
 from packhorse.scheduler.store.writer import GroupCommitWriter
 
 log = structlog.get_logger()
@@ -64,10 +56,10 @@ def recover(store: Store) -> Recovered:
     state = State.empty()
     seq = 0
     at = Instant(0)
-    snapshot = store.read_snapshot()
-    if snapshot is not None:
-        seq, chunks = snapshot
-        state = load(chunks)
+    newest = store.read_snapshot()
+    if newest is not None:
+        seq, chunks = newest
+        state = snapshot.load(chunks)
     snapshot_seq = seq
     for record in store.read_log(seq):
         event = decode(record)
@@ -75,114 +67,79 @@ def recover(store: Store) -> Recovered:
             apply(state, event)
         except (PackhorseError, LookupError, ValueError) as error:
             raise StoreDamaged(
-                f"store {store.where}: log record {record.seq} ({record.kind}) does not fit those before it: {error}"
+                f"store {store.where}: log record {record.seq} ({record.kind}) does not fit "
+                f"what is before it: {error}"
             ) from error
         seq, at = record.seq, record.at
     highest = store.highest_job_id()
     if state.next_job_id <= highest:
         raise StoreDamaged(
-            f"store {store.where}: its log knows no job from {state.next_job_id} on, but {highest} was given out: "
-            "a part of the log is missing; restore it from a backup"
+            f"store {store.where}: its log knows no job from {state.next_job_id} on, but {highest} was given "
+            "out: a part of the log is missing; restore it from a backup"
         )
     return Recovered(state, seq, snapshot_seq, at)
-
-
-def bring_up(
-    store: Store, config: ClusterConfig, clock: Clock, recorder: Recorder | None, answered_seq: int
-) -> Recovered:
-    """Recover, and begin a new leader epoch with `config`, durably. Blocks; for a thread.
-
-    answered_seq: number of the newest event that callers of this process were told of.
-    """
-    begun = time.perf_counter()
-    found = recover(store)
-    state = found.state
-    if found.seq < answered_seq:
-        raise StoreDamaged(
-            f"store {store.where}: its log ends with record {found.seq}, but record {answered_seq} was durable "
-            "before: the file is not what it was; restore it from a backup"
-        )
-    clock.not_before(found.last_at)
-    now = clock.now()
-    start = Start(config)
-    if recorder is not None:
-        recorder.recovered(found.seq, state)
-        recorder.input(now, start)
-    decision = step(state, start, now)
-    records: list[LogRecord] = []
-    rows: list[AttemptRow] = []
-    seq = found.seq
-    for event in decision.events:
-        rows += accounting_rows(state, event)
-        apply(state, event)
-        seq += 1
-        records.append(encode(event, seq))
-    store.append(Batch(records, (), rows))
-    log.info(
-        "store.recovered",
-        seq=found.seq,
-        from_snapshot=found.snapshot_seq,
-        jobs=len(state.jobs),
-        seconds=round(time.perf_counter() - begun, 3),
-    )
-    return Recovered(state, seq, found.snapshot_seq, now)
 
 
 class Snapshots:
     """Makes a snapshot when it is time, in the writer's idle moments; then the store may compact itself."""
 
-    def __init__(self, store: Store, housekeeping: Housekeeping) -> None:
+    def __init__(
+        self,
+        store: Store,
+        writer: GroupCommitWriter,
+        housekeeping: Housekeeping,
+        failed: Callable[[str], None],
+    ) -> None:
+        """failed: called where the store broke while it was written to in the background."""
         self._store = store
+        self._writer = writer
         self._keep = housekeeping
+        self._failed = failed
         self._since = 0
         self._snapshot_at = Instant(0)
         self._busy = False
 
-    def begin(self, snapshot_seq: int, seq: int, now: Instant) -> None:
-        """A state was recovered from a snapshot up to snapshot_seq and the log up to seq."""
-        self._since = seq - snapshot_seq
+    def begin(self, since: int, now: Instant) -> None:
+        """A state was recovered; so many events are not in a snapshot."""
+        self._since = since
         self._snapshot_at = now
         self._busy = False
 
     def saw(self, n_events: int) -> None:
-        """So many events were handed over."""
+        """So many events were handed to the writer."""
         self._since += n_events
 
-    def consider(self, writer: GroupCommitWriter, state: State, seq: int, now: Instant) -> None:
+    def consider(self, state: State, seq: int, now: Instant) -> None:
         """Begin a snapshot if one is due. All events up to seq must have been handed to the writer."""
         if self._busy or self._since == 0:
             return
         late = now - self._snapshot_at >= self._keep.snapshot_s * US
         if self._since >= self._keep.snapshot_events or late:
-            self._start(writer, state, seq, now, lambda: None)
+            self._start(state, seq, now).add_done_callback(self._ended)
 
-    async def write_now(self, writer: GroupCommitWriter, state: State, seq: int, now: Instant) -> None:
-        """Have a snapshot of everything, unless nothing happened since the last."""
-        if self._since == 0:
-            return
-        done = asyncio.Event()
-        self._start(writer, state, seq, now, done.set)
-        await done.wait()
+    async def write_now(self, state: State, seq: int, now: Instant) -> None:
+        """Have a snapshot of everything, unless nothing happened since the last. Raises StoreError."""
+        if self._since:
+            await self._start(state, seq, now)
 
-    def _start(
-        self, writer: GroupCommitWriter, state: State, seq: int, now: Instant, done: Callable[[], None]
-    ) -> None:
+    def _start(self, state: State, seq: int, now: Instant) -> asyncio.Future[None]:
         self._busy = True
         self._since = 0
         self._snapshot_at = now
         frozen = state.freeze()
+        return self._writer.background(lambda: self._steps(frozen, seq, now))
 
-        def finished(error: Exception | None) -> None:
-            self._busy = False
-            if error is not None:
-                log.warning("store.snapshot_failed", why=str(error))
-            done()
-
-        writer.idle(lambda: self._steps(frozen, seq, now), finished)
+    def _ended(self, done: asyncio.Future[None]) -> None:
+        self._busy = False
+        error = done.exception()
+        if error is not None:
+            log.warning("store.snapshot_failed", why=str(error))
+            if self._writer.failed is not None:
+                self._failed(str(error))
 
     def _steps(self, frozen: Frozen, seq: int, now: Instant) -> Iterator[None]:
         """In the writer's thread: the snapshot, then what is no longer needed goes."""
-        yield from self._store.snapshot_steps(seq, dump(frozen))
+        yield from self._store.snapshot_steps(seq, snapshot.dump(frozen))
         refs: set[str] = set()
         jobs: Iterator[Job | ArrayJob] = chain(frozen.jobs.values(), frozen.arrays.values())
         for count, job in enumerate(jobs):
