@@ -1,8 +1,9 @@
 """Accounting queries: which rows of `attempts` an AttemptQuery means, in SQL.
 
 Rows have no key of their own: several may tell of one array's cancelled indices. "Newest" means that no later
-attempt of the same job is in the table; cancelled indices have no other attempts. The index to use is chosen here, not by SQLite, which has no
-statistics: numbers before users before times (a unary plus keeps the others from being considered).
+attempt of the same job is in the table; cancelled indices have no other attempts. The index to use is chosen
+here, not by SQLite, which has no statistics: numbers before users before times (a unary plus keeps the others
+from being considered).
 """
 
 from __future__ import annotations

@@ -1,0 +1,148 @@
+"""One event of every kind, as they were written down in events_schema1.txt.
+
+`python -m tests.store.event_samples` adds the kinds that the file lacks; a line once written never changes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from packhorse.scheduler.model.cluster import ClusterConfig, Partition
+from packhorse.scheduler.model.event import (
+    ArrayRemainderCancelled,
+    ArraySubmitted,
+    ArrayTaskSplit,
+    AttemptStarted,
+    CallAnswered,
+    Configured,
+    Event,
+    Item,
+    JobEnded,
+    JobEnding,
+    JobGranted,
+    JobHeld,
+    JobReleased,
+    JobReopened,
+    JobRequeued,
+    JobsEligible,
+    JobsForgotten,
+    JobsSubmitted,
+    JobTerminating,
+    JobUpdated,
+    JobWarned,
+    NodeDowned,
+    NodeDrained,
+    NodeOffered,
+    NodeRegistered,
+    NodeResumed,
+    NodeSilenced,
+    SchedulerStarted,
+)
+from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
+from packhorse.scheduler.model.job import (
+    ArraySpec,
+    Condition,
+    Dependency,
+    DependencyKind,
+    EndCause,
+    Held,
+    IndexRange,
+    JobSpec,
+    JobState,
+    Owner,
+    Retry,
+    WarnSignal,
+)
+from packhorse.scheduler.model.node import NodeSpec, Offer
+from packhorse.scheduler.model.reply import RefusalCode, Refused, Submitted
+from packhorse.scheduler.model.resources import Ask, Device, Devices, Gres, Placement, Usage
+from packhorse.scheduler.store.codec import encode
+
+RECORDED = Path(__file__).with_name("events_schema1.txt")
+
+AT = Instant(1_700_000_000_000_001)
+LATER = Instant(1_700_000_600_000_000)
+JOB, ARRAY, NODE = JobId(77), JobId(70), NodeName("node1")
+KEY = AttemptKey(JOB, 2, 9)
+OWNER = Owner(1000, 100, "alice", "users")
+USAGE = Usage(1, 2, 3, 4, 5, 6)
+OFFER = Offer(3, 8000, 32_000, False, "maintenance", (("gpu", 1),))
+SPEC = JobSpec(
+    "train",
+    Ask(
+        n_tasks=4, gres_per_node=(Gres("gpu", "h200", 2),), features="a&b", nodes_excluded=(NodeName("bad"),)
+    ),
+    "main",
+    "aa" * 32,
+    "bb" * 32,
+    "/home/alice",
+    args=("-x", "1"),
+    time_limit_s=3600,
+    dependency=Dependency((Condition(DependencyKind.AFTERCORR, JobId(5)),)),
+    retry=Retry(3),
+    warn=WarnSignal(10),
+)
+
+EVENTS: tuple[Event, ...] = (
+    SchedulerStarted(AT, 9),
+    Configured(AT, ClusterConfig(partitions=(Partition("main", is_default=True, max_time_s=60),))),
+    JobsSubmitted(AT, OWNER, JOB, (SPEC,), (Item(0), Item(0, "other", ("-y",)))),
+    ArraySubmitted(AT, OWNER, ARRAY, SPEC, ArraySpec((IndexRange(0, 9, 3), IndexRange(20, 20, 1)), 2)),
+    ArrayTaskSplit(AT, ARRAY, 3, JOB),
+    ArrayRemainderCancelled(AT, ARRAY, (IndexRange(6, 9, 3),), 1000),
+    JobGranted(AT, JOB, KEY, (Placement(NODE, 4000, 1024, 2, (Devices("gpu", "h200", (0, 1)),)),), LATER),
+    AttemptStarted(AT, JOB, KEY, LATER, AT),
+    JobsEligible(AT, (JOB, ARRAY)),
+    JobWarned(AT, JOB, KEY),
+    JobEnding(AT, JOB, KEY, EndCause.TIME_LIMIT, 0, True, LATER),
+    JobTerminating(AT, JOB, KEY),
+    JobEnded(AT, JOB, JobState.FAILED, KEY, AT, 3, 9, "NonZeroExitCode", "why", -1, USAGE, LATER),
+    JobRequeued(
+        AT, JOB, KEY, EndCause.NODE_FAIL, JobState.NODE_FAIL, LATER, Held.REQUEUED, AT, 1, 2, USAGE, NODE,
+        True, "lost", LATER, 0, "BeginTime",
+    ),
+    JobReopened(AT, JOB, 1000, LATER, Held.USER),
+    JobHeld(AT, JOB, Held.ADMIN, 0),
+    JobReleased(AT, JOB, 0),
+    JobUpdated(AT, ARRAY, SPEC, 0, LATER, 5),
+    NodeRegistered(AT, NodeSpec(NODE, "host", 8000, 32_000, 0, (Device("gpu", "h200", 0),)), "boot", OFFER),
+    NodeOffered(AT, NODE, OFFER),
+    NodeSilenced(AT, NODE),
+    NodeDrained(AT, NODE, "disk", 0),
+    NodeDowned(AT, NODE, "power", 0),
+    NodeResumed(AT, NODE, 0),
+    JobsForgotten(AT, (JOB, JobId(80))),
+    CallAnswered(AT, 1000, "key-1", "fingerprint", Submitted(JOB, 2)),
+    CallAnswered(AT, 1000, "key-2", "fingerprint", Refused(RefusalCode.IMPOSSIBLE, "no node", "phrase")),
+)  # fmt: skip
+
+JOBS: dict[str, tuple[int, int]] = {
+    **{
+        type(event).__name__: (JOB, JOB)
+        for event in EVENTS
+        if type(event).__name__.startswith(("Job", "Attempt"))
+    },
+    "JobsSubmitted": (JOB, JOB + 1),
+    "ArraySubmitted": (ARRAY, ARRAY),
+    "ArrayTaskSplit": (JOB, JOB),
+    "ArrayRemainderCancelled": (ARRAY, ARRAY),
+    "JobsEligible": (ARRAY, JOB),
+    "JobUpdated": (ARRAY, ARRAY),
+    "JobsForgotten": (0, 0),
+}
+"""Whose story an event of the kind belongs to; what is not named: nobody's."""
+
+
+def main() -> None:
+    lines = RECORDED.read_text().splitlines() if RECORDED.exists() else []
+    written = {line.split()[0] for line in lines}
+    lines += [
+        f"{record.kind} {record.data.hex()}"
+        for record in (encode(event, 1) for event in EVENTS)
+        if record.kind not in written
+    ]
+    RECORDED.write_text("".join(f"{line}\n" for line in lines))
+
+
+if __name__ == "__main__":
+    main()
