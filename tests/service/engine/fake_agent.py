@@ -28,7 +28,7 @@ def wire_key(key: AttemptKey) -> pb.AttemptKey:
 
 
 class FakeAgent:
-    """One node. hold: attempts run until `finish`; otherwise they end well at once. deaf: launches get lost."""
+    """One node. hold: attempts run until `finish`; otherwise they end well at once. deaf: hears no launch."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The single writer: what it answers is durable, what it commands as well, and losing the store loses nothing."""
+"""The single writer: what it answers and commands is durable, and losing the store loses nothing."""
 
 from __future__ import annotations
 
