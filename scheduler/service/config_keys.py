@@ -195,7 +195,7 @@ _YEAR_S = 366 * 86400
 KEYS: tuple[Key, ...] = (
     Key("cluster", "name", NAME, '"packhorse"', "", _C, "name"),
     Key("cluster", "admins", NAMES, "[]", "", _S, "admins"),
-    Key("cluster", "allow_root_jobs", FLAG, "false", "", _C, "allow_root_jobs"),
+    Key("jobs", "allow_root_jobs", FLAG, "false", "", _C, "allow_root_jobs"),
     Key(PARTITION, "name", NAME, "", "", _P, "name"),
     Key(PARTITION, "nodes", NODES, '"ALL"', "", _P, "nodes"),
     Key(PARTITION, "default", FLAG, "false", "", _P, "is_default"),
@@ -252,7 +252,7 @@ MEANING: dict[str, str] = {
         "Users (names or uids) who may act on everybody's jobs and on nodes, beside uid 0 and the user "
         "who runs the scheduler."
     ),
-    "cluster.allow_root_jobs": (
+    "jobs.allow_root_jobs": (
         "Whether uid 0 may run jobs. `packhorse up` as root writes true, since nobody else is there."
     ),
     "partition.name": "What `sbatch -p` calls it. Required.",

@@ -1,0 +1,237 @@
+"""Accounting as it stands now: attempts that ended, from the store, and what waits or runs, from the state.
+
+The state is read first and the store after everything in it is durable; what ended in between is in the store
+and hides its row from the state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from packhorse.scheduler.core import indices
+from packhorse.scheduler.core.priority import base_priority
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model.accounting import AttemptRow
+from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
+from packhorse.scheduler.model.job import Active, ArrayJob, Job, JobState, Pending
+from packhorse.scheduler.model.resources import Usage
+from packhorse.scheduler.model.units import format_mem_mib
+from packhorse.scheduler.service import messages
+from packhorse.scheduler.service.convert import index_ranges
+from packhorse.scheduler.service.engine import Engine
+from packhorse.scheduler.service.selection import choose, state_words
+from packhorse.scheduler.service.tables.accounting import (
+    ACCOUNTING,
+    AccountingRow,
+    AccountingView,
+    batch_step,
+    job_row,
+)
+from packhorse.scheduler.service.tables.amounts import asked, placed, tres_text
+from packhorse.scheduler.service.tables.jobs import nodes_text, reasons, view
+from packhorse.scheduler.service.tables.table import check_fields, make_table
+from packhorse.scheduler.store.protocol import AttemptQuery, Attempts
+
+SPELLED_OUT = 1_000
+"""Indices of arrays that a query names one by one; more are picked from all rows of their array."""
+
+NO_USAGE = Usage(-1, -1, -1, -1, -1, -1)
+
+
+class Live(NamedTuple):
+    """A job that waits (attempt: of the grants so far) or runs, as the row it would leave now."""
+
+    row: AttemptRow
+    waiting: bool
+
+
+async def list_accounting(engine: Engine, request: messages.ListAccountingRequest) -> messages.Table:
+    """The table that a ListAccountingRequest asks for."""
+    fields = check_fields(ACCOUNTING, request.fields)
+    now = engine.clock.now()
+    query = query_of(request)
+    live = live_rows(engine, request, now)
+    await engine.barrier()
+    stored = await asyncio.to_thread(engine.store.attempts, query)
+    attempts = merged(live, _of_indices(stored, request), duplicates=request.duplicates)
+    if request.limit and len(attempts) > request.limit:
+        attempts.sort(key=lambda row: row.ended_at or now)
+        del attempts[: len(attempts) - request.limit]
+    attempts.sort(key=lambda row: (row.array_id or row.job, row.index, row.job, row.attempt))
+    rows: list[AccountingRow] = []
+    for attempt in attempts:
+        rows.append(job_row(attempt))
+        if attempt.started_at and not request.allocations_only:
+            rows.append(batch_step(attempt))
+    return make_table(
+        ACCOUNTING,
+        AccountingView(rows, engine.config.name),
+        fields,
+        n_rows=len(rows),
+        now=now,
+        unknown=_unknown(request, attempts),
+    )
+
+
+def query_of(request: messages.ListAccountingRequest) -> AttemptQuery:
+    """The rows of the store that may be wanted."""
+    jobs: list[int] = []
+    tasks: list[tuple[int, int]] = []
+    for ref in request.jobs:
+        ranges = index_ranges(ref.indices)
+        if ranges and indices.size(ranges) <= SPELLED_OUT:
+            tasks += [(ref.job_id, index) for index in indices.each(ranges)]
+        else:
+            jobs.append(ref.job_id)
+    wanted = request.filter or messages.JobFilter()
+    return AttemptQuery(
+        jobs=tuple(jobs),
+        tasks=tuple(tasks),
+        users=tuple([name for name in wanted.users if not name.isdecimal()]),
+        uids=tuple([int(name) for name in wanted.users if name.isdecimal()]),
+        accounts=tuple(wanted.accounts),
+        partitions=tuple(wanted.partitions),
+        qos=tuple(wanted.qos),
+        states=tuple(state_words(wanted.states)),
+        names=tuple(wanted.names),
+        nodes=tuple(wanted.nodes),
+        since=Instant(request.since_us) if request.since_us else None,
+        until=Instant(request.until_us) if request.until_us else None,
+        attempts=Attempts.ALL if request.duplicates else Attempts.NEWEST,
+        limit=request.limit or None,
+    )
+
+
+def live_rows(engine: Engine, request: messages.ListAccountingRequest, now: Instant) -> list[Live]:
+    """What waits or runs and is wanted."""
+    state = engine.state
+    chosen = choose(state, request.jobs, request.filter, include_ended=False)
+    items = [
+        item
+        for item in chosen.items
+        if isinstance(item.phase, Pending | Active)
+        and (not request.until_us or item.submitted_at <= request.until_us)
+    ]
+    table = view(state, now, items)
+    why = reasons(table)
+    return [
+        _live(engine, state, job, reason, table.remaining)
+        for job, reason in zip(table.rows, why, strict=True)
+    ]
+
+
+def merged(live: Sequence[Live], stored: Sequence[AttemptRow], *, duplicates: bool) -> list[AttemptRow]:
+    """One list without a job's past beside its present (but for duplicates), and without anything twice."""
+    newest: dict[tuple[JobId, str], int] = {}
+    over: set[tuple[JobId, str]] = set()
+    for row in stored:
+        key = (row.job, row.array_indices)
+        newest[key] = max(newest.get(key, 0), row.attempt)
+        if row.state != JobState.REQUEUED and row.attempt == newest[key]:
+            over.add(key)
+    kept = []
+    current: set[JobId] = set()
+    for row, waiting in live:
+        key = (row.job, "")
+        ended = newest.get(key, -1)
+        if ended > row.attempt or (ended == row.attempt and (not waiting or key in over)):
+            continue
+        kept.append(row)
+        current.add(row.job)
+    return kept + [row for row in stored if duplicates or row.array_indices or row.job not in current]
+
+
+def _of_indices(stored: list[AttemptRow], request: messages.ListAccountingRequest) -> list[AttemptRow]:
+    """Without rows of arrays of which only other indices were named (too many to name in the query)."""
+    wide = {}
+    whole = set()
+    for ref in request.jobs:
+        ranges = index_ranges(ref.indices)
+        if ranges and indices.size(ranges) > SPELLED_OUT:
+            wide[ref.job_id] = ranges
+        else:
+            whole.add(ref.job_id)
+    if not wide:
+        return stored
+    return [
+        row
+        for row in stored
+        if row.array_id not in wide
+        or row.array_id in whole
+        or row.job in whole
+        or row.index < 0
+        or indices.contains(wide[row.array_id], row.index)
+    ]
+
+
+def _unknown(request: messages.ListAccountingRequest, attempts: Sequence[AttemptRow]) -> list[str]:
+    known = {row.job for row in attempts} | {row.array_id for row in attempts}
+    return [ref.text or str(ref.job_id) for ref in request.jobs if ref.job_id not in known]
+
+
+def _live(engine: Engine, state: State, job: Job, reason: str, remaining: dict[JobId, Any]) -> Live:
+    """The row of a job that has not ended: as an ended one, with what is not known yet left open."""
+    phase, spec = job.phase, job.spec
+    active = phase if isinstance(phase, Active) else None
+    placements = active.placements if active else ()
+    amounts = placed(placements) if placements else asked(spec.ask)
+    partition = next((p for p in state.config.partitions if p.name == spec.partition), None)
+    pending_text = ""
+    array = state.arrays.get(job.array_id) if job.array_id else None
+    if isinstance(array, ArrayJob) and job.index < 0:
+        pending_text = indices.text(remaining[array.id], array.array.limit)
+    row = AttemptRow(
+        job=job.id,
+        attempt=active.attempt.number if active else job.attempts,
+        array_id=job.array_id,
+        index=job.index,
+        array_indices=pending_text,
+        name=spec.name,
+        uid=job.owner.uid,
+        gid=job.owner.gid,
+        user=job.owner.user,
+        group=job.owner.group,
+        account=spec.account,
+        partition=spec.partition,
+        qos=spec.qos,
+        state=job.state.value,
+        reason=reason,
+        detail="",
+        exit_code=0,
+        exit_signal=0,
+        cancelled_by=-1,
+        submitted_at=job.submitted_at,
+        eligible_at=phase.eligible_at if isinstance(phase, Pending) else job.submitted_at,
+        started_at=(active.started_at or active.granted_at) if active else UNKNOWN,
+        ended_at=UNKNOWN,
+        time_limit_s=spec.time_limit_s,
+        n_nodes=amounts.nodes,
+        n_tasks=amounts.tasks,
+        n_cpus=amounts.cpus,
+        mem_mib=amounts.mem_mib,
+        req_mem=_req_mem(spec.ask.mem_mib_per_node, spec.ask.mem_mib_per_cpu),
+        req_tres=tres_text(asked(spec.ask)),
+        alloc_tres=tres_text(amounts) if placements else "",
+        nodes=nodes_text(placements) if placements else "",
+        priority=base_priority(spec, partition),
+        restarts=job.restarts,
+        work_dir=spec.work_dir,
+        comment=spec.comment,
+        submit_line=spec.submit_line,
+        features=spec.ask.features,
+        usage=_usage(engine, placements[0].node, active.attempt) if active and placements else NO_USAGE,
+    )
+    return Live(row, active is None)
+
+
+def _req_mem(per_node: int, per_cpu: int) -> str:
+    return format_mem_mib(per_node or per_cpu)
+
+
+def _usage(engine: Engine, node: NodeName, attempt: AttemptKey) -> Usage:
+    """What its node last measured of a running attempt."""
+    said = engine.usage.get(node)
+    sample = said.attempts.get(attempt) if said is not None else None
+    return NO_USAGE if sample is None else sample.usage

@@ -1,0 +1,153 @@
+"""`sbatch --test-only`: what would become of a submission, tried on a copy of the state that is thrown away.
+
+The copy holds what runs and the jobs that would go first, gets the submission, and runs one cycle that plans
+far ahead. An estimate: it knows time limits, not run times, and of a long queue only the front.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from packhorse.scheduler.core.apply import apply
+from packhorse.scheduler.core.cycle import plan
+from packhorse.scheduler.core.priority import base_priority
+from packhorse.scheduler.core.rebuild import rebuild
+from packhorse.scheduler.core.state import Frozen, State
+from packhorse.scheduler.core.step import step
+from packhorse.scheduler.model.hostlist import compress_sorted
+from packhorse.scheduler.model.ids import US, Instant, JobId
+from packhorse.scheduler.model.input import Submit, SubmitArray
+from packhorse.scheduler.model.job import Active, ArrayJob, Ended, Job, Pending
+from packhorse.scheduler.model.reply import Refused, Submitted
+from packhorse.scheduler.model.resources import Placement
+from packhorse.scheduler.service.engine import Engine
+from packhorse.scheduler.service.failures import refused
+from packhorse.scheduler.service.messages import SubmitJobResponse
+from packhorse.scheduler.service.tables.amounts import asked, placed
+
+MAX_AHEAD = 2_000
+"""Waiting jobs that the copy keeps, those that would go first."""
+
+PLAN_DEPTH = 200
+"""Blocked jobs that get a planned start in the copy."""
+
+
+class Start(NamedTuple):
+    """When a job would start, and where as far as that is known."""
+
+    at: Instant
+    placements: tuple[Placement, ...]
+
+
+async def estimate(engine: Engine, submission: Submit | SubmitArray) -> SubmitJobResponse:
+    """The answer to a test-only submission. Raises CallFailed if it would be refused."""
+    frozen = engine.state.freeze()
+    now = engine.clock.now()
+    trial = replace(submission, caller=replace(submission.caller, key="", fingerprint=""))
+    return await asyncio.to_thread(_tried, frozen, trial, now)
+
+
+def _tried(frozen: Frozen, submission: Submit | SubmitArray, now: Instant) -> SubmitJobResponse:
+    state = _copy(frozen)
+    decision = step(state, submission, now)
+    if isinstance(decision.reply, Refused):
+        raise refused(decision.reply)
+    assert isinstance(decision.reply, Submitted)
+    id = decision.reply.first_id
+    for event in decision.events:
+        apply(state, event)
+    waiter: Job | ArrayJob = state.jobs.get(id) or state.arrays[id]
+    start = _start(state, id, now)
+    partition = waiter.spec.partition
+    if start is None:
+        reason = state.pending_columns.reason(id).value
+        text = f"Job {id} would wait in partition {partition} ({reason}); its start cannot be foreseen"
+        return SubmitJobResponse(estimate=text)
+    when = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(start.at // US))
+    amounts = placed(start.placements) if start.placements else asked(waiter.spec.ask)
+    nodes = compress_sorted([placement.node for placement in start.placements])
+    where = f"nodes {nodes}" if nodes else f"{amounts.nodes} nodes"
+    return SubmitJobResponse(
+        # As Slurm says it.
+        estimate=(
+            f"Job {id} to start at {when} using {amounts.cpus} processors on {where} in partition {partition}"
+        ),
+        planned_start_us=start.at,
+    )
+
+
+def _start(state: State, id: JobId, now: Instant) -> Start | None:
+    """Now, at the start that a cycle would plan, or when its begin time has come; None if nobody can say."""
+    waiter: Job | ArrayJob = state.jobs.get(id) or state.arrays[id]
+    phase = waiter.phase
+    assert isinstance(phase, Pending)
+    if phase.held or phase.unmet or phase.never:
+        return None
+    if phase.begin_at > now:
+        return Start(phase.begin_at, ())
+    found = plan(state, now)
+    for grant in found.grants:
+        if grant.id == id:
+            return Start(now, grant.placements)
+    planned = found.planned.get(id)
+    return Start(planned, _places_then(state, waiter, planned)) if planned else None
+
+
+def _places_then(state: State, waiter: Job | ArrayJob, at: Instant) -> tuple[Placement, ...]:
+    """Where it would go then if nothing but what still runs at that time were in its way."""
+    later = _values_of(state)
+    later.jobs = {
+        job.id: job
+        for job in state.jobs.values()
+        if isinstance(job.phase, Active) and not 0 < job.phase.end_by <= at
+    }
+    later.arrays = {job.array_id: state.arrays[job.array_id] for job in later.jobs.values() if job.array_id}
+    later.arrays = {
+        id: replace(array, remaining=(), blocked=(), never=()) for id, array in later.arrays.items()
+    }
+    if isinstance(waiter, ArrayJob):
+        later.arrays[waiter.id] = waiter
+    else:
+        later.jobs[waiter.id] = waiter
+    rebuild(later)
+    for grant in plan(later, at).grants:
+        if grant.id == waiter.id:
+            return grant.placements
+    return ()
+
+
+def _copy(frozen: Frozen) -> State:
+    """A state with what runs and the front of the queue."""
+    state = State.empty()
+    state.config = replace(frozen.config, backfill_depth=PLAN_DEPTH)
+    state.epoch = frozen.epoch
+    state.next_job_id = frozen.next_job_id
+    state.nodes = frozen.nodes
+    partitions = {partition.name: partition for partition in frozen.config.partitions}
+    waiting = [job for job in frozen.jobs.values() if type(job.phase) is Pending]
+    if len(waiting) > MAX_AHEAD:
+        waiting.sort(key=lambda job: (-base_priority(job.spec, partitions.get(job.spec.partition)), job.id))
+        dropped = {job.id for job in waiting[MAX_AHEAD:]}
+        state.jobs = {id: job for id, job in frozen.jobs.items() if id not in dropped}
+    else:
+        state.jobs = frozen.jobs
+    state.arrays = frozen.arrays
+    state.finished = {
+        id: at
+        for id, at in frozen.finished.items()
+        if id in state.arrays or (id in state.jobs and type(state.jobs[id].phase) is Ended)
+    }
+    rebuild(state)
+    return state
+
+
+def _values_of(state: State) -> State:
+    """A state with the same configuration and nodes, and no jobs yet."""
+    copy = State.empty()
+    copy.config, copy.epoch = state.config, state.epoch
+    copy.next_job_id, copy.nodes = state.next_job_id, state.nodes
+    return copy

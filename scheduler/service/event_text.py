@@ -1,0 +1,219 @@
+"""Events for people: one sentence each, as `packhorse events JOB` and watchers show them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from packhorse.scheduler.core import indices
+from packhorse.scheduler.model import event as ev
+from packhorse.scheduler.model.event import Event
+from packhorse.scheduler.model.hostlist import compress_sorted
+from packhorse.scheduler.model.ids import US, Instant
+from packhorse.scheduler.model.job import EndCause, Held
+from packhorse.scheduler.model.reply import Refused, Submitted
+from packhorse.scheduler.model.signalspec import signal_name
+from packhorse.scheduler.model.units import format_mem_mib, format_time_limit
+from packhorse.scheduler.service.auth import user_name
+from packhorse.scheduler.service.messages import JobEvent
+from packhorse.scheduler.service.tables.amounts import granted_text, placed
+from packhorse.scheduler.store.codec import jobs_of, node_of
+
+CAUSES: dict[EndCause, str] = {
+    EndCause.EXITED: "its script ended",
+    EndCause.CANCELLED: "it was cancelled",
+    EndCause.TIME_LIMIT: "its time limit was reached",
+    EndCause.REQUEUED: "it is to be requeued",
+    EndCause.NODE_FAIL: "its node failed",
+    EndCause.LAUNCH_FAILED: "it could not be launched",
+    EndCause.OUT_OF_MEMORY: "it ran out of memory",
+    EndCause.LEASE: "its node had not heard from the scheduler for too long",
+    EndCause.STALE: "an attempt was running that this scheduler does not know",
+}
+
+HOLDS: dict[Held, str] = {
+    Held.NO: "not held",
+    Held.USER: "held by its user",
+    Held.ADMIN: "held by an administrator",
+    Held.REQUEUED: "held after its requeue",
+}
+
+
+def sentence(event: Event) -> str:
+    """What happened, in one sentence without the time."""
+    return SENTENCES[type(event)](event)
+
+
+def job_event(seq: int, event: Event) -> JobEvent:
+    """The message that tells of an event. JobsEligible tells of all its jobs by first and last."""
+    first, last = jobs_of(event)
+    return JobEvent(
+        seq=seq,
+        at_us=event.at,
+        kind=type(event).__name__,
+        job_id=first,
+        last_job_id=last if last != first else 0,
+        node=node_of(event),
+        text=sentence(event),
+        json=msgspec.json.encode(msgspec.to_builtins(named(event))).decode(),
+    )
+
+
+def named(value: Any) -> Any:
+    """The event with its fields by name: stored events are arrays, which nobody can read."""
+    if isinstance(value, msgspec.Struct):
+        return {name: named(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: named(item) for name, item in value._asdict().items()}
+    if isinstance(value, tuple | list):
+        return [named(item) for item in value]
+    return value
+
+
+def _by(uid: int) -> str:
+    return f" by {user_name(uid)}" if uid >= 0 else ""
+
+
+def _clock(at: Instant) -> str:
+    import time  # only when somebody reads the story
+
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(at // US))
+
+
+def _exit(code: int, signal: int) -> str:
+    return f"ended by signal {signal_name(signal)}" if signal else f"exit code {code}"
+
+
+def _submitted(event: ev.JobsSubmitted) -> str:
+    n = len(event.items)
+    spec = event.specs[event.items[0].spec]
+    name = event.items[0].name or spec.name
+    if n == 1:
+        return f'submitted by {event.owner.user} as "{name}" to partition {spec.partition}'
+    last = event.first_id + n - 1
+    return f"submitted by {event.owner.user}: {n} jobs at once, {event.first_id} to {last}"
+
+
+def _array(event: ev.ArraySubmitted) -> str:
+    text = indices.text(event.array.ranges, event.array.limit)
+    return (
+        f'submitted by {event.owner.user} as "{event.spec.name}" to partition {event.spec.partition}: '
+        f"array {text}, {indices.size(event.array.ranges)} tasks"
+    )
+
+
+def _granted(event: ev.JobGranted) -> str:
+    amounts = placed(event.placements)
+    nodes = compress_sorted([placement.node for placement in event.placements])
+    devices = granted_text(event.placements)
+    return (
+        f"granted {amounts.cpus} CPUs, {format_mem_mib(amounts.mem_mib)} memory"
+        f"{f', {devices}' if devices else ''} on {nodes} (attempt {event.attempt.number})"
+    )
+
+
+def _ended(event: ev.JobEnded) -> str:
+    text = f"{event.state.value}"
+    if event.started_at:
+        text += f": {_exit(event.exit_code, event.exit_signal)}"
+    else:
+        text += " without having run"
+    text += _by(event.cancelled_by) if event.cancelled_by >= 0 else ""
+    if event.reason != "None":
+        text += f" ({event.reason})"
+    return f"{text}: {event.detail}" if event.detail else text
+
+
+def _requeued(event: ev.JobRequeued) -> str:
+    what = "tried again" if event.retried else "requeued"
+    text = f"{what}{_by(event.by)}: {CAUSES[event.cause]}"
+    if event.started_at:
+        text += f", {_exit(event.exit_code, event.exit_signal)}"
+    if event.held is not Held.NO:
+        text += f"; {HOLDS[event.held]}"
+    elif event.begin_at:
+        text += f"; not before {_clock(event.begin_at)}"
+    if event.avoid:
+        text += f"; not on {event.avoid} again"
+    return f"{text}: {event.detail}" if event.detail else text
+
+
+def _updated(event: ev.JobUpdated) -> str:
+    spec = event.spec
+    limit = format_time_limit(spec.time_limit_s)
+    text = f"changed{_by(event.by)}: time limit {limit}, partition {spec.partition}"
+    return text if event.array_limit is None else f"{text}, {event.array_limit or 'all'} tasks at once"
+
+
+def _registered(event: ev.NodeRegistered) -> str:
+    spec = event.spec
+    declared = " (declared)" if spec.declared else ""
+    return (
+        f"node {spec.name} registered: {spec.cpu_milli / 1000:g} CPUs, {format_mem_mib(spec.mem_mib)} "
+        f"memory, {len(spec.devices)} devices{declared}"
+    )
+
+
+def _offered(event: ev.NodeOffered) -> str:
+    offer = event.offer
+    if not offer.accepting:
+        return f"node {event.node} takes no new work: {offer.reason or 'its agent says so'}"
+    return f"node {event.node} offers {offer.cpu_milli / 1000:g} CPUs, {format_mem_mib(offer.mem_mib)} memory"
+
+
+def _ending(event: ev.JobEnding) -> str:
+    text = f"told to stop{_by(event.by)}: {CAUSES[event.cause]}"
+    return f"{text}; its processes are told at {_clock(event.terminate_at)}" if event.terminate_at else text
+
+
+def _answered(event: ev.CallAnswered) -> str:
+    match event.reply:
+        case Submitted(first_id=first, count=count):
+            what = f"job {first}" if count == 1 else f"{count} jobs from {first}"
+        case Refused(message=message):
+            what = f"refused: {message}"
+        case _:
+            what = "done"
+    return f"call {event.key} of {user_name(event.uid)} answered: {what}"
+
+
+SENTENCES: dict[type[Any], Callable[[Any], str]] = {
+    ev.SchedulerStarted: lambda e: f"scheduler started, epoch {e.epoch}",
+    ev.Configured: lambda e: f"configuration of cluster {e.config.name} took effect",
+    ev.JobsSubmitted: _submitted,
+    ev.ArraySubmitted: _array,
+    ev.ArrayTaskSplit: lambda e: f"task {e.array}_{e.index} of array {e.array} got job id {e.job}",
+    ev.ArrayRemainderCancelled: lambda e: (
+        f"waiting tasks {indices.text(e.ranges)} of array {e.array} cancelled{_by(e.by)}"
+    ),
+    ev.JobsEligible: lambda e: (
+        "nothing but resources and order is in its way any more"
+        if len(e.jobs) == 1
+        else f"nothing but resources and order is in the way of {len(e.jobs)} jobs any more"
+    ),
+    ev.JobGranted: _granted,
+    ev.AttemptStarted: lambda e: "running" + (f", until {_clock(e.end_by)} at most" if e.end_by else ""),
+    ev.JobWarned: lambda e: "signalled ahead of its time limit",
+    ev.JobEnding: _ending,
+    ev.JobTerminating: lambda e: "its processes were told to stop",
+    ev.JobEnded: _ended,
+    ev.JobRequeued: _requeued,
+    ev.JobReopened: lambda e: (
+        f"requeued{_by(e.by)} after its end"
+        + (f"; {HOLDS[e.held]}" if e.held else f"; not before {_clock(e.begin_at)}" if e.begin_at else "")
+    ),
+    ev.JobHeld: lambda e: f"{HOLDS[e.held]}{f' ({user_name(e.by)})' if e.by >= 0 else ''}",
+    ev.JobReleased: lambda e: f"released{_by(e.by)}",
+    ev.JobUpdated: _updated,
+    ev.NodeRegistered: _registered,
+    ev.NodeOffered: _offered,
+    ev.NodeSilenced: lambda e: f"node {e.node} fell silent: the stream of its agent broke",
+    ev.NodeDrained: lambda e: f"node {e.node} drained{_by(e.by)}: {e.reason}",
+    ev.NodeDowned: lambda e: f"node {e.node} taken down{_by(e.by)}: {e.reason}",
+    ev.NodeResumed: lambda e: f"node {e.node} resumed{_by(e.by)}",
+    ev.JobsForgotten: lambda e: f"{len(e.jobs)} ended jobs left memory; accounting keeps them",
+    ev.CallAnswered: _answered,
+}
+"""Every kind of event; a test compares with the union."""

@@ -1,0 +1,350 @@
+"""Every method of the Scheduler service, once, for every door.
+
+A method gets the verified caller and the request, a struct of `messages` (SubmitJob and SubmitJobs take the
+protobuf message as well), and returns the answer's struct or raises an error of the tree. What it shows was
+durable before it is shown. Who may call what is decided by the table in `auth`; the core asks again for
+every job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+from packhorse.scheduler.core.targets import owner_uid, resolve
+from packhorse.scheduler.model.ids import US, Instant, JobId
+from packhorse.scheduler.model.input import Input
+from packhorse.scheduler.model.reply import Done, Refused, Reply, Submitted
+from packhorse.scheduler.service import convert, messages
+from packhorse.scheduler.service.accounting_view import list_accounting
+from packhorse.scheduler.service.auth import Principal, Relation, Role, allowed, require
+from packhorse.scheduler.service.config import Configuration
+from packhorse.scheduler.service.engine import Engine
+from packhorse.scheduler.service.estimate import estimate
+from packhorse.scheduler.service.event_text import job_event
+from packhorse.scheduler.service.failures import CallFailed, Code, refused
+from packhorse.scheduler.service.payloads import Payload
+from packhorse.scheduler.service.rpc import Method, Streaming, Unary
+from packhorse.scheduler.service.selection import cancel_targets, choose
+from packhorse.scheduler.service.settings import settings
+from packhorse.scheduler.service.status import About, ping, status
+from packhorse.scheduler.service.tables import jobs as job_table
+from packhorse.scheduler.service.tables.nodes import NODES, NodeView
+from packhorse.scheduler.service.tables.partitions import PARTITIONS, PartitionView
+from packhorse.scheduler.service.tables.table import check_fields, make_table
+from packhorse.scheduler.service.tokens import Tokens
+from packhorse.scheduler.service.wait import Waiting
+from packhorse.scheduler.store.codec import decode
+
+MAX_JOB_EVENTS = 10_000
+"""Of one ListJobEvents answer, the newest."""
+
+
+class Methods:
+    """The service over one engine."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        configuration: Configuration,
+        about: About,
+        tokens: Tokens,
+        *,
+        submitted: Callable[[int], None] = lambda n: None,
+    ) -> None:
+        """submitted: told how many jobs each accepted submission brought."""
+        self.engine = engine
+        self.configuration = configuration
+        self.about = about
+        self._tokens = tokens
+        self._submitted = submitted
+        self._waiting = Waiting(
+            engine,
+            queue=configuration.service.watch_queue,
+            wait_limit_s=configuration.service.wait_limit_s,
+        )
+
+    def table(self) -> dict[str, Method]:
+        """Every method by name."""
+        m = messages
+        methods: list[Method] = [
+            Unary("Ping", m.PingRequest, m.PingResponse, self.ping),
+            Unary("SubmitJob", m.SubmitJobRequest, m.SubmitJobResponse, self.submit_job, True),
+            Unary("SubmitJobs", m.SubmitJobsRequest, m.SubmitJobsResponse, self.submit_jobs, True),
+            Unary("CancelJobs", m.CancelJobsRequest, m.OutcomesResponse, self.cancel_jobs),
+            Unary("HoldJobs", m.HoldJobsRequest, m.OutcomesResponse, self.hold_jobs),
+            Unary("ReleaseJobs", m.ReleaseJobsRequest, m.OutcomesResponse, self.release_jobs),
+            Unary("RequeueJobs", m.RequeueJobsRequest, m.OutcomesResponse, self.requeue_jobs),
+            Unary("UpdateJobs", m.UpdateJobsRequest, m.OutcomesResponse, self.update_jobs),
+            Unary("UpdateNodes", m.UpdateNodesRequest, m.OutcomesResponse, self.update_nodes),
+            Unary("ListJobs", m.ListJobsRequest, m.Table, self.list_jobs),
+            Unary("ListNodes", m.ListNodesRequest, m.Table, self.list_nodes),
+            Unary("ListPartitions", m.ListPartitionsRequest, m.Table, self.list_partitions),
+            Unary("ListAccounting", m.ListAccountingRequest, m.Table, self.list_accounting),
+            Unary("GetConfig", m.GetConfigRequest, m.GetConfigResponse, self.get_config),
+            Unary("GetStatus", m.GetStatusRequest, m.GetStatusResponse, self.get_status),
+            Unary("GetJobScript", m.GetJobScriptRequest, m.GetJobScriptResponse, self.get_job_script),
+            Unary("ListJobEvents", m.ListJobEventsRequest, m.ListJobEventsResponse, self.list_job_events),
+            Unary("WaitJobs", m.WaitJobsRequest, m.WaitJobsResponse, self.wait_jobs),
+            Streaming("WatchEvents", m.WatchEventsRequest, m.JobEvent, self.watch_events),
+            Unary("IssueToken", m.IssueTokenRequest, m.IssueTokenResponse, self.issue_token),
+        ]
+        return {method.name: method for method in methods}
+
+    async def ping(self, principal: Principal, request: messages.PingRequest) -> messages.PingResponse:
+        require(principal, "Ping", Relation.OWN)
+        return ping(self.about, self.engine)
+
+    # -- submitting
+
+    async def submit_job(self, principal: Principal, request: Any) -> messages.SubmitJobResponse:
+        """One job or one array. With test_only nothing is queued and an estimate comes back."""
+        require(principal, "SubmitJob", Relation.OWN)
+        submission = convert.submission(request, principal.owner, principal.admin)
+        if request.test_only:
+            return await estimate(self.engine, submission.input)
+        first, count = await self._submit(submission.input, submission.payloads)
+        self._submitted(count)
+        return messages.SubmitJobResponse(job_id=first)
+
+    async def submit_jobs(self, principal: Principal, request: Any) -> messages.SubmitJobsResponse:
+        """Many jobs in one commit, all or none."""
+        require(principal, "SubmitJobs", Relation.OWN)
+        submission = convert.batch_submission(request, principal.owner, principal.admin)
+        first, count = await self._submit(submission.input, submission.payloads)
+        self._submitted(count)
+        return messages.SubmitJobsResponse(first_job_id=first, count=count)
+
+    async def _submit(self, input: Input, payloads: tuple[Payload, ...]) -> tuple[int, int]:
+        reply = await self.engine.call(input, payloads)
+        match reply:
+            case Submitted(first_id=first, count=count):
+                return first, count
+            case _:
+                raise _failed(reply)
+
+    # -- acting on jobs and nodes
+
+    async def cancel_jobs(
+        self, principal: Principal, request: messages.CancelJobsRequest
+    ) -> messages.OutcomesResponse:
+        """End jobs, or only signal them."""
+        admin = self._acting(principal, "CancelJobs")
+        targets = cancel_targets(self.engine.state, principal, request.jobs, request.filter)
+        if not targets:
+            return messages.OutcomesResponse()
+        return await self._act(convert.cancel(request, principal.owner, admin, targets))
+
+    async def hold_jobs(
+        self, principal: Principal, request: messages.HoldJobsRequest
+    ) -> messages.OutcomesResponse:
+        admin = self._acting(principal, "HoldJobs")
+        return await self._act(convert.hold(request, principal.owner, admin))
+
+    async def release_jobs(
+        self, principal: Principal, request: messages.ReleaseJobsRequest
+    ) -> messages.OutcomesResponse:
+        admin = self._acting(principal, "ReleaseJobs")
+        return await self._act(convert.release(request, principal.owner, admin))
+
+    async def requeue_jobs(
+        self, principal: Principal, request: messages.RequeueJobsRequest
+    ) -> messages.OutcomesResponse:
+        admin = self._acting(principal, "RequeueJobs")
+        return await self._act(convert.requeue(request, principal.owner, admin))
+
+    async def update_jobs(
+        self, principal: Principal, request: messages.UpdateJobsRequest
+    ) -> messages.OutcomesResponse:
+        admin = self._acting(principal, "UpdateJobs")
+        return await self._act(convert.update_jobs(request, principal.owner, admin))
+
+    async def update_nodes(
+        self, principal: Principal, request: messages.UpdateNodesRequest
+    ) -> messages.OutcomesResponse:
+        """Drain, resume, take down."""
+        require(principal, "UpdateNodes", Relation.OTHER, f"nodes {', '.join(request.nodes)}")
+        return await self._act(convert.update_nodes(request, principal.owner, principal.admin))
+
+    def _acting(self, principal: Principal, method: str) -> bool:
+        """Whether the caller may act on everybody's jobs; raises CallFailed if not even on their own."""
+        require(principal, method, Relation.OWN)
+        return allowed(method, principal.role, Relation.OTHER)
+
+    async def _act(self, input: Input) -> messages.OutcomesResponse:
+        reply = await self.engine.call(input)
+        match reply:
+            case Done(outcomes=outcomes):
+                return messages.OutcomesResponse(
+                    outcomes=[
+                        messages.Outcome(
+                            ref=outcome.ref,
+                            code=outcome.code.value if outcome.code else "",
+                            message=outcome.message,
+                            slurm=outcome.slurm,
+                        )
+                        for outcome in outcomes
+                    ]
+                )
+            case _:
+                raise _failed(reply)
+
+    # -- looking
+
+    async def list_jobs(self, principal: Principal, request: messages.ListJobsRequest) -> messages.Table:
+        """Jobs in memory as columns."""
+        require(principal, "ListJobs", Relation.OTHER)
+        fields = check_fields(job_table.JOBS, request.fields)
+        now = self.engine.clock.now()
+        state = self.engine.state
+        chosen = choose(state, request.jobs, request.filter, include_ended=request.include_ended)
+        view = job_table.view(state, now, chosen.items, expand=request.expand_arrays)
+        table = make_table(
+            job_table.JOBS, view, fields, n_rows=len(view.rows), now=now, unknown=chosen.unknown
+        )
+        await self.engine.barrier()
+        return table
+
+    async def list_nodes(self, principal: Principal, request: messages.ListNodesRequest) -> messages.Table:
+        """Registered nodes as columns."""
+        require(principal, "ListNodes", Relation.OTHER)
+        fields = check_fields(NODES, request.fields)
+        now = self.engine.clock.now()
+        state = self.engine.state
+        wanted: list[Any] = request.nodes or list(state.nodes)
+        nodes = [state.nodes[name] for name in wanted if name in state.nodes]
+        table = make_table(
+            NODES,
+            NodeView(state, now, nodes, self.engine.usage),
+            fields,
+            n_rows=len(nodes),
+            now=now,
+            unknown=[name for name in wanted if name not in state.nodes],
+        )
+        await self.engine.barrier()
+        return table
+
+    async def list_partitions(
+        self, principal: Principal, request: messages.ListPartitionsRequest
+    ) -> messages.Table:
+        """Configured partitions as columns."""
+        require(principal, "ListPartitions", Relation.OTHER)
+        fields = check_fields(PARTITIONS, request.fields)
+        view = PartitionView(self.engine.state)
+        table = make_table(PARTITIONS, view, fields, n_rows=len(view.partitions), now=self.engine.clock.now())
+        await self.engine.barrier()
+        return table
+
+    async def list_accounting(
+        self, principal: Principal, request: messages.ListAccountingRequest
+    ) -> messages.Table:
+        """Attempts, ended ones from the store, as columns."""
+        require(principal, "ListAccounting", Relation.OTHER)
+        return await list_accounting(self.engine, request)
+
+    async def get_config(
+        self, principal: Principal, request: messages.GetConfigRequest
+    ) -> messages.GetConfigResponse:
+        require(principal, "GetConfig", Relation.OTHER)
+        return messages.GetConfigResponse(settings=settings(self.configuration, self.engine, self.about))
+
+    async def get_status(
+        self, principal: Principal, request: messages.GetStatusRequest
+    ) -> messages.GetStatusResponse:
+        """The cluster in one screen."""
+        require(principal, "GetStatus", Relation.OTHER)
+        answer = status(self.about, self.engine)
+        await self.engine.barrier()
+        return answer
+
+    async def get_job_script(
+        self, principal: Principal, request: messages.GetJobScriptRequest
+    ) -> messages.GetJobScriptResponse:
+        """The script as submitted, for the owner and administrators."""
+        ref = _given(request.job)
+        aim = resolve(self.engine.state, convert.target(ref))
+        if aim is None:
+            raise _unknown(ref)
+        relation = Relation.OWN if owner_uid(aim) == principal.owner.uid else Relation.OTHER
+        require(principal, "GetJobScript", relation, f"job {ref.text or ref.job_id}")
+        spec = aim.jobs[0].spec if aim.jobs else aim.array.spec if aim.array else None
+        if spec is None:
+            raise _unknown(ref)
+        await self.engine.barrier()
+        script = await self.engine.payloads.get(spec.script_ref)
+        if script is None:
+            raise CallFailed(
+                Code.NOT_FOUND, f"job {ref.text or ref.job_id}: the store does not hold its script any more"
+            )
+        return messages.GetJobScriptResponse(script=script, args=list(spec.args))
+
+    async def list_job_events(
+        self, principal: Principal, request: messages.ListJobEventsRequest
+    ) -> messages.ListJobEventsResponse:
+        """A job's story from the log; of an array task asked for by index, the task's."""
+        require(principal, "ListJobEvents", Relation.OTHER)
+        ref = _given(request.job)
+        job = JobId(ref.job_id)
+        aim = None if self.engine.trouble else resolve(self.engine.state, convert.target(ref))
+        if ref.indices:
+            if aim is None or len(aim.jobs) != 1:
+                raise _unknown(ref)
+            job = aim.jobs[0].id
+            await self.engine.barrier()
+        records = await asyncio.to_thread(self.engine.store.job_log, job, MAX_JOB_EVENTS)
+        if not records and aim is None:
+            raise _unknown(ref)
+        return messages.ListJobEventsResponse(
+            events=[job_event(record.seq, decode(record)) for record in records]
+        )
+
+    async def wait_jobs(
+        self, principal: Principal, request: messages.WaitJobsRequest
+    ) -> messages.WaitJobsResponse:
+        """Answers when all named jobs have ended, or with what is known when time is up."""
+        require(principal, "WaitJobs", Relation.OTHER)
+        return await self._waiting.wait_jobs(request)
+
+    async def watch_events(
+        self, principal: Principal, request: messages.WatchEventsRequest
+    ) -> AsyncGenerator[messages.JobEvent]:
+        """Durable events, one after the other."""
+        require(principal, "WatchEvents", Relation.OTHER)
+        return await self._waiting.watch(request)
+
+    async def issue_token(
+        self, principal: Principal, request: messages.IssueTokenRequest
+    ) -> messages.IssueTokenResponse:
+        """A token for the caller's own use, never for more than the configured time."""
+        require(principal, "IssueToken", Relation.OWN)
+        limit = self.configuration.service.token_valid_s
+        if request.valid_s < 0 or request.valid_s > limit:
+            raise CallFailed(
+                Code.INVALID_ARGUMENT, f"valid_s {request.valid_s}: at most {limit} (token_valid in [listen])"
+            )
+        valid_s = request.valid_s or limit
+        now = self.engine.clock.now()
+        token = self._tokens.issue(principal.owner, Role(principal.role), now=now, valid_s=valid_s)
+        return messages.IssueTokenResponse(token=token, expires_at_us=Instant((now // US + valid_s) * US))
+
+
+def _given(ref: messages.JobRef | None) -> messages.JobRef:
+    if ref is None or not ref.job_id:
+        raise CallFailed(Code.INVALID_ARGUMENT, "job: missing; it says which job")
+    return ref
+
+
+def _unknown(ref: messages.JobRef) -> CallFailed:
+    return CallFailed(
+        Code.NOT_FOUND,
+        f"job {ref.text or ref.job_id} is not known: never submitted, or finished and forgotten",
+        slurm="Invalid job id specified",
+        refusal="not_found",
+    )
+
+
+def _failed(reply: Reply) -> CallFailed:
+    if isinstance(reply, Refused):
+        return refused(reply)
+    return CallFailed(Code.INTERNAL, f"the core answered {type(reply).__name__} to this call")

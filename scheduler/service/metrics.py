@@ -1,0 +1,142 @@
+"""/metrics: what an operator watches. Counters count where it happens, gauges are read when asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS
+from packhorse.scheduler.service.engine import Engine
+from packhorse.scheduler.service.status import count_jobs
+from packhorse.scheduler.service.tables.nodes import state_word
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_FAST = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+"""Seconds: from a commit to memory to a pass over a very full queue."""
+
+
+class Metrics:
+    """The engine's Meter, and the page. `watch` adds what is read from an engine."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._cycle = Histogram(
+            "packhorse_cycle_seconds", "One scheduling pass", registry=self.registry, buckets=_FAST
+        )
+        self._commit = Histogram(
+            "packhorse_commit_seconds",
+            "From handing a batch of events to the store until it was durable",
+            registry=self.registry,
+            buckets=_FAST,
+        )
+        self._events = Counter("packhorse_events", "Events made durable", registry=self.registry)
+        self._failures = Counter("packhorse_store_failures", "Commits that failed", registry=self.registry)
+        self._jobs = Counter("packhorse_jobs_submitted", "Jobs and arrays accepted", registry=self.registry)
+        self._calls = Counter(
+            "packhorse_calls",
+            "Calls answered, by method and code",
+            ("method", "code"),
+            registry=self.registry,
+        )
+        self._lag = Gauge(
+            "packhorse_loop_lag_seconds",
+            "How long a callback of the event loop waited for its turn, measured while this page was made",
+            registry=self.registry,
+        )
+
+    def cycle_ran(self, seconds: float) -> None:
+        self._cycle.observe(seconds)
+
+    def committed(self, seconds: float, n_events: int) -> None:
+        self._commit.observe(seconds)
+        self._events.inc(n_events)
+
+    def became_unavailable(self) -> None:
+        self._failures.inc()
+
+    def submitted(self, n_jobs: int) -> None:
+        """So many jobs were accepted (an array counts once)."""
+        self._jobs.inc(n_jobs)
+
+    def answered(self, method: str, code: str) -> None:
+        """A door answered a call."""
+        self._calls.labels(method, code).inc()
+
+    def watch(self, engine: Engine) -> None:
+        """Read this engine whenever the page is asked for."""
+        self.registry.register(_Gauges(engine))
+
+    async def page(self) -> bytes:
+        """The page in Prometheus' text format."""
+        loop = asyncio.get_running_loop()
+        called = loop.time()
+        waited: asyncio.Future[None] = loop.create_future()
+        loop.call_soon(waited.set_result, None)
+        await waited
+        self._lag.set(loop.time() - called)
+        return generate_latest(self.registry)
+
+
+class _Gauges(Collector):
+    """What the state says now. While the store is away only that is reported."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def collect(self) -> Iterator[Metric]:
+        engine = self._engine
+        up = GaugeMetricFamily("packhorse_store_up", "1 while the store takes writes")
+        up.add_metric((), 0.0 if engine.trouble else 1.0)
+        yield up
+        if engine.trouble:
+            return
+        yield from self._jobs()
+        yield from self._nodes()
+        yield from self._amounts()
+
+    def _jobs(self) -> Iterator[Metric]:
+        jobs = GaugeMetricFamily(
+            "packhorse_jobs",
+            "Jobs in memory; waiting array indices count one each",
+            labels=("state", "reason"),
+        )
+        for (state, reason), n in sorted(count_jobs(self._engine.state).items()):
+            jobs.add_metric((state, reason), n)
+        yield jobs
+
+    def _nodes(self) -> Iterator[Metric]:
+        state = self._engine.state
+        counts: dict[str, int] = {}
+        for node in state.nodes.values():
+            word = state_word(state, node)
+            counts[word] = counts.get(word, 0) + 1
+        nodes = GaugeMetricFamily("packhorse_nodes", "Registered nodes", labels=("state",))
+        for word, n in sorted(counts.items()):
+            nodes.add_metric((word,), n)
+        yield nodes
+
+    def _amounts(self) -> Iterator[Metric]:
+        columns = self._engine.state.node_columns
+        capacity = GaugeMetricFamily(
+            "packhorse_capacity", "Registered amounts over all nodes", labels=("resource",)
+        )
+        allocated = GaugeMetricFamily("packhorse_allocated", "Amounts that jobs hold", labels=("resource",))
+        for column, resource in enumerate(columns.resources):
+            if column != SLOTS:
+                capacity.add_metric((resource,), float(columns.capacity[column].sum()))
+                allocated.add_metric((resource,), float(columns.used[column].sum()))
+        yield capacity
+        yield allocated
+        used = GaugeMetricFamily(
+            "packhorse_used", "Amounts in use as agents last measured", labels=("resource",)
+        )
+        said = self._engine.usage.values()
+        used.add_metric((columns.resources[CPU],), float(sum([usage.cpu_milli_used for usage in said])))
+        used.add_metric((columns.resources[MEM],), float(sum([usage.mem_mib_used for usage in said])))
+        yield used

@@ -1,0 +1,46 @@
+"""The configuration in effect, for `scontrol show config`: first under Slurm's names, then under ours."""
+
+from __future__ import annotations
+
+from packhorse.scheduler.model.ids import US
+from packhorse.scheduler.service.config import Configuration
+from packhorse.scheduler.service.config_keys import CLUSTER_TARGET, KEYS, PARTITION
+from packhorse.scheduler.service.engine import Engine
+from packhorse.scheduler.service.messages import Setting
+from packhorse.scheduler.service.status import About
+
+
+def settings(configuration: Configuration, engine: Engine, about: About) -> list[Setting]:
+    """Key and value as they are printed, Slurm's keys in its order."""
+    import time  # only here
+
+    cluster, service = configuration.cluster, configuration.service
+    state = engine.state
+    known = {
+        "BOOT_TIME": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(about.started_at // US)),
+        "ClusterName": cluster.name,
+        "EnforcePartLimits": "ALL",
+        "GresTypes": ",".join(sorted({d.kind for n in state.nodes.values() for d in n.spec.devices}))
+        or "(null)",
+        "JobRequeue": "1",
+        "KillWait": f"{cluster.kill_wait_s} sec",
+        "MaxArraySize": str(cluster.max_array_size),
+        "MaxJobCount": str(cluster.max_pending_jobs),
+        "MinJobAge": f"{cluster.min_job_age_s} sec",
+        "NEXT_JOB_ID": str(state.next_job_id),
+        "SchedulerType": "sched/backfill",
+        "SlurmctldHost[0]": about.host,
+        "SlurmctldLogFile": service.log_file,
+        "StateSaveLocation": service.store_path,
+        "SLURM_CONF": configuration.path or "(null)",
+        "SLURM_VERSION": about.version,
+    }
+    found = [Setting(key=key, value=value) for key, value in known.items()]
+    for key in KEYS:
+        if key.section == PARTITION:
+            continue
+        target = cluster if key.target == CLUSTER_TARGET else service
+        value = getattr(target, key.field)
+        text = ",".join(value) if isinstance(value, tuple) else str(value)
+        found.append(Setting(key=f"packhorse.{key.section}.{key.name}", value=text))
+    return found

@@ -1,0 +1,126 @@
+"""The cluster in one screen: GetStatus and Ping."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
+
+from packhorse.scheduler.core.packing.board import CPU, FIXED, MEM
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model.ids import Instant
+from packhorse.scheduler.model.job import Active, Job
+from packhorse.scheduler.model.node import Node
+from packhorse.scheduler.service.engine import Engine
+from packhorse.scheduler.service.messages import (
+    Amount,
+    CountByState,
+    GetStatusResponse,
+    NodeStatus,
+    PingResponse,
+)
+from packhorse.scheduler.service.tables.nodes import reason_of, state_word
+
+
+class About(NamedTuple):
+    """This scheduler process."""
+
+    host: str
+    started_at: Instant
+    version: str
+
+
+def installed_version() -> str:
+    """Of the installed package; of a source tree that is not installed there is none."""
+    try:
+        return version("packhorse")
+    except PackageNotFoundError:
+        return "0+source"
+
+
+def ping(about: About, engine: Engine) -> PingResponse:
+    """Who serves this cluster, since when."""
+    return PingResponse(
+        cluster=engine.config.name,
+        version=about.version,
+        host=about.host,
+        epoch=0 if engine.trouble else engine.state.epoch,
+        started_at_us=about.started_at,
+        now_us=engine.clock.now(),
+        pid=os.getpid(),
+    )
+
+
+def status(about: About, engine: Engine) -> GetStatusResponse:
+    """Jobs by state and reason, nodes, and amounts over all of them."""
+    state = engine.state
+    nodes = [_node(state, engine, node) for node in state.nodes.values()]
+    totals: dict[str, Amount] = {}
+    for node in nodes:
+        for amount in node.amounts:
+            total = totals.setdefault(amount.resource, Amount(resource=amount.resource))
+            total.capacity += amount.capacity
+            total.allocated += amount.allocated
+            total.used = -1 if min(total.used, amount.used) < 0 else total.used + amount.used
+    return GetStatusResponse(
+        scheduler=ping(about, engine),
+        jobs=[
+            CountByState(state=word, reason=reason, count=n)
+            for (word, reason), n in sorted(count_jobs(state).items())
+        ],
+        nodes=nodes,
+        amounts=list(totals.values()),
+        store=engine.trouble or "ok",
+    )
+
+
+def count_jobs(state: State) -> Counter[tuple[str, str]]:
+    """Jobs by (state, reason); a waiting array counts once for each waiting index."""
+    columns = state.pending_columns
+    counts: Counter[tuple[str, str]] = Counter(
+        {("PENDING", reason.value): n for reason, n in columns.reason_counts().items()}
+    )
+    for array in state.arrays.values():
+        extra = sum([found.size for found in array.remaining]) - 1
+        if extra > 0:
+            counts["PENDING", columns.reason(array.id).value] += extra
+    counts.update((job.state.value, "") for job in state.jobs.values() if type(job.phase) is Active)
+    counts.update(_ended(state))
+    return counts
+
+
+def _ended(state: State) -> Counter[tuple[str, str]]:
+    """Those still in memory."""
+    found: Counter[tuple[str, str]] = Counter()
+    for id in state.finished:
+        job: Job | None = state.jobs.get(id)
+        if job is not None:
+            found[job.state.value, ""] += 1
+    return found
+
+
+def _node(state: State, engine: Engine, node: Node) -> NodeStatus:
+    columns = state.node_columns
+    row = columns.row_of[node.name]
+    usage = engine.usage.get(node.name)
+    amounts = [
+        Amount(
+            resource=resource,
+            capacity=int(columns.capacity[column, row]),
+            allocated=int(columns.used[column, row]),
+            used=-1
+            if usage is None
+            else {CPU: usage.cpu_milli_used, MEM: usage.mem_mib_used}.get(column, -1),
+        )
+        for column, resource in enumerate(columns.resources)
+        if column in (CPU, MEM) or (column >= FIXED and columns.capacity[column, row])
+    ]
+    return NodeStatus(
+        name=node.name,
+        state=state_word(state, node),
+        reason=reason_of(node),
+        amounts=amounts,
+        n_jobs=len(columns.jobs_on(node.name)),
+        declared=node.spec.declared,
+    )

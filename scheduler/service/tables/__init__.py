@@ -1,0 +1,1 @@
+"""What the scheduler knows, as columns: only the ones asked for, each made in one go."""

@@ -1,0 +1,165 @@
+"""The table of accounting, as sacct asks for it: attempts and their batch steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from packhorse.scheduler.model.accounting import AttemptRow
+from packhorse.scheduler.model.hostlist import expand
+from packhorse.scheduler.model.job import JobState
+from packhorse.scheduler.service.tables.amounts import Amounts, tres_text
+from packhorse.scheduler.service.tables.table import Catalogue, Field, ints, texts
+
+UNBLAMED = frozenset({JobState.CANCELLED, JobState.TIMEOUT, JobState.REQUEUED, JobState.PREEMPTED})
+"""States whose allocation shows 0:0 in accounting: the signal that ended it is its batch step's."""
+
+
+class AccountingRow(NamedTuple):
+    """One row: an attempt, or (step "batch") its batch script. The row's own words where these differ."""
+
+    attempt: AttemptRow
+    step: str
+    state: str
+    exit_code: int
+    exit_signal: int
+    n_nodes: int
+    n_cpus: int
+    nodes: str
+    alloc_tres: str
+
+
+class AccountingView(NamedTuple):
+    """The rows in their order, and the name of the cluster."""
+
+    rows: list[AccountingRow]
+    cluster: str
+
+
+def job_row(attempt: AttemptRow) -> AccountingRow:
+    """The row of the allocation."""
+    blamed = attempt.state not in UNBLAMED
+    return AccountingRow(
+        attempt,
+        "",
+        attempt.state,
+        attempt.exit_code if blamed else 0,
+        attempt.exit_signal if blamed else 0,
+        attempt.n_nodes,
+        attempt.n_cpus,
+        attempt.nodes,
+        attempt.alloc_tres,
+    )
+
+
+def batch_step(attempt: AttemptRow) -> AccountingRow:
+    """The row of the batch script: one task on the first node, with that node's share of the CPUs."""
+    n_nodes = max(attempt.n_nodes, 1)
+    n_cpus = -(-attempt.n_cpus // n_nodes)
+    node = attempt.nodes if n_nodes == 1 else expand(attempt.nodes)[0] if attempt.nodes else ""
+    amounts = Amounts(n_cpus, attempt.mem_mib // n_nodes, 1, 1, ())
+    return AccountingRow(
+        attempt,
+        "batch",
+        _step_state(attempt),
+        attempt.exit_code,
+        attempt.exit_signal,
+        1,
+        n_cpus,
+        node,
+        tres_text(amounts, billing=False),
+    )
+
+
+def _step_state(attempt: AttemptRow) -> str:
+    """Slurm's: a step that a signal ended was cancelled, whatever became of the job."""
+    if not attempt.ended_at:
+        return JobState.RUNNING.value if attempt.state == JobState.CONFIGURING else attempt.state
+    if attempt.state == JobState.OUT_OF_MEMORY:
+        return attempt.state
+    if attempt.exit_signal or (attempt.state in UNBLAMED and not attempt.exit_code):
+        return JobState.CANCELLED.value
+    return JobState.FAILED.value if attempt.exit_code else JobState.COMPLETED.value
+
+
+def _text(name: str) -> Field[AccountingView]:
+    return texts(lambda view: [getattr(row.attempt, name) for row in view.rows])
+
+
+def _int(name: str) -> Field[AccountingView]:
+    return ints(lambda view: [getattr(row.attempt, name) for row in view.rows])
+
+
+def _own(value: Callable[[AccountingRow], int]) -> Field[AccountingView]:
+    return ints(lambda view: [value(row) for row in view.rows])
+
+
+def _measured(name: str) -> Field[AccountingView]:
+    """Of the batch step; the allocation's row has no measurement of its own. 0 was not measured."""
+    return ints(
+        lambda view: [(getattr(row.attempt.usage, name) or -1) if row.step else -1 for row in view.rows]
+    )
+
+
+def _cpu_time(name: str) -> Field[AccountingView]:
+    """Of both rows: an allocation has used what its steps have."""
+    return ints(lambda view: [getattr(row.attempt.usage, name) for row in view.rows])
+
+
+def _pending_text(row: AccountingRow) -> str:
+    return row.attempt.array_indices if row.attempt.index < 0 else ""
+
+
+ACCOUNTING: Catalogue[AccountingView] = {
+    "row_kind": texts(lambda view: ["step" if row.step else "job" for row in view.rows]),
+    "step": texts(lambda view: [row.step for row in view.rows]),
+    "job_id": _int("job"),
+    "array_job_id": _int("array_id"),
+    "array_task_id": _int("index"),
+    "array_pending": texts(lambda view: [_pending_text(row) for row in view.rows]),
+    "name": texts(lambda view: [row.step or row.attempt.name for row in view.rows]),
+    "user": _text("user"),
+    "uid": _int("uid"),
+    "group": _text("group"),
+    "gid": _int("gid"),
+    "account": _text("account"),
+    "partition": _text("partition"),
+    "qos": _text("qos"),
+    "cluster": texts(lambda view: [view.cluster] * len(view.rows)),
+    "state": texts(lambda view: [row.state for row in view.rows]),
+    "reason": _text("reason"),
+    "cancelled_by": _own(lambda row: -1 if row.step else row.attempt.cancelled_by),
+    "exit_code": _own(lambda row: row.exit_code),
+    "exit_signal": _own(lambda row: row.exit_signal),
+    "derived_exit_code": ints(lambda view: [0] * len(view.rows)),  # the highest of srun's steps: none yet
+    "derived_exit_signal": ints(lambda view: [0] * len(view.rows)),
+    "submit_at": _own(lambda row: row.attempt.started_at if row.step else row.attempt.submitted_at),
+    "eligible_at": _own(lambda row: row.attempt.started_at if row.step else row.attempt.eligible_at),
+    "start_at": _int("started_at"),
+    "end_at": _int("ended_at"),
+    "suspended_s": ints(lambda view: [0] * len(view.rows)),  # nothing is ever suspended
+    "time_limit_s": _int("time_limit_s"),
+    "priority": _int("priority"),
+    "restarts": _int("restarts"),
+    "n_nodes": _own(lambda row: row.n_nodes),
+    "req_nodes": _own(lambda row: row.n_nodes),
+    "alloc_cpus": _own(lambda row: row.n_cpus),
+    "req_cpus": _own(lambda row: row.n_cpus),
+    "n_tasks": _own(lambda row: 1 if row.step else row.attempt.n_tasks),
+    "nodes": texts(lambda view: [row.nodes for row in view.rows]),
+    "alloc_tres": texts(lambda view: [row.alloc_tres for row in view.rows]),
+    "req_tres": texts(lambda view: ["" if row.step else row.attempt.req_tres for row in view.rows]),
+    "user_cpu_us": _cpu_time("user_cpu_us"),
+    "system_cpu_us": _cpu_time("system_cpu_us"),
+    "max_rss_kib": _measured("max_rss_kib"),
+    "max_rss_node": texts(lambda view: [row.nodes if row.step else "" for row in view.rows]),
+    "ave_rss_kib": _measured("max_rss_kib"),
+    "max_vm_kib": _measured("max_vm_kib"),
+    "ave_vm_kib": _measured("max_vm_kib"),
+    "disk_read_bytes": _measured("disk_read_bytes"),
+    "disk_write_bytes": _measured("disk_write_bytes"),
+    "features": _text("features"),
+    "comment": _text("comment"),
+    "work_dir": _text("work_dir"),
+    "submit_line": texts(lambda view: ["" if row.step else row.attempt.submit_line for row in view.rows]),
+}

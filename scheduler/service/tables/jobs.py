@@ -1,0 +1,371 @@
+"""The table of jobs, as squeue and scontrol ask for it.
+
+A row is a job, an array's waiting remainder as a whole, or (expanded) one waiting index of it. All rows are
+`Job` values: a remainder is shown as the job that the next of its tasks would be, with index -1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
+from typing import TypeVar
+
+from packhorse.scheduler.core import indices
+from packhorse.scheduler.core.priority import base_priority
+from packhorse.scheduler.core.reasons import REASONS, Reason
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model.hostlist import compress, compress_sorted
+from packhorse.scheduler.model.ids import Instant, JobId, NodeName
+from packhorse.scheduler.model.job import (
+    Active,
+    ArrayJob,
+    Condition,
+    DependencyKind,
+    Ended,
+    IndexRange,
+    Job,
+    JobSpec,
+    Pending,
+    Phase,
+)
+from packhorse.scheduler.model.resources import Ask, Placement
+from packhorse.scheduler.service.tables.amounts import (
+    Amounts,
+    asked,
+    cpus_of,
+    granted_text,
+    gres_text,
+    placed,
+    repeated_text,
+    tres_text,
+)
+from packhorse.scheduler.service.tables.table import Catalogue, ints, texts
+
+T = TypeVar("T")
+
+
+class JobView:
+    """Some rows, and what several columns need. Lives for one call, without an await in between."""
+
+    def __init__(
+        self, state: State, now: Instant, rows: list[Job], remaining: dict[JobId, tuple[IndexRange, ...]]
+    ) -> None:
+        self.state = state
+        self.now = now
+        self.rows = rows
+        self.remaining = remaining
+        """By array: the waiting indices that its row (index -1) stands for."""
+
+    @cached_property
+    def specs(self) -> list[JobSpec]:
+        return [job.spec for job in self.rows]
+
+    @cached_property
+    def asks(self) -> list[Ask]:
+        return [spec.ask for spec in self.specs]
+
+    @cached_property
+    def phases(self) -> list[Phase]:
+        return [job.phase for job in self.rows]
+
+    @cached_property
+    def waiting_codes(self) -> dict[int, int]:
+        """Reason code by id of everything that waits."""
+        columns = self.state.pending_columns
+        return dict(zip(columns.id.tolist(), columns.reason_code.tolist(), strict=True))
+
+    @cached_property
+    def planned(self) -> dict[int, int]:
+        """Planned start by id, of those that have one."""
+        columns = self.state.pending_columns
+        rows = columns.planned_at.nonzero()[0]
+        return dict(zip(columns.id[rows].tolist(), columns.planned_at[rows].tolist(), strict=True))
+
+    @cached_property
+    def amounts(self) -> list[Amounts]:
+        """Held now or at the end; asked for where nothing was granted."""
+        of_ask: dict[int, Amounts] = {}  # by identity: equal asks are mostly one object
+        found = []
+        for ask, phase in zip(self.asks, self.phases, strict=True):
+            placements = () if type(phase) is Pending else phase.placements  # type: ignore[union-attr]
+            if placements:
+                found.append(placed(placements))
+                continue
+            amounts = of_ask.get(id(ask))
+            if amounts is None:
+                amounts = of_ask[id(ask)] = asked(ask)
+            found.append(amounts)
+        return found
+
+    def of_spec(self, value: Callable[[JobSpec], T]) -> list[T]:
+        """The value for every row, computed once for each spec object."""
+        known: dict[int, T] = {}
+        found = []
+        for spec in self.specs:
+            key = id(spec)
+            if key not in known:
+                known[key] = value(spec)
+            found.append(known[key])
+        return found
+
+    def of_placements(self, value: Callable[[Sequence[Placement]], T], otherwise: T) -> list[T]:
+        """The value for rows that hold or held an allocation."""
+        return [
+            otherwise if type(phase) is Pending or not phase.placements else value(phase.placements)  # type: ignore[union-attr]
+            for phase in self.phases
+        ]
+
+
+def view(state: State, now: Instant, chosen: Sequence[Job | ArrayJob], *, expand: bool = False) -> JobView:
+    """The view of these jobs and array remainders. expand: one row for each waiting index."""
+    rows: list[Job] = []
+    remaining: dict[JobId, tuple[IndexRange, ...]] = {}
+    for item in chosen:
+        if type(item) is Job:
+            rows.append(item)
+        elif isinstance(item, ArrayJob) and item.remaining:
+            if expand:
+                rows += [_task(item, index) for index in indices.each(item.remaining)]
+            else:
+                remaining[item.id] = item.remaining
+                rows.append(_task(item, -1))
+    return JobView(state, now, rows, remaining)
+
+
+def _task(array: ArrayJob, index: int) -> Job:
+    return Job(
+        id=array.id,
+        spec=array.spec,
+        owner=array.owner,
+        submitted_at=array.submitted_at,
+        phase=array.phase,
+        array_id=array.id,
+        index=index,
+    )
+
+
+def state_word(job: Job) -> str:
+    """Slurm's long word."""
+    return job.state.value
+
+
+def reasons(view: JobView) -> list[str]:
+    """Slurm's word or phrase."""
+    codes = view.waiting_codes if any(type(phase) is Pending for phase in view.phases) else {}
+    found = []
+    for job, phase in zip(view.rows, view.phases, strict=True):
+        if type(phase) is Pending:
+            code = codes.get(job.id, 0)
+            text = _WORDS[code]
+            if code == _UNAVAILABLE:
+                text = reason_phrase(view.state, job)
+            found.append(text)
+        else:
+            found.append(phase.reason if type(phase) is Ended else "None")
+    return found
+
+
+_WORDS = [reason.value for reason in REASONS]
+_UNAVAILABLE = Reason.NODES_REQUIRED_OFF.code
+
+
+def reason_phrase(state: State, job: Job) -> str:
+    """`ReqNodeNotAvail, UnavailableNodes:node2`."""
+    names = [name for name in job.spec.ask.nodes_required if not _schedulable(state, name)]
+    return f"{Reason.NODES_REQUIRED_OFF.value}, UnavailableNodes:{compress_sorted(names)}"
+
+
+def _schedulable(state: State, name: NodeName) -> bool:
+    node = state.nodes.get(name)
+    return node is not None and node.schedulable
+
+
+def _pending_texts(view: JobView) -> list[str]:
+    found = []
+    for job in view.rows:
+        ranges = view.remaining.get(job.id) if job.index < 0 and job.array_id else None
+        found.append(indices.text(ranges, _limit(view.state, job)) if ranges else "")
+    return found
+
+
+def _limit(state: State, job: Job) -> int:
+    array = state.arrays.get(job.array_id) if job.array_id else None
+    return array.array.limit if array is not None else 0
+
+
+def _priorities(view: JobView) -> list[int]:
+    partitions = {partition.name: partition for partition in view.state.config.partitions}
+    by_spec = view.of_spec(lambda spec: base_priority(spec, partitions.get(spec.partition)))
+    return [
+        0 if type(phase) is Pending and phase.held else priority
+        for phase, priority in zip(view.phases, by_spec, strict=True)
+    ]
+
+
+def _eligible_at(view: JobView) -> list[int]:
+    found: list[int] = []
+    for job, phase in zip(view.rows, view.phases, strict=True):
+        if type(phase) is not Pending:
+            found.append(max(job.submitted_at, job.spec.begin_at))
+        elif phase.eligible_at:
+            found.append(phase.eligible_at)
+        else:
+            found.append(0 if phase.held or phase.unmet or phase.never else phase.begin_at)
+    return found
+
+
+def _start_at(view: JobView) -> list[int]:
+    """Of the run; of a job that waits for its begin time, that time."""
+    now = view.now
+    found: list[int] = []
+    for phase in view.phases:
+        if type(phase) is Pending:
+            found.append(phase.begin_at if phase.begin_at > now else 0)
+        elif type(phase) is Active:
+            found.append(phase.started_at or phase.granted_at)
+        else:
+            found.append(phase.started_at)  # type: ignore[union-attr]
+    return found
+
+
+def dependency_text(job: Job) -> str:
+    """`afterok:4(failed),afterany:7_3(unfulfilled)`: what is still in the way; "" once nothing is."""
+    phase, dependency = job.phase, job.spec.dependency
+    if dependency is None or type(phase) is not Pending:
+        return ""
+    parts = []
+    for condition in dependency.conditions:
+        if condition in phase.failed or _same(condition, phase.failed):
+            parts.append(f"{_condition_text(condition)}(failed)")
+        elif condition in phase.unmet or _same(condition, phase.unmet) or _by_index(job, condition):
+            parts.append(f"{_condition_text(condition)}(unfulfilled)")
+    return ("?" if dependency.any_of else ",").join(parts)
+
+
+def _same(condition: Condition, others: Sequence[Condition]) -> bool:
+    """Whether one of the others is this condition narrowed to one task (aftercorr)."""
+    return condition.kind is DependencyKind.AFTERCORR and any(
+        other.kind is condition.kind and other.job == condition.job for other in others
+    )
+
+
+def _by_index(job: Job, condition: Condition) -> bool:
+    """An array that waits for its counterpart index by index keeps what it waits for beside its phase."""
+    return condition.kind is DependencyKind.AFTERCORR and job.array_id == job.id and job.index < 0
+
+
+def _condition_text(condition: Condition) -> str:
+    if condition.kind is DependencyKind.SINGLETON:
+        return condition.kind.value
+    text = f"{condition.kind.value}:{condition.job}"
+    if condition.index >= 0:
+        text += f"_{condition.index}"
+    elif condition.kind is DependencyKind.AFTERCORR:
+        text += "_*"
+    return f"{text}+{condition.delay_s // 60}" if condition.delay_s else text
+
+
+@lru_cache(maxsize=4096)
+def _node_list(names: tuple[NodeName, ...]) -> str:
+    return compress_sorted(names)
+
+
+def nodes_text(placements: Sequence[Placement]) -> str:
+    """The nodes as a host list."""
+    if len(placements) == 1:
+        return placements[0].node
+    return _node_list(tuple([placement.node for placement in placements]))
+
+
+def _ended(view: JobView, value: Callable[[Ended], int]) -> list[int]:
+    return [value(phase) if type(phase) is Ended else 0 for phase in view.phases]
+
+
+def _alloc_tres(view: JobView) -> list[str]:
+    return view.of_placements(lambda placements: tres_text(placed(placements)), "")
+
+
+JOBS: Catalogue[JobView] = {
+    "job_id": ints(lambda view: [job.id for job in view.rows]),
+    "array_job_id": ints(lambda view: [job.array_id for job in view.rows]),
+    "array_task_id": ints(lambda view: [job.index for job in view.rows]),
+    "array_pending": texts(_pending_texts),
+    "array_limit": ints(lambda view: [_limit(view.state, job) for job in view.rows]),
+    "name": texts(lambda view: [spec.name for spec in view.specs]),
+    "user": texts(lambda view: [job.owner.user for job in view.rows]),
+    "uid": ints(lambda view: [job.owner.uid for job in view.rows]),
+    "group": texts(lambda view: [job.owner.group for job in view.rows]),
+    "gid": ints(lambda view: [job.owner.gid for job in view.rows]),
+    "account": texts(lambda view: [spec.account for spec in view.specs]),
+    "partition": texts(lambda view: [spec.partition for spec in view.specs]),
+    "qos": texts(lambda view: [spec.qos for spec in view.specs]),
+    "state": texts(
+        lambda view: [
+            "PENDING" if type(phase) is Pending else job.state.value
+            for job, phase in zip(view.rows, view.phases, strict=True)
+        ]
+    ),
+    "reason": texts(reasons),
+    "priority": ints(_priorities),
+    "nice": ints(lambda view: [spec.nice for spec in view.specs]),
+    "submit_at": ints(lambda view: [job.submitted_at for job in view.rows]),
+    "eligible_at": ints(_eligible_at),
+    "begin_at": ints(lambda view: [phase.begin_at if type(phase) is Pending else 0 for phase in view.phases]),
+    "start_at": ints(_start_at),
+    "end_at": ints(lambda view: _ended(view, lambda phase: phase.ended_at)),
+    "planned_start_at": ints(lambda view: [view.planned.get(job.id, 0) for job in view.rows]),
+    "time_limit_s": ints(lambda view: [spec.time_limit_s for spec in view.specs]),
+    "restarts": ints(lambda view: [job.restarts for job in view.rows]),
+    "requeue": ints(lambda view: [int(spec.requeue) for spec in view.specs]),
+    "exit_code": ints(lambda view: _ended(view, lambda phase: phase.exit_code)),
+    "exit_signal": ints(lambda view: _ended(view, lambda phase: phase.exit_signal)),
+    "dependency": texts(
+        lambda view: [dependency_text(job) if job.spec.dependency else "" for job in view.rows]
+    ),
+    "n_nodes": ints(lambda view: [amounts.nodes for amounts in view.amounts]),
+    "max_nodes": ints(lambda view: [ask.max_nodes for ask in view.asks]),
+    "n_cpus": ints(lambda view: [amounts.cpus for amounts in view.amounts]),
+    "n_tasks": ints(lambda view: [amounts.tasks for amounts in view.amounts]),
+    "cpus_per_task": ints(lambda view: [cpus_of(ask.cpu_milli_per_task) for ask in view.asks]),
+    "min_cpus": ints(
+        lambda view: [
+            max(1, cpus_of(ask.min_cpu_milli_per_node), cpus_of(ask.cpu_milli_per_task)) for ask in view.asks
+        ]
+    ),
+    "tasks_per_node": ints(lambda view: [ask.tasks_per_node for ask in view.asks]),
+    "nodes": texts(lambda view: view.of_placements(nodes_text, "")),
+    "req_nodes": texts(lambda view: view.of_spec(lambda spec: compress(spec.ask.nodes_required))),
+    "exc_nodes": texts(lambda view: view.of_spec(lambda spec: compress(spec.ask.nodes_excluded))),
+    "batch_host": texts(lambda view: view.of_placements(lambda placements: placements[0].node, "")),
+    "mem_mib_per_node": ints(lambda view: [ask.mem_mib_per_node for ask in view.asks]),
+    "mem_mib_per_cpu": ints(lambda view: [ask.mem_mib_per_cpu for ask in view.asks]),
+    "tmp_mib": ints(lambda view: [ask.tmp_mib_per_node for ask in view.asks]),
+    "gres": texts(lambda view: view.of_spec(lambda spec: gres_text(spec.ask.gres_per_node))),
+    "gres_per_job": texts(lambda view: view.of_spec(lambda spec: gres_text(spec.ask.gres_per_job))),
+    "gres_per_task": texts(lambda view: view.of_spec(lambda spec: gres_text(spec.ask.gres_per_task))),
+    "gres_detail": texts(lambda view: view.of_placements(granted_text, "")),
+    "features": texts(lambda view: [ask.features for ask in view.asks]),
+    "exclusive": ints(lambda view: [int(ask.exclusive) for ask in view.asks]),
+    "contiguous": ints(lambda view: [int(ask.contiguous) for ask in view.asks]),
+    "licenses": texts(lambda view: [spec.licenses for spec in view.specs]),
+    "work_dir": texts(lambda view: [spec.work_dir for spec in view.specs]),
+    "std_in": texts(lambda view: [spec.std_in for spec in view.specs]),
+    "std_out": texts(lambda view: [spec.std_out for spec in view.specs]),
+    "std_err": texts(lambda view: [spec.std_err for spec in view.specs]),
+    "command": texts(lambda view: [spec.command for spec in view.specs]),
+    "comment": texts(lambda view: [spec.comment for spec in view.specs]),
+    "submit_host": texts(lambda view: [spec.submit_host for spec in view.specs]),
+    "alloc_tres": texts(_alloc_tres),
+    "req_tres": texts(lambda view: view.of_spec(lambda spec: tres_text(asked(spec.ask)))),
+    "cpus_per_node": texts(
+        lambda view: view.of_placements(
+            lambda placements: repeated_text([cpus_of(placement.cpu_milli) for placement in placements]), ""
+        )
+    ),
+    "mem_per_node": texts(
+        lambda view: view.of_placements(
+            lambda placements: repeated_text([placement.mem_mib for placement in placements]), ""
+        )
+    ),
+    "submit_line": texts(lambda view: [spec.submit_line for spec in view.specs]),
+}
