@@ -19,7 +19,7 @@ from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.hostlist import compress_sorted
-from packhorse.scheduler.model.ids import US, Instant, JobId
+from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArrayJob, Condition, DependencyKind, Held, Job, Pending
 from packhorse.scheduler.model.node import Admin, Node
 from packhorse.scheduler.model.units import format_elapsed
