@@ -13,7 +13,7 @@ from packhorse.scheduler.core.transitions import allowed, require
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant
-from packhorse.scheduler.model.job import Active, Ended, Job, Pending
+from packhorse.scheduler.model.job import Active, EndCause, Ended, Job, Pending
 
 
 def job_granted(state: State, event: ev.JobGranted) -> None:
@@ -137,6 +137,7 @@ def job_requeued(state: State, event: ev.JobRequeued) -> None:
         restarts=job.restarts + (1 if event.started_at else 0),
         retries=job.retries + (1 if event.retried else 0),
         avoid=avoid,
+        refusals=job.refusals + (1 if event.cause is EndCause.LAUNCH_FAILED else 0),
     )
     state.jobs[job.id] = new
     if job.array_id:

@@ -139,8 +139,8 @@ def job_released(state: State, event: ev.JobReleased) -> None:
     """A released job may also try again the nodes that would not launch it."""
     waiter = _waiter(state, event, event.job)
     phase = replace(waiting.pending_phase(waiter), held=Held.NO)
-    if isinstance(waiter, Job) and waiter.avoid:
-        waiting.change(state, waiter, replace(waiter, avoid=(), phase=phase), event.at)
+    if isinstance(waiter, Job) and waiter.refusals:
+        waiting.change(state, waiter, replace(waiter, avoid=(), refusals=0, phase=phase), event.at)
     else:
         waiting.set_phase(state, waiter, phase, event.at)
 

@@ -182,7 +182,7 @@ def _allocations(state: State) -> None:
     for name, node in state.nodes.items():
         for id in state.node_columns.jobs_on(name):
             _require(id in active, f"job {id} holds {name} but does not run")
-        if granted.get(name, 0) < node.registered_at:
+        if granted.get(name, 0) <= node.registered_at:
             continue  # it may have come back smaller than what was given of it before
         for amount, n in used[name].items():
             _require(

@@ -15,11 +15,15 @@ NOTHING = Nothing()
 
 
 class Decision(NamedTuple):
-    """Apply the events in order; after they are durable send the commands and give the reply."""
+    """Apply the events in order; after they are durable send the commands and give the reply.
+
+    more: a cycle stopped at max_starts_per_cycle, and another one should follow at once.
+    """
 
     events: tuple[Event, ...]
     commands: tuple[Command, ...] = ()
     reply: Reply = NOTHING
+    more: bool = False
 
 
 UNCHANGED = Decision(())

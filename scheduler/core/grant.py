@@ -23,24 +23,25 @@ def run_cycle(state: State, _input: RunCycle, now: Instant) -> Decision:
     """Start what can start now."""
     plan = cycle.plan(state, now)
     draft = Draft(state, now)
-    room = _Room(state)
-    for given in plan.grants:
-        job = state.jobs.get(given.id)
-        array = state.arrays.get(given.id) if job is None else None
-        if job is not None:
-            if _may_start(job) and room.take(job.array_id):
-                _grant(draft, job.id, job.attempts + 1, job.spec, given.placements)
-        elif array is not None and array.phase.eligible_at and room.take(array.id):
-            index = room.next_index(array)
+    room, space = _Room(state), _Space(state)
+    for id, placements in plan.grants:
+        waiter: Job | ArrayJob | None = state.jobs.get(id) or state.arrays.get(id)
+        if waiter is None or not isinstance(waiter.phase, Pending) or not waiter.phase.eligible_at:
+            continue
+        if not space.holds(placements, waiter.spec.ask.exclusive):
+            continue
+        if isinstance(waiter, Job):
+            if room.take(waiter.array_id):
+                space.take(placements)
+                _grant(draft, id, waiter.attempts + 1, waiter.spec, placements)
+        elif room.take(id):
+            index = room.next_index(waiter)
             if index is not None:
-                id = draft.new_id()
-                draft.events.append(ArrayTaskSplit(now, array.id, index, id))
-                _grant(draft, id, 1, array.spec, given.placements)
-    return draft.decision()
-
-
-def _may_start(job: Job) -> bool:
-    return isinstance(job.phase, Pending) and bool(job.phase.eligible_at)
+                task = draft.new_id()
+                draft.events.append(ArrayTaskSplit(now, id, index, task))
+                space.take(placements)
+                _grant(draft, task, 1, waiter.spec, placements)
+    return draft.decision()._replace(more=plan.more)
 
 
 def _grant(draft: Draft, id: JobId, number: int, spec: JobSpec, placements: tuple[Placement, ...]) -> None:
@@ -48,6 +49,38 @@ def _grant(draft: Draft, id: JobId, number: int, spec: JobSpec, placements: tupl
     end_by = Instant(draft.now + spec.time_limit_s * US) if spec.time_limit_s else UNKNOWN
     draft.events.append(JobGranted(draft.now, id, attempt, placements, end_by))
     draft.commands.append(Launch(placements[0].node, id, attempt))
+
+
+class _Space:
+    """What the nodes can still take in this cycle: the plan is not believed, but measured again."""
+
+    def __init__(self, state: State) -> None:
+        self.columns = state.node_columns
+        self.left: dict[int, list[int]] = {}
+        self.needs: list[tuple[list[int], list[int]]] = []
+
+    def holds(self, placements: tuple[Placement, ...], exclusive: bool) -> bool:
+        """Whether each node takes work and has that much left; remembers it for `take`."""
+        columns, needs = self.columns, []
+        for placement in placements:
+            row = columns.row_of.get(placement.node, -1)
+            if row < 0 or not columns.schedulable[row]:
+                return False
+            left = self.left.get(row)
+            if left is None:
+                left = self.left[row] = columns.free[:, row].tolist()
+            need = columns.amounts(placement, exclusive)
+            if any(n > free for n, free in zip(need, left, strict=True)):
+                return False
+            needs.append((left, need))
+        self.needs = needs
+        return bool(placements)
+
+    def take(self, placements: tuple[Placement, ...]) -> None:
+        """The placements that were just found to fit are taken."""
+        assert len(self.needs) == len(placements)
+        for left, need in self.needs:
+            left[:] = [free - n for free, n in zip(left, need, strict=True)]
 
 
 class _Room:

@@ -18,6 +18,8 @@ from packhorse.scheduler.model.resources import Usage
 NO_USAGE = Usage()
 MAX_BACKOFF_S = 24 * 3600
 """A retry never waits longer, however often it failed."""
+MAX_REFUSALS = 5
+"""Times that agents may refuse to launch a job; with the waits between them that is about a minute."""
 SIGKILL = 9
 
 
@@ -339,28 +341,22 @@ def _requeue_asked(
 
 
 def _refused(draft: Draft, job: Job, active: Active, ended_at: Instant, report: ReportExit) -> None:
-    """The agent would not launch it: another node may. When all have refused, it has failed."""
-    why = report.launch_error or "refused by its agent"
+    """The agent would not launch it: it goes elsewhere, or tries again later where there is nothing else.
+
+    After MAX_REFUSALS it has failed, so that a job nobody will launch does not go round for ever.
+    """
     node = active.placements[0].node
-    left = [
-        name
-        for name, known in draft.state.nodes.items()
-        if known.schedulable and name != node and name not in job.avoid
-    ]
-    if not left:
-        detail = f"{node}: {why}; no other node is left to try"
-        end(
-            draft,
-            job,
-            active,
-            JobState.FAILED,
-            "JobLaunchFailure",
-            detail,
-            UNKNOWN,
-            ended_at,
-            report.exit_code or 1,
-        )
+    why = f"{node}: {report.launch_error or 'refused by its agent'}"
+    code = report.exit_code or 1
+    if job.refusals >= MAX_REFUSALS:
+        why += f"; refused {job.refusals + 1} times"
+        end(draft, job, active, JobState.FAILED, "JobLaunchFailure", why, UNKNOWN, ended_at, code)
         return
+    elsewhere = any(
+        known.schedulable and name != node and name not in job.avoid
+        for name, known in draft.state.nodes.items()
+    )
+    wait_s = draft.state.config.requeue_delay_s * 2**job.refusals
     draft.events.append(
         JobRequeued(
             draft.now,
@@ -368,10 +364,10 @@ def _refused(draft: Draft, job: Job, active: Active, ended_at: Instant, report: 
             active.attempt,
             EndCause.LAUNCH_FAILED,
             JobState.FAILED,
-            begin_at=Instant(draft.now + draft.state.config.requeue_delay_s * US),
-            exit_code=report.exit_code or 1,
-            avoid=node,
-            detail=f"{node}: {why}",
+            begin_at=Instant(draft.now + wait_s * US),
+            exit_code=code,
+            avoid=node if elsewhere else None,
+            detail=why,
             ended_at=ended_at,
             reason="JobLaunchFailure",
         )

@@ -67,6 +67,7 @@ class StoredJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
     restarts: int
     retries: int
     avoid: tuple[NodeName, ...]
+    refusals: int
 
 
 class Jobs(_Chunk, frozen=True, array_like=True, tag="jobs", gc=False):
@@ -164,7 +165,10 @@ def load(chunks: Iterable[bytes]) -> State:
                 specs += [state.interned.spec(spec) for spec in chunk.specs]
                 owners += [state.interned.owner(owner) for owner in chunk.owners]
             case Jobs():
-                _take_jobs(state, chunk.jobs, specs, owners, phases)
+                try:
+                    _take_jobs(state, chunk.jobs, specs, owners, phases)
+                except IndexError as error:
+                    raise StoreDamaged(f"snapshot: chunk {number} names a spec that is missing") from error
             case Arrays():
                 for array in chunk.arrays:
                     state.arrays[array.id] = msgspec.structs.replace(
@@ -196,6 +200,7 @@ def _stored(job: Job, spec: int, owner: int) -> StoredJob:
         job.restarts,
         job.retries,
         job.avoid,
+        job.refusals,
     )
 
 
@@ -227,6 +232,7 @@ def _take_jobs(
             s.restarts,
             s.retries,
             s.avoid,
+            s.refusals,
         )
 
 

@@ -242,7 +242,7 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     attempts counts the grants so far, restarts the runs that were requeued, retries those of them
     that failed and were tried again. array_id 0 and index -1: not part of an array.
-    avoid: nodes whose agent would not launch it.
+    refusals: how often an agent would not launch it; avoid: those agents' nodes.
     """
 
     id: JobId
@@ -256,6 +256,7 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     restarts: int = 0
     retries: int = 0
     avoid: tuple[NodeName, ...] = ()
+    refusals: int = 0
 
     @property
     def state(self) -> JobState:

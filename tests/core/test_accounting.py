@@ -1,0 +1,56 @@
+"""Accounting rows: what is kept of attempts and of jobs that never ran."""
+
+from packhorse.scheduler.model.ids import US
+from packhorse.scheduler.model.resources import Usage
+from tests.core.scenario import NOON, a_cluster
+
+
+def test_a_finished_attempt() -> None:
+    cluster = a_cluster(nodes=2, cpus=4, gpus=2)
+    job = cluster.submit(
+        cpus=3, nodes=2, gpus=1, mem_mib=1024, name="wide", time_limit_s=600, submit_line="sbatch x.sh"
+    )
+    cluster.clock.advance(5)
+    cluster.run(job)
+    cluster.clock.advance(10)
+    cluster.exit(job, 3, usage=Usage(max_rss_kib=77))
+    (row,) = cluster.rows
+    assert (row.job, row.attempt, row.array_id, row.index) == (job, 1, 0, -1)
+    assert (row.state, row.reason, row.exit_code) == ("FAILED", "NonZeroExitCode", 3)
+    assert (row.submitted_at, row.eligible_at) == (NOON, NOON)
+    assert (row.started_at, row.ended_at) == (NOON + 5 * US, NOON + 15 * US)
+    assert (row.n_nodes, row.n_tasks, row.n_cpus, row.mem_mib, row.req_mem) == (2, 2, 6, 2048, "2G")
+    assert row.req_tres == row.alloc_tres == "billing=6,cpu=6,gres/gpu=2,mem=2G,node=2"
+    assert (row.nodes, row.user, row.group, row.uid) == ("n[1-2]", "mule", "pack", 1000)
+    assert (row.priority, row.time_limit_s, row.usage.max_rss_kib) == (10_000, 600, 77)
+    assert (row.name, row.submit_line, row.work_dir) == ("wide", "sbatch x.sh", "/work")
+
+
+def test_jobs_that_never_ran_and_runs_that_were_not_the_last() -> None:
+    cluster = a_cluster()
+    never, again = cluster.submit(), cluster.submit()
+    cluster.cancel(never)
+    cluster.run(again)
+    cluster.requeue(again)
+    cluster.exit(again, 0)
+    cluster.cancel(again)
+    rows = [(row.job, row.attempt, row.state, row.nodes, row.alloc_tres) for row in cluster.rows]
+    assert rows == [
+        (never, 0, "CANCELLED", "None assigned", ""),
+        (again, 1, "REQUEUED", "n1", "billing=1,cpu=1,node=1"),
+        (again, 2, "CANCELLED", "None assigned", ""),
+    ]
+    assert cluster.rows[0].cancelled_by == 1000
+
+
+def test_array_tasks_and_cancelled_remainders() -> None:
+    cluster = a_cluster(cpus=1)
+    array = cluster.submit_array("0-9")
+    (task,) = cluster.run_cycle()
+    cluster.start(task)
+    cluster.exit(task)
+    cluster.cancel(array)
+    done, rest = cluster.rows
+    assert (done.job, done.array_id, done.index, done.array_indices) == (task, array, 0, "")
+    assert (rest.job, rest.array_id, rest.index, rest.array_indices) == (array, array, -1, "1-9")
+    assert rest.state == "CANCELLED"

@@ -1,0 +1,89 @@
+"""Snapshots: the same state back, the same decisions from it, and damage recognised."""
+
+import pytest
+
+from packhorse.scheduler.core.check import check
+from packhorse.scheduler.core.snapshot import dump, load
+from packhorse.scheduler.core.step import step
+from packhorse.scheduler.model.errors import StoreDamaged, StoreNewer
+from packhorse.scheduler.model.ids import US, Instant
+from packhorse.scheduler.model.input import Caller, RunCycle, Tick
+from packhorse.scheduler.model.job import Retry
+from tests.core.scenario import NOON, USER, Cluster, a_cluster, after
+
+
+def busy_cluster() -> Cluster:
+    """Something of everything that a state can hold."""
+    cluster = a_cluster(nodes=2, cpus=4, gpus=2)
+    cluster.submit(count=30, cpus=2, time_limit_s=60, caller=Caller(USER, key="k", fingerprint="f"))
+    array = cluster.submit_array("0-99%3")
+    cluster.submit_array("0-99", dependency=after("aftercorr", array))
+    cluster.submit(hold=True)
+    cluster.submit(begin_at=Instant(NOON + 90 * US), retry=Retry(2))
+    cluster.submit(dependency=after("afterok", 1, 2))
+    cluster.submit(dependency=after("afternotok", 9999), kill_on_invalid_dep=True)
+    cluster.submit(name="solo", dependency=after("singleton"))
+    cluster.submit(name="solo", dependency=after("singleton"), lease_s=60)
+    cluster.submit(gpus=1, nodes=2)
+    for job in cluster.run_cycle():
+        cluster.start(job)
+    cluster.exit(1)
+    cluster.exit(2, 1)
+    cluster.requeue(3)
+    cluster.cancel(f"{array}_[50-60]")
+    cluster.drain("n2")
+    cluster.run_cycle()
+    return cluster
+
+
+def test_a_snapshot_holds_everything() -> None:
+    cluster = busy_cluster()
+    again = load(dump(cluster.state.freeze()))
+    assert again == cluster.state
+    check(again)
+    assert again == cluster.replayed()
+    assert again.tasks == cluster.state.tasks
+    assert again.singletons == cluster.state.singletons
+    # Equal specs are one object again.
+    specs = {id(job.spec) for job in again.jobs.values()}
+    assert len(specs) <= len({job.spec for job in again.jobs.values()})
+
+
+def test_decisions_from_a_loaded_snapshot_are_the_same() -> None:
+    cluster = busy_cluster()
+    again = load(dump(cluster.state.freeze()))
+    now = Instant(cluster.clock.now + 500 * US)
+    assert step(again, Tick(), now) == step(cluster.state, Tick(), now)
+    assert step(again, RunCycle(), now) == step(cluster.state, RunCycle(), now)
+
+
+def test_a_frozen_state_does_not_move() -> None:
+    cluster = busy_cluster()
+    frozen = cluster.state.freeze()
+    before = list(dump(frozen))
+    cluster.submit(count=5)
+    cluster.exit(4)
+    assert list(dump(frozen)) == before
+
+
+def test_damage_is_recognised() -> None:
+    chunks = list(dump(busy_cluster().state.freeze()))
+    for broken in (
+        [],
+        chunks[1:],
+        chunks[:-1],
+        [*chunks[:2], *chunks[3:]],
+        [*chunks, chunks[-1]],
+        [chunks[0][:-1], *chunks[1:]],
+        [chunks[0], b"\x93\xa5never", *chunks[1:]],
+    ):
+        with pytest.raises(StoreDamaged):
+            load(broken)
+
+
+def test_a_newer_format_is_refused() -> None:
+    chunks = list(dump(Cluster().state.freeze()))
+    newer = chunks[0].replace(b"packhorse-state\x01", b"packhorse-state\x63")
+    assert newer != chunks[0]
+    with pytest.raises(StoreNewer):
+        load([newer, *chunks[1:]])
