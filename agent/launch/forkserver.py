@@ -59,6 +59,7 @@ def _fork(request: ForkRequest, agent: socket.socket) -> ForkAnswer:
         supervisor.supervise(request, door, started_at)
     crash_point(AFTER_FORK)
     door.close()
+    os.chdir("/")  # or the spool's file system could not be unmounted
     return ForkAnswer(request.id, pid, processes.start_time(pid), started_at)
 
 
