@@ -122,7 +122,7 @@ class AsyncClient:
         seen = after_seq
         pauses = iter(PAUSES_S)
         while True:
-            metadata = await asyncio.to_thread(self._credentials.metadata)
+            metadata = await self._metadata()
             call = self._open().WatchEvents(calls.watching(jobs, seen), metadata=metadata)
             try:
                 async for event in call:
@@ -152,12 +152,17 @@ class AsyncClient:
             self._stub = SchedulerStub(self._channel)
         return self._stub
 
+    async def _metadata(self) -> tuple[tuple[str, str], ...]:
+        if self._credentials.fresh:
+            return self._credentials.metadata()
+        # A token comes through a socket, which must not hold up the loop.
+        return await asyncio.to_thread(self._credentials.metadata)
+
     async def _call(self, method: str, request: Any) -> Any:
         """One unary call, repeated while the scheduler is away for a moment: changes carry a key."""
         pauses = iter(PAUSES_S)
         while True:
-            # The first time the token comes through a socket, which must not hold up the loop.
-            metadata = await asyncio.to_thread(self._credentials.metadata)
+            metadata = await self._metadata()
             call: Callable[..., Any] = getattr(self._open(), method)
             try:
                 return await call(request, metadata=metadata)

@@ -71,9 +71,14 @@ class Credentials:
                 f"no scheduler has run in {self._home}: start one with packhorse up, or set PACKHORSE_HOME",
             ) from why
 
+    @property
+    def fresh(self) -> bool:
+        """`metadata` will answer without asking the scheduler for a token."""
+        return self._given or time.time() <= self._expires_at_s - RENEW_BEFORE_S
+
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """What goes with a call. Raises CallFailed."""
-        if not self._given and time.time() > self._expires_at_s - RENEW_BEFORE_S:
+        if not self.fresh:
             self._fetch()
         return (("authorization", f"Bearer {self._token}"),)
 
