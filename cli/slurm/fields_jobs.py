@@ -37,7 +37,6 @@ JOB_COLUMNS = {
     "qos": "text",
     "state": "text",  # Slurm's long word
     "reason": "text",  # Slurm's word or phrase, "None" where there is nothing to say
-    "reason_text": "text",  # our whole sentence
     "priority": "int",
     "nice": "int",
     "submit_at": "int",
@@ -46,8 +45,6 @@ JOB_COLUMNS = {
     "start_at": "int",  # of the current or last run
     "end_at": "int",  # 0 while not ended
     "planned_start_at": "int",
-    "planned_nodes": "text",  # where the planned start would be
-    "last_sched_at": "int",
     "time_limit_s": "int",  # 0: none
     "restarts": "int",
     "requeue": "int",
@@ -290,15 +287,15 @@ def _paths(name: str) -> Column:
     return column
 
 
-_ARRAY = ("job_id", "array_job_id", "array_task_id", "array_pending")
+ARRAY_COLUMNS = ("job_id", "array_job_id", "array_task_id", "array_pending")
 _RUN = ("state", "start_at", "end_at")
 _EXPECTED = ("state", "start_at", "planned_start_at", "begin_at")
-_FILES = (*_ARRAY, "std_in", "std_out", "std_err", "work_dir", "name", "user", "batch_host")
+_FILES = (*ARRAY_COLUMNS, "std_in", "std_out", "std_err", "work_dir", "name", "user", "batch_host")
 
 # One line per field: header, column, what it needs.
 _ACCOUNT: JobField = ("ACCOUNT", _text("account"), ("account",))
 _JOBID: JobField = ("JOBID", _number("job_id"), ("job_id",))
-_NAMED_ID: JobField = ("JOBID", job_ids, _ARRAY)
+_NAMED_ID: JobField = ("JOBID", job_ids, ARRAY_COLUMNS)
 _HOST: JobField = ("EXEC_HOST", _text("batch_host", "n/a"), ("batch_host",))
 _CPUS: JobField = ("CPUS", _number("n_cpus"), ("n_cpus",))
 _NODES: JobField = ("NODES", _number("n_nodes"), ("n_nodes",))
@@ -336,7 +333,7 @@ _QOS: JobField = ("QOS", _text("qos"), ("qos",))
 _LICENSES: JobField = ("LICENSES", _text("licenses"), ("licenses",))
 _REQ_NODES: JobField = ("REQ_NODES", _plain("req_nodes"), ("req_nodes",))
 _EXC_NODES: JobField = ("EXC_NODES", _plain("exc_nodes"), ("exc_nodes",))
-_SCHEDNODES: JobField = ("SCHEDNODES", _text("planned_nodes"), ("planned_nodes",))
+_SCHEDNODES: JobField = ("SCHEDNODES", _always("(null)"), ())
 _NICE: JobField = ("NICE", _number("nice"), ("nice",))
 _WORK_DIR: JobField = ("WORK_DIR", _plain("work_dir"), ("work_dir",))
 _TRES_NODE: JobField = ("TRES_PER_NODE", _devices("gres"), ("gres",))
@@ -433,7 +430,7 @@ def names() -> dict[str, JobField]:
         "groupname": _GROUP,
         "jobarrayid": _NAMED_ID,
         "jobid": _JOBID,
-        "lastschedeval": ("LAST_SCHED_EVAL", _stamps("last_sched_at"), ("last_sched_at",)),
+        "lastschedeval": ("LAST_SCHED_EVAL", _always("N/A"), ()),
         "licenses": _LICENSES,
         "maxnodes": ("MAX_NODES", _number("max_nodes"), ("max_nodes",)),
         "mincpus": _MIN_CPUS,

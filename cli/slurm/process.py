@@ -53,7 +53,7 @@ def run(prog: str, work: Callable[[list[str]], int], words: list[str] | None = N
 
 def _end_quietly_on_pipe_and_interrupt() -> None:
     """`squeue | head` and Ctrl-C end the command as they end any other, without a traceback."""
-    from _signal import SIG_DFL, SIGINT, SIGPIPE, signal
+    from _signal import SIG_DFL, SIGINT, SIGPIPE, signal  # type: ignore[import-not-found]
 
     signal(SIGPIPE, SIG_DFL)
     signal(SIGINT, SIG_DFL)

@@ -44,6 +44,9 @@ ENDED = frozenset(
     )
 )
 
+HERE = ENDED | frozenset(("PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "REQUEUED"))
+"""The states that this scheduler knows; nothing is ever in the others."""
+
 FAILED_FOR_A_REASON = frozenset(("PENDING", "TIMEOUT", "OUT_OF_MEMORY", "DEADLINE", "FAILED"))
 """States in which NODELIST(REASON) shows the reason, not the nodes."""
 

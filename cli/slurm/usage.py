@@ -1,0 +1,169 @@
+"""What `--usage` and `--help` print. Options marked * are Slurm's own that have no effect here."""
+
+from __future__ import annotations
+
+import sys
+
+
+def show(prog: str, kind: str) -> None:
+    """Prints the usage line of a command, and for kind "help" its options."""
+    line, text = _TEXTS[prog]
+    sys.stdout.write(f"Usage: {prog} {line}\n")
+    if kind == "help":
+        sys.stdout.write(text + _COMMON)
+
+
+_COMMON = """
+  --server=ADDRESS            the scheduler to ask: HOST:PORT (gRPC) or http://HOST:PORT
+  --help, --usage, -V/--version
+
+The manual pages of Slurm 24.11 describe every option; `packhorse` has the commands of its own.
+"""
+
+_TEXTS = {
+    "sbatch": (
+        "[OPTIONS] SCRIPT [ARGUMENTS]",
+        """
+What to run
+  -J, --job-name=NAME         name of the job
+  -D, --chdir=DIR             working directory
+      --wrap=COMMAND          a command instead of a script
+  -i, --input=PATTERN         standard input
+  -o, --output=PATTERN        standard output (slurm-%j.out; arrays slurm-%A_%a.out)
+  -e, --error=PATTERN         standard error (where --output goes)
+      --open-mode=append|truncate
+      --export=ALL|NONE|[ALL,]NAME[=VALUE]...
+      --export-file=FILE      NAME=VALUE pairs, each ended by a zero byte
+      --propagate[=LIMITS]    resource limits to take along (ALL)
+What it needs
+  -n, --ntasks=N              tasks
+  -N, --nodes=MIN[-MAX]       nodes
+  -c, --cpus-per-task=N       CPUs for every task
+      --ntasks-per-node=N     at most so many tasks on a node
+      --mincpus=N             at least so many CPUs on every node
+      --mem=SIZE[K|M|G|T]     memory per node (0: all of it)
+      --mem-per-cpu=SIZE      memory per CPU
+      --tmp=SIZE              scratch disk per node
+      --gres=KIND[:TYPE][:N]  generic resources per node
+  -G, --gpus=[TYPE:]N         GPUs for the whole job
+      --gpus-per-node=[TYPE:]N, --gpus-per-task=[TYPE:]N
+  -C, --constraint=FEATURES   features that nodes must have
+  -w, --nodelist=NODES, -x, --exclude=NODES, -F, --nodefile=FILE
+      --exclusive[=user]      nodes without other jobs
+      --contiguous            neighbouring nodes
+When and how
+  -t, --time=LIMIT            M, M:S, H:M:S, D-H, D-H:M, D-H:M:S
+  -p, --partition=NAME, -A, --account=NAME, -q, --qos=NAME
+  -a, --array=INDEXES[%N]     0-15, 1,3,7, 0-15:4, at most N at once
+  -b, --begin=WHEN            now+1hour, 16:00, tomorrow, 2027-01-31T08:00
+  -d, --dependency=LIST       after|afterany|afterok|afternotok|aftercorr:ID[:ID], singleton
+      --kill-on-invalid-dep=yes|no
+  -H, --hold                  submit held
+      --priority=N, --nice[=N]
+      --requeue, --no-requeue
+      --signal=[B:]SIG[@S]    a warning S seconds before the limit
+      --comment=TEXT
+What to print
+      --parsable              only the job id
+      --test-only             when it would start; nothing is submitted
+  -W, --wait                  until it has ended; exits as the job did
+  -Q, --quiet, -v, --verbose
+  -M, --clusters=NAME         must be this cluster
+* --acctg-freq --delay-boot --get-user-env --ignore-pbs --mail-type --mail-user --oversubscribe --profile
+  --use-min-nodes --wait-all-nodes --wckey
+""",
+    ),
+    "squeue": (
+        "[OPTIONS]",
+        """
+  -j, --jobs=ID,...           these jobs; 9_3 and 9_[4-7] name elements of an array
+  -u, --user=NAME,...; --me   jobs of these users; yours
+  -t, --states=STATE,...      in these states (all: ended ones too, for a while)
+  -n, --name, -p, --partition, -A, --account, -q, --qos, -w, --nodelist
+  -r, --array                 a line for every element of an array
+  -l, --long                  more columns
+      --start                 expected starts of waiting jobs
+  -s, --steps                 steps instead of jobs
+  -o, --format=FORMAT         %[.][width]letter, as in "%.18i %.9P %j"
+  -O, --Format=NAME[:[.][WIDTH][SUFFIX]],...
+  -S, --sort=LETTERS          as in P,t,-p
+  -h, --noheader
+  -i, --iterate=SECONDS       again and again
+      --json
+  -M, --clusters=NAME         must be this cluster
+* --all --array-unique --federation --hide --local --noconvert --only-job-state --priority --sibling --verbose
+""",
+    ),
+    "scancel": (
+        "[OPTIONS] [JOB_ID[_INDEX]]...",
+        """
+  -s, --signal=NAME|N         send this signal instead of ending the job
+  -b, --batch                 signal the batch shell only
+  -f, --full                  signal the batch shell and all steps
+  -u, --user=NAME; --me       jobs of this user; yours
+  -n, --name, -p, --partition, -A, --account, -q, --qos, -w, --nodelist
+  -t, --state=STATE           PENDING, RUNNING or SUSPENDED
+  -i, --interactive           ask before each
+  -v, --verbose, -Q, --quiet
+  -M, --clusters=NAME         must be this cluster
+* --ctld --hurry
+""",
+    ),
+    "sinfo": (
+        "[OPTIONS]",
+        """
+  -N, --Node                  a line per node and partition
+  -l, --long; -s, --summarize
+  -R, --list-reasons          why nodes are down or drained
+  -n, --nodes=NODES, -p, --partition=NAME,..., -t, --states=STATE,...
+  -d, --dead; -r, --responding
+  -e, --exact                 do not group nodes that differ in size
+  -o, --format=FORMAT         %[.][width]letter
+  -O, --Format=NAME[:[.][WIDTH][SUFFIX]],...
+  -S, --sort=LETTERS
+  -h, --noheader
+  -i, --iterate=SECONDS
+      --json
+  -M, --clusters=NAME         must be this cluster
+* --all --federation --hide --local --noconvert --verbose
+""",
+    ),
+    "sacct": (
+        "[OPTIONS]",
+        """
+  -j, --jobs=ID[.STEP],...    these jobs, however old
+  -X, --allocations           no steps
+  -S, --starttime, -E, --endtime=WHEN   (today's midnight, now)
+  -s, --state=STATE,...
+  -u, --user=NAME,..., -a, --allusers, -A, --accounts, -g, --group, --name, -q, --qos, -r, --partition, -N,
+  --nodelist -D, --duplicates            earlier runs of requeued jobs too
+  -o, --format=NAME[%[-]WIDTH],...; -e, --helpformat lists the names
+  -l, --long; -b, --brief
+  -p, --parsable; -P, --parsable2; --delimiter=TEXT
+  -n, --noheader
+      --units=K|M|G|T|P; --noconvert
+  -B, --batch-script          the script of -j
+      --json
+  -M, --clusters=NAME         must be this cluster
+* --allclusters --federation --local --truncate --use-local-uid --verbose --whole-hetjob
+""",
+    ),
+    "scontrol": (
+        "[OPTIONS] COMMAND",
+        """
+  show job [ID], show node [NODES], show partition [NAME], show config
+  show hostnames [LIST], show hostlist NAMES, show hostlistsorted NAMES
+  hold ID,...; uhold ID,...; release ID,...
+  requeue ID,...; requeuehold ID,...
+  update JobId=ID KEY=VALUE...
+     TimeLimit JobName Comment Priority Nice Partition StartTime Dependency Features ReqNodeList ExcNodeList
+     NumCPUs NumNodes MinMemoryNode MinMemoryCPU Requeue ArrayTaskThrottle Account QOS
+  update NodeName=NODES State=DRAIN|RESUME|UNDRAIN|DOWN|IDLE [Reason=TEXT]
+  write batch_script ID [FILE|-]
+  ping, version
+  -o, --oneliner; -d, --details; --json (show job)
+  -M, --clusters=NAME         must be this cluster
+* --all --federation --future --hide --local --quiet --sibling --verbose
+""",
+    ),
+}
