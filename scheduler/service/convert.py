@@ -233,9 +233,9 @@ def job_spec(wire: Any, has: Has) -> tuple[JobSpec, tuple[Payload, Payload]]:
 
 
 def ask(wire: Any) -> Ask:
-    """Amounts; what is 0 on the wire gets its default here."""
+    """Amounts; what is 0 on the wire gets its default here. Tasks per node alone: so many on each node."""
     return Ask(
-        n_tasks=wire.n_tasks or 1,
+        n_tasks=wire.n_tasks or max(1, wire.min_nodes) * max(1, wire.tasks_per_node),
         min_nodes=wire.min_nodes or 1,
         max_nodes=wire.max_nodes,
         tasks_per_node=wire.tasks_per_node,
