@@ -55,7 +55,7 @@ def ping(about: About, engine: Engine) -> PingResponse:
 def status(about: About, engine: Engine) -> GetStatusResponse:
     """Jobs by state and reason, nodes, and amounts over all of them."""
     state = engine.state
-    nodes = [_node(state, engine, node) for node in state.nodes.values()]
+    nodes = [_node(state, engine, state.nodes[name]) for name in state.node_columns.board().names]
     totals: dict[str, Amount] = {}
     for node in nodes:
         for amount in node.amounts:
