@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from packhorse.scheduler.core import indices
+from packhorse.scheduler.core.accounting import NONE_ASSIGNED, Amounts
 from packhorse.scheduler.core.priority import base_priority
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.accounting import AttemptRow
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
-from packhorse.scheduler.model.job import Active, ArrayJob, Job, JobState, Pending
+from packhorse.scheduler.model.job import Active, ArrayJob, Job, Pending
 from packhorse.scheduler.model.resources import Usage
 from packhorse.scheduler.model.units import format_mem_mib
 from packhorse.scheduler.service import messages
@@ -29,7 +30,6 @@ from packhorse.scheduler.service.tables.accounting import (
     batch_step,
     job_row,
 )
-from packhorse.scheduler.service.tables.amounts import asked, placed, tres_text
 from packhorse.scheduler.service.tables.jobs import nodes_text, reasons, view
 from packhorse.scheduler.service.tables.table import check_fields, make_table
 from packhorse.scheduler.store.protocol import AttemptQuery, Attempts
@@ -124,19 +124,16 @@ def live_rows(engine: Engine, request: messages.ListAccountingRequest, now: Inst
 
 def merged(live: Sequence[Live], stored: Sequence[AttemptRow], *, duplicates: bool) -> list[AttemptRow]:
     """One list without a job's past beside its present (but for duplicates), and without anything twice."""
-    newest: dict[tuple[JobId, str], int] = {}
-    over: set[tuple[JobId, str]] = set()
+    newest: dict[JobId, int] = {}
     for row in stored:
-        key = (row.job, row.array_indices)
-        newest[key] = max(newest.get(key, 0), row.attempt)
-        if row.state != JobState.REQUEUED and row.attempt == newest[key]:
-            over.add(key)
+        if not row.array_indices:
+            newest[row.job] = max(newest.get(row.job, 0), row.attempt)
     kept = []
     current: set[JobId] = set()
     for row, waiting in live:
-        key = (row.job, "")
-        ended = newest.get(key, -1)
-        if ended > row.attempt or (ended == row.attempt and (not waiting or key in over)):
+        ended = newest.get(row.job, -1)
+        # A job that waits again has ended as often as it was granted; cancelled then, its row has the next number.
+        if ended > row.attempt or (ended == row.attempt and (not waiting or not row.attempt)):
             continue
         kept.append(row)
         current.add(row.job)
@@ -176,7 +173,8 @@ def _live(engine: Engine, state: State, job: Job, reason: str, remaining: dict[J
     phase, spec = job.phase, job.spec
     active = phase if isinstance(phase, Active) else None
     placements = active.placements if active else ()
-    amounts = placed(placements) if placements else asked(spec.ask)
+    asked = Amounts.asked(spec.ask)
+    amounts = Amounts.given(placements) if placements else asked
     partition = next((p for p in state.config.partitions if p.name == spec.partition), None)
     pending_text = ""
     array = state.arrays.get(job.array_id) if job.array_id else None
@@ -203,18 +201,18 @@ def _live(engine: Engine, state: State, job: Job, reason: str, remaining: dict[J
         exit_signal=0,
         cancelled_by=-1,
         submitted_at=job.submitted_at,
-        eligible_at=phase.eligible_at if isinstance(phase, Pending) else job.submitted_at,
+        eligible_at=phase.eligible_at,
         started_at=(active.started_at or active.granted_at) if active else UNKNOWN,
         ended_at=UNKNOWN,
         time_limit_s=spec.time_limit_s,
-        n_nodes=amounts.nodes,
-        n_tasks=amounts.tasks,
-        n_cpus=amounts.cpus,
+        n_nodes=amounts.n_nodes,
+        n_tasks=sum([placement.n_tasks for placement in placements]) or spec.ask.n_tasks,
+        n_cpus=amounts.n_cpus,
         mem_mib=amounts.mem_mib,
-        req_mem=_req_mem(spec.ask.mem_mib_per_node, spec.ask.mem_mib_per_cpu),
-        req_tres=tres_text(asked(spec.ask)),
-        alloc_tres=tres_text(amounts) if placements else "",
-        nodes=nodes_text(placements) if placements else "",
+        req_mem=format_mem_mib(asked.mem_mib),
+        req_tres=asked.text(),
+        alloc_tres=amounts.text() if placements else "",
+        nodes=nodes_text(placements) if placements else NONE_ASSIGNED,
         priority=base_priority(spec, partition),
         restarts=job.restarts,
         work_dir=spec.work_dir,
@@ -224,10 +222,6 @@ def _live(engine: Engine, state: State, job: Job, reason: str, remaining: dict[J
         usage=_usage(engine, placements[0].node, active.attempt) if active and placements else NO_USAGE,
     )
     return Live(row, active is None)
-
-
-def _req_mem(per_node: int, per_cpu: int) -> str:
-    return format_mem_mib(per_node or per_cpu)
 
 
 def _usage(engine: Engine, node: NodeName, attempt: AttemptKey) -> Usage:

@@ -197,6 +197,8 @@ def decode(decoder: msgspec.json.Decoder[Any], struct: type[msgspec.Struct], bod
     try:
         return decoder.decode(body or b"{}")
     except msgspec.ValidationError as first:
+        if str(first).startswith("Expected `object`, got") and "$" not in str(first):
+            raise CallFailed(Code.INVALID_ARGUMENT, f"{struct.__name__}: {first}") from first
         try:
             return reader(struct)(parse_json(struct.__name__, body))
         except ValueError as second:

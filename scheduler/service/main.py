@@ -53,6 +53,14 @@ class Addresses(NamedTuple):
     socket: str
 
 
+class Served(NamedTuple):
+    """A scheduler that serves."""
+
+    addresses: Addresses
+    engine: Engine
+    methods: Methods
+
+
 def run_scheduler(home: Path, configuration: Configuration, local_nodes: Sequence[str] = ()) -> None:
     """Serves until SIGTERM or SIGINT. local_nodes: agents of this home, which get tokens.
 
@@ -85,11 +93,11 @@ async def _serve(home: Path, configuration: Configuration, store: Store, local_n
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        addresses = await serve(home, configuration, store, stack, local_nodes=local_nodes)
+        served = await serve(home, configuration, store, stack, local_nodes=local_nodes)
         # What is alive now mostly stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
-        log.info("scheduler.serving", pid=os.getpid(), **addresses._asdict())
+        log.info("scheduler.serving", pid=os.getpid(), **served.addresses._asdict())
         await stop.wait()
         log.info("scheduler.stopping")
 
@@ -101,7 +109,7 @@ async def serve(
     stack: AsyncExitStack,
     *,
     local_nodes: Sequence[str] = (),
-) -> Addresses:
+) -> Served:
     """Brings engine and doors up; leaving `stack` stops them in good order and writes a snapshot.
 
     The caller holds the pid file's lock.
@@ -167,7 +175,7 @@ async def serve(
     stack.callback((home / ADDRESS_FILE).unlink, missing_ok=True)
     await health.serving(True)
     stack.push_async_callback(health.serving, False)
-    return addresses
+    return Served(addresses, engine, methods)
 
 
 def by_token(signer: tokens.Tokens, clock: SystemClock) -> Identify:

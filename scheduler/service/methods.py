@@ -65,6 +65,11 @@ class Methods:
             wait_limit_s=configuration.service.wait_limit_s,
         )
 
+    @property
+    def n_waiting(self) -> int:
+        """Callers of WaitJobs and WatchEvents that are being served."""
+        return self._waiting.n
+
     def table(self) -> dict[str, Method]:
         """Every method by name."""
         m = messages

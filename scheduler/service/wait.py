@@ -59,6 +59,11 @@ class Waiting:
         self._last_seq = 0
         engine.observe(self._saw)
 
+    @property
+    def n(self) -> int:
+        """Calls that are waiting or watching."""
+        return len(self._waiters) + len(self._watchers)
+
     # -- WaitJobs
 
     async def wait_jobs(self, request: messages.WaitJobsRequest) -> messages.WaitJobsResponse:

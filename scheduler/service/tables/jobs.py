@@ -203,11 +203,10 @@ def _priorities(view: JobView) -> list[int]:
 
 
 def _eligible_at(view: JobView) -> list[int]:
+    """Since when nothing is in the way; of a job that only waits for its begin time, that time."""
     found: list[int] = []
-    for job, phase in zip(view.rows, view.phases, strict=True):
-        if type(phase) is not Pending:
-            found.append(max(job.submitted_at, job.spec.begin_at))
-        elif phase.eligible_at:
+    for phase in view.phases:
+        if phase.eligible_at or not isinstance(phase, Pending):
             found.append(phase.eligible_at)
         else:
             found.append(0 if phase.held or phase.unmet or phase.never else phase.begin_at)
