@@ -19,6 +19,12 @@ from packhorse.scheduler.store.sqlite_snapshots import Snapshots
 STEP_S = 0.003
 """What a step aims at; the bar is 5 ms, and one that meets a checkpoint takes longer than it planned."""
 
+_LEAST = 64
+"""Items a step takes on at least, well below a millisecond's work: a busy machine must not stop it all."""
+
+_STEP_BYTES = MIB
+"""Of blobs removed in one step, however few they are."""
+
 _FREE_KEPT = 0.25
 """Share of the file's pages that may lie free, for the log to grow into, before the file is made smaller."""
 
@@ -64,7 +70,7 @@ class Compaction:
         did = work(n)
         took = time.perf_counter() - begun
         if took > STEP_S:
-            self._pace[name] = max(n // 2, 8)
+            self._pace[name] = max(n // 2, _LEAST)
         elif did and took < STEP_S / 2:
             self._pace[name] = min(n * 2, 20_000)
         return did
@@ -108,24 +114,28 @@ class Compaction:
             if not self._blobs_end:
                 self._blobs_end = connection.execute("SELECT ifnull(max(id), 0) FROM blobs").fetchone()[0]
             rows = connection.execute(
-                "SELECT id, ref FROM blobs WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
+                "SELECT id, ref, length(content) FROM blobs WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
                 (self._blobs_seen, self._blobs_end, n),
             ).fetchall()
         if not rows:
             for ref in [ref for ref, seq in recent.items() if seq <= live.seq]:
                 del recent[ref]
             return False
-        dead = [
-            (id_, ref.hex())
-            for id_, ref in rows
-            if ref.hex() not in live.refs and recent.get(ref.hex(), 0) <= live.seq
-        ]
+        dead: list[tuple[int, str]] = []
+        n_bytes = 0
+        for id_, content_ref, size in rows:
+            self._blobs_seen = id_
+            ref = content_ref.hex()
+            if ref not in live.refs and recent.get(ref, 0) <= live.seq:
+                dead.append((id_, ref))
+                n_bytes += size
+                if n_bytes > _STEP_BYTES:
+                    break
         if dead:
             with self._file.transaction() as connection:
                 connection.executemany("DELETE FROM blobs WHERE id = ?", [(id_,) for id_, _ in dead])
             for _, ref in dead:
                 recent.pop(ref, None)
-        self._blobs_seen = rows[-1][0]
         return True
 
     def _shrink(self, n: int) -> bool:
@@ -136,5 +146,5 @@ class Compaction:
         spare = free - max(_FREE_KEPT_PAGES, int(pages * _FREE_KEPT))
         if spare <= 0:
             return False
-        self._file.maintain(f"PRAGMA incremental_vacuum({min(n, spare)})")
+        self._file.vacuum(min(n, spare))
         return True

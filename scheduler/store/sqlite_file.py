@@ -24,6 +24,9 @@ from packhorse.scheduler.store.lock import StoreLock
 PAGE_SIZE = 4096
 _SYNCHRONOUS_FULL = 2
 _AUTO_VACUUM_INCREMENTAL = 2
+_WAL_BYTES = 64 << 20
+"""What a very large transaction leaves of the WAL's file."""
+
 _RESTORE = "restore it from a backup, or move it away to begin with an empty store"
 
 
@@ -104,12 +107,15 @@ class SqliteFile:
         with self._queries_lock, self._reading(self._queries) as connection:
             yield connection
 
-    def maintain(self, statement: str) -> list[tuple[int, ...]]:
-        """Run a PRAGMA on the writing connection outside any transaction."""
+    def vacuum(self, n_pages: int) -> None:
+        """Take so many free pages off the end of the file, moving others down where need be.
+
+        Not by `execute`, which takes one step only, and a step is one page.
+        """
         try:
-            return self._open_writer().execute(statement).fetchall()
+            self._open_writer().executescript(f"PRAGMA incremental_vacuum({n_pages})")
         except sqlite3.Error as error:
-            raise self.explain(error) from error
+            raise self._fail(error) from error
 
     def reopen(self) -> None:
         """Close every connection and look at the file afresh."""
@@ -208,6 +214,7 @@ class SqliteFile:
             ("journal_mode = WAL", "journal_mode", "wal"),
             ("synchronous = FULL", "synchronous", _SYNCHRONOUS_FULL),
             (f"wal_autocheckpoint = {self.tuning.checkpoint_pages}", "wal_autocheckpoint", None),
+            (f"journal_size_limit = {_WAL_BYTES}", "journal_size_limit", None),
             (f"cache_size = -{self.tuning.cache_kib}", "cache_size", None),
         ):
             connection.execute(f"PRAGMA {statement}").fetchall()
