@@ -19,7 +19,7 @@ import structlog
 
 from packhorse.scheduler.model.command import AckExit, Command, Launch
 from packhorse.scheduler.model.crashpoint import crash_point, register
-from packhorse.scheduler.model.errors import PackhorseError, StoreError, StoreUnavailable
+from packhorse.scheduler.model.errors import BadValue, PackhorseError, StoreError, StoreUnavailable
 from packhorse.scheduler.model.ids import AttemptKey, Instant, NodeName
 from packhorse.scheduler.model.input import RegisterNode, ReportExit, ReportSilence
 from packhorse.scheduler.model.job import Active
@@ -93,13 +93,26 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
         context: grpc.aio.ServicerContext[wire.AgentMessage, wire.SchedulerMessage],
     ) -> None:
         """One agent's stream, from its introduction to its end."""
+        try:
+            await self._session(request_iterator, context)
+        except asyncio.CancelledError:
+            pass  # gRPC's way to say that the stream is broken or the server stops; it logs what comes back
+
+    async def _session(
+        self,
+        request_iterator: AsyncIterator[wire.AgentMessage],
+        context: grpc.aio.ServicerContext[wire.AgentMessage, wire.SchedulerMessage],
+    ) -> None:
         principal = await self._authenticate(context)
         try:
             async with asyncio.timeout(self._settings.hello_s):
                 first = await anext(aiter(request_iterator), None)
         except TimeoutError:
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no introduction came")
-        register = wire.introduction(first, context.peer()) if first is not None else None
+        try:
+            register = wire.introduction(first, context.peer()) if first is not None else None
+        except BadValue as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         if first is None or register is None:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a stream begins with an introduction")
         name = register.spec.name
@@ -108,10 +121,7 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
                 grpc.StatusCode.PERMISSION_DENIED, f'this token does not speak for node "{name}"'
             )
         session = _Session(name, wire.takes_batches(first))
-        try:
-            await self._serve(session, register, request_iterator, context)
-        except asyncio.CancelledError:
-            pass  # gRPC's way to say that the stream is broken or the server stops; it logs what comes back
+        await self._serve(session, register, request_iterator, context)
 
     async def _serve(
         self,

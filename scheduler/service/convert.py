@@ -46,6 +46,8 @@ from packhorse.scheduler.model.job import (
     WarnSignal,
 )
 from packhorse.scheduler.model.resources import Ask, Gres
+from packhorse.scheduler.service import bounds
+from packhorse.scheduler.service.bounds import MAX_DURATION_S, MAX_JOB_ID, text, texts, whole
 from packhorse.scheduler.service.payloads import Payload, pack_environment, payload
 
 Has = Callable[[Any, str], bool]
@@ -55,7 +57,13 @@ MAX_ENVIRONMENT_BYTES = 4 << 20
 """Both bounds keep one submission from filling the memory; the kernel takes about 2 MiB of environment."""
 
 DEFAULT_WARN_S = 60
-UNSET_TIME_LIMIT = -1
+MAX_WARN_S = 65_535
+"""Slurm's bound."""
+MAX_RETRIES = 1_000
+MAX_LIMIT = (1 << 63) - 1
+MAX_NODE_NAMES = 1 << 20
+"""Characters of all node names of one list together."""
+UNSET_LIMIT = -1
 UNSET_LEASE = 0
 
 NO_GIVEN = Given()
@@ -107,7 +115,7 @@ def presence(message: Any) -> Has:
 
 def caller(owner: Owner, admin: bool, request: Any) -> Caller:
     """Who makes a mutating request. The fingerprint tells a repeated call from another with the same key."""
-    key: str = request.idempotency_key
+    key = text("idempotency_key", request.idempotency_key, bounds.MAX_KEY)
     if not key:
         return Caller(owner, admin)
     return Caller(owner, admin, key, fingerprint(request))
@@ -144,10 +152,9 @@ def batch_submission(request: Any, owner: Owner, admin: bool) -> Submission:
     specs = []
     payloads: dict[str, Payload] = {}
     for wire in request.specs:
-        spec, texts = job_spec(wire, has)
+        spec, mine = job_spec(wire, has)
         specs.append(spec)
-        for text in texts:
-            payloads[text.ref] = text
+        payloads.update((one.ref, one) for one in mine)
     n_specs = len(specs)
     items: list[Item] = []
     plain = [Item(i) for i in range(n_specs)]
@@ -157,16 +164,17 @@ def batch_submission(request: Any, owner: Owner, admin: bool) -> Submission:
             raise BadValue(f"items[{len(items)}].spec: {index}, but there are {n_specs} specs")
         named = has(wire, "name")
         if named or wire.own_args:
-            item = Item(index, wire.name if named else None, tuple(wire.args) if wire.own_args else None)
+            name = text("name", wire.name) if named else None
+            item = Item(index, name, texts("args", wire.args) if wire.own_args else None)
         else:
             item = plain[index]
         copies = wire.copies
         if copies > 1:
+            whole("items: jobs", len(items) + copies, 1, bounds.MAX_JOBS)
             items += [item] * copies
         else:
             items.append(item)
-    if not items:
-        raise BadValue("items: none; there must be one for every job")
+    whole("items: jobs", len(items), 1, bounds.MAX_JOBS)
     return Submission(
         Submit(caller(owner, admin, request), tuple(specs), tuple(items)), tuple(payloads.values())
     )
@@ -184,81 +192,131 @@ def job_spec(wire: Any, has: Has) -> tuple[JobSpec, tuple[Payload, Payload]]:
             f"script: {len(script)} bytes, limit {MAX_SCRIPT_BYTES} (1 MiB); "
             "put data into files and let the script read them"
         )
-    environment = pack_environment(wire.environment)
+    environment = pack_environment(texts("environment", wire.environment, MAX_ENVIRONMENT_BYTES))
     if len(environment) > MAX_ENVIRONMENT_BYTES:
         raise BadValue(
             f"environment: {len(environment)} bytes, limit {MAX_ENVIRONMENT_BYTES} (4 MiB); "
             "export fewer variables (--export)"
         )
-    text, variables = payload(script), payload(environment)
+    program, variables = payload(script), payload(environment)
     spec = JobSpec(
-        name=wire.name,
+        name=text("name", wire.name),
         ask=ask(wire.ask) if has(wire, "ask") else Ask(),
-        partition=wire.partition,
-        script_ref=text.ref,
+        partition=text("partition", wire.partition),
+        script_ref=program.ref,
         env_ref=variables.ref,
-        work_dir=wire.work_dir or "/",
-        args=tuple(wire.args),
-        account=wire.account,
-        qos=wire.qos or "normal",
-        time_limit_s=wire.time_limit_s if has(wire, "time_limit_s") else UNSET_TIME_LIMIT,
-        priority=wire.priority if has(wire, "priority") else None,
-        nice=wire.nice,
-        begin_at=Instant(wire.begin_at_us),
+        work_dir=work_dir(wire.work_dir),
+        args=texts("args", wire.args),
+        account=text("account", wire.account),
+        qos=text("qos", wire.qos) or "normal",
+        time_limit_s=duration("time_limit_s", wire.time_limit_s)
+        if has(wire, "time_limit_s")
+        else UNSET_LIMIT,
+        priority=whole("priority", wire.priority, 0, bounds.MAX_PRIORITY) if has(wire, "priority") else None,
+        nice=whole("nice", wire.nice, -bounds.MAX_NICE, bounds.MAX_NICE),
+        begin_at=instant("begin_at_us", wire.begin_at_us),
         hold=wire.hold,
         dependency=dependency(wire.dependency, has) if has(wire, "dependency") else None,
         kill_on_invalid_dep=wire.kill_on_invalid_dep,
         requeue=wire.requeue if has(wire, "requeue") else True,
-        retry=Retry(wire.retry.max_retries, wire.retry.backoff_s) if has(wire, "retry") else None,
-        warn=(
-            WarnSignal(wire.warn.signal, wire.warn.seconds_before or DEFAULT_WARN_S, wire.warn.batch_only)
-            if has(wire, "warn")
-            else None
-        ),
-        std_in=wire.std_in or "/dev/null",
-        std_out=wire.std_out,
-        std_err=wire.std_err,
+        retry=retry(wire.retry) if has(wire, "retry") else None,
+        warn=warn(wire.warn) if has(wire, "warn") else None,
+        std_in=text("std_in", wire.std_in, bounds.MAX_PATH) or "/dev/null",
+        std_out=text("std_out", wire.std_out, bounds.MAX_PATH),
+        std_err=text("std_err", wire.std_err, bounds.MAX_PATH),
         append=wire.append if has(wire, "append") else None,
-        umask=wire.umask if has(wire, "umask") else 0o022,
-        rlimits=tuple([(limit.name, limit.value) for limit in wire.rlimits]),
-        comment=wire.comment,
-        command=wire.command,
-        submit_host=wire.submit_host,
-        submit_line=wire.submit_line,
+        umask=whole("umask", wire.umask, 0, 0o777) if has(wire, "umask") else 0o022,
+        rlimits=tuple(
+            [
+                (text("rlimits", limit.name), whole("rlimits", limit.value, -1, MAX_LIMIT))
+                for limit in wire.rlimits
+            ]
+        ),
+        comment=text("comment", wire.comment, bounds.MAX_LINE),
+        command=text("command", wire.command, bounds.MAX_LINE),
+        submit_host=text("submit_host", wire.submit_host),
+        submit_line=text("submit_line", wire.submit_line, bounds.MAX_LINE),
         given=given(wire.given) if has(wire, "given") else NO_GIVEN,
-        lease_s=wire.lease_s if has(wire, "lease_s") else UNSET_LEASE,
-        licenses=wire.licenses,
+        lease_s=duration("lease_s", wire.lease_s) if has(wire, "lease_s") else UNSET_LEASE,
+        licenses=text("licenses", wire.licenses),
     )
-    return spec, (text, variables)
+    return spec, (program, variables)
+
+
+def work_dir(path: str) -> str:
+    """The directory a job starts in; "" means the root. Raises BadValue unless it is absolute."""
+    if path and not path.startswith("/"):
+        raise BadValue(f'work_dir: "{path[:80]}" is not absolute; give the whole path')
+    return text("work_dir", path, bounds.MAX_PATH) or "/"
+
+
+def duration(name: str, seconds: int) -> int:
+    """Seconds that make sense. Raises BadValue."""
+    return whole(name, seconds, 0, MAX_DURATION_S)
+
+
+def instant(name: str, at_us: int) -> Instant:
+    """An instant that makes sense, 0 for none. Raises BadValue."""
+    return Instant(whole(name, at_us, 0, bounds.MAX_INSTANT_US))
+
+
+def retry(wire: Any) -> Retry:
+    """When to try again. Raises BadValue."""
+    return Retry(
+        whole("max_retries", wire.max_retries, 0, MAX_RETRIES), duration("backoff_s", wire.backoff_s)
+    )
+
+
+def warn(wire: Any) -> WarnSignal:
+    """The signal before the time limit. Raises BadValue."""
+    seconds = whole("warn.seconds_before", wire.seconds_before, 0, MAX_WARN_S)
+    return WarnSignal(whole("warn.signal", wire.signal, 1, 64), seconds or DEFAULT_WARN_S, wire.batch_only)
 
 
 def ask(wire: Any) -> Ask:
-    """Amounts; what is 0 on the wire gets its default here. Tasks per node alone: so many on each node."""
+    """Amounts; what is 0 on the wire gets its default here. Raises BadValue."""
+    mem = bounds.MAX_MEM_MIB
     return Ask(
-        n_tasks=wire.n_tasks or max(1, wire.min_nodes) * max(1, wire.tasks_per_node),
-        min_nodes=wire.min_nodes or 1,
-        max_nodes=wire.max_nodes,
-        tasks_per_node=wire.tasks_per_node,
-        cpu_milli_per_task=wire.cpu_milli_per_task or 1000,
-        min_cpu_milli_per_node=wire.min_cpu_milli_per_node,
-        mem_mib_per_node=wire.mem_mib_per_node,
-        mem_mib_per_cpu=wire.mem_mib_per_cpu,
+        n_tasks=whole("n_tasks", wire.n_tasks, 0, bounds.MAX_TASKS) or 1,
+        min_nodes=whole("min_nodes", wire.min_nodes, 0, bounds.MAX_NODES) or 1,
+        max_nodes=whole("max_nodes", wire.max_nodes, 0, bounds.MAX_NODES),
+        tasks_per_node=whole("tasks_per_node", wire.tasks_per_node, 0, bounds.MAX_TASKS),
+        cpu_milli_per_task=whole("cpu_milli_per_task", wire.cpu_milli_per_task, 0, bounds.MAX_CPU_MILLI)
+        or 1000,
+        min_cpu_milli_per_node=whole(
+            "min_cpu_milli_per_node", wire.min_cpu_milli_per_node, 0, bounds.MAX_CPU_MILLI
+        ),
+        mem_mib_per_node=whole("mem_mib_per_node", wire.mem_mib_per_node, 0, mem),
+        mem_mib_per_cpu=whole("mem_mib_per_cpu", wire.mem_mib_per_cpu, 0, bounds.MAX_MEM_PER_CPU_MIB),
         mem_all=wire.mem_all,
-        tmp_mib_per_node=wire.tmp_mib_per_node,
+        tmp_mib_per_node=whole("tmp_mib_per_node", wire.tmp_mib_per_node, 0, mem),
         gres_per_node=gres(wire.gres_per_node),
         gres_per_task=gres(wire.gres_per_task),
         gres_per_job=gres(wire.gres_per_job),
-        features=wire.features,
-        nodes_required=tuple(wire.nodes_required),
-        nodes_excluded=tuple(wire.nodes_excluded),
+        features=text("features", wire.features),
+        nodes_required=node_names("nodes_required", wire.nodes_required),
+        nodes_excluded=node_names("nodes_excluded", wire.nodes_excluded),
         exclusive=wire.exclusive,
         contiguous=wire.contiguous,
     )
 
 
+def node_names(name: str, wire: Iterable[str]) -> tuple[NodeName, ...]:
+    """Names of nodes. Raises BadValue."""
+    return tuple([NodeName(node) for node in texts(name, wire, MAX_NODE_NAMES)])
+
+
 def gres(wire: Sequence[Any]) -> tuple[Gres, ...]:
     """Counts of devices; 0 means 1, as in `--gres=gpu`."""
-    return tuple([Gres(item.kind, item.type, item.count or 1) for item in wire]) if wire else NO_GRES
+    if not wire:
+        return NO_GRES
+    found = []
+    for item in wire:
+        if not item.kind:
+            raise BadValue("gres: without a kind; name one, as in gpu:1")
+        n = whole(f"gres {item.kind}", item.count, 0, bounds.MAX_GRES) or 1
+        found.append(Gres(text("gres", item.kind), text("gres", item.type), n))
+    return tuple(found)
 
 
 def given(wire: Any) -> Given:
@@ -267,10 +325,10 @@ def given(wire: Any) -> Given:
         n_tasks=wire.n_tasks,
         cpus_per_task=wire.cpus_per_task,
         tasks_per_node=wire.tasks_per_node,
-        gpus=wire.gpus,
-        gpus_per_node=wire.gpus_per_node,
-        gpus_per_task=wire.gpus_per_task,
-        export=wire.export,
+        gpus=text("gpus", wire.gpus),
+        gpus_per_node=text("gpus_per_node", wire.gpus_per_node),
+        gpus_per_task=text("gpus_per_task", wire.gpus_per_task),
+        export=text("export", wire.export, bounds.MAX_LINE),
         threads_per_core=wire.threads_per_core,
     )
 
@@ -282,8 +340,11 @@ def dependency(wire: Any, has: Has) -> Dependency | None:
         kind = KINDS.get(item.kind)
         if kind is None:
             raise BadValue(f'dependency "{item.kind}": not one of {", ".join(KINDS)}')
-        index = item.array_index if has(item, "array_index") else -1
-        conditions.append(Condition(kind, JobId(item.job_id), index, item.delay_s))
+        index = (
+            whole("array_index", item.array_index, 0, bounds.MAX_INDEX) if has(item, "array_index") else -1
+        )
+        conditions.append(Condition(kind, job_id(item.job_id), index, duration("delay_s", item.delay_s)))
+    whole("dependency: conditions", len(conditions), 0, bounds.MAX_CONDITIONS)
     return Dependency(tuple(conditions), wire.any_of) if conditions else None
 
 
@@ -292,9 +353,7 @@ def array_spec(wire: Any) -> ArraySpec:
     ranges = index_ranges(wire.ranges)
     if not ranges:
         raise BadValue("array: no index given")
-    if wire.limit < 0:
-        raise BadValue(f"array: {wire.limit} running at once; 1 or more, or 0 for no limit")
-    return ArraySpec(ranges, wire.limit)
+    return ArraySpec(ranges, whole("array: limit of those running at once", wire.limit, 0, bounds.MAX_INDEX))
 
 
 def index_ranges(wire: Iterable[Any]) -> tuple[IndexRange, ...]:
@@ -302,7 +361,7 @@ def index_ranges(wire: Iterable[Any]) -> tuple[IndexRange, ...]:
     ranges = []
     for item in wire:
         start, stop, step = item.start, item.stop, item.step or 1
-        if start < 0 or stop < start or step < 1:
+        if not 0 <= start <= stop <= bounds.MAX_INDEX or not 1 <= step <= bounds.MAX_INDEX:
             raise BadValue(f"array: {start}-{stop}:{step} is not a range of indices")
         stop = start + (stop - start) // step * step
         ranges.append(IndexRange(start, stop, step if stop > start else 1))
@@ -322,7 +381,13 @@ def index_ranges(wire: Iterable[Any]) -> tuple[IndexRange, ...]:
 def target(wire: Any) -> Target:
     """One job, array or part of an array. Raises BadValue."""
     indices = index_ranges(wire.indices)
-    return Target(wire.text or str(wire.job_id), JobId(wire.job_id), ArraySpec(indices) if indices else None)
+    ref = text("jobs", wire.text) or str(wire.job_id)
+    return Target(ref, job_id(wire.job_id), ArraySpec(indices) if indices else None)
+
+
+def job_id(number: int) -> JobId:
+    """The number of a job. Raises BadValue for one that no job can have."""
+    return JobId(whole("job id", number, 0, MAX_JOB_ID))
 
 
 def targets(wire: Iterable[Any]) -> tuple[Target, ...]:
@@ -335,7 +400,7 @@ def cancel(request: Any, owner: Owner, admin: bool, chosen: tuple[Target, ...]) 
     scope = SCOPES.get(request.scope)
     if scope is None:
         raise BadValue(f"scope: {request.scope} is not known")
-    return Cancel(caller(owner, admin, request), chosen, request.signal, scope)
+    return Cancel(caller(owner, admin, request), chosen, whole("signal", request.signal, 0, 64), scope)
 
 
 def hold(request: Any, owner: Owner, admin: bool) -> Hold:
@@ -363,9 +428,17 @@ def update_jobs(request: Any, owner: Owner, admin: bool) -> UpdateJob:
 
 def changes(wire: Any, has: Has) -> Changes:
     """What is set; the rest stays as it is."""
-    values: dict[str, Any] = {name: getattr(wire, name) for name in PLAIN_CHANGES if has(wire, name)}
+    values: dict[str, Any] = {}
+    for name, (low, high) in NUMBERS.items():
+        if has(wire, name):
+            values[name] = whole(name, getattr(wire, name), low, high)
+    for name, longest in TEXTS.items():
+        if has(wire, name):
+            values[name] = text(name, getattr(wire, name), longest)
+    if has(wire, "requeue"):
+        values["requeue"] = wire.requeue
     if has(wire, "begin_at_us"):
-        values["begin_at"] = Instant(wire.begin_at_us)
+        values["begin_at"] = instant("begin_at_us", wire.begin_at_us)
     if has(wire, "dependency"):
         values["dependency"] = dependency(wire.dependency, has)
         values["drop_dependency"] = values["dependency"] is None
@@ -373,28 +446,30 @@ def changes(wire: Any, has: Has) -> Changes:
         values["drop_dependency"] = True
     for name in ("nodes_required", "nodes_excluded"):
         if has(wire, name):
-            values[name] = tuple(getattr(wire, name).values)
+            values[name] = node_names(name, getattr(wire, name).values)
     return Changes(**values)
 
 
-PLAIN_CHANGES = (
-    "name",
-    "comment",
-    "time_limit_s",
-    "time_limit_by_s",
-    "priority",
-    "nice",
-    "partition",
-    "features",
-    "mem_mib_per_node",
-    "mem_mib_per_cpu",
-    "n_cpus",
-    "min_nodes",
-    "requeue",
-    "array_limit",
-    "account",
-    "qos",
-)
+NUMBERS = {
+    "time_limit_s": (0, MAX_DURATION_S),
+    "time_limit_by_s": (-MAX_DURATION_S, MAX_DURATION_S),
+    "priority": (0, bounds.MAX_PRIORITY),
+    "nice": (-bounds.MAX_NICE, bounds.MAX_NICE),
+    "mem_mib_per_node": (0, bounds.MAX_MEM_MIB),
+    "mem_mib_per_cpu": (0, bounds.MAX_MEM_PER_CPU_MIB),
+    "n_cpus": (0, bounds.MAX_TASKS),
+    "min_nodes": (0, bounds.MAX_NODES),
+    "array_limit": (0, bounds.MAX_INDEX),
+}
+TEXTS = {
+    "name": bounds.MAX_NAME,
+    "comment": bounds.MAX_LINE,
+    "partition": bounds.MAX_NAME,
+    "features": bounds.MAX_NAME,
+    "account": bounds.MAX_NAME,
+    "qos": bounds.MAX_NAME,
+}
+"""What of a job may be changed to what: fields of JobChanges with their bounds."""
 
 
 def update_nodes(request: Any, owner: Owner, admin: bool) -> UpdateNode:
@@ -402,5 +477,5 @@ def update_nodes(request: Any, owner: Owner, admin: bool) -> UpdateNode:
     action = ACTIONS.get(request.action)
     if action is None:
         raise BadValue("action: missing; one of drain, resume, down")
-    nodes = tuple([NodeName(name) for name in request.nodes])
-    return UpdateNode(caller(owner, admin, request), nodes, action, request.reason)
+    reason = text("reason", request.reason, bounds.MAX_LINE)
+    return UpdateNode(caller(owner, admin, request), node_names("nodes", request.nodes), action, reason)

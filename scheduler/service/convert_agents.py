@@ -23,9 +23,15 @@ from packhorse.scheduler.model.job import Active, ArraySpec, EndCause, Job
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.outputpath import default_output, expand_pattern
 from packhorse.scheduler.model.resources import Device, Usage
+from packhorse.scheduler.service import bounds
 from packhorse.scheduler.service.batch_environment import batch_environment, submitted_environment
+from packhorse.scheduler.service.bounds import text, whole
 from packhorse.scheduler.service.payloads import unpack_environment
 from packhorse.v1 import agent_pb2 as pb
+
+MAX_HOST_NAME = 253
+MAX_DISK_MIB = 1 << 42
+MAX_DEVICE_INDEX = 4_095
 
 AgentMessage = pb.AgentMessage
 SchedulerMessage = pb.SchedulerMessage
@@ -70,17 +76,17 @@ def _running(wire: pb.Running) -> tuple[AttemptKey, Instant]:
 
 
 def introduction(message: pb.AgentMessage, address: str) -> RegisterNode | None:
-    """The node a stream's first message introduces; None if it is something else."""
+    """The node a stream's first message introduces; None if it is something else. Raises BadValue."""
     if message.WhichOneof("message") != "hello":
         return None
     hello = message.hello
     spec = NodeSpec(
-        name=NodeName(hello.node),
+        name=NodeName(text("node", hello.node, MAX_HOST_NAME)),
         host_name=hello.host_name,
-        cpu_milli=hello.cpu_milli,
-        mem_mib=hello.mem_mib,
-        tmp_mib=hello.tmp_mib,
-        devices=tuple([Device(d.kind, d.type, d.index, d.uuid, d.mem_mib) for d in hello.devices]),
+        cpu_milli=whole("cpu_milli", hello.cpu_milli, 1, bounds.MAX_CPU_MILLI),
+        mem_mib=whole("mem_mib", hello.mem_mib, 0, bounds.MAX_MEM_MIB),
+        tmp_mib=whole("tmp_mib", hello.tmp_mib, 0, MAX_DISK_MIB),
+        devices=tuple([_device(device) for device in hello.devices]),
         features=tuple(hello.features),
         sockets=hello.sockets or 1,
         cores_per_socket=hello.cores_per_socket or 1,
@@ -104,6 +110,11 @@ def introduction(message: pb.AgentMessage, address: str) -> RegisterNode | None:
         launching=tuple([attempt_key(key) for key in hello.launching]),
         exited=tuple([attempt_key(key) for key in hello.exited]),
     )
+
+
+def _device(wire: pb.Device) -> Device:
+    index = whole(f"device {wire.kind}: index", wire.index, 0, MAX_DEVICE_INDEX)
+    return Device(wire.kind, wire.type, index, wire.uuid, wire.mem_mib)
 
 
 def takes_batches(message: pb.AgentMessage) -> bool:
@@ -137,8 +148,8 @@ def heard(node: NodeName, message: pb.AgentMessage) -> list[Heard]:
 def _offer(wire: pb.Offer) -> Offer:
     return Offer(
         wire.epoch,
-        wire.cpu_milli,
-        wire.mem_mib,
+        whole("offer: cpu_milli", wire.cpu_milli, 0, bounds.MAX_CPU_MILLI),
+        whole("offer: mem_mib", wire.mem_mib, 0, bounds.MAX_MEM_MIB),
         wire.accepting,
         wire.reason,
         tuple([(device.kind, device.index) for device in wire.dead_devices]),

@@ -256,8 +256,8 @@ def test_changes_say_only_what_is_said() -> None:
 
 def test_every_plain_change_is_passed_on() -> None:
     names = {field.name for field in scheduler_pb2.JobChanges.DESCRIPTOR.fields}
-    by_hand = {"begin_at_us", "dependency", "drop_dependency", "nodes_required", "nodes_excluded"}
-    assert names - by_hand == set(convert.PLAIN_CHANGES)
+    by_hand = {"begin_at_us", "dependency", "drop_dependency", "nodes_required", "nodes_excluded", "requeue"}
+    assert names - by_hand == convert.NUMBERS.keys() | convert.TEXTS.keys()
 
 
 def test_node_actions() -> None:
@@ -275,3 +275,44 @@ def test_node_actions() -> None:
             assert (made.nodes, made.action, made.reason) == ((NodeName("n1"),), action, "fan")
     with pytest.raises(BadValue, match="action"):
         convert.update_nodes(scheduler_pb2.UpdateNodesRequest(), ME, True)
+
+
+OUT_OF_BOUNDS = [
+    job_pb2.JobSpec(ask=job_pb2.Ask(cpu_milli_per_task=-1)),
+    job_pb2.JobSpec(ask=job_pb2.Ask(mem_mib_per_node=1 << 62)),
+    job_pb2.JobSpec(ask=job_pb2.Ask(n_tasks=(1 << 32) - 1)),
+    job_pb2.JobSpec(ask=job_pb2.Ask(gres_per_node=[job_pb2.Gres(kind="gpu", count=-1)])),
+    job_pb2.JobSpec(ask=job_pb2.Ask(gres_per_node=[job_pb2.Gres(count=1)])),
+    job_pb2.JobSpec(time_limit_s=1 << 62),
+    job_pb2.JobSpec(time_limit_s=-1),
+    job_pb2.JobSpec(begin_at_us=(1 << 63) - 1),
+    job_pb2.JobSpec(nice=1 << 40),
+    job_pb2.JobSpec(priority=-1),
+    job_pb2.JobSpec(umask=1 << 31),
+    job_pb2.JobSpec(lease_s=-1),
+    job_pb2.JobSpec(retry=job_pb2.Retry(max_retries=-1)),
+    job_pb2.JobSpec(warn=job_pb2.WarnSignal(signal=65)),
+    job_pb2.JobSpec(name="x" * 2000),
+    job_pb2.JobSpec(name="a\0b"),
+    job_pb2.JobSpec(work_dir="relative"),
+    job_pb2.JobSpec(args=["a\0b"]),
+    job_pb2.JobSpec(environment=["A=1\0B=2"]),
+    job_pb2.JobSpec(dependency=job_pb2.Dependency(conditions=[job_pb2.Condition(kind="after", job_id=-1)])),
+]
+
+
+@pytest.mark.parametrize("spec", OUT_OF_BOUNDS, ids=lambda spec: str(spec).replace("\n", " ")[:40])
+def test_values_nothing_further_in_could_bear(spec: job_pb2.JobSpec) -> None:
+    wire = job_pb2.JobSpec(script=SCRIPT)
+    wire.MergeFrom(spec)
+    for request in both(scheduler_pb2.SubmitJobRequest(spec=wire)):
+        with pytest.raises(BadValue):
+            convert.submission(request, ME, False)
+
+
+def test_a_batch_of_more_jobs_than_memory_is_refused_before_it_is_made() -> None:
+    request = scheduler_pb2.SubmitJobsRequest(
+        specs=[full_spec()], items=[scheduler_pb2.BatchItem(spec=0, copies=(1 << 32) - 1)]
+    )
+    with pytest.raises(BadValue, match="items"):
+        convert.batch_submission(request, ME, False)
