@@ -12,6 +12,7 @@ agents are sent away, and the engine comes back by reading the store, as after a
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -52,6 +53,10 @@ BEFORE_COMMANDS = register("engine.before_commands", "a commit is done, its comm
 BEFORE_REPLY = register(
     "engine.before_reply", "a commit is done and its commands are out, nobody was answered"
 )
+
+TURN_S = 0.0005
+"""How long the loop and the writer's thread may keep the interpreter from each other: with Python's own 5 ms
+a busy loop lets a commit wait that long before it can even say that it is done."""
 
 RETRY_S = 1.0
 """Pause between two attempts to get the store back."""
@@ -242,6 +247,7 @@ class Engine:
 
     async def start(self) -> None:
         """Recover from the store and serve. Raises StoreError if that cannot be."""
+        sys.setswitchinterval(TURN_S)
         self._writer.start()
         try:
             await self._serve()
@@ -368,9 +374,18 @@ class Engine:
         if state is None:
             return
         if not self._stopping and self._cycle.due(state.pending_columns.n_ready):
+            if self._cycle.is_long:
+                self._hand_over()  # the disk need not wait until the cycle is done
             self._run_cycle()
             if self._state is None:
                 return
+        self._hand_over()
+        if not self._stopping:
+            self._set_timer(state)
+            self._snapshots.consider(state, self._seq, self.clock.now())
+
+    def _hand_over(self) -> None:
+        """Give what was decided to the writer; what needs no writing is done now if nothing is before it."""
         group = self._group
         if group.records or group.commands:
             self._group = _Group()
@@ -381,9 +396,6 @@ class Engine:
                 self._snapshots.saw(len(group.records))
             else:
                 self._finish(group)
-        if not self._stopping:
-            self._set_timer(state)
-            self._snapshots.consider(state, self._seq, self.clock.now())
 
     def _done(self, group: _Group, written: asyncio.Future[None]) -> None:
         """In the order of handing over: a group is durable, or nobody can tell."""

@@ -19,6 +19,8 @@ from packhorse.scheduler.service.clock import Alarm, Clock
 MIN_GAP_S = 0.020
 """At most fifty cycles in a second: what changes meanwhile is decided together."""
 
+LONG_S = 0.002
+
 UNRELATED = frozenset(
     {
         ev.ArrayTaskSplit,
@@ -47,6 +49,7 @@ class CycleTrigger:
         self._min_gap_s = min_gap_s
         self._wanted = False
         self._not_before = 0.0
+        self._last_s = 0.0
         self._alarm: asyncio.TimerHandle | None = None
 
     def saw(self, events: Iterable[Event], eligible_by_start: bool) -> None:
@@ -58,6 +61,11 @@ class CycleTrigger:
             if kind not in UNRELATED or (eligible_by_start and kind is ev.AttemptStarted):
                 self._wanted = True
                 return
+
+    @property
+    def is_long(self) -> bool:
+        """The last cycle took longer than a commit does."""
+        return self._last_s > LONG_S
 
     def again(self) -> None:
         """A cycle left work that it could have done."""
@@ -83,6 +91,7 @@ class CycleTrigger:
     def ran(self, seconds: float) -> None:
         """A cycle took this long and is over."""
         self._wanted = False
+        self._last_s = seconds
         self._not_before = time.monotonic() + max(self._min_gap_s, seconds)
 
     def stop(self) -> None:
