@@ -223,7 +223,7 @@ KEYS: tuple[Key, ...] = (
     Key("scheduling", "max_starts_per_cycle", _count(1, 1 << 20), "4096", "jobs", _C, "max_starts_per_cycle"),
     Key("scheduling", "cycle_interval_ms", _count(0, 60000), "20", "milliseconds", _S, "cycle_interval_ms"),
     Key("nodes", "silent_brake_fraction", FRACTION, "0.5", "", _C, "silent_brake_fraction"),
-    Key("nodes", "heartbeat", _duration_kind(1, 3600), "30", "seconds", _S, "heartbeat_s"),
+    Key("nodes", "heartbeat", _duration_kind(1, 3600), "10", "seconds", _S, "heartbeat_s"),
     Key("nodes", "usage_interval", _duration_kind(1, 3600), "10", "seconds", _S, "usage_s"),
     Key("listen", "grpc", ADDRESS, '"127.0.0.1:0"', "", _S, "listen_grpc"),
     Key("listen", "http", ADDRESS, '"127.0.0.1:0"', "", _S, "listen_http"),

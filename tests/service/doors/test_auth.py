@@ -1,0 +1,194 @@
+"""Who may do what: every cell of (method, role, own or another's), called for real."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packhorse.scheduler.model.job import Owner
+from packhorse.scheduler.service import auth
+from packhorse.scheduler.service import messages as m
+from packhorse.scheduler.service.auth import ALLOWED, Directory, Principal, Relation, Role, allowed
+from packhorse.scheduler.service.failures import CallFailed, Code
+from tests.service.doors.running import Running
+
+ANN = Owner(1001, 1001, "ann", "users")
+BOB = Owner(1002, 1002, "bob", "users")
+SPEC = m.JobSpec(name="job", work_dir="/tmp", script=b"#!/bin/sh\n")
+
+# What is expected, written out: U user, A admin, N agent; own and other. Anything not here is denied.
+EXPECTED = {
+    "Ping": "U A N own",
+    "SubmitJob": "U A own",
+    "SubmitJobs": "U A own",
+    "CancelJobs": "U A own, A other",
+    "HoldJobs": "U A own, A other",
+    "ReleaseJobs": "U A own, A other",
+    "RequeueJobs": "U A own, A other",
+    "UpdateJobs": "U A own, A other",
+    "UpdateNodes": "A other",
+    "ListJobs": "U A own, U A other",
+    "ListNodes": "U A other",
+    "ListPartitions": "U A other",
+    "ListAccounting": "U A own, U A other",
+    "GetConfig": "U A other",
+    "GetStatus": "U A other",
+    "GetJobScript": "U A own, A other",
+    "ListJobEvents": "U A own, U A other",
+    "WaitJobs": "U A own, U A other",
+    "WatchEvents": "U A own, U A other",
+    "IssueToken": "U A own",
+    "Session": "N own",
+}
+ROLES = {"U": Role.USER, "A": Role.ADMIN, "N": Role.AGENT}
+CELLS = list(itertools.product(EXPECTED, Role, Relation))
+
+
+def expected(method: str, role: Role, relation: Relation) -> bool:
+    for part in EXPECTED[method].split(", "):
+        *roles, word = part.split()
+        if word == relation.value and role in [ROLES[letter] for letter in roles]:
+            return True
+    return False
+
+
+def request(method: str, job: int) -> Any:
+    """A request about this job, or about nothing in particular."""
+    ref = m.JobRef(job_id=job)
+    return {
+        "Ping": m.PingRequest(),
+        "SubmitJob": m.SubmitJobRequest(spec=SPEC),
+        "SubmitJobs": m.SubmitJobsRequest(specs=[SPEC], items=[m.BatchItem()]),
+        "CancelJobs": m.CancelJobsRequest(jobs=[ref]),
+        "HoldJobs": m.HoldJobsRequest(jobs=[ref]),
+        "ReleaseJobs": m.ReleaseJobsRequest(jobs=[ref]),
+        "RequeueJobs": m.RequeueJobsRequest(jobs=[ref]),
+        "UpdateJobs": m.UpdateJobsRequest(jobs=[ref], changes=m.JobChanges(comment="x")),
+        "UpdateNodes": m.UpdateNodesRequest(nodes=["n1"], action=m.NodeAction.DRAIN, reason="test"),
+        "ListJobs": m.ListJobsRequest(jobs=[ref]),
+        "ListNodes": m.ListNodesRequest(),
+        "ListPartitions": m.ListPartitionsRequest(),
+        "ListAccounting": m.ListAccountingRequest(jobs=[ref]),
+        "GetConfig": m.GetConfigRequest(),
+        "GetStatus": m.GetStatusRequest(),
+        "GetJobScript": m.GetJobScriptRequest(job=ref),
+        "ListJobEvents": m.ListJobEventsRequest(job=ref),
+        "WaitJobs": m.WaitJobsRequest(jobs=[ref], timeout_s=0.001),
+        "WatchEvents": m.WatchEventsRequest(jobs=[ref]),
+        "IssueToken": m.IssueTokenRequest(),
+    }[method]
+
+
+ABOUT_NOBODY = frozenset({"Ping", "SubmitJob", "SubmitJobs", "IssueToken"})
+ABOUT_THE_CLUSTER = frozenset({"UpdateNodes", "ListNodes", "ListPartitions", "GetConfig", "GetStatus"})
+
+
+@pytest.fixture
+async def scheduler(tmp_path: Path) -> AsyncIterator[Running]:
+    async with Running(tmp_path) as running:
+        yield running
+
+
+def test_the_table_names_every_method(scheduler: Running) -> None:
+    assert set(ALLOWED) == set(EXPECTED) == {*scheduler.methods.table(), "Session"}
+
+
+@pytest.mark.parametrize(("method", "role", "relation"), CELLS)
+def test_every_cell_is_as_written(method: str, role: Role, relation: Relation) -> None:
+    assert allowed(method, role, relation) is expected(method, role, relation)
+
+
+def test_what_the_table_does_not_name_is_nobodys() -> None:
+    assert not any(allowed("Nosuch", role, relation) for role in Role for relation in Relation)
+
+
+async def test_every_cell_called(scheduler: Running) -> None:
+    """One caller of each role, a job of their own and one of another user, every method on both."""
+    table = scheduler.methods.table()
+    await scheduler.add_node("n1")
+    for role in Role:
+        caller = Principal(ANN, role, "n1" if role is Role.AGENT else "")
+        for method in table:
+            for relation in Relation:
+                owner = ANN if relation is Relation.OWN else BOB
+                submit = table["SubmitJob"].call
+                job = (
+                    await submit(
+                        Principal(owner), m.SubmitJobRequest(spec=m.JobSpec(hold=True, script=SPEC.script))
+                    )
+                ).job_id  # type: ignore[union-attr]
+                done = await was_let_in(table[method].call, caller, request(method, job))
+                if method in ABOUT_NOBODY:
+                    assert done is expected(method, role, Relation.OWN), (method, role)
+                elif method in ABOUT_THE_CLUSTER:
+                    assert done is expected(method, role, Relation.OTHER), (method, role)
+                else:
+                    assert done is expected(method, role, relation), (method, role, relation)
+
+
+async def was_let_in(call: Any, caller: Principal, message: Any) -> bool:
+    """Whether the call was not denied; other failures count as let in."""
+    try:
+        answer = await call(caller, message)
+    except CallFailed as failure:
+        assert failure.code is Code.PERMISSION_DENIED, failure
+        assert "may" in failure.message
+        return False
+    if isinstance(answer, AsyncGenerator):
+        await answer.aclose()
+        return True
+    outcomes = getattr(answer, "outcomes", [])
+    return not any(outcome.code == "denied" for outcome in outcomes)
+
+
+async def test_a_user_without_users_in_the_filter_means_their_own(scheduler: Running) -> None:
+    submit = scheduler.methods.submit_job
+    mine = (await submit(Principal(ANN), m.SubmitJobRequest(spec=SPEC))).job_id
+    other = (await submit(Principal(BOB), m.SubmitJobRequest(spec=SPEC))).job_id
+    answer = await scheduler.methods.cancel_jobs(
+        Principal(ANN), m.CancelJobsRequest(filter=m.JobFilter(states=["PENDING"]))
+    )
+    assert [(outcome.ref, outcome.code) for outcome in answer.outcomes] == [(str(mine), "")]
+    answer = await scheduler.methods.cancel_jobs(
+        Principal(ANN), m.CancelJobsRequest(filter=m.JobFilter(users=["bob"]))
+    )
+    assert [(outcome.ref, outcome.code) for outcome in answer.outcomes] == [(str(other), "denied")]
+
+
+async def test_cancelling_everything_must_be_said(scheduler: Running) -> None:
+    with pytest.raises(CallFailed, match="no job is named"):
+        await scheduler.methods.cancel_jobs(Principal(ANN, Role.ADMIN), m.CancelJobsRequest())
+
+
+def test_administrators(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 500)
+    directory = Directory(("bob", "1003"))
+    assert directory.is_admin(Owner(0, 0, "root", "root"))
+    assert directory.is_admin(Owner(500, 500, "scheduler", "scheduler"))
+    assert directory.is_admin(BOB)
+    assert directory.is_admin(Owner(1003, 1, "eve", "users"))
+    assert not directory.is_admin(ANN)
+    assert directory.local(0, 0).role is Role.ADMIN
+    assert directory.local(0, 0) is directory.local(0, 0)
+
+
+def test_users_without_an_account_are_their_number() -> None:
+    assert auth.user_name(4_000_000_001) == "4000000001"
+    assert auth.group_name(4_000_000_001) == "4000000001"
+    assert auth.owner_of(0, 0).user == "root"
+
+
+async def test_the_identity_is_the_kernels(scheduler: Running) -> None:
+    """Nothing in a body says who somebody is."""
+    import os
+
+    job = await scheduler.submit()
+    [row] = (await scheduler.call("ListJobs", {"jobs": [{"jobId": job}], "fields": ["uid", "user"]})).rows()
+    assert row["uid"] == os.geteuid()
+    script = await scheduler.call("GetJobScript", {"job": {"jobId": job}})
+    assert base64.b64decode(script["script"]).startswith(b"#!/bin/sh")

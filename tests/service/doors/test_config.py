@@ -1,0 +1,164 @@
+"""The configuration: every key does something, every mistake is named with its line and the way out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from packhorse.scheduler.model.cluster import ClusterConfig, Partition
+from packhorse.scheduler.model.errors import ConfigError
+from packhorse.scheduler.service import config, config_text
+from packhorse.scheduler.service.config import ServiceConfig
+from packhorse.scheduler.service.config_keys import (
+    CLUSTER_TARGET,
+    KEYS,
+    MEANING,
+    PARTITION,
+    PARTITION_TARGET,
+    SECTIONS,
+    Key,
+)
+
+TARGETS = {CLUSTER_TARGET: ClusterConfig, PARTITION_TARGET: Partition, "service": ServiceConfig}
+SET_ELSEWHERE = {"owner_uid", "partitions"}
+
+
+def problems(text: str) -> list[str]:
+    try:
+        config.parse(text, "test.toml", owner_uid=0)
+    except ConfigError as error:
+        return str(error).splitlines()
+    return []
+
+
+def test_every_key_is_documented_and_has_a_field() -> None:
+    assert set(MEANING) == {f"{key.section}.{key.name}" for key in KEYS}
+    for key in KEYS:
+        assert key.section in SECTIONS
+        assert key.field in TARGETS[key.target].__struct_fields__, key
+    for target, struct in TARGETS.items():
+        fields = {key.field for key in KEYS if key.target == target}
+        assert fields | SET_ELSEWHERE >= set(struct.__struct_fields__), target
+
+
+@pytest.mark.parametrize(
+    "key", [key for key in KEYS if key.default], ids=lambda key: f"{key.section}.{key.name}"
+)
+def test_the_default_shown_is_the_default_that_holds(key: Key) -> None:
+    header = f'[[{PARTITION}]]\nname = "main"' if key.section == PARTITION else f"[{key.section}]"
+    default = "true" if (key.section, key.name) == (PARTITION, "default") else key.default
+    found = config.parse(f"{header}\n{key.name} = {default}\n", "test.toml", owner_uid=-1)
+    assert (found.cluster, found.service) == (ClusterConfig(), ServiceConfig())
+
+
+def test_no_file_means_all_defaults(tmp_path: Path) -> None:
+    found = config.load(tmp_path / "none.toml", owner_uid=5)
+    assert found.cluster == ClusterConfig(owner_uid=5)
+    assert found.service == ServiceConfig()
+
+
+def test_values_arrive() -> None:
+    found = config.parse(
+        """
+        [cluster]
+        name = "demo"
+        admins = ["ann", 1002]
+        [[partition]]
+        name = "batch"
+        nodes = "node[1-3],gpu1"
+        max_time = "1-00:00:00"
+        default_time = 60
+        def_mem_per_cpu = "2G"
+        [[partition]]
+        name = "high"
+        default = true
+        priority_tier = 10
+        [jobs]
+        min_job_age = "10m"
+        [listen]
+        grpc = "127.0.0.1:7070"
+        """,
+        "test.toml",
+        owner_uid=0,
+    )
+    batch, high = found.cluster.partitions
+    assert batch.nodes == ("node1", "node2", "node3", "gpu1")
+    assert (batch.max_time_s, batch.default_time_s, batch.def_mem_mib_per_cpu) == (86400, 3600, 2048)
+    assert (batch.is_default, high.is_default, high.nodes) == (False, True, ("ALL",))
+    assert found.cluster.min_job_age_s == 600
+    assert found.service.admins == ("ann", "1002")
+    assert found.service.listen_grpc == "127.0.0.1:7070"
+
+
+def test_the_first_partition_is_the_default_one() -> None:
+    found = config.parse('[[partition]]\nname="a"\n[[partition]]\nname="b"', "t", owner_uid=0)
+    assert [partition.is_default for partition in found.cluster.partitions] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("[jobs]\nkill_wiat = 3\n", 2, 'kill_wiat is not a key of [jobs] (did you mean "kill_wait"?)'),
+        (
+            "[jobs]\n\nkill_wait = true\n",
+            3,
+            "kill_wait = true: not a duration; accepted is seconds, or a text",
+        ),
+        ("[jobs]\nkill_wait = 99999\n", 2, "not between 0 and 3600"),
+        ("[clutser]\nname = 'x'\n", 1, '[clutser] is not known (did you mean "cluster"?)'),
+        ('cluster = "x"\n', 1, "write [cluster]"),
+        ("[cluster]\nname = 'a b'\n", 2, "not a name"),
+        ('[[partition]]\nname="a"\n[[partition]]\nname="a"\n', 4, 'partition "a" is there twice'),
+        ("[[partition]]\nnodes='ALL'\n", 1, "needs a name"),
+        ("[partition]\nname='a'\n", 1, "[[partition]]"),
+        ("[[partition]]\nname='a'\nnodes='n[1-'\n", 3, 'nodes = "n[1-"'),
+        ("[[partition]]\nname='a'\nmax_time='1x'\n", 3, "accepted is minutes, or a text"),
+        ("[[partition]]\nname='a'\nmax_time=10\ndefault_time=20\n", 4, "over its max_time"),
+        ("[[partition]]\nname='a'\nmax_nodes=1\nmin_nodes=2\n", 4, "over its max_nodes"),
+        ("[[partition]]\nname='a'\ndefault=true\n[[partition]]\nname='b'\ndefault=true\n", 1, "only one"),
+        ("[listen]\ngrpc = '0.0.0.0:1'\n", 2, "set tls_cert and tls_key"),
+        ("[listen]\nhttp = '[::]:1'\n", 2, "TLS proxy"),
+        ("[listen]\ngrpc = '127.0.0.1'\n", 2, 'accepted is "HOST:PORT"'),
+        ("[listen]\ntls_cert = 'x'\n", 1, "belong together"),
+        ("[log]\nlevel = 'loud'\n", 2, '"debug", "info", "warning", "error"'),
+        ("[jobs\n", None, "not TOML"),
+        ("partition = []\n", 1, "at least one"),
+        ("jobs.kill_wait = 'x'\n", 1, "kill_wait"),
+    ],
+)
+def test_mistakes_are_named(text: str, line: int | None, words: str) -> None:
+    found = problems(text)
+    assert found, text
+    assert words in found[0]
+    assert found[0].startswith("test.toml" if line is None else f"test.toml:{line}: ")
+
+
+def test_all_mistakes_at_once() -> None:
+    assert len(problems("[jobs]\nkill_wait = 'x'\nnosuch = 1\n[log]\nlevel = 3\n")) == 3
+
+
+def test_check_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "packhorse.toml"
+    assert config.check(file) == [f"{file}: no such file"]
+    file.write_text("[jobs]\nkill_wait = 5\n")
+    assert config.check(file) == []
+    file.write_text("[jobs]\nkill = 5\n")
+    assert config.check(file)[0].startswith(f"{file}:2: ")
+    file.write_bytes(b"\xff")
+    assert config.check(file)
+
+
+def test_the_reference_page_is_what_the_table_gives(repository: Path) -> None:
+    page = (repository / "docs" / "configuration.md").read_text()
+    assert page == config_text.markdown(), "write config_text.markdown() to docs/configuration.md"
+
+
+def test_the_example_file_is_what_the_table_gives(repository: Path) -> None:
+    text = (repository / "examples" / "config" / "packhorse.toml").read_text()
+    assert text == config_text.example(), "write config_text.example() to examples/config/packhorse.toml"
+    assert problems(text) == []
+    spelled_out = re.sub(r"^# (\[\[partition\]\]|[a-z_]+ = .*)$", r"\1", text, flags=re.MULTILINE)
+    found = config.parse(spelled_out.replace("default = false", "default = true"), "t", owner_uid=-1)
+    assert (found.cluster, found.service) == (ClusterConfig(), ServiceConfig())
