@@ -37,6 +37,7 @@ JOB_COLUMNS = {
     "qos": "text",
     "state": "text",  # Slurm's long word
     "reason": "text",  # Slurm's word or phrase, "None" where there is nothing to say
+    "reason_text": "text",  # whole sentences with names and figures, "" where there is nothing to say
     "priority": "int",
     "nice": "int",
     "submit_at": "int",

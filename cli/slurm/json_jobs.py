@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from packhorse.cli.slurm.table import Table
 
-COLUMNS = tuple(name for name in JOB_COLUMNS if name != "submit_line")
+COLUMNS = tuple(name for name in JOB_COLUMNS if name not in ("submit_line", "reason_text"))
 
 
 def document(prog: str, table: Table) -> str:

@@ -11,6 +11,7 @@ from functools import cached_property, lru_cache
 from typing import TypeVar
 
 from packhorse.scheduler.core import indices
+from packhorse.scheduler.core.explain import explain
 from packhorse.scheduler.core.priority import base_priority
 from packhorse.scheduler.core.reasons import REASONS, Reason
 from packhorse.scheduler.core.state import State
@@ -165,6 +166,17 @@ def reasons(view: JobView) -> list[str]:
     return found
 
 
+def explanations(view: JobView) -> list[str]:
+    """Why each row waits, or how it ended, in sentences. Costs a look at the nodes for each waiting row."""
+    found = []
+    for job, phase in zip(view.rows, view.phases, strict=True):
+        if type(phase) is Pending:
+            found.append("; ".join(why.sentence for why in explain(view.state, job.id, view.now)))
+        else:
+            found.append(phase.detail if type(phase) is Ended else "")
+    return found
+
+
 _WORDS = [reason.value for reason in REASONS]
 _UNAVAILABLE = Reason.NODES_REQUIRED_OFF.code
 
@@ -305,6 +317,7 @@ JOBS: Catalogue[JobView] = {
         ]
     ),
     "reason": texts(reasons),
+    "reason_text": texts(explanations),
     "priority": ints(_priorities),
     "nice": ints(lambda view: [spec.nice for spec in view.specs]),
     "submit_at": ints(lambda view: [job.submitted_at for job in view.rows]),
