@@ -7,8 +7,9 @@ over as many streams and schedulers as that takes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from typing import Any
 
+import grpc
 import grpc.aio
 
 from packhorse.scheduler.model.ids import AttemptKey, JobId
@@ -17,6 +18,9 @@ from packhorse.v1 import agent_pb2_grpc
 
 NODE_METADATA = "node"
 """The tests' way to say which node a stream's token speaks for."""
+
+
+Call = grpc.aio.StreamStreamCall[Any, Any]
 
 
 def key_of(wire: pb.AttemptKey) -> AttemptKey:
@@ -28,7 +32,10 @@ def wire_key(key: AttemptKey) -> pb.AttemptKey:
 
 
 class FakeAgent:
-    """One node. hold: attempts run until `finish`; otherwise they end well at once. deaf: hears no launch."""
+    """One node. hold: attempts run until `finish`; otherwise they end well at once. deaf: hears no launch.
+
+    mute: never introduces itself. token: the node its token speaks for.
+    """
 
     def __init__(
         self,
@@ -41,7 +48,9 @@ class FakeAgent:
         gpus: int = 0,
         token: str | None = None,
         deaf: bool = False,
+        mute: bool = False,
     ) -> None:
+        self.mute = mute
         self.deaf = deaf
         self.node = node
         self.cpus = cpus
@@ -90,19 +99,28 @@ class FakeAgent:
         try:
             async with grpc.aio.insecure_channel(address) as channel:
                 stub = agent_pb2_grpc.AgentsStub(channel)
-                call = stub.Session(self._messages(), metadata=((NODE_METADATA, self.token),))
-                async for message in call:
-                    self._heard(message)
+                call = stub.Session(metadata=((NODE_METADATA, self.token),))
+                speaking = asyncio.create_task(self._speak(call))
+                try:
+                    while isinstance(message := await call.read(), pb.SchedulerMessage):
+                        self._heard(message)
+                finally:
+                    speaking.cancel()
+                    await asyncio.gather(speaking, return_exceptions=True)
+                if await call.code() is not grpc.StatusCode.OK:
+                    self.goodbye = pb.Goodbye(reason=await call.details() or "", retry=True)
         except grpc.aio.AioRpcError as error:
             self.goodbye = pb.Goodbye(reason=error.details() or "", retry=True)
         finally:
             self.left.set()
             self.changed.set()
 
-    async def _messages(self) -> AsyncIterator[pb.AgentMessage]:
-        yield self._hello()
+    async def _speak(self, call: Call) -> None:
+        if not self.mute:
+            await call.write(self._hello())
         while (message := await self._outgoing.get()) is not None:
-            yield message
+            await call.write(message)
+        await call.done_writing()
 
     def _hello(self) -> pb.AgentMessage:
         return pb.AgentMessage(

@@ -226,13 +226,7 @@ async def test_a_stream_begins_with_an_introduction(cluster: Cluster) -> None:
 
 async def test_a_stream_that_says_nothing_is_closed() -> None:
     cluster = await Cluster(settings=SessionSettings(hello_s=0.05)).start()
-    agent = FakeAgent()
-
-    async def silent() -> AsyncIterator[pb.AgentMessage]:
-        await asyncio.Event().wait()
-        yield pb.AgentMessage()
-
-    agent._messages = silent  # type: ignore[method-assign]
+    agent = FakeAgent(mute=True)
     await agent.connect(cluster.address)
     assert agent.goodbye is not None
     assert "no introduction" in agent.goodbye.reason
