@@ -1,0 +1,79 @@
+"""What an agent registers: what is there, and what its owner says is there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from packhorse.agent.inventory import declare, machine, nvidia
+from packhorse.agent.inventory.declare import Declared
+from packhorse.scheduler.model.errors import BadValue
+from packhorse.scheduler.model.ids import NodeName
+from packhorse.scheduler.model.resources import Device, Gres
+
+
+def taken(tmp_path: Path, declared: Declared) -> declare.Inventory:
+    return declare.take(NodeName("n1"), declared, tmp_path, version="1", isolation="rlimits")
+
+
+def test_what_is_found_is_registered(tmp_path: Path) -> None:
+    found = machine.look(tmp_path)
+    spec = taken(tmp_path, Declared()).spec
+    assert spec.cpu_milli == len(os.sched_getaffinity(0)) * 1000
+    assert spec.mem_mib == found.mem_mib > 0
+    assert spec.sockets * spec.cores_per_socket * spec.threads_per_core <= found.cpus
+    assert not spec.declared
+
+
+def test_amounts_beyond_the_hardware_are_labelled(tmp_path: Path) -> None:
+    found = machine.look(tmp_path)
+    inventory = taken(tmp_path, Declared(cpus=found.cpus + 1, mem_mib=found.mem_mib + 1))
+    assert inventory.spec.declared
+    assert any(str(found.cpus) in remark for remark in inventory.remarks)
+    assert inventory.offer().cpu_milli == (found.cpus + 1) * 1000
+
+
+def test_less_than_the_hardware_is_no_boast(tmp_path: Path) -> None:
+    assert not taken(tmp_path, Declared(cpus=1, mem_mib=64)).spec.declared
+
+
+def test_declared_devices_are_numbered_within_their_kind(tmp_path: Path) -> None:
+    gres = declare.parse_gres("gpu:a100:2,gpu:h200:1,fpga:1")
+    spec = taken(tmp_path, Declared(gres=gres)).spec
+    assert spec.declared
+    assert spec.devices == (
+        Device("fpga", "", 0),
+        Device("gpu", "a100", 0),
+        Device("gpu", "a100", 1),
+        Device("gpu", "h200", 2),
+    )
+
+
+@pytest.mark.parametrize("text", ["gpu", "gpu:x", ":2", "gpu:a:b:2", "gpu:-1"])
+def test_a_device_count_that_is_none_is_named(text: str) -> None:
+    with pytest.raises(BadValue, match=text):
+        declare.parse_gres(text)
+
+
+def test_device_counts_are_read() -> None:
+    assert declare.parse_gres("gpu:2,fpga:u280:1") == (Gres("gpu", "", 2), Gres("fpga", "u280", 1))
+
+
+def test_models_are_named_as_in_slurm() -> None:
+    assert nvidia._model("NVIDIA H200") == "h200"
+    assert nvidia._model(b"NVIDIA A100-SXM4-80GB") == "a100_sxm4_80gb"
+    assert nvidia._model("NVIDIA GeForce RTX 4090") == "rtx_4090"
+
+
+def test_a_machine_without_a_driver_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pynvml
+
+    def absent() -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+    monkeypatch.setattr(pynvml, "nvmlInit", absent)
+    found, why = nvidia.gpus()
+    assert found == ()
+    assert "driver" in why
