@@ -112,9 +112,9 @@ class Cluster:
         left = self.end()
         assert error is not None or not left, f"left over after the cluster's end: {left}"
 
-    def up(self, variables: Mapping[str, str] | None = None) -> None:
+    def up(self, variables: Mapping[str, str] | None = None, *, check: bool = True) -> None:
         """`packhorse up --detach`: starts what does not run. variables: for the daemons started now."""
-        self.run("packhorse", "up", "--detach", *self._shape, variables=variables)
+        self.run("packhorse", "up", "--detach", *self._shape, variables=variables, check=check)
 
     def end(self) -> list[str]:
         """Ends every process of this cluster and removes its files; what had to be ended by force."""

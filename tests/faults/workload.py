@@ -1,0 +1,173 @@
+"""A load of submissions whose truth is known without asking the scheduler, and the check of what it says.
+
+Each job notes in a file when it starts and ends, holds a lock of its own while it runs (so that a second run
+of it at the same time finds out), and exits with a code chosen by the submitter. Each submission carries a
+key and is repeated until it is acknowledged, as every client does it.
+"""
+
+from __future__ import annotations
+
+import base64
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from packhorse.cli.transport import CallError, TransportError
+from tests.cluster import Cluster, wait_until
+
+JOB = """\
+#!/bin/sh
+# Arguments: directory, exit code, seconds.
+exec 8> "$1/lock.$SLURM_JOB_ID"
+note="$SLURM_JOB_ID ${SLURM_RESTART_COUNT:-0}"
+if flock -n 8; then echo "$note start" >> "$1/ledger"; else echo "$note twice" >> "$1/ledger"; fi
+sleep "$3"
+echo "$note end" >> "$1/ledger"
+exit "$2"
+"""
+
+ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"})
+
+
+class Acknowledged(NamedTuple):
+    """One submission that was answered."""
+
+    key: str
+    job: int
+    code: int
+    seconds: float
+
+
+class Tally(NamedTuple):
+    """What became of a load. lost: acknowledged and not known. wrong: with another end than its own."""
+
+    acknowledged: int
+    lost: list[Acknowledged]
+    reused: list[int]
+    twice: list[str]
+    wrong: list[str]
+    runs: Counter[int]
+
+    @property
+    def runs_again(self) -> int:
+        """Jobs that ran more than once."""
+        return sum(n > 1 for n in self.runs.values())
+
+    def summary(self) -> str:
+        return (
+            f"{self.acknowledged} acknowledged, {len(self.lost)} lost, {len(self.reused)} ids reused, "
+            f"{len(self.twice)} run twice at once, {len(self.wrong)} wrong exits, {self.runs_again} run again"
+        )
+
+    def check(self) -> None:
+        """Fails unless every job of the load came out right."""
+        assert not (self.lost or self.reused or self.twice or self.wrong), (
+            f"{self.summary()}\nlost {self.lost[:5]}\nreused {self.reused[:5]}\ntwice {self.twice[:5]}\n"
+            f"wrong {self.wrong[:5]}"
+        )
+
+
+class Load:
+    """Submissions to one cluster. seed: chooses codes and durations."""
+
+    def __init__(self, cluster: Cluster, seed: int = 1) -> None:
+        self.cluster = cluster
+        self.done: list[Acknowledged] = []
+        self.lock = threading.Lock()
+        self._place = cluster.work
+        self._chance = random.Random(seed)
+        self._script = base64.b64encode(JOB.encode()).decode()
+
+    def submit(self, key: str, *, code: int | None = None, seconds: float | None = None) -> int:
+        """Submits under this key until there is an answer; the job's id."""
+        with self.lock:
+            code = self._chance.choice((0, 0, 0, 1, 7, 42)) if code is None else code
+            seconds = self._chance.choice((0, 0.01, 0.05, 0.2)) if seconds is None else seconds
+        job = self.answered(lambda: self.cluster.call("SubmitJob", self._request(key, code, seconds)))
+        with self.lock:
+            self.done.append(Acknowledged(key, job, code, seconds))
+        return job
+
+    def again(self, submission: Acknowledged) -> int:
+        """The answer to a submission made before, under its key."""
+        request = self._request(submission.key, submission.code, submission.seconds)
+        return self.answered(lambda: self.cluster.call("SubmitJob", request))
+
+    def answered(self, call: Callable[[], dict[str, Any]], within_s: float = 60.0) -> int:
+        """The job id of an answer, however often it takes to get one."""
+        deadline = time.monotonic() + within_s
+        while True:
+            try:
+                return int(call()["jobId"])
+            except (TransportError, CallError) as error:
+                if isinstance(error, CallError) and error.code != "unavailable":
+                    raise
+                assert time.monotonic() < deadline, f"no answer within {within_s:g} s: {error}"
+            time.sleep(0.02)
+
+    def settle(self, within_s: float = 60.0) -> None:
+        """Waits until nothing waits or runs any more."""
+
+        def idle() -> bool:
+            try:
+                counts = self.cluster.call("GetStatus").get("jobs", [])
+            except (TransportError, CallError):
+                return False
+            return all(count["state"] in ENDED for count in counts)
+
+        wait_until(idle, lambda: f"the load to end; there are {self._unsettled()}", within_s=within_s)
+
+    def tally(self) -> Tally:
+        """What is known of every submission, from the scheduler's accounting and from the jobs' own notes."""
+        ends = {row["job_id"]: row for row in accounting(self.cluster)}
+        ids = Counter(submission.job for submission in self.done)
+        lost, wrong = [], []
+        notes = self.notes()
+        runs = Counter(job for job, _, what in notes if what == "start")
+        for submission in self.done:
+            row = ends.get(submission.job)
+            if row is None or row["state"] not in ENDED:
+                lost.append(submission)
+                continue
+            told = (row["state"], row["exit_code"], row["exit_signal"])
+            true = ("FAILED" if submission.code else "COMPLETED", submission.code, 0)
+            if told != true or not runs[submission.job]:
+                wrong.append(f"{submission}: {told}, {runs[submission.job]} runs")
+        twice = [f"{job} run {run}" for job, run, what in notes if what == "twice"]
+        reused = [job for job, n in ids.items() if n > 1]
+        return Tally(len(self.done), lost, reused, twice, wrong, runs)
+
+    def notes(self) -> list[tuple[int, int, str]]:
+        """(job, run, what) as the jobs wrote it down."""
+        path = self._place / "ledger"
+        lines = path.read_text().splitlines() if path.exists() else []
+        split = [line.split() for line in lines]
+        return [(int(job), int(run), what) for job, run, what in split]
+
+    def _request(self, key: str, code: int, seconds: float) -> dict[str, Any]:
+        spec = {
+            "name": key,
+            "script": self._script,
+            "args": [str(self._place), str(code), f"{seconds:g}"],
+            "workDir": str(self._place),
+            "stdOut": "/dev/null",
+            "environment": ["PATH=/usr/bin:/bin"],
+        }
+        return {"spec": spec, "idempotencyKey": key}
+
+    def _unsettled(self) -> list[Any]:
+        rows = self.cluster.jobs(fields=["state", "reason", "end_at", "nodes"])
+        return [row for row in rows if row["state"] not in ENDED][:5]
+
+
+def accounting(cluster: Cluster) -> list[dict[str, Any]]:
+    """The last row of every job there ever was, with numbers as numbers."""
+    fields = ["job_id", "state", "exit_code", "exit_signal"]
+    table = cluster.call("ListAccounting", {"fields": fields, "sinceUs": 1, "allocationsOnly": True})
+    columns = [column.get("ints") or column.get("texts") or [] for column in table["columns"]]
+    names = [column["name"] for column in table["columns"]]
+    found = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    return [{k: v if k == "state" else int(v) for k, v in row.items()} for row in found]
