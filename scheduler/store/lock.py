@@ -37,6 +37,10 @@ class StoreLock:
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 
+    @property
+    def held(self) -> bool:
+        return self._fd >= 0
+
     def release(self) -> None:
         """Let others in; a second time does nothing."""
         if self._fd >= 0:

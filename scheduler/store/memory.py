@@ -99,6 +99,11 @@ class MemoryStore:
         return self._blobs.get(ref)
 
     def snapshot_steps(self, seq: int, chunks: Iterable[bytes]) -> Iterator[None]:
+        if seq > self._last_seq:
+            raise ValueError(f"snapshot of record {seq}, but the log ends with {self._last_seq}")
+        return self._snapshot_steps(seq, chunks)
+
+    def _snapshot_steps(self, seq: int, chunks: Iterable[bytes]) -> Iterator[None]:
         self._check_writable()
         mine = self._writing = object()
         written: list[bytes] = []

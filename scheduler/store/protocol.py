@@ -141,7 +141,7 @@ class Store(Protocol):
         """The content, verified; None if it is not (or no longer) here."""
 
     def snapshot_steps(self, seq: int, chunks: Iterable[bytes]) -> Iterator[None]:
-        """Write the state as of seq, a bounded piece per step; current only after the last step.
+        """Write the state as of seq, a durable record, a bounded piece per step; current after the last one.
 
         Chunks are drawn as needed. Two snapshots are kept. A new one voids another that was
         begun and not ended.

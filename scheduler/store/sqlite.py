@@ -71,7 +71,11 @@ class SqliteStore:
         self._highest_job = 0
         self._recent: dict[str, int] = {}
         """Blobs that batches named since the last compaction, with those batches' last records."""
-        self._load()
+        try:
+            self._load()
+        except BaseException:
+            self._file.close()
+            raise
         self._disk.load_ballast()
 
     @property
@@ -112,12 +116,7 @@ class SqliteStore:
         return JobId(self._highest_job)
 
     def read_log(self, after_seq: int = 0) -> Iterator[LogRecord]:
-        with self._file.queries() as connection:
-            first: int | None = connection.execute("SELECT min(seq) FROM log").fetchone()[0]
-        if after_seq < self._last_seq and (first is None or first > after_seq + 1):
-            raise StoreError(
-                f"store {self.where}: the log begins with record {first}, {after_seq + 1} was wanted"
-            )
+        self._check_reaches(after_seq)
         return self._records(after_seq)
 
     def job_log(self, job: JobId, limit: int = 1000) -> list[LogRecord]:
@@ -145,6 +144,8 @@ class SqliteStore:
         return content
 
     def snapshot_steps(self, seq: int, chunks: Iterable[bytes]) -> Iterator[None]:
+        if seq > self._last_seq:
+            raise ValueError(f"snapshot of record {seq}, but the log ends with {self._last_seq}")
         return self._snapshots.write_steps(seq, chunks)
 
     def write_snapshot(self, seq: int, chunks: Iterable[bytes]) -> None:
@@ -195,6 +196,15 @@ class SqliteStore:
             rows.append((seq, at, kind, first, last, node, highest, span_of(first, last), crc, data))
         return highest, rows
 
+    def _check_reaches(self, after_seq: int) -> None:
+        """Raise StoreError if the record after this one was compacted away."""
+        with self._file.queries() as connection:
+            first: int | None = connection.execute("SELECT min(seq) FROM log").fetchone()[0]
+        if after_seq < self._last_seq and (first is None or first > after_seq + 1):
+            raise StoreError(
+                f"store {self.where}: the log begins with record {first}, {after_seq + 1} was wanted"
+            )
+
     def _records(self, after_seq: int) -> Iterator[LogRecord]:
         last = self._last_seq
         while after_seq < last:
@@ -208,6 +218,7 @@ class SqliteStore:
             for row in rows:
                 after_seq += 1
                 if row[0] != after_seq:
+                    self._check_reaches(after_seq - 1)  # compaction may have been at work meanwhile
                     raise StoreDamaged(f"store {self.where}: log record {after_seq} is missing")
                 yield self._verified(row)
 

@@ -119,6 +119,8 @@ class SqliteFile:
 
     def reopen(self) -> None:
         """Close every connection and look at the file afresh."""
+        if not self._lock.held:
+            raise StoreUnavailable(f"store {self.path} is closed")
         self._disconnect()
         self._connect()
         self._failed = None
@@ -146,7 +148,7 @@ class SqliteFile:
             return StoreUnavailable(
                 f"store {self.path}: disk full ({free} MiB free): make room on its file system"
             )
-        return StoreUnavailable(f"store {self.path} cannot be written: {error} ({name})")
+        return StoreUnavailable(f"store {self.path} cannot be used: {error} ({name})")
 
     def _fail(self, error: sqlite3.Error) -> StoreError:
         failure = self.explain(error)

@@ -166,17 +166,18 @@ class GroupCommitWriter:
             match order:
                 case _Write():
                     self._write(order)
-                case _Background(steps=steps, done=done):
-                    if self._failed is None:
-                        self._background.append((order, steps()))
-                    else:
-                        self._tell(_fail, done, self._failed)
+                case _Background():
+                    self._begin(order)
                 case _Reopen(done=done):
                     self._begin_anew(done)
                 case _Stop(done=done):
                     self._drop_background(StoreUnavailable(f"store {self._store.where} is being closed"))
-                    self._store.close()
-                    self._tell(_succeed, done, None)
+                    try:
+                        self._store.close()
+                    except Exception as error:
+                        self._tell(_fail, done, error)
+                    else:
+                        self._tell(_succeed, done, None)
                     return
 
     def _next(self) -> _Order:
@@ -226,6 +227,15 @@ class GroupCommitWriter:
         n_rows = sum(len(write.batch.rows) for write in group)
         commit = Commit(len(group), n_records, n_rows, seconds)
         self._tell(self._committed, [write.done for write in group], commit)
+
+    def _begin(self, work: _Background) -> None:
+        if self._failed is not None:
+            self._tell(_fail, work.done, self._failed)
+            return
+        try:
+            self._background.append((work, work.steps()))
+        except Exception as error:
+            self._tell(_fail, work.done, error)
 
     def _step(self) -> float:
         """One step of the oldest background work; returns for how long to leave the machine alone then."""

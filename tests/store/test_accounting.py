@@ -144,7 +144,7 @@ some_query = st.builds(
 
 
 @given(rows=st.lists(some_row, max_size=12), queries=st.lists(some_query, min_size=1, max_size=8))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_both_kinds_agree(
     tmp_path_factory: pytest.TempPathFactory, rows: list[AttemptRow], queries: list[AttemptQuery]
 ) -> None:

@@ -215,6 +215,11 @@ class TestSnapshots:
         assert found is not None
         assert (found[0], list(found[1])) == (2, [b"new"])
 
+    def test_none_of_what_is_not_durable(self, store: Store) -> None:
+        append(store, submitted(1))
+        with pytest.raises(ValueError, match="snapshot of record 2, but the log ends with 1"):
+            store.write_snapshot(2, [])
+
     def test_chunks_are_drawn_as_needed(self, store: Store) -> None:
         append(store, submitted(1))
         drawn: list[int] = []
@@ -285,3 +290,5 @@ class TestEnds:
         store.close()
         with pytest.raises(StoreUnavailable, match="closed"):
             store.append(Batch())
+        with pytest.raises(StoreUnavailable, match="closed"):
+            store.reopen()

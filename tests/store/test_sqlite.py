@@ -329,6 +329,20 @@ class TestSmall:
         assert [record.seq for record in store.read_log(3000)] == [3001]
         store.close()
 
+    def test_compaction_under_a_readers_feet_is_no_damage(self, tmp_path: Path) -> None:
+        store = sqlite_store(tmp_path)
+        for first in range(1, 5001, 1000):
+            append(store, *(submitted(job) for job in range(first, first + 1000)))
+        store.write_snapshot(5000, [b"x"])
+        reader = store.read_log()
+        assert next(reader).seq == 1
+        while store.compact_step(Retention(log_keep_us=0), Live(0, frozenset()), Instant(1 << 60)):
+            pass
+        with pytest.raises(StoreError, match="the log begins with record 5000") as raised:
+            list(reader)
+        assert not isinstance(raised.value, StoreDamaged)
+        store.close()
+
     def test_a_copy_made_by_sqlite_is_a_backup(self, file: Path, tmp_path: Path) -> None:
         store = SqliteStore(file, ballast=0)
         connection = sqlite3.connect(file)

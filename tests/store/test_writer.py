@@ -221,6 +221,7 @@ class TestBackground:
         assert first.seq == 16
 
     async def test_it_goes_on_however_busy_the_writer_is(self, feed: Feed) -> None:
+        await feed.submit()
         finished = False
 
         async def caller() -> None:
@@ -242,6 +243,11 @@ class TestBackground:
             await feed.writer.write_snapshot(0, chunks())
         await feed.submit()
         assert feed.store.read_snapshot() is None
+
+    async def test_work_that_cannot_begin_fails_alone(self, feed: Feed) -> None:
+        with pytest.raises(ValueError, match="snapshot of record 5"):
+            await feed.writer.write_snapshot(5, [])
+        await feed.submit()
 
     async def test_query_is_answered_during_writes(self, feed: Feed) -> None:
         gate = Gate()
