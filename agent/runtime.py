@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,7 +19,14 @@ from packhorse.agent.files import Spool
 from packhorse.agent.inventory.declare import Inventory
 from packhorse.agent.launch import control
 from packhorse.agent.launch.exitrecord import ExitRecord
-from packhorse.agent.launch.launcher import Launcher, LaunchError, NeverStarted, NotRunning, Supervised
+from packhorse.agent.launch.launcher import (
+    Interrupted,
+    Launcher,
+    LaunchError,
+    NeverStarted,
+    NotRunning,
+    Supervised,
+)
 from packhorse.agent.machine import (
     Forget,
     Fork,
@@ -51,6 +59,9 @@ EXIT_SEEN = register("agent.exit_seen", "an exit record on disk that nobody was 
 
 IDLE_USAGE_S = 30.0
 """Between samples of a node on which nothing runs."""
+
+LAUNCH_TRIES = 5
+"""Of an attempt whose fork server dies each time; then another node may try."""
 
 DISK_CHECK_S = 10.0
 """Between tries whether a spool that refused a write takes one again."""
@@ -88,6 +99,7 @@ class Runtime:
         self._end: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._usage_s = IDLE_USAGE_S
         self._more_work = asyncio.Event()
+        self._interrupted: Counter[AttemptKey] = Counter()
 
     def stop(self, why: str = "") -> None:
         """Make run() return; running jobs run on. why: "" for an orderly end."""
@@ -218,14 +230,31 @@ class Runtime:
         )
         try:
             supervised = await self._launcher.launch(spec)
+        except Interrupted as why:
+            await self._launch_again(order, str(why))
+            return
         except LaunchError as why:
+            self._interrupted.pop(key, None)
             self._follow(self.machine.exited(_failed(key, str(why))))
             return
+        self._interrupted.pop(key, None)
         if not self._supervised:
             self._more_work.set()
         self._supervised[key] = supervised
         self._follow(self.machine.started(key, Instant(supervised.started_at)))
         await self._await_exit(key, supervised)
+
+    async def _launch_again(self, order: LaunchOrder, why: str) -> None:
+        """Nothing of it ran: journal it anew, in a new directory, as after a restart of the agent."""
+        key = order.attempt
+        self._interrupted[key] += 1
+        log.warning("launch.interrupted", attempt=str(key), times=self._interrupted[key], why=why)
+        if self._interrupted[key] == LAUNCH_TRIES:
+            del self._interrupted[key]
+            self._follow(self.machine.exited(msgspec.structs.replace(_failed(key, why), refused=True)))
+            return
+        await asyncio.get_running_loop().run_in_executor(self._files, self._spool.forget, key)
+        await self._journal(order)
 
     async def _await_exit(self, key: AttemptKey, supervised: Supervised) -> None:
         record = await self._launcher.wait(supervised)

@@ -29,7 +29,7 @@ import structlog
 from packhorse.agent.cgroups import Cgroups
 from packhorse.agent.launch import attemptdir, cgroup, contact, control, jobtree, processes, wire
 from packhorse.agent.launch.control import ControlReply, OrderedCause, Scope
-from packhorse.agent.launch.exitrecord import ExitRecord, LaunchFailure
+from packhorse.agent.launch.exitrecord import ExitRecord
 from packhorse.agent.launch.spec import ForkAnswer, ForkRequest, Group, LaunchSpec
 from packhorse.scheduler.model.crashpoint import crash_point, register
 from packhorse.scheduler.model.errors import PackhorseError
@@ -51,6 +51,10 @@ class LaunchError(PackhorseError):
     """The attempt was not started, and never will be in its directory. The message is one line for the
     user.
     """
+
+
+class Interrupted(LaunchError):
+    """The fork server died over it. Nothing ran, and nothing will in this directory; another may be used."""
 
 
 class NotRunning(PackhorseError):
@@ -119,8 +123,8 @@ class Launcher:
     async def launch(self, spec: LaunchSpec) -> Supervised:
         """Starts an attempt in its (existing, unused) directory; returns when its supervisor exists.
 
-        Raises LaunchError if that failed; then nothing ran. What fails later (a missing interpreter, an
-        output file that cannot be opened) comes with the exit record.
+        Raises LaunchError, or Interrupted where trying again may help, if that failed; then nothing ran. What
+        fails later (a missing interpreter, an output file that cannot be opened) comes with the exit record.
         """
         _check(spec)
         token = f"{spec.key}-{secrets.token_hex(8)}"
@@ -136,7 +140,7 @@ class Launcher:
                 return found
             if isinstance(found, ExitRecord):
                 return self._ended(spec, token, groups, found)
-            raise LaunchError(f"cannot launch: the fork server failed: {error}") from None
+            raise Interrupted(f"cannot launch: the fork server failed: {error}") from None
         if answer.error:
             raise LaunchError(f"cannot launch: {answer.error}")
         return Supervised(
@@ -406,13 +410,10 @@ def _exit_of(directory: str) -> ExitRecord | None:
 
 def _never_ran(supervised: Supervised) -> ExitRecord:
     now = time.time_ns() // 1000
-    message = "its supervisor died before it could start anything"
     return ExitRecord(
         key=supervised.key,
-        cause="launch_error",
-        exit_code=1,
-        detail=message,
-        launch_error=LaunchFailure("fork", 0, message),
+        cause="lost",
+        detail="its supervisor died before it could start anything",
         started_at=supervised.started_at or now,
         ended_at=now,
         boot_id=supervised.boot_id,

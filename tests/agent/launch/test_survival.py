@@ -84,7 +84,7 @@ async def test_nothing_ever_runs_in_a_fenced_directory(yard: Yard) -> None:
     assert found == NeverStarted(spec.key)
     supervised = await yard.launcher.launch(spec)  # a request that was still on its way
     record = await yard.launcher.wait(supervised)
-    assert (record.cause, record.exit_code) == ("launch_error", 1)
+    assert (record.cause, record.exit_code) == ("lost", 0)
     assert not yard.path("ran").exists()
     assert await yard.launcher.adopt(spec.attempt_dir, spec.key) == NeverStarted(spec.key)
     assert "not started" in Path(spec.attempt_dir, attemptdir.LOG).read_text()
@@ -198,7 +198,7 @@ async def test_adopting_while_the_job_starts_and_ends(plain: Yard) -> None:
         supervised = await launching
         record = await plain.launcher.wait(supervised)
         if isinstance(found, NeverStarted):
-            assert record.cause == "launch_error"
+            assert record.cause == "lost"
         else:
             assert isinstance(found, Supervised | ExitRecord)
             assert record.cause == "exited"
