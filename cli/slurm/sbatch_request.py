@@ -42,9 +42,9 @@ def build(
     """The request. name: the job's name where --job-name is not given. line: the command line, for the
     record.
     """
-    work_dir = os.getcwd()
+    submit_dir = work_dir = os.getcwd()
     if options.get("chdir"):
-        work_dir = os.path.join(work_dir, options["chdir"])
+        work_dir = os.path.join(submit_dir, options["chdir"])
     spec: dict[str, Any] = {
         "name": options.get("job-name") or name,
         "workDir": work_dir,
@@ -56,6 +56,8 @@ def build(
         "umask": _umask(),
         "environment": _environment(options),
     }
+    if work_dir != submit_dir:
+        spec["submitDir"] = submit_dir
     if command:
         spec["command"] = command
     if arguments:

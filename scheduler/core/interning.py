@@ -14,6 +14,7 @@ _TEXTS = (
     "script_ref",
     "env_ref",
     "work_dir",
+    "submit_dir",
     "account",
     "qos",
     "submit_host",

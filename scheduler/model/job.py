@@ -156,6 +156,7 @@ class JobSpec(msgspec.Struct, frozen=True, array_like=True, gc=False):
     given: Given = Given()
     lease_s: int = 0
     licenses: str = ""
+    submit_dir: str = ""  # "": work_dir
 
 
 class Held(StrEnum):

@@ -19,6 +19,8 @@ PREFERENCES = frozenset(
     {
         "SLURM_CLUSTERS",
         "SLURM_CONF",
+        "SLURM_EXIT_ERROR",
+        "SLURM_EXIT_IMMEDIATE",
         "SLURM_EXTERNAL_LAUNCHER",
         "SLURM_MPI_TYPE",
         "SLURM_TIME_FORMAT",
@@ -78,7 +80,7 @@ def batch_environment(job: Job, active: Active, array: ArraySpec | None, cluster
         "SLURM_NODE_ALIASES=(null)",
         "SLURM_PRIO_PROCESS=0",
         "SLURM_PROCID=0",
-        f"SLURM_SUBMIT_DIR={spec.work_dir}",
+        f"SLURM_SUBMIT_DIR={spec.submit_dir or spec.work_dir}",
         f"SLURM_TASKS_PER_NODE={runs(p.n_tasks for p in active.placements)}",
         f"SLURM_TOPOLOGY_ADDR={first.node}",
         "SLURM_TOPOLOGY_ADDR_PATTERN=node",

@@ -239,6 +239,7 @@ def job_spec(wire: Any, has: Has) -> tuple[JobSpec, tuple[Payload, Payload]]:
         given=given(wire.given) if has(wire, "given") else NO_GIVEN,
         lease_s=duration("lease_s", wire.lease_s) if has(wire, "lease_s") else UNSET_LEASE,
         licenses=text("licenses", wire.licenses),
+        submit_dir=text("submit_dir", wire.submit_dir, bounds.MAX_PATH),
     )
     return spec, (program, variables)
 

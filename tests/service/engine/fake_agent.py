@@ -99,7 +99,7 @@ class FakeAgent:
         try:
             async with grpc.aio.insecure_channel(address) as channel:
                 stub = agent_pb2_grpc.AgentsStub(channel)
-                call = stub.Session(metadata=((NODE_METADATA, self.token),))
+                call = stub.Session(None, metadata=((NODE_METADATA, self.token),))
                 speaking = asyncio.create_task(self._speak(call))
                 try:
                     while isinstance(message := await call.read(), pb.SchedulerMessage):

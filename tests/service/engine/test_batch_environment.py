@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import Active, ArraySpec, Given, IndexRange, Job, JobSpec, Owner
@@ -187,6 +188,12 @@ def test_step_of_an_array_with_one_range() -> None:
         "SLURM_ARRAY_TASK_MIN": "0",
         "SLURM_ARRAY_TASK_STEP": "4",
     }
+
+
+def test_submitted_from_elsewhere() -> None:
+    job, active = a_job(1, "j", Ask(), on("n1", 1))
+    job = replace(job, spec=replace(job.spec, submit_dir="/home/ann"))
+    assert environment(job, active)["SLURM_SUBMIT_DIR"] == "/home/ann"
 
 
 def test_export_none() -> None:
