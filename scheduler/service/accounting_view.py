@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from packhorse.scheduler.core import indices
 from packhorse.scheduler.core.accounting import NONE_ASSIGNED, Amounts
 from packhorse.scheduler.core.priority import base_priority
-from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.accounting import AttemptRow
+from packhorse.scheduler.model.cluster import Partition
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
-from packhorse.scheduler.model.job import Active, ArrayJob, Job, Pending
+from packhorse.scheduler.model.job import Active, Ended, Job
 from packhorse.scheduler.model.resources import Usage
 from packhorse.scheduler.model.units import format_mem_mib
 from packhorse.scheduler.service import messages
 from packhorse.scheduler.service.convert import index_ranges
+from packhorse.scheduler.service.convert_agents import NodeUsage
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.selection import choose, state_words
 from packhorse.scheduler.service.tables.accounting import (
@@ -32,7 +33,7 @@ from packhorse.scheduler.service.tables.accounting import (
 )
 from packhorse.scheduler.service.tables.jobs import nodes_text, reasons, view
 from packhorse.scheduler.service.tables.table import check_fields, make_table
-from packhorse.scheduler.store.protocol import AttemptQuery, Attempts
+from packhorse.scheduler.store.protocol import AttemptQuery, Attempts, Store
 
 SPELLED_OUT = 1_000
 """Indices of arrays that a query names one by one; more are picked from all rows of their array."""
@@ -47,15 +48,41 @@ class Live(NamedTuple):
     waiting: bool
 
 
+class Present(NamedTuple):
+    """What waits and runs and is wanted, as frozen values: rows can be made of it while the state goes on.
+
+    texts: of the waiting remainders of arrays, by array.
+    """
+
+    jobs: list[Job]
+    reasons: list[str]
+    texts: dict[JobId, str]
+    partitions: dict[str, Partition]
+    usage: dict[NodeName, NodeUsage]
+
+
 async def list_accounting(engine: Engine, request: messages.ListAccountingRequest) -> messages.Table:
-    """The table that a ListAccountingRequest asks for."""
+    """The table that a ListAccountingRequest asks for; all but a look at the state is done in a thread."""
     fields = check_fields(ACCOUNTING, request.fields)
     now = engine.clock.now()
     query = query_of(request)
-    live = live_rows(engine, request, now)
+    here = present(engine, request, now)
     await engine.barrier()
-    stored = await asyncio.to_thread(engine.store.attempts, query)
-    attempts = merged(live, _of_indices(stored, request), duplicates=request.duplicates)
+    cluster, store = engine.config.name, engine.store
+    return await asyncio.to_thread(_table, here, store, query, request, fields, cluster, now)
+
+
+def _table(
+    here: Present,
+    store: Store,
+    query: AttemptQuery,
+    request: messages.ListAccountingRequest,
+    fields: Sequence[str],
+    cluster: str,
+    now: Instant,
+) -> messages.Table:
+    stored = _of_indices(store.attempts(query), request)
+    attempts = merged(live_rows(here), stored, duplicates=request.duplicates)
     if request.limit and len(attempts) > request.limit:
         attempts.sort(key=lambda row: row.ended_at or now)
         del attempts[: len(attempts) - request.limit]
@@ -65,14 +92,9 @@ async def list_accounting(engine: Engine, request: messages.ListAccountingReques
         rows.append(job_row(attempt))
         if attempt.started_at and not request.allocations_only:
             rows.append(batch_step(attempt))
-    return make_table(
-        ACCOUNTING,
-        AccountingView(rows, engine.config.name),
-        fields,
-        n_rows=len(rows),
-        now=now,
-        unknown=_unknown(request, attempts),
-    )
+    unknown = _unknown(request, attempts)
+    view = AccountingView(rows, cluster)
+    return make_table(ACCOUNTING, view, fields, n_rows=len(rows), now=now, unknown=unknown)
 
 
 def query_of(request: messages.ListAccountingRequest) -> AttemptQuery:
@@ -104,22 +126,30 @@ def query_of(request: messages.ListAccountingRequest) -> AttemptQuery:
     )
 
 
-def live_rows(engine: Engine, request: messages.ListAccountingRequest, now: Instant) -> list[Live]:
+def present(engine: Engine, request: messages.ListAccountingRequest, now: Instant) -> Present:
     """What waits or runs and is wanted."""
     state = engine.state
     chosen = choose(state, request.jobs, request.filter, include_ended=False)
     items = [
         item
         for item in chosen.items
-        if isinstance(item.phase, Pending | Active)
+        if not isinstance(item.phase, Ended)
         and (not request.until_us or item.submitted_at <= request.until_us)
     ]
     table = view(state, now, items)
-    why = reasons(table)
-    return [
-        _live(engine, state, job, reason, table.remaining)
-        for job, reason in zip(table.rows, why, strict=True)
-    ]
+    limits = {id: state.arrays[id].array.limit for id in table.remaining}
+    return Present(
+        table.rows,
+        reasons(table),
+        {id: indices.text(ranges, limits[id]) for id, ranges in table.remaining.items()},
+        {partition.name: partition for partition in state.config.partitions},
+        engine.usage.copy(),
+    )
+
+
+def live_rows(here: Present) -> list[Live]:
+    """The rows that these jobs would leave if they ended now."""
+    return [_live(here, job, reason) for job, reason in zip(here.jobs, here.reasons, strict=True)]
 
 
 def merged(live: Sequence[Live], stored: Sequence[AttemptRow], *, duplicates: bool) -> list[AttemptRow]:
@@ -132,12 +162,14 @@ def merged(live: Sequence[Live], stored: Sequence[AttemptRow], *, duplicates: bo
     current: set[JobId] = set()
     for row, waiting in live:
         ended = newest.get(row.job, -1)
-        # A job that waits again has ended as often as it was granted; cancelled then, its row has the next number.
+        # A job that waits again has ended as often as it was granted; cancelled then, its row has the next
+        # number.
         if ended > row.attempt or (ended == row.attempt and (not waiting or not row.attempt)):
             continue
         kept.append(row)
         current.add(row.job)
-    return kept + [row for row in stored if duplicates or row.array_indices or row.job not in current]
+    past = [row for row in stored if duplicates or row.array_indices or row.job not in current]
+    return past + kept
 
 
 def _of_indices(stored: list[AttemptRow], request: messages.ListAccountingRequest) -> list[AttemptRow]:
@@ -168,24 +200,19 @@ def _unknown(request: messages.ListAccountingRequest, attempts: Sequence[Attempt
     return [ref.text or str(ref.job_id) for ref in request.jobs if ref.job_id not in known]
 
 
-def _live(engine: Engine, state: State, job: Job, reason: str, remaining: dict[JobId, Any]) -> Live:
+def _live(here: Present, job: Job, reason: str) -> Live:
     """The row of a job that has not ended: as an ended one, with what is not known yet left open."""
     phase, spec = job.phase, job.spec
     active = phase if isinstance(phase, Active) else None
     placements = active.placements if active else ()
     asked = Amounts.asked(spec.ask)
     amounts = Amounts.given(placements) if placements else asked
-    partition = next((p for p in state.config.partitions if p.name == spec.partition), None)
-    pending_text = ""
-    array = state.arrays.get(job.array_id) if job.array_id else None
-    if isinstance(array, ArrayJob) and job.index < 0:
-        pending_text = indices.text(remaining[array.id], array.array.limit)
     row = AttemptRow(
         job=job.id,
         attempt=active.attempt.number if active else job.attempts,
         array_id=job.array_id,
         index=job.index,
-        array_indices=pending_text,
+        array_indices=here.texts.get(job.id, "") if job.index < 0 else "",
         name=spec.name,
         uid=job.owner.uid,
         gid=job.owner.gid,
@@ -213,19 +240,19 @@ def _live(engine: Engine, state: State, job: Job, reason: str, remaining: dict[J
         req_tres=asked.text(),
         alloc_tres=amounts.text() if placements else "",
         nodes=nodes_text(placements) if placements else NONE_ASSIGNED,
-        priority=base_priority(spec, partition),
+        priority=base_priority(spec, here.partitions.get(spec.partition)),
         restarts=job.restarts,
         work_dir=spec.work_dir,
         comment=spec.comment,
         submit_line=spec.submit_line,
         features=spec.ask.features,
-        usage=_usage(engine, placements[0].node, active.attempt) if active and placements else NO_USAGE,
+        usage=_usage(here, placements[0].node, active.attempt) if active and placements else NO_USAGE,
     )
     return Live(row, active is None)
 
 
-def _usage(engine: Engine, node: NodeName, attempt: AttemptKey) -> Usage:
+def _usage(here: Present, node: NodeName, attempt: AttemptKey) -> Usage:
     """What its node last measured of a running attempt."""
-    said = engine.usage.get(node)
+    said = here.usage.get(node)
     sample = said.attempts.get(attempt) if said is not None else None
     return NO_USAGE if sample is None else sample.usage

@@ -43,6 +43,7 @@ EXPECTED = {
     "WaitJobs": "U A own, U A other",
     "WatchEvents": "U A own, U A other",
     "IssueToken": "U A own",
+    "AdmitNode": "A other",
     "Session": "N own",
 }
 ROLES = {"U": Role.USER, "A": Role.ADMIN, "N": Role.AGENT}
@@ -81,11 +82,14 @@ def request(method: str, job: int) -> Any:
         "WaitJobs": m.WaitJobsRequest(jobs=[ref], timeout_s=0.001),
         "WatchEvents": m.WatchEventsRequest(jobs=[ref]),
         "IssueToken": m.IssueTokenRequest(),
+        "AdmitNode": m.AdmitNodeRequest(node="n9"),
     }[method]
 
 
 ABOUT_NOBODY = frozenset({"Ping", "SubmitJob", "SubmitJobs", "IssueToken"})
-ABOUT_THE_CLUSTER = frozenset({"UpdateNodes", "ListNodes", "ListPartitions", "GetConfig", "GetStatus"})
+ABOUT_THE_CLUSTER = frozenset(
+    {"UpdateNodes", "ListNodes", "ListPartitions", "GetConfig", "GetStatus", "AdmitNode"}
+)
 
 
 @pytest.fixture
