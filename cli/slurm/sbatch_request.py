@@ -283,12 +283,20 @@ def _array(text: str) -> dict[str, Any]:
 
 def dependency(text: str) -> dict[str, Any]:
     """The request's form of a dependency."""
+    made, error = dependency_or_error(text)
+    if made is None:
+        raise _refused(error, "Job dependency problem")
+    return made
+
+
+def dependency_or_error(text: str) -> tuple[dict[str, Any] | None, str]:
+    """(the request's form of a dependency, "") or (None, what is wrong with it)."""
     from packhorse.scheduler.model.dependencyspec import DependencyError, parse_dependency
 
     try:
         any_of, conditions = parse_dependency(text)
     except DependencyError as error:
-        raise _refused(str(error), "Job dependency problem") from None
+        return None, str(error)
     items = []
     for kind, job_id, index, minutes in conditions:
         item: dict[str, Any] = {"kind": kind, "jobId": job_id}
@@ -297,7 +305,7 @@ def dependency(text: str) -> dict[str, Any]:
         if minutes:
             item["delayS"] = minutes * 60
         items.append(item)
-    return {"conditions": items, "anyOf": any_of}
+    return {"conditions": items, "anyOf": any_of}, ""
 
 
 def _gres(text: str) -> list[dict[str, Any]]:

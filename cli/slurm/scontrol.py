@@ -1,0 +1,447 @@
+"""scontrol: look at everything, and change jobs and nodes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from packhorse.cli.slurm.jobids import JobIdError, job_ref, split_ids
+from packhorse.cli.slurm.options import (
+    HARMLESS,
+    NONE,
+    OPTIONAL,
+    REQUIRED,
+    USED,
+    Parser,
+    print_version,
+    take_server,
+)
+from packhorse.cli.slurm.process import CommandError, run
+from packhorse.cli.transport import CallError, TransportError, call, field, home
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+PROG = "scontrol"
+
+TABLE: dict[str, tuple[str, int, str]] = {
+    "all": ("a", NONE, HARMLESS),
+    "clusters": ("M", REQUIRED, USED),
+    "details": ("d", NONE, USED),
+    "federation": ("", NONE, HARMLESS),
+    "future": ("F", NONE, HARMLESS),
+    "help": ("h", NONE, USED),
+    "hide": ("", NONE, HARMLESS),
+    "json": ("", OPTIONAL, USED),
+    "local": ("", NONE, HARMLESS),
+    "oneliner": ("o", NONE, USED),
+    "quiet": ("Q", NONE, HARMLESS),
+    "server": ("", REQUIRED, USED),
+    "sibling": ("", NONE, HARMLESS),
+    "uid": ("u", REQUIRED, "not yet"),
+    "usage": ("", NONE, USED),
+    "verbose": ("v", NONE, HARMLESS),
+    "version": ("V", NONE, USED),
+    "yaml": ("", OPTIONAL, "not yet"),
+}
+
+PARSER = Parser(PROG, TABLE)
+
+# fmt: off
+NOT_YET = frozenset((
+    "abort", "cancel_reboot", "cluster", "create", "delete", "errnumstr", "fsdampeningfactor",
+    "getaddrs", "listpids", "notify", "pidinfo", "reboot", "reboot_nodes", "reconfigure", "resume",
+    "schedloglevel", "script", "setdebug", "setdebugflags", "shutdown", "suspend", "takeover", "token",
+    "top", "wait_job",
+))
+# fmt: on
+"""Keywords of Slurm's that this release refuses by name."""
+
+NOT_SHOWN = frozenset(
+    ["aliases", "assoc_mgr", "bbstat", "burstbuffer", "daemons", "dwstat", "federation", "slurmd", "topology"]
+)
+
+
+def main() -> int:
+    """The console script."""
+    return run(PROG, command)
+
+
+def command(words: list[str]) -> int:
+    """Exit code of `scontrol WORDS`."""
+    found, arguments = PARSER.parse(words)
+    for name, _ in found:
+        if name == "version":
+            print_version()
+            return 0
+        if name in ("help", "usage"):
+            _usage(name)
+            return 0
+    PARSER.refuse_unsupported(found)
+    take_server(found)
+    options = dict(found)
+    if not arguments:
+        _usage("usage")
+        return 1
+    if options.get("clusters"):
+        from packhorse.cli.slurm.clusters import checked
+
+        checked(PROG, options["clusters"])
+    keyword = arguments[0].lower()
+    work = _KEYWORDS.get(keyword)
+    if work is None:
+        longer = [name for name in _KEYWORDS if len(keyword) >= 3 and name.startswith(keyword)]
+        if len(longer) == 1:
+            work = _KEYWORDS[longer[0]]
+        elif keyword in NOT_YET:
+            raise CommandError(f"{PROG}: error: {keyword} is not supported by Packhorse yet")
+        else:
+            raise CommandError(f"invalid keyword: {arguments[0]}")
+    return work(arguments[1:], options)
+
+
+def _usage(kind: str) -> None:
+    from packhorse.cli.slurm import usage
+
+    usage.show(PROG, kind)
+
+
+def _show(words: list[str], options: dict[str, str]) -> int:
+    if not words:
+        raise CommandError("too few arguments for keyword:show")
+    entity = words[0].lower()
+    work = _ENTITIES.get(entity)
+    if work is None:
+        longer = {_ENTITIES[name] for name in _ENTITIES if len(entity) >= 3 and name.startswith(entity)}
+        if len(longer) == 1:
+            work = longer.pop()
+        elif entity in NOT_SHOWN:
+            raise CommandError(f"{PROG}: error: show {entity} is not supported by Packhorse yet")
+        else:
+            raise CommandError(f"invalid entity:{words[0]} for keyword:show ")
+    return work(words[1:], options)
+
+
+def _show_jobs(words: list[str], options: dict[str, str]) -> int:
+    from packhorse.cli.slurm import show_job
+    from packhorse.cli.slurm.table import fetch
+
+    request: dict[str, Any] = {"fields": list(show_job.COLUMNS), "includeEnded": True}
+    if words:
+        request["jobs"] = [
+            _ref(part, "scontrol_print_job error: Invalid job id specified") for part in split_ids(words[0])
+        ]
+    if "json" in options:
+        from packhorse.cli.slurm import json_jobs
+
+        request["fields"] = list(json_jobs.COLUMNS)
+    table = fetch("ListJobs", request)
+    if words and not table.n:
+        if "_" in words[0]:
+            raise CommandError(f"Job {words[0]} not found")
+        raise CommandError("slurm_load_jobs error: Invalid job id specified")
+    if "json" in options:
+        from packhorse.cli.slurm import json_jobs
+
+        sys.stdout.write(json_jobs.document(PROG, table))
+        return 0
+    if not table.n:
+        sys.stdout.write("No jobs in the system\n")
+        return 0
+    records = [show_job.job_lines(row, table.now_us, "details" in options) for row in table.rows()]
+    sys.stdout.write(show_job.printed(records, "oneliner" in options))
+    return 0
+
+
+def _show_nodes(words: list[str], options: dict[str, str]) -> int:
+    from packhorse.cli.slurm.show_job import printed
+    from packhorse.cli.slurm.show_node import node_lines
+    from packhorse.cli.slurm.table import fetch
+    from packhorse.scheduler.model.hostlist import HostlistError, expand, natural_key
+
+    table = fetch("ListNodes", {"fields": []})
+    rows = {row["name"]: row for row in table.rows()}
+    try:
+        names = expand(words[0]) if words else sorted(rows, key=natural_key)
+    except HostlistError as error:
+        raise CommandError(f"{PROG}: error: {error}") from None
+    if "json" in options:
+        from packhorse.cli.slurm import json_nodes
+
+        chosen = [rows[name] for name in names if name in rows]
+        sys.stdout.write(json_nodes.document(PROG, chosen, table.now_s))
+        return 0
+    code = 0
+    for name in names:
+        if name in rows:
+            sys.stdout.write(printed([node_lines(rows[name])], "oneliner" in options))
+        else:
+            sys.stdout.write(f"Node {name} not found\n")
+            code = 1
+    if not names:
+        sys.stdout.write("No nodes in the system\n")
+    return code
+
+
+def _show_partitions(words: list[str], options: dict[str, str]) -> int:
+    from packhorse.cli.slurm.show_job import printed
+    from packhorse.cli.slurm.show_node import partition_lines
+    from packhorse.cli.slurm.table import fetch
+
+    rows = fetch("ListPartitions", {"fields": []}).rows()
+    if words:
+        rows = [row for row in rows if row["name"] == words[0]]
+        if not rows:
+            sys.stdout.write(f"Partition {words[0]} not found\n")
+            return 1
+    sys.stdout.write(printed([partition_lines(row) for row in rows], "oneliner" in options))
+    return 0
+
+
+def _show_config(words: list[str], options: dict[str, str]) -> int:
+    from time import time
+
+    from packhorse.cli.slurm.times import stamp
+
+    settings = field(call("GetConfig", {}), "settings", [])
+    lines = [f"Configuration data as of {stamp(int(time()))}"]
+    lines += [f"{field(item, 'key', ''):<23} = {field(item, 'value', '')}" for item in settings]
+    sys.stdout.write("\n".join(lines) + "\n\n")
+    return _ping([], options)
+
+
+def _show_hostnames(words: list[str], options: dict[str, str]) -> int:
+    from packhorse.scheduler.model.hostlist import HostlistError, expand
+
+    text = ",".join(words) or os.environ.get("SLURM_JOB_NODELIST", "") or os.environ.get("SLURM_NODELIST", "")
+    try:
+        names = expand(text)
+    except HostlistError as error:
+        raise CommandError(f"Invalid hostlist: {text}\n{PROG}: error: {error}") from None
+    if not names:
+        raise CommandError(f"{PROG}: error: host list is empty")
+    sys.stdout.write("\n".join(names) + "\n")
+    return 0
+
+
+def _show_hostlist(words: list[str], options: dict[str, str], in_sequence: bool = False) -> int:
+    from packhorse.scheduler.model.hostlist import HostlistError, compress, compress_sorted, expand
+
+    if not words:
+        raise CommandError(
+            f"invalid encode argument for show {'hostlistsorted' if in_sequence else 'hostlist'}"
+        )
+    text = ",".join(words)
+    try:
+        if words == ["-"]:
+            text = ",".join(sys.stdin.read().split())
+        elif text.startswith("/"):
+            with open(text, encoding="utf-8") as file:
+                text = ",".join(file.read().split())
+        names = expand(text)
+    except (HostlistError, OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"Invalid hostlist: {text}\n{PROG}: error: {error}") from None
+    sys.stdout.write((compress_sorted(names) if in_sequence else compress(names)) + "\n")
+    return 0
+
+
+def _show_hostlist_sorted(words: list[str], options: dict[str, str]) -> int:
+    return _show_hostlist(words, options, in_sequence=True)
+
+
+def _show_steps(words: list[str], options: dict[str, str]) -> int:
+    """The batch steps of running jobs."""
+    from packhorse.cli.slurm.fields_jobs import ARRAY_COLUMNS, job_ids
+    from packhorse.cli.slurm.jobids import split_step
+    from packhorse.cli.slurm.show_job import printed
+    from packhorse.cli.slurm.table import fetch
+    from packhorse.cli.slurm.times import stamp
+
+    request: dict[str, Any] = {
+        "fields": [*ARRAY_COLUMNS, "uid", "start_at", "partition", "batch_host"],
+        "filter": {"states": ["RUNNING", "COMPLETING"]},
+    }
+    if words:
+        job, step = split_step(words[0])
+        request["jobs"] = [_ref(job, f"Invalid job_step id: {words[0]}")]
+        if step not in ("", "batch"):
+            raise CommandError(f"Job step {words[0]} not found")
+    table = fetch("ListJobs", request)
+    if not table.n:
+        sys.stdout.write(f"Job step {words[0]} not found\n" if words else "No job steps in the system\n")
+        return 1 if words else 0
+    records = [
+        [
+            (
+                f"StepId={name}.batch UserId={row['uid']} StartTime={stamp(row['start_at'] // 1_000_000)} "
+                "TimeLimit=UNLIMITED"
+            ),
+            f"State=RUNNING Partition={row['partition']} NodeList={row['batch_host']}",
+            "Nodes=1 CPUs=0 Tasks=1 Name=batch Network=(null)",
+            "TRES=(null)",
+            "ResvPorts=(null)",
+            "CPUFreqReq=Default",
+            "SrunHost:Pid=(null):0",
+        ]
+        for name, row in zip(job_ids(table), table.rows(), strict=True)
+    ]
+    sys.stdout.write(printed(records, "oneliner" in options))
+    return 0
+
+
+def _show_licenses(words: list[str], options: dict[str, str]) -> int:
+    sys.stdout.write("No licenses configured in Slurm.\n")
+    return 0
+
+
+def _show_reservations(words: list[str], options: dict[str, str]) -> int:
+    if words:
+        sys.stdout.write(f"Reservation {words[0]} not found\n")
+        return 1
+    sys.stdout.write("No reservations in the system\n")
+    return 0
+
+
+def _ping(words: list[str], options: dict[str, str]) -> int:
+    if words:
+        raise CommandError("too many arguments for keyword:ping")
+    try:
+        host = field(call("Ping", {}), "host", "") or os.uname().nodename
+    except TransportError:
+        sys.stdout.write(f"Slurmctld(primary) at {os.uname().nodename} is DOWN\n")
+        sys.stderr.write(f"{PROG}: error: no scheduler is running in {home()} (start one: packhorse up)\n")
+        return 1
+    sys.stdout.write(f"Slurmctld(primary) at {host} is UP\n")
+    return 0
+
+
+def _version(words: list[str], options: dict[str, str]) -> int:
+    print_version()
+    return 0
+
+
+def _ref(text: str, message: str) -> dict[str, Any]:
+    try:
+        return job_ref(text)
+    except JobIdError:
+        raise CommandError(message) from None
+
+
+def _refs(keyword: str, words: list[str], after: str = "") -> list[dict[str, Any]]:
+    """The jobs that `words` name. after: the line that follows the message about a wrong one."""
+    if not words:
+        raise CommandError(f"too few arguments for keyword:{keyword}")
+    refs = []
+    for part in [part for word in words for part in split_ids(word)]:
+        name, equals, wanted = part.partition("=")
+        if equals and name.lower() in ("name", "jobname"):
+            refs += _named(wanted)
+        else:
+            refs.append(_ref(part, f"Invalid job id specified for job {part}{after}"))
+    if not refs:
+        raise CommandError(f"Invalid job id specified{after}")
+    return refs
+
+
+def _named(name: str) -> list[dict[str, Any]]:
+    """The caller's unfinished jobs of this name."""
+    from packhorse.cli.slurm.table import fetch
+    from packhorse.cli.slurm.users import own_name
+
+    request = {"fields": ["job_id", "array_job_id"], "filter": {"names": [name], "users": [own_name()]}}
+    table = fetch("ListJobs", request)
+    found = dict.fromkeys(
+        [array or job for job, array in zip(table.ints("job_id"), table.ints("array_job_id"), strict=True)]
+    )
+    return [{"jobId": job_id, "text": str(job_id)} for job_id in found]
+
+
+def _on_jobs(
+    keyword: str, method: str, after: str = "", **more: Any
+) -> Callable[[list[str], dict[str, str]], int]:
+    """A keyword that does one thing to jobs."""
+
+    def work(words: list[str], options: dict[str, str]) -> int:
+        from packhorse.cli.slurm.scontrol_update import told
+
+        refs = _refs(keyword, words, f"\n{after}Invalid job id specified" if after else "")
+        request = {"jobs": refs, "idempotencyKey": os.urandom(16).hex(), **more}
+        return told(field(call(method, request), "outcomes", []), after)
+
+    return work
+
+
+def _update(words: list[str], options: dict[str, str]) -> int:
+    from packhorse.cli.slurm.scontrol_update import update
+
+    if words and "=" not in words[0] and len(words) > 2:
+        # `update job 12 Key=Value` and `update node n1 Key=Value`
+        words = [f"{words[0]}={words[1]}", *words[2:]]
+    return update(words)
+
+
+def _write(words: list[str], options: dict[str, str]) -> int:
+    """`write batch_script ID [FILE|-]`."""
+    if not words or words[0].lower() != "batch_script":
+        raise CommandError(f"invalid write argument:{words[0] if words else ''}")
+    if len(words) < 2:
+        raise CommandError("too few arguments for keyword:write batch_script")
+    from packhorse.cli.slurm.scripts import batch_script
+
+    try:
+        text = batch_script(_ref(words[1], "job script retrieval failed: Invalid job id specified"))
+    except CallError as error:
+        raise CommandError(f"job script retrieval failed: {error.slurm or error.message}") from None
+    target = words[2] if len(words) > 2 else f"slurm-{words[1]}.sh"
+    if target == "-":
+        sys.stdout.write(text)
+        return 0
+    try:
+        with open(target, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+    except OSError as error:
+        raise CommandError(f"failed to open file `{target}`: {error.strerror}") from None
+    sys.stdout.write(f"batch script for job {words[1]} written to {target}\n")
+    return 0
+
+
+_SUSPEND_ERROR = "slurm_suspend error: "
+
+_KEYWORDS: dict[str, Callable[[list[str], dict[str, str]], int]] = {
+    "hold": _on_jobs("hold", "HoldJobs", _SUSPEND_ERROR),
+    "ping": _ping,
+    "release": _on_jobs("release", "ReleaseJobs", _SUSPEND_ERROR),
+    "requeue": _on_jobs("requeue", "RequeueJobs"),
+    "requeuehold": _on_jobs("requeuehold", "RequeueJobs", hold=True),
+    "show": _show,
+    "uhold": _on_jobs("uhold", "HoldJobs", _SUSPEND_ERROR, asUser=True),
+    "update": _update,
+    "version": _version,
+    "write": _write,
+}
+
+_ENTITIES: dict[str, Callable[[list[str], dict[str, str]], int]] = {
+    "config": _show_config,
+    "hostlist": _show_hostlist,
+    "hostlistsorted": _show_hostlist_sorted,
+    "hostname": _show_hostnames,
+    "hostnames": _show_hostnames,
+    "job": _show_jobs,
+    "jobs": _show_jobs,
+    "license": _show_licenses,
+    "licenses": _show_licenses,
+    "node": _show_nodes,
+    "nodes": _show_nodes,
+    "partition": _show_partitions,
+    "partitions": _show_partitions,
+    "reservation": _show_reservations,
+    "reservations": _show_reservations,
+    "step": _show_steps,
+    "steps": _show_steps,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

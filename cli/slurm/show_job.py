@@ -1,0 +1,143 @@
+"""`scontrol show job`: one job, all there is to say."""
+
+from __future__ import annotations
+
+from packhorse.cli.slurm.fields_jobs import JOB_COLUMNS, short_indices
+from packhorse.cli.slurm.job_files import job_file
+from packhorse.cli.slurm.times import stamp
+from packhorse.scheduler.model.units import format_clock, format_mem_mib, format_time_limit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+COLUMNS = tuple(name for name in JOB_COLUMNS if name not in ("submit_line", "gres_per_job", "gres_per_task"))
+
+
+def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
+    """The lines of one job, without indentation. details: `scontrol -d`."""
+    pending = row["state"] == "PENDING"
+    start = row["start_at"]
+    if pending:
+        start = row["planned_start_at"] or (row["begin_at"] if row["begin_at"] > now_us else 0)
+    limit_us = row["time_limit_s"] * 1_000_000
+    end = row["end_at"] or (start + limit_us if start and limit_us else 0)
+    ran_us = 0 if pending or not row["start_at"] else (row["end_at"] or now_us) - row["start_at"]
+    lines = [
+        _head(row),
+        f"UserId={row['user']}({row['uid']}) GroupId={row['group']}({row['gid']}) MCS_label=N/A",
+        (
+            f"Priority={row['priority']} Nice={row['nice']} Account={_or_null(row['account'])} "
+            f"QOS={_or_null(row['qos'])}"
+        ),
+        (
+            f"JobState={row['state']} Reason={row['reason'].replace(' ', '_')} "
+            f"Dependency={_or_null(row['dependency'])}"
+        ),
+        (
+            f"Requeue={row['requeue']} Restarts={row['restarts']} BatchFlag=1 Reboot=0 "
+            f"ExitCode={row['exit_code']}:{row['exit_signal']}"
+        ),
+    ]
+    if details:
+        lines.append("DerivedExitCode=0:0")
+    lines += [
+        (
+            f"RunTime={format_clock(max(ran_us, 0) // 1_000_000)} "
+            f"TimeLimit={format_time_limit(row['time_limit_s'])} TimeMin=N/A"
+        ),
+        f"SubmitTime={_when(row['submit_at'])} EligibleTime={_when(row['eligible_at'])}",
+        f"AccrueTime={_when(row['eligible_at'])}",
+        f"StartTime={_when(start)} EndTime={_when(end)} Deadline=N/A",
+        f"SuspendTime=None SecsPreSuspend=0 LastSchedEval={_when(row['start_at'])} Scheduler=Main",
+        f"Partition={row['partition']} AllocNode:Sid={row['submit_host']}:0",
+        f"ReqNodeList={_or_null(row['req_nodes'])} ExcNodeList={_or_null(row['exc_nodes'])}",
+        f"NodeList={row['nodes']}",
+    ]
+    if row["batch_host"]:
+        lines.append(f"BatchHost={row['batch_host']}")
+    lines += [
+        (
+            f"NumNodes={_node_count(row, pending)} NumCPUs={row['n_cpus']} NumTasks={row['n_tasks']} "
+            f"CPUs/Task={row['cpus_per_task']} ReqB:S:C:T=0:0:*:*"
+        ),
+        f"TRES={row['alloc_tres'] or row['req_tres']}",
+        f"Socks/Node=* NtasksPerN:B:S:C={row['tasks_per_node']}:0:*:* CoreSpec=*",
+    ]
+    if details:
+        lines += _devices(row)
+    lines += [
+        f"MinCPUsNode={row['min_cpus']} {_memory(row)} MinTmpDiskNode={_amount(row['tmp_mib'])}",
+        f"Features={_or_null(row['features'])} DelayBoot=00:00:00",
+        (
+            f"OverSubscribe={'NO' if row['exclusive'] else 'OK'} Contiguous={row['contiguous']} "
+            f"Licenses={_or_null(row['licenses'])} Network=(null)"
+        ),
+        f"Command={_or_null(row['command'])}",
+        f"WorkDir={row['work_dir']}",
+    ]
+    if row["comment"]:
+        lines.append(f"Comment={row['comment']} ")
+    lines += [
+        f"StdErr={job_file(row, 'std_err')}",
+        f"StdIn={job_file(row, 'std_in')}",
+        f"StdOut={job_file(row, 'std_out')}",
+        "Power=",
+    ]
+    if row["gres"]:
+        lines.append(f"TresPerNode={','.join(['gres:' + part for part in row['gres'].split(',')])}")
+    lines.append("")
+    return lines
+
+
+def printed(records: list[list[str]], oneline: bool) -> str:
+    """Records of lines as scontrol prints them: indented below each other, or each on one line."""
+    if oneline:
+        return "".join([" ".join(lines) + "\n" for lines in records])
+    return "".join(["\n   ".join(lines) + "\n\n" for lines in records])
+
+
+def _head(row: dict[str, Any]) -> str:
+    head = f"JobId={row['job_id']} "
+    if row["array_job_id"]:
+        index = short_indices(row["array_pending"]) or str(row["array_task_id"])
+        head += f"ArrayJobId={row['array_job_id']} ArrayTaskId={index} "
+        if row["array_limit"]:
+            head += f"ArrayTaskThrottle={row['array_limit']} "
+    return head + f"JobName={row['name']}"
+
+
+def _when(micros: int) -> str:
+    return stamp(micros // 1_000_000) if micros else "Unknown"
+
+
+def _or_null(text: str) -> str:
+    return text or "(null)"
+
+
+def _amount(mib: int) -> str:
+    return format_mem_mib(mib)
+
+
+def _memory(row: dict[str, Any]) -> str:
+    if row["mem_mib_per_cpu"]:
+        return f"MinMemoryCPU={_amount(row['mem_mib_per_cpu'])}"
+    return f"MinMemoryNode={_amount(row['mem_mib_per_node'])}"
+
+
+def _node_count(row: dict[str, Any], pending: bool) -> str:
+    if pending and row["max_nodes"] > row["n_nodes"]:
+        return f"{row['n_nodes']}-{row['max_nodes']}"
+    return str(row["n_nodes"])
+
+
+def _devices(row: dict[str, Any]) -> list[str]:
+    """Where the job's devices are; Slurm's CPU numbers do not exist here, the counts do."""
+    if not row["nodes"]:
+        return []
+    lines = []
+    if row["gres_detail"]:
+        lines.append(f"JOB_GRES={row['gres_detail']}")
+    held = f"CPUs={row['cpus_per_node']} Mem={row['mem_per_node']} GRES={row['gres_detail']}"
+    lines.append(f"  Nodes={row['nodes']} {held}")
+    return lines

@@ -1,0 +1,95 @@
+"""`scontrol show node` and `show partition`."""
+
+from __future__ import annotations
+
+from packhorse.cli.slurm.sinfo_fields import full_state, load_text
+from packhorse.cli.slurm.times import stamp
+from packhorse.scheduler.model.units import format_clock, format_time_limit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Row = dict[str, Any]
+
+
+def node_lines(row: Row) -> list[str]:
+    """The lines of one node, without indentation."""
+    arch = f"Arch={row['arch']} " if row["arch"] else ""
+    version = f"Version={row['version']}" if row["version"] else ""
+    free = "N/A" if row["mem_free_mib"] < 0 else str(row["mem_free_mib"])
+    lines = [
+        f"NodeName={row['name']} {arch}CoresPerSocket={row['cores']} ",
+        (
+            f"CPUAlloc={row['cpus_alloc']} CPUEfctv={row['cpus']} CPUTot={row['cpus']} "
+            f"CPULoad={load_text(row['cpu_load_milli'])}"
+        ),
+        f"AvailableFeatures={row['features'] or '(null)'}",
+        f"ActiveFeatures={row['features'] or '(null)'}",
+        f"Gres={row['gres'] or '(null)'}",
+        f"NodeAddr={row['addr']} NodeHostName={row['host_name']} Port={row['port']} {version}",
+    ]
+    if row["os"]:
+        lines.append(f"OS={row['os']} ")
+    lines += [
+        (
+            f"RealMemory={row['mem_mib']} AllocMem={row['mem_alloc_mib']} FreeMem={free} "
+            f"Sockets={row['sockets']} Boards={row['boards']}"
+        ),
+        (
+            f"State={full_state(row)} ThreadsPerCore={row['threads']} TmpDisk={row['tmp_mib']} "
+            f"Weight={row['weight']} Owner=N/A MCS_label=N/A"
+        ),
+        f"Partitions={row['partitions']} ",
+        f"BootTime={_when(row['boot_at'], 'None')} SlurmdStartTime={_when(row['agent_start_at'], 'None')}",
+        f"LastBusyTime={_when(row['last_busy_at'], 'Unknown')}",
+        f"CfgTRES={row['cfg_tres']}",
+        f"AllocTRES={row['alloc_tres']}",
+        "CapWatts=n/a",
+        "CurrentWatts=0 AveWatts=0",
+        "ExtSensorsJoules=n/s ExtSensorsWatts=0 ExtSensorsTemp=n/s",
+    ]
+    if row["declared"]:
+        lines.append("Comment=amounts declared, not found in the hardware")
+    if row["reason"]:
+        who = f" [{row['reason_user']}@{_when(row['reason_at'], 'Unknown')}]" if row["reason_user"] else ""
+        lines.append(f"Reason={row['reason']}{who}")
+    return lines
+
+
+def partition_lines(row: Row) -> list[str]:
+    """The lines of one partition, without indentation."""
+    if row["def_mem_mib_per_node"]:
+        memory = f"DefMemPerNode={row['def_mem_mib_per_node']}"
+    elif row["def_mem_mib_per_cpu"]:
+        memory = f"DefMemPerCPU={row['def_mem_mib_per_cpu']}"
+    else:
+        memory = "DefMemPerNode=UNLIMITED"
+    default_time = format_clock(row["default_time_s"]) if row["default_time_s"] else "NONE"
+    return [
+        f"PartitionName={row['name']}",
+        "AllowGroups=ALL AllowAccounts=ALL AllowQos=ALL",
+        f"AllocNodes=ALL Default={'YES' if row['is_default'] else 'NO'} QoS=N/A",
+        f"DefaultTime={default_time} DisableRootJobs=NO ExclusiveUser=NO GraceTime=0 Hidden=NO",
+        (
+            f"MaxNodes={row['max_nodes'] or 'UNLIMITED'} MaxTime={format_time_limit(row['max_time_s'])} "
+            f"MinNodes={row['min_nodes']} LLN=NO MaxCPUsPerNode=UNLIMITED"
+        ),
+        f"Nodes={row['nodes']}",
+        (
+            f"PriorityJobFactor={row['priority_factor']} PriorityTier={row['priority_tier']} RootOnly=NO "
+            "ReqResv=NO OverSubscribe=NO"
+        ),
+        "OverTimeLimit=NONE PreemptMode=OFF",
+        (
+            f"State={row['state']} TotalCPUs={row['total_cpus']} TotalNodes={row['total_nodes']} "
+            "SelectTypeParameters=NONE"
+        ),
+        "JobDefaults=(null)",
+        f"{memory} MaxMemPerNode={row['max_mem_mib_per_node'] or 'UNLIMITED'}",
+        f"TRES={row['tres']}",
+    ]
+
+
+def _when(micros: int, unknown: str) -> str:
+    return stamp(micros // 1_000_000) if micros else unknown
