@@ -31,7 +31,7 @@ from packhorse.scheduler.model.crashpoint import crash_point, register
 from packhorse.scheduler.model.errors import StoreDamaged, StoreError, StoreUnavailable
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.ids import US, Instant, NodeName
-from packhorse.scheduler.model.input import Input, RunCycle, Start, Submit, SubmitArray, Tick
+from packhorse.scheduler.model.input import Caller, Input, RunCycle, Start, Submit, SubmitArray, Tick
 from packhorse.scheduler.model.reply import Nothing, RefusalCode, Refused, Reply
 from packhorse.scheduler.service.clock import Clock, SystemClock
 from packhorse.scheduler.service.convert_agents import NodeUsage
@@ -198,7 +198,7 @@ class Engine:
         payloads: texts that must become durable with it. Raises StoreUnavailable if the store fails: whether
         the input counted is then known only to those who repeat it with their idempotency key.
         """
-        if isinstance(input, Submit | SubmitArray) and (refused := self._no_room()) is not None:
+        if isinstance(input, Submit | SubmitArray) and (refused := self._no_room(input.caller)) is not None:
             return refused
         reply = self._take(input, payloads)
         group = self._newest_group()
@@ -350,9 +350,13 @@ class Engine:
             return self._group
         return self._flying[-1] if self._flying else None
 
-    def _no_room(self) -> Refused | None:
-        space = self.store.space() if self._state is not None else None
-        if space is None or not space.low:
+    def _no_room(self, caller: Caller) -> Refused | None:
+        """Why no new work is taken on. A call that is repeated is no new work."""
+        state = self._state
+        if state is None or (caller.owner.uid, caller.key) in state.answered:
+            return None
+        space = self.store.space()
+        if not space.low:
             return None
         return Refused(
             RefusalCode.EXHAUSTED,

@@ -223,7 +223,7 @@ async def test_too_little_room_stops_submissions_and_nothing_else() -> None:
     store = GatedStore(capacity=40_000, reserve=30_000)
     cluster, engine, _ = await an_engine(store)
     await engine.call(a_node())
-    job = await cluster.submit()
+    job = await cluster.submit(key="first")
     filler: list[JobId] = []
     while True:
         reply = await engine.call(a_submission(), TEXTS)
@@ -233,6 +233,7 @@ async def test_too_little_room_stops_submissions_and_nothing_else() -> None:
         filler.append(reply.first_id)
     assert reply.code is RefusalCode.EXHAUSTED
     assert "free" in reply.message
+    assert await cluster.submit(key="first") == job, "what is repeated is answered as before"
     attempt = attempt_of(engine, job)
     engine.post(ReportStart(N1, attempt, Instant(1)))
     engine.post(ReportExit(N1, attempt, Instant(1), Instant(2)))
