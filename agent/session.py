@@ -36,10 +36,21 @@ class Where(NamedTuple):
 
 
 def at_home(home: Path, node: str) -> Where:
-    """The scheduler of this PACKHORSE_HOME, as it last wrote its address; raises OSError or KeyError."""
-    address = json.loads((home / "run" / "scheduler.addr").read_text())["grpc"]
+    """The scheduler that invited this node, else the one of this PACKHORSE_HOME where it last listened.
+
+    Raises OSError, KeyError or ValueError where there is neither.
+    """
     token = (home / "secrets" / f"agent-{node}.token").read_text().strip()
-    return Where(address, token)
+    ca = home / "ca.pem"
+    invitation = home / "run" / f"joined-{node}.json"
+    source = invitation if invitation.exists() else home / "run" / "scheduler.addr"
+    # A door open on every address is reached here by a name that its certificate has.
+    address = (
+        json.loads(source.read_text())["grpc"]
+        .replace("0.0.0.0:", "localhost:")
+        .replace("[::]:", "localhost:")
+    )
+    return Where(address, token, ca if ca.exists() else None)
 
 
 class Session:

@@ -31,6 +31,11 @@ class Home(NamedTuple):
         return self.root / "secrets"
 
     @property
+    def ca(self) -> Path:
+        """The authority behind the scheduler's certificate; absent where it listens on loopback only."""
+        return self.root / "ca.pem"
+
+    @property
     def socket(self) -> Path:
         return self.run / "scheduler.sock"
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": "a whole cluster in a temporary directory: submit, watch, collect, stop",
     "events": "a job's whole story from the log",
     "wait": "wait for jobs to end, with progress",
+    "invite": "the command with which another machine joins this cluster",
     "token": "a token for calls over TCP",
     "doctor": "check this machine and this cluster, say what is missing",
     "scheduler": "run the scheduler in the foreground",

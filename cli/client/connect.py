@@ -59,17 +59,20 @@ class Credentials:
 
     def server(self) -> Server:
         """Raises CallFailed where no scheduler is to be found."""
-        ca = self._root_ca.read_bytes() if self._root_ca is not None else None
         if self._server:
-            return Server(self._server, ca)
+            return Server(self._server, _read(self._root_ca))
         path = self._home / "run" / "scheduler.addr"
         try:
-            return Server(json.loads(path.read_text())["grpc"], ca)
+            address = json.loads(path.read_text())["grpc"]
         except (OSError, ValueError, KeyError) as why:
             raise CallFailed(
                 "unavailable",
                 f"no scheduler has run in {self._home}: start one with packhorse up, or set PACKHORSE_HOME",
             ) from why
+        # A door open on every address is reached here by a name that its certificate has.
+        address = address.replace("0.0.0.0:", "localhost:").replace("[::]:", "localhost:")
+        own_ca = self._home / "ca.pem"
+        return Server(address, _read(self._root_ca or (own_ca if own_ca.exists() else None)))
 
     @property
     def fresh(self) -> bool:
@@ -95,6 +98,10 @@ class Credentials:
             raise CallFailed(why.code, why.message) from why
         self._token = answer["token"]
         self._expires_at_s = transport.int_field(answer, "expires_at_us") / 1_000_000
+
+
+def _read(path: Path | None) -> bytes | None:
+    return path.read_bytes() if path is not None else None
 
 
 def failed(error: grpc.RpcError) -> CallFailed:

@@ -8,22 +8,45 @@ import platform
 
 from packhorse.cli import daemons
 from packhorse.cli.home import Home
+from packhorse.cli.invitation import Invitation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which node, and what it declares; whatever is not declared is found."""
-    parser.add_argument("--node", default=None, metavar="NAME", help="(default: this machine's host name)")
+    parser.add_argument(
+        "--node", default=None, metavar="NAME", help="(default: as invited, else the host name)"
+    )
     parser.add_argument("--cpus", metavar="N", help="declare N CPUs instead of those found")
     parser.add_argument("--mem", metavar="MIB", help="declare memory in MiB, or with a unit as in 64G")
     parser.add_argument("--gres", metavar="LIST", help="declare devices, as in gpu:h200:4,fpga:1")
     parser.add_argument("--features", metavar="LIST", help="features that jobs can ask for with --constraint")
     parser.add_argument("--weight", metavar="W", help="nodes of lower weight are filled first (default: 1)")
+    parser.add_argument("--join", metavar="INVITATION", help="join the cluster that packhorse invite named")
     parser.add_argument("--inventory", action="store_true", help="print what was found and exit")
+
+
+def accept(home: Home, text: str) -> str:
+    """Keep an invitation in this home; the node's name in it. Raises BadValue for one that is cut."""
+    invitation = Invitation.read(text)
+    home.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.run.mkdir(exist_ok=True)
+    invitation.keep(home)
+    return invitation.node
+
+
+def _only_joined(home: Home) -> str:
+    """The node as which this home has joined a cluster, "" if it has not, or as several."""
+    joined = [path.stem.removeprefix("joined-") for path in home.run.glob("joined-*.json")]
+    return joined[0] if len(joined) == 1 else ""
+
+
+def _host() -> str:
+    return platform.node().split(".")[0]
 
 
 def run(args: argparse.Namespace) -> int:
     home: Home = args.home
-    node = args.node or platform.node().split(".")[0]
+    node = accept(home, args.join) if args.join else args.node or _only_joined(home) or _host()
     options = [
         word
         for name in ("cpus", "mem", "gres", "features", "weight")

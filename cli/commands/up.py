@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import socket
 import sys
 import time
 from pathlib import Path
@@ -13,10 +14,13 @@ from typing import Any
 
 from packhorse.cli import daemons, transport
 from packhorse.cli.home import Home
-from packhorse.scheduler.model.errors import BadValue
+from packhorse.cli.transport import field
+from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.units import UnitError, parse_mem_mib
 
 READY_WITHIN_S = 60.0
+DEFAULT_PORT = 7077
+"""Where agents of other machines join, unless --listen says otherwise."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--gres-per-node", default=None, metavar="LIST", help="declare devices, as in gpu:h200:4"
     )
+    parser.add_argument(
+        "--listen",
+        default=None,
+        metavar="ADDRESS[:PORT]",
+        help="let agents of other machines join at this address, with TLS (default: this machine only)",
+    )
     parser.add_argument("--detach", action="store_true", help="return when the cluster serves; it runs on")
 
 
@@ -54,6 +64,9 @@ def run(args: argparse.Namespace) -> int:
     home: Home = args.home
     daemons.require_scheduler()
     shape = _shape(args, home)
+    if args.listen is not None:
+        prepare(home)
+        listen_on(home, args.listen)
     bring_up(home, shape, quiet=args.json)
     status = transport.call("GetStatus", {})
     if args.json:
@@ -76,6 +89,8 @@ def bring_up(home: Home, shape: dict[str, Any], *, quiet: bool = False) -> None:
     _say("starting the scheduler …", quiet or bool(home.scheduler_pid()))
     start_scheduler(home, nodes)
     _write_shape(home, shape)
+    for node in nodes:
+        admit(home, node)
     running = home.agent_pids()
     started = []
     for node in nodes:
@@ -116,6 +131,48 @@ def prepare(home: Home) -> None:
     home.config.write_text("\n".join(lines) + "\n")
 
 
+def listen_on(home: Home, address: str) -> None:
+    """Make the gRPC door listen at ADDRESS[:PORT] with a certificate of its own; raises PackhorseError.
+
+    Writes the `[listen]` section of a configuration that has none; one that has is the administrator's.
+    """
+    from packhorse.cli import certificates
+
+    host, port = _host_and_port(address)
+    section = (
+        "\n[listen]\n"
+        f'grpc = "{address_text(host, port)}"\n'
+        f'tls_cert = "secrets/{certificates.CERT_FILE}"\n'
+        f'tls_key = "secrets/{certificates.KEY_FILE}"\n'
+    )
+    text = home.config.read_text()
+    if section in text:
+        return
+    if any(line.strip() == "[listen]" for line in text.splitlines()):
+        raise PackhorseError(f"{home.config} has a [listen] section already: change grpc there, and restart")
+    if home.scheduler_pid():
+        raise PackhorseError("--listen needs a scheduler that is not running yet: packhorse down first")
+    names = dict.fromkeys([host, socket.gethostname(), socket.getfqdn(), "localhost", "127.0.0.1"])
+    certificates.make(home.secrets, home.ca, [name for name in names if name not in ("0.0.0.0", "::")])
+    home.config.write_text(text + section)
+
+
+def address_text(host: str, port: int) -> str:
+    """HOST:PORT, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, colon, port = address.rpartition(":")
+    if not colon or (":" in host and not address.startswith("[")):
+        host, port = address, str(DEFAULT_PORT)
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise BadValue(
+            f'--listen "{address}": write an address of this machine, as in 192.0.2.1 or 192.0.2.1:7077'
+        )
+    return host.strip("[]"), int(port)
+
+
 def start_scheduler(home: Home, nodes: list[str]) -> None:
     """Start the scheduler unless it runs, and wait until it answers."""
     if home.scheduler_pid():
@@ -126,6 +183,17 @@ def start_scheduler(home: Home, nodes: list[str]) -> None:
         command += ["--local-node", node]
     process = daemons.spawn(command, log)
     daemons.wait_until(_answers, process, "the scheduler", log, within_s=READY_WITHIN_S)
+
+
+def admit(home: Home, node: str) -> None:
+    """See that the agent of a node of this machine has its token."""
+    path = home.secrets / f"agent-{node}.token"
+    if path.exists():
+        return
+    token = field(transport.call("AdmitNode", {"node": node}), "token")
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "w") as out:
+        out.write(f"{token}\n")
 
 
 def _answers() -> bool:

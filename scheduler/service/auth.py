@@ -70,6 +70,7 @@ ALLOWED: dict[str, frozenset[tuple[Role, Relation]]] = {
     "WaitJobs": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "WatchEvents": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "IssueToken": frozenset({(_U, _OWN), (_A, _OWN)}),
+    "AdmitNode": frozenset({(_A, _OTHER)}),
     # The agents' stream: an agent's token for its own node only.
     "Session": frozenset({(_N, _OWN)}),
 }

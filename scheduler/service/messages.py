@@ -135,6 +135,7 @@ class JobSpec(_Message):
     licenses: str = ""
     script: bytes = b""
     environment: list[str] = []
+    submit_dir: str = ""
 
 
 class PingRequest(_Message):
@@ -440,3 +441,11 @@ class IssueTokenRequest(_Message):
 class IssueTokenResponse(_Message):
     token: str = ""
     expires_at_us: I64 = 0
+
+
+class AdmitNodeRequest(_Message):
+    node: str = ""
+
+
+class AdmitNodeResponse(_Message):
+    token: str = ""

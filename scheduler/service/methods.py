@@ -33,7 +33,7 @@ from packhorse.scheduler.service.tables import jobs as job_table
 from packhorse.scheduler.service.tables.nodes import NODES, NodeView
 from packhorse.scheduler.service.tables.partitions import PARTITIONS, PartitionView
 from packhorse.scheduler.service.tables.table import check_fields, make_table
-from packhorse.scheduler.service.tokens import Tokens
+from packhorse.scheduler.service.tokens import LONG_LIVED_S, Tokens, is_node_name
 from packhorse.scheduler.service.wait import Waiting
 from packhorse.scheduler.store.codec import decode
 
@@ -94,6 +94,7 @@ class Methods:
             Unary("WaitJobs", m.WaitJobsRequest, m.WaitJobsResponse, self.wait_jobs),
             Streaming("WatchEvents", m.WatchEventsRequest, m.JobEvent, self.watch_events),
             Unary("IssueToken", m.IssueTokenRequest, m.IssueTokenResponse, self.issue_token),
+            Unary("AdmitNode", m.AdmitNodeRequest, m.AdmitNodeResponse, self.admit_node),
         ]
         return {method.name: method for method in methods}
 
@@ -332,6 +333,21 @@ class Methods:
         now = self.engine.clock.now()
         token = self._tokens.issue(principal.owner, Role(principal.role), now=now, valid_s=valid_s)
         return messages.IssueTokenResponse(token=token, expires_at_us=Instant((now // US + valid_s) * US))
+
+    async def admit_node(
+        self, principal: Principal, request: messages.AdmitNodeRequest
+    ) -> messages.AdmitNodeResponse:
+        """The token of one node's agent; it is good for that node's name alone."""
+        require(principal, "AdmitNode", Relation.OTHER, f"node {request.node}")
+        if not is_node_name(request.node):
+            raise CallFailed(
+                Code.INVALID_ARGUMENT,
+                f'node "{request.node}": letters, digits, "-", "_", "." and a letter or digit first',
+            )
+        token = self._tokens.issue(
+            principal.owner, Role.AGENT, now=self.engine.clock.now(), valid_s=LONG_LIVED_S, node=request.node
+        )
+        return messages.AdmitNodeResponse(token=token)
 
 
 def _given(ref: messages.JobRef | None) -> messages.JobRef:

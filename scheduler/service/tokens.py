@@ -156,9 +156,18 @@ def write_agent_token(secrets_dir: Path, cluster: str, node: str, *, now: Instan
     return _write_secret(agent_token_path(secrets_dir, node), text)
 
 
+def is_node_name(text: str) -> bool:
+    """Whether a node may be called that: it becomes part of file names, host lists and tokens."""
+    return (
+        text[:1].isalnum()
+        and text.isascii()
+        and text.replace("-", "").replace("_", "").replace(".", "").isalnum()
+    )
+
+
 def agent_token_path(secrets_dir: Path, node: str) -> Path:
     """Where the token of a node's agent is kept; raises ConfigError for a name that is no file name."""
-    if not node or "/" in node or node.startswith("."):
+    if not is_node_name(node):
         raise ConfigError(f'node name "{node}": letters, digits, "-", "_" and "." only, not first a "."')
     return secrets_dir / f"agent-{node}.token"
 

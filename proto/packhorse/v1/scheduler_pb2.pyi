@@ -517,3 +517,15 @@ class IssueTokenResponse(_message.Message):
     token: str
     expires_at_us: int
     def __init__(self, token: _Optional[str] = ..., expires_at_us: _Optional[int] = ...) -> None: ...
+
+class AdmitNodeRequest(_message.Message):
+    __slots__ = ("node",)
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    def __init__(self, node: _Optional[str] = ...) -> None: ...
+
+class AdmitNodeResponse(_message.Message):
+    __slots__ = ("token",)
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    def __init__(self, token: _Optional[str] = ...) -> None: ...

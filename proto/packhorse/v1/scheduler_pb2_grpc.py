@@ -134,6 +134,11 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.IssueTokenRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.IssueTokenResponse.FromString,
                 _registered_method=True)
+        self.AdmitNode = channel.unary_unary(
+                '/packhorse.v1.Scheduler/AdmitNode',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.AdmitNodeRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.AdmitNodeResponse.FromString,
+                _registered_method=True)
 
 
 class SchedulerServicer:
@@ -263,6 +268,13 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AdmitNode(self, request, context):
+        """The token with which the agent of one node may join, from this machine or another.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SchedulerServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -365,6 +377,11 @@ def add_SchedulerServicer_to_server(servicer, server):
                     servicer.IssueToken,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.IssueTokenRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.IssueTokenResponse.SerializeToString,
+            ),
+            'AdmitNode': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdmitNode,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.AdmitNodeRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.AdmitNodeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -907,6 +924,33 @@ class Scheduler:
             '/packhorse.v1.Scheduler/IssueToken',
             packhorse_dot_v1_dot_scheduler__pb2.IssueTokenRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.IssueTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AdmitNode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/AdmitNode',
+            packhorse_dot_v1_dot_scheduler__pb2.AdmitNodeRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.AdmitNodeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,6 +57,8 @@ class SchedulerStub:
     """Events as they become durable, from now on or from a sequence number."""
     IssueToken: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.IssueTokenRequest, _scheduler_pb2.IssueTokenResponse]
     """A short-lived token for the caller, for use over TCP."""
+    AdmitNode: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.AdmitNodeRequest, _scheduler_pb2.AdmitNodeResponse]
+    """The token with which the agent of one node may join, from this machine or another."""
 
 @_typing.type_check_only
 class SchedulerAsyncStub(SchedulerStub):
@@ -85,6 +87,8 @@ class SchedulerAsyncStub(SchedulerStub):
     """Events as they become durable, from now on or from a sequence number."""
     IssueToken: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.IssueTokenRequest, _scheduler_pb2.IssueTokenResponse]  # type: ignore[assignment]
     """A short-lived token for the caller, for use over TCP."""
+    AdmitNode: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.AdmitNodeRequest, _scheduler_pb2.AdmitNodeResponse]  # type: ignore[assignment]
+    """The token with which the agent of one node may join, from this machine or another."""
 
 class SchedulerServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -230,5 +234,13 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.IssueTokenResponse, _abc.Awaitable[_scheduler_pb2.IssueTokenResponse]]:
         """A short-lived token for the caller, for use over TCP."""
+
+    @_abc_1.abstractmethod
+    def AdmitNode(
+        self,
+        request: _scheduler_pb2.AdmitNodeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.AdmitNodeResponse, _abc.Awaitable[_scheduler_pb2.AdmitNodeResponse]]:
+        """The token with which the agent of one node may join, from this machine or another."""
 
 def add_SchedulerServicer_to_server(servicer: SchedulerServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
