@@ -37,8 +37,6 @@ _RLIMITS: dict[str, int] = {
     for name in dir(resource)
     if name.startswith("RLIMIT_")
 }
-_AFTERWARDS = ("as", "data", "rss")
-"""Limits that would hit the supervisor's own memory: set in the new process, an instant after it began."""
 
 
 class Refused(Exception):
@@ -54,6 +52,15 @@ class First(NamedTuple):
 
     pid: int
     stderr: int
+
+
+class Limit(NamedTuple):
+    """A resource limit to set, and the soft limit to go back to."""
+
+    kind: int
+    soft: int
+    hard: int
+    before: int
 
 
 Undo = list[Callable[[], object]]
@@ -75,18 +82,18 @@ def spawn(request: ForkRequest) -> First:
         _enter_groups(request, undo)
         if spec.cpus:
             _take_processors(spec, undo)
-        if spec.rlimits:
-            _take_limits(spec, undo)
+        if spec.nice:
+            _be_nicer(spec.nice, undo)
+        limits = _raise_limits(spec, undo) if spec.rlimits else []
         undo.append(partial(os.umask, os.umask(spec.umask)))
         undo.append(partial(os.fchdir, place))
         _become_user(spec, undo)
-        pid = _prepare_and_execute(spec, request.token, script, opened)
+        pid = _prepare_and_execute(spec, request.token, limits, script, opened)
     except BaseException:
         _take_back(undo, opened)
         raise
     stderr = opened.pop()
     _take_back(undo, opened)
-    _adjust(pid, spec)
     if not stat.S_ISREG(os.fstat(stderr).st_mode):  # a pipe that nobody reads would hold notices up
         os.close(stderr)
         stderr = -1
@@ -100,7 +107,9 @@ def _take_back(undo: Undo, opened: list[int]) -> None:
         os.close(fd)
 
 
-def _prepare_and_execute(spec: LaunchSpec, token: str, script: int, opened: list[int]) -> int:
+def _prepare_and_execute(
+    spec: LaunchSpec, token: str, limits: list[Limit], script: int, opened: list[int]
+) -> int:
     """Everything that happens with the user's rights. Leaves stdin, stdout and stderr as the last of
     `opened`.
     """
@@ -117,7 +126,7 @@ def _prepare_and_execute(spec: LaunchSpec, token: str, script: int, opened: list
             what = f'cannot enter working directory "{spec.cwd}": {_why(error)}'
             raise Refused("chdir", what, error.errno or 0) from None
         crash_point(BEFORE_EXEC)
-        return _execute(spec, token, script, opened[-3:])
+        return _execute(spec, token, limits, script, opened[-3:])
     except Refused as refused:  # the user looks there first
         if stat.S_ISREG(os.fstat(opened[-1]).st_mode):
             _say(opened[-1], f"packhorse-{spec.node}: error: {refused}\n")
@@ -146,50 +155,41 @@ def _take_processors(spec: LaunchSpec, undo: Undo) -> None:
     undo.append(partial(os.sched_setaffinity, 0, before))
 
 
-def _take_limits(spec: LaunchSpec, undo: Undo) -> None:
-    """Gives the caller the job's resource limits, but for those on memory."""
-    for name, soft in spec.rlimits:
-        kind = _kind(name)
-        if _plain(name) not in _AFTERWARDS:
-            undo.append(partial(resource.setrlimit, kind, resource.getrlimit(kind)))
-            _set_limit(0, kind, soft)
+def _raise_limits(spec: LaunchSpec, undo: Undo) -> list[Limit]:
+    """Raises the caller's hard limits where the job's soft ones need it; the limits to be set.
 
-
-def _adjust(pid: int, spec: LaunchSpec) -> None:
-    """What is set on the new process from outside; it may be gone already."""
-    try:
-        for name, soft in spec.rlimits:
-            if _plain(name) in _AFTERWARDS:
-                _set_limit(pid, _kind(name), soft)
-        if spec.nice:
-            os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + spec.nice)
-    except (ProcessLookupError, PermissionError):
-        pass
-
-
-def _set_limit(pid: int, kind: int, soft: int) -> None:
-    """Sets a soft limit; the hard limit is raised for it if rights allow, else it is cut to the hard
-    limit.
+    Without the right to raise a hard limit the soft one is cut to it.
     """
-    hard = resource.prlimit(pid, kind)[1]
-    if hard != resource.RLIM_INFINITY and (soft == resource.RLIM_INFINITY or soft > hard):
+    limits = []
+    for name, soft in spec.rlimits:
         try:
-            resource.prlimit(pid, kind, (soft, soft))
-            return
-        except (OSError, ValueError):
-            soft = hard
-    resource.prlimit(pid, kind, (soft, hard))
+            kind = _RLIMITS[name.lower().removeprefix("rlimit_")]
+        except KeyError:
+            raise Refused("limits", f'unknown resource limit "{name}"', errno.EINVAL) from None
+        now, hard = before = resource.getrlimit(kind)
+        if hard != resource.RLIM_INFINITY and (soft == resource.RLIM_INFINITY or soft > hard):
+            try:
+                resource.setrlimit(kind, (now, soft))
+                undo.append(partial(resource.setrlimit, kind, before))
+                hard = soft
+            except (OSError, ValueError):
+                soft = hard
+        limits.append(Limit(kind, soft, hard, now))
+    return limits
 
 
-def _kind(name: str) -> int:
-    try:
-        return _RLIMITS[_plain(name)]
-    except KeyError:
-        raise Refused("limits", f'unknown resource limit "{name}"', errno.EINVAL) from None
+def _be_nicer(nice: int, undo: Undo) -> None:
+    """The new process inherits it. Without the right to go back the supervisor stays as nice as its job."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
 
+    def set_priority(value: int) -> None:
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, value)
+        except PermissionError:
+            pass
 
-def _plain(name: str) -> str:
-    return name.lower().removeprefix("rlimit_")
+    set_priority(before + nice)
+    undo.append(partial(set_priority, before))
 
 
 def _become_user(spec: LaunchSpec, undo: Undo) -> None:
@@ -252,7 +252,7 @@ def _open_before(spec: LaunchSpec, opened: list[int]) -> int:
     return fd if stat.S_ISREG(os.fstat(fd).st_mode) else -1
 
 
-def _execute(spec: LaunchSpec, token: str, script: int, files: list[int]) -> int:
+def _execute(spec: LaunchSpec, token: str, limits: list[Limit], script: int, files: list[int]) -> int:
     environment = dict(entry.partition("=")[::2] for entry in spec.environment)
     environment[TOKEN_VARIABLE] = token
     program = spec.argv[0]
@@ -264,9 +264,11 @@ def _execute(spec: LaunchSpec, token: str, script: int, files: list[int]) -> int
     for place in places:
         number = pid = 0
         try:
-            pid = _posix_spawn(place, spec.argv, environment, files)
+            pid = _posix_spawn(place, spec.argv, environment, files, limits)
         except OSError as error:
             number = error.errno or errno.EINVAL
+        except MemoryError:
+            number = errno.ENOMEM
         except ValueError as error:  # a NUL byte or an empty name somewhere
             raise Refused("exec", f'cannot execute "{program}": {error}', errno.EINVAL) from None
         if pid:
@@ -278,24 +280,35 @@ def _execute(spec: LaunchSpec, token: str, script: int, files: list[int]) -> int
     if worst == errno.EACCES and script >= 0 and not _reachable(program):
         os.set_inheritable(script, True)
         try:
-            return _posix_spawn(f"/dev/fd/{script}", spec.argv, environment, files)
+            return _posix_spawn(f"/dev/fd/{script}", spec.argv, environment, files, limits)
         except OSError as error:
             worst = error.errno or errno.EINVAL
-    if worst == errno.EAGAIN:
-        raise Refused("fork", f"cannot fork: {os.strerror(worst)} (too many processes?)", worst)
+    if worst in (errno.EAGAIN, errno.ENOMEM):
+        hint = "too many processes?" if worst == errno.EAGAIN else "its own memory limit?"
+        raise Refused("fork", f"cannot fork: {os.strerror(worst)} ({hint})", worst)
     raise Refused("exec", f'cannot execute "{program}": {_exec_reason(places, worst)}', worst)
 
 
-def _posix_spawn(path: str, argv: tuple[str, ...], environment: dict[str, str], files: list[int]) -> int:
-    pid: int = os.posix_spawn(
-        path,
-        argv,
-        environment,
-        file_actions=[(os.POSIX_SPAWN_DUP2, fd, at) for at, fd in enumerate(files)],
-        setsid=True,
-        setsigmask=(),
-        setsigdef=_TO_DEFAULT,
-    )
+def _posix_spawn(
+    path: str, argv: tuple[str, ...], environment: dict[str, str], files: list[int], limits: list[Limit]
+) -> int:
+    """The new process. It inherits its limits, so the caller has them too, for this one call."""
+    actions = [(os.POSIX_SPAWN_DUP2, fd, at) for at, fd in enumerate(files)]
+    try:
+        for limit in limits:
+            resource.setrlimit(limit.kind, (limit.soft, limit.hard))
+        pid: int = os.posix_spawn(
+            path,
+            argv,
+            environment,
+            file_actions=actions,
+            setsid=True,
+            setsigmask=(),
+            setsigdef=_TO_DEFAULT,
+        )
+    finally:
+        for limit in limits:
+            resource.setrlimit(limit.kind, (limit.before, limit.hard))
     return pid
 
 

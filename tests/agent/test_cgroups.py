@@ -144,7 +144,7 @@ def test_a_hierarchy_that_may_not_be_written_says_why(tmp_path: Path) -> None:
 def test_leftovers_are_killed_and_removed(tmp_path: Path, wish: cgroups.Wish) -> None:
     found = Cgroups.detect("n", tmp_path, wish)
     if found.kind == "none":
-        pytest.skip(found.describe())
+        pytest.skip("no cgroup can be used here")
     try:
         groups = found.groups("5.1.1", Limits(pids=10, cpu_milli=1000))
         with subprocess.Popen(["sleep", "600"]) as sleeper:
@@ -170,7 +170,7 @@ def test_two_agents_on_one_machine_have_groups_of_their_own(tmp_path: Path) -> N
         (tmp_path / spool).mkdir()
         found = Cgroups.detect("n", tmp_path / spool)
         if not found.tracking:
-            pytest.skip(found.describe())
+            pytest.skip("no cgroup can be used here")
         names.add(found.groups("1.1.1", Limits())[0].path)
         found.close()
     assert len(names) == 2

@@ -20,7 +20,7 @@ def wish(request: pytest.FixtureRequest) -> Wish:
 async def yard(tmp_path: Path, wish: Wish) -> AsyncIterator[Yard]:
     yard = Yard(tmp_path, wish)
     if wish == "auto" and not yard.cgroups.tracking:
-        pytest.skip(f"no cgroup can be used here: {yard.cgroups.describe()}")
+        pytest.skip("no cgroup can be used here")
     try:
         yield yard
     finally:

@@ -1,5 +1,7 @@
 """Dies at every crash point of this layer; the job must run at most once and its end must be told truly."""
 
+# ruff: noqa: ASYNC221 (a blocking look at a file or process is what a test is for)
+
 from __future__ import annotations
 
 import os
@@ -21,7 +23,10 @@ OUTCOMES = {
     "launcher.before_request": {"never"},
     "launcher.request_sent": {"never", "exited"},  # the fork server may have read it or not
     "forkserver.before_fork": {"never"},
-    "forkserver.after_fork": {"exited"},
+    "forkserver.after_fork": {
+        "never",
+        "exited",
+    },  # the agent fences the directory unless the supervisor is first
     "supervisor.before_started": {"never"},
     "supervisor.after_started": {"lost"},
     "supervisor.before_exec": {"lost"},

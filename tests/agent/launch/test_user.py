@@ -14,7 +14,7 @@ import pytest
 
 from packhorse.agent.cgroups import Wish
 from packhorse.agent.launch.launcher import NeverStarted
-from tests.agent.launch.yard import Yard
+from tests.agent.launch.yard import Yard, until
 
 pytestmark = pytest.mark.needs_root
 
@@ -108,10 +108,14 @@ async def test_a_script_behind_a_closed_directory_is_run_all_the_same(open_yard:
 async def test_the_supervisor_is_root_again(open_yard: Yard) -> None:
     supervised = await open_yard.launch("echo ready > theirs/ready; exec sleep 600", uid=UID, gid=GID)
     await open_yard.written("theirs/ready")
-    status = Path(f"/proc/{supervised.pid}/status").read_text().splitlines()
-    ids = {key: value.split() for key, _, value in (line.partition(":") for line in status)}
-    assert ids["Uid"] == ["0"] * 4
-    assert ids["Groups"] == [str(group) for group in os.getgroups()]
+
+    def ids() -> list[list[str]]:
+        lines = Path(f"/proc/{supervised.pid}/status").read_text().splitlines()
+        said = {key: value.split() for key, _, value in (line.partition(":") for line in lines)}
+        return [said["Uid"], said["Gid"], said["Groups"]]
+
+    expected = [["0"] * 4, [str(os.getgid())] * 4, [str(group) for group in os.getgroups()]]
+    await until(lambda: ids() == expected, "the way back")  # the job may be quicker than its supervisor
     await open_yard.launcher.terminate(supervised, 0)
     record = await open_yard.end(supervised)
     assert record.signal == 9
