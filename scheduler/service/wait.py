@@ -194,6 +194,7 @@ class Waiting:
                 Code.OUT_OF_RANGE, f"after_seq {request.after_seq}: the newest event is {durable}"
             )
         watcher = _Watcher({item.job for item in map(target, request.jobs)}, self._queue)
+        self._fill_tasks(watcher)
         self._watchers.add(watcher)
         return self._follow(watcher, request.after_seq, durable)
 
@@ -202,8 +203,6 @@ class Waiting:
     ) -> AsyncGenerator[messages.JobEvent]:
         try:
             last = after_seq or upto
-            if after_seq:
-                self._fill_tasks(watcher)
             while after_seq and last < upto:
                 for seq, event in await asyncio.to_thread(self._read, last, upto):
                     last = seq
@@ -217,13 +216,13 @@ class Waiting:
                 if watcher.dropped:
                     raise CallFailed(
                         Code.RESOURCE_EXHAUSTED,
-                        f"this watcher fell more than {self._queue} events behind; go on with after_seq {last}",
+                        f"this watcher is more than {self._queue} events behind; go on with after_seq {last}",
                     )
         finally:
             self._watchers.discard(watcher)
 
     def _fill_tasks(self, watcher: _Watcher) -> None:
-        """Tasks that left a watched array before the part of the log that is replayed."""
+        """Tasks that have left a watched array already."""
         if self._engine.trouble:
             return
         tasks = self._engine.state.tasks

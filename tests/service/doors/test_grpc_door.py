@@ -90,7 +90,8 @@ async def test_errors_carry_slurms_words(client: Client) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await client.call("SubmitJob", pb.SubmitJobRequest(spec=spec))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    trailing: dict[Any, Any] = {key: value for key, value in caught.value.trailing_metadata() or ()}
+    found: Any = caught.value.trailing_metadata()
+    trailing = dict(found)
     assert trailing["slurm"] == "Invalid partition name specified"
     assert trailing["refusal"] == "invalid"
     assert trailing["packhorse-code"] == "invalid_argument"
