@@ -63,7 +63,8 @@ def kill_jobs() -> None:
     while n := _running_jobs():
         if time.monotonic() > deadline:
             raise PackhorseError(f"{n} jobs still run {KILLED_WITHIN_S:.0f} s after they were cancelled")
-        print(f"\rwaiting for {n} jobs to end … ", end="", file=sys.stderr, flush=True)
+        if sys.stderr.isatty():
+            print(f"\r\033[Kwaiting for {n} jobs to end … ", end="", file=sys.stderr, flush=True)
         time.sleep(0.2)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from typing import Any
 
 from packhorse.cli import transport
@@ -26,9 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    results, done = wait_for(
-        args.jobs, timeout_s=args.timeout, progress=sys.stderr.isatty() and not args.json
-    )
+    results, done = wait_for(args.jobs, timeout_s=args.timeout, progress=not args.json)
     if args.json:
         print(json.dumps({"results": results, "all_ended": done}))
     else:
@@ -43,20 +42,30 @@ def run(args: argparse.Namespace) -> int:
 def wait_for(
     jobs: list[str], *, timeout_s: float | None, progress: bool
 ) -> tuple[list[dict[str, Any]], bool]:
-    """Results of the jobs, and whether all have ended."""
+    """Results of the jobs, and whether all have ended.
+
+    progress: a line on stderr, renewed on a terminal, elsewhere written anew when it has changed.
+    """
+    terminal = sys.stderr.isatty()
+    shown = ""
     refs = [parse_job_ref(job) for job in jobs]
-    left = timeout_s
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
     while True:
-        step = ASK_EVERY_S if left is None else min(ASK_EVERY_S, left)
-        answer = transport.call("WaitJobs", {"jobs": refs, "timeoutS": max(step, 0.001)})
+        left = ASK_EVERY_S if deadline is None else deadline - time.monotonic()
+        hold = max(0.001, min(ASK_EVERY_S, left))
+        answer = transport.call("WaitJobs", {"jobs": refs, "timeoutS": hold})
         results: list[dict[str, Any]] = field(answer, "results", [])
-        if progress:
-            print(f"\r\033[K{_line(results)}", end="", file=sys.stderr, flush=True)
-        if left is not None:
-            left -= step
+        if progress and (line := _line(results)) != shown:
+            shown = line
+            print(
+                f"\r\033[K{line}" if terminal else line,
+                end="" if terminal else "\n",
+                file=sys.stderr,
+                flush=True,
+            )
         done = bool(field(answer, "all_ended", False))
-        if done or (left is not None and left <= 0):
-            if progress:
+        if done or (deadline is not None and time.monotonic() >= deadline):
+            if progress and terminal:
                 print(file=sys.stderr)
             return results, done
 
