@@ -18,6 +18,8 @@ from packhorse.scheduler.model.pidfile import running_pid
 from tests.service.doors.running import SCRIPT, SETTINGS
 
 WITHIN_S = 30.0
+STARTED: list[subprocess.Popen[str]] = []
+"""By the test that runs; what it left behind is killed."""
 
 
 class Process:
@@ -31,6 +33,7 @@ class Process:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        STARTED.append(self.process)
 
     def serving(self) -> None:
         deadline = time.monotonic() + WITHIN_S
@@ -57,21 +60,12 @@ class Process:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("PACKHORSE_HOME", str(tmp_path))
     (tmp_path / "packhorse.toml").write_text(SETTINGS)
-    started: list[Process] = []
-    monkeypatch.setattr(Process, "__init__", _remembering(Process.__init__, started))
     yield tmp_path
-    for process in started:
-        if process.process.poll() is None:
-            process.process.kill()
-            process.output()
-
-
-def _remembering(init, started):  # type: ignore[no-untyped-def]
-    def remember(self: Process, *args: object) -> None:
-        init(self, *args)
-        started.append(self)
-
-    return remember
+    for process in STARTED:
+        if process.poll() is None:
+            process.kill()
+            process.communicate(timeout=WITHIN_S)
+    STARTED.clear()
 
 
 def test_a_life(home: Path) -> None:

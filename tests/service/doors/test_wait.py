@@ -211,7 +211,7 @@ async def test_nothing_is_missed_between_replay_and_live(scheduler: Running) -> 
         await scheduler.submit(hold=True)
     watch = await scheduler.methods.watch_events(Directory().local(0, 0), m.WatchEventsRequest(after_seq=1))
     await scheduler.submit(hold=True)
-    seqs = []
+    seqs: list[int] = []
     async with asyncio.timeout(10):
         while not seqs or seqs[-1] < scheduler.engine.durable_seq:
             seqs.append((await anext(watch)).seq)
