@@ -271,7 +271,10 @@ class Runtime:
         wish: control.Order
         match order:
             case SignalOrder(signal=number, scope=scope):
-                wish = control.Signal(number, _SCOPES.get(scope, "steps"))
+                if scope not in _SCOPES:
+                    # To the steps: as under Slurm, what the batch shell started by itself is none of them.
+                    return
+                wish = control.Signal(number, _SCOPES[scope])
             case TimeLimitOrder(time_limit_s=seconds):
                 wish = control.SetLimit(seconds)
             case TerminateOrder(grace_s=grace, cause=cause):
@@ -320,7 +323,7 @@ class Runtime:
             self.stop(f"internal error: {error!r}")
 
 
-_SCOPES: dict[str, control.Scope] = {"steps": "steps", "batch": "batch", "all": "all"}
+_SCOPES: dict[str, control.Scope] = {"batch": "batch", "all": "all"}
 
 
 def _failed(key: AttemptKey, why: str) -> ExitReport:
