@@ -196,3 +196,8 @@ async def test_the_identity_is_the_kernels(scheduler: Running) -> None:
     assert row["uid"] == os.geteuid()
     script = await scheduler.call("GetJobScript", {"job": {"jobId": job}})
     assert base64.b64decode(script["script"]).startswith(b"#!/bin/sh")
+
+
+def test_the_page_on_calling_names_every_method(repository: Path) -> None:
+    page = (repository / "docs" / "calling.md").read_text()
+    assert all(f"`{method}`" in page for method in EXPECTED if method != "Session")
