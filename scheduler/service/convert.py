@@ -278,7 +278,8 @@ def ask(wire: Any) -> Ask:
     """Amounts; what is 0 on the wire gets its default here. Raises BadValue."""
     mem = bounds.MAX_MEM_MIB
     return Ask(
-        n_tasks=whole("n_tasks", wire.n_tasks, 0, bounds.MAX_TASKS) or 1,
+        n_tasks=whole("n_tasks", wire.n_tasks, 0, bounds.MAX_TASKS)
+        or whole("n_tasks", max(1, wire.min_nodes) * max(1, wire.tasks_per_node), 1, bounds.MAX_TASKS),
         min_nodes=whole("min_nodes", wire.min_nodes, 0, bounds.MAX_NODES) or 1,
         max_nodes=whole("max_nodes", wire.max_nodes, 0, bounds.MAX_NODES),
         tasks_per_node=whole("tasks_per_node", wire.tasks_per_node, 0, bounds.MAX_TASKS),
