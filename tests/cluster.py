@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -116,9 +116,14 @@ class Cluster:
         """`packhorse up --detach`: starts what does not run. variables: for the daemons started now."""
         self.run("packhorse", "up", "--detach", *self._shape, variables=variables, check=check)
 
+    def up_in(self, wrapper: Sequence[str]) -> None:
+        """`up`, with the daemons started from inside `wrapper`, as in `unshare -m`."""
+        self.run(*wrapper, "packhorse", "up", "--detach", *self._shape)
+
     def end(self) -> list[str]:
         """Ends every process of this cluster and removes its files; what had to be ended by force."""
-        if self.home.scheduler_pid():
+        if self.home.shape.exists():
+            self.up(check=False)  # only a whole cluster can end its jobs
             self.run("packhorse", "down", "--kill-jobs", check=False)
         for pid in self.daemons():
             kill(pid)
@@ -294,6 +299,13 @@ class Cluster:
     def output(self, job: int) -> str:
         """What a job wrote to the default output file."""
         return (self.work / f"slurm-{job}.out").read_text()
+
+    def said(self, job: int) -> str:
+        """What it wrote so far, "" while there is no such file."""
+        try:
+            return self.output(job)
+        except FileNotFoundError:
+            return ""
 
     def events(self, job: int) -> list[dict[str, Any]]:
         """A job's story."""

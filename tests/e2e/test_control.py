@@ -61,7 +61,7 @@ def test_a_signal_that_does_not_end_the_job(cluster: Cluster) -> None:
         "usr1.sh", 'trap "echo got USR1; exit 5" USR1\necho ready\nwhile :; do sleep 0.05; done'
     )
     job = cluster.sbatch(script)
-    wait_until(lambda: "ready" in _output(cluster, job), "the trap to be set")
+    wait_until(lambda: "ready" in cluster.said(job), "the trap to be set")
     cluster.run("scancel", "--batch", "--signal=USR1", str(job))
     result = cluster.wait(job)
     assert (result.state, result.exit_code) == ("FAILED", 5)
@@ -111,14 +111,20 @@ def test_a_requeued_job_is_stopped_after_the_answer(cluster: Cluster) -> None:
     assert cluster.output(job).startswith("said 0\n")
 
 
-def test_requeue_from_outside_and_truncating_output(cluster: Cluster) -> None:
-    job = cluster.sbatch(
-        "--wrap", 'echo run ${SLURM_RESTART_COUNT:-0}; test "$SLURM_RESTART_COUNT" || sleep 600'
-    )
-    wait_until(lambda: "run 0" in _output(cluster, job), "the job to run")
+@pytest.mark.parametrize("mode", ["truncate", "append", ""])
+def test_requeue_from_outside(cluster: Cluster, mode: str) -> None:
+    """Without a mode the second run appends: what the first one said is not lost."""
+    script = 'echo run ${SLURM_RESTART_COUNT:-0}; test "$SLURM_RESTART_COUNT" || sleep 600'
+    job = cluster.sbatch(*([f"--open-mode={mode}"] if mode else []), "--wrap", script)
+    wait_until(lambda: "run 0" in cluster.said(job), "the job to run")
     cluster.run("scontrol", "requeue", str(job))
     assert cluster.wait(job).state == "COMPLETED"
-    assert cluster.output(job) == "run 1\n"
+    text = cluster.output(job)
+    if mode == "truncate":
+        assert text == "run 1\n"
+    else:
+        assert text.startswith("run 0\n") and text.endswith("\nrun 1\n")
+        assert f"JOB {job} ON " in text and "DUE TO JOB REQUEUE" in text
 
 
 def test_a_job_that_forbids_requeueing_is_not_requeued(cluster: Cluster) -> None:
@@ -146,10 +152,3 @@ def test_shortening_the_limit_of_a_running_job(cluster: Cluster) -> None:
 
 def running_tasks(cluster: Cluster, array: int) -> list[str]:
     return cluster.text("squeue", "-h", "-t", "R", "-j", str(array), "-o", "%K").split()
-
-
-def _output(cluster: Cluster, job: int) -> str:
-    try:
-        return cluster.output(job)
-    except FileNotFoundError:
-        return ""

@@ -24,9 +24,7 @@ def why(cluster: Cluster, job: int) -> str:
 def test_one_that_ignores_term(cluster: Cluster) -> None:
     script = cluster.script("deaf.sh", 'trap "" TERM INT HUP\necho ready\nwhile :; do sleep 0.1; done')
     job = cluster.sbatch(script)
-    wait_until(
-        lambda: "ready" in (cluster.output(job) if cluster.state(job) == "RUNNING" else ""), "it to run"
-    )
+    wait_until(lambda: "ready" in cluster.said(job), "it to run")
     cluster.run("scancel", str(job))
     assert cluster.wait(job).state == "CANCELLED"
     assert left_of(job) == []
@@ -82,9 +80,10 @@ CANNOT_RUN = {
     "an interpreter that is no program": ("#!/etc/passwd", [], ""),
     "no such directory": (
         "#!/bin/sh",
-        ["-D", "/no/such/place"],
+        ["-D", "/no/such/place", "-o", "/dev/null"],
         'working directory "/no/such/place": No such file',
     ),
+    "no directory for the output": ("#!/bin/sh", ["-D", "/no/such/place"], '"/no/such/place'),
     "output into nowhere": (
         "#!/bin/sh",
         ["-o", "/no/such/place/out"],

@@ -87,7 +87,8 @@ def test_a_checked_configuration_names_what_is_wrong(cluster: Cluster) -> None:
     done = cluster.run("packhorse", "scheduler", "--check-config", "--config", path, check=False)
     said = done.stdout + done.stderr
     assert done.returncode == 1
-    assert f"{path}" in said and "line 3" in said and "kil_wait" in said, said
+    assert f"{path}:3: kil_wait " in said and "kill_wait" in said, said
+    assert f'{path}:6: heartbeat = "often"' in said, said
     assert cluster.run("packhorse", "scheduler", "--check-config").returncode == 0
 
 
