@@ -83,6 +83,7 @@ def spec_of(request: JobRequest) -> job_pb2.JobSpec:
         submit_host=platform.node(),
         submit_line=shlex.join(sys.argv),
         work_dir=str(Path(request.work_dir or ".").absolute()),
+        submit_dir=str(Path.cwd()),
         args=[str(word) for word in request.args],
         script=request.script(),
         environment=_environment(request),

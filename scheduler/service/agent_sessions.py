@@ -52,6 +52,12 @@ class SessionSettings(msgspec.Struct, frozen=True):
     hello_s: float = 10.0
 
 
+def peer_address(peer: str) -> str:
+    """The address alone of gRPC's name for a peer: `ipv4:192.0.2.7:51772`, `ipv6:%5B::1%5D:51772`."""
+    _, _, rest = peer.partition(":")
+    return rest.rpartition(":")[0].replace("%5B", "").replace("%5D", "").strip("[]") or peer
+
+
 class AgentSessions(agent_pb2_grpc.AgentsServicer):
     """All streams of one scheduler: the gRPC service `Agents` and the engine's dispatcher."""
 
@@ -110,7 +116,7 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
         except TimeoutError:
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no introduction came")
         try:
-            register = wire.introduction(first, context.peer()) if first is not None else None
+            register = wire.introduction(first, peer_address(context.peer())) if first is not None else None
         except BadValue as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         if first is None or register is None:

@@ -108,8 +108,9 @@ def _granted(event: ev.JobGranted) -> str:
     amounts = placed(event.placements)
     nodes = compress_sorted([placement.node for placement in event.placements])
     devices = granted_text(event.placements)
+    memory = f"{format_mem_mib(amounts.mem_mib)} memory" if amounts.mem_mib else "memory without limit"
     return (
-        f"granted {amounts.cpus} CPUs, {format_mem_mib(amounts.mem_mib)} memory"
+        f"granted {amounts.cpus} CPU{'s' * (amounts.cpus != 1)}, {memory}"
         f"{f', {devices}' if devices else ''} on {nodes} (attempt {event.attempt.number})"
     )
 
