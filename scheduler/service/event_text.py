@@ -21,6 +21,9 @@ from packhorse.scheduler.service.messages import JobEvent
 from packhorse.scheduler.service.tables.amounts import granted_text, placed
 from packhorse.scheduler.store.codec import jobs_of, node_of
 
+LONGEST_LIST = 100
+"""Of the lists in an event's JSON: ten thousand jobs submitted at once are one event."""
+
 CAUSES: dict[EndCause, str] = {
     EndCause.EXITED: "its script ended",
     EndCause.CANCELLED: "it was cancelled",
@@ -57,8 +60,20 @@ def job_event(seq: int, event: Event) -> JobEvent:
         last_job_id=last if last != first else 0,
         node=node_of(event),
         text=sentence(event),
-        json=msgspec.json.encode(msgspec.to_builtins(named(event))).decode(),
+        json=msgspec.json.encode(_short(named(event))).decode(),
     )
+
+
+def _short(fields: dict[str, Any]) -> dict[str, Any]:
+    """Without lists too long to be sent to everybody who watches; `n_…` says how long they are."""
+    return {
+        (f"n_{name}" if _is_long(value) else name): (len(value) if _is_long(value) else value)
+        for name, value in fields.items()
+    }
+
+
+def _is_long(value: object) -> bool:
+    return isinstance(value, list) and len(value) > LONGEST_LIST
 
 
 def named(value: Any) -> Any:

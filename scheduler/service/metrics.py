@@ -5,7 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
@@ -25,7 +32,9 @@ class Metrics:
     """The engine's Meter, and the page. `watch` adds what is read from an engine."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # a series beside each counter that says when it was made: of no use here
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self._cycle = Histogram(
             "packhorse_cycle_seconds", "One scheduling pass", registry=self.registry, buckets=_FAST
         )

@@ -173,7 +173,8 @@ def cancel_targets(
         )
     own_only = not refs and not principal.admin and not filter.users
     chosen = choose(state, refs, filter, include_ended=False)
-    found = [Target(text, _number(text)) for text in chosen.unknown]
+    named = [target(ref) for ref in refs]
+    found = [item for item in named if resolve(state, item) is None]
     for item in chosen.items:
         if own_only and item.owner.uid != principal.owner.uid:
             continue
@@ -184,8 +185,3 @@ def cancel_targets(
             text = f"{item.array_id}_{item.index}" if item.array_id else str(item.id)
             found.append(Target(text, item.id))
     return tuple(found)
-
-
-def _number(text: str) -> Any:
-    digits = text.partition("_")[0]
-    return int(digits) if digits.isdecimal() else 0

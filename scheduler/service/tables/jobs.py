@@ -71,8 +71,10 @@ class JobView:
 
     @cached_property
     def waiting_codes(self) -> dict[int, int]:
-        """Reason code by id of everything that waits."""
+        """Reason code by id: of the rows if they are few, else of everything that waits."""
         columns = self.state.pending_columns
+        if len(self.rows) * 16 < len(columns):
+            return {job.id: columns.reason(job.id).code for job in self.rows if job.id in columns}
         return dict(zip(columns.id.tolist(), columns.reason_code.tolist(), strict=True))
 
     @cached_property

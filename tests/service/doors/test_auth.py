@@ -201,3 +201,16 @@ async def test_the_identity_is_the_kernels(scheduler: Running) -> None:
 def test_the_page_on_calling_names_every_method(repository: Path) -> None:
     page = (repository / "docs" / "calling.md").read_text()
     assert all(f"`{method}`" in page for method in EXPECTED if method != "Session")
+
+
+async def test_a_filter_never_widens_a_reference(scheduler: Running) -> None:
+    """A task that does not exist is not its array."""
+    array = await scheduler.submit(array="0-3", hold=True)
+    missing = m.JobRef(job_id=array, indices=[m.IndexRange(start=9, stop=9)], text=f"{array}_9")
+    answer = await scheduler.methods.cancel_jobs(
+        Principal(BOB, Role.ADMIN),
+        m.CancelJobsRequest(jobs=[missing], filter=m.JobFilter(states=["PENDING"])),
+    )
+    assert [(outcome.ref, outcome.code) for outcome in answer.outcomes] == [(f"{array}_9", "not_found")]
+    [row] = (await scheduler.call("ListJobs", {"fields": ["array_pending"]})).rows()
+    assert row["array_pending"] == "0-3"

@@ -98,3 +98,8 @@ async def test_a_tasks_story_by_index(tmp_path: Path) -> None:
         answer = await scheduler.call("ListJobEvents", {"job": ref})
         kinds = [event["kind"] for event in answer["events"]]
         assert kinds == ["ArraySubmitted", "ArrayTaskSplit", "JobGranted"]
+
+
+def test_long_lists_are_counted() -> None:
+    ids = tuple([JobId(n) for n in range(1, 1001)])
+    assert json.loads(job_event(1, ev.JobsForgotten(AT, ids)).json) == {"at": AT, "n_jobs": 1000}

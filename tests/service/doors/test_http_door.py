@@ -170,6 +170,8 @@ async def test_health_and_metrics_need_no_token(scheduler: Running) -> None:
     assert 'packhorse_calls_total{code="ok",method="SubmitJob"} 1.0' in page
     assert "packhorse_commit_seconds_count" in page
     assert "packhorse_store_up 1.0" in page
+    assert "process_resident_memory_bytes" in page
+    assert "_created" not in page
 
 
 async def test_a_table_is_proto3_json(scheduler: Running) -> None:

@@ -355,3 +355,11 @@ async def test_ten_thousand_waiting_jobs(scheduler: Running) -> None:
     assert answer["nRows"] == 10_000
     assert time.perf_counter() - begun < 5
     assert msgspec.json.encode(answer)
+
+
+async def test_one_job_among_many(scheduler: Running) -> None:
+    item = {"specs": [{"name": "j", "script": "IyEvYmluL3NoCg=="}], "items": [{"spec": 0, "copies": 200}]}
+    await scheduler.call("SubmitJobs", item)
+    held = await scheduler.submit(hold=True)
+    row = await job_row(scheduler, held)
+    assert (row["reason"], row["planned_start_at"]) == ("JobHeldUser", 0)
