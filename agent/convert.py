@@ -39,6 +39,7 @@ def to_message(report: orders.Report) -> pb.AgentMessage:
                     lost=report.lost,
                     refused=report.refused,
                     usage=_usage(report.usage),
+                    detail=report.detail,
                 )
             )
         case orders.UsageSample():

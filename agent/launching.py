@@ -97,6 +97,7 @@ def report_of(key: AttemptKey, record: ExitRecord) -> ExitReport:
         cause=record.cause,
         launch_error=record.launch_error.message if record.launch_error is not None else "",
         lost=record.cause == "lost",
+        detail=record.detail,
         usage=Usage(
             user_cpu_us=record.user_us,
             system_cpu_us=record.system_us,

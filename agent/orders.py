@@ -116,6 +116,7 @@ class ExitReport(msgspec.Struct, frozen=True):
     lost: bool = False
     refused: bool = False
     usage: Usage = Usage()
+    detail: str = ""
 
 
 class AttemptSample(msgspec.Struct, frozen=True):

@@ -176,7 +176,7 @@ class ReportExit(_Input, frozen=True, array_like=True, gc=False, tag=True):
 
     launch_error: "" or the one line that says why it never ran. lost: the supervisor vanished
     without a record. cause: what the supervisor says ended it ("exited", "terminated",
-    "time_limit", "lease", "oom"). refused: the agent would not launch it at all.
+    "time_limit", "lease", "oom"), detail: a line about that. refused: the agent would not launch it at all.
     """
 
     node: NodeName
@@ -190,6 +190,7 @@ class ReportExit(_Input, frozen=True, array_like=True, gc=False, tag=True):
     lost: bool = False
     refused: bool = False
     usage: Usage = Usage()
+    detail: str = ""
 
 
 class Tick(_Input, frozen=True, array_like=True, gc=False, tag=True):

@@ -180,6 +180,7 @@ def _exited(node: NodeName, wire: pb.Exited) -> ReportExit:
         wire.lost,
         wire.refused,
         _usage(wire.usage),
+        wire.detail,
     )
 
 

@@ -121,7 +121,7 @@ class Running(_message.Message):
     def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ..., started_at_us: _Optional[int] = ...) -> None: ...
 
 class Exited(_message.Message):
-    __slots__ = ("attempt", "started_at_us", "ended_at_us", "exit_code", "exit_signal", "cause", "launch_error", "lost", "refused", "usage")
+    __slots__ = ("attempt", "started_at_us", "ended_at_us", "exit_code", "exit_signal", "cause", "launch_error", "lost", "refused", "usage", "detail")
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_US_FIELD_NUMBER: _ClassVar[int]
     ENDED_AT_US_FIELD_NUMBER: _ClassVar[int]
@@ -132,6 +132,7 @@ class Exited(_message.Message):
     LOST_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
     attempt: AttemptKey
     started_at_us: int
     ended_at_us: int
@@ -142,7 +143,8 @@ class Exited(_message.Message):
     lost: bool
     refused: bool
     usage: AttemptUsage
-    def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ..., started_at_us: _Optional[int] = ..., ended_at_us: _Optional[int] = ..., exit_code: _Optional[int] = ..., exit_signal: _Optional[int] = ..., cause: _Optional[str] = ..., launch_error: _Optional[str] = ..., lost: _Optional[bool] = ..., refused: _Optional[bool] = ..., usage: _Optional[_Union[AttemptUsage, _Mapping]] = ...) -> None: ...
+    detail: str
+    def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ..., started_at_us: _Optional[int] = ..., ended_at_us: _Optional[int] = ..., exit_code: _Optional[int] = ..., exit_signal: _Optional[int] = ..., cause: _Optional[str] = ..., launch_error: _Optional[str] = ..., lost: _Optional[bool] = ..., refused: _Optional[bool] = ..., usage: _Optional[_Union[AttemptUsage, _Mapping]] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class AttemptSample(_message.Message):
     __slots__ = ("attempt", "usage", "rss_kib")
