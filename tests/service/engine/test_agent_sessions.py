@@ -38,7 +38,7 @@ async def test_a_node_registers_and_runs_a_job(cluster: Cluster) -> None:
     assert agent.welcome is not None
     assert (agent.welcome.epoch, agent.welcome.cluster, agent.welcome.takes_batches) == (1, "packhorse", True)
     assert cluster.engine.state.nodes[N1].reachable
-    assert cluster.engine.state.nodes[N1].spec.address.startswith("ipv4:127.0.0.1")
+    assert cluster.engine.state.nodes[N1].spec.address.startswith("127.0.0.1")
     job = await cluster.submit()
     await cluster.ended(job)
     assert cluster.state_of(job) is JobState.COMPLETED
