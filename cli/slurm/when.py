@@ -133,7 +133,7 @@ class _Reader:
         after = self.text[self.pos : self.pos + 1]
         if after == ":" and len(digits) <= 2:
             self._clock(int(digits))
-        elif after == "-" and len(digits) == 4 and self.date is None:
+        elif len(digits) == 4 and self.date is None and self._month_follows():
             self._iso(int(digits))
         elif after in ("/", ".") and after and len(digits) <= 2 and self.date is None:
             self._slashed(int(digits), after)
@@ -145,6 +145,12 @@ class _Reader:
         else:
             self.pos = start
             raise self._fail()
+
+    def _month_follows(self) -> bool:
+        """Whether `-MM-` stands here: four digits before it are a year, not month and day."""
+        rest = self.text[self.pos : self.pos + 4]
+        month = rest[1:3].rstrip("-")
+        return rest[:1] == "-" and month.isdecimal() and rest[1 + len(month) : 2 + len(month)] == "-"
 
     def _clock(self, hour: int) -> None:
         """`:MM[:SS][am|pm]` after the hour."""
