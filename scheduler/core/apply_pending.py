@@ -171,9 +171,12 @@ def job_updated(state: State, event: ev.JobUpdated) -> None:
 def job_reopened(state: State, event: ev.JobReopened) -> None:
     job = _job(state, event, event.job)
     require(event, job)
+    end = job.phase
+    assert isinstance(end, Ended)
     del state.finished[job.id]
     phase = Pending(begin_at=event.begin_at, held=event.held)
-    job = replace(job, phase=waiting.with_eligibility(phase, event.at), restarts=job.restarts + 1)
+    restarts = job.restarts + (1 if end.started_at else 0)
+    job = replace(job, phase=waiting.with_eligibility(phase, event.at), restarts=restarts)
     state.jobs[job.id] = job
     if job.array_id:
         state.tasks[job.array_id].n_pending += 1

@@ -60,9 +60,8 @@ def _job(state: State, job: Job) -> None:
         tasks = state.tasks.get(job.array_id)
         _require(job.array_id in state.arrays, f"{name}: its array {job.array_id} is gone")
         _require(tasks is not None and tasks.by_index.get(job.index) == job.id, f"{name}: array has another")
-    _require(
-        job.retries <= job.restarts <= job.attempts, f"{name}: {job.retries}, {job.restarts}, {job.attempts}"
-    )
+    runs = max(job.retries, job.restarts, job.refusals)
+    _require(runs <= job.attempts, f"{name}: {runs} of {job.attempts} attempts are over")
     match job.phase:
         case Pending() as phase:
             _pending(name, phase)

@@ -112,7 +112,9 @@ def _holds(aim: Aim) -> set[Held]:
 
 def _held_part(aim: Aim) -> Aim:
     """What of it is held, or keeps away from nodes that refused it."""
-    jobs = tuple(job for job in aim.jobs if isinstance(job.phase, Pending) and (job.phase.held or job.refusals))
+    jobs = tuple(
+        job for job in aim.jobs if isinstance(job.phase, Pending) and (job.phase.held or job.refusals)
+    )
     if aim.array is None or not aim.array.phase.held:
         return Aim(jobs)
     return Aim(jobs, aim.array, aim.ranges)

@@ -6,7 +6,10 @@ still runs it is stopped. Everything else ends in `settle`: over for good, or pe
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
+from packhorse.scheduler.core.packing.possible import possible
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.command import AckExit, Terminate
 from packhorse.scheduler.model.event import AttemptStarted, JobEnded, JobEnding, JobRequeued
@@ -352,10 +355,7 @@ def _refused(draft: Draft, job: Job, active: Active, ended_at: Instant, report: 
         why += f"; refused {job.refusals + 1} times"
         end(draft, job, active, JobState.FAILED, "JobLaunchFailure", why, UNKNOWN, ended_at, code)
         return
-    elsewhere = any(
-        known.schedulable and name != node and name not in job.avoid
-        for name, known in draft.state.nodes.items()
-    )
+    elsewhere = _fits_elsewhere(draft.state, job, node)
     wait_s = draft.state.config.requeue_delay_s * 2**job.refusals
     draft.events.append(
         JobRequeued(
@@ -372,6 +372,22 @@ def _refused(draft: Draft, job: Job, active: Active, ended_at: Instant, report: 
             reason="JobLaunchFailure",
         )
     )
+
+
+def _fits_elsewhere(state: State, job: Job, refused_by: NodeName) -> bool:
+    """Whether nodes that take work now, and did not refuse the job, could hold it when empty."""
+    partition = next((p for p in state.config.partitions if p.name == job.spec.partition), None)
+    if partition is None:
+        return False
+    names = tuple(
+        name
+        for name, node in state.nodes.items()
+        if node.schedulable
+        and name != refused_by
+        and name not in job.avoid
+        and (name in partition.nodes or "ALL" in partition.nodes)
+    )
+    return bool(names) and possible(job.spec.ask, replace(partition, nodes=names), state.node_columns) is None
 
 
 def span(active: Active, report: ReportExit, now: Instant) -> tuple[Instant, Instant]:

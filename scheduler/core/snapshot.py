@@ -96,8 +96,10 @@ class End(_Chunk, frozen=True, array_like=True, tag="end", gc=False):
     n_answered: int
 
 
+AnyChunk = Header | Nodes | Shared | Jobs | Arrays | Finished | Answered | End
+
 _ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(Header | Nodes | Shared | Jobs | Arrays | Finished | Answered | End)
+_DECODER = msgspec.msgpack.Decoder(AnyChunk)
 
 
 def dump(frozen: Frozen) -> Iterator[bytes]:
@@ -238,7 +240,7 @@ def _take_jobs(
 
 def _read(data: bytes, number: int) -> Header | Nodes | Shared | Jobs | Arrays | Finished | Answered | End:
     try:
-        chunk = _DECODER.decode(data)
+        chunk: AnyChunk = _DECODER.decode(data)
     except msgspec.DecodeError as error:
         raise StoreDamaged(f"snapshot: chunk {number} cannot be read: {error}") from error
     if (number == 0) != isinstance(chunk, Header):

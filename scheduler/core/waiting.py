@@ -232,7 +232,21 @@ def room_of(state: State, array: ArrayJob) -> int:
 
 def row_of(state: State, waiter: Waiter) -> PendingRow:
     """The row of a waiting job or array in the pending columns; `eligible` covers begin times."""
-    spec = waiter.spec
+    spec, phase = waiter.spec, pending_phase(waiter)
+    if isinstance(waiter, Job) and phase.eligible_at:
+        # Nearly every row is made here: nothing is in the way of a single job.
+        return PendingRow(
+            waiter.id,
+            spec.ask,
+            spec.partition,
+            spec.time_limit_s,
+            spec.priority,
+            spec.nice,
+            phase.eligible_at,
+            1,
+            -1,
+            waiter.avoid,
+        )
     reason = reason_of(waiter)
     return PendingRow(
         id=waiter.id,
@@ -241,7 +255,7 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
         time_limit_s=spec.time_limit_s,
         priority=spec.priority,
         nice=spec.nice,
-        eligible_at=pending_phase(waiter).eligible_at,
+        eligible_at=phase.eligible_at,
         count=startable(waiter) if isinstance(waiter, ArrayJob) else 1,
         room=room_of(state, waiter) if isinstance(waiter, ArrayJob) else -1,
         avoid=waiter.avoid if not isinstance(waiter, ArrayJob) else (),

@@ -5,6 +5,7 @@ from packhorse.scheduler.core.step import next_timer
 from packhorse.scheduler.model.command import Launch, SetTimeLimit, Terminate
 from packhorse.scheduler.model.ids import AttemptKey, JobId, NodeName
 from packhorse.scheduler.model.input import (
+    Caller,
     NodeAction,
     ReportExit,
     ReportOffer,
@@ -15,7 +16,7 @@ from packhorse.scheduler.model.input import (
 from packhorse.scheduler.model.job import EndCause, Ended
 from packhorse.scheduler.model.node import Offer
 from packhorse.scheduler.model.reply import Refused
-from tests.core.scenario import ADMIN, USER, Caller, Cluster, a_cluster, a_config, a_node
+from tests.core.scenario import ADMIN, USER, Cluster, a_cluster, a_config, a_node
 
 N1 = NodeName("n1")
 

@@ -1,0 +1,452 @@
+"""The core under everything at once: users, agents, broken wires, dying nodes, time, restarts.
+
+After every step the invariants hold and no job runs twice at the same time. At the end the log alone, and
+snapshot plus tail, give the same state; the recorded inputs give the same events byte for byte; and once
+everything is repaired, everything that may run comes to an end.
+
+`PACKHORSE_MACHINE=long` runs some hundred times as much.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import msgspec
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from packhorse.scheduler.core import indices
+from packhorse.scheduler.core.apply import apply
+from packhorse.scheduler.core.check import check
+from packhorse.scheduler.core.reasons import Reason
+from packhorse.scheduler.core.snapshot import dump, load
+from packhorse.scheduler.core.state import Frozen, State
+from packhorse.scheduler.core.step import next_timer, step
+from packhorse.scheduler.model.event import Event
+from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
+from packhorse.scheduler.model.input import Caller, Input, ReportOffer, Start, SubmitArray
+from packhorse.scheduler.model.job import Active, Dependency, Retry, WarnSignal
+from packhorse.scheduler.model.node import Offer
+from tests.core.scenario import ADMIN, OTHER, USER, Cluster, a_config, a_node, a_spec, after, an_array
+from tests.core.world import Agent
+
+EVENT_DECODER = msgspec.msgpack.Decoder(Event)
+ENCODER = msgspec.msgpack.Encoder()
+
+NODES = ("n1", "n2", "n3")
+CALLERS = st.sampled_from([Caller(USER), Caller(USER), Caller(OTHER), ADMIN])
+KINDS = ("after", "afterany", "afterok", "afternotok", "aftercorr")
+WAITS = st.none() | st.tuples(st.sampled_from(KINDS), st.lists(st.integers(0, 12), max_size=2), st.booleans())
+
+
+class Recorded(Cluster):
+    """A cluster that keeps its inputs, to be fed to another one."""
+
+    def __init__(self) -> None:
+        self.inputs: list[tuple[Instant, Input]] = []
+        super().__init__(
+            a_config(min_job_age_s=200, max_requeues=3, allow_root_jobs=True, key_retention_s=50)
+        )
+
+    def do(self, input: Input):  # type: ignore[no-untyped-def]
+        self.inputs.append((self.clock.now, input))
+        return super().do(input)
+
+
+class ClusterMachine(RuleBasedStateMachine):
+    """See the module."""
+
+    @initialize()
+    def boot(self) -> None:
+        self.cluster = Recorded()
+        self.agents = {
+            NodeName(name): Agent(a_node(name, cpus=4, gpus=1 if name == "n1" else 0)) for name in NODES
+        }
+        self.frozen: tuple[int, Frozen] = (0, State.empty().freeze())
+        self.moved = 0
+        for agent in self.agents.values():
+            agent.connect()
+            self.deliver_all(agent)
+
+    # -- people ------------------------------------------------------------------------------------------
+
+    @rule(
+        count=st.integers(1, 4),
+        cpus=st.sampled_from([1, 1, 2, 4]),
+        nodes=st.integers(1, 2),
+        gpus=st.integers(0, 1),
+        name=st.sampled_from(["a", "b"]),
+        what=st.fixed_dictionaries(
+            {},
+            optional={
+                "hold": st.just(True),
+                "requeue": st.just(False),
+                "time_limit_s": st.sampled_from([5, 30, 100]),
+                "lease_s": st.just(20),
+                "retry": st.builds(Retry, st.integers(0, 2), st.sampled_from([1, 40])),
+                "warn": st.just(WarnSignal(10, 20)),
+                "kill_on_invalid_dep": st.just(True),
+            },
+        ),
+        begin=st.sampled_from([0, 0, 25]),
+        wait=WAITS,
+        key=st.sampled_from(["", "", "k1", "k2"]),
+    )  # fmt: skip
+    def submit(
+        self,
+        *,
+        count: int,
+        cpus: int,
+        nodes: int,
+        gpus: int,
+        name: str,
+        what: dict[str, Any],
+        begin: int,
+        wait: tuple[str, list[int], bool] | None,
+        key: str,
+    ) -> None:
+        gpus = gpus if nodes == 1 else 0
+        begin_at = Instant(self.now + begin * US) if begin else Instant(0)
+        spec = a_spec(
+            cpus=cpus,
+            nodes=nodes,
+            gpus=gpus,
+            name=name,
+            begin_at=begin_at,
+            dependency=self.dependency(wait),
+            **what,
+        )
+        caller = Caller(USER, key=key, fingerprint=f"{count} {spec}")
+        self.cluster.try_submit(count=count, caller=caller, spec=spec)
+
+    @rule(
+        array=st.sampled_from(["0-9%2", "1-20:3", "0-4", "5"]),
+        kind=st.sampled_from(["", "", *KINDS]),
+        other=st.integers(1, 20),
+        requeue=st.booleans(),
+        hold=st.booleans(),
+        kill=st.booleans(),
+    )
+    def submit_array(self, array: str, kind: str, other: int, requeue: bool, hold: bool, kill: bool) -> None:
+        dependency = after(kind, other) if kind else None
+        spec = a_spec(name="a", requeue=requeue, hold=hold, dependency=dependency, kill_on_invalid_dep=kill)
+        self.cluster.do(SubmitArray(Caller(USER), spec, an_array(array)))
+
+    @rule(
+        a=st.integers(1, 40), b=st.integers(1, 40), signal=st.sampled_from([0, 0, 0, 9, 10]), caller=CALLERS
+    )
+    def cancel(self, a: int, b: int, signal: int, caller: Caller) -> None:
+        self.cluster.cancel(self.ref(a), self.ref(b), signal=signal, caller=caller)
+
+    @rule(a=st.integers(1, 40), caller=CALLERS, as_user=st.booleans())
+    def hold(self, a: int, caller: Caller, as_user: bool) -> None:
+        self.cluster.hold(self.ref(a), caller=caller, as_user=as_user)
+
+    @rule(a=st.integers(1, 40), caller=CALLERS)
+    def release(self, a: int, caller: Caller) -> None:
+        self.cluster.release(self.ref(a), caller=caller)
+
+    @rule(a=st.integers(1, 40), hold=st.booleans(), caller=CALLERS)
+    def requeue(self, a: int, hold: bool, caller: Caller) -> None:
+        self.cluster.requeue(self.ref(a), hold=hold, caller=caller)
+
+    @rule(
+        a=st.integers(1, 40),
+        caller=CALLERS,
+        changes=st.one_of(
+            st.fixed_dictionaries({"time_limit_s": st.sampled_from([0, 3, 60])}),
+            st.fixed_dictionaries({"name": st.sampled_from(["a", "b"]), "nice": st.just(3)}),
+            st.fixed_dictionaries({"array_limit": st.integers(0, 3)}),
+            st.fixed_dictionaries({"n_cpus": st.integers(1, 4), "requeue": st.booleans()}),
+            st.just({"drop_dependency": True}),
+            st.fixed_dictionaries({"other": st.integers(1, 20), "kind": st.sampled_from(KINDS)}),
+        ),
+    )
+    def update(self, a: int, caller: Caller, changes: dict[str, object]) -> None:
+        if "other" in changes:
+            changes = {"dependency": after(str(changes["kind"]), int(str(changes["other"])))}
+        self.cluster.update(self.ref(a), caller=caller, **changes)
+
+    # -- the scheduler -----------------------------------------------------------------------------------
+
+    @rule()
+    def cycle(self) -> None:
+        self.cluster.run_cycle()
+
+    @rule(end=st.sampled_from(["", "", "ok", "failed"]))
+    def all_goes_well(self, end: str) -> None:
+        """A cycle, and everything that follows from it, without delay."""
+        self.cluster.run_cycle()
+        self.send()
+        for agent in self.agents.values():
+            self.deliver_all(agent)
+            while agent.inbox:
+                agent.obey(agent.inbox.pop(0), self.now, refuse=False)
+            for key in [key for key in agent.launching if key not in agent.stopping]:
+                agent.begin(key, self.now)
+            for key in list(agent.running)[:2] if end else ():
+                agent.end(key, self.now, code=0 if end == "ok" else 2)
+            self.deliver_all(agent)
+
+    @rule(seconds=st.sampled_from([1, 4, 20, 60, 250]))
+    def time_passes(self, seconds: int) -> None:
+        """In steps, so that nodes stop leased work before the scheduler believes that they did."""
+        end = self.now + seconds * US
+        while self.now < end:
+            at = next_timer(self.cluster.state)
+            self.cluster.clock.now = Instant(min(end, max(self.now, at)) if at is not None else end)
+            leases = {id: job.spec.lease_s for id, job in self.cluster.state.jobs.items()}
+            for agent in self.agents.values():
+                agent.enforce_leases(self.now, leases, 30)
+            if at is not None and at <= self.now:
+                assert self.cluster.tick().events, "a timer was due for nothing"
+
+    @rule()
+    def snapshot(self) -> None:
+        self.frozen = (len(self.cluster.log), self.cluster.state.freeze())
+
+    @rule(from_snapshot=st.booleans())
+    def restart(self, from_snapshot: bool) -> None:
+        """The process dies after a commit: commands and streams are gone, the log is not."""
+        at, frozen = self.frozen if from_snapshot else (0, State.empty().freeze())
+        state = load(dump(frozen))
+        for event in self.cluster.log[at:]:
+            apply(state, EVENT_DECODER.decode(ENCODER.encode(event)))
+        assert state == self.cluster.state
+        check(state)
+        self.cluster.state = state
+        for agent in self.agents.values():
+            if agent.connected:
+                agent.disconnect(self.now, lose_reports=True)
+            agent.outbox.clear()
+        self.cluster.do(Start(state.config))
+
+    # -- wires -------------------------------------------------------------------------------------------
+
+    @rule(name=st.sampled_from(NODES), n=st.integers(1, 4), refuse=st.sampled_from([False] * 7 + [True]))
+    def commands_arrive(self, name: NodeName, n: int, refuse: bool) -> None:
+        agent = self.agents[name]
+        for _ in range(min(n, len(agent.inbox))):
+            agent.obey(agent.inbox.pop(0), self.now, refuse)
+
+    @rule(name=st.sampled_from(NODES), which=st.integers(0, 3), twice=st.booleans())
+    def a_report_arrives(self, name: NodeName, which: int, twice: bool) -> None:
+        """Perhaps not the oldest, perhaps twice. An introduction overtakes nothing and comes once."""
+        agent = self.agents[name]
+        if not agent.outbox:
+            return
+        position = min(which, len(agent.outbox) - 1)
+        if any(type(report).__name__ == "RegisterNode" for report in agent.outbox[: position + 1]):
+            position, twice = 0, False
+        report = agent.outbox.pop(position)
+        self.deliver(report)
+        if twice:
+            self.deliver(report)
+
+    @rule(name=st.sampled_from(NODES), lose=st.booleans(), noticed=st.booleans())
+    def stream_breaks(self, name: NodeName, lose: bool, noticed: bool) -> None:
+        agent = self.agents[name]
+        if agent.connected:
+            agent.disconnect(self.now, lose)
+            if noticed:
+                self.cluster.silence(name)
+
+    @rule(name=st.sampled_from(NODES))
+    def agent_connects(self, name: NodeName) -> None:
+        agent = self.agents[name]
+        if not agent.connected:
+            agent.connect()
+
+    # -- nodes -------------------------------------------------------------------------------------------
+
+    @rule(which=st.integers(0, 20))
+    def script_begins(self, which: int) -> None:
+        launching = [(a, key) for a in self.agents.values() for key in a.launching if key not in a.stopping]
+        if launching:
+            agent, key = launching[which % len(launching)]
+            agent.begin(key, self.now)
+
+    @rule(
+        which=st.integers(0, 20),
+        how=st.sampled_from(
+            [{}, {}, {"code": 1}, {"signal": 9}, {"signal": 9, "cause": "oom"}, {"lost": True}]
+        ),
+    )
+    def script_ends(self, which: int, how: dict[str, object]) -> None:
+        running = [(a, key) for a in self.agents.values() for key in (*a.running, *a.stopping)]
+        if running:
+            agent, key = running[which % len(running)]
+            agent.end(key, self.now, **how)  # type: ignore[arg-type]
+
+    @rule(which=st.integers(0, 20))
+    def script_cannot_begin(self, which: int) -> None:
+        launching = [(a, key) for a in self.agents.values() for key in a.launching]
+        if launching:
+            agent, key = launching[which % len(launching)]
+            agent.end(key, self.now, code=1, launch_error="no such directory")
+
+    @rule(name=st.sampled_from(NODES), connect=st.booleans())
+    def node_reboots(self, name: NodeName, connect: bool) -> None:
+        agent = self.agents[name]
+        agent.reboot()
+        agent.disconnect(self.now, lose_reports=True)
+        if connect:
+            agent.connect()
+
+    @rule(which=st.integers(0, 20))
+    def agent_loses_an_attempt(self, which: int) -> None:
+        """Its process and every trace of it are gone; the agent introduces itself anew."""
+        running = [(a, key) for a in self.agents.values() for key in a.running]
+        if running:
+            agent, key = running[which % len(running)]
+            agent.forget(key)
+            agent.disconnect(self.now, lose_reports=True)
+            agent.connect()
+
+    @rule(name=st.sampled_from(NODES), epoch_step=st.integers(0, 2), accepting=st.booleans())
+    def node_offers(self, name: NodeName, epoch_step: int, accepting: bool) -> None:
+        agent = self.agents[name]
+        agent.offers += epoch_step
+        self.cluster.do(ReportOffer(name, Offer(agent.offers, 3000, 16_000, accepting)))
+
+    @rule(name=st.sampled_from(NODES), action=st.sampled_from(["drain", "resume", "down"]))
+    def operator(self, name: NodeName, action: str) -> None:
+        """An operator who says down of a silent node has pulled its plug."""
+        node = self.cluster.state.nodes.get(name)
+        if action == "down" and node is not None and not node.reachable:
+            agent = self.agents[name]
+            agent.reboot()
+            agent.disconnect(self.now, lose_reports=True)
+        getattr(self.cluster, action)(name)
+
+    # -- what must always hold ---------------------------------------------------------------------------
+
+    @invariant()
+    def nothing_runs_twice(self) -> None:
+        running: dict[JobId, list[AttemptKey]] = {}
+        for agent in getattr(self, "agents", {}).values():
+            for key in agent.running:
+                running.setdefault(key.job, []).append(key)
+        twice = {job: keys for job, keys in running.items() if len(keys) > 1}
+        assert not twice, twice
+
+    def teardown(self) -> None:
+        if not hasattr(self, "agents"):
+            return
+        assert self.cluster.replayed() == self.cluster.state
+        assert load(dump(self.cluster.state.freeze())) == self.cluster.state
+        self.repair_and_finish()
+        self.nothing_runs_twice()
+        log = [ENCODER.encode(event) for event in self.cluster.log]
+        assert [EVENT_DECODER.decode(data) for data in log] == self.cluster.log
+        again = State.empty()
+        events: list[bytes] = []
+        for now, input in self.cluster.inputs:
+            for event in step(again, input, now).events:
+                apply(again, event)
+                events.append(ENCODER.encode(event))
+        assert events == log, "the same inputs gave other events"
+
+    def repair_and_finish(self) -> None:
+        """With all nodes there, up and obedient, whatever may run has its turn and ends."""
+        for name, agent in self.agents.items():
+            self.cluster.resume(name)
+            if agent.connected:
+                agent.disconnect(self.now, lose_reports=False)
+            agent.connect()
+        for _ in range(200):
+            for agent in self.agents.values():
+                self.deliver_all(agent)
+            self.cluster.run_cycle()
+            self.send()
+            for agent in self.agents.values():
+                while agent.inbox:
+                    agent.obey(agent.inbox.pop(0), self.now, refuse=False)
+                for key in list(agent.stopping):
+                    agent.end(key, self.now, signal=15)
+                for key in list(agent.launching):
+                    agent.begin(key, self.now)
+                for key in list(agent.running):
+                    agent.end(key, self.now)
+            self.time_passes(5)
+            busy = any(isinstance(job.phase, Active) for job in self.cluster.state.jobs.values())
+            if not busy and not self.unstarted() and not any(a.outbox for a in self.agents.values()):
+                return
+        raise AssertionError(f"still there: {self.unstarted()}")
+
+    def unstarted(self) -> list[tuple[JobId, Reason]]:
+        """What waits for something that comes by itself."""
+        columns = self.cluster.state.pending_columns
+        stuck = (
+            Reason.HELD_USER,
+            Reason.HELD_ADMIN,
+            Reason.HELD_REQUEUED,
+            Reason.DEPENDENCY_NEVER,
+        )
+        waiting = [job.id for job in self.cluster.state.jobs.values() if job.id in columns]
+        waiting += [id for id in self.cluster.state.arrays if id in columns]
+        found = [(id, columns.reason(id)) for id in waiting if columns.reason(id) not in stuck]
+        # A dependency on something that is itself stuck may wait for ever.
+        return [(id, reason) for id, reason in found if reason is not Reason.DEPENDENCY]
+
+    # -- inside ------------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> Instant:
+        return self.cluster.clock.now
+
+    @invariant()
+    def send(self) -> None:
+        """Commands decided since the last time go to the agents whose stream is open at both ends."""
+        if not hasattr(self, "agents"):
+            return
+        for command in self.cluster.sent[self.moved :]:
+            agent = self.agents[command.node]
+            node = self.cluster.state.nodes.get(command.node)
+            if agent.connected and node is not None and node.reachable:
+                agent.inbox.append(command)
+        self.moved = len(self.cluster.sent)
+
+    def deliver(self, report: Input) -> None:
+        self.cluster.do(report)
+        self.send()
+
+    def deliver_all(self, agent: Agent) -> None:
+        while agent.outbox:
+            self.deliver(agent.outbox.pop(0))
+
+    def ref(self, a: int) -> str:
+        """A job that holds something, any job, an array, or one index of an array."""
+        state = self.cluster.state
+        active = [job.id for job in state.jobs.values() if isinstance(job.phase, Active)]
+        if active and a % 2:
+            id = active[a // 2 % len(active)]
+        else:
+            id = JobId(max(1, state.next_job_id - a // 2))
+        array = self.cluster.state.arrays.get(id)
+        if array is not None and a % 3 == 0:
+            some = indices.first(array.array.ranges, 3)
+            return f"{id}_{some[a % len(some)]}"
+        return str(id)
+
+    def dependency(self, wait: tuple[str, list[int], bool] | None) -> Dependency | None:
+        if wait is None:
+            return None
+        kind, jobs, any_of = wait
+        if not jobs:
+            return after("singleton")
+        newest = self.cluster.state.next_job_id
+        return after(kind, *(max(1, newest - back) for back in jobs), any_of=any_of)
+
+
+ClusterMachine.TestCase.settings = settings(
+    max_examples=4_000 if os.environ.get("PACKHORSE_MACHINE") == "long" else 150,
+    stateful_step_count=100 if os.environ.get("PACKHORSE_MACHINE") == "long" else 50,
+    deadline=None,
+    derandomize=os.environ.get("PACKHORSE_MACHINE") != "long",
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    database=None,
+)
+TestClusterMachine = ClusterMachine.TestCase

@@ -1,0 +1,156 @@
+"""Long random walks over the machine of test_machine: the same rules, in the proportions of a busy site.
+
+Hypothesis looks for short, odd stories and makes them shorter; a walk keeps a whole cluster busy for hundreds
+of steps. A failing walk names its seed; `PACKHORSE_WALKS=1000` takes that many.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import Any
+
+import pytest
+
+from packhorse.scheduler.model.input import Caller
+from packhorse.scheduler.model.job import Retry, WarnSignal
+from tests.core.scenario import ADMIN, OTHER, USER
+from tests.core.test_machine import KINDS, NODES, ClusterMachine
+
+N_WALKS = int(os.environ.get("PACKHORSE_WALKS", "40"))
+STEPS = 150
+
+WEIGHTS = {
+    "submit": 14,
+    "submit_array": 6,
+    "cancel": 6,
+    "hold": 2,
+    "release": 3,
+    "requeue": 5,
+    "update": 5,
+    "cycle": 12,
+    "all_goes_well": 10,
+    "time_passes": 8,
+    "snapshot": 1,
+    "restart": 2,
+    "commands_arrive": 20,
+    "a_report_arrives": 20,
+    "stream_breaks": 4,
+    "agent_connects": 7,
+    "script_begins": 14,
+    "script_ends": 12,
+    "script_cannot_begin": 1,
+    "node_reboots": 2,
+    "agent_loses_an_attempt": 1,
+    "node_offers": 2,
+    "operator": 3,
+}
+
+
+def arguments(rng: random.Random, name: str) -> dict[str, Any]:
+    """Arguments for one rule."""
+    caller = rng.choice([Caller(USER), Caller(USER), Caller(OTHER), ADMIN])
+    a = rng.randrange(1, 60)
+    node = rng.choice(NODES)
+    match name:
+        case "submit":
+            wait = None
+            if rng.random() < 0.3:
+                jobs = [rng.randrange(12) for _ in range(rng.randrange(3))]
+                wait = (rng.choice(KINDS), jobs, rng.random() < 0.3)
+            return {
+                "count": rng.randrange(1, 5),
+                "cpus": rng.choice([1, 1, 2, 4]),
+                "nodes": rng.choice([1, 1, 1, 2]),
+                "gpus": rng.choice([0, 0, 1]),
+                "name": rng.choice("ab"),
+                "what": _what(rng),
+                "begin": rng.choice([0, 0, 0, 25]),
+                "wait": wait,
+                "key": rng.choice(["", "", "", "k1", "k2"]),
+            }
+        case "submit_array":
+            return {
+                "array": rng.choice(["0-9%2", "1-20:3", "0-4", "5"]),
+                "kind": rng.choice(["", "", *KINDS]),
+                "other": rng.randrange(12),
+                "requeue": rng.random() < 0.8,
+                "hold": rng.random() < 0.1,
+                "kill": rng.random() < 0.3,
+            }
+        case "cancel":
+            signal = rng.choice([0, 0, 0, 9, 10])
+            return {"a": a, "b": rng.randrange(1, 60), "signal": signal, "caller": caller}
+        case "hold":
+            return {"a": a, "caller": caller, "as_user": rng.random() < 0.3}
+        case "release":
+            return {"a": a, "caller": caller}
+        case "requeue":
+            return {"a": a, "caller": caller, "hold": rng.random() < 0.3}
+        case "update":
+            return {"a": a, "caller": caller, "changes": _changes(rng)}
+        case "all_goes_well":
+            return {"end": rng.choice(["", "ok", "failed"])}
+        case "time_passes":
+            return {"seconds": rng.choice([1, 1, 4, 20, 60, 250])}
+        case "restart":
+            return {"from_snapshot": rng.random() < 0.5}
+        case "commands_arrive":
+            return {"name": node, "n": rng.randrange(1, 5), "refuse": rng.random() < 0.05}
+        case "a_report_arrives":
+            return {"name": node, "which": rng.choice([0, 0, 1, 3]), "twice": rng.random() < 0.2}
+        case "stream_breaks":
+            return {"name": node, "lose": rng.random() < 0.5, "noticed": rng.random() < 0.6}
+        case "agent_connects":
+            return {"name": node}
+        case "script_begins" | "script_cannot_begin" | "agent_loses_an_attempt":
+            return {"which": rng.randrange(20)}
+        case "script_ends":
+            ends = [{}, {}, {}, {"code": 1}, {"signal": 9}, {"signal": 9, "cause": "oom"}, {"lost": True}]
+            return {"which": rng.randrange(20), "how": rng.choice(ends)}
+        case "node_reboots":
+            return {"name": node, "connect": rng.random() < 0.5}
+        case "node_offers":
+            return {"name": node, "epoch_step": rng.randrange(3), "accepting": rng.random() < 0.8}
+        case "operator":
+            return {"name": node, "action": rng.choice(["drain", "resume", "resume", "down"])}
+    return {}
+
+
+def _what(rng: random.Random) -> dict[str, Any]:
+    choices = {
+        "hold": (0.1, True),
+        "requeue": (0.3, False),
+        "time_limit_s": (0.4, rng.choice([5, 30, 100])),
+        "lease_s": (0.3, 20),
+        "retry": (0.3, Retry(rng.randrange(3), rng.choice([1, 40]))),
+        "warn": (0.3, WarnSignal(10, 20)),
+        "kill_on_invalid_dep": (0.3, True),
+    }
+    return {name: value for name, (chance, value) in choices.items() if rng.random() < chance}
+
+
+def _changes(rng: random.Random) -> dict[str, Any]:
+    return rng.choice(
+        [
+            {"time_limit_s": rng.choice([0, 3, 60])},
+            {"name": rng.choice("ab"), "nice": 3},
+            {"array_limit": rng.randrange(4)},
+            {"n_cpus": rng.randrange(1, 5), "requeue": rng.random() < 0.5},
+            {"drop_dependency": True},
+            {"other": rng.randrange(1, 20), "kind": rng.choice(KINDS)},
+        ]
+    )
+
+
+@pytest.mark.parametrize("seed", range(N_WALKS))
+def test_walk(seed: int) -> None:
+    rng = random.Random(seed)
+    machine = ClusterMachine()
+    machine.boot()
+    for _ in range(STEPS):
+        (name,) = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))
+        getattr(machine, name)(**arguments(rng, name))
+        machine.send()
+        machine.nothing_runs_twice()
+    machine.teardown()
