@@ -32,7 +32,8 @@ class Metrics:
     """The engine's Meter, and the page. `watch` adds what is read from an engine."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # a series beside each counter that says when it was made: of no use here
+        # Else there is a series beside each counter that says when it was made.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._cycle = Histogram(

@@ -363,3 +363,12 @@ async def test_one_job_among_many(scheduler: Running) -> None:
     held = await scheduler.submit(hold=True)
     row = await job_row(scheduler, held)
     assert (row["reason"], row["planned_start_at"]) == ("JobHeldUser", 0)
+
+
+async def test_why_it_waits_in_a_sentence(scheduler: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("packhorse.scheduler.service.tables.jobs.MAX_EXPLAINED", 1)
+    await scheduler.submit(hold=True)
+    await scheduler.submit(hold=True)
+    rows = (await scheduler.call("ListJobs", {"fields": ["reason_text"]})).rows()
+    assert rows[0]["reason_text"].startswith("held by its owner; ")
+    assert rows[1]["reason_text"] == "JobHeldUser"
