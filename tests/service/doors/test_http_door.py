@@ -15,6 +15,7 @@ from google.protobuf import json_format
 from packhorse.scheduler.service.auth import Directory
 from packhorse.scheduler.service.convert_queries import message_class, writer
 from packhorse.scheduler.service.messages import ListJobsRequest
+from packhorse.scheduler.store.memory import MemoryStore
 from tests.service.doors.running import SCRIPT, Running
 
 
@@ -228,3 +229,27 @@ async def test_hanging_up_ends_a_wait(scheduler: Running) -> None:
 async def test_the_socket_belongs_to_its_user(scheduler: Running) -> None:
     mode = os.stat(scheduler.addresses.socket).st_mode & 0o777
     assert mode == (0o666 if os.geteuid() == 0 else 0o600)
+
+
+async def test_a_full_disk_is_told_and_healed_from(tmp_path: Path) -> None:
+    """Calls, /healthz and /metrics say what is wrong, and serve again without a restart."""
+    store = MemoryStore()
+    async with Running(tmp_path, store=store) as scheduler:
+        kept = await scheduler.submit(name="kept")
+        store.capacity = 1
+        answer = await scheduler.call("SubmitJob", {"spec": {"script": SCRIPT}})
+        assert (answer.status, answer["code"]) == (503, "unavailable")
+        base = f"http://{scheduler.addresses.http}"
+        async with scheduler.remote.get(f"{base}/healthz") as response:
+            assert (response.status, (await response.json())["status"]) == (503, "unavailable")
+        async with scheduler.remote.get(f"{base}/metrics") as response:
+            assert "packhorse_store_up 0.0" in await response.text()
+        assert (await scheduler.call("ListJobs")).status == 503
+        assert (await scheduler.call("Ping")).status == 200
+        store.capacity = None
+        async with asyncio.timeout(20):
+            while (await scheduler.call("GetStatus")).status != 200:  # noqa: ASYNC110 - as a caller would
+                await asyncio.sleep(0.02)
+        table = await scheduler.call("ListJobs", {"fields": ["job_id", "name"]})
+        assert table.rows() == [{"job_id": kept, "name": "kept"}]
+        assert await scheduler.submit() > kept
