@@ -169,8 +169,8 @@ async def rates(stores: dict[str, SqliteStore], rounds: int, seconds: float) -> 
         writers[name] = GroupCommitWriter(store, on_commit=note)
         writers[name].start()
     found: dict[str, dict[str, list[float]]] = {name: {} for name in stores}
-    for _ in range(rounds):
-        for name in stores:
+    for turn in range(rounds):
+        for name in list(stores) if turn % 2 else reversed(stores):
             writer, feed = writers[name], feeds[name]
             values = {
                 "64 callers, submissions/s": await concurrent(writer, feed, seconds),
@@ -217,6 +217,10 @@ def queries(store: SqliteStore, rows: int) -> dict[str, float]:
         f"sacct -u USER -S, {rows // 24 // USERS} rows, ms": timed(
             lambda: store.attempts(AttemptQuery(users=("user7",), since=hour))
         ),
+        f"sacct -u USER, {rows // USERS} rows of all time, ms": timed(
+            lambda: store.attempts(AttemptQuery(users=("user7",)))
+        ),
+        "sacct -u NOBODY, all time, ms": timed(lambda: store.attempts(AttemptQuery(users=("nobody",)))),
         f"sacct -a -S, {rows // 24} rows, ms": timed(lambda: store.attempts(AttemptQuery(since=hour))),
         "sacct -s FAILED, whole table, ms": timed(lambda: store.attempts(AttemptQuery(states=("FAILED",)))),
         "sacct newest 1000, ms": timed(lambda: store.attempts(AttemptQuery(limit=1000))),
@@ -302,8 +306,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=1_000_000, help="finished jobs in the full store")
     parser.add_argument("--directory", type=Path, default=None, help="where to make the stores")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of the rates on both stores")
-    parser.add_argument("--seconds", type=float, default=1.0, help="length of one measurement")
+    parser.add_argument("--rounds", type=int, default=15, help="turns of the rates on both stores")
+    parser.add_argument("--seconds", type=float, default=0.3, help="length of one measurement")
     parser.add_argument("--json", type=Path, default=None, help="write the figures there too")
     options = parser.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="store-rate-", dir=options.directory))

@@ -2,8 +2,8 @@
 
 Rows have no key of their own: several may tell of one array's cancelled indices. "Newest" means that no later
 attempt of the same job is in the table; cancelled indices have no other attempts. The index to use is chosen
-here, not by SQLite, which has no statistics: numbers before users before times (a unary plus keeps the others
-from being considered).
+here, not by SQLite, which has no statistics: numbers before times (a unary plus keeps times from being
+considered), and times for users too, whose names are in that index.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from msgspec.structs import astuple
 from packhorse.scheduler.model.accounting import AttemptRow
 from packhorse.scheduler.model.arrayspec import ArraySpecError, parse_array
 from packhorse.scheduler.model.hostlist import HostlistError, expand
+from packhorse.scheduler.model.ids import Instant
 from packhorse.scheduler.model.resources import Usage
 from packhorse.scheduler.store.protocol import AttemptQuery, Attempts
 from packhorse.scheduler.store.row_insert import RowInsert
@@ -109,10 +110,11 @@ def _where(query: AttemptQuery) -> tuple[list[str], list[SqlValue]]:
         lookups, found = _by_number(query)
         where.append(f"id IN ({lookups})")
         values += found
-    user = "+user" if numbered else "user"
-    ended_at = "+ended_at" if numbered else "ended_at"
+    since = query.since
+    if since is None and query.users and not numbered:
+        since = Instant(-(1 << 63))
     for column, wanted in (
-        (user, query.users),
+        ("user", query.users),
         ("uid", query.uids),
         ("account", query.accounts),
         ("partition", query.partitions),
@@ -123,9 +125,9 @@ def _where(query: AttemptQuery) -> tuple[list[str], list[SqlValue]]:
         if wanted:
             where.append(f"{column} IN (SELECT value FROM json_each(?))")
             values.append(json.dumps(wanted))
-    if query.since is not None:
-        where.append(f"{ended_at} >= ?")
-        values.append(query.since)
+    if since is not None:
+        where.append("+ended_at >= ?" if numbered else "ended_at >= ?")
+        values.append(since)
     if query.until is not None:
         where.append("submitted_at <= ?")
         values.append(query.until)

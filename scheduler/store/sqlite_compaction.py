@@ -16,8 +16,8 @@ from packhorse.scheduler.store.protocol import MIB, Live, Retention
 from packhorse.scheduler.store.sqlite_file import PAGE_SIZE, SqliteFile
 from packhorse.scheduler.store.sqlite_snapshots import Snapshots
 
-STEP_S = 0.003
-"""What a step aims at; the bar is 5 ms, and one that meets a checkpoint takes longer than it planned."""
+STEP_S = 0.002
+"""What a step aims at: one that meets a checkpoint takes some milliseconds longer."""
 
 _LEAST = 64
 """Items a step takes on at least, well below a millisecond's work: a busy machine must not stop it all."""

@@ -165,10 +165,11 @@ def test_both_kinds_agree(
         (AttemptQuery(jobs=(1,), since=Instant(5), users=("alice",)), "attempts_by_job"),
         (AttemptQuery(jobs=(1,), since=Instant(5), users=("alice",)), "attempts_by_array"),
         (AttemptQuery(tasks=((1, 2),)), "attempts_by_array"),
-        (AttemptQuery(users=("alice",), since=Instant(5), states=("FAILED",)), "attempts_by_user"),
+        (AttemptQuery(users=("alice",), since=Instant(5), states=("FAILED",)), "attempts_by_end"),
+        (AttemptQuery(users=("alice",)), "attempts_by_end"),
         (AttemptQuery(since=Instant(5), uids=(7,)), "attempts_by_end"),
         (AttemptQuery(limit=10), "attempts_by_end"),
-        (AttemptQuery(users=("alice",), limit=10), "attempts_by_user"),
+        (AttemptQuery(users=("alice",), limit=10), "attempts_by_end"),
     ],
 )
 def test_the_right_index_is_used(tmp_path: Path, query: AttemptQuery, index: str) -> None:
