@@ -14,6 +14,7 @@ from packhorse.scheduler.core import indices
 from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS, TMP
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.greedy import Request
+from packhorse.scheduler.core.packing.masks import partition_mask
 from packhorse.scheduler.core.packing.verdicts import holds, judge
 from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.reasons import Reason
@@ -200,8 +201,9 @@ def _verdict(state: State, verdict: Reason, job: Job | ArrayJob, request: Reques
             return f'partition "{name}" is down: it starts nothing until an administrator opens it'
         case Reason.PARTITION_NODE_LIMIT:
             p = request.partition
+            n = int(partition_mask(empty.board, p).sum())
             bounds = f"{p.min_nodes} to {p.max_nodes or 'any number'} (MinNodes, MaxNodes)" if p else "none"
-            return f'{_n(shape.lo, "node", "nodes")} asked; partition "{name}" allows {bounds}'
+            return f'{_n(shape.lo, "node", "nodes")} asked; partition "{name}" has {n} and allows {bounds}'
         case Reason.PARTITION_CONFIG if request.partition is None:
             return f'partition "{name}" does not exist any more; `scontrol update job` can move it to another'
         case Reason.PARTITION_CONFIG:

@@ -335,13 +335,14 @@ class NodeColumns:
             bank.dead = 0
         for kind, index in offer.dead_devices:
             if kind in banks:
-                banks[kind].dead |= 1 << index
+                banks[kind].dead |= banks[kind].present & 1 << index
         self.offered[:, row] = 0
         self.offered[CPU, row] = min(spec.cpu_milli, offer.cpu_milli)
         self.offered[MEM, row] = min(spec.mem_mib, offer.mem_mib)
         self.offered[TMP, row] = spec.tmp_mib
         self.offered[SLOTS, row] = EXCLUSIVE
-        self.free[:, row] = self.offered[:, row] - self.used[:, row]
+        self.free[:FIXED, row] = self.offered[:FIXED, row] - self.used[:FIXED, row]
+        self.free[FIXED:, row] = 0
         for kind, bank in banks.items():
             alive = bank.present & ~bank.dead
             column = self.column_of.get(kind)
@@ -408,3 +409,5 @@ class NodeColumns:
                 if column >= 0:
                     used[column, row] += n
             self._count_free(row, kind, bank)
+            if not bank.used and not bank.present:
+                del self.banks[row][kind]

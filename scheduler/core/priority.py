@@ -49,8 +49,11 @@ class Rules:
         self._bonuses = np.zeros(0, dtype=np.int64)
 
     def tier_and_bonus(self, name: str) -> tuple[int, int]:
-        """Tier and priority of the partition; 0, 0 if it is not configured (any more)."""
+        """Tier and priority of the partition. One that is not configured (any more) is like the others if
+        these are alike, else behind them."""
         p = self.partitions.get(name)
+        if p is None and self.uniform:
+            p = next(iter(self.partitions.values()), None)
         return (p.priority_tier, p.priority) if p else (0, 0)
 
     def by_code(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

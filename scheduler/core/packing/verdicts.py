@@ -12,7 +12,7 @@ from packhorse.scheduler.core.node_columns import NodeColumns
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.greedy import Request, fitting, gang_shares
-from packhorse.scheduler.core.packing.masks import allowed_mask
+from packhorse.scheduler.core.packing.masks import allowed_mask, partition_mask
 from packhorse.scheduler.core.pending_columns import AskClass, PendingColumns
 from packhorse.scheduler.core.priority import Rules
 from packhorse.scheduler.core.reasons import Reason
@@ -59,6 +59,8 @@ def judge(ask_class: AskClass, partition: Partition | None, field: Field) -> Rea
         return Reason.PARTITION_NODE_LIMIT
     if partition.min_nodes and shape.hi < partition.min_nodes:
         return Reason.PARTITION_NODE_LIMIT
+    if shape.lo > 1 and shape.lo > int(partition_mask(field.board, partition).sum()):
+        return Reason.PARTITION_NODE_LIMIT  # Slurm's word for more nodes than there are, too
     request = ask_class.request(field.board, partition, field.column_of)
     if holds(field, request, up=True):
         return Reason.NONE
