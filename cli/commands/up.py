@@ -101,7 +101,7 @@ def bring_up(home: Home, shape: dict[str, Any], *, quiet: bool = False) -> None:
             )
     for node, process, log in started:
         daemons.wait_until(
-            lambda node=node: _serves(node),  # type: ignore[misc]
+            lambda node=node: _serves(home, node),  # type: ignore[misc]
             process,
             f"the agent of {node}",
             log,
@@ -204,12 +204,22 @@ def _answers() -> bool:
     return True
 
 
-def _serves(node: str) -> bool:
+def _serves(home: Home, node: str) -> bool:
+    """Whether the agent of the node is connected. Raises DaemonFailed if it never will be."""
     try:
         nodes = transport.call("GetStatus", {}).get("nodes", [])
     except (transport.TransportError, transport.CallError):
+        if not home.scheduler_pid():
+            raise daemons.DaemonFailed(
+                f"the scheduler has ended meanwhile; its log is in {home.log}"
+            ) from None
         return False
-    return any(n["name"] == node and n["state"].rstrip("*") not in ("DOWN", "UNKNOWN") for n in nodes)
+    return any(n["name"] == node and not _silent(n) for n in nodes)
+
+
+def _silent(node: dict[str, Any]) -> bool:
+    """DOWN for no other reason: one that an operator set down answers as well."""
+    return bool(node["state"] == "DOWN" and field(node, "reason", "") in ("", "Not responding"))
 
 
 def _shape(args: argparse.Namespace, home: Home) -> dict[str, Any]:
