@@ -140,6 +140,11 @@ class Load:
         reused = [job for job, n in ids.items() if n > 1]
         return Tally(len(self.done), lost, reused, twice, wrong, runs)
 
+    def ended(self) -> int:
+        """How many runs have noted their end."""
+        path = self._place / "ledger"
+        return path.read_bytes().count(b" end\n") if path.exists() else 0
+
     def notes(self) -> list[tuple[int, int, str]]:
         """(job, run, what) as the jobs wrote it down."""
         path = self._place / "ledger"
