@@ -192,6 +192,11 @@ def _bytes(name: str) -> Value:
     return _of_step(value)
 
 
+def _where(amount: str, value: Value) -> Value:
+    """Where an extreme was seen; blank if it was not measured."""
+    return _of_step(lambda row, units: value(row, units) if row[amount] >= 0 else "")
+
+
 def _always(text: str) -> Value:
     return lambda row, units: text
 
@@ -264,20 +269,20 @@ FIELDS: dict[str, tuple[int, Value]] = {
     "JobName": (10, _raw("name")),
     "Layout": (9, _both("", "Unknown")),
     "MaxDiskRead": (12, _bytes("disk_read_bytes")),
-    "MaxDiskReadNode": (15, _of_step(_raw("max_rss_node"))),
-    "MaxDiskReadTask": (15, _both("", "0")),
+    "MaxDiskReadNode": (15, _where("disk_read_bytes", _raw("max_rss_node"))),
+    "MaxDiskReadTask": (15, _where("disk_read_bytes", _always("0"))),
     "MaxDiskWrite": (12, _bytes("disk_write_bytes")),
-    "MaxDiskWriteNode": (16, _of_step(_raw("max_rss_node"))),
-    "MaxDiskWriteTask": (16, _both("", "0")),
+    "MaxDiskWriteNode": (16, _where("disk_write_bytes", _raw("max_rss_node"))),
+    "MaxDiskWriteTask": (16, _where("disk_write_bytes", _always("0"))),
     "MaxPages": (8, _NOTHING),
     "MaxPagesNode": (12, _NOTHING),
     "MaxPagesTask": (14, _NOTHING),
     "MaxRSS": (10, _kib("max_rss_kib")),
-    "MaxRSSNode": (10, _of_step(_raw("max_rss_node"))),
-    "MaxRSSTask": (10, _both("", "0")),
+    "MaxRSSNode": (10, _where("max_rss_kib", _raw("max_rss_node"))),
+    "MaxRSSTask": (10, _where("max_rss_kib", _always("0"))),
     "MaxVMSize": (10, _kib("max_vm_kib")),
-    "MaxVMSizeNode": (14, _of_step(_raw("max_rss_node"))),
-    "MaxVMSizeTask": (14, _both("", "0")),
+    "MaxVMSizeNode": (14, _where("max_vm_kib", _raw("max_rss_node"))),
+    "MaxVMSizeTask": (14, _where("max_vm_kib", _always("0"))),
     "McsLabel": (10, _NOTHING),
     "MinCPU": (10, _of_step(_average_cpu)),
     "MinCPUNode": (10, _of_step(_raw("max_rss_node"))),

@@ -347,6 +347,9 @@ _THREADS: JobField = ("THREADS_PER_CORE", _always("*"), ())
 _SCT: JobField = ("S:C:T", _always("*:*:*"), ())
 _TRES: JobField = ("TRES_ALLOC", _tres, ("alloc_tres", "req_tres"))
 
+NEVER_CUT = frozenset(("TIME", "TIME_LIMIT", "TIME_LEFT", "SCHEDNODES", "EXC_NODES"))
+"""Headers of fields that squeue prints in full however narrow they were asked for."""
+
 LETTERS: dict[str, JobField] = {
     "A": _JOBID,
     "a": _ACCOUNT,

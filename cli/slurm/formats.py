@@ -27,12 +27,13 @@ class Piece:
         self.right = right
         self.suffix = suffix
 
-    def template(self) -> str:
-        """For the % operator on a text."""
+    def template(self, cut: bool = True) -> str:
+        """For the % operator on a text. cut: what is too long is cut off."""
         suffix = self.suffix.replace("%", "%%")
         if not self.width:
             return "%s" + suffix
-        return f"%{'' if self.right else '-'}{self.width}.{self.width}s" + suffix
+        most = f".{self.width}" if cut else ""
+        return f"%{'' if self.right else '-'}{self.width}{most}s{suffix}"
 
 
 def parse_letters(text: str, fields: Mapping[str, Any]) -> tuple[str, list[Piece], list[str]]:
@@ -109,12 +110,18 @@ def parse_names(text: str, fields: Mapping[str, Any]) -> tuple[list[Piece], list
     return pieces, bad
 
 
-def render(prefix: str, pieces: Sequence[Piece], table: Table, header: bool) -> str:
-    """The lines of the table, each ended by a newline."""
-    template = prefix.replace("%", "%%") + "".join([piece.template() for piece in pieces]) + "\n"
+def render(
+    prefix: str, pieces: Sequence[Piece], table: Table, header: bool, whole: frozenset[str] = frozenset()
+) -> str:
+    """The lines of the table, each ended by a newline. whole: headers of fields whose values are never
+    cut.
+    """
+    start = prefix.replace("%", "%%")
     lines: list[str] = []
     if header:
+        template = start + "".join([piece.template() for piece in pieces]) + "\n"
         lines.append(template % tuple([piece.field[0] for piece in pieces]))
+    template = start + "".join([piece.template(piece.field[0] not in whole) for piece in pieces]) + "\n"
     if pieces:
         columns = [piece.field[1](table) for piece in pieces]
         lines.extend([template % row for row in zip(*columns, strict=True)])

@@ -351,7 +351,7 @@ def printed(columns: list[tuple[str, int]], texts: list[list[str]], options: dic
         return "".join([delimiter.join(row) + end for row in rows])
     lines = []
     if header:
-        lines.append("".join([_cell(name, width) for name, width in columns]))
+        lines.append("".join([_cell(name[: abs(width)], width) for name, width in columns]))
         lines.append("".join(["-" * abs(width) + " " for _, width in columns]))
     lines += [
         "".join([_cell(text, width) for text, (_, width) in zip(row, columns, strict=True)]) for row in texts

@@ -186,11 +186,13 @@ def _once(options: dict[str, str], cluster: str) -> int:
     table = fetch("ListJobs", request)
     check_known(table, request)
     _sort(table, keys)
+    from packhorse.cli.slurm.fields_jobs import NEVER_CUT
+
     header = "noheader" not in options
     date = ""
     if header and ("long" in options or "iterate" in options):
         date = strftime("%a %b %d %H:%M:%S %Y\n", localtime(table.now_s))
-    sys.stdout.write(cluster + date + render(prefix, pieces, table, header))
+    sys.stdout.write(cluster + date + render(prefix, pieces, table, header, NEVER_CUT))
     return 0
 
 

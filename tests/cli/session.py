@@ -110,6 +110,7 @@ WAITING = [
         priority=10000,
         nice=100,
         time_limit_s=20 * MINUTE,
+        req_tres="cpu=16,mem=8000M,node=1,billing=16",
     ),
     job(
         19,
@@ -125,7 +126,15 @@ WAITING = [
         std_out="urgent.out",
         restarts=1,
     ),
-    job(21, "sleep.sh", reason="PartitionConfig", n_nodes=8, n_cpus=64, submit_at=at("05:52:32")),
+    job(
+        21,
+        "sleep.sh",
+        reason="PartitionConfig",
+        n_nodes=8,
+        n_cpus=64,
+        submit_at=at("05:52:32"),
+        req_tres="cpu=64,mem=32000M,node=1,billing=64",
+    ),
     job(22, "sleep.sh", reason="PartitionConfig", n_cpus=64, submit_at=at("05:52:32")),
     job(23, "sleep.sh", reason="PartitionNodeLimit", n_nodes=9, n_cpus=9, submit_at=at("05:52:32")),
     job(

@@ -1,0 +1,102 @@
+"""The commands start in milliseconds because of what they do not import."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from packhorse.cli.slurm import (
+    fields_accounting,
+    fields_jobs,
+    fields_nodes,
+    json_jobs,
+    show_job,
+    squeue_steps,
+)
+from packhorse.scheduler.service.tables.accounting import ACCOUNTING
+from packhorse.scheduler.service.tables.jobs import JOBS
+from packhorse.scheduler.service.tables.nodes import NODES
+from packhorse.scheduler.service.tables.partitions import PARTITIONS
+
+HEAVY = {
+    *("json", "re", "socket", "argparse", "dataclasses", "typing", "enum", "subprocess", "http", "asyncio"),
+    *(
+        "logging",
+        "datetime",
+        "pathlib",
+        "inspect",
+        "functools",
+        "collections",
+        "contextlib",
+        "signal",
+        "threading",
+    ),
+    *("msgspec", "grpc", "google", "numpy", "aiohttp", "structlog", "psutil"),
+}
+"""Each of these costs as much as the rest of a command's start, or brings others that do."""
+
+PROBE = """
+import sys
+before = set(sys.modules)
+from packhorse.cli.slurm.{prog} import main
+sys.argv = {argv!r}
+main()
+sys.stdout.flush()
+sys.stderr.write("\\n" + " ".join(sorted(set(sys.modules) - before)))
+"""
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["sbatch", "-H", "-t", "5", "--mem=1G", "-n", "2", "-J", "x", "job.sh"],
+        ["squeue"],
+        ["scancel", "12"],
+        ["sinfo"],
+        ["sacct", "-X"],
+        ["scontrol", "show", "job", "12"],
+    ],
+    ids=lambda argv: argv[0],
+)
+def test_nothing_heavy_is_loaded(argv: list[str], tmp_path: Path, repository: Path) -> None:
+    """In an interpreter of its own, with no scheduler to ask: all that a call needs has been loaded by
+    then.
+    """
+    (tmp_path / "job.sh").write_text("#!/bin/sh\n#SBATCH -p main\ntrue\n")
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", PROBE.format(prog=argv[0], argv=argv)],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(repository / "build" / "ns"), "PACKHORSE_HOME": str(tmp_path), "PATH": "/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    loaded = done.stderr.rpartition("\n")[2].split()
+    assert "packhorse.cli.transport" in loaded
+    assert "no scheduler is running" in done.stderr
+    assert not {name.partition(".")[0] for name in loaded} & HEAVY
+    assert len(loaded) < 40, loaded
+
+
+def test_the_scheduler_has_every_column() -> None:
+    """What the commands ask for is what the scheduler's tables are made of, of the same type."""
+    for wanted, there in (
+        (fields_jobs.JOB_COLUMNS, JOBS),
+        (fields_nodes.NODE_COLUMNS, NODES),
+        (fields_nodes.PARTITION_COLUMNS, PARTITIONS),
+        (fields_accounting.ACCOUNTING_COLUMNS, ACCOUNTING),
+    ):
+        for name, kind in wanted.items():
+            assert there[name].type.value == kind, name
+
+
+def test_every_field_names_columns_that_exist() -> None:
+    columns = fields_jobs.JOB_COLUMNS.keys()
+    for fields in (fields_jobs.LETTERS, fields_jobs.names()):
+        for name, (header, _, needs) in fields.items():
+            assert set(needs) <= columns, name
+            assert header == header.upper()
+    for asked in (json_jobs.COLUMNS, show_job.COLUMNS, squeue_steps.COLUMNS):
+        assert set(asked) <= columns
