@@ -258,8 +258,10 @@ def test_sacct_steps_and_groups(cluster: FakeScheduler, run: Run) -> None:
         ("-c", "sacct: error: option --completion is not supported by Packhorse yet"),
         (
             "--units=X",
-            "sacct: error: Invalid unit type 'X'. Possible options are 'KMGTP'\n"
-            "sacct: fatal: Invalid unit type",
+            (
+                "sacct: error: Invalid unit type 'X'. Possible options are 'KMGTP'\n"
+                "sacct: fatal: Invalid unit type"
+            ),
         ),
     ],
 )
@@ -296,7 +298,7 @@ def test_sacct_refuses(cluster: FakeScheduler, run: Run, words: str, message: st
             },
         ),
         (
-            "update jobid=12 dependency=afterok:4 StartTime=2027-01-01 NumCPUs=4 NumNodes=2-3 JobName=x Nice=-5",
+            "update jobid=12 dependency=afterok:4 StartTime=2027-01-01 NumCPUs=4 NumNodes=2 JobName=x Nice=-5",
             "UpdateJobs",
             {
                 "jobs": [{"jobId": 12, "text": "12"}],
