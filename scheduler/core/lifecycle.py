@@ -95,7 +95,7 @@ def settle(draft: Draft, job: Job, active: Active, report: ReportExit) -> None:
         case EndCause.NODE_FAIL | EndCause.LEASE | EndCause.STALE as cause:
             lost(draft, job, active, cause, _LOST[cause], started_at, ended_at, report)
         case EndCause.OUT_OF_MEMORY:
-            detail = "a process was killed for exceeding the job's memory limit"
+            detail = report.detail or "a process was killed for exceeding the job's memory limit"
             failed(
                 draft,
                 job,
@@ -130,7 +130,7 @@ def _exited(
             report,
         )
     elif report.lost:
-        lost(draft, job, active, EndCause.NODE_FAIL, _VANISHED, started_at, ended_at, report)
+        lost(draft, job, active, EndCause.NODE_FAIL, report.detail or _VANISHED, started_at, ended_at, report)
     elif report.exit_signal:
         # Slurm takes a batch script that was killed outright for one that could not be launched.
         reason = "JobLaunchFailure" if report.exit_signal == SIGKILL else "NonZeroExitCode"

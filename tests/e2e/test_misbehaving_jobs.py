@@ -67,6 +67,7 @@ def test_one_that_exceeds_its_memory(cluster: Cluster) -> None:
     job = cluster.sbatch("--mem=100M", script)
     result = cluster.wait(job)
     assert (result.state, result.reason) == ("OUT_OF_MEMORY", "OutOfMemory")
+    assert "100 MiB" in why(cluster, job), why(cluster, job)
     assert left_of(job) == []
 
 
