@@ -22,6 +22,9 @@ STEP_S = 0.002
 _LEAST = 64
 """Items a step takes on at least, well below a millisecond's work: a busy machine must not stop it all."""
 
+_MOST = {"log": 512, "attempts": 512, "blobs": 512, "pages": 128}
+"""And at most: what was cheap in one step (free pages at the end of the file) may be dear in the next."""
+
 _STEP_BYTES = MIB
 """Of blobs removed in one step, however few they are."""
 
@@ -37,7 +40,7 @@ class Compaction:
     def __init__(self, file: SqliteFile, snapshots: Snapshots) -> None:
         self._file = file
         self._snapshots = snapshots
-        self._pace = dict.fromkeys(("log", "attempts", "blobs", "pages"), 200)
+        self._pace = dict.fromkeys(_MOST, _LEAST)
         self.begin_anew()
 
     def begin_anew(self) -> None:
@@ -72,7 +75,7 @@ class Compaction:
         if took > STEP_S:
             self._pace[name] = max(n // 2, _LEAST)
         elif did and took < STEP_S / 2:
-            self._pace[name] = min(n * 2, 20_000)
+            self._pace[name] = min(n * 2, _MOST[name])
         return did
 
     def _drop_log(self, retention: Retention, now: Instant, n: int) -> bool:
