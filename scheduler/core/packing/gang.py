@@ -53,12 +53,14 @@ def choose(
         return _neighbours(shape, caps, spare, score, required, min(most, candidates.size))
     forced = np.zeros(caps.shape[0], dtype=np.bool_)
     forced[required] = True
+    sized = []
     for order in _orders(shape, caps, spare, score, forced, candidates):
-        k = _how_many(
-            shape, caps[order], [(spare[name][order], n) for name, n in shape.job_devices], required
-        )
-        if k > min(most, order.size):
-            continue
+        amounts = [(spare[name][order], n) for name, n in shape.job_devices]
+        k = _how_many(shape, caps[order], amounts, required)
+        if k <= min(most, order.size):
+            sized.append((k, order))
+    sized.sort(key=lambda item: item[0])  # stable: the preferred order among those of equal size
+    for k, order in sized:
         shares = _deal(shape, order, k, caps, spare, score, forced)
         if shares is not None:
             return shares
