@@ -30,6 +30,7 @@ def test_only_convert_modules_name_protobuf_messages(repository: Path) -> None:
         if not Path(name).name.startswith("convert")
         for what in imported(tree)
         if any(part.endswith("_pb2") for part in what.split("."))
+        and not what.startswith("grpc_health.")  # gRPC's own service, with nothing of ours to convert
     ]
     assert offenders == []
 

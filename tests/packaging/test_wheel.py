@@ -62,9 +62,13 @@ def run(*command: str | Path, cwd: Path, **variables: str) -> subprocess.Complet
 
 def files_below(folder: Path) -> set[str]:
     """Files of a mapped folder as a user should get them, relative to it."""
-    skipped = ("__pycache__", "results", "ruff.toml", ".")
+    skipped = {"__pycache__", "results", "ruff.toml"}
     inner = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
-    return {path.as_posix() for path in inner if not any(part.startswith(skipped) for part in path.parts)}
+    return {
+        path.as_posix()
+        for path in inner
+        if not any(part in skipped or part.startswith(".") for part in path.parts)
+    }
 
 
 @pytest.fixture(scope="module")
