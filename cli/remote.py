@@ -1,7 +1,8 @@
 """Calls to a scheduler on another machine: gRPC, or HTTP where the address says so. Imported only then.
 
 PACKHORSE_SERVER is `HOST:PORT` (gRPC) or `http://HOST:PORT` (the HTTP door). The token is PACKHORSE_TOKEN,
-else the file `secrets/token` of PACKHORSE_HOME.
+else the file `secrets/token` of PACKHORSE_HOME. Where `ca.pem` lies in PACKHORSE_HOME, gRPC goes over TLS and
+trusts that certificate only.
 """
 
 from __future__ import annotations
@@ -21,6 +22,15 @@ def token() -> str:
             return file.read().strip()
     except (OSError, ValueError):
         return ""
+
+
+def certificate() -> bytes:
+    """The certificate that the scheduler's must come from, empty where there is none (loopback only)."""
+    try:
+        with open(transport.home() + "/ca.pem", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
 
 
 def call(server: str, method: str, data: bytes) -> dict[str, Any]:
@@ -64,7 +74,12 @@ def _grpc(address: str, method: str, data: bytes) -> dict[str, Any]:
     bearer = token()
     metadata = (("authorization", f"Bearer {bearer}"),) if bearer else ()
     limits = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-    with grpc.insecure_channel(address, options=limits) as channel:
+    root_ca = certificate()
+    if root_ca:
+        opened = grpc.secure_channel(address, grpc.ssl_channel_credentials(root_ca), options=limits)
+    else:
+        opened = grpc.insecure_channel(address, options=limits)
+    with opened as channel:
         unary = channel.unary_unary(
             f"/{transport.SERVICE}/{method}",
             request_serializer=lambda message: message.SerializeToString(),

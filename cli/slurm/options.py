@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 USED = ""
 NOT_YET = "not yet"
 HARMLESS = "harmless"
-"""HARMLESS options are read and have no effect; README lists them."""
+"""HARMLESS options are read and have no effect; `--help` lists them."""
 
 
 class UsageError(Exception):

@@ -29,9 +29,9 @@ def run(prog: str, work: Callable[[list[str]], int], words: list[str] | None = N
 
     words: the arguments, by default the process's.
     """
-    gc.disable()  # the process ends before collecting would pay
     if words is None:
         words = sys.argv[1:]
+        gc.disable()  # the process ends before collecting would pay
         _end_quietly_on_pipe_and_interrupt()
     try:
         code = work(words)

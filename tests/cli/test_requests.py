@@ -298,7 +298,7 @@ def test_sacct_refuses(cluster: FakeScheduler, run: Run, words: str, message: st
             },
         ),
         (
-            "update jobid=12 dependency=afterok:4 StartTime=2027-01-01 NumCPUs=4 NumNodes=2 JobName=x Nice=-5",
+            "update jobid=12 dependency=afterok:4 StartTime=2027-01-01 NumCPUs=4 NumNodes=2 Name=x Nice=-5",
             "UpdateJobs",
             {
                 "jobs": [{"jobId": 12, "text": "12"}],
