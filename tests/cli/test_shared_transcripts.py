@@ -2,7 +2,6 @@
 repository.
 """
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -229,8 +228,3 @@ def test_records(cluster: FakeScheduler, run: Run, name: str) -> None:
     theirs, (code, out, err) = _ask(run, cluster, name)
     assert (code, err) == (theirs.code, theirs.err)
     assert DIFFERENT.sub("", out).split("\n") == DIFFERENT.sub("", theirs.out).split("\n")
-
-
-def test_the_environment_chooses_nothing() -> None:
-    """Slurm's own variables of the caller do not reach these tests."""
-    assert not [name for name in os.environ if name.startswith(("SQUEUE_", "SBATCH_", "SLURM_"))]
