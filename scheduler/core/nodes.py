@@ -112,19 +112,21 @@ def _runs(draft: Draft, job: Job, active: Active, since: Instant) -> None:
 
 
 def _unknown_to_agent(draft: Draft, job: Job, active: Active, known: Node | None, rebooted: bool) -> None:
-    """Should run here, and does not. Never begun in this boot: launch it (again). Begun: it is lost."""
+    """Should run here, and does not.
+
+    Known to have begun, it is lost. Otherwise nobody can tell: its launch may be on its way at this
+    moment. So the agent is asked, and its answer settles it: it launches an attempt at most once, also
+    across restarts, and refuses one that it was told to stop.
+    """
     node = active.placements[0].node
-    if rebooted:
-        lose_node(draft, job, active, node, f"node {node} was restarted", EndCause.NODE_FAIL)
-    elif active.started_at:
-        lose_node(draft, job, active, node, f"the agent of node {node} has lost it", EndCause.NODE_FAIL)
+    if active.started_at:
+        why = f"node {node} was restarted" if rebooted else f"the agent of node {node} has lost it"
+        lose_node(draft, job, active, node, why, EndCause.NODE_FAIL)
     elif active.ending is not None:
-        # Should an old launch still be on its way, the order to stop makes the agent refuse it.
-        terminate(draft, active, active.ending)
-        lose_node(draft, job, active, node, f"never launched on node {node}", EndCause.NODE_FAIL)
+        if not active.terminate_at:
+            terminate(draft, active, active.ending)
     elif known is not None and known.admin is Admin.DOWN:
-        terminate(draft, active, EndCause.NODE_FAIL)
-        lose_node(draft, job, active, node, f"node {node} is down", EndCause.NODE_FAIL)
+        stop(draft, job, active, EndCause.NODE_FAIL)
     else:
         draft.commands.append(Launch(node, job.id, active.attempt))
 

@@ -241,9 +241,10 @@ Phase = Pending | Active | Ended
 class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One job or one array task that has a number of its own.
 
-    attempts counts the grants so far, restarts the runs that were requeued, retries those of them
-    that failed and were tried again. array_id 0 and index -1: not part of an array.
-    refusals: how often an agent would not launch it; avoid: those agents' nodes.
+    attempts is the number of the last grant; one is skipped when a job that was cancelled before it
+    ran is reopened. restarts counts the runs that were requeued, retries the attempts that failed and
+    were tried again. array_id 0 and index -1: not part of an array. refusals: how often an agent would
+    not launch it; avoid: those agents' nodes.
     """
 
     id: JobId

@@ -30,7 +30,7 @@ from packhorse.scheduler.model.input import Caller, Input, ReportOffer, Start, S
 from packhorse.scheduler.model.job import Active, Dependency, Retry, WarnSignal
 from packhorse.scheduler.model.node import Offer
 from tests.core.scenario import ADMIN, OTHER, USER, Cluster, a_config, a_node, a_spec, after, an_array
-from tests.core.world import Agent
+from tests.core.world import Agent, Truth
 
 EVENT_DECODER = msgspec.msgpack.Decoder(Event)
 ENCODER = msgspec.msgpack.Encoder()
@@ -61,8 +61,10 @@ class ClusterMachine(RuleBasedStateMachine):
     @initialize()
     def boot(self) -> None:
         self.cluster = Recorded()
+        self.truth = Truth()
         self.agents = {
-            NodeName(name): Agent(a_node(name, cpus=4, gpus=1 if name == "n1" else 0)) for name in NODES
+            NodeName(name): Agent(a_node(name, cpus=4, gpus=1 if name == "n1" else 0), self.truth)
+            for name in NODES
         }
         self.frozen: tuple[int, Frozen] = (0, State.empty().freeze())
         self.moved = 0
@@ -297,11 +299,16 @@ class ClusterMachine(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 20))
     def agent_loses_an_attempt(self, which: int) -> None:
-        """Its process and every trace of it are gone; the agent introduces itself anew."""
+        """Its process is gone without a trace; the agent introduces itself anew.
+
+        Of an attempt that nobody heard of yet the journal remains: else its job would begin once more.
+        """
         running = [(a, key) for a in self.agents.values() for key in a.running]
         if running:
             agent, key = running[which % len(running)]
-            agent.forget(key)
+            job = self.cluster.state.jobs.get(key.job)
+            heard = job is not None and isinstance(job.phase, Active) and bool(job.phase.started_at)
+            agent.forget(key, journal_too=heard)
             agent.disconnect(self.now, lose_reports=True)
             agent.connect()
 
@@ -339,6 +346,7 @@ class ClusterMachine(RuleBasedStateMachine):
         assert load(dump(self.cluster.state.freeze())) == self.cluster.state
         self.repair_and_finish()
         self.nothing_runs_twice()
+        self.accounting_is_true()
         log = [ENCODER.encode(event) for event in self.cluster.log]
         assert [EVENT_DECODER.decode(data) for data in log] == self.cluster.log
         again = State.empty()
@@ -373,8 +381,22 @@ class ClusterMachine(RuleBasedStateMachine):
             self.time_passes(5)
             busy = any(isinstance(job.phase, Active) for job in self.cluster.state.jobs.values())
             if not busy and not self.unstarted() and not any(a.outbox for a in self.agents.values()):
+                unacknowledged = [key for agent in self.agents.values() for key in agent.exits]
+                assert not unacknowledged, "exits that no agent may ever forget"
                 return
         raise AssertionError(f"still there: {self.unstarted()}")
+
+    def accounting_is_true(self) -> None:
+        """One row for every attempt that began, and no exit code that was not."""
+        rows = {(row.job, row.attempt): row for row in self.cluster.rows if row.array_indices == ""}
+        n_rows = sum(1 for row in self.cluster.rows if row.array_indices == "")
+        assert len(rows) == n_rows, "an attempt has two rows"
+        for key in self.truth.begun:
+            row = rows[key.job, key.number]
+            end = self.truth.ended.get(key)
+            if row.state == "COMPLETED" or row.reason in ("NonZeroExitCode", "OutOfMemory"):
+                assert end is not None, f"{key} has an end that nobody saw: {row}"
+                assert (row.exit_code, row.exit_signal) == (end.exit_code, end.exit_signal), row
 
     def unstarted(self) -> list[tuple[JobId, Reason]]:
         """What waits for something that comes by itself."""

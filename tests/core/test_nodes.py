@@ -93,14 +93,27 @@ def test_what_the_agent_does_not_know_is_lost() -> None:
     assert cluster.rows[-1].detail == "the agent of node n1 has lost it"
 
 
-def test_a_cancelled_job_whose_launch_never_arrived_is_over() -> None:
+def test_a_cancelled_job_whose_launch_never_arrived_is_asked_about() -> None:
     cluster = a_cluster()
     job = cluster.submit()
     cluster.run_cycle()
     cluster.cancel(job)
     told = cluster.register("n1")
     assert [type(command) for command in told] == [Terminate]
+    assert cluster.state_of(job) == "COMPLETING"
+    cluster.exit(job, refused=True, launch_error="no such attempt on this node")
     assert cluster.state_of(job) == "CANCELLED"
+
+
+def test_an_attempt_that_may_not_have_begun_is_launched_again_even_after_a_reboot() -> None:
+    cluster = a_cluster()
+    job = cluster.submit()
+    cluster.run_cycle()
+    key = cluster.active(job).attempt
+    assert cluster.register("n1", reboot=True) == [Launch(N1, job, key)]
+    # It had begun in the boot before: the agent's journal says so, and the job starts anew.
+    cluster.exit(job, refused=True, launch_error="attempt 1.1.1 is already settled")
+    assert cluster.state_of(job) == "PENDING"
 
 
 def test_attempts_that_are_not_current_are_stopped_and_their_exits_acknowledged() -> None:

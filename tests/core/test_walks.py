@@ -46,6 +46,17 @@ WEIGHTS = {
     "operator": 3,
 }
 
+MOODS: tuple[dict[str, int], ...] = (
+    {},
+    # Long silences while work goes on elsewhere.
+    {"stream_breaks": 5, "agent_connects": 2, "script_ends": 3, "time_passes": 25, "all_goes_well": 25},
+    # Machines that die under their work.
+    {"node_reboots": 8, "agent_loses_an_attempt": 6, "agent_connects": 20, "operator": 8, "script_ends": 4},
+    # People who cannot make up their minds.
+    {"cancel": 14, "requeue": 16, "hold": 8, "release": 10, "update": 16, "stream_breaks": 1},
+)
+"""What is different from the above; a walk's seed chooses one."""
+
 
 def arguments(rng: random.Random, name: str) -> dict[str, Any]:
     """Arguments for one rule."""
@@ -100,7 +111,7 @@ def arguments(rng: random.Random, name: str) -> dict[str, Any]:
         case "a_report_arrives":
             return {"name": node, "which": rng.choice([0, 0, 1, 3]), "twice": rng.random() < 0.2}
         case "stream_breaks":
-            return {"name": node, "lose": rng.random() < 0.5, "noticed": rng.random() < 0.6}
+            return {"name": node, "lose": rng.random() < 0.5, "noticed": rng.random() < 0.8}
         case "agent_connects":
             return {"name": node}
         case "script_begins" | "script_cannot_begin" | "agent_loses_an_attempt":
@@ -148,8 +159,9 @@ def test_walk(seed: int) -> None:
     rng = random.Random(seed)
     machine = ClusterMachine()
     machine.boot()
+    weights = WEIGHTS | MOODS[seed % len(MOODS)]
     for _ in range(STEPS):
-        (name,) = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))
+        (name,) = rng.choices(list(weights), list(weights.values()))
         getattr(machine, name)(**arguments(rng, name))
         machine.send()
         machine.nothing_runs_twice()

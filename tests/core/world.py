@@ -24,11 +24,25 @@ from packhorse.scheduler.model.node import NodeSpec, Offer
 UNKNOWN = Instant(0)
 
 
+class Truth:
+    """What really happened, whoever heard of it: which attempts began, and how they ended."""
+
+    def __init__(self) -> None:
+        self.begun: set[AttemptKey] = set()
+        self.ended: dict[AttemptKey, ReportExit] = {}
+
+    def begins(self, key: AttemptKey) -> None:
+        """An attempt begins once in the whole cluster, ever."""
+        assert key not in self.begun, f"{key} begins a second time"
+        self.begun.add(key)
+
+
 @dataclass
 class Agent:
     """One node and its agent. inbox: commands on their way here; outbox: reports on their way out."""
 
     spec: NodeSpec
+    truth: Truth
     boot: int = 0
     connected: bool = False
     silent_since: Instant = UNKNOWN
@@ -121,6 +135,7 @@ class Agent:
 
     def begin(self, key: AttemptKey, now: Instant) -> None:
         """The batch script runs."""
+        self.truth.begins(key)
         del self.launching[key]
         self.running[key] = now
         self._say(ReportStart(self.spec.name, key, now))
@@ -132,12 +147,15 @@ class Agent:
         self.stopping.pop(key, None)
         report = ReportExit(self.spec.name, key, started_at, now, code, signal, **how)  # type: ignore[arg-type]
         self.exits[key] = report
+        self.truth.ended[key] = report
         self._say(report)
 
-    def forget(self, key: AttemptKey) -> None:
-        """The attempt is gone and the agent knows nothing of it, not even that it was."""
+    def forget(self, key: AttemptKey, journal_too: bool) -> None:
+        """The attempt is gone without an exit; with the journal even the memory that it ever was."""
         self.running.pop(key, None)
         self.stopping.pop(key, None)
+        if journal_too:
+            self.newest.pop(key.job, None)
 
     def enforce_leases(self, now: Instant, leases: dict[JobId, int], grace_s: int) -> None:
         """Out of contact for longer than a job's lease: its node stops it."""
