@@ -136,6 +136,8 @@ class Session:
                 self._closed(why)
                 watch.cancel()
                 call.cancel()
+                # A call that is over by itself leaves its writer waiting for messages: this ends it.
+                self._outgoing.put_nowait(None)
                 with contextlib.suppress(asyncio.CancelledError):
                     await watch
         return heard, why
