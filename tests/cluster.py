@@ -29,6 +29,8 @@ from packhorse.cli.home import Home
 WITHIN_S = 30.0
 """Everything here takes well under a second; this is for machines that are busy with something else."""
 
+DEFECTS = ("Traceback (most recent call last)", "was never retrieved", "was destroyed but it is pending")
+
 COMMANDS = ("sbatch", "squeue", "scancel", "sinfo", "sacct", "scontrol")
 
 FAST = """\
@@ -109,12 +111,24 @@ class Cluster:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None:
             self._explain(error)
+        troubles = self.troubles()
         left = self.end()
         assert error is not None or not left, f"left over after the cluster's end: {left}"
+        assert error is not None or not troubles, "\n".join(["in the daemons' logs:", *troubles])
 
     def up(self, variables: Mapping[str, str] | None = None, *, check: bool = True) -> None:
         """`packhorse up --detach`: starts what does not run. variables: for the daemons started now."""
         self.run("packhorse", "up", "--detach", *self._shape, variables=variables, check=check)
+
+    def troubles(self) -> list[str]:
+        """Lines of the daemons' logs that tell of a defect, with what is around them."""
+        found = []
+        for path in self._logs():
+            lines = path.read_text(errors="replace").splitlines()
+            for at, line in enumerate(lines):
+                if any(sign in line for sign in DEFECTS):
+                    found += [f"{path.name}: {near}" for near in lines[max(0, at - 2) : at + 12]]
+        return found[:60]
 
     def up_in(self, wrapper: Sequence[str]) -> None:
         """`up`, with the daemons started from inside `wrapper`, as in `unshare -m`."""
@@ -323,9 +337,12 @@ class Cluster:
             path.chmod(0o755)
         (self.root / "bin" / "python3").symlink_to(sys.executable)
 
+    def _logs(self) -> list[Path]:
+        return sorted([*self.home.log.glob("*"), *self.home.root.glob("nodes/*/*.log")])
+
     def _explain(self, error: BaseException) -> None:
         """Adds the ends of the logs to a failure."""
-        for path in sorted([*self.home.log.glob("*"), *self.home.root.glob("nodes/*/*.log")]):
+        for path in self._logs():
             tail = path.read_text(errors="replace").splitlines()[-25:]
             if tail:
                 error.add_note("\n".join([f"--- {path.name}", *tail]))
