@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS
 from packhorse.scheduler.service.engine import Engine
-from packhorse.scheduler.service.status import count_jobs
+from packhorse.scheduler.service.status import count_jobs, used
 from packhorse.scheduler.service.tables.nodes import state_word
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -143,10 +143,10 @@ class _Gauges(Collector):
                 allocated.add_metric((resource,), float(columns.used[column].sum()))
         yield capacity
         yield allocated
-        used = GaugeMetricFamily(
+        in_use = GaugeMetricFamily(
             "packhorse_used", "Amounts in use as agents last measured", labels=("resource",)
         )
-        said = self._engine.usage.values()
-        used.add_metric((columns.resources[CPU],), float(sum([usage.cpu_milli_used for usage in said])))
-        used.add_metric((columns.resources[MEM],), float(sum([usage.mem_mib_used for usage in said])))
-        yield used
+        cpu_milli, mem_mib = used(self._engine)
+        in_use.add_metric((columns.resources[CPU],), float(cpu_milli))
+        in_use.add_metric((columns.resources[MEM],), float(mem_mib))
+        yield in_use

@@ -63,6 +63,13 @@ def status(about: About, engine: Engine) -> GetStatusResponse:
             total.capacity += amount.capacity
             total.allocated += amount.allocated
             total.used = -1 if min(total.used, amount.used) < 0 else total.used + amount.used
+    cpu_milli, mem_mib = used(engine)
+    for resource, measured in (
+        (state.node_columns.resources[CPU], cpu_milli),
+        (state.node_columns.resources[MEM], mem_mib),
+    ):
+        if resource in totals and totals[resource].used >= 0:
+            totals[resource].used = measured
     return GetStatusResponse(
         scheduler=ping(about, engine),
         jobs=[
@@ -72,6 +79,16 @@ def status(about: About, engine: Engine) -> GetStatusResponse:
         nodes=nodes,
         amounts=list(totals.values()),
         store=engine.trouble or "ok",
+    )
+
+
+def used(engine: Engine) -> tuple[int, int]:
+    """Milli-CPUs and MiB in use over all machines; several nodes on one machine measure the same, once."""
+    nodes = engine.state.nodes
+    by_machine = {nodes[name].boot_id: usage for name, usage in engine.usage.items() if name in nodes}
+    return (
+        sum([usage.cpu_milli_used for usage in by_machine.values()]),
+        sum([usage.mem_mib_used for usage in by_machine.values()]),
     )
 
 
