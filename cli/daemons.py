@@ -57,12 +57,22 @@ def spawn(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
 
 
 def wait_until(
-    ready: Callable[[], bool], process: subprocess.Popen[bytes], what: str, log: Path, *, within_s: float
+    ready: Callable[[], bool],
+    process: subprocess.Popen[bytes],
+    holder: Callable[[], int],
+    what: str,
+    log: Path,
+    *,
+    within_s: float,
 ) -> None:
-    """Wait for ready(); raises DaemonFailed with the end of the log if the process dies or time runs out."""
+    """Wait for ready(); raises DaemonFailed with the end of the log if the process dies or time runs out.
+
+    holder: the pid of the daemon that runs now, 0 if none does. When somebody else has started it at the same
+    time, the process that was started here ends, and the other one is waited for.
+    """
     deadline = time.monotonic() + within_s
     while not ready():
-        if process.poll() is not None:
+        if process.poll() is not None and holder() in (0, process.pid):
             raise DaemonFailed(f"{what} ended with status {process.returncode}:\n{_tail(log)}")
         if time.monotonic() > deadline:
             raise DaemonFailed(f"{what} does not answer after {within_s:.0f} s; its log: {log}\n{_tail(log)}")

@@ -103,6 +103,7 @@ def bring_up(home: Home, shape: dict[str, Any], *, quiet: bool = False) -> None:
         daemons.wait_until(
             lambda node=node: _serves(home, node),  # type: ignore[misc]
             process,
+            lambda node=node: home.agent_pids().get(node, 0),  # type: ignore[misc]
             f"the agent of {node}",
             log,
             within_s=READY_WITHIN_S,
@@ -182,7 +183,7 @@ def start_scheduler(home: Home, nodes: list[str]) -> None:
     for node in nodes:
         command += ["--local-node", node]
     process = daemons.spawn(command, log)
-    daemons.wait_until(_answers, process, "the scheduler", log, within_s=READY_WITHIN_S)
+    daemons.wait_until(_answers, process, home.scheduler_pid, "the scheduler", log, within_s=READY_WITHIN_S)
 
 
 def admit(home: Home, node: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 
 from tests.cluster import Cluster, kill, wait_until
 
@@ -72,6 +73,21 @@ def test_up_again_is_harmless_and_brings_back_what_is_missing(cluster: Cluster) 
     assert cluster.agent("node2") != agent and cluster.scheduler() == scheduler
     (cluster.work / "back").touch()
     assert cluster.wait(job).exit_code == 3
+
+
+def test_two_at_once_start_one_cluster() -> None:
+    other = Cluster(nodes=2)
+    try:
+        both = [threading.Thread(target=other.up) for _ in range(2)]
+        for thread in both:
+            thread.start()
+        for thread in both:
+            thread.join()  # a thread that fails fails the test
+        assert sorted(other.home.agent_pids()) == ["node1", "node2"] and other.scheduler()
+        assert other.wait(other.sbatch("--wrap", "exit 8")).exit_code == 8
+    finally:
+        left = other.end()
+    assert not left
 
 
 def test_json_everywhere(cluster: Cluster) -> None:
