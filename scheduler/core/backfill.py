@@ -157,7 +157,7 @@ class Timeline:
         room = self._free_at(start)
         for p in self.planned:
             if start < p.start < start + duration_us:
-                room = np.minimum(room, self._free_at(p.start))
+                room = self.field.board.both(room, self._free_at(p.start))
         return find(self.field, request, room)
 
     def _free_at(self, at: int) -> np.ndarray:

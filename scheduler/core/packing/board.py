@@ -31,6 +31,7 @@ class Board:
 
     order: row of NodeColumns by position. capacity: [n_resources, n_nodes]. node_class: class of each
     position, equal for nodes of the same capacity; class_capacity: [n_resources, n_classes].
+    typed_kinds: columns of the kinds of devices that have types, with those of the types.
     tightness: per resource, what a free unit of it adds to a node's score. weight_score: what the
     node's weight adds. masks: node masks by the key they were asked under, filled by packing/masks.py.
     possible: what packing/possible.py has found to fit.
@@ -51,6 +52,7 @@ class Board:
         "possible",
         "resources",
         "tightness",
+        "typed_kinds",
         "weight_score",
     )
 
@@ -86,8 +88,26 @@ class Board:
         largest = self.capacity.max(axis=1, initial=1)
         self.tightness = (1 << _SCORE_BITS) // np.maximum(largest, 1)
         self.tightness[SLOTS] = 0
+        typed: dict[str, list[int]] = {}
+        for column, resource in enumerate(resources):
+            kind, colon, _type = resource.partition(":")
+            if colon:
+                typed.setdefault(kind, []).append(column)
+        self.typed_kinds = [(resources.index(kind), columns) for kind, columns in typed.items()]
         for column, resource in enumerate(resources):
             if column >= FIXED and ":" in resource:
                 self.tightness[column] = 0  # counted once, under its kind
         self.masks: dict[object, np.ndarray] = {}
         self.possible: set[object] = set()
+
+    def both(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """What is free at two instants, for somebody who keeps it through both.
+
+        a, b: `[n_resources]` or `[n_resources, n_nodes]`. The least of each, but for devices of any
+        type: one that is free now and another, of another type, that is free later do not make one.
+        """
+        out: np.ndarray = np.minimum(a, b)
+        for kind, types in self.typed_kinds:
+            untyped = np.minimum(a[kind] - a[types].sum(axis=0), b[kind] - b[types].sum(axis=0))
+            out[kind] = np.minimum(out[kind], out[types].sum(axis=0) + np.maximum(untyped, 0))
+        return out

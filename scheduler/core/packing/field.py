@@ -115,7 +115,7 @@ class Field:
         self.layers.sort(key=lambda layer: layer.start)
         room = self.free
         for layer in self.layers:
-            layer.room = room = np.minimum(room, layer.free)
+            layer.room = room = self.board.both(room, layer.free)
 
     def take(self, position: int, pairs: Pairs, copies: int, j: int) -> None:
         """That many jobs take these amounts of the node, until after the first j planned starts."""
@@ -128,7 +128,7 @@ class Field:
         if self.layers:
             room = self.free[:, position]
             for layer in self.layers:
-                room = np.minimum(room, layer.free[:, position])
+                room = self.board.both(room, layer.free[:, position])
                 layer.room[:, position] = room
 
     def cost(
