@@ -1,7 +1,8 @@
 """How a machine runs a job: fork server, one supervisor per attempt, exit records, killing.
 
     launcher.py    the agent's side (asyncio): launch, adopt, wait, signal, terminate: the public face
-    forkserver.py  a small process that forks supervisors
+    forkserver.py  a small process that forks supervisors, and gives those that are free the next attempt
+    successor.py   how an attempt that ended is followed by another
     supervisor.py  one process per attempt: starts the job, watches it, kills it, writes the exit record
     child.py       what happens between fork and exec
     attemptdir.py  the files of one attempt and the order in which they become durable

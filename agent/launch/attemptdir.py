@@ -41,6 +41,7 @@ from packhorse.scheduler.model.crashpoint import crash_point, register
 T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
+_decode_exit = msgspec.json.Decoder(ExitRecord).decode
 
 STARTED = "started"
 EXIT = "exit"
@@ -142,6 +143,11 @@ def note_first(fd: int, first: First) -> None:
     os.pwrite(fd, _encode(first), 0)
 
 
+def decode_exit(text: bytes) -> ExitRecord:
+    """The exit record that `write_exit` returned as `text`."""
+    return _decode_exit(text)
+
+
 def read_first(directory: str) -> First | None:
     """The job's first process as `note_first` left it, if the supervisor came that far."""
     try:
@@ -151,9 +157,10 @@ def read_first(directory: str) -> First | None:
         return None
 
 
-def write_exit(directory: str, fd: int, record: ExitRecord) -> None:
-    """Writes the exit record through `fd` of `reserve_exit`, durably. Raises OSError; may then be called
-    again.
+def write_exit(directory: str, fd: int, record: ExitRecord) -> bytes:
+    """Writes the exit record through `fd` of `reserve_exit`, durably; returns its text.
+
+    Raises OSError; may then be called again.
     """
     text = _encode(record)
     os.pwrite(fd, text, 0)
@@ -162,6 +169,7 @@ def write_exit(directory: str, fd: int, record: ExitRecord) -> None:
     os.rename(f"{directory}/{EXIT_SPACE}", f"{directory}/{EXIT}")
     os.fsync(fd)
     sync_directory(directory)
+    return text
 
 
 def sync_directory(directory: str) -> None:

@@ -30,7 +30,7 @@ from packhorse.agent.cgroups import Cgroups
 from packhorse.agent.launch import attemptdir, cgroup, contact, control, jobtree, processes, wire
 from packhorse.agent.launch.control import ControlReply, OrderedCause, Scope
 from packhorse.agent.launch.exitrecord import ExitRecord
-from packhorse.agent.launch.spec import ForkAnswer, ForkRequest, Group, LaunchSpec
+from packhorse.agent.launch.spec import AttemptOver, ForkAnswer, ForkRequest, Group, LaunchSpec
 from packhorse.scheduler.model.crashpoint import crash_point, register
 from packhorse.scheduler.model.errors import PackhorseError
 
@@ -44,7 +44,7 @@ REPLY_S = 5.0
 
 KILL_ORPHANS_S = 10.0
 
-_decode_answer = msgspec.msgpack.Decoder(ForkAnswer).decode
+_decode_answer = msgspec.msgpack.Decoder(ForkAnswer | AttemptOver).decode
 
 
 class LaunchError(PackhorseError):
@@ -104,6 +104,7 @@ class Launcher:
         self._spool = Path(spool)
         self._server: _ForkServer | None = None
         self._starting = asyncio.Lock()
+        self._ends: dict[str, _End] = {}  # by token: attempts that this agent started, until waited for
 
     async def start(self) -> None:
         """Starts the fork server (about 60 ms), so that the first launch need not."""
@@ -131,8 +132,10 @@ class Launcher:
         groups = self.cgroups.groups(spec.key, spec.limits)
         crash_point(BEFORE_REQUEST)
         try:
-            server = await self._fork_server()
-            answer = await server.ask(spec, token, groups)
+            server = self._server
+            if server is None or server.closed:
+                server = await self._fork_server()
+            answer, end = await server.ask(spec, token, groups)
         except (ConnectionError, OSError) as error:
             # The fork server died with the request in its hands: only the directory knows how far it came.
             found = await self.adopt(spec.attempt_dir, spec.key)
@@ -143,6 +146,7 @@ class Launcher:
             raise Interrupted(f"cannot launch: the fork server failed: {error}") from None
         if answer.error:
             raise LaunchError(f"cannot launch: {answer.error}")
+        self._ends[token] = end
         return Supervised(
             key=spec.key,
             attempt_dir=spec.attempt_dir,
@@ -166,6 +170,12 @@ class Launcher:
         """Returns when the attempt is over and nothing of it is left. Cancelling it leaves the attempt
         alone.
         """
+        end = self._ends.get(supervised.token)
+        if end is not None:
+            text = await end.wait()
+            self._ends.pop(supervised.token, None)
+            if text:  # then nothing is left of it; its supervisor may live on, with another attempt
+                return attemptdir.decode_exit(text)
         await _gone(supervised.pid, supervised.start_time)
         record = _exit_of(supervised.attempt_dir)
         if record is None:
@@ -262,6 +272,7 @@ class _ForkServer:
         self._writer = writer
         self._last_id = 0
         self._waiting: dict[int, asyncio.Future[ForkAnswer]] = {}
+        self._running: dict[int, _End] = {}
         self._listener = asyncio.create_task(self._listen())
 
     @classmethod
@@ -287,17 +298,22 @@ class _ForkServer:
         reader, writer = await asyncio.open_connection(sock=near)
         return cls(process, reader, writer)
 
-    async def ask(self, spec: LaunchSpec, token: str, groups: tuple[Group, ...]) -> ForkAnswer:
-        """One request, one answer. Raises ConnectionError if the fork server dies before it answers."""
+    async def ask(self, spec: LaunchSpec, token: str, groups: tuple[Group, ...]) -> tuple[ForkAnswer, _End]:
+        """One request, one answer, and what will tell of the attempt's end.
+
+        Raises ConnectionError if the fork server dies before it answers.
+        """
         if self.closed:
             raise ConnectionResetError("it is gone")
         self._last_id += 1
         request = ForkRequest(self._last_id, spec, token, groups)
         future: asyncio.Future[ForkAnswer] = asyncio.get_running_loop().create_future()
+        end = _End()
         self._waiting[request.id] = future
+        self._running[request.id] = end
         self._writer.write(wire.frame(request))
         crash_point(REQUEST_SENT)
-        return await future
+        return await future, end
 
     async def close(self) -> None:
         self._writer.close()
@@ -308,10 +324,7 @@ class _ForkServer:
         try:
             while data := await self._reader.read(1 << 16):
                 for body in frames.feed(data):
-                    answer = _decode_answer(body)
-                    future = self._waiting.pop(answer.id, None)
-                    if future is not None and not future.done():
-                        future.set_result(answer)
+                    self._heard(_decode_answer(body))
         except (ConnectionError, ValueError) as error:
             log.warning("forkserver.broken", error=str(error))
         finally:
@@ -321,7 +334,44 @@ class _ForkServer:
                 if not future.done():
                     future.set_exception(ConnectionResetError("it ended before it answered"))
             self._waiting.clear()
+            for end in self._running.values():
+                end.tell(b"")
+            self._running.clear()
         await asyncio.to_thread(self._process.wait)
+
+    def _heard(self, answer: ForkAnswer | AttemptOver) -> None:
+        if isinstance(answer, AttemptOver):
+            if (end := self._running.pop(answer.id, None)) is not None:
+                end.tell(answer.record)
+            return
+        if answer.error:
+            self._running.pop(answer.id, None)
+        future = self._waiting.pop(answer.id, None)
+        if future is not None and not future.done():
+            future.set_result(answer)
+
+
+class _End:
+    """The end of an attempt that this fork server started, for one at a time to wait for."""
+
+    __slots__ = ("_record", "_waiter")
+
+    def __init__(self) -> None:
+        self._record: bytes | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def tell(self, record: bytes) -> None:
+        """It is over. record b"": that is for the waiter to find out."""
+        self._record = record
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self) -> bytes:
+        """The exit record, b"" where nobody but the attempt's directory knows."""
+        if self._record is None:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._record or b""
 
 
 def _check(spec: LaunchSpec) -> None:

@@ -104,7 +104,7 @@ class ForkRequest(msgspec.Struct, frozen=True, array_like=True):
     groups: tuple[Group, ...]
 
 
-class ForkAnswer(msgspec.Struct, frozen=True, array_like=True):
+class ForkAnswer(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Fork server to agent. error "": the supervisor `pid` that started at `start_time` ticks after boot
     exists.
     """
@@ -114,6 +114,16 @@ class ForkAnswer(msgspec.Struct, frozen=True, array_like=True):
     start_time: int = 0
     started_at: int = 0
     error: str = ""
+
+
+class AttemptOver(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Fork server to agent: the attempt of request `id` has ended, and so was its exit record written.
+
+    record b"": its supervisor is gone; what it left in the attempt's directory counts.
+    """
+
+    id: int
+    record: bytes = b""
 
 
 TOKEN_VARIABLE = "PACKHORSE_ATTEMPT"

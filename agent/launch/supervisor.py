@@ -5,6 +5,11 @@ but the files of the attempt's directory. It waits without polling: for a child'
 socket, or the next instant at which the time limit, the lease, the grace or (without a memory cgroup) the
 memory has to be looked at.
 
+An attempt that left nothing behind is followed by another, if the fork server has one soon: a fork, the
+pages it copies and an exit cost more than all the rest (measured: 2.3 of 8 ms of processor time per job of
+`true`). Then the fork server is told how the attempt ended, instead of the supervisor ending. Without a fork
+server, and after anything out of the ordinary, a supervisor ends with its attempt.
+
 Crash points and what a death there leaves:
 
     before_started    no started record: the agent fences the directory; nothing ran
@@ -30,7 +35,7 @@ from typing import NoReturn
 
 import msgspec
 
-from packhorse.agent.launch import attemptdir, cgroup, contact, control, processes, spawn
+from packhorse.agent.launch import attemptdir, cgroup, contact, control, processes, spawn, successor
 from packhorse.agent.launch.control import ControlReply, SetLimit, Signal, Terminate
 from packhorse.agent.launch.exitrecord import Cause, ExitRecord, LaunchFailure
 from packhorse.agent.launch.jobtree import JobTree
@@ -49,6 +54,9 @@ UNKILLABLE_S = 60
 so.
 """
 
+MOST_ATTEMPTS = 500
+"""Of one supervisor: it has no garbage collector."""
+
 LONGEST_SLEEP_MS = 3_600_000
 """poll takes 32 bits of milliseconds, which a limit of a month exceeds."""
 
@@ -61,24 +69,58 @@ _PR_SET_CHILD_SUBREAPER = 36
 _ZERO, _ONE = ctypes.c_ulong(0), ctypes.c_ulong(1)
 
 
-def supervise(request: ForkRequest, door: socket.socket, started_at: int) -> NoReturn:
-    """Runs one attempt to its end and exits. Called in the freshly forked process, in the attempt's
-    directory.
+def supervise(request: ForkRequest, door: socket.socket, started_at: int, server: socket.socket) -> NoReturn:
+    """Runs one attempt to its end, then those that come over `server`, and exits.
+
+    Called in the freshly forked process.
     """
-    directory = request.spec.attempt_dir
+    key, directory = request.spec.key, request.spec.attempt_dir
     status = 70
     try:
-        status = Supervisor(request, door, started_at).run()
+        process = Process()
+        for _ in range(MOST_ATTEMPTS):
+            record = Supervisor(request, door, started_at, process).run()
+            door.close()
+            if record is None or not successor.tell_end(server, record):
+                break
+            following = successor.take(server)
+            if following is None:
+                break
+            request, door, started_at = following
+            key, directory = request.spec.key, request.spec.attempt_dir
+        status = 0
     except BaseException as error:
-        attemptdir.log_trouble(directory, f"supervisor of {request.spec.key} failed: {error!r}")
+        attemptdir.log_trouble(directory, f"supervisor of {key} failed: {error!r}")
     finally:
         os._exit(status)
+
+
+class Process:
+    """What this process is and keeps from one attempt to the next. Raises OSError if it cannot be."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.start_time = processes.start_time(self.pid)
+        self.current: Supervisor | None = None
+        if _libc.prctl(_PR_SET_CHILD_SUBREAPER, _ONE, _ZERO, _ZERO, _ZERO) != 0:
+            raise OSError("prctl refuses to make a subreaper")
+        self.wakeup, wakeup = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+        _handle(signal.SIGCHLD, _ignore)
+        _handle(signal.SIGTERM, self._told_to_go)
+
+    def _told_to_go(self, *_: object) -> None:
+        """SIGTERM, as at shutdown: the job gets its grace and the record is written."""
+        if self.current is None:
+            os._exit(0)
+        self.current.told_to_go()
 
 
 class Supervisor:
     """The state of one supervised job; instants are microseconds since boot."""
 
-    def __init__(self, request: ForkRequest, door: socket.socket, started_at: int) -> None:
+    def __init__(self, request: ForkRequest, door: socket.socket, started_at: int, process: Process) -> None:
+        self.process = process
         self.request = request
         self.spec = request.spec
         self.directory = request.spec.attempt_dir
@@ -97,21 +139,26 @@ class Supervisor:
         self.unkillable = 0
         self.limit_s = self.spec.time_limit_s
         self.peak_kib = 0
+        self.user_s = self.system_s = 0.0
+        self.max_rss_kib = self.blocks_in = self.blocks_out = 0
         self.job_stderr = -1
+        self.going = False  # nothing more after this attempt
         self.sampled = bool(self.spec.limits.mem_mib) and not any(
             group.memory and group.writes for group in request.groups
         )
         self.sample_at = self.began + self.spec.limits.mem_sample_ms * 1000  # not the copy of ourselves
 
-    def run(self) -> int:
-        """The attempt from claim to exit record; the supervisor's own exit status."""
+    def run(self) -> bytes | None:
+        """The attempt from claim to exit record.
+
+        Returns the record as it was written; None if this process should not do more than end.
+        """
         crash_point(BEFORE_STARTED)
-        own = os.getpid()
         record = attemptdir.Started(
             kind="supervised",
             key=self.spec.key,
-            pid=own,
-            start_time=processes.start_time(own),
+            pid=self.process.pid,
+            start_time=self.process.start_time,
             boot_id=processes.boot_id(),
             started_at=self.started_at,
             boot_clock_us=self.began,
@@ -122,32 +169,35 @@ class Supervisor:
         try:
             if not attemptdir.claim(self.directory, record):
                 attemptdir.log_trouble(self.directory, "not started: the attempt is settled already")
-                return 0
+                return None
         except OSError as error:
             message = f"cannot write the started record: {os.strerror(error.errno or 0)}"
             self.failure = LaunchFailure("fork", error.errno or 0, message)
             attemptdir.write_exit(self.directory, exit_fd, self._exit_record())
-            return 0
+            return None
         crash_point(AFTER_STARTED)
+        self.process.current = self
         self._start(exit_fd)
         self._watch()
         crash_point(BEFORE_EXIT)
-        self._record(exit_fd)
+        text = self._record(exit_fd)
         crash_point(AFTER_EXIT)
+        clean = True
         for group in self.request.groups:
             if not cgroup.remove(group):
+                clean = False
                 attemptdir.log_trouble(self.directory, f"cannot remove cgroup {group.path}")
-        return 0
+        self.process.current = None
+        os.close(exit_fd)
+        if self.job_stderr >= 0:
+            os.close(self.job_stderr)
+        # Without the right to go back it stays as nice as its job.
+        return text if clean and not (self.going or self.unkillable or self.spec.nice) else None
 
     # -- the start
 
     def _start(self, exit_fd: int) -> None:
         """Starts the job, or notes why it could not be started."""
-        _adopt_orphans()
-        self.wakeup, wakeup = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
-        _handle(signal.SIGCHLD, _ignore)
-        _handle(signal.SIGTERM, self._told_to_go)
         try:
             first = spawn.spawn(self.request)
         except spawn.Refused as refused:
@@ -164,7 +214,8 @@ class Supervisor:
     def _watch(self) -> None:
         """Returns when nothing of the job is left, or what is left cannot be killed."""
         poll = select.poll()
-        poll.register(self.wakeup, select.POLLIN)
+        wakeup = self.process.wakeup
+        poll.register(wakeup, select.POLLIN)
         poll.register(self.door, select.POLLIN)
         while self._reap():
             now = contact.boot_clock_us()
@@ -176,8 +227,8 @@ class Supervisor:
             timeout = (until - contact.boot_clock_us() + 999) // 1000 if until else LONGEST_SLEEP_MS
             timeout = min(max(0, timeout), LONGEST_SLEEP_MS)
             for fd, _ in poll.poll(timeout):
-                if fd == self.wakeup:
-                    os.read(self.wakeup, 4096)
+                if fd == wakeup:
+                    os.read(wakeup, 4096)
                 else:
                     self._obey()
 
@@ -185,11 +236,16 @@ class Supervisor:
         """Collects the ended; False when no process of the job is left."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, used = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return False
             if pid == 0:
                 return True
+            self.user_s += used.ru_utime
+            self.system_s += used.ru_stime
+            self.max_rss_kib = max(self.max_rss_kib, used.ru_maxrss)
+            self.blocks_in += used.ru_inblock
+            self.blocks_out += used.ru_oublock
             if pid == self.tree.first:
                 crash_point(CHILD_ENDED)
                 self.status = status
@@ -292,8 +348,9 @@ class Supervisor:
         line = control.cancel_notice(self.spec.label or self.spec.key, self.spec.node, why)
         self._terminate(Terminate(grace_s, cause=cause, detail=detail, notice=line))
 
-    def _told_to_go(self, *_: object) -> None:
-        """SIGTERM to the supervisor, as at shutdown: the job gets its grace and the record is written."""
+    def told_to_go(self) -> None:
+        """The job gets its grace, then this process ends."""
+        self.going = True
         self._terminate(Terminate(self.spec.grace_s, detail="supervisor got SIGTERM"))
 
     def _notice(self, line: str) -> None:
@@ -305,23 +362,24 @@ class Supervisor:
 
     # -- the end
 
-    def _record(self, exit_fd: int) -> None:
-        """Writes the exit record, for as long as it takes: a full disk must not swallow an exit."""
+    def _record(self, exit_fd: int) -> bytes | None:
+        """Writes the exit record, for as long as it takes: a full disk must not swallow an exit.
+
+        Returns what was written; None if the agent has removed the directory, so that nobody wants to know.
+        """
         record = self._exit_record()
         pause = 0.1
         while True:
             try:
-                attemptdir.write_exit(self.directory, exit_fd, record)
-                return
+                return attemptdir.write_exit(self.directory, exit_fd, record)
             except FileNotFoundError:
-                return  # the agent has removed the directory: nobody wants to know
+                return None
             except OSError as error:
                 attemptdir.log_trouble(self.directory, f"cannot write the exit record: {error}")
                 time.sleep(pause)
                 pause = min(10.0, pause * 2)
 
     def _exit_record(self) -> ExitRecord:
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
         own = resource.getrusage(resource.RUSAGE_SELF)
         oom_kills = max((cgroup.oom_kills(group) for group in self.request.groups), default=0)
         peak_kib = max((cgroup.peak_kib(group) for group in self.request.groups), default=0) or self.peak_kib
@@ -348,22 +406,16 @@ class Supervisor:
             started_at=self.started_at,
             ended_at=time.time_ns() // 1000,
             run_us=contact.boot_clock_us() - self.began,
-            user_us=int(used.ru_utime * _US),
-            system_us=int(used.ru_stime * _US),
-            max_rss_kib=used.ru_maxrss if used.ru_maxrss > own.ru_maxrss else peak_kib,
+            user_us=int(self.user_s * _US),
+            system_us=int(self.system_s * _US),
+            max_rss_kib=self.max_rss_kib if self.max_rss_kib > own.ru_maxrss else peak_kib,
             peak_mem_kib=peak_kib,
-            disk_read_bytes=used.ru_inblock * 512,
-            disk_write_bytes=used.ru_oublock * 512,
+            disk_read_bytes=self.blocks_in * 512,
+            disk_write_bytes=self.blocks_out * 512,
             oom_kills=oom_kills,
             unkillable=self.unkillable,
             boot_id=processes.boot_id(),
         )
-
-
-def _adopt_orphans() -> None:
-    """Makes this process the parent of every process below it whose own parent dies. Raises OSError."""
-    if _libc.prctl(_PR_SET_CHILD_SUBREAPER, _ONE, _ZERO, _ZERO, _ZERO) != 0:
-        raise OSError("prctl refuses to make a subreaper")
 
 
 def _ignore(*_: object) -> None:

@@ -121,6 +121,8 @@ async def test_records_damaged_by_a_power_cut(plain: Yard, text: str) -> None:
 
     supervised = await plain.launch("exit 4")
     await plain.end(supervised)
+    await plain.launcher.close()  # a power cut leaves no supervisor
+    await until(lambda: not processes.is_running(supervised.pid, supervised.start_time))
     Path(supervised.attempt_dir, attemptdir.EXIT).write_text(text)
     found = await plain.launcher.adopt(supervised.attempt_dir)
     assert isinstance(found, ExitRecord)
