@@ -15,7 +15,7 @@ from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS, TMP
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.greedy import Request
 from packhorse.scheduler.core.packing.masks import partition_mask
-from packhorse.scheduler.core.packing.verdicts import holds, judge
+from packhorse.scheduler.core.packing.verdicts import holds, judge, refresh
 from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
@@ -210,7 +210,7 @@ def _verdict(state: State, verdict: Reason, job: Job | ArrayJob, request: Reques
             return f'the nodes of partition "{name}" are too small or too few for it, even empty and all up'
         case Reason.NODES_REQUIRED_OFF:
             away = [empty.board.names[p] for p in request.required if p >= 0 and not empty.up[p]]
-            return f"it asks for {_away(state, away)}"
+            return f"it asks for nodes that are away: {_away(state, away)}"
     mask = np.logical_or.reduce(request.together) & ~empty.up
     away = [empty.board.names[p] for p in np.flatnonzero(mask).tolist()]
     return f"what is up cannot hold it even when empty; {_away(state, away)}"
@@ -239,15 +239,17 @@ def _why_away(node: Node) -> str:
 
 
 def _ahead(state: State, id: JobId) -> tuple[int, tuple[JobId, Instant] | None]:
-    """How many jobs of its partition come before it, and the first of all with a planned start."""
+    """How many jobs of its partition that could run come before it, and the first with a planned start."""
     pending = state.pending_columns
+    refresh(pending, state.node_columns, pending.rules(state.config))
     order = pending.order(state.config)
     found = np.flatnonzero(pending.id[order] == id)
     if found.size == 0:
         return 0, None
     place = int(found[0])
     before = order[:place]
-    own = before[pending.partition[before] == pending.partition[order[place]]]
+    able = pending.demands.verdict[pending.ask_class[before]] == Reason.NONE.code
+    own = before[able & (pending.partition[before] == pending.partition[order[place]])]
     count, room = pending.count[own], pending.room[own]
     n = int(np.where(room < 0, count, np.minimum(count, room)).sum())
     promised = before[pending.planned_at[before] > 0]

@@ -54,7 +54,7 @@ class NodeColumns:
         self.shape = 0
         """Grows when a node appears, goes, or changes amounts, devices, features or weight."""
         self.availability = 0
-        """Grows with shape, and when a node becomes schedulable or stops being it."""
+        """Grows with shape, and when a node starts or stops taking new work, or for another reason."""
         self._nodes: list[Node | None] = []
         self._on_row: list[dict[JobId, Placement]] = []
         self._held: dict[JobId, tuple[Placement, ...]] = {}
@@ -108,11 +108,12 @@ class NodeColumns:
         if before is None or before.spec != node.spec:
             self._put_spec(row, node)
             self._changed()
-        elif before.offer == node.offer:
-            self._put_schedulable(row, node)
-            return
-        self._put_offer(row, node)
-        self._put_schedulable(row, node)
+            self._put_offer(row, node)
+        elif before.offer != node.offer:
+            self._put_offer(row, node)
+        if before is None or _standing(before) != _standing(node):
+            self.schedulable[row] = node.schedulable
+            self.availability += 1
 
     def remove(self, name: NodeName) -> None:
         """Forgets the node. InvariantBroken while a job holds anything there."""
@@ -352,12 +353,6 @@ class NodeColumns:
                 self.offered[self.column_of[f"{kind}:{type_}"], row] = (alive & mask).bit_count()
             self._count_free(row, kind, bank)
 
-    def _put_schedulable(self, row: int, node: Node) -> None:
-        schedulable = node.schedulable
-        if bool(self.schedulable[row]) != schedulable:
-            self.schedulable[row] = schedulable
-            self.availability += 1
-
     def _count_free(self, row: int, kind: str, bank: Bank) -> None:
         """Free devices are counted, not subtracted: one in use may be dead or gone as well."""
         column = self.column_of.get(kind)
@@ -411,3 +406,8 @@ class NodeColumns:
             self._count_free(row, kind, bank)
             if not bank.used and not bank.present:
                 del self.banks[row][kind]
+
+
+def _standing(node: Node) -> tuple[bool, str, bool]:
+    """What decides whether it takes new work."""
+    return node.reachable, node.admin, node.offer.accepting

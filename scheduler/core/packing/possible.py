@@ -110,7 +110,7 @@ def _features(ask: Ask, partition: Partition, request: Request, field: Field) ->
     if not np.logical_or.reduce(request.together).any():
         return _impossible(
             f'features "{ask.features}": no node of partition "{partition.name}" has that combination; '
-            f"known there: {listed}",
+            f"known there: {listed}; ask for others or exclude fewer nodes",
             FEATURE if not ask.nodes_excluded else NODE_CONFIGURATION,
         )
     return None
@@ -215,7 +215,7 @@ def _together(shape: Shape, partition: Partition, request: Request, field: Field
     if usable == 0:
         return _impossible(
             f'no node of partition "{partition.name}" has all that one task needs at once '
-            f"({_cpus(shape.cpus(1))} CPUs, memory, devices); ask for less of one of them",
+            f"({_n_cpus(shape.cpus(1))}, memory, devices); ask for less of one of them",
             NODE_CONFIGURATION,
         )
     if usable < shape.lo:
@@ -225,13 +225,9 @@ def _together(shape: Shape, partition: Partition, request: Request, field: Field
             NODE_CONFIGURATION,
         )
     if total < shape.tasks:
-        nodes = (
-            f"on at most {request.most} node{'s' if request.most > 1 else ''}"
-            if request.most < usable
-            else ""
-        )
+        where = f" on {request.most} node{'s' if request.most > 1 else ''}" if request.most < usable else ""
         return _impossible(
-            f'{shape.tasks} tasks of {_cpus(shape.cpus(1))} CPUs asked {nodes}, partition "{partition.name}" '
+            f'{shape.tasks} tasks of {_n_cpus(shape.cpus(1))} asked{where}, partition "{partition.name}" '
             f"holds {total} of them; ask for fewer tasks, smaller ones, or more nodes",
             CPUS if shape.cpu_task * shape.tasks > int(field.free[CPU].sum()) else NODE_CONFIGURATION,
         )
@@ -244,3 +240,7 @@ def _together(shape: Shape, partition: Partition, request: Request, field: Field
 
 def _cpus(milli: int) -> str:
     return str(milli // 1000) if milli % 1000 == 0 else f"{milli / 1000:g}"
+
+
+def _n_cpus(milli: int) -> str:
+    return f"{_cpus(milli)} CPU{'' if milli == 1000 else 's'}"
