@@ -65,31 +65,29 @@ def crash_point(name: str) -> None:
 def _pass(name: str) -> None:
     if name not in REGISTERED:
         raise KeyError(f'crash point "{name}" is not registered')
-    nth = _passed[name] = _passed.get(name, 0) + 1
+    _passed[name] = nth = _passed.get(name, 0) + 1
     wanted = _at.get(name, 0)
-    if _log:
-        if wanted > 1:
-            nth = _logged(name) + 1
-        _append(f"{name} {os.getpid()} {'died' if nth == wanted else 'passed'}\n")
-    if nth == wanted:
+    dies = _noted(name, wanted) if _log else nth == wanted
+    if dies:
         os.kill(os.getpid(), signal.SIGKILL)
         signal.pause()
 
 
-def _logged(name: str) -> int:
-    """Passings of `name` that the shared log holds."""
+def _noted(name: str, wanted: int) -> bool:
+    """Appends a passing of `name` to the shared log; whether it is the one at which to die.
+
+    Counted and written under a lock: of several processes that pass at once exactly one has each number.
+    """
+    import fcntl  # only where tests ask for it
+
+    fd = os.open(_log, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
     try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
         with open(_log, encoding="utf-8") as lines:
-            return sum(1 for line in lines if line.partition(" ")[0] == name)
-    except FileNotFoundError:
-        return 0
-
-
-def _append(line: str) -> None:
-    """One write with O_APPEND: lines of several processes do not mix."""
-    fd = os.open(_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-    try:
-        os.write(fd, line.encode())
+            nth = 1 + sum(1 for line in lines if line.partition(" ")[0] == name)
+        dies = nth == wanted
+        os.write(fd, f"{name} {os.getpid()} {'died' if dies else 'passed'}\n".encode())
+        return dies
     finally:
         os.close(fd)
 
