@@ -73,7 +73,34 @@ ALLOWED: dict[str, frozenset[tuple[Role, Relation]]] = {
     "AdmitNode": frozenset({(_A, _OTHER)}),
     # The agents' stream: an agent's token for its own node only.
     "Session": frozenset({(_N, _OWN)}),
+    # What agents pass on for callers on their hosts.
+    "Relay": frozenset({(_N, _OWN)}),
 }
+
+RELAYED = frozenset(
+    {
+        "Ping",
+        "SubmitJob",
+        "SubmitJobs",
+        "CancelJobs",
+        "HoldJobs",
+        "ReleaseJobs",
+        "RequeueJobs",
+        "UpdateJobs",
+        "UpdateNodes",
+        "ListJobs",
+        "ListNodes",
+        "ListPartitions",
+        "ListAccounting",
+        "GetConfig",
+        "GetStatus",
+        "GetJobScript",
+        "ListJobEvents",
+        "WaitJobs",
+    }
+)
+"""What agents may pass on at all: calls with one answer that make nobody more than they are. The table above
+then decides, for a caller whose role is always USER."""
 
 
 def allowed(method: str, role: Role, relation: Relation) -> bool:

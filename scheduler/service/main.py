@@ -141,7 +141,14 @@ async def serve(
     await engine.start()
     stack.push_async_callback(engine.stop)
     metrics.watch(engine)
-    methods = Methods(engine, configuration, about, signer, submitted=metrics.submitted)
+    methods = Methods(
+        engine,
+        configuration,
+        about,
+        signer,
+        submitted=metrics.submitted,
+        relayed=metrics.answered,
+    )
     table = methods.table()
     server.add_generic_rpc_handlers((grpc_door.handlers(table, signer, clock.now, metrics.answered),))
     health = grpc_door.Health(server)

@@ -449,3 +449,17 @@ class AdmitNodeRequest(_Message):
 
 class AdmitNodeResponse(_Message):
     token: str = ""
+
+
+class RelayRequest(_Message):
+    uid: U32 = 0
+    gid: U32 = 0
+    user: str = ""
+    group: str = ""
+    method: str = ""
+    body: bytes = b""
+
+
+class RelayResponse(_Message):
+    http_status: I32 = 0
+    body: bytes = b""

@@ -25,6 +25,7 @@ from packhorse.scheduler.service.estimate import estimate
 from packhorse.scheduler.service.event_text import job_event
 from packhorse.scheduler.service.failures import CallFailed, Code, refused
 from packhorse.scheduler.service.payloads import Payload
+from packhorse.scheduler.service.relay import Relay
 from packhorse.scheduler.service.rpc import Method, Streaming, Unary
 from packhorse.scheduler.service.selection import cancel_targets, choose
 from packhorse.scheduler.service.settings import settings
@@ -52,13 +53,18 @@ class Methods:
         tokens: Tokens,
         *,
         submitted: Callable[[int], None] = lambda n: None,
+        relayed: Callable[[str, str], None] = lambda method, code: None,
     ) -> None:
-        """submitted: told how many jobs each accepted submission brought."""
+        """submitted: told how many jobs each accepted submission brought.
+
+        relayed: told of every call that an agent passed on, its method and code.
+        """
         self.engine = engine
         self.configuration = configuration
         self.about = about
         self._tokens = tokens
         self._submitted = submitted
+        self._relayed = relayed
         self._waiting = Waiting(
             engine,
             queue=configuration.service.watch_queue,
@@ -96,7 +102,7 @@ class Methods:
             Unary("IssueToken", m.IssueTokenRequest, m.IssueTokenResponse, self.issue_token),
             Unary("AdmitNode", m.AdmitNodeRequest, m.AdmitNodeResponse, self.admit_node),
         ]
-        return {method.name: method for method in methods}
+        return Relay({method.name: method for method in methods}, self._relayed).methods
 
     async def ping(self, principal: Principal, request: messages.PingRequest) -> messages.PingResponse:
         require(principal, "Ping", Relation.OWN)

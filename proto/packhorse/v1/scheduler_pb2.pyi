@@ -529,3 +529,27 @@ class AdmitNodeResponse(_message.Message):
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     token: str
     def __init__(self, token: _Optional[str] = ...) -> None: ...
+
+class RelayRequest(_message.Message):
+    __slots__ = ("uid", "gid", "user", "group", "method", "body")
+    UID_FIELD_NUMBER: _ClassVar[int]
+    GID_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    uid: int
+    gid: int
+    user: str
+    group: str
+    method: str
+    body: bytes
+    def __init__(self, uid: _Optional[int] = ..., gid: _Optional[int] = ..., user: _Optional[str] = ..., group: _Optional[str] = ..., method: _Optional[str] = ..., body: _Optional[bytes] = ...) -> None: ...
+
+class RelayResponse(_message.Message):
+    __slots__ = ("http_status", "body")
+    HTTP_STATUS_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    http_status: int
+    body: bytes
+    def __init__(self, http_status: _Optional[int] = ..., body: _Optional[bytes] = ...) -> None: ...

@@ -139,6 +139,11 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.AdmitNodeRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.AdmitNodeResponse.FromString,
                 _registered_method=True)
+        self.Relay = channel.unary_unary(
+                '/packhorse.v1.Scheduler/Relay',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.RelayRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.RelayResponse.FromString,
+                _registered_method=True)
 
 
 class SchedulerServicer:
@@ -275,6 +280,14 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Relay(self, request, context):
+        """One of the unary methods above for somebody on an agent's host. Only agents may call it. The call is made
+        as the user whom the agent names, who is no administrator that way, whoever it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SchedulerServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -382,6 +395,11 @@ def add_SchedulerServicer_to_server(servicer, server):
                     servicer.AdmitNode,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.AdmitNodeRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.AdmitNodeResponse.SerializeToString,
+            ),
+            'Relay': grpc.unary_unary_rpc_method_handler(
+                    servicer.Relay,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.RelayRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.RelayResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -951,6 +969,33 @@ class Scheduler:
             '/packhorse.v1.Scheduler/AdmitNode',
             packhorse_dot_v1_dot_scheduler__pb2.AdmitNodeRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.AdmitNodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Relay(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/Relay',
+            packhorse_dot_v1_dot_scheduler__pb2.RelayRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.RelayResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -59,6 +59,10 @@ class SchedulerStub:
     """A short-lived token for the caller, for use over TCP."""
     AdmitNode: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.AdmitNodeRequest, _scheduler_pb2.AdmitNodeResponse]
     """The token with which the agent of one node may join, from this machine or another."""
+    Relay: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.RelayRequest, _scheduler_pb2.RelayResponse]
+    """One of the unary methods above for somebody on an agent's host. Only agents may call it. The call is made
+    as the user whom the agent names, who is no administrator that way, whoever it is.
+    """
 
 @_typing.type_check_only
 class SchedulerAsyncStub(SchedulerStub):
@@ -89,6 +93,10 @@ class SchedulerAsyncStub(SchedulerStub):
     """A short-lived token for the caller, for use over TCP."""
     AdmitNode: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.AdmitNodeRequest, _scheduler_pb2.AdmitNodeResponse]  # type: ignore[assignment]
     """The token with which the agent of one node may join, from this machine or another."""
+    Relay: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.RelayRequest, _scheduler_pb2.RelayResponse]  # type: ignore[assignment]
+    """One of the unary methods above for somebody on an agent's host. Only agents may call it. The call is made
+    as the user whom the agent names, who is no administrator that way, whoever it is.
+    """
 
 class SchedulerServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -242,5 +250,15 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.AdmitNodeResponse, _abc.Awaitable[_scheduler_pb2.AdmitNodeResponse]]:
         """The token with which the agent of one node may join, from this machine or another."""
+
+    @_abc_1.abstractmethod
+    def Relay(
+        self,
+        request: _scheduler_pb2.RelayRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.RelayResponse, _abc.Awaitable[_scheduler_pb2.RelayResponse]]:
+        """One of the unary methods above for somebody on an agent's host. Only agents may call it. The call is made
+        as the user whom the agent names, who is no administrator that way, whoever it is.
+        """
 
 def add_SchedulerServicer_to_server(servicer: SchedulerServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

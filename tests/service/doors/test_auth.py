@@ -45,6 +45,7 @@ EXPECTED = {
     "IssueToken": "U A own",
     "AdmitNode": "A other",
     "Session": "N own",
+    "Relay": "N own",
 }
 ROLES = {"U": Role.USER, "A": Role.ADMIN, "N": Role.AGENT}
 CELLS = list(itertools.product(EXPECTED, Role, Relation))
@@ -83,10 +84,11 @@ def request(method: str, job: int) -> Any:
         "WatchEvents": m.WatchEventsRequest(jobs=[ref]),
         "IssueToken": m.IssueTokenRequest(),
         "AdmitNode": m.AdmitNodeRequest(node="n9"),
+        "Relay": m.RelayRequest(uid=ANN.uid, gid=ANN.gid, user=ANN.user, group=ANN.group, method="Ping"),
     }[method]
 
 
-ABOUT_NOBODY = frozenset({"Ping", "SubmitJob", "SubmitJobs", "IssueToken"})
+ABOUT_NOBODY = frozenset({"Ping", "SubmitJob", "SubmitJobs", "IssueToken", "Relay"})
 ABOUT_THE_CLUSTER = frozenset(
     {"UpdateNodes", "ListNodes", "ListPartitions", "GetConfig", "GetStatus", "AdmitNode"}
 )
