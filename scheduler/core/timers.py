@@ -26,17 +26,21 @@ class Timer(IntEnum):
 
 
 Entry = tuple[Instant, Timer, JobId]
+_SMALL = 4096
+"""Stale entries that are not worth a sweep."""
+
 Stands = Callable[[Entry], bool]
 
 
 class Timers:
     """Heap of what may be due, earliest first; leases apart, since they can be suspended as a whole."""
 
-    __slots__ = ("_heap", "_leases")
+    __slots__ = ("_heap", "_leases", "_sweep_at")
 
     def __init__(self) -> None:
         self._heap: list[Entry] = []
         self._leases: list[Entry] = []
+        self._sweep_at = _SMALL
 
     def __len__(self) -> int:
         return len(self._heap) + len(self._leases)
@@ -47,6 +51,8 @@ class Timers:
 
     def next(self, stands: Stands, leases: bool) -> Instant | None:
         """The earliest instant of an entry that stands, None without one; drops stale ones on the way."""
+        if len(self._heap) > self._sweep_at:
+            self._sweep(stands)
         at = self._first(self._heap, stands)
         lease = self._first(self._leases, stands) if leases else None
         if at is None or lease is None:
@@ -66,6 +72,15 @@ class Timers:
                 heapq.heappush(heap, entry)
             found += mine
         return found
+
+    def _sweep(self, stands: Stands) -> None:
+        """Short jobs with long limits leave entries that would come up hours later: away with them.
+
+        Done again when as many more have come, so that an entry costs O(log n) all in all.
+        """
+        self._heap = [entry for entry in self._heap if stands(entry)]
+        heapq.heapify(self._heap)
+        self._sweep_at = 2 * len(self._heap) + _SMALL
 
     @staticmethod
     def _first(heap: list[Entry], stands: Stands) -> Instant | None:

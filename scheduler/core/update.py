@@ -67,6 +67,8 @@ def _aim(draft: Draft, call: UpdateJob, target: Target, seen: set[JobId]) -> Out
     changes = call.changes
     if changes.array_limit is not None and not (aim.array is not None and target.indices is None):
         return _refuse(target, RefusalCode.INVALID, "is no array: it has no limit of tasks at once", "")
+    if changes.array_limit is not None and aim.array is not None and not aim.ranges:
+        return targets.wrong_state(target, "has no task left that waits", NOT_PENDING)
     active = [job for job in aim.jobs if isinstance(job.phase, Active) and job.id not in seen]
     n_waiting = sum(1 for job in aim.jobs if isinstance(job.phase, Pending))
     if not aim.ranges and not active and not n_waiting:
@@ -90,8 +92,6 @@ def _aim(draft: Draft, call: UpdateJob, target: Target, seen: set[JobId]) -> Out
         assert spec is not None
         limit = changes.array_limit if aim.array is not None and id == aim.array.id else None
         draft.events.append(JobUpdated(draft.now, id, spec, uid, array_limit=limit))
-    if changes.array_limit is not None and aim.array is not None and not aim.ranges:
-        return targets.wrong_state(target, "has no task left that waits", NOT_PENDING)
     for job in active:
         if job.id in specs and job.id not in seen:
             seen.add(job.id)

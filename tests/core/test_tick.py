@@ -2,6 +2,7 @@
 
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.step import next_timer
+from packhorse.scheduler.core.timers import Timer
 from packhorse.scheduler.model.command import SetTimeLimit, Signal, Terminate
 from packhorse.scheduler.model.ids import US, Instant
 from packhorse.scheduler.model.input import SignalScope
@@ -127,3 +128,14 @@ def test_too_many_finished_jobs_are_forgotten_early_oldest_first() -> None:
         cluster.pass_time(0)
     assert min(cluster.state.finished) > first
     assert 50 <= len(cluster.state.finished) <= 51
+
+
+def test_timers_of_jobs_that_ended_early_do_not_pile_up() -> None:
+    cluster = a_cluster(cpus=64, config=a_config(max_finished_kept=10))
+    for _ in range(5):
+        cluster.state.timers.add(Instant(NOON + US), Timer.LIMIT, cluster.submit())
+    job = cluster.submit(begin_at=Instant(NOON + 50 * US))
+    for i in range(10_000):
+        cluster.state.timers.add(Instant(NOON + 86_400 * US + i), Timer.LIMIT, job)
+    assert next_timer(cluster.state) == NOON + 50 * US
+    assert len(cluster.state.timers) == 1
