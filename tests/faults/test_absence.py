@@ -111,8 +111,8 @@ def test_the_time_limit_holds_while_nobody_is_there(cluster: Cluster) -> None:
     for pid in (cluster.scheduler(), *map(cluster.agent, cluster.names)):
         kill(pid)
     began = time.monotonic()
-    wait_until(lambda: not _alive(cluster, job), "the supervisor to end it", within_s=25)
-    assert 9 <= time.monotonic() - began <= 16
+    wait_until(lambda: not _alive(cluster, job), "the supervisor to end it", within_s=30)
+    assert 9 <= time.monotonic() - began <= 24
     cluster.up()
     result = cluster.wait(job)
     assert (result.state, result.reason) == ("TIMEOUT", "TimeLimit")

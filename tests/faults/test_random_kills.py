@@ -70,11 +70,12 @@ def submit_on(load: Load, name: int, over: threading.Event, failed: list[BaseExc
     number = 0
     try:
         while not over.is_set():
-            if len(load.done) - load.ended() > MOST_WAITING:
+            if load.unfinished() > MOST_WAITING:
                 time.sleep(0.05)
                 continue
             number += 1
-            load.submit(f"s{name}-{number}")
+            tasks = 4 if number % 7 == 3 else 0
+            load.submit(f"s{name}-{number}", tasks=tasks, cancel=number % 9 == 5)
     except BaseException as error:
         failed.append(error)
 

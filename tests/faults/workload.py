@@ -33,12 +33,14 @@ ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "
 
 
 class Acknowledged(NamedTuple):
-    """One submission that was answered."""
+    """One submission that was answered. tasks: 0 if it is no array. cancelled: that was asked for as well."""
 
     key: str
     job: int
     code: int
     seconds: float
+    tasks: int = 0
+    cancelled: bool = False
 
 
 class Tally(NamedTuple):
@@ -81,27 +83,41 @@ class Load:
         self._chance = random.Random(seed)
         self._script = base64.b64encode(JOB.encode()).decode()
 
-    def submit(self, key: str, *, code: int | None = None, seconds: float | None = None) -> int:
-        """Submits under this key until there is an answer; the job's id."""
+    def submit(
+        self,
+        key: str,
+        *,
+        code: int | None = None,
+        seconds: float | None = None,
+        tasks: int = 0,
+        cancel: bool = False,
+    ) -> int:
+        """Submits under this key until there is an answer; the job's id. tasks: as an array of so many."""
         with self.lock:
             code = self._chance.choice((0, 0, 0, 1, 7, 42)) if code is None else code
             seconds = self._chance.choice((0, 0.01, 0.05, 0.2)) if seconds is None else seconds
-        job = self.answered(lambda: self.cluster.call("SubmitJob", self._request(key, code, seconds)))
+        submission = Acknowledged(key, 0, code, seconds, tasks, cancel)
+        job = self.again(submission)
         with self.lock:
-            self.done.append(Acknowledged(key, job, code, seconds))
+            self.done.append(submission._replace(job=job))
+        if cancel:
+            request = {"jobs": [{"jobId": job}], "idempotencyKey": f"{key}-cancel"}
+            self.answer(lambda: self.cluster.call("CancelJobs", request))
         return job
 
     def again(self, submission: Acknowledged) -> int:
-        """The answer to a submission made before, under its key."""
+        """The answer to a submission, for the first time or once more under its key."""
         request = self._request(submission.key, submission.code, submission.seconds)
-        return self.answered(lambda: self.cluster.call("SubmitJob", request))
+        if submission.tasks:
+            request["array"] = {"ranges": [{"start": 1, "stop": submission.tasks, "step": 1}]}
+        return int(self.answer(lambda: self.cluster.call("SubmitJob", request))["jobId"])
 
-    def answered(self, call: Callable[[], dict[str, Any]], within_s: float = 60.0) -> int:
-        """The job id of an answer, however often it takes to get one."""
+    def answer(self, call: Callable[[], dict[str, Any]], within_s: float = 60.0) -> dict[str, Any]:
+        """What the scheduler answers, however often it takes to get it."""
         deadline = time.monotonic() + within_s
         while True:
             try:
-                return int(call()["jobId"])
+                return call()
             except (TransportError, CallError) as error:
                 if isinstance(error, CallError) and error.code != "unavailable":
                     raise
@@ -122,28 +138,39 @@ class Load:
 
     def tally(self) -> Tally:
         """What is known of every submission, from the scheduler's accounting and from the jobs' own notes."""
-        ends = {row["job_id"]: row for row in accounting(self.cluster)}
-        ids = Counter(submission.job for submission in self.done)
+        rows = accounting(self.cluster)
         lost, wrong = [], []
         notes = self.notes()
         runs = Counter(job for job, _, what in notes if what == "start")
+        by_job: dict[int, list[dict[str, Any]]] = {}
+        for row in rows:
+            by_job.setdefault(row["array_job_id"] or row["job_id"], []).append(row)
         for submission in self.done:
-            row = ends.get(submission.job)
-            if row is None or row["state"] not in ENDED:
+            found = by_job.get(submission.job, [])
+            n = sum(row["state"] in ENDED for row in found)
+            if n != max(1, submission.tasks) and not (submission.cancelled and n):
                 lost.append(submission)
                 continue
-            told = (row["state"], row["exit_code"], row["exit_signal"])
+            told = {(row["state"], row["exit_code"], row["exit_signal"]) for row in found}
             true = ("FAILED" if submission.code else "COMPLETED", submission.code, 0)
-            if told != true or not runs[submission.job]:
-                wrong.append(f"{submission}: {told}, {runs[submission.job]} runs")
+            ran = [row["job_id"] for row in found if row["state"] != "CANCELLED"]
+            if submission.cancelled:
+                told = {end for end in told if end[0] != "CANCELLED"}
+            if told - {true} or not all(runs[job] for job in ran) or not (told or submission.cancelled):
+                wrong.append(f"{submission}: {told}, {[runs[job] for job in ran]} runs")
         twice = [f"{job} run {run}" for job, run, what in notes if what == "twice"]
-        reused = [job for job, n in ids.items() if n > 1]
+        answers = Counter(submission.job for submission in self.done)
+        # Tasks of an array have numbers of their own; those that never ran are told under the array's.
+        ran_as = Counter(row["job_id"] for row in rows if row["state"] != "CANCELLED")
+        reused = [job for ids in (answers, ran_as) for job, n in ids.items() if n > 1]
         return Tally(len(self.done), lost, reused, twice, wrong, runs)
 
-    def ended(self) -> int:
-        """How many runs have noted their end."""
+    def unfinished(self) -> int:
+        """About how many runs are still to come to their end."""
         path = self._place / "ledger"
-        return path.read_bytes().count(b" end\n") if path.exists() else 0
+        over = path.read_bytes().count(b" end\n") if path.exists() else 0
+        with self.lock:
+            return sum(0 if done.cancelled else max(1, done.tasks) for done in self.done) - over
 
     def notes(self) -> list[tuple[int, int, str]]:
         """(job, run, what) as the jobs wrote it down."""
@@ -170,7 +197,7 @@ class Load:
 
 def accounting(cluster: Cluster) -> list[dict[str, Any]]:
     """The last row of every job there ever was, with numbers as numbers."""
-    fields = ["job_id", "state", "exit_code", "exit_signal"]
+    fields = ["job_id", "array_job_id", "state", "exit_code", "exit_signal"]
     table = cluster.call("ListAccounting", {"fields": fields, "sinceUs": 1, "allocationsOnly": True})
     columns = [column.get("ints") or column.get("texts") or [] for column in table["columns"]]
     names = [column["name"] for column in table["columns"]]
