@@ -101,23 +101,27 @@ class Timeline:
         if not self._new:
             self._steps = []
             return
-        ends, positions, columns = [], [], []
-        n_resources = self.field.free.shape[0]
+        ends: list[int] = []
+        positions: list[int] = []
+        entries: list[int] = []
+        resources: list[int] = []
+        amounts: list[int] = []
         for end, taken, n in self._new:
             for position, pairs in taken:
+                for resource, amount in pairs:
+                    entries.append(len(ends))
+                    resources.append(resource)
+                    amounts.append(amount * n)
                 ends.append(end)
                 positions.append(position)
-                column = [0] * n_resources
-                for resource, amount in pairs:
-                    column[resource] += amount * n
-                columns.append(column)
+        added = np.zeros((self.field.free.shape[0], len(ends)), dtype=np.int64)
+        np.add.at(added, (np.array(resources), np.array(entries)), np.array(amounts))
         self._new = []
         end_all = np.concatenate([self._end, np.array(ends, dtype=np.int64)])
         order = np.argsort(end_all, kind="stable")
         self._end = end_all[order]
         self._position = np.concatenate([self._position, np.array(positions, dtype=np.intp)])[order]
-        amounts = np.array(columns, dtype=np.int64).T
-        self._amounts = np.concatenate([self._amounts, amounts], axis=1)[:, order]
+        self._amounts = np.concatenate([self._amounts, added], axis=1)[:, order]
         self._steps = []
 
     def _candidates(self) -> list[int]:

@@ -156,8 +156,10 @@ class _Cycle:
         ends = self.durations[places] + self.now
         starts = np.array([layer.start for layer in field.layers], dtype=np.int64)
         layers = np.searchsorted(starts, ends, side="left")
-        for j in np.unique(layers).tolist():
-            classes = np.unique(self.classes[places[layers == j]])
+        for j in range(len(field.layers) + 1):
+            marked = np.zeros(self.demands.n, dtype=np.bool_)
+            marked[self.classes[places[layers == j]]] = True
+            classes = np.flatnonzero(marked)
             if classes.size <= _MANY_CLASSES:
                 continue
             room = field.room(j) if field.all_up else np.where(field.up, field.room(j), 0)

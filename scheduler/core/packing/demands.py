@@ -51,16 +51,24 @@ class Demands:
             extra = np.zeros((missing, self.least.shape[1]), dtype=np.int64)
             self.least = np.concatenate([self.least, extra])
             self.whole = np.concatenate([self.whole, extra])
-        for code, shape in zip(codes, shapes, strict=True):
+        none = [0] * self.least.shape[0]
+        leasts, wholes, known, has_whole = [], [], [], []
+        for shape in shapes:
             whole = shape.needs(shape.tasks, True, column_of) if shape.single else None
-            alone = shape.single and not shape.multi
-            least = whole if alone else shape.needs(1, False, column_of)
-            self.known[code] = least is not None
-            if least is None:
-                self.unknown[code] = None
-            else:
+            least = whole if shape.single and not shape.multi else shape.needs(1, False, column_of)
+            leasts.append(least or none)
+            wholes.append(whole or none)
+            known.append(least is not None)
+            has_whole.append(whole is not None and not shape.node_decides and not shape.required)
+        if not codes:
+            return
+        self.least[:, codes] = np.array(leasts, dtype=np.int64).T
+        self.whole[:, codes] = np.array(wholes, dtype=np.int64).T
+        self.known[codes] = known
+        self.has_whole[codes] = has_whole
+        self.verdict[codes] = NOT_JUDGED
+        for code, is_known in zip(codes, known, strict=True):
+            if is_known:
                 self.unknown.pop(code, None)
-            self.least[:, code] = 0 if least is None else least
-            self.has_whole[code] = whole is not None and not shape.node_decides and not shape.required
-            self.whole[:, code] = 0 if whole is None else whole
-            self.verdict[code] = NOT_JUDGED
+            else:
+                self.unknown[code] = None

@@ -78,7 +78,7 @@ class Request:
         if shape.single and -1 not in self.required:
             needs = shape.needs(shape.tasks, True, column_of)
             if needs is not None:
-                self.whole = [(r, n) for r, n in enumerate(needs.tolist()) if n]
+                self.whole = [(r, n) for r, n in enumerate(needs) if n]
         if self.required and self.whole is not None:
             only = np.zeros(board.n, dtype=np.bool_)
             only[self.required] = True
@@ -110,10 +110,18 @@ def place(field: Field, request: Request, want: int, j: int) -> list[Batch]:
 def fitting(field: Field, request: Request, whole: Pairs, room: np.ndarray, up: bool = True) -> np.ndarray:
     """Which nodes can hold the whole job, given what is free there (`[n_resources, n_nodes]`)."""
     shape = request.shape
-    ok = (field.usable(request.alone) if up else request.alone).copy()
+    ok: np.ndarray | None = None
     for resource, amount in whole:
         if resource != SLOTS or field.slots_matter or shape.exclusive:
-            ok &= room[resource] >= amount
+            if ok is None:
+                ok = room[resource] >= amount
+            else:
+                ok &= room[resource] >= amount
+    allowed = field.usable(request.alone) if up else request.alone
+    if ok is None:
+        ok = allowed.copy()
+    else:
+        ok &= allowed
     if shape.mem_all:
         mem = field.offered[MEM]
         ok &= (room[MEM] >= mem) & (mem > 0)

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from packhorse.scheduler.core.packing.board import CPU, EXCLUSIVE, MEM, SLOTS, TMP
+from packhorse.scheduler.core.packing.board import CPU, EXCLUSIVE, FIXED, MEM, SLOTS, TMP
 from packhorse.scheduler.model.resources import Ask, Gres
 
 NO_BOUND: Final = 1 << 30
@@ -98,17 +98,17 @@ class Shape:
                 out[resource] = out.get(resource, 0) + n
         return out
 
-    def needs(self, tasks: int, whole_job: bool, column_of: Mapping[str, int]) -> np.ndarray | None:
+    def needs(self, tasks: int, whole_job: bool, column_of: Mapping[str, int]) -> list[int] | None:
         """Amounts `[n_resources]` that tasks take at least on a node; None: a device no node has.
 
         Exact but for exclusive with memory per CPU and for mem_all, where the node decides.
         """
-        out = np.zeros(len(column_of), dtype=np.int64)
-        cpu = self.cpus(tasks)
-        out[CPU] = cpu
-        out[MEM] = self.mem_node or -(-self.mem_cpu * cpu // 1000)
-        out[TMP] = self.tmp
-        out[SLOTS] = EXCLUSIVE if self.exclusive else 1
+        cpu = self.cpu_task * tasks
+        if cpu < self.cpu_min:
+            cpu = self.cpu_min
+        mem = self.mem_node or -(-self.mem_cpu * cpu // 1000)
+        out = [cpu, mem, self.tmp, EXCLUSIVE if self.exclusive else 1]  # CPU, MEM, TMP, SLOTS
+        out += [0] * (len(column_of) - FIXED)
         if self.has_devices:
             for resource, n in self.devices(tasks, whole_job).items():
                 column = column_of.get(resource)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from packhorse.scheduler.core import cycle
+from packhorse.scheduler.core.packing import greedy
 from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.running_columns import RunningColumns
@@ -17,7 +18,7 @@ from tests.core.placement.yard import NOON, Yard, an_ask, gres
 
 def one_by_one(yard: Yard) -> list[int]:
     """In which order jobs of a whole node each start on one node."""
-    order = []
+    order: list[int] = []
     for _ in range(20):
         started = yard.cycle()
         if not started:
@@ -163,7 +164,7 @@ def test_a_full_cluster_costs_no_look_at_the_queue(depth: int, monkeypatch: pyte
     rows = [PendingRow(JobId(id), asks[id % 200], "main") for id in range(200, 10_200)]
     yard.state.pending_columns.add_many(rows)
     looks = 0
-    place = cycle.place
+    place = greedy.place
 
     def counted(*args: object) -> object:
         nonlocal looks

@@ -176,7 +176,7 @@ def test_a_row_costs_about_a_hundred_bytes() -> None:
 def test_reasons_have_one_number_each_for_ever() -> None:
     assert [reason.code for reason in REASONS] == list(range(len(REASONS)))
     assert REASONS[:4] == (Reason.NONE, Reason.PRIORITY, Reason.RESOURCES, Reason.DEPENDENCY)
-    assert Reason.HELD_REQUEUED == "job requeued in held state"
+    assert Reason.HELD_REQUEUED.value == "job requeued in held state"
 
 
 def test_priority_that_is_shown() -> None:
