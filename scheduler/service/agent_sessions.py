@@ -142,25 +142,24 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
         if replaced is not None:
             replaced.end("another session of this node began", retry=False)
         self._by_node[name] = session
-        try:
-            reply = await self._engine.call(register)
-            epoch, cluster = self._engine.state.epoch, self._engine.state.config.name
-        except StoreUnavailable as error:
-            reply, epoch, cluster = None, 0, str(error)
-        if reply is None or isinstance(reply, Refused):
-            if self._by_node.get(name) is session:
-                del self._by_node[name]
-            await context.write(
-                wire.goodbye(cluster if reply is None else reply.message, retry=reply is None)
-            )
-            return
-        log.info("node.connected", node=name, peer=register.spec.address, declared=register.spec.declared)
-        beat, usage = self._settings.heartbeat_s, self._settings.usage_s
-        await context.write(wire.welcome(epoch, cluster, max(1, round(beat)), max(1, round(usage))))
         why = "the agent broke the stream"
         try:
+            try:
+                reply = await self._engine.call(register)
+                epoch, cluster = self._engine.state.epoch, self._engine.state.config.name
+            except StoreUnavailable as error:
+                reply, epoch, cluster = None, 0, str(error)
+            if reply is None or isinstance(reply, Refused):
+                if self._by_node.get(name) is session:
+                    del self._by_node[name]
+                why = cluster if reply is None else reply.message
+                await context.write(wire.goodbye(why, retry=reply is None))
+                return
+            log.info("node.connected", node=name, peer=register.spec.address, declared=register.spec.declared)
+            beat, usage = self._settings.heartbeat_s, self._settings.usage_s
+            await context.write(wire.welcome(epoch, cluster, max(1, round(beat)), max(1, round(usage))))
             why = await self._converse(session, requests, context)
-        finally:  # a broken stream comes as a cancellation of this task
+        finally:  # a broken stream comes as a cancellation of this task, also while it registers
             if self._by_node.get(name) is session:
                 del self._by_node[name]
                 self._engine.usage.pop(name, None)
@@ -198,6 +197,8 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
         clock, engine, loop = self._engine.clock, self._engine, asyncio.get_running_loop()
         async for message in requests:
             session.heard_at = loop.time()
+            if self._by_node.get(name) is not session:
+                continue  # on its way out: what is not acknowledged is told again on the stream that counts
             for said in wire.heard(name, message):
                 match said:
                     case wire.HeardHeartbeat():
@@ -218,6 +219,7 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
             messages: list[wire.SchedulerMessage] = []
             acked: list[AttemptKey] = []
             launches = 0
+            end: _End | None = None
             for item in items:
                 if isinstance(item, AckExit):
                     acked.append(item.attempt)
@@ -227,8 +229,8 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
                         launches += 1
                         messages.append(launch)
                 elif isinstance(item, _End):
-                    session.farewell = wire.goodbye(item.why, retry=item.retry)
-                    return item.why
+                    end = item
+                    break
                 elif isinstance(item, int):
                     messages.append(wire.heartbeat_reply(item))
                 else:
@@ -246,6 +248,9 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
                 crash_point(AFTER_LAUNCH)
             if acked:
                 crash_point(AFTER_ACK)
+            if end is not None:
+                session.farewell = wire.goodbye(end.why, retry=end.retry)
+                return end.why
 
     async def _watch(self, session: _Session) -> str:
         """Return once nothing was heard for too long."""

@@ -34,13 +34,32 @@ def configure(home: Path, file: str, level: str) -> TextIO:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=structlog.WriteLoggerFactory(file=_Forbearing(out)),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
     root.handlers[:] = [_Forward()]
     root.setLevel(max(number, logging.WARNING))
     return out
+
+
+class _Forbearing:
+    """Writes where it can: a full disk must not keep what is logged from being done."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> None:
+        try:
+            self._out.write(text)
+        except OSError:
+            pass  # there is nowhere left to say it
+
+    def flush(self) -> None:
+        try:
+            self._out.flush()
+        except OSError:
+            pass
 
 
 class _Forward(logging.Handler):

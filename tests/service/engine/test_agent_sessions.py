@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.command import Signal
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
-from packhorse.scheduler.model.input import Cancel, Target
+from packhorse.scheduler.model.input import Cancel, SignalScope, Target
 from packhorse.scheduler.model.job import Active, JobState
 from packhorse.scheduler.model.resources import Ask, Gres
 from packhorse.scheduler.service.agent_sessions import SessionSettings
@@ -179,6 +180,57 @@ async def test_a_broken_stream_makes_the_node_unreachable(cluster: Cluster) -> N
     await cluster.ended(job)
     assert cluster.state_of(job) is JobState.COMPLETED
     assert len(agent.launches) == 1
+    await agent.disconnect()
+
+
+async def test_a_stream_that_breaks_while_it_registers_leaves_nobody_behind(cluster: Cluster) -> None:
+    store = cluster.store
+    assert isinstance(store, GatedStore)
+    store.shut()
+    agent = FakeAgent()
+    connecting = asyncio.create_task(agent.connect(cluster.address))
+    await until(lambda: N1 in cluster.engine.state.nodes, "the registration")
+    await agent.disconnect()
+    await connecting
+    await until(lambda: not cluster.engine.state.nodes[N1].reachable, "the silence")
+    assert not cluster.sessions.connected
+    store.open()
+
+
+async def test_what_a_replaced_session_still_says_is_not_heard(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(ref: str) -> bytes | None:
+        await asyncio.Event().wait()
+        return None
+
+    older, newer = FakeAgent(), FakeAgent()
+    await older.connect(cluster.address)
+    session = cluster.sessions._by_node[N1]
+    monkeypatch.setattr(cluster.engine.payloads, "get", never)
+    await cluster.submit()  # its launch keeps the older session from hearing that it is to end
+    await until(lambda: not session.queue._items, "the launch")
+    await newer.connect(cluster.address)
+    heard_at = session.heard_at
+    older.say(pb.AgentMessage(offer=pb.Offer(epoch=9, cpu_milli=1000, mem_mib=1000)))
+    await until(lambda: session.heard_at > heard_at, "the offer")
+    assert cluster.engine.state.nodes[N1].offer.epoch == 1
+    await newer.disconnect()
+    await older.disconnect()
+
+
+async def test_what_was_queued_goes_out_before_the_goodbye(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = FakeAgent(hold=True)
+    await agent.connect(cluster.address)
+    job = await cluster.submit()
+    await until(lambda: bool(agent.running))
+    session = cluster.sessions._by_node[N1]
+    session.queue.put(Signal(N1, AttemptKey(job, 1, 1), 10, SignalScope.BATCH))
+    cluster.sessions.close_all("enough")
+    await agent.left.wait()
+    assert [order.WhichOneof("message") for order in agent.orders[-2:]] == ["signal", "goodbye"]
     await agent.disconnect()
 
 

@@ -1,0 +1,31 @@
+"""Logs must never be what keeps a scheduler from doing its work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from packhorse.scheduler.service import logs
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    handlers, level = logging.getLogger().handlers[:], logging.getLogger().level
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+    logging.getLogger().handlers[:] = handlers
+    logging.getLogger().setLevel(level)
+
+
+def test_a_full_disk_does_not_stop_what_is_logged(tmp_path: Path, restored: None) -> None:
+    out = logs.configure(tmp_path, "/dev/full", "info")
+    for number in range(1000):
+        structlog.get_logger().error("store.failed", why="x" * 100, number=number)
+    logging.getLogger("library").warning("said by a library")
+    with pytest.raises(OSError, match="No space left"):
+        out.close()
