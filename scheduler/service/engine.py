@@ -500,5 +500,9 @@ class Engine:
             except StoreError as error:
                 self._why = str(error)
                 log.warning("store.still_failing", why=self._why)
+            except Exception as error:
+                # Whatever it is (a disk that has become read-only, say): giving up would need a restart.
+                self._why = f"{type(error).__name__}: {error}"
+                log.exception("store.still_failing", why=self._why)
             # Reading a big store again and again must not starve the work that still runs on this machine.
             pause = max(self._retry_s, 2 * (time.perf_counter() - begun))

@@ -61,6 +61,8 @@ def recover(store: Store) -> Recovered:
         seq, chunks = newest
         state = snapshot.load(chunks)
     snapshot_seq = seq
+    if 0 < seq == store.last_seq():
+        at = next(iter(store.read_log(seq - 1))).at  # nothing is behind the snapshot, but time has passed
     for record in store.read_log(seq):
         event = decode(record)
         try:

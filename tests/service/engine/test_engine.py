@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import ClassVar
 
 import pytest
 
@@ -196,6 +197,27 @@ async def test_a_full_disk_is_said_and_got_over_without_a_restart() -> None:
     assert engine.state.epoch == 2
     assert list(engine.state.jobs) == [first]
     assert await cluster.submit() > first
+    await cluster.stop()
+
+
+async def test_whatever_keeps_the_store_from_opening_is_tried_again() -> None:
+    class Stubborn(GatedStore):
+        errors: ClassVar[list[Exception]] = [OSError(30, "Read-only file system"), AssertionError("odd")]
+
+        def reopen(self) -> int:
+            if self.errors:
+                raise self.errors.pop(0)
+            return super().reopen()
+
+    store = Stubborn()
+    cluster, engine, _ = await an_engine(store)
+    store.capacity = 1
+    with pytest.raises(StoreUnavailable):
+        await engine.call(a_submission(), TEXTS)
+    store.capacity = None
+    await until(lambda: not engine.trouble, "the store")
+    assert not store.errors
+    assert isinstance(await engine.call(a_submission(), TEXTS), Submitted)
     await cluster.stop()
 
 

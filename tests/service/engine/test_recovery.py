@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from packhorse.scheduler.model.errors import StoreDamaged, StoreUnavailable
-from packhorse.scheduler.model.ids import JobId
+from packhorse.scheduler.model.ids import US, Instant, JobId
 from packhorse.scheduler.model.input import Cancel, Hold, Release, SubmitArray, Target
 from packhorse.scheduler.model.job import ArraySpec, IndexRange, JobState
 from packhorse.scheduler.model.reply import Refused, Submitted
+from packhorse.scheduler.service.clock import BEGINNING, ManualClock
 from packhorse.scheduler.service.recording import replay
 from packhorse.scheduler.service.recovery import Housekeeping, recover
 from packhorse.scheduler.store.protocol import Batch
@@ -123,6 +124,18 @@ async def test_a_clean_stop_leaves_a_snapshot_of_everything() -> None:
     found = recover(store)
     assert found.snapshot_seq == found.seq == store.last_seq()
     assert len(found.state.jobs) == 5
+
+
+async def test_a_clock_set_back_while_the_scheduler_was_away() -> None:
+    store = MortalStore()
+    cluster = await Cluster(store, clock=ManualClock(), with_door=False).start()
+    job = await cluster.submit()
+    await cluster.stop()
+    assert recover(store).snapshot_seq == store.last_seq(), "the time is in no record behind the snapshot"
+    store.revive()
+    cluster = await Cluster(store, clock=ManualClock(Instant(BEGINNING - 3600 * US)), with_door=False).start()
+    assert cluster.engine.clock.now() >= cluster.engine.state.jobs[job].submitted_at
+    await cluster.stop()
 
 
 async def test_a_log_that_lost_its_end_is_refused() -> None:
