@@ -150,6 +150,14 @@ class Machine:
         self.welcome = None
         return []
 
+    def epoch_not_kept(self, epoch: int) -> None:
+        """The newest epoch could not be written down: it was not obeyed, and the session must end.
+
+        epoch: what is written down.
+        """
+        self.epoch = epoch
+        self.welcome = None
+
     def _introduction(self) -> Introduction:
         by_key = sorted(self.attempts.values(), key=lambda attempt: attempt.key)
         return Introduction(

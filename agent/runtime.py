@@ -194,9 +194,10 @@ class Runtime:
                 case Forget(attempt=key):
                     self._files.submit(self._spool.forget, key)
                 case KeepEpoch(epoch=epoch):
-                    self._spool.keep_epoch(epoch)
+                    if not self._keep_epoch(epoch):
+                        return
                 case Renew():
-                    self._spool.renew_contact()
+                    self._renew()
                 case Leave(reason=reason, retry=retry):
                     log.error("session.refused", reason=reason, retry=retry)
                     self._session.hang_up()
@@ -217,6 +218,25 @@ class Runtime:
             self._spawn(self._disk_trouble(why))
             return
         self._follow(self.machine.journalled(key, now()))
+
+    def _keep_epoch(self, epoch: int) -> bool:
+        """False, and the session is over, if the spool does not take it: nothing of that epoch may be done."""
+        try:
+            self._spool.keep_epoch(epoch)
+        except OSError as error:
+            log.error("epoch.not_kept", epoch=epoch, error=str(error))
+            self.machine.epoch_not_kept(self._spool.epoch())
+            self._session.hang_up()
+            return False
+        return True
+
+    def _renew(self) -> None:
+        try:
+            self._spool.renew_contact()
+        except OSError as error:  # jobs with a lease end in time, the others run on
+            why = f"the node cannot write to its spool: {error.strerror} ({error.filename})"
+            log.error("contact.not_noted", error=str(error))
+            self._spawn(self._disk_trouble(why))
 
     async def _fork(self, order: LaunchOrder) -> None:
         key = order.attempt

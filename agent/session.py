@@ -21,6 +21,7 @@ log = structlog.get_logger()
 
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 10.0
+LASTED_S = 1.0
 QUIET_LIMIT = 3
 """Heartbeats that may stay unanswered before the stream counts as dead."""
 
@@ -93,9 +94,12 @@ class Session:
         """Connect, talk, wait with growing jittered pauses, connect again; until cancelled."""
         pause = FIRST_PAUSE_S
         while True:
+            loop = asyncio.get_running_loop()
+            dialled = loop.time()
             talked, why = await self._one_stream()
             if talked:
-                pause = FIRST_PAUSE_S
+                if loop.time() - dialled > LASTED_S:  # else one side ends every session at once
+                    pause = FIRST_PAUSE_S
                 log.warning("session.lost", why=why)
             else:
                 log.debug("session.not_opened", why=why)

@@ -6,6 +6,7 @@ can set.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
@@ -20,11 +21,24 @@ def boot_clock_us() -> int:
 def note_contact(path: str) -> None:
     """Writes that the scheduler was heard from now. Not made durable: after a reboot there is nothing left
     to lease.
+
+    A full disk does not keep it from an existing file. Raises OSError.
     """
+    text = f"{processes.boot_id()} {boot_clock_us()}\n".encode()
     temporary = f"{path}.{os.getpid()}"
-    with open(temporary, "w", encoding="ascii") as out:
-        out.write(f"{processes.boot_id()} {boot_clock_us()}\n")
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "wb") as out:
+            out.write(text)
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # The block of the last contact can still be written; what is left of a longer one follows the line.
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.pwrite(fd, text, 0)
+        finally:
+            os.close(fd)
 
 
 def last_contact_us(path: str) -> int:

@@ -264,3 +264,13 @@ class AgentUnderRepeats(RuleBasedStateMachine):
 
 TestAgentUnderRepeats = AgentUnderRepeats.TestCase
 TestAgentUnderRepeats.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+
+
+def test_an_epoch_that_could_not_be_written_down_is_not_obeyed() -> None:
+    machine = a_machine(epoch=3)
+    assert KeepEpoch(4) in welcomed(machine, epoch=4)
+    machine.epoch_not_kept(3)
+    assert not machine.connected
+    (answer,) = machine.received(an_order())
+    assert isinstance(answer, Leave) and answer.retry
+    assert KeepEpoch(4) in welcomed(machine, epoch=4), "written down before the next session is believed"

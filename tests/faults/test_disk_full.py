@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +40,15 @@ def fill(disk: Path, leave: int) -> Path:
         free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
         if free > leave:
             os.posix_fallocate(file.fileno(), 0, free - leave)
+    return path
+
+
+def fill_up(disk: Path) -> Path:
+    """Takes all room, while others may write; the file that does."""
+    path = disk / "filler"
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
     return path
 
 
@@ -92,3 +103,30 @@ def test_a_full_disk_stops_new_work_only(disk: Path) -> None:
         assert cluster.wait(after).exit_code == 5
         assert cluster.scheduler() == scheduler, "it was to recover without a restart"
         assert after > max(jobs)
+
+
+def test_an_agent_whose_spool_is_full_goes_on_and_takes_work_when_there_is_room(disk: Path) -> None:
+    with Cluster(nodes=1) as cluster:
+        node = cluster.names[0]
+        cluster.run("packhorse", "down")
+        spool = cluster.home.node(node)
+        shutil.move(spool, disk / "spool")
+        spool.symlink_to(disk / "spool")
+        cluster.up()
+        flag = cluster.work / "go"
+        running = cluster.sbatch("--wrap", WAITS.format(flag=flag))
+        cluster.wait_state(running, "RUNNING")
+        agent = cluster.agent()
+        contact = spool / "contact"
+        filler = fill_up(disk)
+        before = contact.read_text()
+        wait_until(lambda: contact.read_text() != before, "contact to be noted on the full disk")
+        refused = cluster.sbatch("--wrap", "exit 4")
+        wait_until(
+            lambda: "cannot write down" in cluster.run("scontrol", "show", "node").stdout, "the reason"
+        )
+        flag.touch()
+        assert cluster.wait(running).exit_code == 3
+        filler.unlink()
+        assert cluster.wait(refused, within_s=60).exit_code == 4
+        assert cluster.agent() == agent, "it was to go on without a restart"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import time
@@ -262,3 +263,18 @@ async def test_hangup_and_interrupt_do_not_touch_the_supervisor(plain: Yard) -> 
         os.kill(supervised.pid, number)
     plain.path("go").touch()
     assert (await plain.end(supervised)).exit_code == 2
+
+
+def test_a_full_disk_does_not_keep_contact_from_being_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "contact")
+    contact.note_contact(path)
+    before = contact.last_contact_us(path)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("packhorse.agent.launch.contact.os.replace", full)
+    contact.note_contact(path)
+    assert contact.last_contact_us(path) > before
