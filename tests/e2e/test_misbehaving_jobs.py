@@ -10,10 +10,10 @@ import pytest
 from tests.cluster import Cluster, command_line, environment, running, wait_until
 
 
-def left_of(job: int) -> list[int]:
+def left_of(cluster: Cluster, job: int) -> list[int]:
     """Processes that still belong to a job."""
     wanted = f"SLURM_JOB_ID={job}".encode()
-    return [pid for pid in running() if wanted in environment(pid)]
+    return [pid for pid in cluster.processes() if wanted in environment(pid)]
 
 
 def why(cluster: Cluster, job: int) -> str:
@@ -27,7 +27,7 @@ def test_one_that_ignores_term(cluster: Cluster) -> None:
     wait_until(lambda: "ready" in cluster.said(job), "it to run")
     cluster.run("scancel", str(job))
     assert cluster.wait(job).state == "CANCELLED"
-    assert left_of(job) == []
+    assert left_of(cluster, job) == []
 
 
 def test_one_that_leaves_daemons_behind(cluster: Cluster) -> None:
@@ -43,7 +43,7 @@ def test_one_that_leaves_daemons_behind(cluster: Cluster) -> None:
     job = cluster.sbatch(script)
     result = cluster.wait(job)
     assert (result.state, result.exit_code) == ("FAILED", 7)
-    assert left_of(job) == [] and not Path(f"/proc/{note.read_text().strip()}").exists()
+    assert left_of(cluster, job) == [] and not Path(f"/proc/{note.read_text().strip()}").exists()
     bare = [pid for pid in running() if command_line(pid) == f"sleep {seconds}"]
     assert bare == [], "a daemon without the job's environment lives on"
 
@@ -68,7 +68,7 @@ def test_one_that_exceeds_its_memory(cluster: Cluster) -> None:
     result = cluster.wait(job)
     assert (result.state, result.reason) == ("OUT_OF_MEMORY", "OutOfMemory")
     assert "100 MiB" in why(cluster, job), why(cluster, job)
-    assert left_of(job) == []
+    assert left_of(cluster, job) == []
 
 
 CANNOT_RUN = {
@@ -104,7 +104,7 @@ def test_one_that_cannot_be_executed(cluster: Cluster, case: str) -> None:
     assert (result.state, result.reason) == ("FAILED", "JobLaunchFailure")
     assert result.exit_code not in (0, None)
     assert words in why(cluster, job), why(cluster, job)
-    assert left_of(job) == []
+    assert left_of(cluster, job) == []
     shown = cluster.text("scontrol", "show", "job", str(job))
     assert "JobState=FAILED Reason=JobLaunchFailure" in shown
 
