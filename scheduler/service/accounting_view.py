@@ -38,6 +38,9 @@ from packhorse.scheduler.store.protocol import AttemptQuery, Attempts, Store
 SPELLED_OUT = 1_000
 """Indices of arrays that a query names one by one; more are picked from all rows of their array."""
 
+MAX_ROWS = 1 << 62
+"""No store holds as many, and no more can be told to SQLite."""
+
 NO_USAGE = Usage(-1, -1, -1, -1, -1, -1)
 
 
@@ -122,7 +125,7 @@ def query_of(request: messages.ListAccountingRequest) -> AttemptQuery:
         since=Instant(request.since_us) if request.since_us else None,
         until=Instant(request.until_us) if request.until_us else None,
         attempts=Attempts.ALL if request.duplicates else Attempts.NEWEST,
-        limit=request.limit or None,
+        limit=min(request.limit, MAX_ROWS) or None,
     )
 
 

@@ -144,8 +144,6 @@ class Methods:
         """End jobs, or only signal them."""
         admin = self._acting(principal, "CancelJobs")
         targets = cancel_targets(self.engine.state, principal, request.jobs, request.filter)
-        if not targets:
-            return messages.OutcomesResponse()
         return await self._act(convert.cancel(request, principal.owner, admin, targets))
 
     async def hold_jobs(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from itertools import islice
 from typing import Any
+from weakref import WeakSet
 
 from packhorse.scheduler.core import indices
 from packhorse.scheduler.core.state import State
@@ -16,7 +17,7 @@ from packhorse.scheduler.model.accounting import AttemptRow
 from packhorse.scheduler.model.errors import StoreError, StoreUnavailable
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.input import Target
-from packhorse.scheduler.model.job import Active, Ended, JobState
+from packhorse.scheduler.model.job import Active, Ended, IndexRange, JobState
 from packhorse.scheduler.service import messages
 from packhorse.scheduler.service.convert import target
 from packhorse.scheduler.service.engine import Engine
@@ -27,6 +28,9 @@ from packhorse.scheduler.store.protocol import AttemptQuery
 
 REPLAY_CHUNK = 256
 """Events read from the log in one go for a watcher that resumes."""
+
+SPELLED_OUT = 1_000
+"""Indices that a question to the store names one by one; more are picked from all rows of their array."""
 
 
 class _Waiter:
@@ -55,8 +59,9 @@ class Waiting:
         self._wait_limit_s = wait_limit_s
         self._by_id: dict[int, set[_Waiter]] = {}
         self._waiters: set[_Waiter] = set()
-        self._watchers: set[_Watcher] = set()
-        self._last_seq = 0
+        self._watchers: WeakSet[_Watcher] = WeakSet()
+        """Each lives as long as its call: one given up before its first event never gets to say so."""
+        self._last_seq = engine.durable_seq
         engine.observe(self._saw)
 
     @property
@@ -101,16 +106,7 @@ class Waiting:
         found = {}
         for i in gone:
             item = targets[i]
-            query = (
-                AttemptQuery(jobs=(item.job,))
-                if item.indices is None
-                else AttemptQuery(
-                    tasks=tuple(
-                        [(item.job, index) for index in islice(indices.each(item.indices.ranges), 1000)]
-                    )
-                )
-            )
-            rows = await asyncio.to_thread(self._engine.store.attempts, query)
+            rows = await asyncio.to_thread(self._engine.store.attempts, _query(item))
             if not rows:
                 raise CallFailed(
                     Code.NOT_FOUND,
@@ -149,8 +145,7 @@ class Waiting:
             return
         state = self._engine.state
         for position in waiter.dirty:
-            aim = resolve(state, waiter.targets[position])
-            if aim is None or _over(aim):
+            if _over(state, waiter.targets[position]):
                 waiter.open.discard(position)
         waiter.dirty.clear()
 
@@ -213,11 +208,9 @@ class Waiting:
                     if seq > last:
                         last = seq
                         yield job_event(seq, event)
-                if watcher.dropped:
-                    raise CallFailed(
-                        Code.RESOURCE_EXHAUSTED,
-                        f"this watcher is more than {self._queue} events behind; go on with after_seq {last}",
-                    )
+                if watcher.dropped is not None:
+                    code, why = watcher.dropped
+                    raise CallFailed(code, f"{why}; go on with after_seq {last}")
         finally:
             self._watchers.discard(watcher)
 
@@ -254,6 +247,8 @@ class Waiting:
             for event in events:
                 self._wake(event)
         for watcher in self._watchers:
+            if gap:
+                watcher.drop(Code.UNAVAILABLE, "the store was away, and events came that were not told")
             watcher.offer(first, events)
 
     def _wake(self, event: Event) -> None:
@@ -278,7 +273,7 @@ class _Watcher:
 
     def __init__(self, ids: set[Any], limit: int) -> None:
         self.ids = ids
-        self.dropped = False
+        self.dropped: tuple[Code, str] | None = None
         self._limit = limit
         self._queue: deque[tuple[int, Event]] = deque()
         self._filled = asyncio.Event()
@@ -300,15 +295,23 @@ class _Watcher:
 
     def offer(self, first: int, events: Sequence[Event]) -> None:
         """New durable events; beyond the limit the watcher is dropped."""
-        if self.dropped:
+        if self.dropped is not None:
             return
         for seq, event in enumerate(events, first):
             if self.concerns(event):
                 if len(self._queue) >= self._limit:
-                    self.dropped = True
-                    break
+                    self.drop(
+                        Code.RESOURCE_EXHAUSTED, f"this watcher is more than {self._limit} events behind"
+                    )
+                    return
                 self._queue.append((seq, event))
-        if self._queue or self.dropped:
+        if self._queue:
+            self._filled.set()
+
+    def drop(self, code: Code, why: str) -> None:
+        """Nothing more is offered; what is queued is still taken."""
+        if self.dropped is None:
+            self.dropped = code, why
             self._filled.set()
 
     async def take(self) -> list[tuple[int, Event]]:
@@ -317,14 +320,31 @@ class _Watcher:
         self._filled.clear()
         taken = list(self._queue)
         self._queue.clear()
-        if self.dropped:
+        if self.dropped is not None:
             self._filled.set()
         return taken
 
 
-def _over(aim: Aim) -> bool:
-    """Nothing of it waits or runs."""
-    return not aim.ranges and all(type(job.phase) is Ended for job in aim.jobs)
+def _over(state: State, item: Target) -> bool:
+    """Nothing of it waits or runs. Asked whenever a task of an array ends, so it does not gather them all."""
+    array = state.arrays.get(item.job)
+    if array is None:
+        aim = resolve(state, item)
+        return aim is None or all(type(job.phase) is Ended for job in aim.jobs)
+    tasks = state.tasks[array.id]
+    if item.indices is None:
+        return not (array.remaining or tasks.n_pending or tasks.n_active)
+    ranges = item.indices.ranges
+    if not (tasks.n_pending or tasks.n_active):
+        return not indices.intersect(array.remaining, ranges)
+    wanted: Iterable[int]
+    if indices.size(ranges) <= len(tasks.by_index):
+        wanted = [index for index in indices.each(ranges) if index in tasks.by_index]
+    else:
+        wanted = [index for index in tasks.by_index if indices.contains(ranges, index)]
+    if any(type(state.jobs[tasks.by_index[index]].phase) is not Ended for index in wanted):
+        return False
+    return not indices.intersect(array.remaining, ranges)
 
 
 def _partly_forgotten(state: State, aim: Aim, item: Target) -> bool:
@@ -388,19 +408,27 @@ def _of_rows(item: Target, rows: Sequence[AttemptRow], aim: Aim | None) -> messa
             and not indices.contains(item.indices.ranges, row.index)
         ):
             continue
-        n = 1
-        if row.array_indices:
-            n = _size_of(row.array_indices)
-        _count(result, row.state, row.exit_code, row.exit_signal, row.reason, n)
+        n = _n_meant(row.array_indices, item) if row.array_indices else 1
+        if n:
+            _count(result, row.state, row.exit_code, row.exit_signal, row.reason, n)
     result.n_total = result.n_ended + len(open_ids) + (indices.size(aim.ranges) if aim is not None else 0)
     running = aim is not None and any(type(job.phase) is Active for job in aim.jobs)
     return _closed(result, running)
 
 
-def _size_of(text: str) -> int:
-    from packhorse.scheduler.model.arrayspec import array_size, parse_array
+def _query(item: Target) -> AttemptQuery:
+    """The rows among which those of the target are."""
+    if item.indices is None or indices.size(item.indices.ranges) > SPELLED_OUT:
+        return AttemptQuery(jobs=(item.job,))
+    return AttemptQuery(tasks=tuple([(item.job, index) for index in indices.each(item.indices.ranges)]))
 
-    return array_size(parse_array(text)[0])
+
+def _n_meant(text: str, item: Target) -> int:
+    """How many of these indices, cancelled together, the target names."""
+    from packhorse.scheduler.model.arrayspec import parse_array
+
+    ranges = tuple([IndexRange(*found) for found in parse_array(text)[0]])
+    return indices.size(ranges if item.indices is None else indices.intersect(ranges, item.indices.ranges))
 
 
 def _count(

@@ -20,6 +20,7 @@ from packhorse.scheduler.service import config, main
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.methods import Methods
 from packhorse.scheduler.store.memory import MemoryStore
+from packhorse.scheduler.store.protocol import Store
 
 SCRIPT = base64.b64encode(b"#!/bin/sh\ntrue\n").decode()
 JSON = {"Content-Type": "application/json"}
@@ -43,9 +44,9 @@ class Answer(dict[str, Any]):
 class Running:
     """`async with Running(tmp_path) as scheduler`: `call` goes through the Unix socket as this user."""
 
-    def __init__(self, home: Path, settings: str = SETTINGS, store: MemoryStore | None = None) -> None:
+    def __init__(self, home: Path, settings: str = SETTINGS, store: Store | None = None) -> None:
         self.home = home
-        self.store = store or MemoryStore()
+        self.store: Store = store or MemoryStore()
         self.configuration = config.parse(settings, "test.toml", owner_uid=0)
         self._stack = AsyncExitStack()
 

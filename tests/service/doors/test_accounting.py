@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from packhorse.scheduler.store.sqlite import SqliteStore
 from tests.service.doors.running import Running
 
 FIELDS = ["job_id", "step", "state", "exit_code", "exit_signal"]
@@ -156,3 +157,10 @@ async def test_filters_windows_and_limits(scheduler: Running) -> None:
     assert [row["job_id"] for row in await rows(scheduler, limit=1, **only)] == [waiting]
     answer = await scheduler.call("ListAccounting", {"jobs": [{"jobId": 99}, {"jobId": first}]})
     assert answer["unknown"] == ["99"]
+
+
+async def test_a_limit_beyond_what_a_store_can_count(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "p.db")
+    async with Running(tmp_path, store=store) as scheduler:
+        job = await scheduler.submit(hold=True)
+        assert [row["job_id"] for row in await rows(scheduler, limit=2**64 - 1)] == [job]

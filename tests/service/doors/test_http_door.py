@@ -85,6 +85,17 @@ async def test_a_repeated_call_with_a_key_gets_the_first_answer(scheduler: Runni
     assert (other.status, other["code"]) == (409, "already_exists")
 
 
+async def test_a_repeated_cancel_gets_the_first_answer_though_nothing_fits_its_filter_any_more(
+    scheduler: Running,
+) -> None:
+    job = await scheduler.submit(hold=True, name="gone")
+    body = {"filter": {"names": ["gone"]}, "idempotencyKey": "k2"}
+    first = await scheduler.call("CancelJobs", body)
+    assert [outcome["ref"] for outcome in first["outcomes"]] == [str(job)]
+    assert await scheduler.call("CancelJobs", body) == first
+    assert await scheduler.call("CancelJobs", {**body, "idempotencyKey": "k3"}) == {}
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [

@@ -9,11 +9,19 @@ from typing import Any
 
 import pytest
 
+from packhorse.scheduler.core import targets
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.targets import Aim
+from packhorse.scheduler.model.errors import StoreUnavailable
 from packhorse.scheduler.model.ids import JobId
+from packhorse.scheduler.model.input import Target
 from packhorse.scheduler.service import messages as m
+from packhorse.scheduler.service import wait as wait_module
 from packhorse.scheduler.service.auth import Directory
 from packhorse.scheduler.service.failures import CallFailed, Code
-from tests.service.doors.running import SETTINGS, Answer, Running
+from packhorse.scheduler.store.memory import MemoryStore
+from packhorse.scheduler.store.protocol import Batch
+from tests.service.doors.running import SCRIPT, SETTINGS, Answer, Running
 
 
 @pytest.fixture
@@ -240,3 +248,88 @@ async def test_a_slow_watcher_is_dropped_and_may_resume(tmp_path: Path) -> None:
             rest = [(await anext(again)).seq for _ in range(4)]
         assert rest == list(range(seen[-1] + 1, scheduler.engine.durable_seq + 1))
         await again.aclose()
+
+
+async def test_a_watcher_given_up_before_its_first_event_is_forgotten(scheduler: Running) -> None:
+    watch = await scheduler.methods.watch_events(Directory().local(0, 0), m.WatchEventsRequest())
+    assert scheduler.methods.n_waiting == 1
+    await watch.aclose()
+    del watch
+    assert scheduler.methods.n_waiting == 0
+
+
+class Forgetful(MemoryStore):
+    """Once `forget` is set, the next commit is durable and said not to be."""
+
+    forget = False
+
+    def append(self, batch: Batch) -> None:
+        super().append(batch)
+        if self.forget:
+            self.forget = False
+            raise StoreUnavailable("its answer was lost")
+
+
+async def test_a_watcher_is_told_that_it_missed_something(tmp_path: Path) -> None:
+    store = Forgetful()
+    async with Running(tmp_path, store=store) as scheduler:
+        watch = await scheduler.methods.watch_events(Directory().local(0, 0), m.WatchEventsRequest())
+        job = await scheduler.submit(hold=True)
+        store.forget = True
+        answer = await scheduler.call("SubmitJob", {"spec": {"script": SCRIPT, "hold": True}})
+        assert answer["code"] == "unavailable"
+        async with asyncio.timeout(10):
+            assert (await anext(watch)).job_id == job
+            with pytest.raises(CallFailed, match="events came that were not told; go on with after_seq 3"):
+                await anext(watch)
+            request = m.WatchEventsRequest(after_seq=3)
+            watch = await scheduler.methods.watch_events(Directory().local(0, 0), request)
+            assert (await anext(watch)).job_id == job + 1, "it counts, whatever was answered"
+        await watch.aclose()
+
+
+async def test_indices_of_an_array_that_left_memory(tmp_path: Path) -> None:
+    """However many are named, all are looked at, and of those cancelled together the named ones count."""
+    async with Running(tmp_path, SETTINGS + "min_job_age = 0\nmax_finished_kept = 0\n") as scheduler:
+        await scheduler.add_node()
+        array = await scheduler.submit(array="0-1999%1")
+        held = JobId(array)
+        await scheduler.settle()
+        first = scheduler.engine.state.tasks[held].by_index[0]
+        await scheduler.started(first)
+        ref = {"jobId": array, "indices": [{"start": 1, "stop": 1998}]}
+        await scheduler.call("CancelJobs", {"jobs": [ref]})
+        await scheduler.ended(first)
+        await scheduler.settle()
+        last = scheduler.engine.state.tasks[held].by_index[1999]
+        await scheduler.started(last)
+        await scheduler.ended(last, exit_code=7)
+        await scheduler.settle()
+        assert held not in scheduler.engine.state.arrays
+        for start, stop, n, code in ((0, 1999, 2000, 7), (500, 1999, 1500, 7), (0, 9, 10, 0)):
+            ref = {"jobId": array, "indices": [{"start": start, "stop": stop}]}
+            [result] = (await scheduler.call("WaitJobs", {"jobs": [ref]}))["results"]
+            assert (result["nEnded"], result["nTotal"]) == (n, n)
+            assert result.get("exitCode", 0) == code
+
+
+async def test_waiting_for_an_array_does_not_gather_its_tasks_each_time(
+    scheduler: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array = await scheduler.submit(array="0-3")
+    call = asyncio.create_task(wait(scheduler, array))
+    await waiting(scheduler)
+    await scheduler.settle()
+    tasks = dict(scheduler.engine.state.tasks[JobId(array)].by_index)
+    asked: list[object] = []
+
+    def counted(state: State, target: Target) -> Aim | None:
+        asked.append(target)
+        return targets.resolve(state, target)
+
+    monkeypatch.setattr(wait_module, "resolve", counted)
+    for task in tasks.values():
+        await scheduler.started(task)
+        await scheduler.ended(task)
+    assert (await call)["allEnded"]
+    assert len(asked) <= 2, "for the results alone"
