@@ -137,8 +137,11 @@ class Cluster:
     def end(self) -> list[str]:
         """Ends every process of this cluster and removes its files; what had to be ended by force."""
         if self.home.shape.exists():
-            self.up(check=False)  # only a whole cluster can end its jobs
-            self.run("packhorse", "down", "--kill-jobs", check=False)
+            try:
+                self.up(check=False)  # only a whole cluster can end its jobs
+                self.run("packhorse", "down", "--kill-jobs", check=False)
+            except subprocess.TimeoutExpired:
+                pass  # what is left is ended below, and told
         for pid in self.daemons():
             kill(pid)
         try:
