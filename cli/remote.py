@@ -8,7 +8,7 @@ trusts that certificate only.
 from __future__ import annotations
 
 import os
-from typing import Any, cast
+from typing import Any
 
 from packhorse.cli import transport, wire
 
@@ -63,14 +63,10 @@ def _http(address: str, method: str, data: bytes) -> dict[str, Any]:
 
 def _grpc(address: str, method: str, data: bytes) -> dict[str, Any]:
     import grpc
-    from google.protobuf import json_format
 
-    from packhorse.v1 import scheduler_pb2
+    from packhorse.cli import convert
 
-    described = scheduler_pb2.DESCRIPTOR.services_by_name["Scheduler"].methods_by_name[method]
-    request = getattr(scheduler_pb2, described.input_type.name)()
-    reply_class = getattr(scheduler_pb2, described.output_type.name)
-    json_format.ParseDict(cast(dict[str, Any], wire.loads(data)), request)
+    request = convert.request_of(method, wire.loads(data))
     bearer = token()
     metadata = (("authorization", f"Bearer {bearer}"),) if bearer else ()
     limits = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
@@ -83,13 +79,13 @@ def _grpc(address: str, method: str, data: bytes) -> dict[str, Any]:
         unary = channel.unary_unary(
             f"/{transport.SERVICE}/{method}",
             request_serializer=lambda message: message.SerializeToString(),
-            response_deserializer=reply_class.FromString,
+            response_deserializer=convert.reply_reader(method),
         )
         try:
             reply = unary(request, timeout=transport.REPLY_TIMEOUT_S, metadata=metadata)
         except grpc.RpcError as error:
             raise _error(address, error) from error
-    return json_format.MessageToDict(reply)
+    return convert.json_of(reply)
 
 
 def _error(address: str, error: Any) -> Exception:
