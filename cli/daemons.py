@@ -33,12 +33,16 @@ def require_scheduler() -> None:
         )
 
 
+PYTHON = (sys.executable, "-P")
+"""-P: nothing is imported from the directory that the administrator happens to be in."""
+
+
 def scheduler_command(home: Home) -> list[str]:
-    return [sys.executable, "-m", "packhorse.scheduler.service", "--home", str(home.root)]
+    return [*PYTHON, "-m", "packhorse.scheduler.service", "--home", str(home.root)]
 
 
 def agent_command(home: Home, node: str, options: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "packhorse.agent", "--home", str(home.root), "--node", node, *options]
+    return [*PYTHON, "-m", "packhorse.agent", "--home", str(home.root), "--node", node, *options]
 
 
 def spawn(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:

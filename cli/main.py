@@ -89,6 +89,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 141
+    except OSError as error:  # a home that is not one's own, a disk that is full
+        place = f"{error.filename}: " if error.filename is not None else ""
+        print(f"packhorse {name}: {place}{error.strerror or error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

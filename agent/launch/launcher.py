@@ -282,7 +282,7 @@ class _ForkServer:
         try:
             with far:
                 process = subprocess.Popen(  # noqa: ASYNC220 (returns after a vfork)
-                    [sys.executable, "-m", "packhorse.agent.launch.forkserver", str(far.fileno())],
+                    [sys.executable, "-P", "-m", "packhorse.agent.launch.forkserver", str(far.fileno())],
                     stdin=subprocess.DEVNULL,
                     stdout=log_fd,
                     stderr=log_fd,

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import socket
 import sys
 import time
@@ -67,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     if args.listen is not None:
         prepare(home)
         listen_on(home, args.listen)
+    notes = _left_as_they_are(home, shape)
     bring_up(home, shape, quiet=args.json)
     status = transport.call("GetStatus", {})
     if args.json:
@@ -75,8 +77,10 @@ def run(args: argparse.Namespace) -> int:
         n = len(shape["nodes"])
         print(f"cluster is up: {n} node{'s' * (n != 1)} ({', '.join(shape['nodes'])}), home {home.root}")
         if home.root != Path.home() / ".packhorse":
-            print(f"  export PACKHORSE_HOME={home.root}")
+            print(f"  export PACKHORSE_HOME={shlex.quote(str(home.root))}")
         print("  sbatch job.sh · squeue · packhorse status · packhorse down")
+        for note in notes:
+            print(f"packhorse up: {note}", file=sys.stderr)
     if args.detach:
         return 0
     return _stay(home)
@@ -108,6 +112,21 @@ def bring_up(home: Home, shape: dict[str, Any], *, quiet: bool = False) -> None:
             log,
             within_s=READY_WITHIN_S,
         )
+
+
+def _left_as_they_are(home: Home, shape: dict[str, Any]) -> list[str]:
+    """What of the shape will not come true, since agents run already: one line each."""
+    running = home.agent_pids()
+    kept = [node for node in shape["nodes"] if node in running]
+    others = [node for node in running if node not in shape["nodes"]]
+    notes = []
+    if kept and _known_shape(home).get("options") != shape["options"]:
+        notes.append(
+            f"{', '.join(kept)} ran already, of another size: packhorse down and up again to change it"
+        )
+    if others:
+        notes.append(f"{', '.join(others)} ran already and still runs; packhorse down stops it too")
+    return notes
 
 
 def prepare(home: Home) -> None:
@@ -226,8 +245,7 @@ def _silent(node: dict[str, Any]) -> bool:
 def _shape(args: argparse.Namespace, home: Home) -> dict[str, Any]:
     """What to start: what was asked for, else what was started last time, else one node as found."""
     given = (args.nodes, args.cpus_per_node, args.mem_per_node, args.gpus_per_node, args.gres_per_node)
-    if all(value is None for value in given) and home.shape.exists():
-        known: dict[str, Any] = json.loads(home.shape.read_text())
+    if all(value is None for value in given) and (known := _known_shape(home)):
         return known
     return shape(
         nodes=args.nodes or 1,
@@ -236,6 +254,15 @@ def _shape(args: argparse.Namespace, home: Home) -> dict[str, Any]:
         gpus=args.gpus_per_node,
         gres=args.gres_per_node,
     )
+
+
+def _known_shape(home: Home) -> dict[str, Any]:
+    """What was started last time, {} if nothing was or nobody can tell."""
+    try:
+        known: dict[str, Any] = json.loads(home.shape.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return known
 
 
 def shape(

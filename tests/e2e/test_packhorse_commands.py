@@ -122,3 +122,31 @@ def test_healthz_and_metrics_need_no_token(cluster: Cluster) -> None:
 def test_declared_amounts_are_labelled(cluster: Cluster) -> None:
     assert "(declared)" in cluster.text("packhorse", "status")
     assert "declared" in cluster.text("scontrol", "show", "node", "node1").lower()
+
+
+def test_up_with_another_shape_says_what_it_left_alone(cluster: Cluster) -> None:
+    known = cluster.home.shape.read_text()
+    try:
+        done = cluster.run("packhorse", "up", "--detach", "--nodes", "2", "--cpus-per-node", "4")
+        assert "node1, node2 ran already, of another size" in done.stderr
+    finally:
+        cluster.home.shape.write_text(known)
+    assert "already" not in cluster.run("packhorse", "up", "--detach").stderr
+
+
+def test_a_home_that_cannot_be_written_is_told_in_one_line(cluster: Cluster) -> None:
+    place = cluster.work / "file"
+    place.write_text("")
+    done = cluster.run("packhorse", "up", "--home", str(place), "--detach", check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"packhorse up: {place}") and line.endswith("Not a directory")
+
+
+def test_daemons_import_nothing_from_the_directory_they_are_started_in(cluster: Cluster) -> None:
+    place = cluster.work / "anybodys"
+    place.mkdir()
+    for module in ("argparse", "select"):
+        (place / f"{module}.py").write_text("raise SystemExit('imported from the working directory')\n")
+    for words in (["agent", "--inventory", "--node", "n"], ["scheduler", "--check-config"]):
+        assert cluster.run("packhorse", *words, cwd=place).returncode == 0
