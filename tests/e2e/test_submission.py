@@ -68,6 +68,30 @@ def test_options_of_the_line_win_over_those_in_the_script(cluster: Cluster) -> N
     assert (row["name"], int(row["time_limit_s"]), row["comment"]) == ("on-line", 600, "x y")
 
 
+def test_wait_gives_the_exit_code_of_the_job(cluster: Cluster) -> None:
+    done = cluster.run("sbatch", "--wait", "--wrap", "sleep 0.1; exit 13", check=False)
+    assert (done.returncode, done.stdout.split()[:3]) == (13, ["Submitted", "batch", "job"])
+    assert cluster.run("sbatch", "--wait", "--array=1-3", "--wrap", "true").returncode == 0
+
+
+def test_test_only_queues_nothing(cluster: Cluster) -> None:
+    before = len(cluster.jobs())
+    done = cluster.run("sbatch", "--test-only", "--wrap", "true")
+    assert not done.stdout and "to start at" in done.stderr, done.stderr
+    code, said = cluster.refused("sbatch", "--test-only", "-c", "99", "--wrap", "true")
+    assert code == 1 and said.startswith(("allocation failure", "sbatch: error")), said
+    assert len(cluster.jobs()) == before
+
+
+def test_options_from_the_environment(cluster: Cluster) -> None:
+    script = cluster.script("env-options.sh", "#SBATCH -J in-script\necho $SLURM_JOB_NAME")
+    variables = {"SBATCH_JOB_NAME": "from-environment", "SBATCH_TIMELIMIT": "7"}
+    job = cluster.sbatch(script, variables=variables)
+    cluster.wait(job)
+    row = cluster.job(job)
+    assert (row["name"], int(row["time_limit_s"])) == ("from-environment", 420)
+
+
 def test_an_array_with_a_limit(cluster: Cluster) -> None:
     ledger = cluster.work / "array-limit"
     script = cluster.script(
