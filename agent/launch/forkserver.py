@@ -189,7 +189,8 @@ def become_forkserver() -> None:
         except (OSError, ValueError):
             pass
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
+    # SIGXCPU: while a supervisor makes the job's first process, it has the limits of that.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGXCPU, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_IGN)
     # The kernel reaps supervisors; the agent watches them by itself.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

@@ -31,7 +31,7 @@ from packhorse.scheduler.model.crashpoint import crash_point, register
 BEFORE_EXEC = register("supervisor.before_exec", "files open and user changed, the job not yet executed")
 
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
-_TO_DEFAULT = (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)
+_TO_DEFAULT = (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGXCPU, signal.SIGXFSZ)
 _RLIMITS: dict[str, int] = {
     name.removeprefix("RLIMIT_").lower(): getattr(resource, name)
     for name in dir(resource)

@@ -63,6 +63,14 @@ async def test_signals_descriptors_and_session_are_clean(plain: Yard) -> None:
     assert int(lines["SigIgn"], 16) & ~c_library_own == 0
 
 
+async def test_a_limit_of_processor_time_is_the_jobs_and_not_its_supervisors(plain: Yard) -> None:
+    supervised = await plain.launch("while :; do :; done", rlimits=(("cpu", 1),))
+    status = Path(f"/proc/{supervised.pid}/status").read_text()
+    ignored = next(line for line in status.splitlines() if line.startswith("SigIgn:")).split()[1]
+    assert int(ignored, 16) & (1 << (signal.SIGXCPU - 1)), "one that has worked long would be killed"
+    assert (await plain.end(supervised)).signal == signal.SIGXCPU
+
+
 async def test_a_session_without_terminal_and_no_foreign_descriptors(plain: Yard) -> None:
     await plain.run("cat /proc/self/stat; ls /proc/self/fd | wc -l; echo $$")
     stat, descriptors, pid = plain.out.read_text().splitlines()
