@@ -144,6 +144,7 @@ class NodeColumns:
                 self.node_class,
                 self.capacity,
                 tuple(self.resources),
+                self.shape,
             )
         return self._board
 

@@ -67,7 +67,7 @@ class AskClass:
     def request(self, board: Board, partition: Partition | None, column_of: dict[str, int]) -> Request:
         """Ready to be placed on this board; made once for it. partition: as configured now."""
         request = self._request
-        if request is None or request.board is not board or request.partition is not partition:
+        if request is None or request.serial != board.serial or request.partition is not partition:
             request = Request(self.ask, self.shape, partition, self.avoid, board, column_of)
             self._request = request
         return request

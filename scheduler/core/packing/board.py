@@ -24,13 +24,15 @@ EXCLUSIVE: Final = 1 << 20
 
 _SCORE_BITS = 36  # one resource of the largest node scores 2**36: thousands of resources stay below a weight
 _WEIGHT_SHIFT = 50
+_MAX_RANK = 4000  # of weights; all heavier ones are alike, so that no score reaches Field's UNFIT
 
 
 class Board:
     """Positions, names and amounts of the nodes; see the module.
 
-    order: row of NodeColumns by position. capacity: [n_resources, n_nodes]. node_class: class of each
-    position, equal for nodes of the same capacity; class_capacity: [n_resources, n_classes].
+    serial: no other board of the same columns has it. order: row of NodeColumns by position.
+    capacity: [n_resources, n_nodes]. node_class: class of each position, equal for nodes of the same
+    capacity; class_capacity: [n_resources, n_classes].
     typed_kinds: columns of the kinds of devices that have types, with those of the types.
     tightness: per resource, what a free unit of it adds to a node's score. weight_score: what the
     node's weight adds. masks: node masks by the key they were asked under, filled by packing/masks.py.
@@ -51,6 +53,7 @@ class Board:
         "position_of_row",
         "possible",
         "resources",
+        "serial",
         "tightness",
         "typed_kinds",
         "weight_score",
@@ -66,12 +69,14 @@ class Board:
         node_class: np.ndarray,
         capacity: np.ndarray,
         resources: tuple[str, ...],
+        serial: int,
     ) -> None:
         """All lists by position; node_class and capacity by row of NodeColumns, n_rows of them."""
         n = len(names)
         self.n = n
         self.names = tuple(names)
         self.resources = resources
+        self.serial = serial
         self.order = np.array(rows, dtype=np.intp)
         self.identity = n == n_rows and rows == list(range(n))
         self.position = {name: i for i, name in enumerate(names)}
@@ -83,7 +88,7 @@ class Board:
         del classes
         self.node_class = inverse.astype(np.intp)
         self.class_capacity = np.ascontiguousarray(self.capacity[:, first])
-        rank = {weight: i for i, weight in enumerate(sorted(set(weights)))}
+        rank = {weight: min(i, _MAX_RANK) for i, weight in enumerate(sorted(set(weights)))}
         self.weight_score = np.array([rank[w] << _WEIGHT_SHIFT for w in weights], dtype=np.int64)
         largest = self.capacity.max(axis=1, initial=1)
         self.tightness = (1 << _SCORE_BITS) // np.maximum(largest, 1)

@@ -47,10 +47,11 @@ class Request:
     alone: nodes that may hold the whole job. together: nodes that may be part of it, one mask per
     alternative of `[a|b]`. whole: least amounts of the whole job on one node; None if it cannot be
     on one, or asks for devices that no node has. required: positions of nodes that must take part.
-    most: nodes at most, the partition's limit included.
+    most: nodes at most, the partition's limit included. serial: of the board (kept instead of the
+    board, which a request must not keep alive).
     """
 
-    __slots__ = ("alone", "board", "most", "partition", "required", "shape", "together", "whole")
+    __slots__ = ("alone", "most", "partition", "required", "serial", "shape", "together", "whole")
 
     def __init__(
         self,
@@ -63,7 +64,7 @@ class Request:
     ) -> None:
         self.shape = shape
         self.partition = partition
-        self.board = board
+        self.serial = board.serial
         self.alone = allowed_mask(board, partition, ask.features, ask.nodes_excluded, avoid)
         self.together = [self.alone]
         if "[" in ask.features:

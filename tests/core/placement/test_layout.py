@@ -82,6 +82,33 @@ def test_all_memory_needs_a_node_whose_memory_nobody_uses() -> None:
     assert [(g.id, g.placements[0].node, g.placements[0].mem_mib) for g in plan.grants] == [(2, "n2", 2000)]
 
 
+@pytest.mark.parametrize("ask", [Ask(exclusive=True), Ask(mem_all=True)])
+def test_each_of_a_run_gets_the_whole_of_its_own_node(ask: Ask) -> None:
+    yard = Yard()
+    for i in (1, 2, 3):
+        yard.node(f"n{i}", cpus=2 * i, mem=100 * i)
+    yard.wait(1, ask, count=5)
+    plan = yard.plan()
+    given = [(p.node, p.cpu_milli, p.mem_mib) for grant in plan.grants for p in grant.placements]
+    if ask.exclusive:
+        assert given == [("n1", 2000, 0), ("n2", 4000, 0), ("n3", 6000, 0)]
+    else:
+        assert given == [("n1", 1000, 100), ("n2", 1000, 200), ("n3", 1000, 300)]
+    yard.cycle()
+    assert yard.state.pending_columns.row(JobId(1)).count == 2
+
+
+def test_all_memory_of_several_nodes() -> None:
+    yard = Yard()
+    for i in (1, 2, 3):
+        yard.node(f"n{i}", cpus=2, mem=100 * i)
+    yard.wait(9, cpus=1, mem=1, nodes_required=("n2",))
+    assert yard.cycle() == {9: "n2"}
+    found = placements(yard, Ask(n_tasks=2, min_nodes=2, mem_all=True))
+    assert [(p.node, p.mem_mib) for p in found] == [("n1", 100), ("n3", 300)]
+    assert placements_of(yard, Ask(n_tasks=3, min_nodes=3, mem_all=True)) == ()
+
+
 @pytest.mark.parametrize(
     ("ask", "expected"),
     [
