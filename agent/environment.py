@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import pwd
 import sys
 from collections.abc import Mapping
 
+from packhorse.agent import accounts
 from packhorse.agent.orders import LaunchOrder
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+OWN_PATH = f"{os.path.dirname(sys.executable)}:{DEFAULT_PATH}"
 
 
 def batch(order: LaunchOrder, node: str, cluster: Mapping[str, str]) -> list[str]:
@@ -17,31 +18,21 @@ def batch(order: LaunchOrder, node: str, cluster: Mapping[str, str]) -> list[str
 
     cluster: what commands inside the job need to find this cluster again.
     """
-    env: dict[str, str] = {"PATH": f"{os.path.dirname(sys.executable)}:{DEFAULT_PATH}", "TMPDIR": "/tmp"}
-    env.update(_of_user(order.uid, order.user))
-    env.update(_split(order.environment))
-    env.update(_split(order.slurm_environment))
+    env = {"PATH": OWN_PATH, "TMPDIR": "/tmp"}
+    env.update(accounts.variables(order.uid, order.user))
+    _add(env, order.environment)
+    _add(env, order.slurm_environment)
     env["SLURMD_NODENAME"] = node
     env["SLURM_TOPOLOGY_ADDR"] = node
     env["SLURM_TOPOLOGY_ADDR_PATTERN"] = "node"
-    env["HOSTNAME"] = env.get("HOSTNAME", os.uname().nodename)
+    env.setdefault("HOSTNAME", os.uname().nodename)
     env["ENVIRONMENT"] = "BATCH"
     env.update(cluster)
     return [f"{name}={value}" for name, value in env.items()]
 
 
-def _of_user(uid: int, user: str) -> dict[str, str]:
-    try:
-        entry = pwd.getpwuid(uid)
-    except KeyError:
-        return {"USER": user, "LOGNAME": user}
-    return {
-        "USER": entry.pw_name,
-        "LOGNAME": entry.pw_name,
-        "HOME": entry.pw_dir,
-        "SHELL": entry.pw_shell or "/bin/sh",
-    }
-
-
-def _split(pairs: tuple[str, ...]) -> dict[str, str]:
-    return {name: value for name, sep, value in (pair.partition("=") for pair in pairs) if sep and name}
+def _add(env: dict[str, str], pairs: tuple[str, ...]) -> None:
+    for pair in pairs:
+        name, sep, value = pair.partition("=")
+        if sep and name:
+            env[name] = value

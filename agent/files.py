@@ -2,16 +2,21 @@
 
 epoch                 the newest leader epoch obeyed
 contact               touched whenever the scheduler was heard from (leases are judged by it)
-attempts/KEY/order    the journalled order of an attempt, durable before anything is forked
+attempts/KEY          the journal: durable before anything of that attempt is forked
+attempts/KEY/order    what was ordered
 attempts/KEY/…        the supervisor's records (agent/launch/attemptdir.py)
 scripts/KEY           the batch script, readable by the user it runs as
+
+That there is an attempt has to survive a power cut, or a job could run twice. What it was to do has not:
+after a reboot no order is carried out any more. So orders and scripts are not synced, and those that come
+together cost one sync of their directory.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -34,6 +39,8 @@ class Spool:
         self.attempts = root / "attempts"
         self.scripts = root / "scripts"
         self.contact = root / "contact"
+        self._attempts = str(self.attempts)
+        self._scripts = str(self.scripts)
         root.mkdir(parents=True, exist_ok=True)
         self.attempts.mkdir(mode=0o700, exist_ok=True)
         self.scripts.mkdir(mode=0o711, exist_ok=True)
@@ -65,27 +72,39 @@ class Spool:
 
     # -- attempts
 
-    def journal(self, order: LaunchOrder) -> Path:
-        """Write the order and its script; durable on return. The attempt's directory."""
+    def journal(self, orders: Sequence[LaunchOrder]) -> list[OSError | None]:
+        """Write orders and scripts; on return those without an error are durable."""
         crash_point(BEFORE_JOURNAL)
-        directory = self.directory(order.attempt)
-        directory.mkdir(mode=0o700)
-        script = self.script(order.attempt)
-        script.unlink(missing_ok=True)
-        fd = os.open(script, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o500)
+        errors: list[OSError | None] = []
+        for order in orders:
+            try:
+                self._write_down(order)
+                errors.append(None)
+            except OSError as error:
+                errors.append(error)
+        try:
+            _sync(self._attempts)
+        except OSError as error:
+            errors = [error] * len(orders)
+        crash_point(AFTER_JOURNAL)
+        return errors
+
+    def _write_down(self, order: LaunchOrder) -> None:
+        directory = f"{self._attempts}/{order.attempt}"
+        os.mkdir(directory, 0o700)
+        script = f"{self._scripts}/{order.attempt}"
+        fd = _create(script, 0o500)
         try:
             _write_all(fd, order.script)
             if os.geteuid() == 0:
                 os.fchown(fd, order.uid, order.gid)
         finally:
             os.close(fd)
-        # The script needs no fsync of its own: after a reboot no journalled order is carried out any more.
-        _write_durably(
-            directory / "order", msgspec.msgpack.encode(msgspec.structs.replace(order, script=b""))
-        )
-        _sync(self.attempts)
-        crash_point(AFTER_JOURNAL)
-        return directory
+        fd = _create(f"{directory}/order", 0o600)
+        try:
+            _write_all(fd, msgspec.msgpack.encode(msgspec.structs.replace(order, script=b"")))
+        finally:
+            os.close(fd)
 
     def order(self, key: AttemptKey) -> LaunchOrder | None:
         """The journalled order (without its script), or None where none was completed."""
@@ -104,10 +123,35 @@ class Spool:
                 continue
         return iter(sorted(keys))
 
-    def forget(self, key: AttemptKey) -> None:
-        crash_point(BEFORE_FORGET)
-        self.script(key).unlink(missing_ok=True)
-        shutil.rmtree(self.directory(key), ignore_errors=True)
+    def forget(self, keys: Iterable[AttemptKey]) -> None:
+        """Remove all that is kept of these attempts."""
+        for key in keys:
+            crash_point(BEFORE_FORGET)
+            _remove(f"{self._scripts}/{key}")
+            directory = f"{self._attempts}/{key}"
+            try:
+                for name in os.listdir(directory):
+                    os.unlink(f"{directory}/{name}")
+                os.rmdir(directory)
+            except OSError:
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def _create(path: str, mode: int) -> int:
+    """A new file to write to, whatever was there before."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, mode)
+    except FileExistsError:
+        os.unlink(path)
+        return os.open(path, flags, mode)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
 
 
 def _write_all(fd: int, data: bytes) -> None:
@@ -129,7 +173,7 @@ def _write_durably(path: Path, data: bytes) -> None:
     _sync(path.parent)
 
 
-def _sync(directory: Path) -> None:
+def _sync(directory: str | Path) -> None:
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
-from packhorse.agent import environment
+from packhorse.agent import accounts, environment
 from packhorse.agent.launch.control import OrderedCause, cancel_notice
 from packhorse.agent.launch.exitrecord import ExitRecord
 from packhorse.agent.launch.spec import LaunchSpec, Limits
@@ -33,13 +32,13 @@ def objection(order: LaunchOrder) -> str:
 
 
 def spec_of(
-    order: LaunchOrder, *, node: str, directory: Path, script: Path, contact: Path, cluster: Mapping[str, str]
+    order: LaunchOrder, *, node: str, directory: str, script: str, contact: str, cluster: Mapping[str, str]
 ) -> LaunchSpec:
     """What to launch. directory: the attempt's; script: where it was written."""
     return LaunchSpec(
         key=str(order.attempt),
-        attempt_dir=str(directory),
-        argv=(str(script), *order.args),
+        attempt_dir=directory,
+        argv=(script, *order.args),
         environment=tuple(environment.batch(order, node, cluster)),
         cwd=order.work_dir,
         uid=order.uid,
@@ -56,7 +55,7 @@ def spec_of(
         time_limit_s=order.time_limit_s,
         grace_s=order.kill_wait_s,
         lease_s=order.lease_s,
-        contact_file=str(contact) if order.lease_s else "",
+        contact_file=contact if order.lease_s else "",
         label=f"JOB {order.attempt.job}",
         node=node,
     )
@@ -64,12 +63,7 @@ def spec_of(
 
 def _groups(order: LaunchOrder) -> tuple[int, ...]:
     """Supplementary groups, as the node knows them; only root could set others than its own."""
-    if os.geteuid() != 0:
-        return ()
-    try:
-        return tuple(os.getgrouplist(order.user, order.gid))
-    except (KeyError, OSError):
-        return (order.gid,)
+    return accounts.groups(order.user, order.gid) if os.geteuid() == 0 else ()
 
 
 def ordered_cause(cause: str) -> OrderedCause:

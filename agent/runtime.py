@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -53,6 +53,8 @@ from packhorse.agent.usage import Sampler
 from packhorse.scheduler.model.crashpoint import crash_point, register
 from packhorse.scheduler.model.ids import AttemptKey, Instant
 
+T = TypeVar("T")
+
 log = structlog.get_logger()
 
 EXIT_SEEN = register("agent.exit_seen", "an exit record on disk that nobody was told of")
@@ -94,7 +96,9 @@ class Runtime:
         )
         self._supervised: dict[AttemptKey, Supervised] = {}
         self._sampler = Sampler()
-        self._files = ThreadPoolExecutor(max_workers=4, thread_name_prefix="files")
+        self._files = ThreadPoolExecutor(max_workers=2, thread_name_prefix="files")
+        self._to_journal: asyncio.Queue[LaunchOrder] = asyncio.Queue()
+        self._to_forget: asyncio.Queue[AttemptKey] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._end: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._usage_s = IDLE_USAGE_S
@@ -110,7 +114,13 @@ class Runtime:
         """Serve. Returns why it ended, "" for an orderly end."""
         await self._launcher.start()
         await self._adopt()
-        for job in (self._session.run(), self._heartbeats(), self._samples()):
+        for job in (
+            self._session.run(),
+            self._heartbeats(),
+            self._samples(),
+            self._journals(),
+            self._forgets(),
+        ):
             self._spawn(job)
         try:
             return await self._end
@@ -136,7 +146,7 @@ class Runtime:
                     self.machine.adopt_exit(launching.report_of(key, found))
                 case NeverStarted():
                     # Fenced: it cannot run any more. The scheduler sends the order again if it still stands.
-                    self._spool.forget(key)
+                    self._spool.forget([key])
         live = {str(key) for key in self._supervised}
         for gone in await asyncio.to_thread(self._launcher.cgroups.remove_leftovers, live):
             log.warning("cgroup.left_over", attempt=gone)
@@ -186,13 +196,13 @@ class Runtime:
                 case Send(report=report):
                     self._session.send(report)
                 case Journal(order=order):
-                    self._spawn(self._journal(order))
+                    self._to_journal.put_nowait(order)
                 case Fork(order=order):
                     self._spawn(self._fork(order))
                 case Tell(attempt=key, order=order):
                     self._spawn(self._tell(key, order))
                 case Forget(attempt=key):
-                    self._files.submit(self._spool.forget, key)
+                    self._to_forget.put_nowait(key)
                 case KeepEpoch(epoch=epoch):
                     if not self._keep_epoch(epoch):
                         return
@@ -204,20 +214,36 @@ class Runtime:
                     if not retry:
                         self.stop(reason)
 
-    async def _journal(self, order: LaunchOrder) -> None:
-        key = order.attempt
-        if why := launching.objection(order):
-            self._follow(self.machine.exited(_failed(key, why)))
-            return
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._files, self._spool.journal, order)
-        except OSError as error:
-            log.error("journal.failed", attempt=str(key), error=str(error))
-            why = f"the node cannot write down its orders: {error.strerror} ({error.filename})"
-            self._follow(self.machine.exited(msgspec.structs.replace(_failed(key, why), refused=True)))
-            self._spawn(self._disk_trouble(why))
-            return
-        self._follow(self.machine.journalled(key, now()))
+    async def _journals(self) -> None:
+        """What comes while a batch of orders is being written down is the next batch."""
+        loop = asyncio.get_running_loop()
+        while True:
+            orders = []
+            for order in await _all_of(self._to_journal):
+                if why := launching.objection(order):
+                    self._follow(self.machine.exited(_failed(order.attempt, why)))
+                else:
+                    orders.append(order)
+            if not orders:
+                continue
+            errors = await loop.run_in_executor(self._files, self._spool.journal, orders)
+            for order, error in zip(orders, errors, strict=True):
+                if error is None:
+                    self._follow(self.machine.journalled(order.attempt, now()))
+                else:
+                    self._not_journalled(order.attempt, error)
+
+    def _not_journalled(self, key: AttemptKey, error: OSError) -> None:
+        log.error("journal.failed", attempt=str(key), error=str(error))
+        why = f"the node cannot write down its orders: {error.strerror} ({error.filename})"
+        self._follow(self.machine.exited(msgspec.structs.replace(_failed(key, why), refused=True)))
+        self._spawn(self._disk_trouble(why))
+
+    async def _forgets(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            keys = await _all_of(self._to_forget)
+            await loop.run_in_executor(self._files, self._spool.forget, keys)
 
     def _keep_epoch(self, epoch: int) -> bool:
         """False, and the session is over, if the spool does not take it: nothing of that epoch may be done."""
@@ -243,9 +269,9 @@ class Runtime:
         spec = launching.spec_of(
             order,
             node=self._node,
-            directory=self._spool.directory(key),
-            script=self._spool.script(key),
-            contact=self._spool.contact,
+            directory=str(self._spool.directory(key)),
+            script=str(self._spool.script(key)),
+            contact=str(self._spool.contact),
             cluster=self._cluster,
         )
         try:
@@ -273,8 +299,8 @@ class Runtime:
             del self._interrupted[key]
             self._follow(self.machine.exited(msgspec.structs.replace(_failed(key, why), refused=True)))
             return
-        await asyncio.get_running_loop().run_in_executor(self._files, self._spool.forget, key)
-        await self._journal(order)
+        await asyncio.get_running_loop().run_in_executor(self._files, self._spool.forget, [key])
+        self._to_journal.put_nowait(order)
 
     async def _await_exit(self, key: AttemptKey, supervised: Supervised) -> None:
         record = await self._launcher.wait(supervised)
@@ -344,6 +370,14 @@ class Runtime:
 
 
 _SCOPES: dict[str, control.Scope] = {"batch": "batch", "all": "all"}
+
+
+async def _all_of(queue: asyncio.Queue[T]) -> list[T]:
+    """Everything in the queue, at least one."""
+    items = [await queue.get()]
+    while not queue.empty():
+        items.append(queue.get_nowait())
+    return items
 
 
 def _failed(key: AttemptKey, why: str) -> ExitReport:

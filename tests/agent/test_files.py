@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def an_order(job: int = 1) -> LaunchOrder:
 
 def test_an_order_is_read_back_without_its_script(tmp_path: Path) -> None:
     order = an_order()
-    Spool(tmp_path).journal(order)
+    assert Spool(tmp_path).journal([order]) == [None]
     again = Spool(tmp_path)
     assert list(again.known()) == [order.attempt]
     assert again.order(order.attempt) == msgspec.structs.replace(order, script=b"")
@@ -45,23 +46,45 @@ def test_an_order_is_read_back_without_its_script(tmp_path: Path) -> None:
 
 def test_what_is_forgotten_leaves_nothing(tmp_path: Path) -> None:
     spool, order = Spool(tmp_path), an_order()
-    spool.journal(order)
-    spool.forget(order.attempt)
+    spool.journal([order])
+    spool.forget([order.attempt])
     assert list(spool.known()) == []
     assert not spool.script(order.attempt).exists()
 
 
 def test_an_attempt_is_journalled_once(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
-    spool.journal(an_order())
-    with pytest.raises(FileExistsError):
-        spool.journal(an_order())
+    spool.journal([an_order()])
+    errors = spool.journal([an_order(), an_order(2)])
+    assert isinstance(errors[0], FileExistsError)
+    assert errors[1] is None  # an order that cannot be written down does not hold up those that came with it
+    assert [key.job for key in spool.known()] == [1, 2]
+
+
+def test_many_are_journalled_and_forgotten_at_once(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    orders = [an_order(job) for job in range(1, 20)]
+    assert spool.journal(orders) == [None] * 19
+    spool.forget([order.attempt for order in orders[1:]])
+    assert [key.job for key in spool.known()] == [1]
+    assert os.listdir(spool.scripts) == [str(orders[0].attempt)]
+
+
+def test_nothing_is_durable_where_the_directory_cannot_be_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(fd: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fails)
+    errors = Spool(tmp_path).journal([an_order(1), an_order(2)])
+    assert [error.errno for error in errors if error is not None] == [errno.EIO] * 2
 
 
 def test_attempts_are_known_oldest_first_and_strangers_are_ignored(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     for job in (12, 3):
-        spool.journal(an_order(job))
+        spool.journal([an_order(job)])
     (spool.attempts / "lost+found").mkdir()
     assert [key.job for key in spool.known()] == [3, 12]
 
@@ -75,7 +98,7 @@ def test_the_epoch_survives(tmp_path: Path) -> None:
 
 def test_a_half_written_order_is_no_order(tmp_path: Path) -> None:
     spool, order = Spool(tmp_path), an_order()
-    spool.journal(order)
+    spool.journal([order])
     path = spool.directory(order.attempt) / "order"
     path.write_bytes(path.read_bytes()[:-5])
     assert spool.order(order.attempt) is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -51,9 +50,7 @@ def test_without_a_submitted_environment_the_commands_are_still_found() -> None:
 
 
 def test_a_spec_runs_the_script_with_its_arguments_within_its_limits() -> None:
-    spec = launching.spec_of(
-        ORDER, node="n1", directory=Path("/s/a"), script=Path("/s/j"), contact=Path("/s/c"), cluster={}
-    )
+    spec = launching.spec_of(ORDER, node="n1", directory="/s/a", script="/s/j", contact="/s/c", cluster={})
     assert spec.argv == ("/s/j", "one", "two")
     assert (spec.limits.mem_mib, spec.limits.cpu_milli) == (512, 2000)
     assert spec.stdin == "/dev/null"
