@@ -148,6 +148,7 @@ async def serve(
         signer,
         submitted=metrics.submitted,
         relayed=metrics.answered,
+        is_admin=directory.is_admin,
     )
     table = methods.table()
     server.add_generic_rpc_handlers((grpc_door.handlers(table, signer, clock.now, metrics.answered),))

@@ -15,6 +15,7 @@ from typing import Any
 from packhorse.scheduler.core.targets import owner_uid, resolve
 from packhorse.scheduler.model.ids import US, Instant, JobId
 from packhorse.scheduler.model.input import Input
+from packhorse.scheduler.model.job import Owner
 from packhorse.scheduler.model.reply import Done, Refused, Reply, Submitted
 from packhorse.scheduler.service import convert, messages
 from packhorse.scheduler.service.accounting_view import list_accounting
@@ -54,10 +55,12 @@ class Methods:
         *,
         submitted: Callable[[int], None] = lambda n: None,
         relayed: Callable[[str, str], None] = lambda method, code: None,
+        is_admin: Callable[[Owner], bool] = lambda owner: False,
     ) -> None:
         """submitted: told how many jobs each accepted submission brought.
 
-        relayed: told of every call that an agent passed on, its method and code.
+        relayed: told of every call that an agent passed on, its method and code. is_admin: whether a user
+        whom an agent named would be an administrator on this host.
         """
         self.engine = engine
         self.configuration = configuration
@@ -65,6 +68,7 @@ class Methods:
         self._tokens = tokens
         self._submitted = submitted
         self._relayed = relayed
+        self._is_admin = is_admin
         self._waiting = Waiting(
             engine,
             queue=configuration.service.watch_queue,
@@ -102,7 +106,8 @@ class Methods:
             Unary("IssueToken", m.IssueTokenRequest, m.IssueTokenResponse, self.issue_token),
             Unary("AdmitNode", m.AdmitNodeRequest, m.AdmitNodeResponse, self.admit_node),
         ]
-        return Relay({method.name: method for method in methods}, self._relayed).methods
+        table = {method.name: method for method in methods}
+        return Relay(table, answered=self._relayed, is_admin=self._is_admin).methods
 
     async def ping(self, principal: Principal, request: messages.PingRequest) -> messages.PingResponse:
         require(principal, "Ping", Relation.OWN)

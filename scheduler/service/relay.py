@@ -27,13 +27,21 @@ MAX_NAME = 256
 class Relay:
     """The RPC `Relay` over a table of methods. methods: that table, with `Relay` in it.
 
-    answered: told of every call that was passed on, its method and code.
+    answered: told of every call that was passed on, its method and code. is_admin: whose denials have to say
+    that they are no administrator this way.
     """
 
-    def __init__(self, methods: Mapping[str, Method], answered: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        methods: Mapping[str, Method],
+        *,
+        answered: Callable[[str, str], None],
+        is_admin: Callable[[Owner], bool],
+    ) -> None:
         relay = Unary("Relay", RelayRequest, RelayResponse, self.call)
         self.methods: dict[str, Method] = {**methods, relay.name: relay}
         self._calls = JsonCalls(self.methods, answered)
+        self._is_admin = is_admin
 
     async def call(self, principal: Principal, request: RelayRequest) -> RelayResponse:
         """The answer, or the error, that the method's caller is to get.
@@ -41,14 +49,23 @@ class Relay:
         Raises PackhorseError for what is the agent's fault and not the caller's.
         """
         require(principal, "Relay", Relation.OWN)
-        caller = Principal(_owner(request))
+        owner = _owner(request)
+        remark = _remark(principal.node) if self._is_admin(owner) else ""
         try:
-            answer = await self._answer(caller, request, principal.node)
+            answer = await self._answer(Principal(owner), request, remark)
         except PackhorseError as error:
-            answer = self._calls.failed(request.method, _told(failure_of(error), principal.node))
+            failure = failure_of(error)
+            if failure.refusal == "denied":
+                failure = CallFailed(
+                    failure.code,
+                    failure.message + remark,
+                    slurm=failure.slurm and failure.slurm + remark,
+                    refusal=failure.refusal,
+                )
+            answer = self._calls.failed(request.method, failure)
         return RelayResponse(http_status=answer.status, body=answer.body)
 
-    async def _answer(self, caller: Principal, request: RelayRequest, node: str) -> Answer:
+    async def _answer(self, caller: Principal, request: RelayRequest, remark: str) -> Answer:
         method = self._calls.method(request.method)
         if method is None:
             raise self._calls.unknown(request.method)
@@ -63,7 +80,8 @@ class Relay:
         if isinstance(answer, OutcomesResponse):
             for outcome in answer.outcomes:
                 if outcome.code == "denied":
-                    outcome.message += _remark(node)
+                    outcome.message += remark
+                    outcome.slurm = outcome.slurm and outcome.slurm + remark
         return self._calls.done(method, answer)
 
 
@@ -81,16 +99,8 @@ def _name(what: str, name: str, number: int) -> str:
     return name or str(number)
 
 
-def _told(failure: CallFailed, node: str) -> CallFailed:
-    """A denial says that administrators are none here."""
-    if failure.refusal != "denied":
-        return failure
-    message = failure.message + _remark(node)
-    return CallFailed(failure.code, message, slurm=failure.slurm, refusal=failure.refusal)
-
-
 def _remark(node: str) -> str:
+    """Follows Slurm's phrase too, since that is what the commands show."""
     return (
-        f" (relayed by the agent of {node}, where nobody is an administrator, not even root; administrators "
-        "call on the scheduler's host)"
+        f" (on {node} nobody is an administrator, not even root; administrators call on the scheduler's host)"
     )

@@ -76,11 +76,12 @@ async def test_every_method_as_a_user_whoever_it_is(scheduler: Running, uid: int
                 may = True
             elif "jobs" not in body(method, job) and "job" not in body(method, job):
                 may = allowed(method, Role.USER, Relation.OTHER)
-            denials = [o["message"] for o in answer.get("outcomes", []) if o.get("code") == "denied"]
+            denials = [o for o in answer.get("outcomes", []) if o.get("code") == "denied"]
             if answer.get("code") == "permission_denied":
-                denials.append(answer["message"])
+                denials.append(answer)
             assert bool(denials) is not may, (method, relation, answer)
-            assert all("agent of n1" in text and "not even root" in text for text in denials), denials
+            for text in [denial[key] for denial in denials for key in ("message", "slurm")]:
+                assert ("on n1 nobody is an administrator, not even root" in text) is (user != "eve"), text
 
 
 def body(method: str, job: int) -> dict[str, Any]:
@@ -124,6 +125,7 @@ async def test_what_only_administrators_may_submit_is_refused(scheduler: Running
     assert as_admin.status == 200
     assert (relayed.status, relayed["code"]) == (403, "permission_denied")
     assert "not even root" in relayed["message"]
+    assert relayed["slurm"].startswith("Access/permission denied (")
 
 
 async def test_jobs_of_root_are_refused_here_as_everywhere(tmp_path: Path) -> None:
