@@ -147,6 +147,43 @@ def test_a_scheduler_that_comes_back(
             fake.close()
 
 
+def test_a_relay_whose_scheduler_comes_back(scheduler: FakeScheduler, no_pauses: list[float]) -> None:
+    """The reply is lost, then the relay says for a while that the scheduler is away."""
+    scheduler.mishaps = ["drop"]
+    away = [(503, {"code": "unavailable", "message": "away"})] * 2
+    scheduler.on("SubmitJob", lambda body: away.pop() if away else {"jobId": 5})
+    # The reply that is dropped is none of the two.
+    assert int_field(call("SubmitJob", {"idempotencyKey": "k"}), "job_id") == 5
+    assert no_pauses == list(transport.RETRY_PAUSES_S[:3])
+
+
+def test_a_relay_whose_scheduler_is_away_is_told_at_once(
+    scheduler: FakeScheduler, no_pauses: list[float]
+) -> None:
+    scheduler.fail("SubmitJob", "unavailable", "the scheduler is away", status=503)
+    with pytest.raises(CallError, match="away"):
+        call("SubmitJob", {"idempotencyKey": "k"})
+    assert no_pauses == []
+
+
+def test_other_errors_are_final_even_after_a_lost_reply(
+    scheduler: FakeScheduler, no_pauses: list[float]
+) -> None:
+    scheduler.mishaps = ["drop"]
+    scheduler.fail("SubmitJob", "not_found", "no such thing")
+    with pytest.raises(CallError, match="no such thing"):
+        call("SubmitJob", {})
+    assert len(no_pauses) == 1
+
+
+def test_a_home_that_joined_needs_its_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "joined-n2.json").write_text("{}")
+    monkeypatch.setenv("PACKHORSE_HOME", str(tmp_path))
+    with pytest.raises(TransportError, match="packhorse agent"):
+        call("Ping", {})
+
+
 def test_over_http_with_a_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     received: list[bytes] = []
     listener = socket.create_server(("127.0.0.1", 0))
