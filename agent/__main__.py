@@ -20,7 +20,7 @@ from packhorse.agent.files import Spool
 from packhorse.agent.inventory import declare
 from packhorse.agent.launch.launcher import Launcher
 from packhorse.agent.runtime import Runtime
-from packhorse.agent.session import Where, at_home
+from packhorse.agent.session import Where, at_home, invitation
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.ids import NodeName
 from packhorse.scheduler.model.pidfile import PidFile
@@ -106,7 +106,23 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, runtime.stop)
-    return await runtime.run()
+    relay = loop.create_task(_relay(home, node, runtime))
+    try:
+        return await runtime.run()
+    finally:
+        relay.cancel()
+        await asyncio.gather(relay, return_exceptions=True)
+
+
+async def _relay(home: Path, node: str, runtime: Runtime) -> None:
+    """Serve this host's commands where the scheduler is on another one."""
+    if not invitation(home, node).exists():
+        return
+    from packhorse.agent.relay import Relay, place  # with its messages 1 MB that other agents never need
+
+    path = place(home)
+    if path is not None:
+        await Relay(path, node, lambda: runtime.line).serve()
 
 
 def _inventory(args: argparse.Namespace, spool: Path, *, isolation: str) -> declare.Inventory:

@@ -48,7 +48,7 @@ from packhorse.agent.orders import (
     TimeLimitOrder,
     Welcome,
 )
-from packhorse.agent.session import Session, Where
+from packhorse.agent.session import Line, Session, Where
 from packhorse.agent.usage import Sampler
 from packhorse.scheduler.model.crashpoint import crash_point, register
 from packhorse.scheduler.model.ids import AttemptKey, Instant
@@ -104,6 +104,11 @@ class Runtime:
         self._usage_s = IDLE_USAGE_S
         self._more_work = asyncio.Event()
         self._interrupted: Counter[AttemptKey] = Counter()
+
+    @property
+    def line(self) -> Line | None:
+        """The connection to the scheduler, None while it is away."""
+        return self._session.line
 
     def stop(self, why: str = "") -> None:
         """Make run() return; running jobs run on. why: "" for an orderly end."""

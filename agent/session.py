@@ -36,6 +36,18 @@ class Where(NamedTuple):
     root_ca: Path | None = None
 
 
+class Line(NamedTuple):
+    """A connection to the scheduler, open and trusted by both ends. metadata: goes with every call on it."""
+
+    channel: grpc.aio.Channel
+    metadata: tuple[tuple[str, str], ...]
+
+
+def invitation(home: Path, node: str) -> Path:
+    """The file that is there where this home has joined another host's scheduler as this node."""
+    return home / "run" / f"joined-{node}.json"
+
+
 def at_home(home: Path, node: str) -> Where:
     """The scheduler that invited this node, else the one of this PACKHORSE_HOME where it last listened.
 
@@ -43,8 +55,8 @@ def at_home(home: Path, node: str) -> Where:
     """
     token = (home / "secrets" / f"agent-{node}.token").read_text().strip()
     ca = home / "ca.pem"
-    invitation = home / "run" / f"joined-{node}.json"
-    source = invitation if invitation.exists() else home / "run" / "scheduler.addr"
+    joined = invitation(home, node)
+    source = joined if joined.exists() else home / "run" / "scheduler.addr"
     # A door open on every address is reached here by a name that its certificate has.
     address = (
         json.loads(source.read_text())["grpc"]
@@ -59,6 +71,7 @@ class Session:
 
     find says where the scheduler is, anew for every attempt to connect. opened and closed are called
     around every stream, received for every order, in order and one at a time.
+    line: for calls beside the stream, None while the scheduler is away.
     """
 
     def __init__(
@@ -77,6 +90,7 @@ class Session:
         self._jitter = jitter
         self._outgoing: asyncio.Queue[Report | None] = asyncio.Queue()
         self._open = False
+        self.line: Line | None = None
         self.heartbeat_s = 5.0
         self.takes_batches = False
         self._heard_at = 0.0
@@ -121,11 +135,13 @@ class Session:
             self.takes_batches = False
             self._heard_at = asyncio.get_running_loop().time()
             self._opened()
-            call = stub.Session(self._messages(), metadata=(("authorization", f"Bearer {where.token}"),))
+            line = Line(channel, (("authorization", f"Bearer {where.token}"),))
+            call = stub.Session(self._messages(), metadata=line.metadata)
             watch = asyncio.create_task(self._watch(call))
             try:
                 async for message in call:
                     heard = True
+                    self.line = line
                     self._heard_at = asyncio.get_running_loop().time()
                     for order in from_message(message):
                         await self._received(order)
@@ -137,6 +153,7 @@ class Session:
                 why = "no answer to heartbeats"
             finally:
                 self._open = False
+                self.line = None
                 self._closed(why)
                 watch.cancel()
                 call.cancel()
