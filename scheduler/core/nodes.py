@@ -78,7 +78,7 @@ def register(state: State, input: RegisterNode, now: Instant) -> Decision:
     launching = set(input.launching)
     exited = set(input.exited)
     rebooted = known is not None and known.boot_id != input.boot_id
-    for id in state.node_columns.jobs_on(name) if known is not None else ():
+    for id in sorted(state.node_columns.jobs_on(name)) if known is not None else ():
         job = state.jobs[id]
         active = job.phase
         assert isinstance(active, Active)
@@ -170,7 +170,7 @@ def update_node(state: State, call: UpdateNode, now: Instant) -> Decision:
 def _give_up(draft: Draft, node: Node, reason: str) -> None:
     """An operator's word that nothing runs there: believed of a silent node; one that answers must stop."""
     state = draft.state
-    for id in state.node_columns.jobs_on(node.name):
+    for id in sorted(state.node_columns.jobs_on(node.name)):
         job = state.jobs[id]
         active = job.phase
         assert isinstance(active, Active)

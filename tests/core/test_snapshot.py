@@ -7,8 +7,9 @@ from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.step import step
 from packhorse.scheduler.model.errors import StoreDamaged, StoreNewer
 from packhorse.scheduler.model.ids import US, Instant
-from packhorse.scheduler.model.input import Caller, RunCycle, Tick
+from packhorse.scheduler.model.input import Caller, RegisterNode, RunCycle, Tick
 from packhorse.scheduler.model.job import Retry
+from packhorse.scheduler.model.node import Offer
 from tests.core.scenario import NOON, USER, Cluster, a_cluster, after
 
 
@@ -87,3 +88,16 @@ def test_a_newer_format_is_refused() -> None:
     assert newer != chunks[0]
     with pytest.raises(StoreNewer):
         load([newer, *chunks[1:]])
+
+
+def test_the_order_in_which_nodes_filled_up_is_forgotten_alike() -> None:
+    cluster = a_cluster()
+    first, second = cluster.submit(hold=True), cluster.submit()
+    cluster.run(second)
+    cluster.release(first)
+    cluster.run(first)
+    again = load(dump(cluster.state.freeze()))
+    reboot = RegisterNode(cluster.specs["n1"], "another boot", Offer(9, 8000, 16_000))
+    live, loaded = (step(state, reboot, cluster.clock.now) for state in (cluster.state, again))
+    assert live == loaded
+    assert len(live.events) == 3
