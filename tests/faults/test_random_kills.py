@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from packhorse.cli.transport import CallError, TransportError
 from tests.cluster import Cluster, kill, wait_until
 from tests.faults.restarter import Restarter
 from tests.faults.workload import Load
@@ -83,7 +84,7 @@ def submit_on(load: Load, name: int, over: threading.Event, failed: list[BaseExc
 def kill_at_random(
     cluster: Cluster, chance: random.Random, of_scheduler: int, of_agents: int, failed: list[BaseException]
 ) -> None:
-    """So many kills, at instants between coming to life and half a second of serving."""
+    """So many kills, at instants between coming to life and half a second of work with every node."""
     victims = ["scheduler"] * of_scheduler + ["agent"] * of_agents
     chance.shuffle(victims)
     for victim in victims:
@@ -94,19 +95,30 @@ def kill_at_random(
             name = chance.choice(cluster.names)
             find = lambda name=name: cluster.home.agent_pids().get(name, 0)  # type: ignore[misc]  # noqa: E731
         wait_until(find, f"the {victim} to be back", within_s=60)
-        # One in four dies while it starts; the others when they have worked for a moment.
-        if victim == "scheduler" and chance.random() > 0.25:
+        # One in four dies while it starts, one before its agents are back, the others in the midst of work.
+        when = chance.random()
+        if when > 0.25:
             wait_until(lambda: serves(cluster) or failed, "the scheduler to serve", within_s=60)
+        if when > 0.5:
+            wait_until(lambda: complete(cluster) or failed, "all nodes to be back", within_s=60)
         time.sleep(chance.uniform(0, 0.5))
         if pid := find():
             kill(pid)
 
 
 def serves(cluster: Cluster) -> bool:
-    from packhorse.cli.transport import CallError, TransportError
-
+    """Whether the scheduler answers."""
     try:
         cluster.call("Ping")
     except (TransportError, CallError):
         return False
     return True
+
+
+def complete(cluster: Cluster) -> bool:
+    """Whether the scheduler answers and has all its nodes."""
+    try:
+        nodes = cluster.call("GetStatus").get("nodes", [])
+    except (TransportError, CallError):
+        return False
+    return [node["state"] for node in nodes].count("DOWN") == 0 and len(nodes) == len(cluster.names)
