@@ -65,14 +65,21 @@ class Credentials:
         try:
             address = json.loads(path.read_text())["grpc"]
         except (OSError, ValueError, KeyError) as why:
-            raise CallFailed(
-                "unavailable",
-                f"no scheduler has run in {self._home}: start one with packhorse up, or set PACKHORSE_HOME",
-            ) from why
+            raise CallFailed("unavailable", self._nowhere()) from why
         # A door open on every address is reached here by a name that its certificate has.
         address = address.replace("0.0.0.0:", "localhost:").replace("[::]:", "localhost:")
         own_ca = self._home / "ca.pem"
         return Server(address, _read(self._root_ca or (own_ca if own_ca.exists() else None)))
+
+    def _nowhere(self) -> str:
+        """Why no scheduler was found in the home."""
+        if any((self._home / "run").glob("joined-*.json")):
+            return (
+                f"{self._home} has joined another host's scheduler, and only commands are relayed to it: "
+                "pass server= and token=, or set PACKHORSE_SERVER and PACKHORSE_TOKEN (packhorse token "
+                "prints one there)"
+            )
+        return f"no scheduler has run in {self._home}: start one with packhorse up, or set PACKHORSE_HOME"
 
     @property
     def fresh(self) -> bool:

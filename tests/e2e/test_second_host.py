@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import pytest
 
+from packhorse.client import CallFailed, Client
 from tests.cluster import FAST, wait_until
 
 pytestmark = [
@@ -297,6 +298,13 @@ def test_without_an_agent_commands_say_what_to_start(pair: Pair) -> None:
     done = pair.second._replace(home=home).run("slurm.squeue")
     assert done.returncode == 1
     assert "packhorse agent" in done.stderr
+
+
+def test_the_python_client_says_what_it_needs_there(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "joined-second.json").write_text("{}")
+    with pytest.raises(CallFailed, match="PACKHORSE_TOKEN"), Client(home=tmp_path) as client:
+        client.jobs()
 
 
 def _state(host: Host, node: str) -> str:
