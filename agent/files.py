@@ -148,9 +148,10 @@ def _create(path: str, mode: int) -> int:
 
 
 def _remove(path: str) -> None:
+    """Nothing comes of a file that stays: the next agent finds its attempt settled, or fences it."""
     try:
         os.unlink(path)
-    except FileNotFoundError:
+    except OSError:
         pass
 
 

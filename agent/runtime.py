@@ -251,7 +251,7 @@ class Runtime:
             await loop.run_in_executor(self._files, self._spool.forget, keys)
 
     def _keep_epoch(self, epoch: int) -> bool:
-        """False, and the session is over, if the spool does not take it: nothing of that epoch may be done."""
+        """False, and the session ends, if the spool does not take it: nothing of that epoch may be done."""
         try:
             self._spool.keep_epoch(epoch)
         except OSError as error:
@@ -308,7 +308,15 @@ class Runtime:
         self._to_journal.put_nowait(order)
 
     async def _await_exit(self, key: AttemptKey, supervised: Supervised) -> None:
-        record = await self._launcher.wait(supervised)
+        while True:
+            try:
+                record = await self._launcher.wait(supervised)
+                break
+            except OSError as error:  # its supervisor is gone, and what became of it cannot be written down
+                why = f"the node cannot write to its spool: {error.strerror} ({error.filename})"
+                log.error("attempt.not_settled", attempt=str(key), error=str(error))
+                self._spawn(self._disk_trouble(why))
+                await asyncio.sleep(DISK_CHECK_S)
         crash_point(EXIT_SEEN)
         self._supervised.pop(key, None)
         if record.unkillable:

@@ -27,6 +27,7 @@ before and after the rename costs a second journal commit and gives no stronger 
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from typing import Literal, TypeVar
@@ -86,7 +87,9 @@ def claim(directory: str, record: Started) -> bool:
     temporary = f"{directory}/.started.{os.getpid()}"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, _encode(record))
+        text = _encode(record)
+        if os.write(fd, text) != len(text):  # half a record would count as none, and the job could run twice
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), temporary)
         try:
             os.link(temporary, f"{directory}/{STARTED}")
         except FileExistsError:
@@ -163,7 +166,8 @@ def write_exit(directory: str, fd: int, record: ExitRecord) -> bytes:
     Raises OSError; may then be called again.
     """
     text = _encode(record)
-    os.pwrite(fd, text, 0)
+    if os.pwrite(fd, text, 0) != len(text):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), f"{directory}/{EXIT_SPACE}")
     os.ftruncate(fd, len(text))
     crash_point(EXIT_TEMPORARY)
     os.rename(f"{directory}/{EXIT_SPACE}", f"{directory}/{EXIT}")

@@ -1,0 +1,50 @@
+"""What the agent's process does when its disk fails it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from packhorse.agent import runtime
+from packhorse.agent.files import Spool
+from packhorse.agent.inventory.declare import Inventory
+from packhorse.agent.launch.exitrecord import ExitRecord
+from packhorse.agent.launch.launcher import Launcher, Supervised
+from packhorse.agent.session import Where
+from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
+from packhorse.scheduler.model.node import NodeSpec
+
+
+class OnAFullDisk(Launcher):
+    """Its first looks at an attempt fail; then there is room."""
+
+    failures = 2
+
+    async def wait(self, supervised: Supervised) -> ExitRecord:
+        if self.failures:
+            self.failures -= 1
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), supervised.attempt_dir)
+        return ExitRecord(key=supervised.key, cause="lost", started_at=1, ended_at=2)
+
+
+def nowhere() -> Where:
+    raise OSError("no scheduler in this test")
+
+
+async def test_an_end_that_cannot_be_written_down_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "DISK_CHECK_S", 0.001)
+    found = Inventory(NodeSpec(NodeName("n1"), "host", 4000, 8192), "boot-1", ())
+    launcher = OnAFullDisk(tmp_path)
+    agent = runtime.Runtime(found, Spool(tmp_path), launcher, nowhere, cluster={}, jitter=random.Random(1))
+    key = AttemptKey(JobId(1), 1, 1)
+    agent.machine.adopt_running(key, Instant(1))
+    await agent._await_exit(key, Supervised(str(key), str(tmp_path), 0, 0, "", 1, "", ()))
+    end = agent.machine.attempts[key].exit
+    assert end is not None and end.lost
+    assert launcher.failures == 0
