@@ -27,12 +27,24 @@ _STOPPING_ANYWAY = frozenset({EndCause.CANCELLED, EndCause.TIME_LIMIT})
 def cancel(state: State, call: Cancel, now: Instant) -> Decision:
     """One outcome per target. A target that names several jobs is done if any of them could be."""
     draft = Draft(state, now)
-    settled: set[JobId] = set()
+    settled = _Settled()
     outcomes = tuple(_aim(draft, call, target, settled) for target in call.targets)
+    for array, ranges in settled.remainders.items():
+        end_remainder(draft, state.arrays[array], indices.union_all(ranges), call.caller.owner.uid)
     return draft.answer(call.caller, Done(outcomes))
 
 
-def _aim(draft: Draft, call: Cancel, target: Target, settled: set[JobId]) -> Outcome:
+class _Settled:
+    """What this call ends already: jobs, and indices of arrays that wait, which end together."""
+
+    __slots__ = ("jobs", "remainders")
+
+    def __init__(self) -> None:
+        self.jobs: set[JobId] = set()
+        self.remainders: dict[JobId, list[Ranges]] = {}
+
+
+def _aim(draft: Draft, call: Cancel, target: Target, settled: _Settled) -> Outcome:
     if not 0 <= call.signal <= MAX_SIGNAL:
         return Outcome(
             target.ref, RefusalCode.INVALID, f"signal {call.signal}: 1 to {MAX_SIGNAL}", "Invalid signal"
@@ -49,15 +61,15 @@ def _aim(draft: Draft, call: Cancel, target: Target, settled: set[JobId]) -> Out
     uid = call.caller.owner.uid
     n = _end_waiting(draft, aim, uid, settled)
     for job in aim.jobs:
-        if job.id not in settled and _end_active(draft, job, uid):
-            settled.add(job.id)
+        if job.id not in settled.jobs and _end_active(draft, job, uid):
+            settled.jobs.add(job.id)
             n += 1
-    if not n and not any(job.id in settled for job in aim.jobs):
+    if not n and not any(job.id in settled.jobs for job in aim.jobs):
         return targets.wrong_state(target, "is being ended already", ALREADY_OVER)
     return targets.done(target)
 
 
-def _signal(draft: Draft, call: Cancel, target: Target, aim: Aim, settled: set[JobId]) -> Outcome:
+def _signal(draft: Draft, call: Cancel, target: Target, aim: Aim, settled: _Settled) -> Outcome:
     """Running jobs get the signal; KILL is also a way to take back what only waits."""
     n = 0
     for job in aim.jobs:
@@ -73,17 +85,16 @@ def _signal(draft: Draft, call: Cancel, target: Target, aim: Aim, settled: set[J
     return targets.wrong_state(target, "does not run, so that no signal can reach it", TRY_AGAIN)
 
 
-def _end_waiting(draft: Draft, aim: Aim, uid: int, settled: set[JobId]) -> int:
+def _end_waiting(draft: Draft, aim: Aim, uid: int, settled: _Settled) -> int:
     n = 0
     for job in aim.jobs:
-        if isinstance(job.phase, Pending) and job.id not in settled:
+        if isinstance(job.phase, Pending) and job.id not in settled.jobs:
             end_pending(draft, job, uid)
-            settled.add(job.id)
+            settled.jobs.add(job.id)
             n += 1
-    if aim.array is not None and aim.ranges and aim.array.id not in settled:
-        n += end_remainder(draft, aim.array, aim.ranges, uid)
-        if aim.whole:
-            settled.add(aim.array.id)
+    if aim.array is not None and aim.ranges:
+        settled.remainders.setdefault(aim.array.id, []).append(aim.ranges)
+        n += 1
     return n
 
 
@@ -94,15 +105,10 @@ def end_pending(draft: Draft, job: Job, uid: int, reason: str = "None", detail: 
     )
 
 
-def end_remainder(draft: Draft, array: ArrayJob, ranges: Ranges, uid: int) -> int:
-    """Waiting indices will not run. Those that this draft cancelled already are left out."""
-    for event in draft.events:
-        if isinstance(event, ArrayRemainderCancelled) and event.array == array.id:
-            ranges = indices.subtract(ranges, event.ranges)
-    if not ranges:
-        return 0
-    draft.events.append(ArrayRemainderCancelled(draft.now, array.id, ranges, uid))
-    return 1
+def end_remainder(draft: Draft, array: ArrayJob, ranges: Ranges, uid: int) -> None:
+    """Waiting indices will not run."""
+    if ranges:
+        draft.events.append(ArrayRemainderCancelled(draft.now, array.id, ranges, uid))
 
 
 def _end_active(draft: Draft, job: Job, uid: int) -> bool:

@@ -6,7 +6,7 @@ that a range could have closed. A set of n ranges costs O(n), whatever its numbe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from packhorse.scheduler.model.job import IndexRange
@@ -14,6 +14,9 @@ from packhorse.scheduler.model.job import IndexRange
 Ranges = tuple[IndexRange, ...]
 
 NONE: Ranges = ()
+
+_FEW = 64
+"""Indices of a set that are quicker to name one by one."""
 
 
 def size(ranges: Ranges) -> int:
@@ -132,9 +135,13 @@ def subtract(ranges: Ranges, others: Ranges) -> Ranges:
 
 def intersect(ranges: Ranges, others: Ranges) -> Ranges:
     """The indices that are in both sets."""
+    if not others:
+        return NONE
+    low, high = others[0].start, max([other.stop for other in others])
     found: list[IndexRange] = []
     for item in ranges:
-        found.extend(_partition(item, others)[0])
+        if item[1] >= low and item[0] <= high:  # one task is looked up among thousands of ranges
+            found.extend(_partition(item, others)[0])
     return tuple(found)
 
 
@@ -149,6 +156,16 @@ def union(ranges: Ranges, others: Ranges) -> Ranges:
     if all(a.stop < b.start for a, b in pairwise(merged)):
         return join(merged)
     return of(sorted((*each(ranges), *each(extra))))
+
+
+def union_all(sets: Sequence[Ranges]) -> Ranges:
+    """The indices that are in any of the sets. However many sets of a few indices each cost little."""
+    few = [ranges for ranges in sets if size(ranges) <= _FEW]
+    found = of(sorted({index for ranges in few for index in each(ranges)}))
+    for ranges in sets:
+        if size(ranges) > _FEW:
+            found = union(found, ranges)
+    return found
 
 
 def first(ranges: Ranges, n: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from packhorse.scheduler.core import indices
@@ -45,7 +46,7 @@ def resolve(state: State, target: Target) -> Aim | None:
             return Aim((job,))
         return None
     ranges = indices.intersect(array.remaining, target.indices.ranges)
-    jobs = tuple(job for job in _tasks(state, array) if indices.contains(target.indices.ranges, job.index))
+    jobs = _tasks(state, array, target.indices.ranges)
     if not jobs and not ranges and not indices.intersect(array.cancelled, target.indices.ranges):
         return None
     return Aim(jobs, array, ranges)
@@ -96,6 +97,13 @@ def wrong_state(target: Target, message: str, slurm: str) -> Outcome:
     return Outcome(target.ref, RefusalCode.WRONG_STATE, f"job {target.ref} {message}", slurm)
 
 
-def _tasks(state: State, array: ArrayJob) -> tuple[Job, ...]:
+def _tasks(state: State, array: ArrayJob, ranges: Ranges | None = None) -> tuple[Job, ...]:
+    """The array's tasks that are jobs of their own; those of some indices only if ranges are given."""
     by_index = state.tasks[array.id].by_index
-    return tuple(state.jobs[by_index[index]] for index in sorted(by_index))
+    wanted: Iterable[int] = by_index
+    if ranges is not None:
+        if indices.size(ranges) < len(by_index):
+            wanted = [index for index in indices.each(ranges) if index in by_index]
+        else:
+            wanted = [index for index in by_index if indices.contains(ranges, index)]
+    return tuple(state.jobs[by_index[index]] for index in sorted(wanted))

@@ -60,20 +60,20 @@ def job_event(seq: int, event: Event) -> JobEvent:
         last_job_id=last if last != first else 0,
         node=node_of(event),
         text=sentence(event),
-        json=msgspec.json.encode(_short(named(event))).decode(),
+        json=msgspec.json.encode(_fields(event)).decode(),
     )
 
 
-def _short(fields: dict[str, Any]) -> dict[str, Any]:
-    """Without lists too long to be sent to everybody who watches; `n_…` says how long they are."""
-    return {
-        (f"n_{name}" if _is_long(value) else name): (len(value) if _is_long(value) else value)
-        for name, value in fields.items()
-    }
+def _fields(event: Event) -> dict[str, Any]:
+    """By name, without lists too long to be sent to everybody who watches; `n_…` says how long they are."""
+    return dict([_field(name, getattr(event, name)) for name in event.__struct_fields__])
 
 
-def _is_long(value: object) -> bool:
-    return isinstance(value, list) and len(value) > LONGEST_LIST
+def _field(name: str, value: Any) -> tuple[str, Any]:
+    is_list = isinstance(value, tuple | list) and not hasattr(value, "_asdict")
+    if is_list and len(value) > LONGEST_LIST:
+        return f"n_{name}", len(value)
+    return name, named(value)
 
 
 def named(value: Any) -> Any:

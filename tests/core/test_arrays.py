@@ -56,6 +56,17 @@ def test_a_million_indices_are_one_row_and_one_event() -> None:
     assert array in cluster.state.finished
 
 
+def test_many_indices_named_one_by_one_are_cancelled_together() -> None:
+    """One event and one accounting row: a thousand of them took seconds, all on the event loop."""
+    cluster = a_cluster()
+    array = cluster.submit_array("0-9999")
+    before = len(cluster.log)
+    outcomes = cluster.cancel(*[f"{array}_{index}" for index in range(0, 4000, 2)])
+    assert all(outcome.code is None for outcome in outcomes)
+    assert len(cluster.log) == before + 1
+    assert cluster.rows[-1].array_indices == "0-3998:2"
+
+
 def test_cancelling_some_indices() -> None:
     cluster = a_cluster(cpus=2)
     array = cluster.submit_array("0-9")

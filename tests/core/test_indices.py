@@ -42,6 +42,13 @@ def test_two_sets(a: set[int], b: set[int]) -> None:
     assert as_numbers(indices.union(a_set(a), a_set(b))) == a | b
 
 
+@given(st.lists(NUMBERS, max_size=5), st.integers(0, 3))
+def test_many_sets(sets: list[set[int]], n_big: int) -> None:
+    big = [set(range(start, start + 100)) for start in range(n_big)]
+    found = indices.union_all([a_set(numbers) for numbers in (*big, *sets)])
+    assert as_numbers(found) == set().union(*big, *sets)
+
+
 @given(NUMBERS, st.integers(0, 50))
 def test_first(numbers: set[int], n: int) -> None:
     assert indices.first(a_set(numbers), n) == sorted(numbers)[:n]

@@ -13,6 +13,7 @@ from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import EndCause, Held, JobState
 from packhorse.scheduler.model.reply import Done, RefusalCode, Refused, Submitted
+from packhorse.scheduler.service import event_text
 from packhorse.scheduler.service.event_text import CAUSES, HOLDS, SENTENCES, job_event, sentence
 from tests.service.doors.running import Running
 from tests.store.event_samples import EVENTS
@@ -20,6 +21,19 @@ from tests.store.event_samples import EVENTS
 AT = Instant(1_800_000_000_000_000)
 JOB = JobId(7)
 KEY = AttemptKey(JOB, 1, 1)
+
+
+def test_long_lists_are_counted_and_not_spelled_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    items: list[object] = []
+
+    def named(value: object) -> object:
+        items.append(value)
+        return value
+
+    monkeypatch.setattr(event_text, "named", named)
+    told = json.loads(job_event(1, ev.JobsEligible(AT, tuple([JobId(n) for n in range(1, 102)]))).json)
+    assert told == {"at": AT, "n_jobs": 101}
+    assert items == [AT], "what is not told is not looked at either"
 
 
 def test_no_kind_is_missing() -> None:
