@@ -6,7 +6,6 @@ and hides its row from the state.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -71,8 +70,8 @@ async def list_accounting(engine: Engine, request: messages.ListAccountingReques
     query = query_of(request)
     here = present(engine, request, now)
     await engine.barrier()
-    cluster, store = engine.config.name, engine.store
-    return await asyncio.to_thread(_table, here, store, query, request, fields, cluster, now)
+    cluster = engine.config.name
+    return await engine.ask(lambda store: _table(here, store, query, request, fields, cluster, now))
 
 
 def _table(

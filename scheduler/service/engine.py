@@ -15,7 +15,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -44,6 +44,8 @@ from packhorse.scheduler.store.protocol import Batch, LogRecord, Store
 from packhorse.scheduler.store.writer import Commit, GroupCommitWriter
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 BEFORE_STEP = register("engine.before_step", "an input arrived and nothing was decided yet")
 AFTER_APPLY = register(
@@ -232,6 +234,13 @@ class Engine:
             waiter: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
             group.waiters.append((waiter, Nothing()))
             await waiter
+
+    async def ask(self, question: Callable[[Store], T]) -> T:
+        """What the question finds in the store; it may take long.
+
+        One at a time, on a thread for them alone: launches read their texts meanwhile, however many are asked.
+        """
+        return await self._writer.query(question)
 
     def observe(self, observer: Observer) -> Callable[[], None]:
         """Have `observer` called with every event from now on once it is durable; returns how to end that."""

@@ -106,7 +106,7 @@ class Waiting:
         found = {}
         for i in gone:
             item = targets[i]
-            rows = await asyncio.to_thread(self._engine.store.attempts, _query(item))
+            rows = await self._attempts(_query(item))
             if not rows:
                 raise CallFailed(
                     Code.NOT_FOUND,
@@ -116,6 +116,9 @@ class Waiting:
                 )
             found[i] = rows
         return found
+
+    async def _attempts(self, query: AttemptQuery) -> list[AttemptRow]:
+        return await self._engine.ask(lambda store: store.attempts(query))
 
     def _enter(self, waiter: _Waiter) -> None:
         state = self._engine.state
@@ -166,9 +169,7 @@ class Waiting:
             if known is None:
                 rows = past.get(position)
                 if rows is None:
-                    rows = await asyncio.to_thread(
-                        self._engine.store.attempts, AttemptQuery(jobs=(item.job,))
-                    )
+                    rows = await self._attempts(AttemptQuery(jobs=(item.job,)))
                 aim = None if position in past or self._engine.trouble else resolve(self._engine.state, item)
                 known = _of_rows(item, rows, aim)
             done.append(known)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from packhorse.scheduler.model.accounting import AttemptRow
+from packhorse.scheduler.store.protocol import AttemptQuery
 from packhorse.scheduler.store.sqlite import SqliteStore
 from tests.service.doors.running import Running
 
@@ -164,3 +168,24 @@ async def test_a_limit_beyond_what_a_store_can_count(tmp_path: Path) -> None:
     async with Running(tmp_path, store=store) as scheduler:
         job = await scheduler.submit(hold=True)
         assert [row["job_id"] for row in await rows(scheduler, limit=2**64 - 1)] == [job]
+
+
+async def test_slow_questions_do_not_keep_launches_from_their_texts(
+    scheduler: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+
+    def slow(query: AttemptQuery) -> list[AttemptRow]:
+        assert gate.wait(20)
+        return []
+
+    monkeypatch.setattr(scheduler.store, "attempts", slow)
+    asked = [asyncio.create_task(rows(scheduler)) for _ in range(50)]
+    try:
+        async with asyncio.timeout(10):
+            for _ in range(20):  # all of them have come as far as the store
+                await scheduler.call("Ping")
+            assert await scheduler.engine.payloads.get("00" * 32) is None
+    finally:
+        gate.set()
+    await asyncio.gather(*asked)
