@@ -107,6 +107,7 @@ class Session:
     async def run(self) -> None:
         """Connect, talk, wait with growing jittered pauses, connect again; until cancelled."""
         pause = FIRST_PAUSE_S
+        told = ""
         while True:
             loop = asyncio.get_running_loop()
             dialled = loop.time()
@@ -116,7 +117,9 @@ class Session:
                     pause = FIRST_PAUSE_S
                 log.warning("session.lost", why=why)
             else:
-                log.debug("session.not_opened", why=why)
+                if why != told:  # once: it may go on for days
+                    log.warning("session.not_opened", why=why)
+            told = why
             await asyncio.sleep(self._jitter.uniform(pause / 2, pause))
             pause = min(pause * 1.7, LONGEST_PAUSE_S)
 

@@ -72,6 +72,8 @@ def call(method: str, body: dict[str, Any], *, again: bool = True) -> dict[str, 
     Raises CallError for an answer that is an error, TransportError when there was no answer.
     """
     data = wire.dumps(body)
+    if b"\\udc" in data and (odd := _not_text(body)):
+        raise TransportError(f"not UTF-8 text: {odd.encode('utf-8', 'backslashreplace').decode()}")
     attempt = 0
     while True:
         try:
@@ -89,6 +91,22 @@ def call(method: str, body: dict[str, Any], *, again: bool = True) -> dict[str, 
                 raise
             sleep(RETRY_PAUSES_S[attempt])
             attempt += 1
+
+
+def _not_text(body: object) -> str:
+    """The first text in `body` with bytes of the command line that are none, "" if there is none."""
+    if isinstance(body, str):
+        try:
+            body.encode("utf-8")
+        except UnicodeEncodeError:
+            return body
+        return ""
+    if isinstance(body, dict):
+        body = list(body.values())
+    for value in body if isinstance(body, (list, tuple)) else ():
+        if odd := _not_text(value):
+            return odd
+    return ""
 
 
 def field(reply: dict[str, Any], name: str, default: Any = None) -> Any:

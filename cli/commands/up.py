@@ -245,7 +245,9 @@ def _silent(node: dict[str, Any]) -> bool:
 def _shape(args: argparse.Namespace, home: Home) -> dict[str, Any]:
     """What to start: what was asked for, else what was started last time, else one node as found."""
     given = (args.nodes, args.cpus_per_node, args.mem_per_node, args.gpus_per_node, args.gres_per_node)
-    if all(value is None for value in given) and (known := _known_shape(home)):
+    if all(value is None for value in given) and home.shape.exists():
+        if not (known := _known_shape(home)):
+            raise PackhorseError(f"{home.shape} is damaged: say --nodes and their size once more")
         return known
     return shape(
         nodes=args.nodes or 1,
@@ -299,7 +301,7 @@ def shape(
 
 
 def _write_shape(home: Home, shape: dict[str, Any]) -> None:
-    fresh = home.shape.with_suffix(".new")
+    fresh = home.shape.with_name(f".{home.shape.name}.{os.getpid()}")
     fresh.write_text(json.dumps(shape) + "\n")
     fresh.replace(home.shape)
 

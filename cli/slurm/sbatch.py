@@ -125,7 +125,7 @@ def _read_script(arguments: list[str], chdir: str) -> tuple[bytes, str]:
 
 def _resolve(given: str, chdir: str) -> str:
     """Where the script lies: the working directory, else PATH for a bare name."""
-    here = os.path.join(os.getcwd(), chdir) if chdir else os.getcwd()
+    here = os.path.join(sbatch_request.working_directory(), chdir)
     path = os.path.join(here, given)
     if "/" in given or os.path.exists(path):
         return path

@@ -36,20 +36,28 @@ def refuse(text: str, code: int = 255) -> CommandError:
     return CommandError(f"{PROG}: error: {text}", code)
 
 
+def working_directory() -> str:
+    """Where the command runs; raises CommandError if that directory has been removed."""
+    try:
+        return os.getcwd()
+    except OSError as error:
+        raise refuse(f"getcwd failed: {error.strerror}", 1) from None
+
+
 def build(
     options: Mapping[str, str], script: bytes, name: str, command: str, arguments: list[str], line: str
 ) -> dict[str, Any]:
     """The request. name: the job's name where --job-name is not given. line: the command line, for the
     record.
     """
-    submit_dir = work_dir = os.getcwd()
+    submit_dir = work_dir = working_directory()
     if options.get("chdir"):
         work_dir = os.path.join(submit_dir, options["chdir"])
     spec: dict[str, Any] = {
         "name": options.get("job-name") or name,
         "workDir": work_dir,
         "submitHost": os.uname().nodename,
-        "submitLine": line,
+        "submitLine": line if line.isascii() else line.encode("utf-8", "replace").decode(),
         "script": script,
         "ask": _ask(options),
         "rlimits": _rlimits(options.get("propagate", "ALL")),

@@ -423,3 +423,21 @@ def test_the_sites_code_for_errors(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("SLURM_EXIT_ERROR", "77")
     assert run("sbatch", "--nosuch")[0] == 77
     assert run("sbatch", "nosuch.sh")[0] == 77
+
+
+def test_a_working_directory_that_was_removed(run: Run, place: Path) -> None:
+    (place / "job.sh").unlink()
+    place.rmdir()
+    for words in (("--wrap", "true"), ("/bin/job.sh",)):
+        assert run("sbatch", *words) == (1, "", "sbatch: error: getcwd failed: No such file or directory\n")
+
+
+def test_bytes_that_are_no_text(submitted: Any, run: Run) -> None:
+    spec = submitted("--wrap", "echo \udcff")["spec"]
+    assert base64.b64decode(spec["script"]).endswith(b"echo \xff\n")
+    assert spec["submitLine"].endswith("echo ?")
+    assert run("sbatch", "-J", "a\udcff", "--wrap", "true") == (
+        1,
+        "",
+        "sbatch: error: Batch job submission failed: not UTF-8 text: a\\udcff\n",
+    )
