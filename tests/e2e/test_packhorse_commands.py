@@ -140,7 +140,7 @@ def test_a_home_that_cannot_be_written_is_told_in_one_line(cluster: Cluster) -> 
     done = cluster.run("packhorse", "up", "--home", str(place), "--detach", check=False)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"packhorse up: {place}") and line.endswith("Not a directory")
+    assert line.startswith(f"packhorse up: {place}") and line.endswith(": File exists")
 
 
 def test_daemons_import_nothing_from_the_directory_they_are_started_in(cluster: Cluster) -> None:
