@@ -9,8 +9,11 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import time
+from collections.abc import Callable
 from enum import StrEnum
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -129,28 +132,34 @@ def require(principal: Principal, method: str, relation: Relation, what: str = "
     )
 
 
-@lru_cache(maxsize=4096)
+NAMES_S = 300.0
+"""Names of ids are looked up again after this long: accounts come, go, and leave their ids to others."""
+
+
+def _period() -> int:
+    return int(time.monotonic() // NAMES_S)
+
+
 def user_name(uid: int) -> str:
     """The account's name, its number where it has none (as Slurm shows it)."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+    return owner_of(uid, 0).user
 
 
-@lru_cache(maxsize=4096)
-def group_name(gid: int) -> str:
-    """The group's name, its number where it has none."""
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
-
-
-@lru_cache(maxsize=4096)
 def owner_of(uid: int, gid: int) -> Owner:
     """The owner with these ids; names as this host knows them."""
-    return Owner(uid, gid, user_name(uid), group_name(gid))
+    return _owner_of(uid, gid, _period())
+
+
+@lru_cache(maxsize=4096)
+def _owner_of(uid: int, gid: int, _when: int) -> Owner:
+    return Owner(uid, gid, _name(pwd.getpwuid, uid), _name(grp.getgrgid, gid))
+
+
+def _name(look_up: Callable[[int], tuple[Any, ...]], number: int) -> str:
+    try:
+        return str(look_up(number)[0])
+    except KeyError:
+        return str(number)
 
 
 class Directory:
@@ -165,6 +174,7 @@ class Directory:
             else:
                 self._names.add(name)
         self._local: dict[tuple[int, int], Principal] = {}
+        self._period = _period()
 
     def is_admin(self, owner: Owner) -> bool:
         """Whether this user administers the cluster."""
@@ -172,10 +182,12 @@ class Directory:
 
     def local(self, uid: int, gid: int) -> Principal:
         """The caller the kernel named by these ids."""
+        period = _period()
+        if period != self._period or len(self._local) > 4096:
+            self._local.clear()
+            self._period = period
         known = self._local.get((uid, gid))
         if known is None:
-            if len(self._local) > 4096:
-                self._local.clear()
             owner = owner_of(uid, gid)
             known = Principal(owner, Role.ADMIN if self.is_admin(owner) else Role.USER)
             self._local[uid, gid] = known

@@ -238,7 +238,7 @@ class Engine:
     async def ask(self, question: Callable[[Store], T]) -> T:
         """What the question finds in the store; it may take long.
 
-        One at a time, on a thread for them alone: launches read their texts meanwhile, however many are asked.
+        One at a time, on a thread for them alone: however many are asked, launches read their texts.
         """
         return await self._writer.query(question)
 

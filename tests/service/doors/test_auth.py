@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import pwd
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -185,7 +186,7 @@ def test_administrators(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_users_without_an_account_are_their_number() -> None:
     assert auth.user_name(4_000_000_001) == "4000000001"
-    assert auth.group_name(4_000_000_001) == "4000000001"
+    assert auth.owner_of(0, 4_000_000_001).group == "4000000001"
     assert auth.owner_of(0, 0).user == "root"
 
 
@@ -216,3 +217,16 @@ async def test_a_filter_never_widens_a_reference(scheduler: Running) -> None:
     assert [(outcome.ref, outcome.code) for outcome in answer.outcomes] == [(f"{array}_9", "not_found")]
     [row] = (await scheduler.call("ListJobs", {"fields": ["array_pending"]})).rows()
     assert row["array_pending"] == "0-3"
+
+
+def test_an_account_that_came_or_changed_is_known_before_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    uid = 54_321
+    accounts: dict[int, tuple[str]] = {}
+    monkeypatch.setattr(pwd, "getpwuid", lambda number: accounts[number])
+    monkeypatch.setattr(auth, "_period", lambda: len(accounts.get(uid, ("",))[0]))
+    directory = Directory(("ann",))
+    assert directory.local(uid, uid) == Principal(Owner(uid, uid, str(uid), str(uid)))
+    accounts[uid] = ("ann",)
+    assert directory.local(uid, uid) == Principal(Owner(uid, uid, "ann", str(uid)), Role.ADMIN)
+    accounts[uid] = ("robert",)
+    assert directory.local(uid, uid) == Principal(Owner(uid, uid, "robert", str(uid)))
