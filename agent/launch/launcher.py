@@ -44,6 +44,9 @@ REPLY_S = 5.0
 
 KILL_ORPHANS_S = 10.0
 
+CLOSE_S = 5.0
+"""A fork server goes within milliseconds when it is hung up on."""
+
 _decode_answer = msgspec.msgpack.Decoder(ForkAnswer | AttemptOver).decode
 
 
@@ -317,6 +320,9 @@ class _ForkServer:
 
     async def close(self) -> None:
         self._writer.close()
+        if not (await asyncio.wait({self._listener}, timeout=CLOSE_S))[0]:
+            log.warning("forkserver.killed", pid=self.pid)  # stopped, or starved; it keeps nothing in mind
+            self._process.kill()
         await self._listener
 
     async def _listen(self) -> None:

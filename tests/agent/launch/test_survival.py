@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from packhorse.agent.launch import attemptdir, processes
+from packhorse.agent.launch import attemptdir, launcher, processes
 from packhorse.agent.launch.exitrecord import ExitRecord
 from packhorse.agent.launch.launcher import Launcher, NeverStarted, Supervised
 from tests.agent.launch.yard import Yard, left_of, until
@@ -204,3 +204,16 @@ async def test_adopting_while_the_job_starts_and_ends(plain: Yard) -> None:
         else:
             assert isinstance(found, Supervised | ExitRecord)
             assert record.cause == "exited"
+
+
+async def test_a_stopped_fork_server_does_not_hold_up_the_agents_end(
+    plain: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launcher, "CLOSE_S", 0.05)
+    supervised = await plain.launch("sleep 600")
+    server = plain.launcher.fork_server_pid
+    os.kill(server, signal.SIGSTOP)
+    await asyncio.wait_for(plain.launcher.close(), 10)
+    assert not processes.start_time(server)
+    await plain.launcher.terminate(supervised, 0)
+    assert (await plain.end(supervised)).cause == "terminated"
