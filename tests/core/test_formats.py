@@ -1,0 +1,49 @@
+"""Events and snapshots of version 1 are read for ever.
+
+The two files were written once, by the version of the code that introduced the format, and are never written
+again: a change that cannot read them needs an upgrade on reading, not new files.
+"""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from packhorse.scheduler.core.apply import apply
+from packhorse.scheduler.core.check import check
+from packhorse.scheduler.core.snapshot import load
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model.event import Event
+
+
+@pytest.fixture
+def data(repository: Path) -> Path:
+    """Where the old files are."""
+    return repository / "tests" / "core" / "data"
+
+
+def records(path: Path) -> list[bytes]:
+    """The file's records: a msgpack list of byte strings."""
+    return msgspec.msgpack.decode(path.read_bytes(), type=list[bytes])
+
+
+def test_an_old_log_is_replayed(data: Path) -> None:
+    decoder = msgspec.msgpack.Decoder(Event)
+    state = State.empty()
+    kinds = set()
+    for record in records(data / "events-1.msgpack"):
+        event = decoder.decode(record)
+        kinds.add(type(event))
+        apply(state, event)
+    check(state)
+    assert len(kinds) == 26
+
+
+def test_an_old_snapshot_is_read(data: Path) -> None:
+    decoder = msgspec.msgpack.Decoder(Event)
+    replayed = State.empty()
+    for record in records(data / "events-1.msgpack"):
+        apply(replayed, decoder.decode(record))
+    state = load(records(data / "snapshot-1.msgpack"))
+    check(state)
+    assert state == replayed
