@@ -104,6 +104,7 @@ def test_the_agents_are_killed(cluster: Cluster, away_s: float) -> None:
     finish(cluster, load)
 
 
+@pytest.mark.slow
 def test_the_time_limit_holds_while_nobody_is_there(cluster: Cluster) -> None:
     """The supervisor enforces it by itself, ten seconds late, when nobody tells it to."""
     job = cluster.sbatch("--time=0:1", "--wrap", "trap '' TERM; sleep 600 & wait; sleep 600")

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import os
 import random
-import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 
 from packhorse.cli.transport import CallError, TransportError
 from tests.cluster import Cluster, kill, wait_until
 from tests.faults.restarter import Restarter
-from tests.faults.workload import Load
+from tests.faults.workload import Load, Submitter
 
 N_SUBMITTERS = 3
-MOST_WAITING = 40
-"""Submitters pause while so many jobs are not over: what is tested is the killing, not a long queue."""
 
 
 @pytest.mark.parametrize(
@@ -34,24 +32,10 @@ def test_nothing_acknowledged_is_lost(
     config = "[store]\nsnapshot_every_events = 500\n"
     with Cluster(nodes=2, config=config) as cluster:
         load = Load(cluster, seed)
-        over = threading.Event()
-        failed: list[BaseException] = []
-        submitters = [
-            threading.Thread(target=submit_on, args=(load, name, over, failed))
-            for name in range(N_SUBMITTERS)
-        ]
-        for thread in submitters:
-            thread.start()
-        try:
-            with Restarter(cluster):
-                kill_at_random(cluster, random.Random(seed), of_scheduler, of_agents, failed)
-                over.set()
-                for thread in submitters:
-                    thread.join()
-            assert not failed, failed
-            load.settle(within_s=120)
-        finally:
-            over.set()
+        with Restarter(cluster), ExitStack() as submitters:
+            working = [submitters.enter_context(Submitter(load, f"s{n}")) for n in range(N_SUBMITTERS)]
+            kill_at_random(cluster, random.Random(seed), of_scheduler, of_agents, working)
+        load.settle(within_s=120)
         tally = load.tally()
         took_s = time.monotonic() - began
         with capsys.disabled():
@@ -66,29 +50,14 @@ def test_nothing_acknowledged_is_lost(
             assert load.again(submission) == submission.job, "a repeated call got another answer"
 
 
-def submit_on(load: Load, name: int, over: threading.Event, failed: list[BaseException]) -> None:
-    """Submits until told to stop."""
-    number = 0
-    try:
-        while not over.is_set():
-            if load.unfinished() > MOST_WAITING:
-                time.sleep(0.05)
-                continue
-            number += 1
-            tasks = 4 if number % 7 == 3 else 0
-            load.submit(f"s{name}-{number}", tasks=tasks, cancel=number % 9 == 5)
-    except BaseException as error:
-        failed.append(error)
-
-
 def kill_at_random(
-    cluster: Cluster, chance: random.Random, of_scheduler: int, of_agents: int, failed: list[BaseException]
+    cluster: Cluster, chance: random.Random, of_scheduler: int, of_agents: int, submitters: list[Submitter]
 ) -> None:
     """So many kills, at instants between coming to life and half a second of work with every node."""
     victims = ["scheduler"] * of_scheduler + ["agent"] * of_agents
     chance.shuffle(victims)
     for victim in victims:
-        if failed:
+        if any(submitter.failure for submitter in submitters):
             return
         find = cluster.home.scheduler_pid
         if victim == "agent":
@@ -98,9 +67,9 @@ def kill_at_random(
         # One in four dies while it starts, one before its agents are back, the others in the midst of work.
         when = chance.random()
         if when > 0.25:
-            wait_until(lambda: serves(cluster) or failed, "the scheduler to serve", within_s=60)
+            wait_until(lambda: serves(cluster), "the scheduler to serve", within_s=60)
         if when > 0.5:
-            wait_until(lambda: complete(cluster) or failed, "all nodes to be back", within_s=60)
+            wait_until(lambda: complete(cluster), "all nodes to be back", within_s=60)
         time.sleep(chance.uniform(0, 0.5))
         if pid := find():
             kill(pid)

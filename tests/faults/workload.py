@@ -29,6 +29,9 @@ echo "$note end" >> "$1/ledger"
 exit "$2"
 """
 
+MOST_UNFINISHED = 40
+"""What is tested is dying under load, not a long queue."""
+
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"})
 
 
@@ -193,6 +196,40 @@ class Load:
     def _unsettled(self) -> list[Any]:
         rows = self.cluster.jobs(fields=["state", "reason", "end_at", "nodes"])
         return [row for row in rows if row["state"] not in ENDED][:5]
+
+
+class Submitter:
+    """Submits from a thread while the `with` block runs, never far ahead of what ends; fails if that does."""
+
+    def __init__(self, load: Load, label: str) -> None:
+        self.label = label
+        self.failure: BaseException | None = None
+        self._load = load
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._submit)
+
+    def __enter__(self) -> Submitter:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._over.set()
+        self._thread.join()
+        if self.failure is not None and error is None:
+            raise self.failure
+
+    def _submit(self) -> None:
+        number = 0
+        try:
+            while not self._over.is_set():
+                if self._load.unfinished() > MOST_UNFINISHED:
+                    time.sleep(0.02)
+                    continue
+                number += 1
+                tasks = 4 if number % 7 == 3 else 0
+                self._load.submit(f"{self.label}-{number}", tasks=tasks, cancel=number % 9 == 5)
+        except BaseException as error:
+            self.failure = error
 
 
 def accounting(cluster: Cluster) -> list[dict[str, Any]]:
