@@ -41,15 +41,19 @@ _decode = msgspec.msgpack.Decoder(ForkRequest).decode
 
 
 class Worker:
-    """A supervisor that lives. request: the number of the one it is busy with; idle_since: 0 while it is."""
+    """A supervisor that lives, for jobs of user `uid` only.
 
-    __slots__ = ("idle_since", "line", "pid", "request", "start_time")
+    request: the number of the one it is busy with; idle_since: 0 while it is.
+    """
 
-    def __init__(self, pid: int, line: socket.socket, request: int) -> None:
+    __slots__ = ("idle_since", "line", "pid", "request", "start_time", "uid")
+
+    def __init__(self, pid: int, line: socket.socket, request: int, uid: int) -> None:
         self.pid = pid
         self.start_time = processes.start_time(pid)
         self.line = line
         self.request = request
+        self.uid = uid
         self.idle_since = 0.0
 
 
@@ -131,7 +135,7 @@ class ForkServer:
             os.chdir("/")  # or the spool's file system could not be unmounted
         started_at = time.time_ns() // 1000
         with door:
-            worker = self._hand_over(request.id, body, door, started_at)
+            worker = self._hand_over(request, body, door, started_at)
             try:
                 worker = worker or self._fork(request, door, started_at)
             except OSError as error:
@@ -140,12 +144,20 @@ class ForkServer:
         crash_point(AFTER_FORK)
         return ForkAnswer(request.id, worker.pid, worker.start_time, started_at)
 
-    def _hand_over(self, id: int, body: bytes, door: socket.socket, started_at: int) -> Worker | None:
-        """The free supervisor that takes the request, if there is one."""
-        while self.idle and len(body) <= successor.MAX_REQUEST:
-            worker = self.idle.pop()
+    def _hand_over(
+        self, request: ForkRequest, body: bytes, door: socket.socket, started_at: int
+    ) -> Worker | None:
+        """The free supervisor that takes the request, if there is one.
+
+        It served the same user before: while it starts a job it has that user's real uid, and what his
+        processes may do to it then (re-pin it, say) must not reach anybody else's job.
+        """
+        if len(body) > successor.MAX_REQUEST:
+            return None
+        for worker in [worker for worker in reversed(self.idle) if worker.uid == request.spec.uid]:
+            self.idle.remove(worker)
             if successor.hand_over(worker.line, body, door, started_at):
-                worker.request = id
+                worker.request = request.id
                 worker.idle_since = 0.0
                 return worker
             self._forget(worker)
@@ -166,7 +178,7 @@ class ForkServer:
                     supervisor.supervise(request, door, started_at, its_line)
                 finally:
                     os._exit(70)  # or there would be two fork servers
-        worker = Worker(pid, line, request.id)
+        worker = Worker(pid, line, request.id, request.spec.uid)
         self.workers[line.fileno()] = worker
         self.poll.register(line, select.EPOLLIN)
         return worker

@@ -8,6 +8,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from packhorse.agent.launch import attemptdir, forkserver, processes, successor
 from packhorse.agent.launch.exitrecord import ExitRecord
 from packhorse.agent.launch.launcher import Launcher
@@ -24,6 +26,18 @@ async def test_one_supervisor_for_attempts_that_follow_each_other(yard: Yard) ->
         assert attemptdir.read_exit(supervised.attempt_dir) is not None
         pids.add(supervised.pid)
     assert len(pids) == 1
+
+
+@pytest.mark.needs_root
+async def test_a_supervisor_serves_one_user_only(yard: Yard) -> None:
+    first = await yard.launch("true", uid=65534, gid=65534)
+    await yard.end(first)
+    other = await yard.launch("true")
+    await yard.end(other)
+    again = await yard.launch("true", uid=65534, gid=65534)
+    await yard.end(again)
+    assert other.pid != first.pid
+    assert again.pid == first.pid
 
 
 async def test_attempts_at_the_same_time_have_each_their_own(yard: Yard) -> None:
