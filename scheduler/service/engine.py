@@ -1,9 +1,9 @@
 """The single writer: inputs pass here one after the other, and nothing is answered before it is durable.
 
 An input is decided (`step`) and applied at once, without an await between reading the state and changing it.
-What was decided in one turn of the event loop is handed to the store's writer thread as one batch; only when
-that batch is durable are its commands sent and its callers answered. Inputs that arrive meanwhile are decided
-against the newer state and share the next commit.
+What was decided in one turn of the event loop, or while another commit was under way, is handed to the
+store's writer thread as one batch; only when that batch is durable are its commands sent and its callers
+answered. Inputs that arrive meanwhile are decided against the newer state and share the next commit.
 
 When a commit fails, what is in memory is worth nothing any more: it is dropped, every waiting caller is told,
 agents are sent away, and the engine comes back by reading the store, as after a crash.
@@ -388,7 +388,7 @@ class Engine:
             return
         if not self._stopping and self._cycle.due(state.pending_columns.n_ready):
             if self._cycle.is_long:
-                self._hand_over()  # the disk need not wait until the cycle is done
+                self._hand_over(at_once=True)  # the disk need not wait until the cycle is done
             self._run_cycle()
             if self._state is None:
                 return
@@ -397,8 +397,14 @@ class Engine:
             self._set_timer(state)
             self._snapshots.consider(state, self._seq, self.clock.now())
 
-    def _hand_over(self) -> None:
-        """Give what was decided to the writer; what needs no writing is done now if nothing is before it."""
+    def _hand_over(self, at_once: bool = False) -> None:
+        """Give what was decided to the writer; what needs no writing is done now if nothing is before it.
+
+        While a commit is under way the group stays open, unless it is to go at_once: it would only wait, and
+        ten small groups cost ten times as much as one large one.
+        """
+        if self._flying and not at_once:
+            return
         group = self._group
         if group.records or group.commands:
             self._group = _Group()
@@ -419,6 +425,7 @@ class Engine:
             self._fail(str(error))
         else:
             self._finish(group)
+            self._hand_over()
 
     def _finish(self, group: _Group) -> None:
         """Everything the oldest group rests on is durable: the world may know."""

@@ -54,6 +54,7 @@ class Metrics:
             ("method", "code"),
             registry=self.registry,
         )
+        self._calls_by: dict[tuple[str, str], Counter] = {}
         self._lag = Gauge(
             "packhorse_loop_lag_seconds",
             "How long a callback of the event loop waited for its turn, measured while this page was made",
@@ -76,7 +77,10 @@ class Metrics:
 
     def answered(self, method: str, code: str) -> None:
         """A door answered a call."""
-        self._calls.labels(method, code).inc()
+        counter = self._calls_by.get((method, code))
+        if counter is None:
+            counter = self._calls_by[method, code] = self._calls.labels(method, code)
+        counter.inc()
 
     def watch(self, engine: Engine) -> None:
         """Read this engine whenever the page is asked for."""
