@@ -10,6 +10,7 @@ from packhorse.agent import accounts
 from packhorse.agent.orders import LaunchOrder
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+HOST_NAME = os.uname().nodename
 OWN_PATH = f"{os.path.dirname(sys.executable)}:{DEFAULT_PATH}"
 
 
@@ -25,7 +26,7 @@ def batch(order: LaunchOrder, node: str, cluster: Mapping[str, str]) -> list[str
     env["SLURMD_NODENAME"] = node
     env["SLURM_TOPOLOGY_ADDR"] = node
     env["SLURM_TOPOLOGY_ADDR_PATTERN"] = "node"
-    env.setdefault("HOSTNAME", os.uname().nodename)
+    env.setdefault("HOSTNAME", HOST_NAME)
     env["ENVIRONMENT"] = "BATCH"
     env.update(cluster)
     return [f"{name}={value}" for name, value in env.items()]

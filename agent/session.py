@@ -16,6 +16,7 @@ import structlog
 
 from packhorse.agent.convert import AgentMessage, AgentsStub, from_message, to_batch, to_message
 from packhorse.agent.orders import Order, Report
+from packhorse.scheduler.model.pace import Pace
 
 log = structlog.get_logger()
 
@@ -168,8 +169,12 @@ class Session:
 
     async def _messages(self) -> AsyncIterator[AgentMessage]:
         queue = self._outgoing
+        loop = asyncio.get_running_loop()
+        pace = Pace()
         while True:
             reports = [await queue.get()]
+            if self.takes_batches and (wait_s := pace.wait_s(loop.time())):
+                await asyncio.sleep(wait_s)
             while self.takes_batches and not queue.empty():
                 reports.append(queue.get_nowait())
             said = [report for report in reports if report is not None]

@@ -107,6 +107,8 @@ class Launcher:
         self._spool = Path(spool)
         self._server: _ForkServer | None = None
         self._starting = asyncio.Lock()
+        self._mark = secrets.token_hex(8)
+        self._n_launched = 0
         self._ends: dict[str, _End] = {}  # by token: attempts that this agent started, until waited for
 
     async def start(self) -> None:
@@ -131,7 +133,8 @@ class Launcher:
         fails later (a missing interpreter, an output file that cannot be opened) comes with the exit record.
         """
         _check(spec)
-        token = f"{spec.key}-{secrets.token_hex(8)}"
+        self._n_launched += 1
+        token = f"{spec.key}-{self._mark}-{self._n_launched}"
         groups = self.cgroups.groups(spec.key, spec.limits)
         crash_point(BEFORE_REQUEST)
         try:

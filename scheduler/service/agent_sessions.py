@@ -23,6 +23,7 @@ from packhorse.scheduler.model.errors import BadValue, PackhorseError, StoreErro
 from packhorse.scheduler.model.ids import AttemptKey, Instant, NodeName
 from packhorse.scheduler.model.input import RegisterNode, ReportExit, ReportSilence
 from packhorse.scheduler.model.job import Active
+from packhorse.scheduler.model.pace import Pace
 from packhorse.scheduler.model.reply import Refused
 from packhorse.scheduler.service import convert_agents as wire
 from packhorse.scheduler.service.auth import Principal, Role
@@ -214,8 +215,13 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
         session: _Session,
         context: grpc.aio.ServicerContext[wire.AgentMessage, wire.SchedulerMessage],
     ) -> str:
+        loop = asyncio.get_running_loop()
+        pace = Pace()
         while True:
             items = await session.queue.take()
+            if session.takes_batches and (wait_s := pace.wait_s(loop.time())):
+                await asyncio.sleep(wait_s)
+                items += session.queue.take_now()
             messages: list[wire.SchedulerMessage] = []
             acked: list[AttemptKey] = []
             launches = 0
@@ -337,6 +343,10 @@ class _Outgoing:
     async def take(self) -> list[_Item]:
         """Everything there is, at least one."""
         await self._filled.wait()
+        return self.take_now()
+
+    def take_now(self) -> list[_Item]:
+        """Everything there is."""
         self._filled.clear()
         items = list(self._items)
         self._items.clear()
