@@ -1,11 +1,15 @@
 """The agent's own files below its spool directory: what it has to know again after a restart.
 
-epoch                 the newest leader epoch obeyed
-contact               touched whenever the scheduler was heard from (leases are judged by it)
-attempts/KEY          the journal: durable before anything of that attempt is forked
-attempts/KEY/order    what was ordered
-attempts/KEY/…        the supervisor's records (agent/launch/attemptdir.py)
-scripts/KEY           the batch script, readable by the user it runs as
+epoch                   the newest leader epoch obeyed
+contact                 touched whenever the scheduler was heard from (leases are judged by it)
+attempts/KEY-TRY        the journal: durable before anything of that attempt is forked
+attempts/KEY-TRY/order  what was ordered
+attempts/KEY-TRY/…      the supervisor's records (agent/launch/attemptdir.py)
+scripts/KEY-TRY         the batch script, readable by the user it runs as
+
+TRY is new whenever an attempt is written down. An agent that finds nothing of an attempt begun fences its
+directory and removes it, and the scheduler may order the attempt again; a supervisor that the agent before
+had asked for, and that comes late, then finds no directory, instead of a new one not yet ready for it.
 
 That there is an attempt has to survive a power cut, or a job could run twice. What it was to do has not:
 after a reboot no order is carried out any more. So orders and scripts are not synced, and those that come
@@ -14,9 +18,11 @@ together cost one sync of their directory.
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -39,6 +45,8 @@ class Spool:
         self.attempts = root / "attempts"
         self.scripts = root / "scripts"
         self.contact = root / "contact"
+        self._names: dict[AttemptKey, str] = {}
+        """Where the attempts are that this process journalled or found."""
         self._attempts = str(self.attempts)
         self._scripts = str(self.scripts)
         root.mkdir(parents=True, exist_ok=True)
@@ -49,10 +57,12 @@ class Spool:
         os.chmod(self.scripts, 0o711)
 
     def directory(self, key: AttemptKey) -> Path:
-        return self.attempts / str(key)
+        """Of an attempt that was journalled or taken over; KeyError for any other."""
+        return self.attempts / self._names[key]
 
     def script(self, key: AttemptKey) -> Path:
-        return self.scripts / str(key)
+        """As `directory`."""
+        return self.scripts / self._names[key]
 
     # -- epoch
 
@@ -90,10 +100,20 @@ class Spool:
         return errors
 
     def _write_down(self, order: LaunchOrder) -> None:
-        directory = f"{self._attempts}/{order.attempt}"
+        if order.attempt in self._names:
+            raise FileExistsError(errno.EEXIST, "journalled already", str(self.directory(order.attempt)))
+        name = f"{order.attempt}-{secrets.token_hex(4)}"
+        try:
+            self._write_files(name, order)
+        except OSError:
+            self.discard(name)
+            raise
+        self._names[order.attempt] = name
+
+    def _write_files(self, name: str, order: LaunchOrder) -> None:
+        directory = f"{self._attempts}/{name}"
         os.mkdir(directory, 0o700)
-        script = f"{self._scripts}/{order.attempt}"
-        fd = _create(script, 0o500)
+        fd = _create(f"{self._scripts}/{name}", 0o500)
         try:
             _write_all(fd, order.script)
             if os.geteuid() == 0:
@@ -106,45 +126,42 @@ class Spool:
         finally:
             os.close(fd)
 
-    def order(self, key: AttemptKey) -> LaunchOrder | None:
-        """The journalled order (without its script), or None where none was completed."""
-        try:
-            return msgspec.msgpack.decode((self.directory(key) / "order").read_bytes(), type=LaunchOrder)
-        except (FileNotFoundError, msgspec.DecodeError):
-            return None
-
-    def known(self) -> Iterator[AttemptKey]:
-        """Every attempt with a directory, oldest first."""
-        keys = []
+    def found(self) -> list[tuple[AttemptKey, str]]:
+        """What is on disk, oldest first: attempts and the names of their directories."""
+        there = []
         for entry in self.attempts.iterdir():
             try:
-                keys.append(AttemptKey.parse(entry.name))
+                there.append((AttemptKey.parse(entry.name.partition("-")[0]), entry.name))
             except ValueError:
                 continue
-        return iter(sorted(keys))
+        return sorted(there)
+
+    def take_over(self, key: AttemptKey, name: str) -> None:
+        """The attempt goes on, or its exit has still to be told, from this directory."""
+        self._names[key] = name
 
     def forget(self, keys: Iterable[AttemptKey]) -> None:
         """Remove all that is kept of these attempts."""
         for key in keys:
             crash_point(BEFORE_FORGET)
-            _remove(f"{self._scripts}/{key}")
-            directory = f"{self._attempts}/{key}"
-            try:
-                for name in os.listdir(directory):
-                    os.unlink(f"{directory}/{name}")
-                os.rmdir(directory)
-            except OSError:
-                shutil.rmtree(directory, ignore_errors=True)
+            if name := self._names.pop(key, None):
+                self.discard(name)
+
+    def discard(self, name: str) -> None:
+        """Remove this directory and its script."""
+        _remove(f"{self._scripts}/{name}")
+        directory = f"{self._attempts}/{name}"
+        try:
+            for inner in os.listdir(directory):
+                os.unlink(f"{directory}/{inner}")
+            os.rmdir(directory)
+        except OSError:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def _create(path: str, mode: int) -> int:
-    """A new file to write to, whatever was there before."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    try:
-        return os.open(path, flags, mode)
-    except FileExistsError:
-        os.unlink(path)
-        return os.open(path, flags, mode)
+    """A new file to write to."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
 
 
 def _remove(path: str) -> None:

@@ -139,8 +139,10 @@ class Runtime:
     # -- what an earlier agent of this node left
 
     async def _adopt(self) -> None:
-        for key in self._spool.known():
-            found = await self._launcher.adopt(self._spool.directory(key), str(key))
+        for key, name in self._spool.found():
+            found = await self._launcher.adopt(self._spool.attempts / name, str(key))
+            if not isinstance(found, NeverStarted):
+                self._spool.take_over(key, name)
             match found:
                 case Supervised():
                     self._supervised[key] = found
@@ -151,7 +153,7 @@ class Runtime:
                     self.machine.adopt_exit(launching.report_of(key, found))
                 case NeverStarted():
                     # Fenced: it cannot run any more. The scheduler sends the order again if it still stands.
-                    self._spool.forget([key])
+                    self._spool.discard(name)
         live = {str(key) for key in self._supervised}
         for gone in await asyncio.to_thread(self._launcher.cgroups.remove_leftovers, live):
             log.warning("cgroup.left_over", attempt=gone)
