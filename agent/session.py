@@ -23,6 +23,9 @@ log = structlog.get_logger()
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 10.0
 LASTED_S = 1.0
+LOOK_S = 0.1
+"""While there is no connection: between looks at where the scheduler says it listens."""
+
 QUIET_LIMIT = 3
 """Heartbeats that may stay unanswered before the stream counts as dead."""
 
@@ -95,6 +98,7 @@ class Session:
         self.heartbeat_s = 5.0
         self.takes_batches = False
         self._heard_at = 0.0
+        self._tried: Where | None = None
 
     def send(self, report: Report) -> None:
         """Queue a report for the open stream; without one it is dropped (the next introduction tells)."""
@@ -121,13 +125,33 @@ class Session:
                 if why != told:  # once: it may go on for days
                     log.warning("session.not_opened", why=why)
             told = why
-            await asyncio.sleep(self._jitter.uniform(pause / 2, pause))
-            pause = min(pause * 1.7, LONGEST_PAUSE_S)
+            if await self._pause(self._jitter.uniform(pause / 2, pause)):
+                pause = FIRST_PAUSE_S
+            else:
+                pause = min(pause * 1.7, LONGEST_PAUSE_S)
+
+    async def _pause(self, seconds: float) -> bool:
+        """Wait; not to the end, and True, once the scheduler is elsewhere than where it was tried.
+
+        One that was started again on this machine listens at another port and has written that down.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while (left := until - loop.time()) > 0:
+            await asyncio.sleep(min(left, LOOK_S))
+            try:
+                moved = self._find() != self._tried
+            except (OSError, KeyError, ValueError):
+                continue
+            if moved:
+                return True
+        return False
 
     async def _one_stream(self) -> tuple[bool, str]:
         """One stream from dial to end. Returns whether anything was heard, and why it ended."""
+        self._tried = None
         try:
-            where = self._find()
+            where = self._tried = self._find()
         except (OSError, KeyError, ValueError) as error:
             return False, f"the scheduler's address is not known ({error})"
         self._outgoing = asyncio.Queue()
