@@ -109,7 +109,7 @@ def test_one_that_cannot_be_executed(cluster: Cluster, case: str) -> None:
     assert "JobState=FAILED Reason=JobLaunchFailure" in shown
 
 
-@pytest.mark.needs_root
+@pytest.mark.needs_other_user
 def test_one_whose_user_may_not_write_its_output(cluster: Cluster) -> None:
     """Files are opened as the user, not as the agent, whatever the agent could do."""
     place = cluster.work / "locked"
@@ -127,7 +127,7 @@ def _as_nobody(cluster: Cluster, place: Path) -> int:
     return int(done.stdout)
 
 
-@pytest.mark.needs_root
+@pytest.mark.needs_other_user
 def test_a_job_runs_as_its_submitter(cluster: Cluster) -> None:
     place = cluster.work / "nobodys"
     place.mkdir()

@@ -17,7 +17,11 @@ def test_cpus_are_not_given_twice(cluster: Cluster) -> None:
     jobs = [cluster.sbatch("-c", "3", "--wrap", FOREVER) for _ in range(6)]
     wait_until(lambda: running(cluster) == 4, "two jobs of 3 CPUs on each node of 8")
     waiting = [job for job in jobs if cluster.state(job) == "PENDING"]
-    assert {cluster.job(job)["reason"] for job in waiting} == {"Resources", "Priority"}
+
+    def reasons() -> set[str]:
+        return {cluster.job(job)["reason"] for job in waiting}
+
+    wait_until(lambda: reasons() == {"Resources", "Priority"}, "both to have their reasons")
     cluster.run("scancel", *[str(job) for job in jobs if job not in waiting][:1])
     wait_until(lambda: cluster.state(waiting[0]) == "RUNNING", "the first in line to start")
     assert running(cluster) == 4

@@ -119,7 +119,7 @@ def test_without_a_scheduler_the_way_out_is_told(cluster: Cluster) -> None:
     assert code == 1 and "packhorse up" in said and len(said.splitlines()) == 1
 
 
-@pytest.mark.needs_root
+@pytest.mark.needs_other_user
 def test_another_users_job_is_not_ones_own(cluster: Cluster) -> None:
     job = cluster.sbatch("--hold", "--wrap", "true")
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
