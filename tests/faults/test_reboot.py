@@ -44,7 +44,8 @@ def test_a_reboot_requeues_what_may_run_again(tmp_path: Path) -> None:
             "-w", "node2", "--wrap", f'echo run >> again.txt; test "$SLURM_RESTART_COUNT" && exit 5; {waits}'
         )
         never = cluster.sbatch("-w", "node2", "--no-requeue", "--wrap", waits)
-        for job in (other, again, never):
+        gang = cluster.sbatch("-N", "2", "--wrap", f'test "$SLURM_RESTART_COUNT" && exit 9; {waits}')
+        for job in (other, again, never, gang):
             cluster.wait_state(job, "RUNNING")
         wait_until((cluster.work / "again.txt").exists, "the first run")
         pull_the_plug(cluster, "node2")
@@ -63,6 +64,9 @@ def test_a_reboot_requeues_what_may_run_again(tmp_path: Path) -> None:
         repeated = cluster.wait(again)
         assert (repeated.state, repeated.exit_code) == ("FAILED", 5)
         assert (cluster.work / "again.txt").read_text() == "run\nrun\n"
+        # Its script ran on the other node, and could not go on with one node less.
+        together = cluster.wait(gang)
+        assert (together.state, together.exit_code) == ("FAILED", 9)
         assert cluster.state(other) == "RUNNING"
         (cluster.work / "go").touch()
         assert cluster.wait(other).exit_code == 4
