@@ -10,6 +10,7 @@ from packhorse.scheduler.core import indices, waiting
 from packhorse.scheduler.core.active import set_timers
 from packhorse.scheduler.core.array_tasks import finish_array, task_left_memory
 from packhorse.scheduler.core.conditions import EACH, WHOLE, Verdict, judge_index, key_of
+from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.state import ArrayTasks, State
 from packhorse.scheduler.core.transitions import require
 from packhorse.scheduler.model import event as ev
@@ -33,16 +34,18 @@ def jobs_submitted(state: State, event: ev.JobsSubmitted) -> None:
     _claim(state, event, event.first_id, len(event.items))
     owner = state.interned.owner(event.owner)
     specs = [state.interned.spec(spec) for spec in event.specs]
+    rows: list[PendingRow] = []
     id = event.first_id
     for item, run in groupby(event.items):
         spec = specs[item.spec]
         if item.name is not None or item.args is not None:
             name = spec.name if item.name is None else item.name
             args = spec.args if item.args is None else item.args
-            spec = state.interned.spec(replace(spec, name=name, args=args))
+            spec = state.interned.variant(spec, name, args)
         n = sum(1 for _ in run)
-        _enqueue_alike(state, event, owner, spec, id, n)
+        _enqueue_alike(state, event, owner, spec, id, n, rows)
         id = JobId(id + n)
+    state.pending_columns.add_many(rows)
 
 
 def array_submitted(state: State, event: ev.ArraySubmitted) -> None:
@@ -213,9 +216,18 @@ def jobs_forgotten(state: State, event: ev.JobsForgotten) -> None:
 
 
 def _enqueue_alike(
-    state: State, event: ev.JobsSubmitted, owner: Owner, spec: JobSpec, first: JobId, n: int
+    state: State,
+    event: ev.JobsSubmitted,
+    owner: Owner,
+    spec: JobSpec,
+    first: JobId,
+    n: int,
+    rows: list[PendingRow],
 ) -> None:
-    """n jobs of one spec and nothing to tell them apart: one phase, one row repeated."""
+    """n jobs of one spec and nothing to tell them apart: one phase, one row repeated.
+
+    rows: gets the rows of those that have not been given one yet.
+    """
     phase = waiting.first_phase(spec, event.at)
     at = event.at
     jobs = [Job(JobId(id), spec, owner, at, phase) for id in range(first, first + n)]
@@ -224,11 +236,9 @@ def _enqueue_alike(
             waiting.enqueue(state, job, at)
         return
     state.jobs.update(zip(range(first, first + n), jobs, strict=True))  # type: ignore[arg-type]
-    if n == 1:
-        state.pending_columns.add(waiting.row_of(state, jobs[0]))
-    else:
-        row = waiting.row_of(state, jobs[0])
-        state.pending_columns.add_many([row._replace(id=job.id) for job in jobs])
+    row = waiting.row_of(state, jobs[0])
+    rows.append(row)
+    rows += [row._replace(id=job.id) for job in jobs[1:]]
 
 
 def _claim(state: State, event: ev.Event, first: JobId, n: int) -> None:

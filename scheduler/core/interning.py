@@ -52,6 +52,14 @@ class Interned:
         self.specs[found] = found
         return found
 
+    def variant(self, base: JobSpec, name: str, args: tuple[str, ...]) -> JobSpec:
+        """The object for `base`, which is interned, under another name and with other arguments."""
+        spec = msgspec.structs.replace(base, name=self.parts.setdefault(name, name), args=args)
+        if len(self.specs) >= MAX_SPECS and spec not in self.specs:
+            self.specs.clear()
+            self.parts.clear()
+        return self.specs.setdefault(spec, spec)
+
     def owner(self, owner: Owner) -> Owner:
         """The object that stands for every owner equal to this one."""
         return self.owners.setdefault(owner, owner)

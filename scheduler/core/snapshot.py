@@ -22,7 +22,8 @@ from packhorse.scheduler.model.ids import Instant, JobId, NodeName
 from packhorse.scheduler.model.job import Active, ArrayJob, Ended, Job, JobSpec, Owner, Pending
 from packhorse.scheduler.model.node import Node
 
-VERSION = 1
+VERSION = 2
+"""2: what many specs have in common is written once."""
 CHUNK = 1_000
 """Values per chunk: about a millisecond of encoding."""
 
@@ -51,6 +52,14 @@ class Shared(_Chunk, frozen=True, array_like=True, tag="shared", gc=False):
 
     specs: list[JobSpec]
     owners: list[Owner]
+
+
+class Variants(_Chunk, frozen=True, array_like=True, tag="variants", gc=False):
+    """More specs, which continue the numbering: number of one before it, and the name and arguments that
+    differ.
+    """
+
+    specs: list[tuple[int, str, tuple[str, ...]]]
 
 
 class StoredJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -96,7 +105,7 @@ class End(_Chunk, frozen=True, array_like=True, tag="end", gc=False):
     n_answered: int
 
 
-AnyChunk = Header | Nodes | Shared | Jobs | Arrays | Finished | Answered | End
+AnyChunk = Header | Nodes | Shared | Variants | Jobs | Arrays | Finished | Answered | End
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(AnyChunk)
@@ -108,26 +117,33 @@ def dump(frozen: Frozen) -> Iterator[bytes]:
     yield pack(Header(VERSION, frozen.config, frozen.epoch, frozen.next_job_id))
     for nodes in _chunks(frozen.nodes.values()):
         yield pack(Nodes(nodes))
+    # By identity: the jobs keep their specs alive, so no number is used twice.
     specs: dict[int, int] = {}
     owners: dict[int, int] = {}
+    families: dict[tuple[object, ...], JobSpec] = {}
     for jobs in _chunks(frozen.jobs.values()):
-        new_specs: list[JobSpec] = []
-        new_owners: list[Owner] = []
-        stored = []
+        shared = Shared([], [])
+        variants: list[tuple[JobSpec, JobSpec]] = []
         for job in jobs:
-            # By identity: the jobs keep their specs alive, so no number is used twice.
-            spec = specs.get(id(job.spec))
-            if spec is None:
-                spec = specs[id(job.spec)] = len(specs)
-                new_specs.append(job.spec)
-            owner = owners.get(id(job.owner))
-            if owner is None:
-                owner = owners[id(job.owner)] = len(owners)
-                new_owners.append(job.owner)
-            stored.append(_stored(job, spec, owner))
-        if new_specs or new_owners:
-            yield pack(Shared(new_specs, new_owners))
-        yield pack(Jobs(stored))
+            spec = job.spec
+            if id(spec) not in specs:
+                first = families.setdefault(_family(spec), spec)
+                if first is not spec and _differs_little(first, spec):
+                    specs[id(spec)] = -1  # numbered after those that it may differ from
+                    variants.append((first, spec))
+                else:
+                    specs[id(spec)] = len(specs) - len(variants)
+                    shared.specs.append(spec)
+            if id(job.owner) not in owners:
+                owners[id(job.owner)] = len(owners)
+                shared.owners.append(job.owner)
+        n = len(specs) - len(variants)
+        specs.update((id(spec), number) for number, (_, spec) in enumerate(variants, n))
+        if shared.specs or shared.owners:
+            yield pack(shared)
+        if variants:
+            yield pack(Variants([(specs[id(first)], spec.name, spec.args) for first, spec in variants]))
+        yield pack(Jobs([_stored(job, specs[id(job.spec)], owners[id(job.owner)]) for job in jobs]))
     for arrays in _chunks(frozen.arrays.values()):
         yield pack(Arrays(arrays))
     for finished in _chunks(frozen.finished.items()):
@@ -166,6 +182,12 @@ def load(chunks: Iterable[bytes]) -> State:
             case Shared():
                 specs += [state.interned.spec(spec) for spec in chunk.specs]
                 owners += [state.interned.owner(owner) for owner in chunk.owners]
+            case Variants():
+                try:
+                    variant = state.interned.variant
+                    specs += [variant(specs[first], name, args) for first, name, args in chunk.specs]
+                except IndexError as error:
+                    raise StoreDamaged(f"snapshot: chunk {number} names a spec that is missing") from error
             case Jobs():
                 try:
                     _take_jobs(state, chunk.jobs, specs, owners, phases)
@@ -187,6 +209,16 @@ def load(chunks: Iterable[bytes]) -> State:
     _check_complete(state, end)
     rebuild(state)
     return state
+
+
+def _family(spec: JobSpec) -> tuple[object, ...]:
+    """Equal for specs that may differ in name and arguments only."""
+    return spec.script_ref, spec.env_ref, spec.work_dir, spec.ask, spec.time_limit_s, spec.begin_at
+
+
+def _differs_little(first: JobSpec, spec: JobSpec) -> bool:
+    """Whether nothing but name and arguments tell the two apart."""
+    return msgspec.structs.replace(first, name=spec.name, args=spec.args) == spec
 
 
 def _stored(job: Job, spec: int, owner: int) -> StoredJob:
@@ -238,7 +270,7 @@ def _take_jobs(
         )
 
 
-def _read(data: bytes, number: int) -> Header | Nodes | Shared | Jobs | Arrays | Finished | Answered | End:
+def _read(data: bytes, number: int) -> AnyChunk:
     try:
         chunk: AnyChunk = _DECODER.decode(data)
     except msgspec.DecodeError as error:

@@ -7,6 +7,7 @@ leader epoch is durable before anybody is served: no two lives of a scheduler gr
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import NamedTuple
@@ -53,6 +54,16 @@ class Recovered(NamedTuple):
 
 def recover(store: Store) -> Recovered:
     """What the store holds. Raises StoreError where it cannot be read or does not fit together."""
+    collects = gc.isenabled()
+    gc.disable()  # nearly all that is made here stays
+    try:
+        return _recover(store)
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _recover(store: Store) -> Recovered:
     state = State.empty()
     seq = 0
     at = Instant(0)
