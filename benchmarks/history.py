@@ -12,7 +12,7 @@ from packhorse.scheduler.store.sqlite import SqliteStore
 
 def fill(database: Path, rows: int) -> None:
     """Add `rows` finished jobs to the store of a scheduler that is stopped, and a snapshot behind them."""
-    store = SqliteStore(database.parent)
+    store = SqliteStore(database)
     try:
         found = store.read_snapshot()
         if found is None:

@@ -68,6 +68,11 @@ class _Forward(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         logger = structlog.get_logger()
         keys = {"logger": record.name, "text": record.getMessage()}
+        error = record.exc_info[1] if record.exc_info else None
+        if type(error).__module__ == "aiohttp.http_exceptions":
+            # Not HTTP, and not our fault: an agent that dials a port which has changed hands, say.
+            logger.info("http.malformed", why=str(error).partition("\n")[0])
+            return
         if record.exc_info:
             keys["exception"] = logging.Formatter().formatException(record.exc_info)
         logger.log(max(record.levelno, logging.WARNING), "library.logged", **keys)

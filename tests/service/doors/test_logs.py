@@ -29,3 +29,17 @@ def test_a_full_disk_does_not_stop_what_is_logged(tmp_path: Path, restored: None
     logging.getLogger("library").warning("said by a library")
     with pytest.raises(OSError, match="No space left"):
         out.close()
+
+
+def test_a_caller_that_speaks_no_http_is_no_error_of_ours(tmp_path: Path, restored: None) -> None:
+    from aiohttp.http_exceptions import BadHttpMessage
+
+    out = logs.configure(tmp_path, "log", "info")
+    try:
+        raise BadHttpMessage("Pause on PRI/Upgrade")
+    except BadHttpMessage:
+        logging.getLogger("aiohttp.server").exception("Error handling request")
+    out.close()
+    text = (tmp_path / "log").read_text()
+    assert "http.malformed" in text
+    assert "Traceback" not in text
