@@ -23,10 +23,10 @@ MAPPED = {
 
 
 def is_package(folder: Path) -> bool:
-    """Folders of examples count, modules or not: setuptools takes every folder that could be imported for one."""
+    """Folders of examples count, modules or not: setuptools takes all that could be imported for one."""
     place = folder.relative_to(HERE)
-    example = place.parts[0] == "examples" and folder.name.isidentifier() and folder.name != "__pycache__"
-    return example or (folder / "__init__.py").exists() or place.as_posix() in MAPPED.values()
+    inside = place.parts[0] == "examples" and folder.name.isidentifier() and folder.name != "__pycache__"
+    return inside or (folder / "__init__.py").exists() or place.as_posix() in MAPPED.values()
 
 
 def packages_in(name: str, folder: Path) -> dict[str, Path]:
