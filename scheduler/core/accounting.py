@@ -175,7 +175,7 @@ class Amounts:
             (n_tasks, ask.gres_per_task),
             (1, ask.gres_per_job),
         ):
-            for kind, type_, n in wanted:
+            for kind, type_, n, *_ in wanted:
                 _count(gres, kind, type_, times * n)
         return cls(n_nodes, cpu_milli, mem_mib, gres)
 
@@ -184,7 +184,7 @@ class Amounts:
         """What was really allocated."""
         gres: dict[str, int] = {}
         for placement in placements:
-            for kind, type_, held in placement.devices:
+            for kind, type_, held, *_ in placement.devices:
                 _count(gres, kind, type_, len(held))
         return cls(
             len(placements), sum(p.cpu_milli for p in placements), sum(p.mem_mib for p in placements), gres

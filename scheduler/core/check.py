@@ -173,7 +173,7 @@ def _allocations(state: State) -> None:
             _require(id in state.node_columns.jobs_on(p.node), f"job {id} is unknown on {p.node}")
             used[p.node].update(cpu_milli=p.cpu_milli, mem_mib=p.mem_mib, tmp_mib=p.tmp_mib)
             granted[p.node] = max(granted.get(p.node, Instant(0)), phase.granted_at)
-            for kind, _type, held in p.devices:
+            for kind, _type, held, *_ in p.devices:
                 for index in held:
                     device = (p.node, kind, index)
                     _require(device not in devices, f"{kind} {index} of {p.node} is held twice")

@@ -212,7 +212,7 @@ class NodeColumns:
         out[MEM] = placement.mem_mib
         out[TMP] = placement.tmp_mib
         out[SLOTS] = EXCLUSIVE if exclusive else 1
-        for kind, type_, indices in placement.devices:
+        for kind, type_, indices, *_ in placement.devices:
             column = self.column_of.get(kind)
             if column is not None:
                 out[column] += len(indices)
@@ -283,7 +283,7 @@ class NodeColumns:
     def _know_devices(self, p: Placement) -> None:
         """Columns for devices that no registered node has (any more), so that they are counted alike."""
         before = len(self.resources)
-        for kind, type_, _indices in p.devices:
+        for kind, type_, _indices, *_ in p.devices:
             self._column(kind)
             if type_:
                 self._column(f"{kind}:{type_}")
@@ -303,7 +303,7 @@ class NodeColumns:
                 self._column(f"{device.kind}:{device.type}")
             self._column(device.kind)
         for placement in self._on_row[row].values():
-            for kind, _type, indices in placement.devices:
+            for kind, _type, indices, *_ in placement.devices:
                 bank = banks.setdefault(kind, Bank())
                 for index in indices:
                     bank.used |= 1 << index
@@ -372,7 +372,7 @@ class NodeColumns:
                     f"job {job}: {amount} {self.resources[column]} on {p.node} would exceed its "
                     f"{capacity[column, row]}, of which {used[column, row]} are taken"
                 )
-        for kind, type_, indices in p.devices:
+        for kind, type_, indices, *_ in p.devices:
             bank = self.banks[row].get(kind)
             allowed = 0
             if bank is not None:
@@ -390,7 +390,7 @@ class NodeColumns:
             if amount:
                 used[column, row] += sign * amount
                 free[column, row] -= sign * amount
-        for kind, type_, indices in p.devices:
+        for kind, type_, indices, *_ in p.devices:
             bank = self.banks[row].setdefault(kind, Bank())
             mask = 0
             for index in indices:

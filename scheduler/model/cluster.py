@@ -30,8 +30,28 @@ class Partition(msgspec.Struct, frozen=True, array_like=True, gc=False):
     lease_s: int = 0
 
 
+class Improver(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """When and how hard the solver looks for a better plan than the greedy one (packing/cpsat.py).
+
+    limit_ms: wall time of one try; deterministic_limit: instead, in the solver's own deterministic seconds
+    (0: the wall limit holds), so that the same input gives the same plan. max_nodes, max_jobs: the largest
+    contended part it is given.
+    """
+
+    enabled: bool = True
+    limit_ms: int = 1000
+    deterministic_limit: float = 0.0
+    workers: int = 1
+    seed: int = 0
+    max_nodes: int = 1000
+    max_jobs: int = 2000
+
+
 class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Settings that decisions depend on; part of the recorded state, so that replay sees them too."""
+    """Settings that decisions depend on; part of the recorded state, so that replay sees them too.
+
+    policy: name of the placement policy. licenses: (name, how many the cluster has).
+    """
 
     name: str = "packhorse"
     partitions: tuple[Partition, ...] = (Partition("main", is_default=True),)
@@ -49,3 +69,6 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     silent_brake_fraction: float = 0.5
     key_retention_s: int = 3_600
     max_keys_kept: int = 200_000
+    policy: str = "packhorse"
+    licenses: tuple[tuple[str, int], ...] = ()
+    improver: Improver = Improver()

@@ -12,7 +12,8 @@ from packhorse.scheduler.model.resources import Device
 
 class NodeSpec(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A machine as its agent registered it. declared: amounts were stated by its owner, beyond or
-    instead of the hardware found. isolation: "cgroup2", "cgroup1" or "rlimits"."""
+    instead of the hardware found. isolation: "cgroup2", "cgroup1" or "rlimits". topology: where it stands in
+    the tree of racks and switches, from the top down: ("rack3", "switch7")."""
 
     name: NodeName
     host_name: str
@@ -32,6 +33,7 @@ class NodeSpec(msgspec.Struct, frozen=True, array_like=True, gc=False):
     version: str = ""
     address: str = ""
     boot_at: Instant = UNKNOWN
+    topology: tuple[str, ...] = ()
 
 
 class Offer(msgspec.Struct, frozen=True, array_like=True, gc=False):

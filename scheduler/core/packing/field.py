@@ -174,7 +174,7 @@ class Field:
         devices: tuple[Devices, ...] = ()
         if shape.has_devices:
             devices = self._choose(position, _wanted(shape, tasks, whole_job, job_devices), j)
-            for kind, type_, indices in devices:
+            for kind, type_, indices, *_ in devices:
                 pairs.append((self.column_of[kind], len(indices)))
                 if type_:
                     pairs.append((self.column_of[f"{kind}:{type_}"], len(indices)))

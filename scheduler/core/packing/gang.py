@@ -144,7 +144,7 @@ def _deal_devices(
         for name, amounts in spare.items()
     }
     parts: list[dict[str, int]] = [{} for _ in chosen]
-    for kind, type_, n in shape.gres_job:
+    for kind, type_, n, *_ in shape.gres_job:
         name = f"{kind}:{type_}" if type_ else kind
         caps = [min(pair) for pair in zip(left[name], left[kind], strict=True)]
         if sum(caps) < n:

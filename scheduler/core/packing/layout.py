@@ -178,7 +178,7 @@ def _by_resource(gres: tuple[Gres, ...]) -> tuple[tuple[str, int], ...]:
     if not gres:
         return ()
     out: dict[str, int] = {}
-    for kind, type_, n in gres:
+    for kind, type_, n, *_ in gres:
         out[kind] = out.get(kind, 0) + n
         if type_:
             out[f"{kind}:{type_}"] = out.get(f"{kind}:{type_}", 0) + n

@@ -35,7 +35,7 @@ def asked(ask: Ask) -> Amounts:
     mem_mib = ask.mem_mib_per_node * nodes or ask.mem_mib_per_cpu * cpus
     gres: dict[tuple[str, str], int] = {}
     for listed, times in ((ask.gres_per_node, nodes), (ask.gres_per_task, tasks), (ask.gres_per_job, 1)):
-        for kind, type_, count in listed:
+        for kind, type_, count, *_ in listed:
             gres[kind, type_] = gres.get((kind, type_), 0) + count * times
     return Amounts(cpus, mem_mib, nodes, tasks, tuple([(*key, count) for key, count in gres.items()]))
 
@@ -44,7 +44,7 @@ def placed(placements: Sequence[Placement]) -> Amounts:
     """What the placements hold together."""
     gres: dict[tuple[str, str], int] = {}
     for placement in placements:
-        for kind, type_, indices in placement.devices:
+        for kind, type_, indices, *_ in placement.devices:
             gres[kind, type_] = gres.get((kind, type_), 0) + len(indices)
     return Amounts(
         sum([cpus_of(placement.cpu_milli) for placement in placements]),
@@ -109,7 +109,7 @@ def granted_text(placements: Sequence[Placement]) -> str:
             f"{kind}:{type_}:{len(indices)}(IDX:{index_text(indices)})"
             if type_
             else f"{kind}:{len(indices)}(IDX:{index_text(indices)})"
-            for kind, type_, indices in placement.devices
+            for kind, type_, indices, *_ in placement.devices
         ]
         per_node.append(",".join(parts))
     return ",".join(dict.fromkeys([text for text in per_node if text]))

@@ -45,7 +45,7 @@ class NodeView:
             row = columns.row_of[node.name]
             gres: dict[tuple[str, str], int] = {}
             for placement in columns.jobs_on(node.name).values():
-                for kind, type_, indices in placement.devices:
+                for kind, type_, indices, *_ in placement.devices:
                     gres[kind, type_] = gres.get((kind, type_), 0) + len(indices)
             found.append(
                 Amounts(
