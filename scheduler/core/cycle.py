@@ -18,7 +18,8 @@ import numpy as np
 
 from packhorse.scheduler.core.backfill import Begun, Timeline
 from packhorse.scheduler.core.packing.field import Field
-from packhorse.scheduler.core.packing.greedy import Batch, Request, place
+from packhorse.scheduler.core.packing.greedy import place
+from packhorse.scheduler.core.packing.request import Batch, Request
 from packhorse.scheduler.core.packing.verdicts import refresh
 from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.reasons import Reason

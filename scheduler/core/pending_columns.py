@@ -16,8 +16,8 @@ import numpy as np
 
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.demands import Demands
-from packhorse.scheduler.core.packing.greedy import Request
 from packhorse.scheduler.core.packing.layout import Shape
+from packhorse.scheduler.core.packing.request import Request
 from packhorse.scheduler.core.priority import BASE_PRIORITY, Rules
 from packhorse.scheduler.core.reasons import REASONS, Reason
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
