@@ -1,7 +1,8 @@
 """A Problem as a CP-SAT model, and as a linear program: the only module that knows the solver.
 
-Variables are counts: how many members of each ask class on each node, for shares on each device. Jobs of a
-class are alike, and so are the wholly free devices of one type on a node, so neither has an identity here.
+Variables are counts: how many members of each ask class on each node, and for shares, how many devices of a
+type and free amount are cut in each way (packing/patterns.py). Jobs of a class are alike, and so are such
+devices, so neither has an identity here.
 Nodes are not merged: the prototypes found 900 different states among 1,213 half-full nodes, and a pooled
 count of unlike needs says nothing about single nodes; nodes that are alike are left to the symmetry detection of
 the solver. A gang of m members needs no identity either: counts x[n] with sum m*z and x[n] <= z can always be
@@ -22,7 +23,8 @@ from ortools.linear_solver.python import model_builder
 from ortools.sat.python import cp_model
 
 from packhorse.scheduler.core.packing.bound import most_members
-from packhorse.scheduler.core.packing.problem import WHOLE, AskClass, Placed, Problem, Solution
+from packhorse.scheduler.core.packing.patterns import Pattern, covering, extended, maximal
+from packhorse.scheduler.core.packing.problem import WHOLE, Placed, Problem, Solution
 
 _Key = TypeVar("_Key")
 
@@ -82,13 +84,24 @@ class Stopper:
         self._solver = solver
 
 
-class _Slot(NamedTuple):
-    """A device that shares may go to: one partly used (device >= 0), or the k-th opened of those wholly free."""
+class _Group(NamedTuple):
+    """Devices of one type and one free amount on a node, for shares: how many, and the variables that count how
+    many of them are cut in each of the ways. Wholly free ones may go to jobs with whole devices as well."""
 
-    device: int
     type: int
     room: int
-    open: cp_model.IntVar | None
+    devices: tuple[int, ...]
+    ways: tuple[Pattern, ...]
+    cuts: tuple[int, ...]
+
+
+class _Cell(NamedTuple):
+    """A class on a node: the variable that counts its members there. type: of the devices, where the class may
+    use several on the node and shares one; else -1."""
+
+    ask: int
+    type: int
+    var: int
 
 
 class _Level(NamedTuple):
@@ -108,149 +121,134 @@ class _Model:
         self.vars: list[cp_model.IntVar] = []
         self.values: list[int] = []
         self.upper: list[int] = []
+        self.exact = True
+        """No way to cut a device was left out."""
         self.most = most_members(problem)
         self.jobs: dict[int, int] = {}
-        self.cells: list[list[tuple[int, int, int]]] = [[] for _ in range(problem.n_nodes)]
-        """Per node: (class, slot or -1, variable)."""
+        """Variable of the jobs placed, by class."""
+        self.cells: list[list[_Cell]] = [[] for _ in range(problem.n_nodes)]
+        self.groups: list[list[_Group]] = [[] for _ in range(problem.n_nodes)]
         self.by_type: dict[tuple[int, int, int], int] = {}
-        """Devices of a type that a class takes on a node with several types: (node, class, type) to variable."""
-        self.slots: list[list[_Slot]] = [[] for _ in range(problem.n_nodes)]
-        self._columns: list[dict[int, list[int]]] = [{} for _ in problem.asks]
-        self._placed = _Hint(problem, hint)
+        """Whole devices of a type that a class takes on a node with several types: (node, class, type)."""
+        self._sizes: dict[tuple[int, int], tuple[int, ...]] = {}
+        self._of_class: list[dict[int, list[int]]] = [{} for _ in problem.asks]
+        held = _Held(problem, hint)
         for node in np.flatnonzero(self.most.any(axis=0)).tolist():
-            self._node(node)
+            self._node(node, held)
         self._classes(hint.counts(len(problem.asks)))
 
     def var(self, upper: int, value: int) -> int:
         """A new variable from 0 to upper, with its value in the hint; its index."""
-        self.vars.append(
-            self.model.new_bool_var("") if upper == 1 else self.model.new_int_var(0, upper, "")
-        )
+        self.vars.append(self.model.new_bool_var("") if upper == 1 else self.model.new_int_var(0, upper, ""))
         self.values.append(value)
         self.upper.append(upper)
         return len(self.vars) - 1
 
-    def total(self, columns: list[int], weights: list[int]) -> cp_model.LinearExprT:
+    def total(self, columns: Sequence[int], weights: Sequence[int]) -> cp_model.LinearExprT:
         """A weighted sum of variables."""
         return cp_model.LinearExpr.weighted_sum([self.vars[k] for k in columns], weights)
+
+    def count(self, columns: Sequence[int]) -> cp_model.LinearExprT:
+        """A sum of variables."""
+        return cp_model.LinearExpr.sum([self.vars[k] for k in columns])
 
     def at_most(self, columns: list[int], weights: list[int], limit: int) -> None:
         """The weighted sum stays within the limit; left out where the upper bounds say so already."""
         if sum(w * self.upper[k] for k, w in zip(columns, weights, strict=True)) > limit:
             self.model.add(self.total(columns, weights) <= limit)
 
-    def _node(self, node: int) -> None:
+    def _node(self, node: int, held: _Held) -> None:
         problem = self.problem
-        here = np.flatnonzero(self.most[:, node]).tolist()
-        self._open(node, [problem.asks[c] for c in here])
         cells = self.cells[node]
-        for c in here:
+        kinds = devices_by_type(problem, node)
+        for c in np.flatnonzero(self.most[:, node]).tolist():
             ask, most = problem.asks[c], int(self.most[c, node])
-            columns = []
-            if ask.shares:
-                for s, slot in enumerate(self.slots[node]):
-                    if slot.room >= ask.milli and (not ask.types or slot.type in ask.types):
-                        k = self.var(min(most, slot.room // ask.milli), self._placed.shares(node, c, s))
-                        columns.append(k)
-                        cells.append((c, s, k))
-                if most < sum(self.upper[k] for k in columns) and ask.per_node:
-                    self.model.add(self.total(columns, [1] * len(columns)) <= most)
-            else:
-                k = self.var(most, self._placed.whole(node, c))
-                columns.append(k)
-                cells.append((c, -1, k))
-            if columns:
-                self._columns[c][node] = columns
+            types = [kind for kind in kinds if not ask.types or kind in ask.types] if ask.shares else [-1]
+            here = []
+            for kind in types:
+                k = self.var(most, held.members(node, c, kind))
+                here.append(k)
+                cells.append(_Cell(c, kind, k))
+            if len(here) > 1:
+                self.at_most(here, [1] * len(here), most)
+            self._of_class[c][node] = here
         for i, free in enumerate(problem.free[node].tolist()):
-            taking = [(k, problem.asks[c].amounts[i]) for c, _, k in cells if problem.asks[c].amounts[i]]
-            self.at_most([k for k, _ in taking], [a for _, a in taking], free)
-        self._devices(node)
+            taking = [(cell.var, problem.asks[cell.ask].amounts[i]) for cell in cells]
+            self.at_most([k for k, a in taking if a], [a for _, a in taking if a], free)
+        for kind, rooms in kinds.items():
+            self._shares(node, kind, rooms, held)
+            self._whole(node, kind, rooms.get(WHOLE, ()), len(kinds) > 1, held)
+        for cell in cells if len(kinds) > 1 else ():
+            if self.problem.asks[cell.ask].milli == WHOLE:
+                parts = [self.by_type[key] for kind in kinds if (key := (node, cell.ask, kind)) in self.by_type]
+                n = self.problem.asks[cell.ask].n_devices
+                self.model.add(self.count(parts) == n * self.vars[cell.var])
 
-    def _open(self, node: int, asks: list[AskClass]) -> None:
-        """The devices that shares may use here."""
-        shares = [ask for ask in asks if ask.shares]
-        if not shares:
+    def _shares(self, node: int, kind: int, rooms: dict[int, tuple[int, ...]], held: _Held) -> None:
+        """Shares on the devices of one type: the ways they are cut have to hold the members."""
+        asks = self.problem.asks
+        by_size: dict[int, list[int]] = {}
+        for cell in self.cells[node]:
+            if cell.type == kind:
+                by_size.setdefault(asks[cell.ask].milli, []).append(cell.var)
+        sizes = tuple(sorted(by_size, reverse=True))
+        if not sizes:
             return
-        problem, slots = self.problem, self.slots[node]
-        smallest = min(ask.milli for ask in shares)
-        types = problem.dev_type[node].tolist()
-        fresh: dict[int, int] = {}
-        for d, milli in enumerate(problem.dev_free[node].tolist()):
-            if types[d] >= 0 and smallest <= milli < WHOLE:
-                slots.append(_Slot(d, types[d], milli, None))
-            elif types[d] >= 0 and milli == WHOLE:
-                fresh[types[d]] = fresh.get(types[d], 0) + 1
-        for kind, n in sorted(fresh.items()):
-            of_kind = [ask for ask in shares if not ask.types or kind in ask.types]
-            n = min(n, sum(ask.count * ask.members for ask in of_kind))
-            for i, free in enumerate(problem.free[node].tolist()):
-                least = min((ask.amounts[i] for ask in of_kind), default=0)
-                n = min(n, free // least) if least else n
-            opened = self._placed.opened(node, kind)
-            for k in range(n):
-                opening = self.vars[self.var(1, int(k < len(opened)))]
-                self._placed.into(node, opened[k] if k < len(opened) else -1, len(slots))
-                slots.append(_Slot(-1, kind, WHOLE, opening))
-        for s, slot in enumerate(slots):
-            if slot.device >= 0:
-                self._placed.into(node, slot.device, s)
-
-    def _devices(self, node: int) -> None:
-        problem, asks = self.problem, self.problem.asks
-        for s, slot in enumerate(self.slots[node]):
-            inside = [(k, asks[c].milli) for c, where, k in self.cells[node] if where == s]
-            columns, weights = [k for k, _ in inside], [w for _, w in inside]
-            if slot.open is None:
-                self.at_most(columns, weights, slot.room)
+        self._sizes[node, kind] = sizes
+        supply: dict[int, tuple[list[int], list[int]]] = {size: ([], []) for size in sizes}
+        for room, devices in rooms.items():
+            ways, complete = maximal(sizes, room)
+            self.exact &= complete
+            cut, ways = held.cuts(node, devices, sizes, room, ways)
+            if not ways:
                 continue
-            self.model.add(self.total(columns, weights) <= WHOLE * slot.open)
-            after = self.slots[node][s + 1] if s + 1 < len(self.slots[node]) else None
-            if after is not None and after.type == slot.type and after.open is not None:
-                nexts = [(k, asks[c].milli) for c, where, k in self.cells[node] if where == s + 1]
-                self.model.add(
-                    self.total(columns, weights) >= self.total([k for k, _ in nexts], [w for _, w in nexts])
-                )
-        fresh = self.fresh(node)
-        for kind, n in fresh.items():
-            terms = [slot.open for slot in self.slots[node] if slot.open is not None and slot.type == kind]
-            weights = [1] * len(terms)
-            for c, _, k in self.cells[node]:
-                if asks[c].milli == WHOLE and (not asks[c].types or kind in asks[c].types):
-                    if len(fresh) > 1:
-                        taken = self._placed.of_type(node, c, kind)
-                        k = self.by_type[node, c, kind] = self.var(n, taken)
-                    terms.append(self.vars[k])
-                    weights.append(1 if len(fresh) > 1 else asks[c].n_devices)
-            if terms:
-                self.model.add(cp_model.LinearExpr.weighted_sum(terms, weights) <= n)
-        if len(fresh) > 1:
-            for c, _, k in self.cells[node]:
-                if asks[c].milli == WHOLE:
-                    kinds = [self.by_type[node, c, kind] for kind in fresh if (node, c, kind) in self.by_type]
-                    self.model.add(self.total(kinds, [1] * len(kinds)) == asks[c].n_devices * self.vars[k])
+            columns = [self.var(len(devices), cut.get(p, 0)) for p in range(len(ways))]
+            self.groups[node].append(_Group(kind, room, devices, ways, tuple(columns)))
+            if room < WHOLE:
+                self.model.add(self.count(columns) <= len(devices))
+            for p, way in enumerate(ways):
+                for size, n in zip(sizes, way, strict=True):
+                    if n:
+                        supply[size][0].append(columns[p])
+                        supply[size][1].append(n)
+        for size, columns in by_size.items():
+            self.model.add(self.count(columns) <= self.total(*supply[size]))
 
-    def fresh(self, node: int) -> dict[int, int]:
-        """Wholly free devices by type."""
-        found: dict[int, int] = {}
-        for kind, milli in zip(
-            self.problem.dev_type[node].tolist(), self.problem.dev_free[node].tolist(), strict=True
-        ):
-            if kind >= 0 and milli == WHOLE:
-                found[kind] = found.get(kind, 0) + 1
-        return dict(sorted(found.items()))
+    def _whole(self, node: int, kind: int, devices: tuple[int, ...], mixed: bool, held: _Held) -> None:
+        """Wholly free devices go to jobs with whole devices, or are cut."""
+        asks = self.problem.asks
+        columns = list(self.cuts(node, kind))
+        weights = [1] * len(columns)
+        for cell in self.cells[node]:
+            ask = asks[cell.ask]
+            if ask.milli == WHOLE and (not ask.types or kind in ask.types):
+                k = cell.var
+                if mixed:
+                    k = self.by_type[node, cell.ask, kind] = self.var(
+                        len(devices), held.whole(node, cell.ask, kind)
+                    )
+                columns.append(k)
+                weights.append(1 if mixed else ask.n_devices)
+        if columns:
+            self.model.add(self.total(columns, weights) <= len(devices))
+
+    def cuts(self, node: int, kind: int | None = None) -> list[int]:
+        """Variables of the wholly free devices that are cut."""
+        groups = [g for g in self.groups[node] if g.room == WHOLE and (kind is None or g.type == kind)]
+        return [k for g in groups for k in g.cuts]
 
     def _classes(self, placed: list[int]) -> None:
         asks = self.problem.asks
         for c, ask in enumerate(asks):
-            by_node = self._columns[c]
+            by_node = self._of_class[c]
             if not by_node:
                 continue
             k = self.jobs[c] = self.var(min(ask.count, int(self.most[c].sum()) // ask.members), placed[c])
             columns = [k for here in by_node.values() for k in here]
-            self.model.add(self.total(columns, [1] * len(columns)) == ask.members * self.vars[k])
+            self.model.add(self.count(columns) == ask.members * self.vars[k])
             if ask.members > 1:
                 for here in by_node.values():
-                    self.model.add(self.total(here, [1] * len(here)) <= self.vars[k])
+                    self.model.add(self.count(here) <= self.vars[k])
         for i, free in enumerate(self.problem.licences):
             taking = [(k, asks[c].licences[i]) for c, k in self.jobs.items() if asks[c].licences]
             self.at_most([k for k, _ in taking], [a for _, a in taking], free)
@@ -278,9 +276,9 @@ class _Model:
                 stranded += self._stranded(node, least)
             price = int(problem.wake_cost[node])
             if price:
-                used = self.vars[self.var(1, int(any(self.values[k] for _, _, k in cells)))]
-                for _, _, k in cells:
-                    self.model.add(self.vars[k] <= self.upper[k] * used)
+                used = self.vars[self.var(1, int(any(self.values[cell.var] for cell in cells)))]
+                for cell in cells:
+                    self.model.add(self.vars[cell.var] <= self.upper[cell.var] * used)
                 cost.append(price * used)
         if not stranded and not cost:
             return None
@@ -288,21 +286,22 @@ class _Model:
         return cp_model.LinearExpr.sum(stranded) * weight + cp_model.LinearExpr.sum(cost)
 
     def _stranded(self, node: int, least: np.ndarray) -> Iterator[cp_model.LinearExprT]:
+        """What the plan changes of the thousandths stranded there: those of cut devices, and of whole ones if a
+        resource runs short."""
         asks, cells = self.problem.asks, self.cells[node]
-        for s, slot in enumerate(self.slots[node]):
-            inside = [(k, asks[c].milli) for c, where, k in cells if where == s]
-            used = self.total([k for k, _ in inside], [w for _, w in inside])
-            yield (WHOLE * slot.open if slot.open is not None else slot.room) - used
-        fresh = sum(self.fresh(node).values())
+        shares = [cell for cell in cells if asks[cell.ask].shares]
+        if shares:
+            yield WHOLE * self.count(self.cuts(node)) - self.total(
+                [cell.var for cell in shares], [asks[cell.ask].milli for cell in shares]
+            )
+        fresh = int(((self.problem.dev_free[node] == WHOLE) & (self.problem.dev_type[node] >= 0)).sum())
         if not fresh:
             return
-        taken = [(k, asks[c].n_devices) for c, _, k in cells if asks[c].milli == WHOLE]
-        left = fresh - self.total([k for k, _ in taken], [w for _, w in taken])
-        left -= cp_model.LinearExpr.sum([slot.open for slot in self.slots[node] if slot.open is not None])
+        taken = [(cell.var, asks[cell.ask].n_devices) for cell in cells if asks[cell.ask].milli == WHOLE]
+        left = fresh - self.total([k for k, _ in taken], [n for _, n in taken]) - self.count(self.cuts(node))
         short = self.vars[self.var(1, 1)]
         for i, need in enumerate(least.tolist()):
-            taking = [(k, asks[c].amounts[i]) for c, _, k in cells if asks[c].amounts[i]]
-            used = self.total([k for k, _ in taking], [w for _, w in taking])
+            used = self.total([cell.var for cell in cells], [asks[cell.ask].amounts[i] for cell in cells])
             self.model.add(used <= int(self.problem.free[node, i]) - need).only_enforce_if(~short)
         lost = self.vars[self.var(fresh, fresh)]
         self.model.add(lost >= left).only_enforce_if(short)
@@ -318,7 +317,7 @@ class _Model:
         """The values at hand as jobs on nodes and devices."""
         members: dict[int, list[tuple[int, tuple[int, ...]]]] = {}
         for node, cells in enumerate(self.cells):
-            if any(self.values[k] for _, _, k in cells):
+            if any(self.values[cell.var] for cell in cells):
                 self._deal(node, members)
         placed = []
         for c, found in sorted(members.items()):
@@ -327,75 +326,92 @@ class _Model:
         return Solution(tuple(placed))
 
     def _deal(self, node: int, members: dict[int, list[tuple[int, tuple[int, ...]]]]) -> None:
-        """Give devices out: first those that partly used or opened slots stand for, then wholly free ones."""
+        """Give devices out: shares first, to the devices cut for them, whole devices to the rest."""
         asks = self.problem.asks
-        types = self.problem.dev_type[node].tolist()
-        free: dict[int, list[int]] = {}
-        for d, milli in enumerate(self.problem.dev_free[node].tolist()):
-            if types[d] >= 0 and milli == WHOLE:
-                free.setdefault(types[d], []).append(d)
-        device_of: dict[int, int] = {}
-        for c, s, k in self.cells[node]:
-            if s >= 0 and self.values[k]:
-                slot = self.slots[node][s]
-                if s not in device_of:
-                    device_of[s] = slot.device if slot.device >= 0 else free[slot.type].pop(0)
-                members.setdefault(c, []).extend([(node, (device_of[s],))] * self.values[k])
-        for c, s, k in self.cells[node]:
-            if s < 0 and self.values[k]:
-                n = self.values[k] * asks[c].n_devices
+        free = {kind: list(rooms.get(WHOLE, ())) for kind, rooms in devices_by_type(self.problem, node).items()}
+        waiting: dict[tuple[int, int], list[int]] = {}
+        for cell in self.cells[node]:
+            if cell.type >= 0:
+                of_size = waiting.setdefault((cell.type, asks[cell.ask].milli), [])
+                of_size += [cell.ask] * self.values[cell.var]
+        for group in self.groups[node]:
+            devices = free[group.type] if group.room == WHOLE else list(group.devices)
+            for way, k in zip(group.ways, group.cuts, strict=True):
+                for _ in range(self.values[k]):
+                    device = devices.pop(0)
+                    for size, n in zip(self._sizes[node, group.type], way, strict=True):
+                        of_size = waiting[group.type, size]
+                        for c in of_size[:n]:
+                            members.setdefault(c, []).append((node, (device,)))
+                        del of_size[:n]
+        for cell in self.cells[node]:
+            n, ask = self.values[cell.var], asks[cell.ask]
+            if n and not ask.shares:
                 taken: list[int] = []
-                for kind, devices in sorted(free.items()) if n else ():
-                    if asks[c].types and kind not in asks[c].types:
-                        continue
-                    of_kind = self.values[self.by_type[node, c, kind]] if (node, c, kind) in self.by_type else n
-                    taken += devices[:of_kind]
-                    del devices[:of_kind]
-                for j in range(self.values[k]):
-                    part = taken[j * asks[c].n_devices : (j + 1) * asks[c].n_devices]
-                    members.setdefault(c, []).append((node, tuple(sorted(part))))
+                for kind, devices in sorted(free.items()) if ask.n_devices else ():
+                    if not ask.types or kind in ask.types:
+                        k = self.by_type.get((node, cell.ask, kind), -1)
+                        of_kind = self.values[k] if k >= 0 else n * ask.n_devices
+                        taken += devices[:of_kind]
+                        del devices[:of_kind]
+                for j in range(n):
+                    part = taken[j * ask.n_devices : (j + 1) * ask.n_devices]
+                    members.setdefault(cell.ask, []).append((node, tuple(sorted(part))))
 
 
-class _Hint:
+def devices_by_type(problem: Problem, node: int) -> dict[int, dict[int, tuple[int, ...]]]:
+    """Devices of a node that are not used up, by type and free thousandths, both ascending."""
+    found: dict[int, dict[int, tuple[int, ...]]] = {}
+    types, milli = problem.dev_type[node].tolist(), problem.dev_free[node].tolist()
+    for room, kind, d in sorted(zip(milli, types, range(len(types)), strict=True)):
+        if kind >= 0 and room > 0:
+            of_type = found.setdefault(kind, {})
+            of_type[room] = (*of_type.get(room, ()), d)
+    return dict(sorted(found.items()))
+
+
+class _Held:
     """A solution by node, as values of the variables of a model."""
 
     def __init__(self, problem: Problem, hint: Solution) -> None:
-        self._whole: dict[tuple[int, int], int] = {}
-        self._types: dict[tuple[int, int, int], int] = {}
-        self._shares: dict[tuple[int, int, int], int] = {}
-        self._opened: dict[tuple[int, int], dict[int, int]] = {}
-        self._slot: dict[tuple[int, int], int] = {}
+        self._members: dict[tuple[int, int, int], int] = {}
+        self._whole: dict[tuple[int, int, int], int] = {}
+        self._on_device: dict[tuple[int, int], list[int]] = {}
         for job in hint.placed:
             ask = problem.asks[job.ask]
             for node, devices in job.members:
                 if not ask.shares:
-                    _add(self._whole, (node, job.ask))
+                    _add(self._members, (node, job.ask, -1))
                 for d in devices:
                     kind = int(problem.dev_type[node, d])
-                    if not ask.shares:
-                        _add(self._types, (node, job.ask, kind))
-                        continue
-                    _add(self._shares, (node, job.ask, d))
-                    if int(problem.dev_free[node, d]) == WHOLE:
-                        _add(self._opened.setdefault((node, kind), {}), d, ask.milli)
+                    if ask.shares:
+                        _add(self._members, (node, job.ask, kind))
+                        self._on_device.setdefault((node, d), []).append(ask.milli)
+                    else:
+                        _add(self._whole, (node, job.ask, kind))
 
-    def whole(self, node: int, c: int) -> int:
-        return self._whole.get((node, c), 0)
+    def members(self, node: int, c: int, kind: int) -> int:
+        """Of a class on a node; kind: the type of its device for shares, else -1."""
+        return self._members.get((node, c, kind), 0)
 
-    def of_type(self, node: int, c: int, kind: int) -> int:
-        return self._types.get((node, c, kind), 0)
+    def whole(self, node: int, c: int, kind: int) -> int:
+        """Whole devices of a type that the class has on the node."""
+        return self._whole.get((node, c, kind), 0)
 
-    def opened(self, node: int, kind: int) -> list[int]:
-        """Wholly free devices that got shares, fullest first, as the model orders them."""
-        found = self._opened.get((node, kind), {})
-        return sorted(found, key=lambda d: (-found[d], d))
-
-    def into(self, node: int, device: int, slot: int) -> None:
-        """This slot stands for that device."""
-        self._slot[node, slot] = device
-
-    def shares(self, node: int, c: int, slot: int) -> int:
-        return self._shares.get((node, c, self._slot.get((node, slot), -1)), 0)
+    def cuts(
+        self, node: int, devices: tuple[int, ...], sizes: tuple[int, ...], room: int, ways: tuple[Pattern, ...]
+    ) -> tuple[dict[int, int], tuple[Pattern, ...]]:
+        """How many of these devices are cut in each of the ways, and the ways, with those added that lacked."""
+        cut: dict[int, int] = {}
+        for d in devices:
+            held = self._on_device.get((node, d))
+            if held:
+                shares = tuple(held.count(size) for size in sizes)
+                p = covering(ways, shares)
+                if p is None:
+                    p, ways = len(ways), (*ways, extended(sizes, room, shares))
+                _add(cut, p)
+        return cut, ways
 
 
 def _add(counts: dict[_Key, int], key: _Key, n: int = 1) -> None:
@@ -465,9 +481,9 @@ def solve(
             objective = [w * v for w, level in zip(weights, group, strict=True) for v in level.weights]
             columns = [k for level in group for k in level.columns]
             proven, bound = work.maximise(model.total(columns, objective), 1.0 if at == len(levels) else 0.7)
-        optimal = optimal and proven
+        optimal = optimal and proven and model.exact
         for weight, level in zip(weights, group, strict=True):
-            bounds.append(min(level.most, bound // weight))
+            bounds.append(min(level.most, bound // weight if model.exact else UNBOUNDED))
             bound = bound - bounds[-1] * weight if proven else UNBOUNDED
             if at < len(levels) or tidy:
                 model.model.add(model.total(level.columns, level.weights) >= model.reached(level))

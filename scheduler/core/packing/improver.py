@@ -20,8 +20,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core.packing.bound import volume_bound
-from packhorse.scheduler.core.packing.cpsat import Slice, Solved, Stopper, most_members, solve
-from packhorse.scheduler.core.packing.problem import Placed, Problem, Score, Solution
+from packhorse.scheduler.core.packing.cpsat import Slice, Solved, Stopper, solve
+from packhorse.scheduler.core.packing.neighbourhood import Plan, carve, choose, replace
+from packhorse.scheduler.core.packing.problem import Problem, Score, Solution
 from packhorse.scheduler.core.packing.verify import score, verify
 
 WHOLE_CELLS: Final = 4000
