@@ -25,14 +25,21 @@ from packhorse.scheduler.core.packing.neighbourhood import Plan, carve, choose, 
 from packhorse.scheduler.core.packing.problem import Problem, Score, Solution
 from packhorse.scheduler.core.packing.verify import score, verify
 
+WHOLE_PART: Final = 0.5
+"""Part of the limits the whole problem may take at first."""
+
 WHOLE_CELLS: Final = 4000
 """Up to so many (class, node, device) combinations a problem is first tried whole."""
 
-CELLS: Final = 1500
+CELLS: Final = 500
 """Combinations in the first neighbourhood."""
 
-SLICE: Final = 0.2
-"""Part of what is left of the limits that one neighbourhood may take."""
+SLICE: Final = 0.12
+"""Seconds (or deterministic time) that one neighbourhood may take. With 0.2 and 0.3 the size settles at what takes
+longer to prove than to find, and after 1 s the openb queue stands at less."""
+
+GAP: Final = 0.002
+"""What a neighbourhood may miss of its optimum: proving the last bit takes longer than the next neighbourhood."""
 
 SHORTEST: Final = 0.02
 """Seconds; with less left no further neighbourhood is begun."""
@@ -103,14 +110,11 @@ class _Clock:
         """Wall seconds for solves; what the final check takes is kept back."""
         return self.limits.wall_s - self.elapsed() - self.reserve
 
-    def slice(self, part: float, seed: int) -> Slice:
+    def slice(self, most: float, seed: int, gap: float = 0.0) -> Slice:
+        """For one solve of at most that many seconds."""
         limits = self.limits
-        return Slice(
-            self.left() * part,
-            (limits.deterministic - self.spent) * part,
-            limits.workers,
-            limits.seed * 1009 + seed,
-        )
+        work = min(limits.deterministic - self.spent, most if limits.wall_s == math.inf else math.inf)
+        return Slice(min(self.left(), most), work, limits.workers, limits.seed * 1009 + seed, gap)
 
     def over(self) -> bool:
         return self.left() < SHORTEST or self.spent >= self.limits.deterministic
@@ -172,7 +176,7 @@ class _Search:
             return
         cells = _cells(self.plan)
         if cells.sum() <= WHOLE_CELLS:
-            self._whole(0.5 if cells.sum() > CELLS else 1.0)
+            self._whole()
         k = max(4, int(CELLS / max(cells[cells > 0].mean(), 1.0)))
         idle = 0
         while not self.optimal and idle < PATIENCE and not self.clock.over() and not self.stopper.stopped:
@@ -188,8 +192,9 @@ class _Search:
         """Which of the classes that wait comes next: the most important ones more often."""
         return min(int(self.rng.exponential(max(n / 3, 1.0))), n - 1)
 
-    def _whole(self, part: float) -> None:
-        plan = self.plan
+    def _whole(self) -> None:
+        plan, limits = self.plan, self.clock.limits
+        part = WHOLE_PART * (limits.wall_s if limits.wall_s < math.inf else limits.deterministic)
         found = solve(plan.problem, plan.solution(), self.clock.slice(part, 0), self.stopper)
         self._account(found)
         nodes = np.arange(plan.problem.n_nodes)
@@ -203,10 +208,11 @@ class _Search:
         plan, clock = self.plan, self.clock
         nodes = choose(plan, c, k, self.rng)
         part, hint, keys = carve(plan, nodes)
-        began, spent = clock.left(), clock.spent
-        found = solve(part, hint, clock.slice(SLICE, self.rounds), self.stopper)
+        began = clock.elapsed()
+        found = solve(part, hint, clock.slice(SLICE, self.rounds, GAP), self.stopper, tidy=False)
         self._account(found)
-        easy = found.optimal and began - clock.left() < 0.5 * SLICE * began
+        took = found.spent if clock.limits.wall_s == math.inf else clock.elapsed() - began
+        easy = took < SLICE / 2
         was, now = _values(part, hint), _values(part, found.solution)
         if now <= was:
             return False, easy
