@@ -175,7 +175,7 @@ class _Search:
             self.optimal = True
             return
         cells = _cells(self.plan)
-        if cells.sum() <= WHOLE_CELLS:
+        if cells.sum() <= WHOLE_CELLS and not self.clock.over():
             self._whole()
         k = max(4, int(CELLS / max(cells[cells > 0].mean(), 1.0)))
         idle = 0

@@ -240,13 +240,13 @@ def _matrix(
 ) -> np.ndarray:
     try:
         given = np.asarray(value)
-        array = np.array(given, dtype=np.int64)
+        if given.dtype.kind == "f" and not bool((given == np.floor(given)).all() and np.isfinite(given).all()):
+            raise BadProblem(f"{name}: amounts are whole numbers")
+        array = np.array(given if given.dtype.kind in "if" else given.astype(object), dtype=np.int64)
     except (OverflowError, ValueError, TypeError):
         raise BadProblem(f"{name}: not a table of whole numbers below 2**63") from None
     if array.ndim != 2:
         raise BadProblem(f"{name}: {array.ndim} dimensions instead of 2 (nodes, columns)")
-    if given.dtype.kind == "f" and not bool((given == array).all()):
-        raise BadProblem(f"{name}: amounts are whole numbers")
     if array.size and (int(array.min()) < least or int(array.max()) > most):
         row, column = np.argwhere((array < least) | (array > most))[0].tolist()
         raise BadProblem(f"{name}[{row}][{column}]: {array[row, column]}, allowed {least} to {most}")
