@@ -66,7 +66,7 @@ def ground(nodes: list[NodeLine], codes: dict[str, int]) -> Ground:
     """The nodes as columns, by position in the list."""
     n_devices = np.array([node.n_devices for node in nodes], dtype=np.int64)
     code = np.array([codes.get(node.model, -1) for node in nodes], dtype=np.int64)
-    places = np.arange(int(n_devices.max(initial=0)))[:, None]
+    places = np.arange(int(n_devices.max(initial=1)))[:, None]
     kinds: dict[tuple[int, int, int, str], int] = {}
     return Ground(
         cpu=np.array([node.cpu_milli for node in nodes], dtype=np.int64),

@@ -12,21 +12,18 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from packhorse.scheduler.core.packing.alike import Alike
 from packhorse.scheduler.core.packing.policy import WHOLE, Ground, Scorer, Sight, Want
 
 UNFIT: Final = np.inf
 """Score of a node that cannot take the job."""
 
-_CPU, _MEM, _IDLE, _LARGEST, _DEV = range(5)
-"""Rows of the state: free CPU and memory, wholly free devices, most thousandths free on one device, and from
-_DEV on the free thousandths of every device."""
+_CPU, _MEM, _GRADE, _DEV = range(4)
+"""Rows of the state: free CPU and memory, the grade, and from _DEV on the free thousandths of every device. The
+grade of a node is a thousand for each wholly free device; if there is none, the most that is free on one."""
 
-_MANY: Final = 96
-"""From so many nodes on, finding the alike ones is cheaper than scoring them all."""
-
-
-_GOLDEN: Final = 0x9E3779B97F4A7C15
-"""2**64 over the golden ratio, odd: its powers spread sums of small numbers over all 64 bits (Knuth 6.4)."""
+_MANY: Final = 64
+"""From so many nodes on, finding those alike is cheaper than scoring them all."""
 
 
 class Taken(NamedTuple):
@@ -39,18 +36,19 @@ class Taken(NamedTuple):
 class _Row:
     """What is kept for one ask class.
 
-    need: least values of the first four rows of the state `[4, 1]`. may_use: devices of allowed types
+    need: least values of the first three rows of the state `[3, 1]`. may_use: devices of allowed types
     `[D, n]`, None if all those of the nodes in open are. open: nodes with enough allowed devices when
     empty `[n]`. score, device: `[n]`. seen: length of the log when it was last brought up to date. phase: of
     the scores, -1 for void ones.
     """
 
-    __slots__ = ("device", "may_use", "need", "open", "phase", "score", "seen", "want")
+    __slots__ = ("device", "may_use", "milli", "need", "open", "phase", "score", "seen", "shares", "want")
 
     def __init__(self, want: Want, may_use: np.ndarray | None, open_: np.ndarray) -> None:
         self.want = want
-        idle, largest = (want.n_devices, 0) if want.milli == WHOLE else (0, want.milli)
-        self.need = np.array([[want.cpu_milli], [want.mem_mib], [idle], [largest]], dtype=np.int64)
+        self.shares = want.shares
+        self.milli = want.milli * want.n_devices
+        self.need = np.array([[want.cpu_milli], [want.mem_mib], [self.milli]], dtype=np.int64)
         self.may_use = may_use
         self.open = open_
         self.score = np.where(open_, 0.0, UNFIT)
@@ -67,18 +65,23 @@ class Placer:
     """
 
     def __init__(self, ground: Ground, scorer: Scorer) -> None:
-        """All nodes empty: what is free is the ground's capacity."""
+        """All nodes empty: what is free is the ground's capacity, which has room for a device or more (D >= 1)."""
         self.ground = ground
         self.n = int(ground.cpu.shape[0])
-        self.n_places = int(ground.type_of.shape[0])
-        self._state = np.zeros((_DEV + self.n_places, self.n), dtype=np.int64)
+        n_places = int(ground.type_of.shape[0])
+        self._state = np.zeros((_DEV + n_places, self.n), dtype=np.int64)
         self._state[_CPU] = ground.cpu
         self._state[_MEM] = ground.mem
-        self._state[_IDLE] = ground.n_devices
-        self._state[_LARGEST] = np.where(ground.n_devices > 0, WHOLE, 0)
+        self._state[_GRADE] = ground.n_devices * WHOLE
         self._state[_DEV:] = np.where(ground.type_of >= 0, WHOLE, 0)
-        self._odd = np.array([pow(_GOLDEN, i + 1, 1 << 63) for i in range(_DEV + self.n_places)], dtype=np.int64)
-        self._none = np.zeros((self.n_places, self.n), dtype=np.bool_)
+        # The same as lists by node: reading single numbers from them is many times faster.
+        self._cpu: list[int] = self._state[_CPU].tolist()
+        self._mem: list[int] = self._state[_MEM].tolist()
+        self._dev: list[list[int]] = self._state[_DEV:].T.tolist()
+        each = zip(ground.node_class.tolist(), self._cpu, self._mem, self._dev, strict=True)
+        self._alike = Alike([(kind, cpu, mem, *dev) for kind, cpu, mem, dev in each])
+        self._class: list[int] = ground.node_class.tolist()
+        self._none = np.zeros((n_places, self.n), dtype=np.bool_)
         self.capacity_milli = int(ground.n_devices.sum()) * WHOLE
         self.taken_milli = 0
         self._rows: list[_Row] = []
@@ -138,7 +141,7 @@ class Placer:
         and the score; None if no node can take it now.
         """
         row = self._rows[code]
-        self._bring_up(row, self.scorer.phase(self.fill))
+        self._bring_up(row)
         if self.relative:
             return self._best_of_all(row)
         node = int(row.score.argmin())
@@ -150,13 +153,14 @@ class Placer:
         found = self.best(code)
         return None if found is None else self.take(code, found[0], found[1])
 
-    def _bring_up(self, row: _Row, phase: int) -> None:
+    def _bring_up(self, row: _Row) -> None:
         """Score what may have changed since this row was last asked for."""
+        capacity = self.capacity_milli
+        phase = self.scorer.phase(self.taken_milli / capacity if capacity else 0.0)
         seen, end = row.seen, self._log_end
         row.seen = end
-        stale = row.phase != phase
-        row.phase = phase
-        if stale or seen < self._log_start or end - seen > self.n >> 1:
+        if row.phase != phase or seen < self._log_start or end - seen > self.n >> 1:
+            row.phase = phase
             at = (row.score < UNFIT).nonzero()[0]
         elif seen == end:
             return
@@ -171,43 +175,37 @@ class Placer:
         state = self._state.take(at, axis=1)
         fits = (state[:_DEV] >= row.need).all(axis=0)
         if row.may_use is not None:
-            fits &= self._may(row, at, state).sum(axis=0) >= row.want.n_devices
+            fits &= self._may(row, at, state[_DEV:]).sum(axis=0) >= row.want.n_devices
         good = at[fits]
         if good.size < at.size:
             row.score[at] = UNFIT
             if not good.size:
                 return
-            state = state.compress(fits, axis=1)
+            state = self._state.take(good, axis=1)
         if self.relative:
             row.score[good] = 0.0
         elif good.size < _MANY:
-            sight = Sight(good, state[_CPU], state[_MEM], state[_DEV:], self._may(row, good, state))
+            dev = state[_DEV:]
+            sight = Sight(good, state[_CPU], state[_MEM], dev, self._may(row, good, dev))
             row.score[good], row.device[good] = self.scorer.scores(row.want, sight, phase)
         else:
             self._score_alike(row, good, state, phase)
 
     def _score_alike(self, row: _Row, at: np.ndarray, state: np.ndarray, phase: int) -> None:
-        """As above for many nodes that fit, one of each kind of node and free amounts."""
-        mark = self._odd @ state + self.ground.node_class[at] * self._odd[0]
-        _, first, inverse = np.unique(mark, return_index=True, return_inverse=True)
-        one = state[:, first]
-        alike = (one[:, inverse] == state).all() and (
-            self.ground.node_class[at[first]][inverse] == self.ground.node_class[at]
-        ).all()
-        if not alike:  # two sums are equal by chance
-            first = inverse = np.arange(at.size)
-            one = state
-        some = at[first]
-        sight = Sight(some, one[_CPU], one[_MEM], one[_DEV:], self._may(row, some, one))
+        """As above for many nodes that fit: one of those alike is scored for all."""
+        one, place = self._alike.one_of_each(at)
+        at_one, state = at[one], state.take(one, axis=1)
+        dev = state[_DEV:]
+        sight = Sight(at_one, state[_CPU], state[_MEM], dev, self._may(row, at_one, dev))
         score, device = self.scorer.scores(row.want, sight, phase)
-        row.score[at] = score[inverse]
-        row.device[at] = device[inverse]
+        row.score[at] = score[place]
+        row.device[at] = device[place]
 
-    def _may(self, row: _Row, at: np.ndarray, state: np.ndarray) -> np.ndarray:
+    def _may(self, row: _Row, at: np.ndarray, dev: np.ndarray) -> np.ndarray:
         """Which devices of these nodes the class may use and have enough free `[D, k]`."""
-        if not row.want.n_devices:
+        if not row.milli:
             return self._none[:, : at.size]
-        may: np.ndarray = state[_DEV:] >= row.want.milli
+        may: np.ndarray = dev >= row.want.milli
         return may if row.may_use is None else may & row.may_use[:, at]
 
     def _best_of_all(self, row: _Row) -> tuple[int, int, float] | None:
@@ -215,7 +213,7 @@ class Placer:
         if not at.size:
             return None
         state = self._state.take(at, axis=1)
-        sight = Sight(at, state[_CPU], state[_MEM], state[_DEV:], self._may(row, at, state))
+        sight = Sight(at, state[_CPU], state[_MEM], state[_DEV:], self._may(row, at, state[_DEV:]))
         score, device = self.scorer.scores(row.want, sight, row.phase)
         i = int(score.argmin())
         return int(at[i]), int(device[i]), float(score[i])
@@ -228,50 +226,46 @@ class Placer:
         """
         row = self._rows[code]
         want = row.want
-        free = self._state[_DEV:, node].tolist()
-        if want.shares:
-            devices: tuple[int, ...] = (device,)
-        elif want.n_devices:
+        free = self._dev[node]
+        devices: tuple[int, ...] = ()
+        if row.shares:
+            devices = (device,) if free[device] >= want.milli else ()
+        elif row.milli:
             usable = [d for d, milli in enumerate(free) if milli == WHOLE]
             if row.may_use is not None:
                 usable = [d for d in usable if row.may_use[d, node]]
             devices = tuple(usable[: want.n_devices])
-        else:
-            devices = ()
-        cpu = self._state.item((_CPU, node)) - want.cpu_milli
-        mem = self._state.item((_MEM, node)) - want.mem_mib
-        if cpu < 0 or mem < 0 or len(devices) < want.n_devices or any(free[d] < want.milli for d in devices):
+        cpu = self._cpu[node] - want.cpu_milli
+        mem = self._mem[node] - want.mem_mib
+        if cpu < 0 or mem < 0 or len(devices) < want.n_devices:
             raise ValueError(f"{want} does not fit on node {node}")
-        for d in devices:
-            free[d] -= want.milli
-        self._put(node, cpu, mem, devices, free)
-        self.taken_milli += want.milli * want.n_devices
+        self._put(node, cpu, mem, devices, want.milli)
+        self.taken_milli += row.milli
         return Taken(node, devices)
 
     def release(self, code: int, taken: Taken) -> None:
         """Give back what take() gave; the columns are then as they were before it."""
         want = self._rows[code].want
         node = taken.node
-        free = self._state[_DEV:, node].tolist()
-        for d in taken.devices:
-            free[d] += want.milli
-        cpu = self._state.item((_CPU, node)) + want.cpu_milli
-        mem = self._state.item((_MEM, node)) + want.mem_mib
-        self._put(node, cpu, mem, taken.devices, free)
-        self.taken_milli -= want.milli * want.n_devices
+        self._put(
+            node, self._cpu[node] + want.cpu_milli, self._mem[node] + want.mem_mib, taken.devices, -want.milli
+        )
+        self.taken_milli -= self._rows[code].milli
         for row in self._rows:
             if row.open[node]:
                 row.score[node] = 0.0  # may fit again; it is in the log, so it is scored before it is used
 
-    def _put(self, node: int, cpu: int, mem: int, devices: tuple[int, ...], free: list[int]) -> None:
+    def _put(self, node: int, cpu: int, mem: int, devices: tuple[int, ...], milli: int) -> None:
+        """New free amounts of a node. milli: taken of each of these devices."""
         state = self._state
-        state[_CPU, node] = cpu
-        state[_MEM, node] = mem
+        self._cpu[node] = state[_CPU, node] = cpu
+        self._mem[node] = state[_MEM, node] = mem
+        free = self._dev[node]
         if devices:
             for d in devices:
-                state[_DEV + d, node] = free[d]
-            state[_IDLE, node] = free.count(WHOLE)
-            state[_LARGEST, node] = max(free)
+                free[d] = state[_DEV + d, node] = free[d] - milli
+            state[_GRADE, node] = WHOLE * free.count(WHOLE) or max(free)
+        self._alike.change(node, (self._class[node], cpu, mem, *free))
         at = self._log_end - self._log_start
         if at == self._log.shape[0]:
             half = at >> 1
