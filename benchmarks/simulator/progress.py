@@ -1,4 +1,4 @@
-"""A line on stderr that says how far a benchmark is: renewed on a terminal, elsewhere now and then a new one."""
+"""A line on stderr that says how far a benchmark is: renewed on a terminal, elsewhere a new one at times."""
 
 from __future__ import annotations
 

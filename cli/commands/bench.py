@@ -8,7 +8,10 @@ import os
 from packhorse.cli import daemons
 
 BENCHES = {
-    "openb": ("packhorse.simulator.openb", "packing on Alibaba's openb traces, beside the published policies"),
+    "openb": (
+        "packhorse.simulator.openb",
+        "packing on Alibaba's openb traces, beside the published policies",
+    ),
 }
 """By name: the module that is the program, and what it measures."""
 

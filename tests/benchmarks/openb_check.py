@@ -1,4 +1,4 @@
-"""Checks a file of placements against the trace it was made from. Knows nothing of the packer: csv and dicts."""
+"""Checks a file of placements against the trace it was made from. Knows nothing of the packer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def check(data: Path, variant: str, seed: int, placements: Path, *, online: bool
     online: placed in the order of arrival, and absent only what fitted nowhere at that moment.
     """
     pods = lines_of(data / f"openb_pod_list_{variant}.csv.gz")
-    arrivals = [int(line[f"s{seed}"]) for line in lines_of(data / f"order_{variant}.csv.gz") if line[f"s{seed}"]]
+    arrivals = [
+        int(line[f"s{seed}"]) for line in lines_of(data / f"order_{variant}.csv.gz") if line[f"s{seed}"]
+    ]
     nodes: dict[str, dict[str, Any]] = {
         line["sn"]: {
             "cpu": int(line["cpu_milli"]),
@@ -66,7 +68,9 @@ def put(pod: dict[str, str], nodes: dict[str, dict[str, Any]], line: dict[str, s
     node = nodes[line["node"]]
     devices = [int(word) for word in line["devices"].split(";")] if line["devices"] else []
     if len(devices) != int(pod["num_gpu"]) or len(set(devices)) != len(devices):
-        raise Wrong(f"{where}: devices {line['devices']!r}, but the pod asks for {pod['num_gpu']} different ones")
+        raise Wrong(
+            f"{where}: devices {line['devices']!r}, but the pod asks for {pod['num_gpu']} different ones"
+        )
     if devices and pod.get("gpu_spec") and node["model"] not in pod["gpu_spec"].split("|"):
         raise Wrong(f"{where}: {line['node']} has {node['model']}, the pod asks for {pod['gpu_spec']}")
     node["cpu"] -= int(pod["cpu_milli"])
@@ -78,7 +82,9 @@ def put(pod: dict[str, str], nodes: dict[str, dict[str, Any]], line: dict[str, s
             raise Wrong(f"{where}: {line['node']} has no device {device}")
         node["free"][device] -= int(pod["gpu_milli"])
         if node["free"][device] < 0:
-            raise Wrong(f"{where}: device {device} of {line['node']} is taken {-node['free'][device]} beyond 1000")
+            raise Wrong(
+                f"{where}: device {device} of {line['node']} is taken {-node['free'][device]} beyond 1000"
+            )
 
 
 def fits(pod: dict[str, str], node: dict[str, Any]) -> bool:
@@ -101,7 +107,9 @@ def refused_although_it_fits(
     """Nothing departs, so what fits nowhere once never will: `hopeless` remembers that."""
     for position in positions:
         pod = pods[arrivals[position]]
-        kind = tuple(pod.get(name, "") for name in ("cpu_milli", "memory_mib", "num_gpu", "gpu_milli", "gpu_spec"))
+        kind = tuple(
+            pod.get(name, "") for name in ("cpu_milli", "memory_mib", "num_gpu", "gpu_milli", "gpu_spec")
+        )
         if kind in hopeless:
             continue
         for name, node in nodes.items():

@@ -16,7 +16,7 @@ from tests.benchmarks.openb_check import Wrong, check
 Lines = list[list[str]]
 
 
-def bench(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+def bench(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "packhorse.cli.main", "bench", "openb", *map(str, words)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
 
@@ -42,7 +42,9 @@ def test_the_placements_obey_every_rule(made: Path, repository: Path) -> None:
         online = row["mode"] == "online"
         for one in row["runs"]:
             name = f"default_best-fit{'' if online else '_queue'}_s{one['seed']}.csv"
-            values = check(data(repository), "default", one["seed"], made / "placements" / name, online=online)
+            values = check(
+                data(repository), "default", one["seed"], made / "placements" / name, online=online
+            )
             if online:
                 assert {str(x): y for x, y in values.items()} == pytest.approx(
                     {x: one["alloc_pct"][x] for x in ("100", "130")}, abs=1e-3
@@ -70,7 +72,9 @@ def first_with(lines: Lines, condition: Callable[[list[str]], bool]) -> int:
 def two_on_one_device(lines: Lines) -> None:
     """A share goes to a device that a whole job has."""
     holder = first_with(lines, lambda line: ";" in line[3])
-    share = first_with(lines, lambda line: line[2] != lines[holder][2] and line[3].isdigit() and line is not lines[holder])
+    share = first_with(
+        lines, lambda line: line[2] != lines[holder][2] and line[3].isdigit() and line is not lines[holder]
+    )
     lines[share][2:] = [lines[holder][2], lines[holder][3].split(";")[0]]
     if share < holder:
         lines[share][3] = lines[holder][3].split(";")[0]
@@ -163,7 +167,18 @@ def test_other_variants(repository: Path, tmp_path: Path, variant: str) -> None:
     if not (shared / f"openb_pod_list_{variant}.csv.gz").exists():
         pytest.skip(f"the variant {variant} is not in ../shared/traces/openb")
     done = bench(
-        *("--data", shared, "--variant", variant, "--policy", "best-fit", "--seeds", "44", "--placements", tmp_path),
+        *(
+            "--data",
+            shared,
+            "--variant",
+            variant,
+            "--policy",
+            "best-fit",
+            "--seeds",
+            "44",
+            "--placements",
+            tmp_path,
+        ),
         cwd=repository,
     )
     assert done.returncode == 0, done.stderr

@@ -63,15 +63,19 @@ def test_fragments_by_hand(tmp_path: Path) -> None:
     placer = Placer(work.ground, TIGHT.make(work.ground, mix_of_list(work)))
     fragments = Fragments(work.ground, mix_of_list(work))
     n0, n1 = (next(i for i, node in enumerate(work.nodes) if node.name == name) for name in ("n0", "n1"))
-    # n0, A A empty: only the CPU-only class makes fragments of it. n1, B: one A, two and CPU-only cannot use it.
-    assert fragments.total(placer) == (pytest.approx(2000 / 4 + 3 * 1000 / 4), 3000)
+    # n0, A A empty: only the CPU-only class makes fragments of it. n1, B: of no use to one A, two, CPU-only.
+    fragments_milli, free_milli = fragments.total(placer)
+    assert fragments_milli == pytest.approx(2000 / 4 + 3 * 1000 / 4)
+    assert free_milli == 3000
     placer.take(placer.code(Want(1000, 100, 1, 600)), n0, 1)
     fragments.changed([n0])
     # n0 has 1000 and 400 free: 400 for the share and the A, all for two devices and for CPU only.
     assert fragments.total(placer)[0] == pytest.approx((400 + 400 + 1400 + 1400) / 4 + 3 * 1000 / 4)
     placer.take(placer.code(Want(8000, 0, 0, 0)), n1)
     fragments.changed([n1])
-    assert fragments.total(placer)[0] == pytest.approx((400 + 400 + 1400 + 1400) / 4 + 1000), "no CPU, no host"
+    assert fragments.total(placer)[0] == pytest.approx((400 + 400 + 1400 + 1400) / 4 + 1000), (
+        "no CPU, no host"
+    )
 
 
 def test_only_changed_nodes_are_looked_at_again(work: Workload) -> None:
@@ -109,7 +113,9 @@ def test_a_mix_of_what_was_seen_is_learned_again_and_again(work: Workload) -> No
     MIXES.clear()
     run(work._replace(rows=work.rows[:900]), TIGHT, Manner(seen=True))
     assert [round(mix.weight.sum()) for mix in MIXES] == [0, 1, 1, 1]
-    assert [mix.weight.size for mix in MIXES] == [mix_of_seen(work, n).weight.size for n in (0, 200, 400, 800)]
+    assert [mix.weight.size for mix in MIXES] == [
+        mix_of_seen(work, n).weight.size for n in (0, 200, 400, 800)
+    ]
 
 
 # ------------------------------------------------------------------------------------------------- queues
@@ -145,6 +151,7 @@ def test_a_pass_leaves_nothing_that_fits(work: Workload) -> None:
     queue = Queue(placer, None, None)
     codes = [placer.code(*work.asks[work.ask_of[row]]) for row in work.rows]
     running: list[tuple[int, Taken]] = []
+    wants = {placer.code(*ask): ask for ask in work.asks}
     for position, code in enumerate(codes[:9500]):
         queue.add(position, code)
         if position % 500:
@@ -152,7 +159,7 @@ def test_a_pass_leaves_nothing_that_fits(work: Workload) -> None:
         running += [(job.code, job.taken) for job in queue.start(position)]
         cpu, mem, dev = placer.free()
         for waiting in queue.waiting():
-            want, types = work.asks[[placer.code(*ask) for ask in work.asks].index(waiting)]
+            want, types = wants[waiting]
             allowed = np.ones_like(dev, bool) if types is None else np.isin(work.ground.type_of, types)
             enough = ((dev >= max(want.milli, 1)) & allowed).sum(axis=0) >= want.n_devices
             assert not ((cpu >= want.cpu_milli) & (mem >= want.mem_mib) & enough).any()
@@ -170,15 +177,46 @@ def test_without_departures_a_queue_places_what_online_places(work: Workload) ->
     assert queued.n_waiting == queued.n_arrived - len(queued.placed)
 
 
-def test_a_hold_is_bounded(tmp_path: Path) -> None:
-    """On a small trace a share of 600 strands the 400 that nobody could use; three arrivals later it starts."""
-    queue, _, code = a_queue(tmp_path, Hold(3, 0.5))
+def test_a_hold_is_bounded_in_time(tmp_path: Path) -> None:
+    """On a small trace a share of 600 strands the 400 left over; three arrivals later it starts."""
+    queue, _, code = a_queue(tmp_path, Hold(3, 0.5, 1.0))
     queue.add(0, code(0))
     queue.add(1, code(1))
     assert [job.position for job in queue.start(1)] == [1]
+    assert (queue.waiting(), queue.held()) == ({}, {code(0): [0]})
     assert queue.start(2) == []
     (started,) = queue.start(3)
     assert (started.position, started.waited) == (0, 3)
+    assert (queue.held(), queue.held_milli) == ({}, 0)
+
+
+def test_a_hold_is_bounded_in_volume(tmp_path: Path) -> None:
+    """Of 3,000 thousandths a fifth may be held: one share of 600; the second is placed at once."""
+    queue, _, code = a_queue(tmp_path, Hold(100, 0.5, 0.2))
+    queue.add(0, code(0))
+    queue.add(1, code(0))
+    assert [job.position for job in queue.start(1)] == [1]
+    assert queue.held_milli == 600
+
+
+def test_a_hold_ends_with_a_better_place(tmp_path: Path) -> None:
+    """Where 600 are all that is left of a device, a share of 600 strands nothing more."""
+    queue, placer, code = a_queue(tmp_path, Hold(100, 0.5, 1.0))
+    queue.add(0, code(0))
+    assert queue.start(0) == []
+    n1 = next(i for i, node in enumerate(placer.ground.n_devices.tolist()) if node == 1)
+    placer.take(placer.code(Want(0, 0, 1, 400)), n1, 0)
+    assert queue.start(1)[0].taken == Taken(n1, (0,))
+
+
+def test_what_fits_nowhere_is_not_held(tmp_path: Path) -> None:
+    queue, placer, code = a_queue(tmp_path, Hold(100, 0.5, 1.0))
+    for node, n in enumerate(placer.ground.n_devices.tolist()):
+        if n:
+            placer.take(placer.code(Want(0, 0, n, 1000)), node)
+    queue.add(0, code(0))
+    assert queue.start(0) == []
+    assert (queue.waiting(), queue.held()) == ({code(0): [0]}, {})
 
 
 def test_stranding_by_hand(tmp_path: Path) -> None:
@@ -189,4 +227,6 @@ def test_stranding_by_hand(tmp_path: Path) -> None:
     n0 = next(i for i, node in enumerate(work.nodes) if node.name == "n0")
     assert stranding.part(share, n0, 0) == pytest.approx(400 / 600)
     assert stranding.part(whole, n0, 0) == 0.0
-    assert stranding.part(placer.code(Want(7500, 0, 0, 0)), n0, 0) == pytest.approx(1.0), "CPU for one device is left"
+    assert stranding.part(placer.code(Want(7500, 0, 0, 0)), n0, 0) == pytest.approx(1.0), (
+        "CPU for one device is left"
+    )

@@ -31,8 +31,9 @@ def parser() -> argparse.ArgumentParser:
     """The command's words."""
     own = argparse.ArgumentParser(
         prog=PROGRAM,
-        description="The published packing experiment on Alibaba's openb traces (Weng et al., USENIX ATC 2023): pods "
-        "arrive one by one until 130 % of the cluster's devices are asked for; how much can be allocated?",
+        description="The published packing experiment on Alibaba's openb traces (Weng et al., USENIX ATC "
+        "2023): pods arrive one by one until 130 % of the cluster's devices are asked for; how much can be "
+        "allocated?",
     )
     add = own.add_argument
     add(
@@ -42,28 +43,40 @@ def parser() -> argparse.ArgumentParser:
         help=f"folder of the traces (default: ${DATA_VARIABLE}, else {IN_A_CHECKOUT} of a checkout)",
     )
     add("--variant", default="default", metavar="V[,V…]", help="pod lists, or all (default: %(default)s)")
-    add("--policy", default="packhorse", metavar="P[,P…]", help=f"of {', '.join(POLICIES)}, or all (default: %(default)s)")
+    add(
+        "--policy",
+        default="packhorse",
+        metavar="P[,P…]",
+        help=f"of {', '.join(POLICIES)}, or all (default: %(default)s)",
+    )
     add("--seeds", default="42-51", metavar="A-B[,C…]", help="published streams (default: %(default)s)")
     add(
         "--mode",
         default="online",
         metavar="M[,M]",
-        help="online: placed at once or rejected for ever; queue: what does not fit waits (default: %(default)s)",
+        help="online: placed at once or rejected for ever; queue: what does not fit waits "
+        "(default: %(default)s)",
     )
     add(
         "--mix",
         choices=("known", "seen"),
         default="known",
-        help="class frequencies that policies know: of the pod list, as published, or only of what has arrived "
-        "(default: %(default)s)",
+        help="class frequencies that policies know: of the pod list, as published, or only of what has "
+        "arrived (default: %(default)s)",
     )
-    add("--every", type=int, default=1, metavar="N", help="queue: try those that wait after every N arrivals (default: 1)")
+    add(
+        "--every",
+        type=int,
+        default=1,
+        metavar="N",
+        help="queue: try those that wait after every N arrivals (default: 1)",
+    )
     add(
         "--hold-arrivals",
         type=int,
         default=0,
         metavar="N",
-        help="queue: a job that would strand devices may wait until N more have arrived (default: 0, no hold)",
+        help="queue: a job that would strand devices may wait until N more have come (default: 0, no hold)",
     )
     add(
         "--hold-above",
@@ -72,11 +85,34 @@ def parser() -> argparse.ArgumentParser:
         metavar="PART",
         help="hold what strands more than this part of what it asks for (default: %(default)s)",
     )
-    add("--nodes", type=int, default=None, metavar="N", help="repeat the node list and the stream up to N nodes, for speed")
+    add(
+        "--hold-at-most",
+        type=float,
+        default=0.045,
+        metavar="PART",
+        help="hold jobs that ask for no more than this part of all devices together (default: %(default)s)",
+    )
+    add(
+        "--nodes",
+        type=int,
+        default=None,
+        metavar="N",
+        help="repeat the node list and the stream up to N nodes, for speed",
+    )
     add("--jobs", type=int, default=None, metavar="N", help="processes (default: one for each core)")
     add("--placements", type=Path, metavar="DIR", help="write who went where, a CSV file for each run")
-    add("--json", type=Path, metavar="FILE", help="write everything, curves included; - for stdout instead of the table")
-    add("--plot", type=Path, metavar="FILE", help="draw allocation and fragmentation beside the published curves (PNG)")
+    add(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write everything, curves included; - for stdout instead of the table",
+    )
+    add(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="draw allocation and fragmentation beside the published curves (PNG)",
+    )
     return own
 
 
@@ -161,7 +197,7 @@ def _jobs(args: argparse.Namespace, data: Path) -> list[Job]:
     there = openb.variants(data)
     for variant in variants:
         if variant not in there:
-            raise BadValue(f'--variant {variant}: not in {data}; there are {", ".join(there)}')
+            raise BadValue(f"--variant {variant}: not in {data}; there are {', '.join(there)}")
     policies = list(POLICIES) if args.policy == "all" else _words(args.policy, "--policy")
     for policy in policies:
         if policy not in POLICIES:
@@ -184,7 +220,9 @@ def _manners(args: argparse.Namespace) -> list[Manner]:
         raise BadValue(f"--hold-arrivals {args.hold_arrivals}: at least 0, which is no hold")
     if not 0 <= args.hold_above < float("inf"):
         raise BadValue(f"--hold-above {args.hold_above}: at least 0")
-    hold = Hold(args.hold_arrivals, args.hold_above) if args.hold_arrivals else None
+    if not 0 <= args.hold_at_most <= 1:
+        raise BadValue(f"--hold-at-most {args.hold_at_most}: from 0 to 1")
+    hold = Hold(args.hold_arrivals, args.hold_above, args.hold_at_most) if args.hold_arrivals else None
     seen = args.mix == "seen"
     modes = _words(args.mode, "--mode")
     for mode in modes:
@@ -204,7 +242,9 @@ def _seeds(text: str) -> list[int]:
             raise BadValue(f"--seeds {word}: a number or a range such as 42-51")
         for seed in range(int(first), min(int(last or first), openb.SEEDS[-1] + 1) + 1):
             if seed not in openb.SEEDS:
-                raise BadValue(f"--seeds {word}: the published streams are {openb.SEEDS[0]}-{openb.SEEDS[-1]}")
+                raise BadValue(
+                    f"--seeds {word}: the published streams are {openb.SEEDS[0]}-{openb.SEEDS[-1]}"
+                )
             found[seed] = None
     return list(found)
 

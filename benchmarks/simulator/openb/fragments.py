@@ -1,11 +1,11 @@
-"""How much of what is free no typical job could use: the fragmentation measure of FGD (Weng et al., ATC 2023)."""
+"""How much of what is free no typical job could use: the measure of FGD (Weng et al., USENIX ATC 2023)."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from packhorse.scheduler.core.packing.policy import Ground, Mix
 from packhorse.scheduler.core.packing.online import Placer
+from packhorse.scheduler.core.packing.policy import Ground, Mix
 
 
 class Fragments:
@@ -20,7 +20,9 @@ class Fragments:
         """mix: all jobs; the most frequent classes that make up 95 % of them are looked at."""
         self.typical = mix.typical(0.95)
         kind = ground.type_of.max(axis=0, initial=-1)
-        padded = np.concatenate([self.typical.types, np.zeros((self.typical.weight.size, 1), np.bool_)], axis=1)
+        padded = np.concatenate(
+            [self.typical.types, np.zeros((self.typical.weight.size, 1), np.bool_)], axis=1
+        )
         self._allowed = padded[:, kind]
         self.milli = np.zeros(ground.cpu.shape[0])
         self._dirty = np.ones(ground.cpu.shape[0], dtype=np.bool_)

@@ -47,7 +47,9 @@ def run_all(jobs: list[Job], processes: int) -> Iterator[tuple[Job, Outcome]]:
         return
     # spawn: a forked child would have the parent's threads' locks
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, len(jobs)), mp_context=context, initializer=_end_on_ctrl_c) as pool:
+    with ProcessPoolExecutor(
+        min(processes, len(jobs)), mp_context=context, initializer=_end_on_ctrl_c
+    ) as pool:
         yield from _in_pool(pool, jobs)
 
 

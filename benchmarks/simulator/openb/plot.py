@@ -46,15 +46,21 @@ def draw(found: list[Row], data: Path, path: Path) -> None:
         published = any(row.published for row in rows)
         _allocation(left, rows, colors, openb.published_curves(data, variant) if published else {})
         _fragmentation(
-            right, rows, colors, openb.published_means(data, variant, "frag_pct_of_capacity") if published else {}
+            right,
+            rows,
+            colors,
+            openb.published_means(data, variant, "frag_pct_of_capacity") if published else {},
         )
         left.set_title(f"{variant}: allocated", loc="left", fontsize=11, fontweight="bold")
         right.set_title(f"{variant}: fragmented", loc="left", fontsize=11, fontweight="bold")
     handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 5), frameon=False, fontsize=9.5)
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=min(len(labels), 5), frameon=False, fontsize=9.5
+    )
     seeds = max(len(row.runs) for row in found)
     figure.suptitle(
-        f"openb, {seeds} seed{'s' if seeds > 1 else ''}: mean, and range from the least to the greatest seed", fontsize=12
+        f"openb, {seeds} seed{'s' if seeds > 1 else ''}: mean, and range from the least to the greatest seed",
+        fontsize=12,
     )
     figure.savefig(path, dpi=130)
 
@@ -64,7 +70,9 @@ def _colors(policies: list[str]) -> dict[str, str]:
     return {name: COLORS.get(name) or next(others) for name in dict.fromkeys([*policies, *REFERENCES])}
 
 
-def _allocation(panel: Any, rows: list[Row], colors: dict[str, str], published: dict[str, list[openb.Curve]]) -> None:
+def _allocation(
+    panel: Any, rows: list[Row], colors: dict[str, str], published: dict[str, list[openb.Curve]]
+) -> None:
     _ours(panel, rows, colors, "alloc_pct", FROM_PERCENT)
     for policy in dict.fromkeys([*(row.policy for row in rows), *REFERENCES]):
         curves = published.get(policy, [])
@@ -72,7 +80,9 @@ def _allocation(panel: Any, rows: list[Row], colors: dict[str, str], published: 
         if not xs:
             continue
         ys = [_mean([curve.mean[x] for curve in curves if x in curve.mean]) for x in xs]
-        panel.plot(xs, ys, color=colors[policy], ls=(0, (4, 3)), lw=1.2, label=f"{policy}, published (2 seeds)")
+        panel.plot(
+            xs, ys, color=colors[policy], ls=(0, (4, 3)), lw=1.2, label=f"{policy}, published (2 seeds)"
+        )
     heights = [y for line in panel.lines for x, y in zip(*line.get_data(), strict=True) if x >= 100]
     if heights:
         panel.set_ylim(max(0.0, min(heights) - BELOW), min(100.0, max(heights) + 0.6))
@@ -82,12 +92,16 @@ def _allocation(panel: Any, rows: list[Row], colors: dict[str, str], published: 
     _finish(panel)
 
 
-def _fragmentation(panel: Any, rows: list[Row], colors: dict[str, str], published: dict[str, openb.Curve]) -> None:
+def _fragmentation(
+    panel: Any, rows: list[Row], colors: dict[str, str], published: dict[str, openb.Curve]
+) -> None:
     _ours(panel, rows, colors, "frag_pct_of_capacity", 0)
     for policy in dict.fromkeys([*(row.policy for row in rows), *REFERENCES]):
         if policy in published:
             points = sorted(published[policy].mean.items())
-            panel.plot(*zip(*points, strict=True), color=colors[policy], ls=(0, (4, 3)), lw=1.2, marker="o", ms=3)
+            panel.plot(
+                *zip(*points, strict=True), color=colors[policy], ls=(0, (4, 3)), lw=1.2, marker="o", ms=3
+            )
     panel.axvline(100, color="0.85", lw=0.8, zorder=0)
     panel.set_xlim(0, 130)
     panel.set_ylim(bottom=0)

@@ -1,4 +1,4 @@
-"""What runs came to: means over seeds beside the published ones, as a table, as JSON, as files of placements."""
+"""What runs came to: means over seeds beside the published ones, as a table, JSON and files of placements."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ def table(found: list[Row]) -> str:
     left = 3
     out = []
     for line in lines:
-        cells = [c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))]
+        cells = [
+            c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))
+        ]
         out.append("  ".join(cells).rstrip())
     out.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(out)
@@ -84,9 +86,16 @@ def _cells(row: Row) -> list[str]:
     for x in POINTS:
         mean, published = row.mean("alloc_pct", x), _published(row, "alloc_pct", x)
         difference = None if mean is None or published is None else mean - published
-        cells += [_plus_minus(mean, row.sd("alloc_pct", x)), _number(published), _number(difference, sign=True)]
+        cells += [
+            _plus_minus(mean, row.sd("alloc_pct", x)),
+            _number(published),
+            _number(difference, sign=True),
+        ]
     last = POINTS[-1]
-    cells += [_number(row.mean("frag_pct_of_capacity", last)), _number(_published(row, "frag_pct_of_capacity", last))]
+    cells += [
+        _number(row.mean("frag_pct_of_capacity", last)),
+        _number(_published(row, "frag_pct_of_capacity", last)),
+    ]
     cells.append(f"{statistics.fmean(run.unallocated_devices for run in row.runs.values()):.0f}")
     waiting = statistics.fmean(run.n_waiting for run in row.runs.values())
     cells.append(f"{waiting:.0f}" if row.manner.queue else "")
@@ -124,7 +133,9 @@ def _row(row: Row) -> dict[str, Any]:
         "every": row.manner.every,
         "hold": row.manner.hold._asdict() if row.manner.hold else None,
         "mean": {m: _by_x(row, m) for m in METRICS},
-        "published_mean": {m: {str(x): y for x, y in curve.mean.items()} for m, curve in row.published.items()},
+        "published_mean": {
+            m: {str(x): y for x, y in curve.mean.items()} for m, curve in row.published.items()
+        },
         "runs": [{"seed": seed} | _run(run) for seed, run in row.runs.items()],
     }
 

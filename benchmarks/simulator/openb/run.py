@@ -16,13 +16,13 @@ from packhorse.simulator.openb.stranding import Stranding
 from packhorse.simulator.openb.workload import Workload, mix_of_list, mix_of_seen
 
 FIRST_LEARNED: Final = 200
-"""With a mix of what has been seen, the policy is made anew after so many arrivals, then after twice as many."""
+"""With a mix of what has been seen, the policy is made anew after so many arrivals, then twice as many …"""
 
 
 class Manner(NamedTuple):
-    """How the jobs are placed. queue: what does not fit waits, else it is rejected for ever. every: waiting jobs
-    are tried after so many arrivals. hold: None for none. seen: the policy knows the frequencies of what has
-    arrived, else those of the whole list.
+    """How the jobs are placed. queue: what does not fit waits, else it is rejected for ever. every: waiting
+    jobs are tried after so many arrivals. hold: None for none. seen: the policy knows the frequencies of what
+    has arrived, else those of the whole list.
     """
 
     queue: bool = False
@@ -54,7 +54,8 @@ class Outcome(NamedTuple):
 
     alloc_pct, frag_pct_of_capacity, frag_pct_of_idle: by arrived percent; the last two as things stand at the
     last arrival of that percent. decisions_per_s: of CPU time, the policy's included, from arrival to columns
-    brought up to date, without making policies and sampling. waited: longest wait of a started job in arrivals.
+    brought up to date, without making policies and sampling. waited: longest wait of a started job, in
+    arrivals.
     """
 
     alloc_pct: dict[int, float]
@@ -106,17 +107,17 @@ class _Run:
                 self._learn(end)
             if end in samples:
                 fragments, free = self.fragments.total(self.placer)
-                frag[samples[end]] = float(percent(np.float64(fragments), work.capacity_milli))
-                idle[samples[end]] = float(percent(np.float64(fragments), free))
+                frag[samples[end]] = float(percent(np.array(fragments), work.capacity_milli))
+                idle[samples[end]] = float(percent(np.array(fragments), free))
         curve = alloc_curve(arrived, np.cumsum(self.placed_milli), work.capacity_milli)
-        waiting = self.queue.waiting() if self.queue else {}
+        waiting = [*self.queue.waiting().values(), *self.queue.held().values()] if self.queue else []
         return Outcome(
             curve,
             frag,
             idle,
             (work.capacity_milli - self.placer.taken_milli) / 1000,
             len(work.rows),
-            sum(len(jobs) for jobs in waiting.values()),
+            sum(len(jobs) for jobs in waiting),
             self.waited,
             self.n_decisions / self.seconds if self.seconds else 0.0,
             self.placed,

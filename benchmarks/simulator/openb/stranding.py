@@ -7,7 +7,7 @@ import numpy as np
 from packhorse.scheduler.core.packing.online import Placer
 from packhorse.scheduler.core.packing.policy import WHOLE, Mix
 
-RARE = 0.005
+RARE = 0.02
 """A share that fewer of all jobs ask for is nothing to count on for filling a gap."""
 
 FRUGAL = 0.1
@@ -15,8 +15,8 @@ FRUGAL = 0.1
 
 
 class Stranding:
-    """The free devices of a node can be used as far as shares that are not rare fill them up, and as far as the
-    node's CPU lasts for frugal jobs.
+    """The free devices of a node can be used as far as shares that are not rare fill them up, and as far as
+    the node's CPU lasts for frugal jobs.
     """
 
     def __init__(self, placer: Placer, mix: Mix) -> None:
@@ -56,7 +56,7 @@ class Stranding:
 
 
 def _fill(shares: list[int]) -> list[int]:
-    """By free thousandths 0..1000, how many of them shares of these sizes can fill; a whole device is usable."""
+    """By free thousandths 0..1000, how many shares of these sizes can fill; a whole device can be used."""
     fill = [0] * (WHOLE + 1)
     for free in range(1, WHOLE):
         fill[free] = max((share + fill[free - share] for share in shares if share <= free), default=0)

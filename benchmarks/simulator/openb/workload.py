@@ -49,12 +49,15 @@ class Workload(NamedTuple):
 
 
 def workload(trace: Trace, seed: int, n_nodes: int | None = None) -> Workload:
-    """n_nodes: repeat the node list and the stream until there are so many nodes; None for the published ones."""
+    """n_nodes: repeat the node list and the stream up to so many nodes; None for the published ones."""
     stream = trace.streams[seed]
     nodes = sorted(trace.nodes, key=lambda node: stream.rank[node.name])
     rows = stream.rows
     if n_nodes is not None:
-        nodes = [nodes[i % len(nodes)]._replace(name=f"{nodes[i % len(nodes)].name}-{i // len(nodes)}") for i in range(n_nodes)]
+        nodes = [
+            nodes[i % len(nodes)]._replace(name=f"{nodes[i % len(nodes)].name}-{i // len(nodes)}")
+            for i in range(n_nodes)
+        ]
         rows = _repeated(trace, stream, sum(node.n_devices for node in nodes) * WHOLE)
     codes = {model: i for i, model in enumerate(sorted({node.model for node in nodes} - {""}))}
     asks: dict[AskClass, int] = {}
@@ -112,7 +115,9 @@ def mix_of_seen(work: Workload, n: int) -> Mix:
 
 def _ask(pod: PodLine, codes: dict[str, int]) -> AskClass:
     types = tuple(sorted(codes[model] for model in pod.models if model in codes)) if pod.models else None
-    return AskClass(Want(pod.cpu_milli, pod.mem_mib, pod.n_devices, pod.milli), types if pod.n_devices else None)
+    return AskClass(
+        Want(pod.cpu_milli, pod.mem_mib, pod.n_devices, pod.milli), types if pod.n_devices else None
+    )
 
 
 def _repeated(trace: Trace, stream: Stream, capacity_milli: int) -> list[int]:

@@ -113,7 +113,10 @@ def _nodes(path: Path) -> list[NodeLine]:
 
 
 def _pods(path: Path, models: set[str]) -> list[PodLine]:
-    found = [_pod(line, models) for line in records(path, ("name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli"))]
+    found = [
+        _pod(line, models)
+        for line in records(path, ("name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli"))
+    ]
     if not found:
         raise TraceBroken(f"{path}, line 2: expected a pod")
     return found
@@ -124,12 +127,18 @@ def _pod(line: Record, models: set[str]) -> PodLine:
     if n_devices == 0:
         milli = 0
     elif not milli or (n_devices > 1 and milli < 1000):
-        line.wrong("gpu_milli", "1 to 1000" if n_devices == 1 else "1000, since the pod asks for several devices")
+        line.wrong(
+            "gpu_milli", "1 to 1000" if n_devices == 1 else "1000, since the pod asks for several devices"
+        )
     spec = line.text("gpu_spec") if line.has("gpu_spec") else ""
     allowed = tuple(sorted(set(spec.split("|")))) if spec else ()
     if not models.issuperset(allowed):
-        line.wrong("gpu_spec", f"device types of the nodes ({', '.join(sorted(models - {''}))}), separated by |")
-    return PodLine(line.text("name"), line.whole("cpu_milli"), line.whole("memory_mib"), n_devices, milli, allowed)
+        line.wrong(
+            "gpu_spec", f"device types of the nodes ({', '.join(sorted(models - {''}))}), separated by |"
+        )
+    return PodLine(
+        line.text("name"), line.whole("cpu_milli"), line.whole("memory_mib"), n_devices, milli, allowed
+    )
 
 
 def _orders(path: Path, seeds: tuple[int, ...], n_pods: int) -> dict[int, list[int]]:
@@ -165,8 +174,6 @@ def _ranks(path: Path, seeds: tuple[int, ...], nodes: list[NodeLine]) -> dict[in
     return found
 
 
-
-
 def published_means(data: Path, variant: str, metric: str) -> dict[str, Curve]:
     """Means and deviations over the ten seeds at some percents, by our names of the policies.
 
@@ -193,7 +200,9 @@ def published_curves(data: Path, variant: str) -> dict[str, list[Curve]]:
     found: dict[str, list[Curve]] = {}
     for line in records(path, ("workload", "policy", "seed")):
         if line.text("workload") == variant:
-            values = {int(name): line.number(name) for name in line.names if name.isdigit() and line.text(name)}
+            values = {
+                int(name): line.number(name) for name in line.names if name.isdigit() and line.text(name)
+            }
             found.setdefault(_policy(line), []).append(Curve(values, {}))
     return found
 

@@ -1,9 +1,9 @@
 """Where one job goes, decided at once: the lowest score of its ask class, from a row of scores that is kept.
 
-Every ask class has a row with the score of each node. A decision changes one node, so what a class has to score
-when it is asked again are the nodes changed since it last was, in one call of the policy; then the least of
-its row wins. Rows are void when the policy's phase changes or the policy itself does. Where many nodes are
-scored at once, those alike in class and free amounts are scored once.
+Every ask class has a row with the score of each node. A decision changes one node, so what a class has to
+score when it is asked again are the nodes changed since it last was, in one call of the policy; then the
+least of its row wins. Rows are void when the policy's phase changes or the policy itself does. Where many
+nodes are scored at once, those alike in class and free amounts are scored once.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ UNFIT: Final = np.inf
 """Score of a node that cannot take the job."""
 
 _CPU, _MEM, _GRADE, _DEV = range(4)
-"""Rows of the state: free CPU and memory, the grade, and from _DEV on the free thousandths of every device. The
-grade of a node is a thousand for each wholly free device; if there is none, the most that is free on one."""
+"""Rows of the state: free CPU and memory, the grade, and from _DEV on the free thousandths of every device.
+The grade is a thousand for each wholly free device; if there is none, the most that is free on one."""
 
 _MANY: Final = 64
 """From so many nodes on, finding those alike is cheaper than scoring them all."""
@@ -58,14 +58,14 @@ class _Row:
 
 
 class Placer:
-    """Nodes and what is free on them; see the module. Positions are those of the ground; ties go to the first.
+    """Nodes and what is free on them; see the module. Positions are the ground's; ties go to the first.
 
     With a scorer that has an attribute `relative` that is true (its scores of a node depend on which others
     fit), only what fits is kept, and all that fit are scored for every decision.
     """
 
     def __init__(self, ground: Ground, scorer: Scorer) -> None:
-        """All nodes empty: what is free is the ground's capacity, which has room for a device or more (D >= 1)."""
+        """All nodes empty: what is free is the ground's capacity. Its D is 1 at least."""
         self.ground = ground
         self.n = int(ground.cpu.shape[0])
         n_places = int(ground.type_of.shape[0])
@@ -166,7 +166,9 @@ class Placer:
             return
         else:
             at = self._log[seen - self._log_start : end - self._log_start]
-            at = at[row.score[at] < UNFIT]  # what did not fit fits no better; release() says where it may again
+            at = at[
+                row.score[at] < UNFIT
+            ]  # what did not fit fits no better; release() says where it may again
         if at.size:
             self._score(row, at, phase)
 

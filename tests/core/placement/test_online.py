@@ -50,7 +50,9 @@ def a_ground(nodes: list[tuple[int, int, list[int]]]) -> Ground:
         cpu=np.array([cpu for cpu, _, _ in nodes]),
         mem=np.array([mem for _, mem, _ in nodes]),
         n_devices=np.array([len(types) for _, _, types in nodes]),
-        type_of=np.array([types + [-1] * (most - len(types)) for _, _, types in nodes]).reshape(len(nodes), most).T,
+        type_of=np.array([types + [-1] * (most - len(types)) for _, _, types in nodes])
+        .reshape(len(nodes), most)
+        .T,
         node_class=np.array([kinds.setdefault(str(node), len(kinds)) for node in nodes]),
         n_types=3,
     )
@@ -62,8 +64,12 @@ class Plain:
     def __init__(self, ground: Ground, scorer: Any) -> None:
         self.ground = ground
         self.scorer = scorer
-        self.free = [
-            [int(ground.cpu[i]), int(ground.mem[i]), [WHOLE * (t >= 0) for t in ground.type_of[:, i].tolist()]]
+        self.free: list[list[Any]] = [
+            [
+                int(ground.cpu[i]),
+                int(ground.mem[i]),
+                [WHOLE * (t >= 0) for t in ground.type_of[:, i].tolist()],
+            ]
             for i in range(ground.cpu.size)
         ]
 
@@ -105,14 +111,18 @@ class Plain:
 
 
 nodes_of = st.lists(
-    st.tuples(st.integers(0, 8), st.integers(0, 8), st.lists(st.integers(0, 2), max_size=4)), min_size=1, max_size=12
+    st.tuples(st.integers(0, 8), st.integers(0, 8), st.lists(st.integers(0, 2), max_size=4)),
+    min_size=1,
+    max_size=12,
 )
 wants = st.one_of(
     st.builds(Want, st.integers(0, 4), st.integers(0, 3), st.just(0), st.just(0)),
     st.builds(Want, st.integers(0, 4), st.integers(0, 3), st.just(1), st.sampled_from([300, 500, 700])),
     st.builds(Want, st.integers(0, 4), st.integers(0, 3), st.integers(1, 4), st.just(WHOLE)),
 )
-types_of = st.one_of(st.none(), st.sets(st.integers(0, 2), min_size=1).map(lambda found: tuple(sorted(found))))
+types_of = st.one_of(
+    st.none(), st.sets(st.integers(0, 2), min_size=1).map(lambda found: tuple(sorted(found)))
+)
 
 
 @pytest.mark.parametrize("scorer_of", [Tight, Relative])
@@ -120,7 +130,11 @@ types_of = st.one_of(st.none(), st.sets(st.integers(0, 2), min_size=1).map(lambd
 @given(nodes=nodes_of, asks=st.lists(st.tuples(wants, types_of), min_size=1, max_size=6), data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_as_a_plain_loop_decides(
-    scorer_of: Any, many: int, nodes: list[Any], asks: list[tuple[Want, tuple[int, ...] | None]], data: st.DataObject
+    scorer_of: Any,
+    many: int,
+    nodes: list[Any],
+    asks: list[tuple[Want, tuple[int, ...] | None]],
+    data: st.DataObject,
 ) -> None:
     """Placing and releasing in any order; many: from where on alike nodes are scored once."""
     ground = a_ground(nodes)
@@ -141,13 +155,17 @@ def test_as_a_plain_loop_decides(
             if taken_ is not None:
                 held.append((step, taken_))
             cpu, mem, dev = placer.free()
-            assert [[c, m, d] for c, m, d in zip(cpu.tolist(), mem.tolist(), dev.T.tolist(), strict=True)] == plain.free
+            assert [
+                [c, m, d] for c, m, d in zip(cpu.tolist(), mem.tolist(), dev.T.tolist(), strict=True)
+            ] == plain.free
             assert min(cpu.min(), mem.min(), dev.min(initial=0)) >= 0
 
 
 @given(nodes=nodes_of, asks=st.lists(st.tuples(wants, types_of), min_size=1, max_size=30))
 @settings(max_examples=60, deadline=None)
-def test_releasing_restores_the_columns(nodes: list[Any], asks: list[tuple[Want, tuple[int, ...] | None]]) -> None:
+def test_releasing_restores_the_columns(
+    nodes: list[Any], asks: list[tuple[Want, tuple[int, ...] | None]]
+) -> None:
     ground = a_ground(nodes)
     placer = Placer(ground, Tight(ground))
     before = placer._state.copy()
