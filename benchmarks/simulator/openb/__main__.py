@@ -8,6 +8,7 @@ import os
 import platform
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -116,11 +117,12 @@ def parser() -> argparse.ArgumentParser:
     return own
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 it went wrong (one line on stderr), 2 wrong usage."""
-    args = parser().parse_args()
+    words = list(sys.argv[1:] if argv is None else argv)
+    args = parser().parse_args(words)
     try:
-        return _run(args)
+        return _run(args, shlex.join([*PROGRAM.split(), *words]))
     except PackhorseError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
@@ -136,7 +138,7 @@ def main() -> int:
         return 1
 
 
-def _run(args: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace, command: str) -> int:
     if args.plot is not None and importlib.util.find_spec("matplotlib") is None:
         raise PackhorseError('--plot needs matplotlib: pip install "packhorse[examples]"')
     for option in ("json", "plot"):
@@ -153,7 +155,6 @@ def _run(args: argparse.Namespace) -> int:
             done[job] = outcome
             progress.step(f"{job.variant} {job.policy} s{job.seed}: {outcome.alloc_pct.get(130, 0):.2f} %")
     found = results.rows([(job, done[job]) for job in jobs], data)
-    command = shlex.join(["packhorse", "bench", "openb", *sys.argv[1:]])
     about = {
         "command": command,
         "python": platform.python_version(),

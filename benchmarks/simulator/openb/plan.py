@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +31,7 @@ class Job(NamedTuple):
 
 def run_job(job: Job) -> Outcome:
     """Read, run, write the placements; what comes back holds none."""
-    work = workload(_trace(job.data, job.variant), job.seed, job.nodes)
+    work = workload(openb.read(job.data, job.variant, (job.seed,)), job.seed, job.nodes)
     outcome = run(work, POLICIES[job.policy], job.manner)
     if job.placements is not None:
         write_placements(job.placements, job, outcome.placed)
@@ -66,8 +65,3 @@ def _in_pool(pool: Executor, jobs: list[Job]) -> Iterator[tuple[Job, Outcome]]:
     finally:
         for future in running:
             future.cancel()
-
-
-@lru_cache(maxsize=2)
-def _trace(data: Path, variant: str) -> openb.Trace:
-    return openb.read(data, variant, openb.SEEDS)
