@@ -27,5 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     daemons.require_scheduler()
     module, _ = BENCHES[args.bench]
+    # Rates are those of one core, and what runs in several processes must not start threads in each.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     command = [*daemons.PYTHON, "-m", module, *args.rest]
     os.execv(command[0], command)  # so that terminal, exit status and Ctrl-C are the program's own

@@ -24,6 +24,7 @@ COLORS: Final = {
     "random": "#7f7f7f",
 }
 OTHERS: Final = ("#ff7f0e", "#17becf", "#bcbd22", "#393b79", "#637939", "#843c39")
+DASHED: Final = (0, (4, 3))
 STYLES: Final = ("-", "-.", (0, (1, 1)), (0, (6, 2)))
 """Of the manners of one policy."""
 
@@ -43,14 +44,8 @@ def draw(found: list[Row], data: Path, path: Path) -> None:
     colors = _colors([row.policy for row in found])
     for variant, (left, right) in zip(variants, panels, strict=True):
         rows = [row for row in found if row.variant == variant]
-        published = any(row.published for row in rows)
-        _allocation(left, rows, colors, openb.published_curves(data, variant) if published else {})
-        _fragmentation(
-            right,
-            rows,
-            colors,
-            openb.published_means(data, variant, "frag_pct_of_capacity") if published else {},
-        )
+        _allocation(left, rows, colors, data)
+        _fragmentation(right, rows, colors, data)
         left.set_title(f"{variant}: allocated", loc="left", fontsize=11, fontweight="bold")
         right.set_title(f"{variant}: fragmented", loc="left", fontsize=11, fontweight="bold")
     handles, labels = panels[0][0].get_legend_handles_labels()
@@ -70,43 +65,47 @@ def _colors(policies: list[str]) -> dict[str, str]:
     return {name: COLORS.get(name) or next(others) for name in dict.fromkeys([*policies, *REFERENCES])}
 
 
-def _allocation(
-    panel: Any, rows: list[Row], colors: dict[str, str], published: dict[str, list[openb.Curve]]
-) -> None:
+def _allocation(panel: Any, rows: list[Row], colors: dict[str, str], data: Path) -> None:
+    """data: where the published results are: whole curves of two seeds, means of ten at some points."""
     _ours(panel, rows, colors, "alloc_pct", FROM_PERCENT)
-    for policy in dict.fromkeys([*(row.policy for row in rows), *REFERENCES]):
-        curves = published.get(policy, [])
-        xs = sorted({x for curve in curves for x in curve.mean if x >= FROM_PERCENT})
-        if not xs:
-            continue
-        ys = [_mean([curve.mean[x] for curve in curves if x in curve.mean]) for x in xs]
-        panel.plot(
-            xs, ys, color=colors[policy], ls=(0, (4, 3)), lw=1.2, label=f"{policy}, published (2 seeds)"
-        )
+    variant, as_published = rows[0].variant, any(row.published for row in rows)
+    curves = openb.published_curves(data, variant) if as_published else {}
+    means = openb.published_means(data, variant, "alloc_pct") if as_published else {}
+    for policy in _drawn(rows):
+        xs = sorted({x for curve in curves.get(policy, []) for x in curve.mean if x >= FROM_PERCENT})
+        ys = [_mean([curve.mean[x] for curve in curves[policy] if x in curve.mean]) for x in xs]
+        if xs:
+            panel.plot(xs, ys, color=colors[policy], ls=DASHED, lw=1.2, label=f"{policy}, published, 2 seeds")
+        if policy in means:
+            points = {x: y for x, y in means[policy].mean.items() if x >= FROM_PERCENT}
+            name = f"{policy}, published, mean of 10"
+            panel.plot(points.keys(), points.values(), "o", ms=4, mfc="white", mec=colors[policy], label=name)
     heights = [y for line in panel.lines for x, y in zip(*line.get_data(), strict=True) if x >= 100]
     if heights:
         panel.set_ylim(max(0.0, min(heights) - BELOW), min(100.0, max(heights) + 0.6))
-    panel.axvline(100, color="0.85", lw=0.8, zorder=0)
-    panel.set_xlim(FROM_PERCENT, 130)
+    panel.set_xlim(FROM_PERCENT, 130.4)
     panel.set_ylabel("% of all devices")
     _finish(panel)
 
 
-def _fragmentation(
-    panel: Any, rows: list[Row], colors: dict[str, str], published: dict[str, openb.Curve]
-) -> None:
+def _fragmentation(panel: Any, rows: list[Row], colors: dict[str, str], data: Path) -> None:
     _ours(panel, rows, colors, "frag_pct_of_capacity", 0)
-    for policy in dict.fromkeys([*(row.policy for row in rows), *REFERENCES]):
-        if policy in published:
-            points = sorted(published[policy].mean.items())
-            panel.plot(
-                *zip(*points, strict=True), color=colors[policy], ls=(0, (4, 3)), lw=1.2, marker="o", ms=3
-            )
-    panel.axvline(100, color="0.85", lw=0.8, zorder=0)
-    panel.set_xlim(0, 130)
+    as_published = any(row.published for row in rows)
+    means = openb.published_means(data, rows[0].variant, "frag_pct_of_capacity") if as_published else {}
+    for policy in _drawn(rows):
+        if policy in means:
+            xs, ys = means[policy].mean.keys(), means[policy].mean.values()
+            panel.plot(xs, ys, "o", ms=4, mfc="white", mec=colors[policy])
+            panel.plot(xs, ys, color=colors[policy], ls=DASHED, lw=1.2, zorder=1)
+    panel.set_xlim(0, 131)
     panel.set_ylim(bottom=0)
-    panel.set_ylabel("free but of no use to typical jobs, % of all devices")
+    panel.set_ylabel("free but of no use to typical jobs,\n% of all devices")
     _finish(panel)
+
+
+def _drawn(rows: list[Row]) -> list[str]:
+    """Policies whose published results are drawn."""
+    return list(dict.fromkeys([*(row.policy for row in rows), *REFERENCES]))
 
 
 def _ours(panel: Any, rows: list[Row], colors: dict[str, str], metric: str, from_percent: int) -> None:
@@ -126,6 +125,7 @@ def _ours(panel: Any, rows: list[Row], colors: dict[str, str], metric: str, from
 
 
 def _finish(panel: Any) -> None:
+    panel.axvline(100, color="0.85", lw=0.8, zorder=0)
     panel.set_xlabel("devices asked for so far, % of all devices")
     panel.grid(color="0.92", lw=0.6)
     panel.spines[["top", "right"]].set_visible(False)
