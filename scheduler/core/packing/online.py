@@ -80,6 +80,7 @@ class Placer:
         self._dev: list[list[int]] = self._state[_DEV:].T.tolist()
         each = zip(ground.node_class.tolist(), self._cpu, self._mem, self._dev, strict=True)
         self._alike = Alike([(kind, cpu, mem, *dev) for kind, cpu, mem, dev in each])
+        self._alike_seen = 0  # length of the log when that was last brought up to date
         self._class: list[int] = ground.node_class.tolist()
         self._none = np.zeros((n_places, self.n), dtype=np.bool_)
         self.capacity_milli = int(ground.n_devices.sum()) * WHOLE
@@ -195,6 +196,7 @@ class Placer:
 
     def _score_alike(self, row: _Row, at: np.ndarray, state: np.ndarray, phase: int) -> None:
         """As above for many nodes that fit: one of those alike is scored for all."""
+        self._bring_alike_up()
         one, place = self._alike.one_of_each(at)
         at_one, state = at[one], state.take(one, axis=1)
         dev = state[_DEV:]
@@ -202,6 +204,14 @@ class Placer:
         score, device = self.scorer.scores(row.want, sight, phase)
         row.score[at] = score[place]
         row.device[at] = device[place]
+
+    def _bring_alike_up(self) -> None:
+        start, seen = self._log_start, self._alike_seen
+        changed = self._log[seen - start : self._log_end - start].tolist() if seen >= start else range(self.n)
+        for node in dict.fromkeys(changed):
+            amounts = (self._class[node], self._cpu[node], self._mem[node], *self._dev[node])
+            self._alike.change(node, amounts)
+        self._alike_seen = self._log_end
 
     def _may(self, row: _Row, at: np.ndarray, dev: np.ndarray) -> np.ndarray:
         """Which devices of these nodes the class may use and have enough free `[D, k]`."""
@@ -232,6 +242,8 @@ class Placer:
         devices: tuple[int, ...] = ()
         if row.shares:
             devices = (device,) if free[device] >= want.milli else ()
+        elif want.n_devices == 1 and row.may_use is None:
+            devices = (free.index(WHOLE),) if WHOLE in free else ()
         elif row.milli:
             usable = [d for d, milli in enumerate(free) if milli == WHOLE]
             if row.may_use is not None:
@@ -262,12 +274,11 @@ class Placer:
         state = self._state
         self._cpu[node] = state[_CPU, node] = cpu
         self._mem[node] = state[_MEM, node] = mem
-        free = self._dev[node]
         if devices:
+            free = self._dev[node]
             for d in devices:
                 free[d] = state[_DEV + d, node] = free[d] - milli
             state[_GRADE, node] = WHOLE * free.count(WHOLE) or max(free)
-        self._alike.change(node, (self._class[node], cpu, mem, *free))
         at = self._log_end - self._log_start
         if at == self._log.shape[0]:
             half = at >> 1
