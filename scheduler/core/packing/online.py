@@ -167,9 +167,7 @@ class Placer:
             return
         else:
             at = self._log[seen - self._log_start : end - self._log_start]
-            at = at[
-                row.score[at] < UNFIT
-            ]  # what did not fit fits no better; release() says where it may again
+            at = at[row.score[at] < UNFIT]  # the others fit no better now; release() says where one may again
         if at.size:
             self._score(row, at, phase)
 
@@ -241,7 +239,8 @@ class Placer:
         free = self._dev[node]
         devices: tuple[int, ...] = ()
         if row.shares:
-            devices = (device,) if free[device] >= want.milli else ()
+            may = free[device] >= want.milli and (row.may_use is None or bool(row.may_use[device, node]))
+            devices = (device,) if may else ()
         elif want.n_devices == 1 and row.may_use is None:
             devices = (free.index(WHOLE),) if WHOLE in free else ()
         elif row.milli:

@@ -229,3 +229,12 @@ def test_what_does_not_fit_is_not_taken() -> None:
     with pytest.raises(ValueError, match="does not fit on node 0"):
         placer.take(code, 0, 0)
     assert placer.place(code) is None
+
+
+def test_a_share_of_a_type_that_is_not_allowed_is_not_taken() -> None:
+    ground = a_ground([(8, 8, [0, 1])])
+    placer = Placer(ground, Tight(ground))
+    code = placer.code(Want(1, 1, 1, 700), (1,))
+    with pytest.raises(ValueError, match="does not fit on node 0"):
+        placer.take(code, 0, 0)
+    assert placer.place(code) == Taken(0, (1,))
