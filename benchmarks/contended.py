@@ -149,7 +149,9 @@ def _plant(
     packed = []
     for node in rng.permutation(free.shape[0]).tolist():
         while True:
-            fitting = [f for f, form in enumerate(forms) if _devices(free, devices, form, node, rng) is not None]
+            fitting = [
+                f for f, form in enumerate(forms) if _devices(free, devices, form, node, rng) is not None
+            ]
             if not fitting:
                 break
             f = fitting[int(rng.integers(len(fitting)))]

@@ -23,6 +23,10 @@ from packhorse.scheduler.model.resources import WHOLE, Device, Placement
 
 NO_SLOTS = SlotMap(())
 
+Profile = tuple[int, int, int, int, str]
+"""What a job takes of a node, for the placement policies: milli-CPU, MiB, devices, thousandths of each, and the
+kind or kind:type of these."""
+
 
 class Bank:
     """The devices of one kind on one node that are only counted, as bit masks over their indices."""
@@ -64,6 +68,9 @@ class NodeColumns:
         """Columns of the slots: that of slot i is slot_columns[i]."""
         self.n_shared = 0
         """Shares and slices that jobs hold."""
+        self.profiles: dict[Profile, int] = {}
+        """Placements that jobs hold, by what they take. Types are left out: that a job got
+        one does not say that it asked for it."""
         self.n_exclusive = 0
         self.shape = 0
         """Grows when a node appears, goes, or changes amounts, devices, features or weight."""
@@ -211,6 +218,8 @@ class NodeColumns:
             row = self.row_of[p.node]
             self._on_row[row][job] = p
             self._take(row, p, slots, 1)
+            profile = _profile(p)
+            self.profiles[profile] = self.profiles.get(profile, 0) + 1
 
     def release(self, job: JobId) -> None:
         """The job holds nothing any more. InvariantBroken if it held nothing."""
@@ -226,6 +235,10 @@ class NodeColumns:
             row = self.row_of[p.node]
             del self._on_row[row][job]
             self._take(row, p, slots, -1)
+            profile = _profile(p)
+            self.profiles[profile] -= 1
+            if not self.profiles[profile]:
+                del self.profiles[profile]
 
     def amounts(self, placement: Placement, exclusive: bool = False) -> list[int]:
         """The placement as one amount per resource, `[n_resources]`; nothing in derived columns."""
@@ -276,6 +289,8 @@ class NodeColumns:
                 raise InvariantBroken(f"node {name}: devices {bank}, not {twin_bank}")
             if self.slices[row] != again.slices[other]:
                 raise InvariantBroken(f"node {name}: slices {self.slices[row]}, not {again.slices[other]}")
+        if self.profiles != again.profiles:
+            raise InvariantBroken(f"{self.profiles} are counted, {again.profiles} are held")
         if self.n_shared != again.n_shared:
             raise InvariantBroken(f"{self.n_shared} shares are counted, {again.n_shared} are held")
 
@@ -552,6 +567,15 @@ class NodeColumns:
                 slices[slot] = (now, mask)
             else:
                 slices.pop(slot, None)
+
+
+def _profile(p: Placement) -> Profile:
+    located = [d for d in p.devices if d.kind in LOCATED]
+    if not located:
+        return (p.cpu_milli, p.mem_mib, 0, 0, "")
+    n = sum([len(d.indices) for d in located])
+    milli = WHOLE if located[0].milli == WHOLE else sum([d.milli for d in located])
+    return (p.cpu_milli, p.mem_mib, n, min(milli, WHOLE), located[0].kind)
 
 
 def _standing(node: Node) -> tuple[bool, str, bool]:

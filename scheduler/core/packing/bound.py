@@ -51,7 +51,9 @@ def volume_bound(problem: Problem, kept: tuple[int, ...] = ()) -> tuple[int, ...
     bounds = []
     for r, rank in enumerate(problem.ranks):
         classes = [c for c, ask in enumerate(problem.asks) if ask.rank == rank and ask.count]
-        counts = {c: min(problem.asks[c].count, int(most[c].sum()) // problem.asks[c].members) for c in classes}
+        counts = {
+            c: min(problem.asks[c].count, int(most[c].sum()) // problem.asks[c].members) for c in classes
+        }
         whole = sum(problem.asks[c].value * n for c, n in counts.items())
         values = np.array([problem.asks[c].value for c in classes], dtype=np.float64)
         n_jobs = np.array([counts[c] for c in classes], dtype=np.float64)

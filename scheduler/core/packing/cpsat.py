@@ -185,7 +185,9 @@ class _Model:
             self._whole(node, kind, rooms.get(WHOLE, ()), len(kinds) > 1, held)
         for cell in cells if len(kinds) > 1 else ():
             if self.problem.asks[cell.ask].milli == WHOLE:
-                parts = [self.by_type[key] for kind in kinds if (key := (node, cell.ask, kind)) in self.by_type]
+                parts = [
+                    self.by_type[key] for kind in kinds if (key := (node, cell.ask, kind)) in self.by_type
+                ]
                 n = self.problem.asks[cell.ask].n_devices
                 self.model.add(self.count(parts) == n * self.vars[cell.var])
 
@@ -315,7 +317,9 @@ class _Model:
         lost = self.var(fresh, left if is_short else 0)
         for k, w, margin in margins:
             self.model.add(self.total(k, w) <= margin).only_enforce_if(~self.vars[short])
-        self.model.add(self.vars[lost] + self.total(columns, weights) >= fresh).only_enforce_if(self.vars[short])
+        self.model.add(self.vars[lost] + self.total(columns, weights) >= fresh).only_enforce_if(
+            self.vars[short]
+        )
         yield lost, WHOLE
 
     def hint(self) -> None:
@@ -339,7 +343,9 @@ class _Model:
     def _deal(self, node: int, members: dict[int, list[tuple[int, tuple[int, ...]]]]) -> None:
         """Give devices out: shares first, to the devices cut for them, whole devices to the rest."""
         asks = self.problem.asks
-        free = {kind: list(rooms.get(WHOLE, ())) for kind, rooms in devices_by_type(self.problem, node).items()}
+        free = {
+            kind: list(rooms.get(WHOLE, ())) for kind, rooms in devices_by_type(self.problem, node).items()
+        }
         waiting: dict[tuple[int, int], list[int]] = {}
         for cell in self.cells[node]:
             if cell.type >= 0:
@@ -410,7 +416,12 @@ class _Held:
         return self._whole.get((node, c, kind), 0)
 
     def cuts(
-        self, node: int, devices: tuple[int, ...], sizes: tuple[int, ...], room: int, ways: tuple[Pattern, ...]
+        self,
+        node: int,
+        devices: tuple[int, ...],
+        sizes: tuple[int, ...],
+        room: int,
+        ways: tuple[Pattern, ...],
     ) -> tuple[dict[int, int], tuple[Pattern, ...]]:
         """How many of these devices are cut in each of the ways, and the ways, with those added that lacked."""
         cut: dict[int, int] = {}
@@ -546,7 +557,9 @@ def lp_bound(problem: Problem, kept: Sequence[int] = ()) -> tuple[float, ...]:
     kinds, first, times = _alike(problem)
     model = model_builder.Model()
     jobs = {
-        c: model.new_num_var(0, ask.count, "") for c, ask in enumerate(problem.asks) if ask.count and most[c].any()
+        c: model.new_num_var(0, ask.count, "")
+        for c, ask in enumerate(problem.asks)
+        if ask.count and most[c].any()
     }
     cells: dict[int, list[tuple[Any, int]]] = {c: [] for c in jobs}
     for _, node, n in zip(kinds, first.tolist(), times.tolist(), strict=True):
@@ -609,8 +622,15 @@ def _node_rows(problem: Problem, node: int, classes: list[int]) -> Iterator[tupl
     if not with_devices:
         return
     smallest = min(asks[c].milli for c in with_devices)
-    yield int(free_of[free_of >= smallest].sum()), {c: asks[c].milli * asks[c].n_devices for c in with_devices}
-    yield int((free_of == WHOLE).sum()), {c: asks[c].n_devices for c in with_devices if asks[c].milli == WHOLE}
-    yield int((free_of > WHOLE // 2).sum()), {
-        c: asks[c].n_devices for c in with_devices if asks[c].milli > WHOLE // 2
-    }
+    yield (
+        int(free_of[free_of >= smallest].sum()),
+        {c: asks[c].milli * asks[c].n_devices for c in with_devices},
+    )
+    yield (
+        int((free_of == WHOLE).sum()),
+        {c: asks[c].n_devices for c in with_devices if asks[c].milli == WHOLE},
+    )
+    yield (
+        int((free_of > WHOLE // 2).sum()),
+        {c: asks[c].n_devices for c in with_devices if asks[c].milli > WHOLE // 2},
+    )

@@ -88,7 +88,9 @@ def choose(plan: Plan, c: int, k: int, rng: np.random.Generator) -> np.ndarray:
     useful[near] = False
     others = np.flatnonzero(useful)
     room = plan.room.free[others] / plan.room.most
-    slack = room.mean(axis=1) + plan.room.devices[others].sum(axis=1) / (WHOLE * max(plan.room.devices.shape[1], 1))
+    slack = room.mean(axis=1) + plan.room.devices[others].sum(axis=1) / (
+        WHOLE * max(plan.room.devices.shape[1], 1)
+    )
     order = np.argsort(-slack * rng.random(others.size), kind="stable")
     return np.sort(np.concatenate([near, others[order[: k - near.size]]]))
 

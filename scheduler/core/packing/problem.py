@@ -83,7 +83,9 @@ class Solution(NamedTuple):
 
     def to_json(self) -> str:
         """One line; equal solutions give equal text."""
-        return json.dumps([[j.ask, [[n, list(d)] for n, d in j.members]] for j in self.placed], separators=(",", ":"))
+        return json.dumps(
+            [[j.ask, [[n, list(d)] for n, d in j.members]] for j in self.placed], separators=(",", ":")
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Solution:
@@ -92,7 +94,9 @@ class Solution(NamedTuple):
             rows = json.loads(text)
             return cls(
                 tuple(
-                    Placed(int(ask), tuple((int(n), tuple(int(d) for d in devices)) for n, devices in members))
+                    Placed(
+                        int(ask), tuple((int(n), tuple(int(d) for d in devices)) for n, devices in members)
+                    )
                     for ask, members in rows
                 )
             )
@@ -240,7 +244,9 @@ def _matrix(
 ) -> np.ndarray:
     try:
         given = np.asarray(value)
-        if given.dtype.kind == "f" and not bool((given == np.floor(given)).all() and np.isfinite(given).all()):
+        if given.dtype.kind == "f" and not bool(
+            (given == np.floor(given)).all() and np.isfinite(given).all()
+        ):
             raise BadProblem(f"{name}: amounts are whole numbers")
         array = np.array(given if given.dtype.kind in "if" else given.astype(object), dtype=np.int64)
     except (OverflowError, ValueError, TypeError):
@@ -274,7 +280,9 @@ def _check_ask(name: str, ask: AskClass, n_nodes: int, n_resources: int, n_licen
     if ask.shares and ask.n_devices != 1:
         raise BadProblem(f"{name}: a share of {ask.milli} thousandths is of one device, not {ask.n_devices}")
     if len(ask.amounts) != n_resources:
-        raise BadProblem(f"{name}.amounts: {len(ask.amounts)} amounts, the nodes have {n_resources} resources")
+        raise BadProblem(
+            f"{name}.amounts: {len(ask.amounts)} amounts, the nodes have {n_resources} resources"
+        )
     if len(ask.licences) not in (0, n_licences):
         raise BadProblem(f"{name}.licences: {len(ask.licences)} amounts, the cluster has {n_licences}")
     for field in ("amounts", "licences"):

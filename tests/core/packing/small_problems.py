@@ -62,7 +62,10 @@ def _longer(problem: Problem, solution: Solution, first: int) -> Iterator[Soluti
     yield solution
     for c in range(first, len(problem.asks)):
         for job in _ways(problem, c):
-            if solution.placed and (job.ask, job.members) < (solution.placed[-1].ask, solution.placed[-1].members):
+            if solution.placed and (job.ask, job.members) < (
+                solution.placed[-1].ask,
+                solution.placed[-1].members,
+            ):
                 continue
             longer = Solution((*solution.placed, job))
             if not verify(problem, longer):

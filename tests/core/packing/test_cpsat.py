@@ -81,13 +81,19 @@ def test_a_part_taken_out_and_put_back_changes_nothing(problem: Problem, data: s
     part, inside, keys = carve(plan, nodes)
     assert verify(part, inside) == []
     replace(plan, nodes, keys, inside)
-    assert (plan.room.free == free).all() and (plan.room.devices == devices).all() and (plan.left == left).all()
+    assert (
+        (plan.room.free == free).all() and (plan.room.devices == devices).all() and (plan.left == left).all()
+    )
     assert sorted(plan.solution().placed) == sorted(hint.placed)
 
 
 def test_it_finds_room_that_greedy_left_scattered() -> None:
-    problem = Problem.of([[10], [10]], [AskClass(0, n, (size,), value=size) for size, n in ((7, 1), (4, 1), (3, 3))])
-    hint = Solution((Placed(0, ((0, ()),)), Placed(1, ((1, ()),)), Placed(2, ((1, ()),)), Placed(2, ((1, ()),))))
+    problem = Problem.of(
+        [[10], [10]], [AskClass(0, n, (size,), value=size) for size, n in ((7, 1), (4, 1), (3, 3))]
+    )
+    hint = Solution(
+        (Placed(0, ((0, ()),)), Placed(1, ((1, ()),)), Placed(2, ((1, ()),)), Placed(2, ((1, ()),)))
+    )
     assert verify(problem, hint) == []
     found = improve(problem, hint, STEPS)
     assert isinstance(found, Improvement)
@@ -124,7 +130,9 @@ def test_nothing_left_behind_is_answered_at_once(monkeypatch: pytest.MonkeyPatch
     assert (found.status, found.rounds, found.better) == ("optimal", 0, False)
 
 
-def test_a_faulty_hint_or_answer_comes_back_as_a_value_with_its_input(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_faulty_hint_or_answer_comes_back_as_a_value_with_its_input(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     problem = Problem.of([[4], [3]], [AskClass(0, 2, (3,)), AskClass(0, 2, (2,))])
     bad = Solution((Placed(0, ((0, ()),)),) * 2)
     found = improve(problem, bad, STEPS)

@@ -79,6 +79,7 @@ class Yard:
         self.state.config = ClusterConfig(
             partitions=partitions or (Partition("main", is_default=True),),
             backfill_depth=depth,
+            policy="tightest",
             max_starts_per_cycle=max_starts,
         )
         self.now = NOON
