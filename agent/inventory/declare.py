@@ -11,7 +11,6 @@ from packhorse.scheduler.model.ids import NodeName
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.resources import Device, Gres
 
-
 MAX_DEVICES = 4096
 """Of one kind on one node."""
 MAX_LEVELS = 8
@@ -72,15 +71,17 @@ def parse_topology(text: str) -> tuple[str, ...]:
         level and all(char.isalnum() or char in "-_." for char in level) for level in levels
     ):
         raise BadValue(
-            f'--topology "{text}": write at most {MAX_LEVELS} names of letters, digits, -, _ and . joined by /, '
-            "as in rack1/switch2"
+            f'--topology "{text}": write at most {MAX_LEVELS} names of letters, digits, -, _ and ., '
+            "joined by /, as in rack1/switch2"
         )
     return levels
 
 
 def _devices(declared: Declared) -> tuple[Device, ...]:
-    """The declared devices, numbered from 0 within each kind. Link groups are equal parts in order of the index,
-    and each is taken to be at a NUMA node of its own. Raises BadValue."""
+    """The declared devices, numbered from 0 within each kind; raises BadValue.
+
+    Link groups are equal parts in the order of the index, and each is taken to be at a NUMA node of its own.
+    """
     gres = declared.gres or ()
     n_gpus = sum(g.n for g in gres if g.kind == "gpu")
     groups = declared.gpu_link_groups
@@ -92,15 +93,15 @@ def _devices(declared: Declared) -> tuple[Device, ...]:
         raise BadValue(f"--gpu-link-groups {groups}: {n_gpus} GPUs do not come in {groups} equal groups")
     found = []
     for kind in sorted({g.kind for g in gres}):
-        for index, g in enumerate(g for g in gres if g.kind == kind for _ in range(g.n)):
+        for index, type_ in enumerate(g.type for g in gres if g.kind == kind for _ in range(g.n)):
             if kind != "gpu":
-                found.append(Device(kind, g.type, index))
+                found.append(Device(kind, type_, index))
                 continue
             link = index // (n_gpus // groups) if groups else -1
             found.append(
                 Device(
                     kind,
-                    g.type,
+                    type_,
                     index,
                     mem_mib=declared.gpu_mem_mib,
                     numa=link,

@@ -10,7 +10,6 @@ from packhorse.cli import daemons
 from packhorse.cli.home import Home
 from packhorse.cli.invitation import Invitation
 
-
 DECLARATIONS = (
     "cpus",
     "mem",
@@ -37,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--gpu-link-groups",
         metavar="N",
-        help="the declared GPUs are N equal groups with fast links (NVLink) within each, and a NUMA node each",
+        help="the declared GPUs are N equal groups, with fast links (NVLink) and a NUMA node for each",
     )
     parser.add_argument(
         "--gpu-layouts",

@@ -360,7 +360,9 @@ def shape(
     return {"nodes": names, "options": options} | ({"racks": racks} if racks else {})
 
 
-def _gpu_options(mem: str | None, link_groups: int | None, layouts: str | None, gres: str | None) -> list[str]:
+def _gpu_options(
+    mem: str | None, link_groups: int | None, layouts: str | None, gres: str | None
+) -> list[str]:
     """What the agents are told of their declared GPUs; raises BadValue."""
     options = []
     if mem is not None:

@@ -9,7 +9,6 @@ import msgspec
 
 from packhorse.scheduler.model.ids import NodeName
 
-
 WHOLE: Final = 1000
 """Thousandths of a device."""
 

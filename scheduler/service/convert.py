@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.event import Item
+from packhorse.scheduler.model.gresspec import GresError, parse_licenses
 from packhorse.scheduler.model.ids import Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
     Caller,
@@ -45,7 +46,6 @@ from packhorse.scheduler.model.job import (
     Retry,
     WarnSignal,
 )
-from packhorse.scheduler.model.gresspec import GresError, parse_licenses
 from packhorse.scheduler.model.resources import DIVISIBLE, WHOLE, Ask, Gres, is_slice
 from packhorse.scheduler.service import bounds
 from packhorse.scheduler.service.bounds import MAX_DURATION_S, MAX_JOB_ID, text, texts, whole
@@ -324,8 +324,10 @@ def _check_layout(ask: Ask) -> None:
 
 
 def _check_devices(ask: Ask) -> Ask:
-    """The ask, a share for the whole job told as one of its only node. Raises BadValue for shares that make no
-    sense together: all of a job's devices of one kind are either whole or one share for a node or task.
+    """The ask, a share for the whole job told as one of its only node.
+
+    Raises BadValue for shares that make no sense together: all of a job's devices of one kind are either
+    whole or one share for each node or task.
     """
     every = (*ask.gres_per_node, *ask.gres_per_task, *ask.gres_per_job)
     for item in every:
@@ -334,7 +336,7 @@ def _check_devices(ask: Ask) -> Ask:
                 f"gres {item}: a share cannot be asked for beside other devices of kind {item.kind}; "
                 "ask for one share, or for whole ones"
             )
-    if not any([item.shares for item in ask.gres_per_job]):
+    if not any(item.shares for item in ask.gres_per_job):
         return ask
     if ask.min_nodes > 1:
         share = next(item for item in ask.gres_per_job if item.shares)
