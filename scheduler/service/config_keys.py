@@ -47,8 +47,8 @@ class Kind(NamedTuple):
 
 
 class Key(NamedTuple):
-    """One key. field: of ClusterConfig, ServiceConfig, Partition or Improver, as target says. default: as in a
-    file.
+    """One key. field: of the class that target says: ClusterConfig, ServiceConfig, Partition or Improver.
+    default: as in a file.
     """
 
     section: str
