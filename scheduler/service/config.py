@@ -14,10 +14,11 @@ from typing import Any
 
 import msgspec
 
-from packhorse.scheduler.model.cluster import ClusterConfig, Partition
+from packhorse.scheduler.model.cluster import ClusterConfig, Improver, Partition
 from packhorse.scheduler.model.errors import ConfigError
 from packhorse.scheduler.service.config_keys import (
     CLUSTER_TARGET,
+    IMPROVER_TARGET,
     KEYS,
     PARTITION,
     SECTIONS,
@@ -96,6 +97,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
     where = _Lines(text, name)
     cluster: dict[str, Any] = {"owner_uid": owner_uid}
     service: dict[str, Any] = {}
+    improver: dict[str, Any] = {}
     partitions: list[Partition] = []
     for section, body in document.items():
         if section == PARTITION:
@@ -114,6 +116,9 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
                     cluster[key.field] = value
                 elif key.target == SERVICE_TARGET:
                     service[key.field] = value
+                elif key.target == IMPROVER_TARGET:
+                    improver[key.field] = value
+    cluster["improver"] = Improver(**improver)
     if partitions:
         cluster["partitions"] = tuple(partitions)
     elif PARTITION in document and not problems:

@@ -327,7 +327,7 @@ def test_what_an_ask_comes_to() -> None:
         gres_per_task=(Gres("gpu", "", 1),),
         gres_per_job=(Gres("nic", "x", 3),),
     )
-    assert amounts.asked(gres).gres == (("gpu", "", 4), ("nic", "x", 3))
+    assert amounts.asked(gres).gres == (("gpu", "", 4000), ("nic", "x", 3000))
 
 
 def test_amounts_as_text() -> None:
