@@ -1,8 +1,8 @@
 """What jobs are like at this site, for the placement policies: how often which ask comes.
 
-Counted are the jobs that wait and those that hold an allocation now, so the answer follows from the state alone and
-is the same after a restart. Frequencies are kept as powers of the square root of two, so that it changes only when
-something really has.
+Counted are the jobs that wait and those that hold an allocation now, so the answer follows from the state
+alone and is the same after a restart. Frequencies are kept as powers of the square root of two, so that it
+changes only when something really has.
 """
 
 from __future__ import annotations

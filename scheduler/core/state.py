@@ -73,8 +73,8 @@ class State:
     tasks: the tasks of each array. What jobs hold on which node is in node_columns.
     dependents: who waits on what, keyed (job or array, index); index -1: the whole of it, -2: index by
     index (aftercorr). singletons: unfinished jobs by (uid, name) and the number that orders them, only
-    for the pairs that a waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what
-    jobs are like, for the placement policy.
+    for the pairs that a waiting singleton asks about. n_silent: nodes whose agent is not connected. demand:
+    what jobs are like, for the placement policy.
     """
 
     __slots__ = (

@@ -40,9 +40,9 @@ def choose(
     """Nodes by position with their tasks, or None if it does not fit now.
 
     caps: tasks that fit on each node, 0 where it may not be used (`[n_nodes]`). required: positions
-    that must take part, -1 for a node that does not exist. most: at most that many nodes. groups: all nodes of
-    the job must be of one of these, `[n_nodes]`, -1 for a node by itself. counts: masks of nodes, and how many
-    of the job's must be of each.
+    that must take part, -1 for a node that does not exist. most: at most that many nodes. groups: all nodes
+    of the job must be of one of these, `[n_nodes]`, -1 for a node by itself. counts: masks of nodes, and how
+    many of the job's must be of each.
     """
     if counts:
         required = _enough_of_each(caps, score, required, counts)
@@ -89,8 +89,8 @@ def choose(
 def _enough_of_each(
     caps: np.ndarray, score: np.ndarray, required: list[int], counts: Sequence[tuple[np.ndarray, int]]
 ) -> list[int]:
-    """The required nodes and, of each mask, as many as are still missing, the tightest of those that can take a
-    task; -1 among them where there are not enough. The scarcest mask chooses first."""
+    """The required nodes and, of each mask, as many as are still missing, the tightest of those that can
+    take a task; -1 among them where there are not enough. The scarcest mask chooses first."""
     chosen = list(required)
     for mask, n in sorted(counts, key=lambda item: int((item[0] & (caps > 0)).sum())):
         able = mask & (caps > 0)
@@ -103,7 +103,8 @@ def _enough_of_each(
 
 
 def _fullest_first(shape: Shape, caps: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:
-    """The caps within one group at a time, of groups that may hold the job, the one with the least room first."""
+    """The caps within one group at a time, of groups that may hold the job, the one with the least room
+    first."""
     known = groups >= 0
     n = int(groups.max(initial=-1)) + 1
     tasks = np.bincount(groups[known], weights=caps[known], minlength=n)

@@ -8,7 +8,7 @@ from packhorse.scheduler.core.packing.policy import Policy
 from packhorse.scheduler.core.packing.tightest import TIGHTEST, Tightest
 from packhorse.scheduler.model.errors import BadValue
 
-POLICIES: Final = {
+POLICIES: Final[dict[str, Policy]] = {
     TIGHTEST: Policy(TIGHTEST, "the node that is left fullest over all its resources", Tightest),
 }
 
@@ -19,3 +19,9 @@ def policy(name: str) -> Policy:
     if found is None:
         raise BadValue(f'placement policy "{name}" is not known; choose one of {", ".join(sorted(POLICIES))}')
     return found
+
+
+def add(more: Policy) -> None:
+    """One more policy, of another package. BadValue if the name is taken by a different one."""
+    if POLICIES.setdefault(more.name, more) is not more:
+        raise BadValue(f'placement policy "{more.name}" is there already; give yours another name')

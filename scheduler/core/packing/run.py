@@ -1,11 +1,11 @@
 """A run of equal jobs, each on one node, placed in one step: the same as one after the other, by vectors.
 
-One after the other, each job goes to the node with the lowest score, and that node is scored again with the job
-on it. So every node has a sequence of scores, of its first such job, its second and so on, and jobs take them
-lowest first, but never a node's second before its first. Replacing each score by the highest so far in its
-sequence makes that a plain sort, since a job whose turn came by a high score is followed at once by all the lower
-ones behind it. The sequences are worked out level by level for all nodes that may matter, at most as many as
-there are jobs.
+One after the other, each job goes to the node with the lowest score, and that node is scored again with the
+job on it. So every node has a sequence of scores, of its first such job, its second and so on, and jobs take
+them lowest first, but never a node's second before its first. Replacing each score by the highest so far in
+its sequence makes that a plain sort, since a job whose turn came by a high score is followed at once by all
+the lower ones behind it. The sequences are worked out level by level for all nodes that may matter, at most
+as many as there are jobs.
 """
 
 from __future__ import annotations
