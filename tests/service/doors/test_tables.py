@@ -11,7 +11,7 @@ import pytest
 
 from packhorse.cli.slurm.fields_accounting import ACCOUNTING_COLUMNS
 from packhorse.cli.slurm.fields_jobs import JOB_COLUMNS
-from packhorse.cli.slurm.fields_nodes import NODE_COLUMNS, PARTITION_COLUMNS
+from packhorse.cli.slurm.fields_nodes import LICENSE_COLUMNS, NODE_COLUMNS, PARTITION_COLUMNS
 from packhorse.scheduler.core.packing.board import CPU
 from packhorse.scheduler.model.ids import US, JobId, NodeName
 from packhorse.scheduler.model.input import ReportSilence
@@ -20,6 +20,7 @@ from packhorse.scheduler.model.resources import Ask, Device, Devices, Gres, Plac
 from packhorse.scheduler.service.tables import amounts, devices
 from packhorse.scheduler.service.tables.accounting import ACCOUNTING
 from packhorse.scheduler.service.tables.jobs import JOBS
+from packhorse.scheduler.service.tables.licenses import LICENSES
 from packhorse.scheduler.service.tables.nodes import NODES
 from packhorse.scheduler.service.tables.partitions import PARTITIONS
 from packhorse.scheduler.service.tables.table import Catalogue
@@ -60,6 +61,7 @@ async def job_row(scheduler: Running, job: int, **more: Any) -> dict[str, Any]:
         (JOBS, JOB_COLUMNS),
         (NODES, NODE_COLUMNS),
         (PARTITIONS, PARTITION_COLUMNS),
+        (LICENSES, LICENSE_COLUMNS),
         (ACCOUNTING, ACCOUNTING_COLUMNS),
     ],
 )

@@ -10,6 +10,7 @@ from packhorse.agent import convert as agent_convert
 from packhorse.agent.orders import Introduction
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.ids import NodeName
+from packhorse.scheduler.model.input import Submit
 from packhorse.scheduler.model.job import Owner
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.resources import Ask, Device, Devices, Gres
@@ -24,12 +25,13 @@ G = job_pb2.Gres
 def asked(ask: job_pb2.Ask, **spec: Any) -> Ask:
     """What either door makes of the ask; the same at both."""
     wire = scheduler_pb2.SubmitJobRequest(spec=job_pb2.JobSpec(ask=ask, script=b"#!/bin/sh\n", **spec))
-    made = [
-        convert.submission(one, ME, False).input for one in (wire, reader(messages.SubmitJobRequest)(wire))
-    ]
-    first, second = [one.specs[0] for one in made]  # type: ignore[union-attr]
-    assert first == second
-    return first.ask
+    specs = []
+    for request in (wire, reader(messages.SubmitJobRequest)(wire)):
+        made = convert.submission(request, ME, False).input
+        assert isinstance(made, Submit)
+        specs += made.specs
+    assert specs[0] == specs[1]
+    return specs[0].ask
 
 
 def test_shares_and_where_the_nodes_may_be() -> None:
@@ -80,7 +82,7 @@ def test_what_makes_no_sense_is_refused_at_every_door(why: str) -> None:
 
 
 def test_licences_are_read_at_the_door() -> None:
-    with pytest.raises(BadValue, match="licenses: .*whole count"):
+    with pytest.raises(BadValue, match=r"licenses: .*whole count"):
         asked(job_pb2.Ask(), licenses="matlab:x")
 
 
