@@ -59,8 +59,8 @@ class Result(NamedTuple):
 
 
 class Cluster:
-    """A home, its daemons, and a directory `work` to submit from. config is added to FAST, more to the options
-    of `packhorse up`.
+    """A home, its daemons, and a directory `work` to submit from. config is added to FAST, more to what
+    `packhorse up` is told.
 
     variables are part of every process's environment, daemons and commands alike.
     """

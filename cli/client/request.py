@@ -22,9 +22,9 @@ class JobRequest:
     memory, memory_per_cpu: MiB as a number, or with a unit as in "8G".
     gres: devices per node, as in "gpu:1", "gpu:h200:2", a share of one as in "gpu:0.25" or (by its memory)
         "gpu:20G", slices as in "gpu:1g.18gb:2". gpu_share: a share of one GPU on every node, as in 0.25 or
-        "20G". gpus_per_task: as in 1, 0.25 or "h200:2". gpu_link: those of a node have fast links to each other.
-    hops: how far apart the nodes may be in the tree of switches; 0: below one. spread: on many and empty nodes.
-    licenses: as in "matlab:2,fluent".
+        "20G". gpus_per_task: as in 1, 0.25 or "h200:2". gpu_link: those of a node have fast links.
+    hops: how far apart the nodes may be in the tree of switches; 0: below one. spread: on many and empty
+        nodes. licenses: as in "matlab:2,fluent".
     time_limit: a timedelta, minutes as a number, or a text as in "2:00:00"; None: the partition's default.
     environment: None takes this process's own. output, error: file name patterns (%j, %A, %a, %x …).
     max_retries: run again after a failing exit, that many times, backoff_s doubling from time to time.

@@ -66,7 +66,8 @@ def _share(text: str) -> list[Wanted]:
 
 
 def _is_share(item: Wanted) -> bool:
-    return item[3] < 1000 or item[4] > 0
+    milli, mem_mib = item[3:]
+    return milli < 1000 or mem_mib > 0
 
 
 def _wire(item: Wanted) -> dict[str, Any]:

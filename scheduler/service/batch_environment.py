@@ -50,15 +50,18 @@ def submitted_environment(variables: Iterable[str], gpus_managed: bool) -> list[
     gpus_managed: the node has GPUs that are handed out, so the submitting shell's choice means nothing there.
     """
     variables = tuple(variables)
-    in_share = any(variable.startswith("PACKHORSE_GPU_SHARE=") for variable in variables)
+    names = OWN_VARIABLES
+    if gpus_managed:
+        names += GPU_VARIABLES
+    if any(variable.startswith("PACKHORSE_GPU_SHARE=") for variable in variables):
+        names += (MPS_VARIABLE,)
+    stale = tuple([f"{name}=" for name in names])
     kept = []
     for variable in variables:
         if variable.startswith(STALE):
             if variable.partition("=")[0] not in PREFERENCES:
                 continue
-        elif variable.startswith(OWN_VARIABLES) or (in_share and variable.startswith(MPS_VARIABLE)):
-            continue
-        elif gpus_managed and variable.partition("=")[0] in GPU_VARIABLES:
+        elif variable.startswith(stale):
             continue
         kept.append(variable)
     return kept
