@@ -73,7 +73,7 @@ class _Cycle:
         self.order = pending.order(state.config)
         refresh(pending, state.node_columns, self.rules)
         self.demands = pending.demands
-        scorer = state.demand.scorer(policy(state.config.policy), pending, state.node_columns)
+        scorer = state.demand.scorer(policy(state.config.policy), state.taught, pending, state.node_columns)
         self.field = Field(state.node_columns, scorer=scorer)
         self.classes = pending.ask_class[self.order]
         self.durations = pending.duration_us[self.order]

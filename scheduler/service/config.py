@@ -50,6 +50,7 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_s: int = 10
     usage_s: int = 10
     cycle_interval_ms: int = 20
+    learn_interval_s: int = 600
     log_level: str = "info"
     log_file: str = "log/scheduler.log"
 

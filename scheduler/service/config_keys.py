@@ -264,6 +264,7 @@ KEYS: tuple[Key, ...] = (
     Key("scheduling", "policy", NAME, '"packhorse"', "", _C, "policy"),
     Key("scheduling", "backfill_depth", _count(0, 1 << 16), "1", "jobs", _C, "backfill_depth"),
     Key("scheduling", "max_starts_per_cycle", _count(1, 1 << 20), "4096", "jobs", _C, "max_starts_per_cycle"),
+    Key("scheduling", "learn_interval", _duration_kind(0, _YEAR_S), "600", "seconds", _S, "learn_interval_s"),
     Key("scheduling", "cycle_interval_ms", _count(0, 60000), "20", "milliseconds", _S, "cycle_interval_ms"),
     Key("improver", "enabled", FLAG, "true", "", _I, "enabled"),
     Key("improver", "limit", SHORT_TIME, '"1s"', "seconds", _I, "limit_ms"),
@@ -345,6 +346,9 @@ MEANING: dict[str, str] = {
         "How many blocked jobs get a planned start that others must not delay; 1 is EASY backfilling."
     ),
     "scheduling.max_starts_per_cycle": "Most jobs started in one pass.",
+    "scheduling.learn_interval": (
+        "A policy that learns from what jobs are like does so at most this often, for some seconds; 0: never."
+    ),
     "scheduling.cycle_interval_ms": "Least time between the starts of two passes.",
     "improver.enabled": "Whether it runs at all.",
     "improver.limit": "Longest time of one try, on the clock.",

@@ -24,7 +24,6 @@ from packhorse.scheduler.core.packing.potential import (
     PARTS,
     ROWS,
     STEP,
-    UNIT,
     Kinds,
     Table,
     prior,

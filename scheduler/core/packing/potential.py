@@ -143,7 +143,7 @@ class Potential:
             rise = np.where(sight.may, rise, _FAR)
             device = rise.argmin(axis=0)
             return score + rise.min(axis=0) + self.whole.take(at[1]), device
-        taken = want.n_devices if want.n_devices else 0
+        taken = want.n_devices or 0
         return score + self.whole.take(at[1] - taken), np.zeros(cpu.size, np.int64)
 
     def _rows(self, cpu: np.ndarray, total: np.ndarray, at: np.ndarray) -> np.ndarray:
