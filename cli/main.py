@@ -21,6 +21,7 @@ COMMANDS = {
     "wait": "wait for jobs to end, with progress",
     "invite": "the command with which another machine joins this cluster",
     "token": "a token for calls over TCP",
+    "bench": "measure the scheduler's core on published traces and generated work",
     "doctor": "check this machine and this cluster, say what is missing",
     "scheduler": "run the scheduler in the foreground",
     "agent": "run a node's agent in the foreground",

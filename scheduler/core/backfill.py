@@ -19,7 +19,8 @@ import numpy as np
 
 from packhorse.scheduler.core.packing.board import EXCLUSIVE, SLOTS
 from packhorse.scheduler.core.packing.field import Field, Pairs
-from packhorse.scheduler.core.packing.greedy import Request, fitting, gang_shares
+from packhorse.scheduler.core.packing.fit import fitting, gang_shares
+from packhorse.scheduler.core.packing.request import Request
 from packhorse.scheduler.core.running_columns import NEVER, Releases
 from packhorse.scheduler.model.ids import Instant
 
@@ -87,10 +88,11 @@ class Timeline:
     def plan(self, planned: Planned) -> None:
         """Keeps the planned start; the field's layers know of it from now on."""
         field = self.field
-        field.slots_matter |= any(p == (SLOTS, EXCLUSIVE) for _, pairs in planned.taken for p in pairs)
+        if any(p == (SLOTS, EXCLUSIVE) for _, pairs in planned.taken for p in pairs):
+            field.share_with_nobody()
         for layer in field.layers:
             if planned.start <= layer.start < planned.end:
-                _subtract(layer.free, planned.taken)
+                self._subtract(layer.free, planned.taken)
         self.planned.append(planned)
         field.add_layer(planned.start, self._free_at(planned.start))
 
@@ -161,7 +163,7 @@ class Timeline:
         room = self._free_at(start)
         for p in self.planned:
             if start < p.start < start + duration_us:
-                room = self.field.board.both(room, self._free_at(p.start))
+                room = self.field.both(room, self._free_at(p.start))
         return find(self.field, request, room)
 
     def _free_at(self, at: int) -> np.ndarray:
@@ -171,7 +173,7 @@ class Timeline:
         if running:
             free = free.copy()
             for p in running:
-                _subtract(free, p.taken)
+                self._subtract(free, p.taken)
         return free
 
     def _released(self, n: int) -> np.ndarray:
@@ -196,8 +198,24 @@ class Timeline:
                 position, amounts = position[known], amounts[:, known]
             for row, column in zip(free, amounts, strict=True):
                 np.add.at(row, position, column)
+        if self.field.board.n_slots and n > base:
+            touched = np.unique(self._position[base:n])
+            touched = touched[touched >= 0]
+            for (
+                column
+            ) in self.field.board.slot_list:  # a device that has died does not come back by a release
+                free[column, touched] = np.minimum(free[column, touched], self.field.offered[column, touched])
+            self.field.board.settle(free, touched, self.field.slices_of)
         self._steps.append((n, free))
         return _least(free, self.field.offered)
+
+    def _subtract(self, free: np.ndarray, taken: Taken) -> None:
+        field = self.field
+        for position, pairs in taken:
+            for resource, amount in pairs:
+                free[resource, position] -= amount
+            if field.board.n_slots:
+                field.board.settle_one(free[:, position], position, field.slices_of(position))
 
 
 def find(field: Field, request: Request, room: np.ndarray) -> Taken | None:
@@ -208,20 +226,14 @@ def find(field: Field, request: Request, room: np.ndarray) -> Taken | None:
         candidates = np.flatnonzero(fitting(field, request, request.whole, room))
         if candidates.size:
             position = int(candidates[np.argmin(score[candidates])])
-            return [(position, field.cost(shape, position, shape.tasks, True))]
+            return [(position, field.cost(shape, position, shape.tasks, True, room)[0])]
     if shape.multi:
         shares = gang_shares(field, request, room, score)
         if shares is not None:
-            return [(p, field.cost(shape, p, tasks, False, devices)) for p, tasks, devices in shares]
+            return [(p, field.cost(shape, p, tasks, False, room, devices)[0]) for p, tasks, devices in shares]
     return None
 
 
 def _least(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     out: np.ndarray = np.minimum(a, b)
     return out
-
-
-def _subtract(free: np.ndarray, taken: Taken) -> None:
-    for position, pairs in taken:
-        for resource, amount in pairs:
-            free[resource, position] -= amount

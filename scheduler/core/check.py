@@ -19,6 +19,7 @@ from packhorse.scheduler.model.errors import InvariantBroken
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import Active, ArrayJob, Ended, Job, Pending
 from packhorse.scheduler.model.node import Admin
+from packhorse.scheduler.model.resources import WHOLE
 
 
 def check(state: State) -> None:
@@ -162,7 +163,8 @@ def _allocations(state: State) -> None:
     _require(len(state.running_columns) == len(active), "running columns and running jobs differ in number")
     used: dict[NodeName, Counter[str]] = {name: Counter() for name in state.nodes}
     granted: dict[NodeName, Instant] = {}
-    devices: set[tuple[NodeName, str, int]] = set()
+    devices: Counter[tuple[NodeName, str, int]] = Counter()
+    slices: dict[tuple[NodeName, str, int], set[tuple[int, int]]] = {}
     for id, phase in active.items():
         _require(
             state.node_columns.held(id) == phase.placements, f"job {id}: the columns hold something else"
@@ -173,11 +175,16 @@ def _allocations(state: State) -> None:
             _require(id in state.node_columns.jobs_on(p.node), f"job {id} is unknown on {p.node}")
             used[p.node].update(cpu_milli=p.cpu_milli, mem_mib=p.mem_mib, tmp_mib=p.tmp_mib)
             granted[p.node] = max(granted.get(p.node, Instant(0)), phase.granted_at)
-            for kind, _type, held, *_ in p.devices:
-                for index in held:
-                    device = (p.node, kind, index)
-                    _require(device not in devices, f"{kind} {index} of {p.node} is held twice")
-                    devices.add(device)
+            for d in p.devices:
+                for index in d.indices:
+                    device = (p.node, d.kind, index)
+                    devices[device] += d.milli
+                    _require(devices[device] <= WHOLE, f"{d.kind} {index} of {p.node} is held twice")
+                    if d.part:
+                        cut = slices.setdefault(device, set())
+                        _require(d.place not in cut, f"slice {d.part} of {d.kind} {index} is held twice")
+                        cut.add(d.place)
+                        _require(len({layout for layout, _ in cut}) == 1, f"{d.kind} {index} has two layouts")
     for name, node in state.nodes.items():
         for id in state.node_columns.jobs_on(name):
             _require(id in active, f"job {id} holds {name} but does not run")

@@ -1,6 +1,7 @@
 """One scheduling cycle: which waiting jobs start now and where, and why the others do not.
 
-Rows are taken in order (tier, priority, id). What fits is placed by best fit, a run of equal jobs at a time.
+Rows are taken in order (tier, priority, id). What fits is placed by the configured policy, a run of equal
+jobs at a time.
 The first jobs of each partition that do not fit get a planned start (`backfill_depth` of them, 1 is EASY);
 those behind them may go first only where they delay no planned start. `backfill_depth = 0` plans nothing:
 whatever fits starts, and a job that needs a lot of room may wait for ever.
@@ -18,7 +19,9 @@ import numpy as np
 
 from packhorse.scheduler.core.backfill import Begun, Timeline
 from packhorse.scheduler.core.packing.field import Field
-from packhorse.scheduler.core.packing.greedy import Batch, Request, place
+from packhorse.scheduler.core.packing.greedy import place
+from packhorse.scheduler.core.packing.policies import policy
+from packhorse.scheduler.core.packing.request import Batch, Request
 from packhorse.scheduler.core.packing.verdicts import refresh
 from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.reasons import Reason
@@ -70,7 +73,8 @@ class _Cycle:
         self.order = pending.order(state.config)
         refresh(pending, state.node_columns, self.rules)
         self.demands = pending.demands
-        self.field = Field(state.node_columns)
+        scorer = state.demand.scorer(policy(state.config.policy), pending, state.node_columns)
+        self.field = Field(state.node_columns, scorer=scorer)
         self.classes = pending.ask_class[self.order]
         self.durations = pending.duration_us[self.order]
         self.codes = self.demands.verdict[self.classes]

@@ -13,8 +13,8 @@ import numpy as np
 from packhorse.scheduler.core import indices
 from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS, TMP
 from packhorse.scheduler.core.packing.field import Field
-from packhorse.scheduler.core.packing.greedy import Request
 from packhorse.scheduler.core.packing.masks import partition_mask
+from packhorse.scheduler.core.packing.request import Request
 from packhorse.scheduler.core.packing.verdicts import holds, judge, refresh
 from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.reasons import Reason
@@ -263,7 +263,7 @@ def _shortage(field: Field, request: Request) -> str:
     if request.whole is not None and not request.shape.multi:
         return _short_on_one(field, request)
     shape = request.shape
-    caps = shape.caps(field.free, field.offered, field.column_of)
+    caps = shape.caps(field.free, field.offered, field.column_of, field.board)
     masks = [field.usable(mask) for mask in request.together]
     best = max(masks, key=lambda mask: int(np.sort(caps[mask])[::-1][: request.most].sum()))
     room = np.where(best, caps, 0)
@@ -324,7 +324,12 @@ def _amount(resource: int, amount: int, field: Field) -> str:
             return f"{figure} of memory"
         case 2:
             return f"{figure} of scratch space"
-    return f"{figure} {field.board.resources[resource]}"
+    name = field.board.resources[resource]
+    if name.endswith("%MiB"):
+        return f"{figure} MiB of the memory of one {name[:-4]}"
+    if name.endswith("%"):
+        return f"{amount / 1000:g} of one {name[:-1]}"
+    return f"{figure} {name}"
 
 
 def _span(us: int) -> str:

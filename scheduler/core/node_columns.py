@@ -2,24 +2,35 @@
 
 One row per registered node, one resource after the other: `free[resource, row]`. Resources are CPU, memory,
 scratch space and slots (packing/board.py), then one per kind of device (`gpu`) and one per typed kind
-(`gpu:h200`); a kind that was never seen before adds its rows. Rows are in order of arrival; whatever has to
-depend on order goes through `board()`, which sorts by name.
+(`gpu:h200`); a kind that was never seen before adds its rows. GPUs and TPU chips are told apart: each has a
+column of free thousandths, and the columns of their kinds and types only say what follows from these
+(packing/slots.py). Rows are in order of arrival; whatever has to depend on order goes through `board()`,
+which sorts by name.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from msgspec import structs
 
 from packhorse.scheduler.core.packing.board import CPU, EXCLUSIVE, FIXED, MEM, SLOTS, TMP, Board
+from packhorse.scheduler.core.packing.slots import LOCATED, SlotMap, slot_name
 from packhorse.scheduler.model.errors import InvariantBroken
 from packhorse.scheduler.model.hostlist import natural_key
 from packhorse.scheduler.model.ids import JobId, NodeName
 from packhorse.scheduler.model.node import Node
-from packhorse.scheduler.model.resources import Placement
+from packhorse.scheduler.model.resources import WHOLE, Device, Placement
+
+NO_SLOTS = SlotMap(())
+
+Profile = tuple[int, int, int, int, str]
+"""What a job takes of a node, for the placement policies: milli-CPU, MiB, devices, thousandths of each, and
+the
+kind or kind:type of these."""
 
 
 class Bank:
-    """The devices of one kind on one node, as bit masks over their indices."""
+    """The devices of one kind on one node that are only counted, as bit masks over their indices."""
 
     __slots__ = ("dead", "present", "types", "used")
 
@@ -50,6 +61,17 @@ class NodeColumns:
         self.schedulable = np.zeros(8, dtype=np.bool_)
         self.node_class = np.zeros(8, dtype=np.int64)
         self.banks: list[dict[str, Bank]] = []
+        self.maps: list[SlotMap] = []
+        """The slots of each row."""
+        self.slices: list[dict[int, tuple[int, int]]] = []
+        """Of each row the devices that are cut: slot to layout and mask of the slices in use."""
+        self.slot_columns: list[int] = []
+        """Columns of the slots: that of slot i is slot_columns[i]."""
+        self.n_shared = 0
+        """Shares and slices that jobs hold."""
+        self.profiles: dict[Profile, int] = {}
+        """Placements that jobs hold, by what they take. Types are left out: that a job got
+        one does not say that it asked for it."""
         self.n_exclusive = 0
         self.shape = 0
         """Grows when a node appears, goes, or changes amounts, devices, features or weight."""
@@ -61,6 +83,8 @@ class NodeColumns:
         self._exclusive: set[JobId] = set()
         self._free_rows: list[int] = []
         self._classes: dict[tuple[object, ...], int] = {}
+        self._maps: dict[tuple[Device, ...], SlotMap] = {}
+        self._derived_columns: dict[SlotMap, list[int]] = {NO_SLOTS: []}
         self._board: Board | None = None
 
     def __len__(self) -> int:
@@ -123,6 +147,8 @@ class NodeColumns:
         del self.row_of[name]
         self._nodes[row] = None
         self.banks[row] = {}
+        self.maps[row] = NO_SLOTS
+        self.slices[row] = {}
         for columns in (self.capacity, self.offered, self.used, self.free):
             columns[:, row] = 0
         self.schedulable[row] = False
@@ -145,6 +171,10 @@ class NodeColumns:
                 self.capacity,
                 tuple(self.resources),
                 self.shape,
+                [self.maps[row] for row in rows],
+                self.slot_columns,
+                self._derived_columns,
+                [spec.topology for spec in specs],
             )
         return self._board
 
@@ -189,6 +219,8 @@ class NodeColumns:
             row = self.row_of[p.node]
             self._on_row[row][job] = p
             self._take(row, p, slots, 1)
+            profile = _profile(p)
+            self.profiles[profile] = self.profiles.get(profile, 0) + 1
 
     def release(self, job: JobId) -> None:
         """The job holds nothing any more. InvariantBroken if it held nothing."""
@@ -204,15 +236,26 @@ class NodeColumns:
             row = self.row_of[p.node]
             del self._on_row[row][job]
             self._take(row, p, slots, -1)
+            profile = _profile(p)
+            self.profiles[profile] -= 1
+            if not self.profiles[profile]:
+                del self.profiles[profile]
 
     def amounts(self, placement: Placement, exclusive: bool = False) -> list[int]:
-        """The placement as one amount per resource, `[n_resources]`."""
+        """The placement as one amount per resource, `[n_resources]`; nothing in derived columns."""
         out = [0] * len(self.resources)
         out[CPU] = placement.cpu_milli
         out[MEM] = placement.mem_mib
         out[TMP] = placement.tmp_mib
         out[SLOTS] = EXCLUSIVE if exclusive else 1
-        for kind, type_, indices, *_ in placement.devices:
+        for kind, type_, indices, milli, *_ in placement.devices:
+            if kind in LOCATED:
+                slot_of = self.maps[self.row_of[placement.node]].slot_of
+                for index in indices:
+                    slot = slot_of.get((kind, index), -1)
+                    if slot >= 0:
+                        out[self.slot_columns[slot]] += milli
+                continue
             column = self.column_of.get(kind)
             if column is not None:
                 out[column] += len(indices)
@@ -245,6 +288,12 @@ class NodeColumns:
             twin_bank = {kind: (b.present, b.dead, b.used, b.types) for kind, b in again.banks[other].items()}
             if bank != twin_bank:
                 raise InvariantBroken(f"node {name}: devices {bank}, not {twin_bank}")
+            if self.slices[row] != again.slices[other]:
+                raise InvariantBroken(f"node {name}: slices {self.slices[row]}, not {again.slices[other]}")
+        if self.profiles != again.profiles:
+            raise InvariantBroken(f"{self.profiles} are counted, {again.profiles} are held")
+        if self.n_shared != again.n_shared:
+            raise InvariantBroken(f"{self.n_shared} shares are counted, {again.n_shared} are held")
 
     # -- inside ------------------------------------------------------------------------------------------
 
@@ -267,6 +316,8 @@ class NodeColumns:
         self._nodes.append(None)
         self._on_row.append({})
         self.banks.append({})
+        self.maps.append(NO_SLOTS)
+        self.slices.append({})
         return row
 
     def _column(self, resource: str) -> int:
@@ -283,10 +334,11 @@ class NodeColumns:
     def _know_devices(self, p: Placement) -> None:
         """Columns for devices that no registered node has (any more), so that they are counted alike."""
         before = len(self.resources)
-        for kind, type_, _indices, *_ in p.devices:
-            self._column(kind)
-            if type_:
-                self._column(f"{kind}:{type_}")
+        for kind, type_, *_ in p.devices:
+            if kind not in LOCATED:
+                self._column(kind)
+                if type_:
+                    self._column(f"{kind}:{type_}")
         if len(self.resources) != before:
             self._changed()
 
@@ -295,6 +347,8 @@ class NodeColumns:
         spec = node.spec
         banks: dict[str, Bank] = {}
         for device in spec.devices:
+            if device.kind in LOCATED:
+                continue
             bank = banks.setdefault(device.kind, Bank())
             bit = 1 << device.index
             bank.present |= bit
@@ -304,15 +358,22 @@ class NodeColumns:
             self._column(device.kind)
         for placement in self._on_row[row].values():
             for kind, _type, indices, *_ in placement.devices:
-                bank = banks.setdefault(kind, Bank())
-                for index in indices:
-                    bank.used |= 1 << index
+                if kind not in LOCATED:
+                    bank = banks.setdefault(kind, Bank())
+                    for index in indices:
+                        bank.used |= 1 << index
         self.banks[row] = banks
+        slots = self.maps[row] = self._slot_map(spec.devices)
+        self.slices[row] = {}
+        for placement in self._on_row[row].values():
+            self._mark_slices(row, placement, 1)
         self.capacity[:, row] = 0
         self.capacity[CPU, row] = spec.cpu_milli
         self.capacity[MEM, row] = spec.mem_mib
         self.capacity[TMP, row] = spec.tmp_mib
         self.capacity[SLOTS, row] = EXCLUSIVE
+        self.capacity[self.slot_columns[: slots.n], row] = WHOLE
+        self.capacity[self._derived(slots), row] = slots.capacity()
         for kind, bank in banks.items():
             column = self.column_of.get(kind)
             if column is not None:
@@ -322,37 +383,74 @@ class NodeColumns:
         self.used[:, row] = 0
         for job, placement in self._on_row[row].items():
             self.used[:, row] += np.array(self.amounts(placement, job in self._exclusive), dtype=np.int64)
-        key = tuple(
-            (resource, int(self.capacity[column, row]))
-            for resource, column in self.column_of.items()
-            if self.capacity[column, row]
+        key = (
+            slots.devices,
+            *(
+                (resource, int(self.capacity[column, row]))
+                for resource, column in self.column_of.items()
+                if self.capacity[column, row]
+            ),
         )
         self.node_class[row] = self._classes.setdefault(key, len(self._classes))
+
+    def _slot_map(self, devices: tuple[Device, ...]) -> SlotMap:
+        """The slots of these devices; one object for all nodes with alike ones. Adds the columns it needs."""
+        alike = tuple([structs.replace(d, uuid="") if d.uuid else d for d in devices if d.kind in LOCATED])
+        found = self._maps.get(alike)
+        if found is None:
+            found = self._maps[alike] = SlotMap(alike)
+            self._derived_columns[found] = [self._column(name) for name in found.names]
+        while len(self.slot_columns) < found.n:
+            self.slot_columns.append(self._column(slot_name(len(self.slot_columns))))
+        return found
 
     def _put_offer(self, row: int, node: Node) -> None:
         """What the node can take now; never above what it registered."""
         spec, offer = node.spec, node.offer
-        banks = self.banks[row]
+        banks, slots = self.banks[row], self.maps[row]
         for bank in banks.values():
             bank.dead = 0
+        dead = set()
         for kind, index in offer.dead_devices:
             if kind in banks:
                 banks[kind].dead |= banks[kind].present & 1 << index
+            dead.add(slots.slot_of.get((kind, index), -1))
         self.offered[:, row] = 0
         self.offered[CPU, row] = min(spec.cpu_milli, offer.cpu_milli)
         self.offered[MEM, row] = min(spec.mem_mib, offer.mem_mib)
         self.offered[TMP, row] = spec.tmp_mib
         self.offered[SLOTS, row] = EXCLUSIVE
+        alive = [0 if slot in dead else WHOLE for slot in range(slots.n)]
+        self.offered[self.slot_columns[: slots.n], row] = alive
+        self.offered[self._derived(slots), row] = slots.derive(alive, {})
         self.free[:FIXED, row] = self.offered[:FIXED, row] - self.used[:FIXED, row]
         self.free[FIXED:, row] = 0
+        self._settle_slots(row)
         for kind, bank in banks.items():
-            alive = bank.present & ~bank.dead
+            working = bank.present & ~bank.dead
             column = self.column_of.get(kind)
             if column is not None:
-                self.offered[column, row] = alive.bit_count()
+                self.offered[column, row] = working.bit_count()
             for type_, mask in bank.types.items():
-                self.offered[self.column_of[f"{kind}:{type_}"], row] = (alive & mask).bit_count()
+                self.offered[self.column_of[f"{kind}:{type_}"], row] = (working & mask).bit_count()
             self._count_free(row, kind, bank)
+
+    def _settle_slots(self, row: int) -> None:
+        """What is free of each slot, and what follows. Of one that is dead or overdrawn nothing is free."""
+        slots = self.maps[row]
+        if not slots.n:
+            return
+        columns = self.slot_columns[: slots.n]
+        used = self.used[columns, row]
+        free = np.maximum(self.offered[columns, row] - used, 0)
+        self.free[columns, row] = free
+        in_use = slots.in_use(used.tolist())
+        self.used[self._derived(slots)[: len(in_use)], row] = in_use
+        self.free[self._derived(slots), row] = slots.derive(free.tolist(), self.slices[row])
+
+    def _derived(self, slots: SlotMap) -> list[int]:
+        """Columns of what follows from these slots."""
+        return self._derived_columns[slots]
 
     def _count_free(self, row: int, kind: str, bank: Bank) -> None:
         """Free devices are counted, not subtracted: one in use may be dead or gone as well."""
@@ -372,7 +470,11 @@ class NodeColumns:
                     f"job {job}: {amount} {self.resources[column]} on {p.node} would exceed its "
                     f"{capacity[column, row]}, of which {used[column, row]} are taken"
                 )
+        if any(devices.kind in LOCATED for devices in p.devices):
+            self._check_slots(job, p, row)
         for kind, type_, indices, *_ in p.devices:
+            if kind in LOCATED:
+                continue
             bank = self.banks[row].get(kind)
             allowed = 0
             if bank is not None:
@@ -384,13 +486,53 @@ class NodeColumns:
                     raise InvariantBroken(f"job {job}: {kind} {index} of {p.node} is taken or not there")
                 allowed &= ~(1 << index)
 
+    def _check_slots(self, job: JobId, p: Placement, row: int) -> None:
+        """Devices are there, of the type that is said, with as much free; slices are of the layout in
+        force."""
+        slots, slices = self.maps[row], dict(self.slices[row])
+        left: dict[int, int] = {}
+        for d in p.devices:
+            if d.kind not in LOCATED:
+                continue
+            for index in d.indices:
+                slot = slots.slot_of.get((d.kind, index), -1)
+                if slot < 0 or (d.type and slots.devices[slot].type != d.type):
+                    raise InvariantBroken(f"job {job}: {d.kind} {index} of {p.node} is taken or not there")
+                free = left.get(slot, WHOLE - int(self.used[self.slot_columns[slot], row]))
+                if not 0 < d.milli <= free or (slot in slices and not d.part):
+                    raise InvariantBroken(
+                        f"job {job}: {d.milli} thousandths of {d.kind} {index} of {p.node} are taken or not there"
+                    )
+                left[slot] = free - d.milli
+                if d.part:
+                    layout, place = d.place
+                    now, mask = slices.get(slot, (layout, 0))
+                    layouts = slots.devices[slot].layouts
+                    cut = 0 <= layout < len(layouts) and 0 <= place < len(layouts[layout])
+                    fresh = cut and now == layout and not mask >> place & 1
+                    unused = slot in slices or free == WHOLE
+                    if not fresh or not unused or layouts[layout][place] != d.part:
+                        raise InvariantBroken(
+                            f"job {job}: slice {d.part} of {d.kind} {index} of {p.node} is taken or not there"
+                        )
+                    slices[slot] = (layout, mask | 1 << place)
+
     def _take(self, row: int, p: Placement, slots: int, sign: int) -> None:
         used, free = self.used, self.free
         for column, amount in ((CPU, p.cpu_milli), (MEM, p.mem_mib), (TMP, p.tmp_mib), (SLOTS, slots)):
             if amount:
                 used[column, row] += sign * amount
                 free[column, row] -= sign * amount
-        for kind, type_, indices, *_ in p.devices:
+        located = False
+        for kind, type_, indices, milli, part, *_ in p.devices:
+            if kind in LOCATED:
+                located = True
+                self.n_shared += sign if milli < WHOLE or part else 0
+                for index in indices:
+                    slot = self.maps[row].slot_of.get((kind, index), -1)
+                    if slot >= 0:
+                        used[self.slot_columns[slot], row] += sign * milli
+                continue
             bank = self.banks[row].setdefault(kind, Bank())
             mask = 0
             for index in indices:
@@ -407,6 +549,35 @@ class NodeColumns:
             self._count_free(row, kind, bank)
             if not bank.used and not bank.present:
                 del self.banks[row][kind]
+        if located:
+            self._mark_slices(row, p, sign)
+            self._settle_slots(row)
+
+    def _mark_slices(self, row: int, p: Placement, sign: int) -> None:
+        """Slices that the placement holds are in use (sign 1) or free again (-1)."""
+        slices = self.slices[row]
+        for d in p.devices:
+            if not d.part:
+                continue
+            slot = self.maps[row].slot_of.get((d.kind, d.indices[0]), -1)
+            if slot < 0:
+                continue
+            layout, place = d.place
+            now, mask = slices.get(slot, (layout, 0))
+            mask = mask | 1 << place if sign > 0 else mask & ~(1 << place)
+            if mask:
+                slices[slot] = (now, mask)
+            else:
+                slices.pop(slot, None)
+
+
+def _profile(p: Placement) -> Profile:
+    located = [d for d in p.devices if d.kind in LOCATED]
+    if not located:
+        return (p.cpu_milli, p.mem_mib, 0, 0, "")
+    n = sum([len(d.indices) for d in located])
+    milli = WHOLE if located[0].milli == WHOLE else sum([d.milli for d in located])
+    return (p.cpu_milli, p.mem_mib, n, min(milli, WHOLE), located[0].kind)
 
 
 def _standing(node: Node) -> tuple[bool, str, bool]:

@@ -16,8 +16,8 @@ import numpy as np
 
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.demands import Demands
-from packhorse.scheduler.core.packing.greedy import Request
 from packhorse.scheduler.core.packing.layout import Shape
+from packhorse.scheduler.core.packing.request import Request
 from packhorse.scheduler.core.priority import BASE_PRIORITY, Rules
 from packhorse.scheduler.core.reasons import REASONS, Reason
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
@@ -54,7 +54,7 @@ class PendingRow(NamedTuple):
 class AskClass:
     """Equal asks in one partition: what a cycle knows about all of them. code: its index in `classes`."""
 
-    __slots__ = ("_request", "ask", "avoid", "code", "partition", "shape")
+    __slots__ = ("_request", "ask", "avoid", "code", "partition", "profile", "shape")
 
     def __init__(self, code: int, ask: Ask, partition: str, avoid: tuple[NodeName, ...]) -> None:
         self.code = code
@@ -62,6 +62,8 @@ class AskClass:
         self.partition = partition
         self.avoid = avoid
         self.shape = Shape(ask)
+        self.profile: tuple[int, int, int, int, str] | None = None
+        """What a job of it takes of a node; core/demand.py works it out when it first wants it."""
         self._request: Request | None = None
 
     def request(self, board: Board, partition: Partition | None, column_of: dict[str, int]) -> Request:
@@ -298,6 +300,11 @@ class PendingColumns:
         """Waiting rows by reason, those that occur."""
         live = self.reason_code[self.id > 0]
         return {REASONS[i]: n for i, n in enumerate(np.bincount(live).tolist()) if n}
+
+    def jobs_by_class(self) -> np.ndarray:
+        """How many jobs wait, array tasks one by one, by class code."""
+        live = np.flatnonzero(self.id > 0)
+        return np.bincount(self.ask_class[live], weights=self.count[live], minlength=1).astype(np.int64)
 
     def class_of(self, id: JobId) -> AskClass:
         """The ask class of the job."""

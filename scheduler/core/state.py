@@ -7,6 +7,7 @@ and rebuilt by `rebuild` after a snapshot was read.
 
 from __future__ import annotations
 
+from packhorse.scheduler.core.demand import Demand
 from packhorse.scheduler.core.interning import Interned
 from packhorse.scheduler.core.node_columns import NodeColumns
 from packhorse.scheduler.core.pending_columns import PendingColumns
@@ -72,13 +73,15 @@ class State:
     tasks: the tasks of each array. What jobs hold on which node is in node_columns.
     dependents: who waits on what, keyed (job or array, index); index -1: the whole of it, -2: index by
     index (aftercorr). singletons: unfinished jobs by (uid, name) and the number that orders them, only
-    for the pairs that a waiting singleton asks about. n_silent: nodes whose agent is not connected.
+    for the pairs that a waiting singleton asks about. n_silent: nodes whose agent is not connected. demand:
+    what jobs are like, for the placement policy.
     """
 
     __slots__ = (
         "answered",
         "arrays",
         "config",
+        "demand",
         "dependents",
         "epoch",
         "finished",
@@ -117,6 +120,7 @@ class State:
         self.node_columns = NodeColumns()
         self.pending_columns = PendingColumns()
         self.running_columns = RunningColumns()
+        self.demand = Demand()
 
     @classmethod
     def empty(cls) -> State:

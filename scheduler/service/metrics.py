@@ -18,6 +18,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS
+from packhorse.scheduler.core.packing.slots import is_inner
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.status import count_jobs, used
 from packhorse.scheduler.service.tables.nodes import state_word
@@ -142,7 +143,7 @@ class _Gauges(Collector):
         )
         allocated = GaugeMetricFamily("packhorse_allocated", "Amounts that jobs hold", labels=("resource",))
         for column, resource in enumerate(columns.resources):
-            if column != SLOTS:
+            if column != SLOTS and not is_inner(resource):
                 capacity.add_metric((resource,), float(columns.capacity[column].sum()))
                 allocated.add_metric((resource,), float(columns.used[column].sum()))
         yield capacity

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 from packhorse.scheduler.core.packing.board import CPU, FIXED, MEM
+from packhorse.scheduler.core.packing.slots import is_inner
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.ids import Instant
 from packhorse.scheduler.model.job import Active, Job
@@ -131,7 +132,8 @@ def _node(state: State, engine: Engine, node: Node) -> NodeStatus:
             else {CPU: usage.cpu_milli_used, MEM: usage.mem_mib_used}.get(column, -1),
         )
         for column, resource in enumerate(columns.resources)
-        if column in (CPU, MEM) or (column >= FIXED and columns.capacity[column, row])
+        if column in (CPU, MEM)
+        or (column >= FIXED and columns.capacity[column, row] and not is_inner(resource))
     ]
     return NodeStatus(
         name=node.name,

@@ -2,7 +2,9 @@
 
 `free` is now. A `Layer` is added for every planned start: what is free then, once the planned job has begun.
 A job that runs past the first j planned starts may only use what is free now and at all of them: `room(j)`.
-Matrices are `[n_resources, n_nodes]` by position on the board.
+Matrices are `[n_resources, n_nodes]` by position on the board. `changes` lists the positions at which
+something was taken, in order, so that scores which were worked out before can be brought up to date
+(packing/rows.py).
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ import numpy as np
 from packhorse.scheduler.core.node_columns import NodeColumns
 from packhorse.scheduler.core.packing.board import CPU, EXCLUSIVE, MEM, SLOTS, TMP
 from packhorse.scheduler.core.packing.layout import Shape
-from packhorse.scheduler.model.resources import Devices, Placement
+from packhorse.scheduler.core.packing.policy import Scorer
+from packhorse.scheduler.core.packing.slots import LOCATED, Share, Slices, Taken, Whole
+from packhorse.scheduler.model.resources import WHOLE, Devices, Placement
 
 Pairs = list[tuple[int, int]]
 """Amounts as (resource, amount), those that are not zero."""
@@ -35,26 +39,39 @@ class Layer:
 
 
 class Field:
-    """See the module. score: lower is tighter; the node's weight comes first, then what it has left."""
+    """See the module. score: lower is tighter; the node's weight comes first, then what it has left.
+
+    scorer: the placement policy made ready, None for best fit by `score`. version: grows when scores of all
+    nodes may have changed.
+    """
 
     __slots__ = (
-        "_devices",
+        "_counted",
+        "_free_milli",
         "_masks",
+        "_slices",
+        "_slot_set",
+        "_whole_milli",
         "all_up",
         "board",
+        "changes",
         "column_of",
+        "empty",
         "free",
         "layers",
         "n",
         "nodes",
         "offered",
+        "rows",
         "score",
+        "scorer",
         "slots_matter",
         "tightness",
         "up",
+        "version",
     )
 
-    def __init__(self, nodes: NodeColumns, empty: bool = False) -> None:
+    def __init__(self, nodes: NodeColumns, empty: bool = False, scorer: Scorer | None = None) -> None:
         """empty: as if nothing ran and every node offered all that it registered."""
         board = nodes.board()
         self.board = board
@@ -82,7 +99,16 @@ class Field:
         """Some node is held by an exclusive job, or was given to one in this pass."""
         self.layers: list[Layer] = []
         self._masks: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self._devices: dict[tuple[int, str], int] = {}
+        self._counted: dict[tuple[int, str], int] = {}
+        self._slices: dict[int, dict[int, tuple[int, int]]] = {}
+        self._slot_set = frozenset(board.slot_list)
+        self.scorer = scorer
+        self.rows: dict[object, object] = {}
+        self.changes: list[int] = []
+        self.version = 0
+        self.empty = empty
+        self._whole_milli = int(self.offered[board.slot_columns].sum()) if board.n_slots else 0
+        self._free_milli = int(self.free[board.slot_columns].sum()) if board.n_slots else 0
 
     def usable(self, allowed: np.ndarray) -> np.ndarray:
         """The allowed nodes that take new work. The same array each time within a pass."""
@@ -113,23 +139,64 @@ class Field:
         """One more planned start; free: what is left then, without the planned job's share."""
         self.layers.append(Layer(start, free, free))
         self.layers.sort(key=lambda layer: layer.start)
+        self.version += 1
         room = self.free
         for layer in self.layers:
-            layer.room = room = self.board.both(room, layer.free)
+            layer.room = room = self.both(room, layer.free)
+
+    def both(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """What is free at two instants on all nodes, for somebody who keeps it through both."""
+        room = self.board.both(a, b)
+        self.board.settle(room, None, self.slices_of)
+        return room
+
+    def fill(self) -> float:
+        """Part of all devices that have slots which is allocated, 0 to 1; 0 where there are none."""
+        return 1.0 - self._free_milli / self._whole_milli if self._whole_milli else 0.0
+
+    def fill_with(self, milli: int) -> float:
+        """The same once so many thousandths more are taken."""
+        return 1.0 - (self._free_milli - milli) / self._whole_milli if self._whole_milli else 0.0
+
+    def share_with_nobody(self) -> None:
+        """A job is looked at that keeps others off its nodes: from now on who is where matters."""
+        if not self.slots_matter:
+            self.slots_matter = True
+            self.version += 1
+
+    def slices_of(self, position: int) -> Slices:
+        """The devices of the node that are cut now."""
+        found = self._slices.get(position)
+        if found is not None:
+            return found
+        return {} if self.empty else self.nodes.slices[int(self.board.order[position])]
 
     def take(self, position: int, pairs: Pairs, copies: int, j: int) -> None:
         """That many jobs take these amounts of the node, until after the first j planned starts."""
+        free, score, slot_set = self.free, self.score, self._slot_set
+        located = False
         for resource, amount in pairs:
             amount *= copies
-            self.free[resource, position] -= amount
-            self.score[position] -= self.tightness[resource] * amount
+            if resource in slot_set:
+                located = True
+                self._free_milli -= amount
+            free[resource, position] -= amount
+            score[position] -= self.tightness[resource] * amount
             for layer in self.layers[:j]:
                 layer.free[resource, position] -= amount
-        if self.layers:
-            room = self.free[:, position]
-            for layer in self.layers:
-                room = self.board.both(room, layer.free[:, position])
-                layer.room[:, position] = room
+        self.changes.append(position)
+        if not located and not self.layers:
+            return
+        board, slices = self.board, self.slices_of(position)
+        if located:
+            board.settle_one(free[:, position], position, slices)
+            for layer in self.layers[:j]:
+                board.settle_one(layer.free[:, position], position, slices)
+        room = free[:, position]
+        for layer in self.layers:
+            room = board.both(room, layer.free[:, position])
+            board.settle_one(room, position, slices)
+            layer.room[:, position] = room
 
     def cost(
         self,
@@ -137,21 +204,35 @@ class Field:
         position: int,
         tasks: int,
         whole_job: bool,
+        room: np.ndarray,
         job_devices: dict[str, int] | None = None,
-    ) -> Pairs:
-        """What that many tasks take of the node, devices as asked for, not yet chosen.
+        first: int = -1,
+    ) -> tuple[Pairs, tuple[Devices, ...], dict[str, int]]:
+        """What that many tasks take of the node, and which of its devices that have slots.
 
-        job_devices: this node's part of devices per job, where several nodes share them.
+        room: what may be used, `[n_resources, n_nodes]`. job_devices: this node's part of devices per job,
+        where several nodes share them. first: the slot that a share is to come from, -1: any. Also the
+        devices that are only counted, by resource, not yet chosen.
         """
         cpu, mem = self._cpu_and_mem(shape, position, tasks)
         pairs: Pairs = [(SLOTS, EXCLUSIVE if shape.exclusive else 1)]
         for resource, amount in ((CPU, cpu), (MEM, mem), (TMP, shape.tmp)):
             if amount:
                 pairs.append((resource, amount))
-        if shape.has_devices:
-            for name, n in _wanted(shape, tasks, whole_job, job_devices).items():
-                pairs.append((self.column_of[name], n))
-        return pairs
+        if not shape.has_devices:
+            return pairs, (), {}
+        wanted = _wanted(shape, tasks, whole_job, job_devices)
+        counted = {name: n for name, n in wanted.items() if name.partition(":")[0] not in LOCATED}
+        for name, n in counted.items():
+            pairs.append((self.column_of[name], n))
+        devices: tuple[Devices, ...] = ()
+        if shape.share is not None or len(counted) < len(wanted):
+            taken = self._locate(shape, position, tasks, wanted, room, first)
+            devices = taken.devices
+            columns = self.board.slot_list
+            for slot, milli in taken.milli:
+                pairs.append((columns[slot], milli))
+        return pairs, devices, counted
 
     def give(
         self,
@@ -161,24 +242,60 @@ class Field:
         whole_job: bool,
         j: int,
         job_devices: dict[str, int] | None = None,
+        first: int = -1,
     ) -> tuple[Placement, Pairs]:
         """The placement of that many tasks on the node, with devices chosen (and marked as chosen).
 
         Also the amounts for `take`, which the caller calls; these count the types of chosen devices.
         """
+        pairs, devices, counted = self.cost(
+            shape, position, tasks, whole_job, self.room(j), job_devices, first
+        )
         cpu, mem = self._cpu_and_mem(shape, position, tasks)
-        pairs: Pairs = [(SLOTS, EXCLUSIVE if shape.exclusive else 1)]
-        for resource, amount in ((CPU, cpu), (MEM, mem), (TMP, shape.tmp)):
-            if amount:
-                pairs.append((resource, amount))
-        devices: tuple[Devices, ...] = ()
-        if shape.has_devices:
-            devices = self._choose(position, _wanted(shape, tasks, whole_job, job_devices), j)
-            for kind, type_, indices, *_ in devices:
+        if counted:
+            more = self._choose(position, counted, j)
+            pairs = [pair for pair in pairs if self.board.resources[pair[0]] not in counted]
+            for kind, type_, indices, *_ in more:
                 pairs.append((self.column_of[kind], len(indices)))
                 if type_:
                     pairs.append((self.column_of[f"{kind}:{type_}"], len(indices)))
+            devices += more
+        for d in devices:
+            if d.part:
+                self._cut(position, d)
         return Placement(self.board.names[position], cpu, mem, tasks, devices, shape.tmp), pairs
+
+    def _locate(
+        self, shape: Shape, position: int, tasks: int, wanted: dict[str, int], room: np.ndarray, first: int
+    ) -> Taken:
+        """The devices that have slots; there are enough, or the caller has not looked."""
+        board = self.board
+        slots = board.maps[position]
+        left: list[int] = room[board.slot_columns, position].tolist()
+        devices: tuple[Devices, ...] = ()
+        milli: tuple[tuple[int, int], ...] = ()
+        for want in shape.located(tasks, wanted):
+            if isinstance(want, Share):
+                taken = slots.choose_share(want, left, first)
+            elif isinstance(want, Whole):
+                taken = slots.choose_whole(want, left)
+            else:
+                taken = slots.choose_parts(want, left, self.slices_of(position))
+            assert taken is not None, "fewer devices are free than were counted"
+            devices += taken.devices
+            milli += taken.milli
+            for slot, n in taken.milli:
+                left[slot] -= n
+        return Taken(_together(devices), milli)
+
+    def _cut(self, position: int, d: Devices) -> None:
+        """The slice is in use from now on."""
+        slices = self._slices.get(position)
+        if slices is None:
+            slices = self._slices[position] = dict(self.slices_of(position))
+        slot = self.board.maps[position].slot_of[d.kind, d.indices[0]]
+        layout, place = d.place
+        slices[slot] = (layout, slices.get(slot, (layout, 0))[1] | 1 << place)
 
     def _cpu_and_mem(self, shape: Shape, position: int, tasks: int) -> tuple[int, int]:
         cpu = int(self.offered[CPU, position]) if shape.exclusive else shape.cpus(tasks)
@@ -187,7 +304,8 @@ class Field:
         return cpu, shape.mem_node or -(-shape.mem_cpu * cpu // 1000)
 
     def _choose(self, position: int, wanted: dict[str, int], j: int) -> tuple[Devices, ...]:
-        """Concrete devices: lowest free index first, typed wishes before open ones."""
+        """Concrete devices of those that are only counted: lowest free index first, typed wishes before
+        open."""
         banks = self.nodes.banks[int(self.board.order[position])]
         open_wish: dict[str, int] = {}
         typed: dict[str, list[tuple[str, int]]] = {}
@@ -199,14 +317,14 @@ class Field:
         out: list[Devices] = []
         for kind, n_open in open_wish.items():
             bank = banks[kind]
-            free = self._devices.get((position, kind), bank.free)
+            free = self._counted.get((position, kind), bank.free)
             chosen = 0
             for type_, n in typed.get(kind, ()):
                 chosen |= _lowest(free & bank.types[type_] & ~chosen, n)
             if j and n_open and len(bank.types) > 1:
                 n_open, chosen = self._spare_types(position, kind, free, chosen, n_open, j)
             chosen |= _lowest(free & ~chosen, n_open)
-            self._devices[position, kind] = free & ~chosen
+            self._counted[position, kind] = free & ~chosen
             rest = chosen
             for type_ in sorted(bank.types):
                 mask = rest & bank.types[type_]
@@ -237,6 +355,18 @@ def _wanted(shape: Shape, tasks: int, whole_job: bool, job_devices: dict[str, in
     for name, n in (job_devices or {}).items():
         wanted[name] = wanted.get(name, 0) + n
     return wanted
+
+
+def _together(devices: tuple[Devices, ...]) -> tuple[Devices, ...]:
+    """One entry per kind and type for whole devices that several wishes chose."""
+    whole: dict[tuple[str, str], list[int]] = {}
+    rest = []
+    for d in devices:
+        if d.part or d.milli != WHOLE:
+            rest.append(d)
+        else:
+            whole.setdefault((d.kind, d.type), []).extend(d.indices)
+    return (*(Devices(kind, type_, tuple(sorted(i))) for (kind, type_), i in sorted(whole.items())), *rest)
 
 
 def _lowest(mask: int, n: int) -> int:

@@ -3,12 +3,14 @@
 As few nodes as hold the tasks. Where a number of nodes was asked for, tasks are dealt out evenly, as Slurm's
 block distribution does with `-N 2 -n 4` (2 and 2); otherwise the roomiest nodes are filled one after the
 other and the last one is the tightest that holds the rest. Of a range `-N 2-4` the least that suffices is
-taken (Slurm takes as many as it can get at once).
+taken (Slurm takes as many as it can get at once). A job that wants to be spread gets as many nodes as it may
+have, the emptiest ones. One whose nodes must be near each other gets them below one switch or rack, the
+fullest that holds it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,13 +34,25 @@ def choose(
     required: list[int],
     most: int,
     column_of: Mapping[str, int],
+    groups: np.ndarray | None = None,
+    counts: Sequence[tuple[np.ndarray, int]] = (),
 ) -> list[Share] | None:
     """Nodes by position with their tasks, or None if it does not fit now.
 
     caps: tasks that fit on each node, 0 where it may not be used (`[n_nodes]`). required: positions
-    that must take part, -1 for a node that does not exist. most: at most that many nodes.
+    that must take part, -1 for a node that does not exist. most: at most that many nodes. groups: all nodes
+    of the job must be of one of these, `[n_nodes]`, -1 for a node by itself. counts: masks of nodes, and how
+    many of the job's must be of each.
     """
+    if counts:
+        required = _enough_of_each(caps, score, required, counts)
     if any(position < 0 or caps[position] == 0 for position in required):
+        return None
+    if groups is not None:
+        for near in _fullest_first(shape, caps, groups):
+            shares = choose(shape, near, free, score, required, most, column_of)
+            if shares is not None:
+                return shares
         return None
     candidates = np.flatnonzero(caps)
     if candidates.size < shape.lo or shape.lo > most:
@@ -53,6 +67,11 @@ def choose(
         return _neighbours(shape, caps, spare, score, required, min(most, candidates.size))
     forced = np.zeros(caps.shape[0], dtype=np.bool_)
     forced[required] = True
+    if shape.spread:
+        order = candidates[np.lexsort((-score[candidates], ~forced[candidates]))]
+        k = min(shape.hi, most, order.size)
+        if int(caps[order[:k]].sum()) >= shape.tasks:
+            return _deal(shape, order, k, caps, spare, score, forced)
     sized = []
     for order in _orders(shape, caps, spare, score, forced, candidates):
         amounts = [(spare[name][order], n) for name, n in shape.job_devices]
@@ -65,6 +84,34 @@ def choose(
         if shares is not None:
             return shares
     return None
+
+
+def _enough_of_each(
+    caps: np.ndarray, score: np.ndarray, required: list[int], counts: Sequence[tuple[np.ndarray, int]]
+) -> list[int]:
+    """The required nodes and, of each mask, as many as are still missing, the tightest of those that can
+    take a task; -1 among them where there are not enough. The scarcest mask chooses first."""
+    chosen = list(required)
+    for mask, n in sorted(counts, key=lambda item: int((item[0] & (caps > 0)).sum())):
+        able = mask & (caps > 0)
+        able[[p for p in chosen if p >= 0]] = False
+        missing = n - sum(bool(mask[p]) for p in chosen if p >= 0)
+        found = np.flatnonzero(able)
+        found = found[np.argsort(score[found], kind="stable")][: max(missing, 0)]
+        chosen += found.tolist() + [-1] * (missing - found.size)
+    return chosen
+
+
+def _fullest_first(shape: Shape, caps: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:
+    """The caps within one group at a time, of groups that may hold the job, the one with the least room
+    first."""
+    known = groups >= 0
+    n = int(groups.max(initial=-1)) + 1
+    tasks = np.bincount(groups[known], weights=caps[known], minlength=n)
+    nodes = np.bincount(groups[known], weights=caps[known] > 0, minlength=n)
+    able = np.flatnonzero((tasks >= shape.tasks) & (nodes >= shape.lo))
+    for group in able[np.argsort(tasks[able], kind="stable")].tolist():
+        yield np.where(groups == group, caps, 0)
 
 
 def _orders(

@@ -12,8 +12,18 @@ from typing import Final
 
 import numpy as np
 
-from packhorse.scheduler.core.packing.board import CPU, EXCLUSIVE, FIXED, MEM, SLOTS, TMP
-from packhorse.scheduler.model.resources import Ask, Gres
+from packhorse.scheduler.core.packing import slotfit
+from packhorse.scheduler.core.packing.board import CPU, EXCLUSIVE, FIXED, MEM, SLOTS, TMP, Board
+from packhorse.scheduler.core.packing.slots import (
+    ALIGNED,
+    LOCATED,
+    Part,
+    Share,
+    Whole,
+    share_mem_name,
+    share_name,
+)
+from packhorse.scheduler.model.resources import Ask, Gres, is_slice
 
 NO_BOUND: Final = 1 << 30
 
@@ -25,11 +35,16 @@ class Shape:
     tasks on one. even: tasks are dealt out evenly over the nodes (a number of nodes was asked for), not
     node after node. gres_node, gres_task, job_devices: (resource, n), typed ones under their kind as
     well; gres_job: devices for the whole job as asked, typed ones first. mixed: of some kind both
-    typed and any devices are asked for.
+    typed and any devices are asked for. share: a share of one device, for the node or (share_per_task) for
+    each task on it. aligned: devices are asked for that are given in aligned blocks. hops, spread, linked:
+    as in
+    Ask. counts: (features, how many nodes must have them), for an expression with counts.
     """
 
     __slots__ = (
+        "aligned",
         "contiguous",
+        "counts",
         "cpu_min",
         "cpu_task",
         "even",
@@ -39,7 +54,9 @@ class Shape:
         "gres_task",
         "has_devices",
         "hi",
+        "hops",
         "job_devices",
+        "linked",
         "lo",
         "mem_all",
         "mem_cpu",
@@ -47,18 +64,22 @@ class Shape:
         "mixed",
         "per_node",
         "required",
+        "share",
+        "share_per_task",
+        "spread",
         "tasks",
         "tmp",
     )
 
     def __init__(self, ask: Ask) -> None:
         self.required = frozenset(ask.nodes_required)
-        lo = max(ask.min_nodes, len(self.required), 1)
+        self.counts = counted(ask.features)
+        lo = max(ask.min_nodes, len(self.required), sum(n for _, n in self.counts), 1)
         self.tasks = max(ask.n_tasks, lo)
         self.per_node = ask.tasks_per_node or NO_BOUND
         self.lo = max(lo, -(-self.tasks // self.per_node))
         self.hi = min(ask.max_nodes or self.tasks, self.tasks)
-        self.even = self.lo > 1
+        self.even = self.lo > 1 or ask.spread
         self.cpu_task = ask.cpu_milli_per_task
         self.cpu_min = ask.min_cpu_milli_per_node
         self.mem_node = ask.mem_mib_per_node
@@ -69,10 +90,23 @@ class Shape:
         self.contiguous = ask.contiguous
         self.gres_node = _by_resource(ask.gres_per_node)
         self.gres_task = _by_resource(ask.gres_per_task)
-        self.gres_job = tuple(sorted((g for g in ask.gres_per_job if g.n), key=lambda g: not g.type))
+        whole = (g for g in ask.gres_per_job if g.n and not g.shares)
+        self.gres_job = tuple(sorted(whole, key=lambda g: not g.type))
         self.job_devices = _by_resource(self.gres_job)
-        self.has_devices = bool(self.gres_node or self.gres_task or self.gres_job)
-        self.mixed = _mixed((*ask.gres_per_node, *ask.gres_per_task, *ask.gres_per_job))
+        every = (*ask.gres_per_node, *ask.gres_per_task, *ask.gres_per_job)
+        self.share: Share | None = None
+        for g in every:
+            if g.shares and g.n:
+                self.share = Share(g.kind, g.type, 1, g.milli, g.mem_mib)
+        self.share_per_task = any(g.shares and g.n for g in ask.gres_per_task)
+        if any(g.shares and g.n for g in ask.gres_per_job):
+            self.hi = min(self.hi, 1)
+        self.has_devices = bool(self.gres_node or self.gres_task or self.gres_job or self.share)
+        self.mixed = _mixed(every)
+        self.aligned = tuple(kind for kind in ALIGNED if any(g.kind == kind and g.n for g in every))
+        self.hops = ask.hops
+        self.spread = ask.spread
+        self.linked = ask.linked
 
     @property
     def single(self) -> bool:
@@ -115,6 +149,40 @@ class Shape:
                 if column is None:
                     return None
                 out[column] = n
+        if self.share is not None:
+            column = column_of.get(self.share_resource)
+            if column is None:
+                return None
+            out[column] = self.share.mem_mib or self.share.milli
+        return out
+
+    @property
+    def share_resource(self) -> str:
+        """The column that says whether a node can give the share."""
+        assert self.share is not None
+        return share_mem_name(self.share.kind) if self.share.mem_mib else share_name(self.share.kind)
+
+    @property
+    def picky(self) -> bool:
+        """Sums of devices do not say whether it fits: which devices they are does."""
+        return self.share is not None or self.linked or bool(self.aligned)
+
+    def located(self, tasks: int, wanted: Mapping[str, int]) -> list[Whole | Share | Part]:
+        """What is wanted of devices that have slots, typed before open; wanted: as `devices` gives it."""
+        out: list[Whole | Share | Part] = []
+        if self.share is not None:
+            out.append(self.share._replace(n=tasks if self.share_per_task else 1))
+        for kind in LOCATED:
+            rest = wanted.get(kind, 0)
+            for name, n in wanted.items():
+                type_ = name.removeprefix(f"{kind}:") if name.startswith(f"{kind}:") else ""
+                if type_ and is_slice(type_):
+                    out.append(Part(kind, type_, n))
+                elif type_ and n:
+                    out.append(Whole(kind, type_, n, self.linked))
+                    rest -= n
+            if rest > 0:
+                out.append(Whole(kind, "", rest, self.linked))
         return out
 
     @property
@@ -130,7 +198,9 @@ class Shape:
             return -(-self.mem_cpu * cpu_milli // 1000)
         return np.full_like(cpu_milli, self.mem_node)
 
-    def caps(self, free: np.ndarray, offered: np.ndarray, column_of: Mapping[str, int]) -> np.ndarray:
+    def caps(
+        self, free: np.ndarray, offered: np.ndarray, column_of: Mapping[str, int], board: Board
+    ) -> np.ndarray:
         """How many tasks each node can take, at most all of them: `[n_nodes]`, 0 where none.
 
         free, offered: `[n_resources, n_nodes]`. Devices per job are not looked at here.
@@ -165,7 +235,27 @@ class Shape:
                 fits &= left >= 0
                 if resource in per_task:
                     np.minimum(t, left // per_task[resource], out=t)
+        if self.share is not None:
+            n = slotfit.shares(board, self.share, free[board.slot_columns])
+            if self.share_per_task:
+                np.minimum(t, n, out=t)
+            else:
+                fits &= n > 0
+        elif self.picky:
+            t = slotfit.tasks(board, self, free, t)
         return np.where(fits, np.maximum(t, 0), 0)
+
+
+def counted(features: str) -> tuple[tuple[str, int], ...]:
+    """`a*2&b*4` as (expression, nodes that must satisfy it); empty for an expression without counts."""
+    if "*" not in features:
+        return ()
+    out = []
+    for part in features.strip().strip("[]").split("&"):
+        text, star, n = part.strip().rpartition("*")
+        if star and n.isascii() and n.isdecimal():
+            out.append((text.strip(), int(n)))
+    return tuple(out)
 
 
 def _mixed(gres: tuple[Gres, ...]) -> bool:
@@ -174,12 +264,16 @@ def _mixed(gres: tuple[Gres, ...]) -> bool:
 
 
 def _by_resource(gres: tuple[Gres, ...]) -> tuple[tuple[str, int], ...]:
-    """Counts by resource name; a typed device counts under its kind as well."""
+    """Counts by resource name; a typed device counts under its kind as well, a slice does not. No shares."""
     if not gres:
         return ()
     out: dict[str, int] = {}
-    for kind, type_, n, *_ in gres:
-        out[kind] = out.get(kind, 0) + n
+    for g in gres:
+        if g.shares:
+            continue
+        kind, type_, n, *_ = g
+        if not is_slice(type_):
+            out[kind] = out.get(kind, 0) + n
         if type_:
             out[f"{kind}:{type_}"] = out.get(f"{kind}:{type_}", 0) + n
     return tuple((resource, n) for resource, n in out.items() if n)

@@ -57,6 +57,21 @@ def features_mask(board: Board, text: str) -> np.ndarray:
     return _kept(board, ("features", text), make)
 
 
+def near(board: Board, hops: int) -> np.ndarray:
+    """Code of the switch, or what is hops levels above it, that each node stands below: `[n_nodes]`, -1 for a
+    node of which that is not known."""
+
+    def make() -> np.ndarray:
+        codes: dict[tuple[str, ...], int] = {}
+        found = []
+        for path in board.topology:
+            above = path[: max(len(path) - hops, 0)] or path[:1]
+            found.append(codes.setdefault(above, len(codes)) if path else -1)
+        return np.array(found, dtype=np.int64)
+
+    return _kept(board, ("near", hops), make)
+
+
 def allowed_mask(
     board: Board,
     partition: Partition | None,

@@ -12,15 +12,17 @@ import numpy as np
 
 from packhorse.scheduler.core.node_columns import NodeColumns
 from packhorse.scheduler.core.packing import features as feature_expressions
+from packhorse.scheduler.core.packing import slotfit
 from packhorse.scheduler.core.packing.board import CPU, MEM, TMP
 from packhorse.scheduler.core.packing.field import Field
-from packhorse.scheduler.core.packing.greedy import Request, fitting, gang_shares
-from packhorse.scheduler.core.packing.layout import NO_BOUND, Shape
-from packhorse.scheduler.core.packing.masks import partition_mask
+from packhorse.scheduler.core.packing.fit import fitting, gang_shares
+from packhorse.scheduler.core.packing.layout import NO_BOUND, Shape, counted
+from packhorse.scheduler.core.packing.masks import near, partition_mask
+from packhorse.scheduler.core.packing.request import Request
 from packhorse.scheduler.model.cluster import Partition
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.reply import RefusalCode, Refused
-from packhorse.scheduler.model.resources import Ask
+from packhorse.scheduler.model.resources import DIVISIBLE, WHOLE, Ask, is_slice
 
 NODE_CONFIGURATION: Final = "Requested node configuration is not available"
 NODE_NAME: Final = "Invalid node name specified"
@@ -38,6 +40,9 @@ def possible(ask: Ask, partition: Partition, nodes: NodeColumns) -> Refused | No
     key = (ask, partition.nodes, partition.max_nodes)
     if key in board.possible:
         return None
+    contradiction = _contradiction(ask)
+    if contradiction is not None:
+        return contradiction
     shape = Shape(ask)
     field = Field(nodes, empty=True)
     request = Request(ask, shape, partition, (), board, nodes.column_of)
@@ -54,6 +59,8 @@ def possible(ask: Ask, partition: Partition, nodes: NodeColumns) -> Refused | No
         or _features(ask, partition, request, field)
         or _node_count(shape, partition, request)
         or _devices(ask, shape, partition, request, field)
+        or _share(shape, partition, request, field)
+        or _near(shape, partition, request, field)
         or _one_node(ask, shape, partition, request, field)
         or _together(shape, partition, request, field)
     )
@@ -61,6 +68,76 @@ def possible(ask: Ask, partition: Partition, nodes: NodeColumns) -> Refused | No
 
 def _impossible(message: str, slurm: str) -> Refused:
     return Refused(RefusalCode.IMPOSSIBLE, message, slurm)
+
+
+def _contradiction(ask: Ask) -> Refused | None:
+    """Wishes for devices and features that cannot be meant."""
+    every = [g for g in (*ask.gres_per_node, *ask.gres_per_task, *ask.gres_per_job) if g.n]
+    shares = [g for g in every if g.shares]
+    for g in shares:
+        if g.kind not in DIVISIBLE or is_slice(g.type):
+            return _invalid(f"{g}: of {g.kind} only whole devices are given; ask for a whole number", GRES)
+        if g.n != 1 or not 0 < g.milli <= WHOLE:
+            return _invalid(f"{g}: a share is of one device and below 1; ask for one share", GRES)
+    divisible = [g for g in every if g.kind in DIVISIBLE]
+    sliced = {g.type for g in divisible if is_slice(g.type)}
+    if (shares and len(divisible) > 1) or len(sliced) > 1 or (sliced and len(divisible) > len(sliced)):
+        listed = ", ".join(str(g) for g in divisible)
+        return _invalid(
+            f"{listed}: whole devices, a share and slices cannot be asked for together; choose one of them",
+            GRES,
+        )
+    if "*" in ask.features and "[" not in ask.features.strip()[1:]:
+        parts = ask.features.strip().strip("[]").split("&")
+        if len(counted(ask.features)) != len(parts) or any(n < 1 for _, n in counted(ask.features)):
+            return _invalid(
+                f'features "{ask.features}": with counts, every part is FEATURE*COUNT, as in "a*2&b*4"',
+                FEATURE,
+            )
+    return None
+
+
+def _invalid(message: str, slurm: str) -> Refused:
+    return Refused(RefusalCode.INVALID, message, slurm)
+
+
+def _share(shape: Shape, partition: Partition, request: Request, field: Field) -> Refused | None:
+    """A share that no device can give, or devices that are never free in the way that is asked for."""
+    allowed = np.logical_or.reduce(request.together)
+    if shape.share is None:
+        return None
+    share, board = shape.share, field.board
+    if not board.n_slots or not board.may_use(share.kind, share.type)[:, allowed].any():
+        name = f"{share.kind}:{share.type}" if share.type else share.kind
+        return _impossible(f'{name}: no node of partition "{partition.name}" that qualifies has one', GRES)
+    n = slotfit.shares(board, share, field.free[board.slot_columns])
+    if int(n[allowed].max(initial=0)) == 0:
+        most = int(board.slot_mem[:, allowed].max(initial=0))
+        how = (
+            f"{share.mem_mib} MiB of one {share.kind}'s memory asked, the largest has {most}; ask for less"
+            if share.mem_mib and most
+            else f"{share.mem_mib} MiB of one {share.kind}'s memory asked, and no node says how much its devices "
+            "have; ask for a share such as 0.5, or declare it (--gpu-mem)"
+            if share.mem_mib
+            else f"a share of one {share.kind} asked, and those there are cut into slices; ask for a slice"
+        )
+        return _impossible(f'{how} (partition "{partition.name}")', NODE_CONFIGURATION)
+    return None
+
+
+def _near(shape: Shape, partition: Partition, request: Request, field: Field) -> Refused | None:
+    """Nodes that would have to be closer to each other than they stand."""
+    if shape.hops < 0 or shape.lo < 2:
+        return None
+    groups = near(field.board, shape.hops)[np.logical_or.reduce(request.together)]
+    most = int(np.bincount(groups[groups >= 0], minlength=1).max(initial=0))
+    if shape.lo > most:
+        return _impossible(
+            f'{shape.lo} nodes within {shape.hops} hops of each other asked, partition "{partition.name}" has '
+            f"{most} together; ask for fewer nodes or more hops",
+            NODE_CONFIGURATION,
+        )
+    return None
 
 
 def _names(ask: Ask, partition: Partition, field: Field) -> Refused | None:
@@ -95,7 +172,8 @@ def _features(ask: Ask, partition: Partition, request: Request, field: Field) ->
     if not ask.features:
         return None
     try:
-        words = feature_expressions.words(ask.features)
+        texts = [text for text, _ in counted(ask.features)] or [ask.features]
+        words = [word for text in texts for word in feature_expressions.words(text)]
     except BadValue as wrong:
         return Refused(RefusalCode.INVALID, str(wrong), FEATURE)
     members = np.flatnonzero(partition_mask(field.board, partition)).tolist()
@@ -105,6 +183,12 @@ def _features(ask: Ask, partition: Partition, request: Request, field: Field) ->
         if word not in known:
             return _impossible(
                 f'feature "{word}": no node of partition "{partition.name}" has it; known there: {listed}',
+                FEATURE,
+            )
+    for mask, n in request.counts:
+        if int(mask.sum()) < n:
+            return _impossible(
+                f'features "{ask.features}": {n} nodes asked of one, {int(mask.sum())} have it; ask for fewer',
                 FEATURE,
             )
     if not np.logical_or.reduce(request.together).any():
@@ -147,7 +231,8 @@ def _devices(ask: Ask, shape: Shape, partition: Partition, request: Request, fie
     for name, n in shape.devices(1 if not whole else shape.tasks, whole).items():
         most, total = _most(field, name, allowed)
         if most == 0:
-            kinds = ", ".join(field.board.resources[4:]) or "none"
+            names = [r for r in field.board.resources[4:] if not set(r) & set("#%@")]
+            kinds = ", ".join(names) or "none"
             registered = name in field.column_of
             return _impossible(
                 f'{name}: no node of partition "{partition.name}" that qualifies has one; '
@@ -156,7 +241,8 @@ def _devices(ask: Ask, shape: Shape, partition: Partition, request: Request, fie
             )
         if n > most:
             return _impossible(
-                f'{name}: {n} asked on one node, the most on any in partition "{partition.name}" is {most}; '
+                f'{name}: {n} asked on one node, the most on any in partition "{partition.name}" is {most}'
+                f"{_lacking(field, field.column_of[name], n, allowed)}; "
                 "ask for fewer per node, or for more nodes",
                 NODE_CONFIGURATION,
             )
@@ -169,6 +255,16 @@ def _devices(ask: Ask, shape: Shape, partition: Partition, request: Request, fie
                 NODE_CONFIGURATION if name in field.column_of else GRES,
             )
     return None
+
+
+def _lacking(field: Field, column: int, amount: int, allowed: np.ndarray) -> str:
+    """The node that comes closest, and what it lacks."""
+    positions = np.flatnonzero(allowed)
+    if not positions.size:
+        return ""
+    closest = int(positions[np.argmax(field.free[column, positions])])
+    lack = amount - int(field.free[column, closest])
+    return f" ({field.board.names[closest]} lacks {_cpus(lack) if column == CPU else lack})"
 
 
 def _most(field: Field, name: str, allowed: np.ndarray) -> tuple[int, int]:
@@ -190,25 +286,31 @@ def _one_node(ask: Ask, shape: Shape, partition: Partition, request: Request, fi
         out = "ask for fewer CPUs per task or node"
         if tasks > 1:
             out += ", or let the tasks spread over more nodes (-N)"
-        return _impossible(f"{_cpus(cpu)} CPUs asked {where} {_cpus(most)}; {out}", CPUS)
+        lacking = _lacking(field, CPU, cpu, allowed)
+        return _impossible(f"{_cpus(cpu)} CPUs asked {where} {_cpus(most)}{lacking}; {out}", CPUS)
     mem, most = (
         shape.mem_node or -(-shape.mem_cpu * cpu // 1000),
         int(field.free[MEM, allowed].max(initial=0)),
     )
     if mem > most:
         how = f" ({shape.mem_cpu} MiB for each of {_cpus(cpu)} CPUs)" if shape.mem_cpu else ""
-        return _impossible(f"{mem} MiB of memory asked{how} {where} {most}; ask for less", NODE_CONFIGURATION)
+        lacking = _lacking(field, MEM, mem, allowed)
+        return _impossible(
+            f"{mem} MiB of memory asked{how} {where} {most}{lacking}; ask for less", NODE_CONFIGURATION
+        )
     most = int(field.free[TMP, allowed].max(initial=0))
     if shape.tmp > most:
         return _impossible(
-            f"{shape.tmp} MiB of scratch space asked {where} {most}; ask for less", NODE_CONFIGURATION
+            f"{shape.tmp} MiB of scratch space asked {where} {most}"
+            f"{_lacking(field, TMP, shape.tmp, allowed)}; ask for less",
+            NODE_CONFIGURATION,
         )
     return None
 
 
 def _together(shape: Shape, partition: Partition, request: Request, field: Field) -> Refused:
     """Everything is there, but not enough in one place or in all places together."""
-    caps = shape.caps(field.free, field.offered, field.column_of)
+    caps = shape.caps(field.free, field.offered, field.column_of, field.board)
     sizes = [np.sort(caps[mask])[::-1] for mask in request.together]
     total = max(int(size[: request.most].sum()) for size in sizes)
     usable = max(int((size > 0).sum()) for size in sizes)

@@ -39,7 +39,8 @@ def fits(need: tuple[int, int, int], free: list[int]) -> bool:
 
 def score(nodes: list[PlainNode], node: PlainNode, free: list[int]) -> tuple[int, int]:
     largest = [max(max(n.capacity[r] for n in nodes), 1) for r in range(3)]
-    return node.weight, sum((1 << 36) // largest[r] * free[r] for r in range(3))
+    units = (1, 1, 1000)  # GPUs count in thousandths
+    return node.weight, sum((1 << 36) // (largest[r] * units[r]) * units[r] * free[r] for r in range(3))
 
 
 def best(

@@ -1,0 +1,102 @@
+"""The score of every node for an ask, kept while a pass goes on.
+
+Each ask that was placed once has a row of scores, one per node, infinite where it does not fit. Only the
+nodes at which something was taken since the row was last used are scored again, so that a decision costs a
+look at a handful of nodes and one search for the least, however many nodes there are. Borg's "score caching"
+and
+"equivalence classes" (Verma et al., EuroSys 2015, section 3.4) in columns.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from packhorse.scheduler.core.packing.board import CPU, MEM
+from packhorse.scheduler.core.packing.field import Field
+from packhorse.scheduler.core.packing.fit import fitting
+from packhorse.scheduler.core.packing.policy import Scorer, Sight
+from packhorse.scheduler.core.packing.request import Request
+
+_MAX_ROWS: Final = 512
+
+
+class Row:
+    """score: `[n_nodes]`, infinite where the job does not fit. device: the slot a share would come from.
+
+    seen: how much of the field's changes the row knows. made_of: version and phase it was made for.
+    """
+
+    __slots__ = ("device", "made_of", "score", "seen")
+
+    def __init__(self, n: int) -> None:
+        self.score = np.full(n, np.inf)
+        self.device = np.zeros(n, dtype=np.intp)
+        self.seen = 0
+        self.made_of: tuple[int, int] = (-1, -1)
+
+
+def best(field: Field, request: Request, scorer: Scorer, j: int) -> tuple[int, int]:
+    """Position of the best node for the whole job and the slot for its share; (-1, -1) if it fits nowhere."""
+    row = up_to_date(field, request, scorer, j)
+    score = row.score
+    if not score.shape[0]:
+        return -1, -1
+    position = int(score.argmin())
+    if score[position] == np.inf:
+        return -1, -1
+    if not field.board.one_weight:
+        fits = np.flatnonzero(score < np.inf)
+        weight = field.board.weight_score[fits]
+        fits = fits[weight == weight.min()]
+        position = int(fits[score[fits].argmin()])
+    return position, int(row.device[position])
+
+
+def up_to_date(field: Field, request: Request, scorer: Scorer, j: int) -> Row:
+    """The row of this request, for jobs that run past the first j planned starts."""
+    key = (request, j)
+    row = field.rows.get(key)
+    made_of = (field.version, scorer.phase(field.fill()) if field.board.n_slots else 0)
+    if not isinstance(row, Row):
+        if len(field.rows) >= _MAX_ROWS:
+            field.rows.clear()
+        row = field.rows[key] = Row(field.n)
+    changes = field.changes
+    if row.made_of != made_of or getattr(scorer, "relative", False):
+        row.made_of = made_of
+        row.seen = len(changes)
+        _score(row, field, request, scorer, j, made_of[1], None)
+    elif row.seen < len(changes):
+        at = np.array(list(dict.fromkeys(changes[row.seen :])), dtype=np.intp)
+        row.seen = len(changes)
+        _score(row, field, request, scorer, j, made_of[1], at)
+    return row
+
+
+def _score(
+    row: Row,
+    field: Field,
+    request: Request,
+    scorer: Scorer,
+    j: int,
+    phase: int,
+    at: np.ndarray | None,
+) -> None:
+    """Scores all nodes, or those at some positions, anew."""
+    whole = request.whole
+    assert whole is not None
+    room = field.room(j)
+    fits = fitting(field, request, whole, room, at=at)
+    if at is None:
+        row.score.fill(np.inf)
+        at = np.flatnonzero(fits)
+    else:
+        row.score[at] = np.inf
+        at = at[fits]
+    if not at.size:
+        return
+    dev = room[field.board.slot_columns][:, at] if field.board.n_slots else np.zeros((0, at.size), np.int64)
+    sight = Sight(at, room[CPU, at], room[MEM, at], dev, dev >= request.need[:, at])
+    row.score[at], row.device[at] = scorer.scores(request.want, sight, phase)
