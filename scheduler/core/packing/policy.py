@@ -103,7 +103,13 @@ share goes to `[k]`, 0 for other jobs. Which whole devices a job gets is not the
 
 
 class Scorer(Protocol):
-    """A policy made ready for one Ground and Mix. Pure: the same arguments, the same scores."""
+    """A policy made ready for one Ground and Mix. Pure: the same arguments, the same scores.
+
+    relative: a node's score depends on which other nodes are scored with it (best fit stretches scores over
+    all that fit, and rounds). Then all nodes that fit are scored anew at every decision, none is kept.
+    """
+
+    relative: bool
 
     def phase(self, fill: float) -> int:
         """Which of its phases applies when this part (0..1) of all devices is allocated. Scores are kept
@@ -114,8 +120,15 @@ class Scorer(Protocol):
 
 
 class Policy(NamedTuple):
-    """A policy by name. make: for nodes and mix as they are now; remade when either changes materially."""
+    """A policy by name. make: for nodes and mix as they are now; remade when either changes materially.
+
+    One that has a lot to learn first, for seconds, gives both parts as well, so that a running scheduler can
+    have it learn elsewhere and start with what it knows without: learn: the slow part; taught: the scorer,
+    from what `learn` returned for the same ground and mix, or None. `make` is both together.
+    """
 
     name: str
     summary: str
     make: Callable[[Ground, Mix], Scorer]
+    learn: Callable[[Ground, Mix], np.ndarray] | None = None
+    taught: Callable[[Ground, Mix, np.ndarray | None], Scorer] | None = None
