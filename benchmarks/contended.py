@@ -2,13 +2,13 @@
 
 A packing is planted: nodes of random size are cut into jobs until hardly anything is left, so that all these
 jobs are known to fit together; up to a tenth more jobs of the lowest rank come on top. The jobs are then
-offered as a queue. An instance counts if the planted packing is strictly better than the plain packer's (value placed,
-rank by rank). Nothing of the improver is used in making or choosing instances.
+offered as a queue. An instance counts if the planted packing is strictly better than the plain packer's
+(value placed, rank by rank). Nothing of the improver is used in making or choosing instances.
 
 After the idea of arXiv 2511.08373 (Christensen, Giallorenzo, Mauro: Priority Matters, 2025), which keeps the
-random instances on which the Kubernetes scheduler leaves pods behind; there up to 32 nodes, CPU and memory only. Here
-5 to 1,000 nodes, a third of the instances without devices, a third with shared and whole devices, a third with gangs
-and restricted nodes as well.
+random instances on which the Kubernetes scheduler leaves pods behind; there up to 32 nodes, CPU and memory
+only. Here 5 to 1,000 nodes, a third of the instances without devices, a third with shared and whole
+devices, a third with gangs and restricted nodes as well.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ CPU_MILLI, MEM_MIB, GPU_MILLI = 1_000, 1_024, 10
 
 
 class Instance(NamedTuple):
-    """known: an allowed solution better than greedy. fill: what all jobs ask of the scarcest resource, in parts
-    of what the nodes have."""
+    """known: an allowed solution better than greedy. fill: what all jobs ask of the scarcest resource, in
+    parts of what the nodes have."""
 
     problem: Problem
     family: str
@@ -77,12 +77,12 @@ def _instance(family: str, n: int, rng: np.random.Generator) -> Instance | None:
         key = (n_ranks - 1, packed[int(rng.integers(len(packed)))][0])
         extra[key] = extra.get(key, 0) + 1
     most = free.max(axis=0).tolist()
-    asks, placed = [], []
+    asks: list[AskClass] = []
+    placed: list[Placed] = []
     for rank, f in sorted(kinds.keys() | extra.keys()):
         form = forms[f]
         amounts = (form.cpu, form.mem)
-        for members in kinds.get((rank, f), []):
-            placed.append(Placed(len(asks), members))
+        placed += [Placed(len(asks), members) for members in kinds.get((rank, f), [])]
         asks.append(
             AskClass(
                 rank,
@@ -145,11 +145,14 @@ def _nodes(family: str, n: int, rng: np.random.Generator) -> tuple[np.ndarray, n
 def _plant(
     free: np.ndarray, devices: np.ndarray, forms: list[_Form], slack: float, rng: np.random.Generator
 ) -> list[tuple[int, tuple[tuple[int, tuple[int, ...]], ...]]]:
-    """Cut the nodes into jobs, in random order, until none of the forms fits; then a few are taken out again."""
+    """Cut the nodes into jobs, in random order, until none of the forms fits; then a few are taken out
+    again."""
     packed = []
     for node in rng.permutation(free.shape[0]).tolist():
         while True:
-            fitting = [f for f, form in enumerate(forms) if _devices(free, devices, form, node, rng) is not None]
+            fitting = [
+                f for f, form in enumerate(forms) if _devices(free, devices, form, node, rng) is not None
+            ]
             if not fitting:
                 break
             f = fitting[int(rng.integers(len(fitting)))]

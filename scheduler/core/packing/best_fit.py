@@ -26,7 +26,7 @@ class Room:
     def fits(self, ask: AskClass, among: np.ndarray | None = None) -> np.ndarray:
         """Nodes that can take a member now `[n_nodes]`, or of the nodes `among`."""
         at = slice(None) if among is None else among
-        ok: np.ndarray = (self.free[at] >= np.array(ask.amounts, dtype=np.int64)).all(axis=1)
+        ok: np.ndarray = np.all(self.free[at] >= np.array(ask.amounts, dtype=np.int64), axis=1)
         if ask.n_devices:
             ok &= self.usable(ask, at).sum(axis=1) >= ask.n_devices
         return ok
@@ -64,7 +64,12 @@ def best_fit(problem: Problem) -> Solution:
     placed: list[Placed] = []
     big = sorted(
         range(len(problem.asks)),
-        key=lambda c: (problem.asks[c].rank, -problem.asks[c].n_devices * problem.asks[c].milli, -_size(room, c), c),
+        key=lambda c: (
+            problem.asks[c].rank,
+            -problem.asks[c].n_devices * problem.asks[c].milli,
+            -_size(room, c),
+            c,
+        ),
     )
     for c in big:
         ask = problem.asks[c]
@@ -81,8 +86,10 @@ def best_fit(problem: Problem) -> Solution:
             candidates = np.flatnonzero(fits)
             if candidates.size < ask.members:
                 break
-            order = np.argsort(loose[candidates], kind="stable")[: ask.members] if ask.members > 1 else (
-                [int(np.argmin(loose[candidates]))]
+            order = (
+                np.argsort(loose[candidates], kind="stable")[: ask.members]
+                if ask.members > 1
+                else ([int(np.argmin(loose[candidates]))])
             )
             members = []
             for node in candidates[order].tolist():
@@ -93,7 +100,9 @@ def best_fit(problem: Problem) -> Solution:
                 fits[node] = bool(room.fits(ask, at)[0]) and not 0 < ask.per_node <= on[node]
                 loose[node] = _loose(room, ask, at)[0]
                 members.append((node, devices))
-            room.licences = [f - a for f, a in zip(room.licences, ask.licences or (0,) * len(room.licences), strict=True)]
+            room.licences = [
+                f - a for f, a in zip(room.licences, ask.licences or (0,) * len(room.licences), strict=True)
+            ]
             placed.append(Placed(c, tuple(sorted(members))))
     return Solution(tuple(placed))
 

@@ -2,7 +2,8 @@
 
 Three relaxations, each valid by itself, and the smallest counts: (1) of every resource summed over the nodes
 where anything fits, a fractional knapsack of all jobs; (2) node by node, the best value per unit of
-each resource among the classes that fit there; (3) all jobs. `lp_bound` (packing/cpsat.py) is tighter and slower.
+each resource among the classes that fit there; (3) all jobs. `lp_bound` (packing/cpsat.py) is tighter and
+slower.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def volume_bound(problem: Problem, kept: tuple[int, ...] = ()) -> tuple[int, ...
     A kept rank takes room into account only where all its jobs are kept: then it is known what they take.
     """
     most = most_members(problem)
-    usable = most.any(axis=0)
+    usable = np.asarray((most > 0).any(axis=0))
     taken = _volumes(problem)
     room = np.concatenate(
         [problem.free[usable].sum(axis=0), [_device_room(problem, usable)], np.array(problem.licences)]
@@ -51,7 +52,9 @@ def volume_bound(problem: Problem, kept: tuple[int, ...] = ()) -> tuple[int, ...
     bounds = []
     for r, rank in enumerate(problem.ranks):
         classes = [c for c, ask in enumerate(problem.asks) if ask.rank == rank and ask.count]
-        counts = {c: min(problem.asks[c].count, int(most[c].sum()) // problem.asks[c].members) for c in classes}
+        counts = {
+            c: min(problem.asks[c].count, int(most[c].sum()) // problem.asks[c].members) for c in classes
+        }
         whole = sum(problem.asks[c].value * n for c, n in counts.items())
         values = np.array([problem.asks[c].value for c in classes], dtype=np.float64)
         n_jobs = np.array([counts[c] for c in classes], dtype=np.float64)
@@ -62,7 +65,8 @@ def volume_bound(problem: Problem, kept: tuple[int, ...] = ()) -> tuple[int, ...
         bounds.append(min(int(bound + 1e-6), whole, _by_node(problem, most, classes)))
         if r < len(kept) and kept[r] == sum(problem.asks[c].value * problem.asks[c].count for c in classes):
             for c in classes:
-                room -= np.array(taken[c], dtype=np.int64) * problem.asks[c].count
+                if problem.asks[c].value:
+                    room -= np.array(taken[c], dtype=np.int64) * problem.asks[c].count
     return tuple(bounds)
 
 

@@ -4,9 +4,9 @@ Variables are counts: how many members of each ask class on each node, and for s
 type and free amount are cut in each way (packing/patterns.py). Jobs of a class are alike, and so are such
 devices, so neither has an identity here.
 Nodes are not merged: the prototypes found 900 different states among 1,213 half-full nodes, and a pooled
-count of unlike needs says nothing about single nodes; nodes that are alike are left to the symmetry detection of
-the solver. A gang of m members needs no identity either: counts x[n] with sum m*z and x[n] <= z can always be
-dealt out to z jobs with m different nodes each (deal them node by node, in turn).
+count of unlike needs says nothing about single nodes; nodes that are alike are left to the symmetry
+detection of the solver. A gang of m members needs no identity either: counts x[n] with sum m*z and x[n] <=
+z can always be dealt out to z jobs with m different nodes each (deal them node by node, in turn).
 
 The objective is solved rank by rank, each with what the earlier ones reached as a constraint, then what is
 stranded and what waking nodes costs (`Score`). OR-Tools 9.15, https://developers.google.com/optimization/cp.
@@ -15,7 +15,7 @@ stranded and what waking nodes costs (`Score`). OR-Tools 9.15, https://developer
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -44,16 +44,17 @@ SHORTEST_S: Final = 0.005
 
 
 class Slice(NamedTuple):
-    """Limits of one solve. wall_s and deterministic (the solver's own measure of work, about a second each):
-    whichever comes first. With one worker and no wall limit the answer depends on nothing but the input and
-    the seed."""
+    """Limits of one solve. wall_s (by the clock given, building the model included) and deterministic (the
+    solver's own measure of work, about a second each): whichever comes first. With one worker and no wall
+    limit the answer depends on nothing but the input and the seed. gap: part of the objective that may be
+    missing from the optimum; with more than 0 nothing is claimed optimal."""
 
     wall_s: float = math.inf
+    clock: Callable[[], float] = lambda: 0.0
     deterministic: float = math.inf
     workers: int = 1
     seed: int = 0
     gap: float = 0.0
-    """Part of the objective that may be missing from the optimum; with more than 0 nothing is claimed optimal."""
 
 
 class Solved(NamedTuple):
@@ -78,7 +79,8 @@ class Stopper:
         self._solver: cp_model.CpSolver | None = None
 
     def stop(self) -> None:
-        """From any thread, any number of times. A solve about to begin just now may still take its slice."""
+        """From any thread, any number of times: a solve that begins in this very moment may not hear the
+        first."""
         self.stopped = True
         solver = self._solver
         if solver is not None:
@@ -90,8 +92,9 @@ class Stopper:
 
 
 class _Group(NamedTuple):
-    """Devices of one type and one free amount on a node, for shares: how many, and the variables that count how
-    many of them are cut in each of the ways. Wholly free ones may go to jobs with whole devices as well."""
+    """Devices of one type and one free amount on a node, for shares: how many, and the variables that count
+    how many of them are cut in each of the ways. Wholly free ones may go to jobs with whole devices as
+    well."""
 
     type: int
     room: int
@@ -101,8 +104,8 @@ class _Group(NamedTuple):
 
 
 class _Cell(NamedTuple):
-    """A class on a node: the variable that counts its members there. type: of the devices, where the class may
-    use several on the node and shares one; else -1."""
+    """A class on a node: the variable that counts its members there. type: of the devices, where the class
+    may use several on the node and shares one; else -1."""
 
     ask: int
     type: int
@@ -185,7 +188,9 @@ class _Model:
             self._whole(node, kind, rooms.get(WHOLE, ()), len(kinds) > 1, held)
         for cell in cells if len(kinds) > 1 else ():
             if self.problem.asks[cell.ask].milli == WHOLE:
-                parts = [self.by_type[key] for kind in kinds if (key := (node, cell.ask, kind)) in self.by_type]
+                parts = [
+                    self.by_type[key] for kind in kinds if (key := (node, cell.ask, kind)) in self.by_type
+                ]
                 n = self.problem.asks[cell.ask].n_devices
                 self.model.add(self.count(parts) == n * self.vars[cell.var])
 
@@ -270,8 +275,8 @@ class _Model:
         return _dot_product(level.columns, level.weights, self.values)
 
     def waste(self) -> tuple[list[int], list[int]] | None:
-        """What is stranded, and below that the cost of nodes woken, as variables with negative weights; None if
-        nothing could differ."""
+        """What is stranded, and below that the cost of nodes woken, as variables with negative weights;
+        None if nothing could differ."""
         problem, least = self.problem, self.problem.least
         weight = int(problem.wake_cost.sum()) + 1
         terms: list[tuple[int, int]] = []
@@ -289,8 +294,8 @@ class _Model:
         return ([k for k, _ in terms], [w for _, w in terms]) if terms else None
 
     def _stranded(self, node: int, least: np.ndarray) -> Iterator[tuple[int, int]]:
-        """What the plan changes of the thousandths stranded there: those of cut devices, and of whole ones if a
-        resource runs short."""
+        """What the plan changes of the thousandths stranded there: those of cut devices, and of whole ones
+        if a resource runs short."""
         asks, cells, values = self.problem.asks, self.cells[node], self.values
         cuts = self.cuts(node)
         yield from ((k, WHOLE) for k in cuts)
@@ -315,12 +320,12 @@ class _Model:
         lost = self.var(fresh, left if is_short else 0)
         for k, w, margin in margins:
             self.model.add(self.total(k, w) <= margin).only_enforce_if(~self.vars[short])
-        self.model.add(self.vars[lost] + self.total(columns, weights) >= fresh).only_enforce_if(self.vars[short])
+        self.model.add(self.total([lost, *columns], [1, *weights]) >= fresh).only_enforce_if(self.vars[short])
         yield lost, WHOLE
 
     def hint(self) -> None:
         """Tell the solver the values at hand."""
-        self.model.clear_hints()
+        self.model.clear_hints()  # type: ignore[no-untyped-call]
         for variable, value in zip(self.vars, self.values, strict=True):
             self.model.add_hint(variable, value)
 
@@ -339,7 +344,9 @@ class _Model:
     def _deal(self, node: int, members: dict[int, list[tuple[int, tuple[int, ...]]]]) -> None:
         """Give devices out: shares first, to the devices cut for them, whole devices to the rest."""
         asks = self.problem.asks
-        free = {kind: list(rooms.get(WHOLE, ())) for kind, rooms in devices_by_type(self.problem, node).items()}
+        free = {
+            kind: list(rooms.get(WHOLE, ())) for kind, rooms in devices_by_type(self.problem, node).items()
+        }
         waiting: dict[tuple[int, int], list[int]] = {}
         for cell in self.cells[node]:
             if cell.type >= 0:
@@ -410,9 +417,15 @@ class _Held:
         return self._whole.get((node, c, kind), 0)
 
     def cuts(
-        self, node: int, devices: tuple[int, ...], sizes: tuple[int, ...], room: int, ways: tuple[Pattern, ...]
+        self,
+        node: int,
+        devices: tuple[int, ...],
+        sizes: tuple[int, ...],
+        room: int,
+        ways: tuple[Pattern, ...],
     ) -> tuple[dict[int, int], tuple[Pattern, ...]]:
-        """How many of these devices are cut in each of the ways, and the ways, with those added that lacked."""
+        """How many of these devices are cut in each of the ways, and the ways, with those added that
+        lacked."""
         cut: dict[int, int] = {}
         for d in devices:
             held = self._on_device.get((node, d))
@@ -436,21 +449,22 @@ def _add(counts: dict[_Key, int], key: _Key, n: int = 1) -> None:
 class _Work:
     """Runs the stages of one solve within its slice."""
 
-    def __init__(self, model: _Model, limits: Slice, stopper: Stopper | None) -> None:
+    def __init__(self, model: _Model, limits: Slice, stopper: Stopper, began: float) -> None:
         self.model = model
         self.limits = limits
         self.stopper = stopper
-        self.wall_s = 0.0
+        self.began = began
         self.spent = 0.0
 
     def maximise(
         self, columns: list[int], weights: list[int], part: float, gap: float = 0.0
     ) -> tuple[bool, int]:
-        """Take over the best values found in this part of what is left of the slice: are they the optimum, and
-        what is the most that the objective could be."""
+        """Take over the best values found in this part of what is left of the slice: are they the optimum,
+        and what is the most that the objective could be."""
         model, limits = self.model, self.limits
-        wall_s, work = (limits.wall_s - self.wall_s) * part, (limits.deterministic - self.spent) * part
-        if wall_s < SHORTEST_S or work <= 0.0 or (self.stopper is not None and self.stopper.stopped):
+        wall_s = (limits.wall_s - (limits.clock() - self.began)) * part
+        work = (limits.deterministic - self.spent) * part
+        if wall_s < SHORTEST_S or work <= 0.0:
             return False, UNBOUNDED
         model.model.maximize(model.total(columns, weights))
         model.hint()
@@ -463,17 +477,16 @@ class _Work:
         parameters.num_workers = limits.workers
         parameters.random_seed = limits.seed
         parameters.relative_gap_limit = gap
-        # Measured on 16-node neighbourhoods of openb: presolve's probing takes longer than the solve it saves, and
-        # the full relaxation proves in 80 ms what the default does not in 250.
+        # Measured on 16-node neighbourhoods of openb: presolve's probing takes longer than the solve it
+        # saves, and the full relaxation proves in 80 ms what the default does not in 250.
         parameters.linearization_level = 2
         parameters.cp_model_probing_level = 0
         parameters.symmetry_level = 0
-        if self.stopper is not None:
-            self.stopper.watch(solver)
+        self.stopper.watch(solver)
+        if self.stopper.stopped:
+            return False, UNBOUNDED
         status = solver.solve(model.model)
-        if self.stopper is not None:
-            self.stopper.watch(None)
-        self.wall_s += solver.wall_time
+        self.stopper.watch(None)
         self.spent += solver.deterministic_time
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             return False, UNBOUNDED
@@ -491,8 +504,9 @@ def solve(
 
     tidy: afterwards also strand less and wake less, at equal value.
     """
+    began = limits.clock()
     model = _Model(problem, hint)
-    work = _Work(model, limits, stopper)
+    work = _Work(model, limits, stopper or Stopper(), began)
     levels = [model.level(rank) for rank in problem.ranks]
     bounds: list[int] = []
     optimal = True
@@ -544,9 +558,11 @@ def lp_bound(problem: Problem, kept: Sequence[int] = ()) -> tuple[float, ...]:
     """
     most = most_members(problem)
     kinds, first, times = _alike(problem)
-    model = model_builder.Model()
+    model = model_builder.Model()  # type: ignore[no-untyped-call]
     jobs = {
-        c: model.new_num_var(0, ask.count, "") for c, ask in enumerate(problem.asks) if ask.count and most[c].any()
+        c: model.new_num_var(0, ask.count, "")
+        for c, ask in enumerate(problem.asks)
+        if ask.count and most[c].any()
     }
     cells: dict[int, list[tuple[Any, int]]] = {c: [] for c in jobs}
     for _, node, n in zip(kinds, first.tolist(), times.tolist(), strict=True):
@@ -584,7 +600,7 @@ def _lp_maximum(model: model_builder.Model, objective: Any) -> float:
 
 
 def _dot(variables: list[Any], weights: list[int]) -> Any:
-    return model_builder.LinearExpr.weighted_sum(variables, weights)
+    return model_builder.LinearExpr.weighted_sum(variables, [float(weight) for weight in weights])
 
 
 def _alike(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -609,8 +625,15 @@ def _node_rows(problem: Problem, node: int, classes: list[int]) -> Iterator[tupl
     if not with_devices:
         return
     smallest = min(asks[c].milli for c in with_devices)
-    yield int(free_of[free_of >= smallest].sum()), {c: asks[c].milli * asks[c].n_devices for c in with_devices}
-    yield int((free_of == WHOLE).sum()), {c: asks[c].n_devices for c in with_devices if asks[c].milli == WHOLE}
-    yield int((free_of > WHOLE // 2).sum()), {
-        c: asks[c].n_devices for c in with_devices if asks[c].milli > WHOLE // 2
-    }
+    yield (
+        int(free_of[free_of >= smallest].sum()),
+        {c: asks[c].milli * asks[c].n_devices for c in with_devices},
+    )
+    yield (
+        int((free_of == WHOLE).sum()),
+        {c: asks[c].n_devices for c in with_devices if asks[c].milli == WHOLE},
+    )
+    yield (
+        int((free_of > WHOLE // 2).sum()),
+        {c: asks[c].n_devices for c in with_devices if asks[c].milli > WHOLE // 2},
+    )

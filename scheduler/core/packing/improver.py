@@ -2,11 +2,11 @@
 
 A small problem goes to the solver whole, which may prove the answer optimal. A large one is too slow for that
 (a whole cluster of 1,213 nodes needs seconds before the first answer), so again and again a
-neighbourhood is taken out: nodes that nearly fit a job left behind, and nodes where the jobs in the way could go.
-The jobs placed there in this plan and those left behind are placed anew by the solver, and the answer is
-kept if it is better. The neighbourhood is as large as the solver finishes within a fraction of the time; its size
-follows how it went. Shaw, "Using constraint programming and local search methods to solve vehicle routing
-problems", CP 1998, for the idea.
+neighbourhood is taken out: nodes that nearly fit a job left behind, and nodes where the jobs in the way
+could go. The jobs placed there in this plan and those left behind are placed anew by the solver, and the
+answer is kept if it is better. The neighbourhood is as large as the solver finishes within a fraction of
+the time; its size follows how it went. Shaw, "Using constraint programming and local search methods to
+solve vehicle routing problems", CP 1998, for the idea.
 
 Never worse than the hint, never past the limit by more than a solver's step, and checked by the verifier.
 """
@@ -21,7 +21,7 @@ import numpy as np
 
 from packhorse.scheduler.core.packing.bound import volume_bound
 from packhorse.scheduler.core.packing.cpsat import Slice, Solved, Stopper, solve
-from packhorse.scheduler.core.packing.neighbourhood import Plan, carve, choose, replace
+from packhorse.scheduler.core.packing.neighbourhood import Dice, Plan, carve, choose, replace
 from packhorse.scheduler.core.packing.problem import Problem, Score, Solution
 from packhorse.scheduler.core.packing.verify import score, verify
 
@@ -35,11 +35,12 @@ CELLS: Final = 500
 """Combinations in the first neighbourhood."""
 
 SLICE: Final = 0.12
-"""Seconds (or deterministic time) that one neighbourhood may take. With 0.2 and 0.3 the size settles at what takes
-longer to prove than to find, and after 1 s the openb queue stands at less."""
+"""Seconds (or deterministic time) that one neighbourhood may take. With 0.2 and 0.3 the size settles at
+what takes longer to prove than to find, and after 1 s the openb queue stands at less."""
 
 GAP: Final = 0.002
-"""What a neighbourhood may miss of its optimum: proving the last bit takes longer than the next neighbourhood."""
+"""What a neighbourhood may miss of its optimum: proving the last bit takes longer than the next
+neighbourhood."""
 
 SHORTEST: Final = 0.02
 """Seconds; with less left no further neighbourhood is begun."""
@@ -53,7 +54,8 @@ PATIENCE: Final = 60
 
 class Limits(NamedTuple):
     """Give wall_s with a clock (seconds, monotonic), or deterministic: about seconds of work of the solver,
-    counted the same on every machine. With the latter and one worker, same input, same answer."""
+    counted the same on every machine. With the latter and one worker, same input, same answer. workers:
+    threads for a problem that is solved whole; a neighbourhood is done before a second thread is of use."""
 
     wall_s: float = math.inf
     clock: Callable[[], float] | None = None
@@ -83,8 +85,8 @@ class Improvement(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """The hint or the answer broke a rule, which is a fault of its maker: what is wrong, and the input and answer
-    as JSON for a replay. Keep the hint if only the answer is at fault."""
+    """The hint or the answer broke a rule, which is a fault of its maker: what is wrong, and the input and
+    answer as JSON for a replay. Keep the hint if only the answer is at fault."""
 
     wrong: tuple[str, ...]
     problem: str
@@ -110,11 +112,12 @@ class _Clock:
         """Wall seconds for solves; what the final check takes is kept back."""
         return self.limits.wall_s - self.elapsed() - self.reserve
 
-    def slice(self, most: float, seed: int, gap: float = 0.0) -> Slice:
-        """For one solve of at most that many seconds."""
+    def slice(self, most: float, seed: int, workers: int = 1, gap: float = 0.0) -> Slice:
+        """For one solve of at most that many seconds (or deterministic time)."""
         limits = self.limits
         work = min(limits.deterministic - self.spent, most if limits.wall_s == math.inf else math.inf)
-        return Slice(min(self.left(), most), work, limits.workers, limits.seed * 1009 + seed, gap)
+        clock = limits.clock or Slice().clock
+        return Slice(min(self.left(), most), clock, work, workers, limits.seed * 1009 + seed, gap)
 
     def over(self) -> bool:
         return self.left() < SHORTEST or self.spent >= self.limits.deterministic
@@ -166,7 +169,7 @@ class _Search:
         self.optimal = False
         self.levels = self._levels()
         self.bounds = volume_bound(plan.problem, self.levels)
-        self.rng = np.random.default_rng(clock.limits.seed)
+        self.dice = Dice(clock.limits.seed)
 
     def run(self) -> None:
         """Until nothing is left behind, the answer is known to be the best, or the limits are reached."""
@@ -190,26 +193,27 @@ class _Search:
 
     def _turn(self, n: int) -> int:
         """Which of the classes that wait comes next: the most important ones more often."""
-        return min(int(self.rng.exponential(max(n / 3, 1.0))), n - 1)
+        return min(int(-max(n / 3, 1.0) * math.log(1.0 - self.dice.throw(1)[0])), n - 1)
 
     def _whole(self) -> None:
         plan, limits = self.plan, self.clock.limits
         part = WHOLE_PART * (limits.wall_s if limits.wall_s < math.inf else limits.deterministic)
-        found = solve(plan.problem, plan.solution(), self.clock.slice(part, 0), self.stopper)
+        found = solve(plan.problem, plan.solution(), self.clock.slice(part, 0, limits.workers), self.stopper)
         self._account(found)
         nodes = np.arange(plan.problem.n_nodes)
         replace(plan, nodes, list(plan.jobs), found.solution)
         self.optimal = found.optimal
         self.levels = self._levels()
-        self.bounds = tuple(min(a, b) for a, b in zip(found.bounds, self.bounds, strict=True))
+        volume = volume_bound(plan.problem, self.levels)
+        self.bounds = tuple(min(a, b) for a, b in zip(found.bounds, volume, strict=True))
 
     def _round(self, c: int, k: int) -> tuple[bool, bool]:
         """Place the surroundings of a class anew: was that better, and was it easy?"""
         plan, clock = self.plan, self.clock
-        nodes = choose(plan, c, k, self.rng)
+        nodes = choose(plan, c, k, self.dice)
         part, hint, keys = carve(plan, nodes)
         began = clock.elapsed()
-        found = solve(part, hint, clock.slice(SLICE, self.rounds, GAP), self.stopper, tidy=False)
+        found = solve(part, hint, clock.slice(SLICE, self.rounds, gap=GAP), self.stopper, tidy=False)
         self._account(found)
         took = found.spent if clock.limits.wall_s == math.inf else clock.elapsed() - began
         easy = took < SLICE / 2

@@ -1,4 +1,5 @@
-"""The contended part of a pass as values: what is free on which nodes, which jobs would like it, who got what.
+"""The contended part of a pass as values: what is free on which nodes, which jobs would like it, who got
+what.
 
 A `Problem` is small and complete: the improver (packing/improver.py), the verifier (packing/verify.py), the
 bounds (packing/bound.py) and the plain packer (packing/best_fit.py) need nothing else, and its JSON form
@@ -45,7 +46,7 @@ class AskClass(NamedTuple):
     """
 
     rank: int
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs of it
     amounts: tuple[int, ...]
     n_devices: int = 0
     milli: int = 0
@@ -83,7 +84,9 @@ class Solution(NamedTuple):
 
     def to_json(self) -> str:
         """One line; equal solutions give equal text."""
-        return json.dumps([[j.ask, [[n, list(d)] for n, d in j.members]] for j in self.placed], separators=(",", ":"))
+        return json.dumps(
+            [[j.ask, [[n, list(d)] for n, d in j.members]] for j in self.placed], separators=(",", ":")
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Solution:
@@ -92,7 +95,9 @@ class Solution(NamedTuple):
             rows = json.loads(text)
             return cls(
                 tuple(
-                    Placed(int(ask), tuple((int(n), tuple(int(d) for d in devices)) for n, devices in members))
+                    Placed(
+                        int(ask), tuple((int(n), tuple(int(d) for d in devices)) for n, devices in members)
+                    )
                     for ask, members in rows
                 )
             )
@@ -159,7 +164,8 @@ class Problem:
         cost = _matrix("wake_cost", np.zeros((n, 1)) if wake_cost is None else np.reshape(wake_cost, (-1, 1)))
         if devices.shape[0] != n or types.shape != devices.shape or cost.shape[0] != n:
             raise BadProblem(
-                f"nodes: free has {n} rows, dev_free {devices.shape}, dev_type {types.shape}, wake_cost {cost.shape[0]}"
+                f"nodes: free has {n} rows, dev_free {devices.shape}, dev_type {types.shape}, "
+                f"wake_cost {cost.shape[0]}"
             )
         if devices.size and int(devices.max()) > WHOLE:
             raise BadProblem(f"dev_free: {int(devices.max())} thousandths of one device, limit {WHOLE}")
@@ -240,7 +246,9 @@ def _matrix(
 ) -> np.ndarray:
     try:
         given = np.asarray(value)
-        if given.dtype.kind == "f" and not bool((given == np.floor(given)).all() and np.isfinite(given).all()):
+        if given.dtype.kind == "f" and not bool(
+            (given == np.floor(given)).all() and np.isfinite(given).all()
+        ):
             raise BadProblem(f"{name}: amounts are whole numbers")
         array = np.array(given if given.dtype.kind in "if" else given.astype(object), dtype=np.int64)
     except (OverflowError, ValueError, TypeError):
@@ -274,7 +282,9 @@ def _check_ask(name: str, ask: AskClass, n_nodes: int, n_resources: int, n_licen
     if ask.shares and ask.n_devices != 1:
         raise BadProblem(f"{name}: a share of {ask.milli} thousandths is of one device, not {ask.n_devices}")
     if len(ask.amounts) != n_resources:
-        raise BadProblem(f"{name}.amounts: {len(ask.amounts)} amounts, the nodes have {n_resources} resources")
+        raise BadProblem(
+            f"{name}.amounts: {len(ask.amounts)} amounts, the nodes have {n_resources} resources"
+        )
     if len(ask.licences) not in (0, n_licences):
         raise BadProblem(f"{name}.licences: {len(ask.licences)} amounts, the cluster has {n_licences}")
     for field in ("amounts", "licences"):
@@ -293,5 +303,5 @@ def _without_defaults(ask: AskClass) -> dict[str, Any]:
     return {k: v for k, v in ask._asdict().items() if k not in defaults or v != defaults[k]}
 
 
-def _tuples(value: object) -> object:
+def _tuples(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value

@@ -10,7 +10,7 @@ from tests.core.packing.small_problems import best_score, problems
 
 
 @settings(max_examples=40, deadline=None)
-@given(problems(nodes=2, classes=3, count=2))
+@given(problems(nodes=3, classes=4, count=3))
 def test_no_solution_beats_a_bound(problem: Problem) -> None:
     best = best_score(problem).levels
     for kept in ((), best):
@@ -19,7 +19,9 @@ def test_no_solution_beats_a_bound(problem: Problem) -> None:
 
 
 def test_bounds_say_what_is_short() -> None:
-    problem = Problem.of([[10, 100]] * 3, [AskClass(0, 100, (4, 1), value=8), AskClass(1, 100, (1, 1), value=1)])
+    problem = Problem.of(
+        [[10, 100]] * 3, [AskClass(0, 100, (4, 1), value=8), AskClass(1, 100, (1, 1), value=1)]
+    )
     assert volume_bound(problem) == (48, 30)  # 30 processors in all, and two big ones on each node
     assert lp_bound(problem) == (48.0, 30.0)
     assert lp_bound(problem, (48,)) == (48.0, 6.0)

@@ -1,4 +1,5 @@
-"""The solver on small problems against trying everything, and what the improver promises whatever the input."""
+"""The solver on small problems against trying everything, and what the improver promises whatever the
+input."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ STEPS = Limits(deterministic=0.2)
 
 
 @settings(max_examples=60, deadline=None)
-@given(problems(nodes=3, classes=3, count=2))
+@given(problems(nodes=3, classes=4, count=3))
 def test_the_solver_finds_what_trying_everything_finds(problem: Problem) -> None:
     found = solve(problem, best_fit(problem), Slice(deterministic=5.0))
     best = best_score(problem)
@@ -52,7 +53,8 @@ def test_the_improver_is_never_worse_than_its_hint(problem: Problem, empty: bool
 @settings(max_examples=40, deadline=None)
 @given(problems(nodes=12, classes=8, count=9), st.integers(0, 3))
 def test_neighbourhoods_keep_the_promises_too(problem: Problem, seed: int) -> None:
-    """As for a problem too large to be solved whole; priority is never inverted, whatever the lower ranks gain."""
+    """As for a problem too large to be solved whole; priority is never inverted, whatever the lower ranks
+    gain."""
     limits = Limits(deterministic=0.1, seed=seed)
     hint = best_fit(problem)
     with pytest.MonkeyPatch.context() as patch:
@@ -81,13 +83,19 @@ def test_a_part_taken_out_and_put_back_changes_nothing(problem: Problem, data: s
     part, inside, keys = carve(plan, nodes)
     assert verify(part, inside) == []
     replace(plan, nodes, keys, inside)
-    assert (plan.room.free == free).all() and (plan.room.devices == devices).all() and (plan.left == left).all()
+    assert (
+        (plan.room.free == free).all() and (plan.room.devices == devices).all() and (plan.left == left).all()
+    )
     assert sorted(plan.solution().placed) == sorted(hint.placed)
 
 
 def test_it_finds_room_that_greedy_left_scattered() -> None:
-    problem = Problem.of([[10], [10]], [AskClass(0, n, (size,), value=size) for size, n in ((7, 1), (4, 1), (3, 3))])
-    hint = Solution((Placed(0, ((0, ()),)), Placed(1, ((1, ()),)), Placed(2, ((1, ()),)), Placed(2, ((1, ()),))))
+    problem = Problem.of(
+        [[10], [10]], [AskClass(0, n, (size,), value=size) for size, n in ((7, 1), (4, 1), (3, 3))]
+    )
+    hint = Solution(
+        (Placed(0, ((0, ()),)), Placed(1, ((1, ()),)), Placed(2, ((1, ()),)), Placed(2, ((1, ()),)))
+    )
     assert verify(problem, hint) == []
     found = improve(problem, hint, STEPS)
     assert isinstance(found, Improvement)
@@ -124,7 +132,9 @@ def test_nothing_left_behind_is_answered_at_once(monkeypatch: pytest.MonkeyPatch
     assert (found.status, found.rounds, found.better) == ("optimal", 0, False)
 
 
-def test_a_faulty_hint_or_answer_comes_back_as_a_value_with_its_input(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_faulty_hint_or_answer_comes_back_as_a_value_with_its_input(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     problem = Problem.of([[4], [3]], [AskClass(0, 2, (3,)), AskClass(0, 2, (2,))])
     bad = Solution((Placed(0, ((0, ()),)),) * 2)
     found = improve(problem, bad, STEPS)
