@@ -122,7 +122,7 @@ def run_trace(
     """The trace's queue with every limit and seed of the search."""
     problem = queue_at(data, "default", 42, 0.88, 500)
     greedy = best_fit(problem)
-    bound = int(lp_bound(problem)[0] + 1e-6)
+    bound = lp_bound(problem)[0]
     results = []
     for limit_s in limits_s:
         for seed in seeds:

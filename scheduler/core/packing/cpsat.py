@@ -22,7 +22,7 @@ import numpy as np
 from ortools.linear_solver.python import model_builder
 from ortools.sat.python import cp_model
 
-from packhorse.scheduler.core.packing.bound import most_members
+from packhorse.scheduler.core.packing.bound import most_members, rounded_down
 from packhorse.scheduler.core.packing.patterns import Pattern, covering, extended, maximal
 from packhorse.scheduler.core.packing.problem import WHOLE, Placed, Problem, Solution
 
@@ -548,29 +548,34 @@ def _together(model: _Model, levels: list[_Level]) -> list[_Level]:
     return levels[:n]
 
 
-def lp_bound(problem: Problem, kept: Sequence[int] = ()) -> tuple[float, ...]:
+def lp_bound(problem: Problem, kept: Sequence[int] = (), wall_s: float = math.inf) -> tuple[int, ...]:
     """The most value each rank could reach if jobs and nodes could be cut in pieces, while the more important
-    ranks reach at least `kept` (by default nothing).
+    ranks reach at least `kept` (by default nothing). wall_s: of one solve, after which a rank counts as
+    unbounded.
 
-    Nodes with the same free amounts are merged. Devices: whole ones from those wholly free, shares by their
-    sum and by how many pieces of that size the devices hold, and of jobs that take more than half of a device
-    one each. Linear program, GLOP; seconds for a thousand different nodes.
+    Nodes with the same free amounts are merged. Shares have to fit the ways their devices are cut; on nodes
+    with several types of devices, or where there are too many ways, their sum has to fit. A linear program,
+    solved
+    by GLOP: for 441 different nodes and 54 classes half a second.
     """
-    most = most_members(problem)
-    kinds, first, times = _alike(problem)
+    members = most_members(problem)
+    first, times = _alike(problem)
     model = model_builder.Model()  # type: ignore[no-untyped-call]
     jobs = {
         c: model.new_num_var(0, ask.count, "")
         for c, ask in enumerate(problem.asks)
-        if ask.count and most[c].any()
+        if ask.count and members[c].any()
     }
     cells: dict[int, list[tuple[Any, int]]] = {c: [] for c in jobs}
-    for _, node, n in zip(kinds, first.tolist(), times.tolist(), strict=True):
-        here = {c: model.new_num_var(0, int(most[c, node]) * n, "") for c in jobs if most[c, node]}
+    for node, n in zip(first.tolist(), times.tolist(), strict=True):
+        here = {c: model.new_num_var(0, int(members[c, node]) * n, "") for c in jobs if members[c, node]}
         for c, cell in here.items():
             cells[c].append((cell, n))
-        for limit, row in _node_rows(problem, node, list(here)):
-            model.add(_dot([here[c] for c in row], list(row.values())) <= limit * n)
+        for i, free in enumerate(problem.free[node].tolist()):
+            _lp_limit(model, [(cell, problem.asks[c].amounts[i]) for c, cell in here.items()], free * n)
+        kinds = devices_by_type(problem, node)
+        if len(kinds) != 1 or not _lp_cuts(model, problem, here, next(iter(kinds.values())), n):
+            _lp_sums(model, problem, here, node, n)
     for c, job in jobs.items():
         ask = problem.asks[c]
         model.add(_dot([cell for cell, _ in cells[c]], [1] * len(cells[c])) == ask.members * job)
@@ -579,21 +584,27 @@ def lp_bound(problem: Problem, kept: Sequence[int] = ()) -> tuple[float, ...]:
                 model.add(cell <= n * job)
     for i, free in enumerate(problem.licences):
         taking = [(job, problem.asks[c].licences[i]) for c, job in jobs.items() if problem.asks[c].licences]
-        if taking:
-            model.add(_dot([job for job, _ in taking], [a for _, a in taking]) <= free)
+        _lp_limit(model, taking, free)
     bounds = []
     for r, rank in enumerate(problem.ranks):
         value = [(job, problem.asks[c].value) for c, job in jobs.items() if problem.asks[c].rank == rank]
-        level = _dot([job for job, _ in value], [v for _, v in value]) if value else None
-        bounds.append(0.0 if level is None else _lp_maximum(model, level))
-        if level is not None and r < len(kept):
-            model.add(level >= kept[r])
+        most = sum(ask.count * ask.value for ask in problem.asks if ask.rank == rank)
+        if not value or (r < len(kept) and kept[r] == most):
+            bounds.append(most if value else 0)
+        else:
+            level = _dot([job for job, _ in value], [v for _, v in value])
+            bound = _lp_maximum(model, level, wall_s)
+            bounds.append(rounded_down(problem, rank, bound) if bound < most else most)
+        if value and r < len(kept):
+            model.add(_dot([job for job, _ in value], [v for _, v in value]) >= kept[r])
     return tuple(bounds)
 
 
-def _lp_maximum(model: model_builder.Model, objective: Any) -> float:
+def _lp_maximum(model: model_builder.Model, objective: Any, wall_s: float) -> float:
     model.maximize(objective)
     solver = model_builder.Solver("glop")
+    if wall_s < math.inf:
+        solver.set_time_limit_in_seconds(wall_s)
     if solver.solve(model) != model_builder.SolveStatus.OPTIMAL:
         return math.inf
     return float(solver.objective_value)
@@ -603,37 +614,67 @@ def _dot(variables: list[Any], weights: list[int]) -> Any:
     return model_builder.LinearExpr.weighted_sum(variables, [float(weight) for weight in weights])
 
 
-def _alike(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Nodes by equal state: the state, one node of it, how many."""
+def _lp_limit(model: model_builder.Model, terms: list[tuple[Any, int]], limit: int) -> None:
+    taking = [(variable, weight) for variable, weight in terms if weight]
+    if taking:
+        model.add(_dot([variable for variable, _ in taking], [weight for _, weight in taking]) <= limit)
+
+
+def _lp_cuts(
+    model: model_builder.Model,
+    problem: Problem,
+    here: dict[int, Any],
+    rooms: dict[int, tuple[int, ...]],
+    n_nodes: int,
+) -> bool:
+    """Rules for the devices of nodes with devices of one type, by the ways to cut them; False, and none, if
+    there are too many ways."""
+    asks = problem.asks
+    by_size: dict[int, list[Any]] = {}
+    for c, cell in here.items():
+        if asks[c].shares:
+            by_size.setdefault(asks[c].milli, []).append(cell)
+    sizes = tuple(sorted(by_size, reverse=True))
+    patterns = {room: maximal(sizes, room) for room in rooms}
+    if not all(ways.complete for ways in patterns.values()):
+        return False
+    supply: dict[int, list[tuple[Any, int]]] = {size: [] for size in sizes}
+    whole = [(cell, asks[c].n_devices) for c, cell in here.items() if asks[c].milli == WHOLE]
+    for room, ways in patterns.items():
+        most = len(rooms[room]) * n_nodes
+        cuts = [model.new_num_var(0, most, "") for _ in ways.ways]
+        for cut, way in zip(cuts, ways.ways, strict=True):
+            for size, n in zip(sizes, way, strict=True):
+                supply[size].append((cut, n))
+        _lp_limit(model, [(cut, 1) for cut in cuts] + (whole if room == WHOLE else []), most)
+    for size, cells in by_size.items():
+        taken = [(cell, 1) for cell in cells]
+        _lp_limit(model, taken + [(cut, -n) for cut, n in supply[size]], 0)
+    return True
+
+
+def _lp_sums(
+    model: model_builder.Model, problem: Problem, here: dict[int, Any], node: int, n_nodes: int
+) -> None:
+    """Looser rules for the devices of a node: the thousandths in all, wholly free devices for jobs with whole
+    ones, and a device each for what takes more than half of one."""
+    free_of = np.where(problem.dev_type[node] >= 0, problem.dev_free[node], 0)
+    users = [(problem.asks[c], cell) for c, cell in here.items() if problem.asks[c].n_devices]
+    smallest = min((ask.milli for ask, _ in users), default=WHOLE)
+    milli = int(free_of[free_of >= smallest].sum())
+    _lp_limit(model, [(cell, ask.milli * ask.n_devices) for ask, cell in users], milli * n_nodes)
+    for least in (WHOLE, WHOLE // 2 + 1):
+        n = int((free_of >= least).sum()) * n_nodes
+        _lp_limit(model, [(cell, ask.n_devices) for ask, cell in users if ask.milli >= least], n)
+
+
+def _alike(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes by equal state: one node of each, and how many there are."""
     order = np.sort(np.where(problem.dev_type >= 0, problem.dev_type * 2048 + problem.dev_free, -1), axis=1)
     allowed = np.zeros((problem.n_nodes, len(problem.asks)), dtype=np.int64)
     for c, ask in enumerate(problem.asks):
         if ask.nodes is not None:
             allowed[list(ask.nodes), c] = 1
     states = np.concatenate([problem.free, order, allowed], axis=1)
-    kinds, first, times = np.unique(states, axis=0, return_index=True, return_counts=True)
-    return kinds, first, times
-
-
-def _node_rows(problem: Problem, node: int, classes: list[int]) -> Iterator[tuple[int, dict[int, int]]]:
-    """Linear limits on the members on one node: (limit, weight by class)."""
-    asks = problem.asks
-    for i, free in enumerate(problem.free[node].tolist()):
-        yield free, {c: asks[c].amounts[i] for c in classes if asks[c].amounts[i]}
-    free_of = np.where(problem.dev_type[node] >= 0, problem.dev_free[node], 0)
-    with_devices = [c for c in classes if asks[c].n_devices]
-    if not with_devices:
-        return
-    smallest = min(asks[c].milli for c in with_devices)
-    yield (
-        int(free_of[free_of >= smallest].sum()),
-        {c: asks[c].milli * asks[c].n_devices for c in with_devices},
-    )
-    yield (
-        int((free_of == WHOLE).sum()),
-        {c: asks[c].n_devices for c in with_devices if asks[c].milli == WHOLE},
-    )
-    yield (
-        int((free_of > WHOLE // 2).sum()),
-        {c: asks[c].n_devices for c in with_devices if asks[c].milli > WHOLE // 2},
-    )
+    _, first, times = np.unique(states, axis=0, return_index=True, return_counts=True)
+    return first, times

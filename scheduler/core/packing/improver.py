@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core.packing.bound import volume_bound
-from packhorse.scheduler.core.packing.cpsat import Slice, Solved, Stopper, solve
+from packhorse.scheduler.core.packing.cpsat import Slice, Solved, Stopper, lp_bound, solve
 from packhorse.scheduler.core.packing.neighbourhood import Dice, Plan, carve, choose, replace
 from packhorse.scheduler.core.packing.problem import Problem, Score, Solution
 from packhorse.scheduler.core.packing.verify import score, verify
@@ -47,6 +47,19 @@ SHORTEST: Final = 0.02
 
 ROUND_WORK: Final = 0.002
 """Deterministic time charged for building a model, so that a run of trivial ones ends as well."""
+
+STUCK: Final = 4
+"""Neighbourhoods in a row without a better answer after which the linear program may show that there is
+none."""
+
+LP_PART: Final = 0.25
+"""Part of what is left of a wall limit that it may take."""
+
+LP_WORK: Final = 0.05
+"""Deterministic time charged for it."""
+
+LP_CELLS: Final = 60_000
+"""Combinations up to which it is tried: about half a second."""
 
 PATIENCE: Final = 60
 """Neighbourhoods in a row without a better answer after which the search ends."""
@@ -151,11 +164,18 @@ def improve(
         status,
         before,
         after,
-        search.bounds,
+        search.bounds(),
         clock.elapsed(),
         clock.spent,
         search.rounds,
     )
+
+
+class _Proof(NamedTuple):
+    """Upper bounds per rank that hold while the more important ranks have at least what is kept."""
+
+    kept: tuple[int, ...]
+    bounds: tuple[int, ...]
 
 
 class _Search:
@@ -168,28 +188,31 @@ class _Search:
         self.rounds = 0
         self.optimal = False
         self.levels = self._levels()
-        self.bounds = volume_bound(plan.problem, self.levels)
+        self._most = _values_of_all(plan.problem)
+        self.proofs = [_Proof(self.levels, volume_bound(plan.problem, self.levels))]
         self.dice = Dice(clock.limits.seed)
 
     def run(self) -> None:
         """Until nothing is left behind, the answer is known to be the best, or the limits are reached."""
-        waiting = self.plan.waiting()
-        if not waiting.size or self._reached():
-            self.optimal = True
+        self.optimal = not self.plan.waiting().size or self._reached()
+        if self.optimal:
             return
         cells = _cells(self.plan)
         if cells.sum() <= WHOLE_CELLS and not self.clock.over():
             self._whole()
         k = max(4, int(CELLS / max(cells[cells > 0].mean(), 1.0)))
-        idle = 0
-        while not self.optimal and idle < PATIENCE and not self.clock.over() and not self.stopper.stopped:
+        idle, proving = 0, False
+        while idle < PATIENCE and not self.clock.over() and not self.stopper.stopped:
             waiting = self.plan.waiting()
-            if not waiting.size or self._reached():
-                self.optimal = True
-                return
+            if self.optimal or not waiting.size or self._reached():
+                break
+            if idle == STUCK and not proving:
+                proving = True
+                self._prove()
             better, easy = self._round(int(waiting[self._turn(waiting.size)]), k)
             idle = 0 if better else idle + 1
             k = min(int(k * 1.3) + 1, self.plan.problem.n_nodes) if easy else max(4, int(k / 1.5))
+        self.optimal = self.optimal or not self.plan.waiting().size or self._reached()
 
     def _turn(self, n: int) -> int:
         """Which of the classes that wait comes next: the most important ones more often."""
@@ -204,8 +227,7 @@ class _Search:
         replace(plan, nodes, list(plan.jobs), found.solution)
         self.optimal = found.optimal
         self.levels = self._levels()
-        volume = volume_bound(plan.problem, self.levels)
-        self.bounds = tuple(min(a, b) for a, b in zip(found.bounds, volume, strict=True))
+        self.proofs.append(_Proof(self.levels, found.bounds))
 
     def _round(self, c: int, k: int) -> tuple[bool, bool]:
         """Place the surroundings of a class anew: was that better, and was it easy?"""
@@ -222,8 +244,17 @@ class _Search:
             return False, easy
         replace(plan, nodes, keys, found.solution)
         self.levels = self._levels()
-        self.bounds = volume_bound(plan.problem, self.levels)
         return True, easy
+
+    def _prove(self) -> None:
+        """Tighten the bounds by the linear program."""
+        problem, clock = self.plan.problem, self.clock
+        if _cells(self.plan).sum() > LP_CELLS:
+            return
+        wall_s = clock.left() * LP_PART if clock.limits.wall_s < math.inf else math.inf
+        found = lp_bound(problem, self.levels, wall_s)
+        clock.spent += LP_WORK
+        self.proofs.append(_Proof(self.levels, found))
 
     def _account(self, found: Solved) -> None:
         self.rounds += 1
@@ -232,8 +263,20 @@ class _Search:
     def _levels(self) -> tuple[int, ...]:
         return _values(self.plan.problem, self.plan.solution())
 
+    def bounds(self) -> tuple[int, ...]:
+        """Per rank, the least that is proven for what the more important ranks have now."""
+        best = []
+        for r in range(len(self.levels)):
+            holding = [
+                proof.bounds[r]
+                for proof in self.proofs
+                if all(now >= kept for now, kept in zip(self.levels[:r], proof.kept[:r], strict=True))
+            ]
+            best.append(min(holding, default=self._most[r]))
+        return tuple(best)
+
     def _reached(self) -> bool:
-        return all(value >= bound for value, bound in zip(self.levels, self.bounds, strict=True))
+        return all(value >= bound for value, bound in zip(self.levels, self.bounds(), strict=True))
 
 
 def _values(problem: Problem, solution: Solution) -> tuple[int, ...]:
@@ -241,6 +284,14 @@ def _values(problem: Problem, solution: Solution) -> tuple[int, ...]:
     level = dict.fromkeys(problem.ranks, 0)
     for c, n in enumerate(solution.counts(len(problem.asks))):
         level[problem.asks[c].rank] += n * problem.asks[c].value
+    return tuple(level.values())
+
+
+def _values_of_all(problem: Problem) -> tuple[int, ...]:
+    """Value per rank of all jobs that wait."""
+    level = dict.fromkeys(problem.ranks, 0)
+    for ask in problem.asks:
+        level[ask.rank] += ask.count * ask.value
     return tuple(level.values())
 
 
