@@ -34,13 +34,13 @@ WHOLE_CELLS: Final = 4000
 CELLS: Final = 500
 """Combinations in the first neighbourhood."""
 
-SLICE: Final = 0.12
-"""Seconds (or deterministic time) that one neighbourhood may take. With 0.2 and 0.3 the size settles at
-what takes longer to prove than to find, and after 1 s the openb queue stands at less."""
+SLICE: Final = 0.08
+"""Seconds (or deterministic time) that one neighbourhood may take. With 0.2 and 0.3 the size settles at what
+takes longer to prove than to find, and after 1 s the openb queue stands at less."""
 
-GAP: Final = 0.002
-"""What a neighbourhood may miss of its optimum: proving the last bit takes longer than the next
-neighbourhood."""
+GAP: Final = 0.005
+"""What a neighbourhood may miss of its optimum while the search goes well: proving the last bit takes longer
+than the next neighbourhood."""
 
 SHORTEST: Final = 0.02
 """Seconds; with less left no further neighbourhood is begun."""
@@ -55,11 +55,11 @@ none."""
 LP_PART: Final = 0.25
 """Part of what is left of a wall limit that it may take."""
 
+LP_CELL_S: Final = 1e-5
+"""Seconds it takes for a (class, node, device) combination: 0.1 on the 11,421 of the openb queue."""
+
 LP_WORK: Final = 0.05
 """Deterministic time charged for it."""
-
-LP_CELLS: Final = 60_000
-"""Combinations up to which it is tried: about half a second."""
 
 PATIENCE: Final = 60
 """Neighbourhoods in a row without a better answer after which the search ends."""
@@ -209,7 +209,8 @@ class _Search:
             if idle == STUCK and not proving:
                 proving = True
                 self._prove()
-            better, easy = self._round(int(waiting[self._turn(waiting.size)]), k)
+            c = int(waiting[self._turn(waiting.size)])
+            better, easy = self._round(c, k, 0.0 if idle else GAP)
             idle = 0 if better else idle + 1
             k = min(int(k * 1.3) + 1, self.plan.problem.n_nodes) if easy else max(4, int(k / 1.5))
         self.optimal = self.optimal or not self.plan.waiting().size or self._reached()
@@ -229,13 +230,13 @@ class _Search:
         self.levels = self._levels()
         self.proofs.append(_Proof(self.levels, found.bounds))
 
-    def _round(self, c: int, k: int) -> tuple[bool, bool]:
+    def _round(self, c: int, k: int, gap: float) -> tuple[bool, bool]:
         """Place the surroundings of a class anew: was that better, and was it easy?"""
         plan, clock = self.plan, self.clock
         nodes = choose(plan, c, k, self.dice)
         part, hint, keys = carve(plan, nodes)
         began = clock.elapsed()
-        found = solve(part, hint, clock.slice(SLICE, self.rounds, gap=GAP), self.stopper, tidy=False)
+        found = solve(part, hint, clock.slice(SLICE, self.rounds, gap=gap), self.stopper, tidy=False)
         self._account(found)
         took = found.spent if clock.limits.wall_s == math.inf else clock.elapsed() - began
         easy = took < SLICE / 2
@@ -249,9 +250,9 @@ class _Search:
     def _prove(self) -> None:
         """Tighten the bounds by the linear program."""
         problem, clock = self.plan.problem, self.clock
-        if _cells(self.plan).sum() > LP_CELLS:
+        wall_s = clock.left() * LP_PART
+        if _cells(self.plan).sum() * LP_CELL_S > wall_s:
             return
-        wall_s = clock.left() * LP_PART if clock.limits.wall_s < math.inf else math.inf
         found = lp_bound(problem, self.levels, wall_s)
         clock.spent += LP_WORK
         self.proofs.append(_Proof(self.levels, found))
