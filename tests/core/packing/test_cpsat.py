@@ -26,7 +26,7 @@ STEPS = Limits(deterministic=0.2)
 
 
 @settings(max_examples=60, deadline=None)
-@given(problems(nodes=3, classes=3, count=2))
+@given(problems(nodes=3, classes=4, count=3))
 def test_the_solver_finds_what_trying_everything_finds(problem: Problem) -> None:
     found = solve(problem, best_fit(problem), Slice(deterministic=5.0))
     best = best_score(problem)
