@@ -103,7 +103,13 @@ share goes to `[k]`, 0 for other jobs. Which whole devices a job gets is not the
 
 
 class Scorer(Protocol):
-    """A policy made ready for one Ground and Mix. Pure: the same arguments, the same scores."""
+    """A policy made ready for one Ground and Mix. Pure: the same arguments, the same scores.
+
+    relative: a node's score depends on which other nodes are scored with it (best fit stretches scores over
+    all that fit, and rounds). Then all nodes that fit are scored anew at every decision, none is kept.
+    """
+
+    relative: bool
 
     def phase(self, fill: float) -> int:
         """Which of its phases applies when this part (0..1) of all devices is allocated. Scores are kept
