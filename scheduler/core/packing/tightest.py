@@ -19,6 +19,8 @@ TIGHTEST: Final = "tightest"
 class Tightest:
     """The scorer. Shares go to the fullest device that can give them."""
 
+    relative = False
+
     def __init__(self, ground: Ground, _mix: Mix) -> None:
         self._cpu = 1.0 / max(int(ground.cpu.max(initial=0)), 1)
         self._mem = 1.0 / max(int(ground.mem.max(initial=0)), 1)
