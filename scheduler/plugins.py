@@ -35,7 +35,4 @@ def require_policy(name: str) -> Policy:
         raise BadValue(
             f'placement policy "{name}": {points[0].value} cannot be imported: {type(error).__name__}: {error}'
         ) from error
-    if not isinstance(found, Policy) or found.name != name:
-        raise BadValue(f'placement policy "{name}": {points[0].value} is not a Policy of that name')
-    add(found)
-    return found
+    return add(name, found)

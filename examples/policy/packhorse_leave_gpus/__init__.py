@@ -11,6 +11,8 @@ from packhorse.scheduler.core.packing.policy import Ground, Mix, Policy, Scores,
 class LeaveGpus:
     """Made once for a set of nodes and a mix of jobs; `scores` is then asked for every decision."""
 
+    relative = False  # the score of a node does not depend on the other nodes, so that it may be kept
+
     def __init__(self, ground: Ground, mix: Mix) -> None:
         self.cpu = max(int(ground.cpu.max(initial=0)), 1)
 

@@ -120,8 +120,15 @@ class Scorer(Protocol):
 
 
 class Policy(NamedTuple):
-    """A policy by name. make: for nodes and mix as they are now; remade when either changes materially."""
+    """A policy by name. make: for nodes and mix as they are now; remade when either changes materially.
+
+    One that has a lot to learn first, for seconds, gives both parts as well, so that a running scheduler can
+    have it learn elsewhere and start with what it knows without: learn: the slow part; taught: the scorer,
+    from what `learn` returned for the same ground and mix, or None. `make` is both together.
+    """
 
     name: str
     summary: str
     make: Callable[[Ground, Mix], Scorer]
+    learn: Callable[[Ground, Mix], np.ndarray] | None = None
+    taught: Callable[[Ground, Mix, np.ndarray | None], Scorer] | None = None

@@ -64,7 +64,7 @@ def up_to_date(field: Field, request: Request, scorer: Scorer, j: int) -> Row:
             field.rows.clear()
         row = field.rows[key] = Row(field.n)
     changes = field.changes
-    if row.made_of != made_of or getattr(scorer, "relative", False):
+    if row.made_of != made_of or scorer.relative:
         row.made_of = made_of
         row.seen = len(changes)
         _score(row, field, request, scorer, j, made_of[1], None)

@@ -23,7 +23,7 @@ from packhorse.scheduler.core.packing.slots import Part
 def possible(request: Request, scorer: Scorer, field: Field) -> bool:
     """Whether what a job takes of a node follows from sums alone, and scores from the node alone."""
     shape = request.shape
-    if getattr(scorer, "relative", False) or shape.node_decides or shape.mixed or shape.exclusive:
+    if scorer.relative or shape.node_decides or shape.mixed or shape.exclusive:
         return False
     if shape.linked or shape.aligned or shape.share_per_task or not field.board.one_type:
         return False

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from packhorse.scheduler.core.packing import policies
@@ -59,8 +58,8 @@ def test_a_name_that_nobody_announces(site: Path) -> None:
     ("points", "wrong"),
     [
         ("broken = no_such_module:POLICY", "cannot be imported: ModuleNotFoundError"),
-        ("broken = packhorse_leave_gpus:POLICY", "is not a Policy of that name"),
-        ("broken = packhorse_leave_gpus:LeaveGpus", "is not a Policy of that name"),
+        ("broken = packhorse_leave_gpus:POLICY", "both names must be the same"),
+        ("broken = packhorse_leave_gpus:LeaveGpus", "is a type, not a Policy"),
     ],
 )
 def test_one_that_is_broken(site: Path, points: str, wrong: str) -> None:
@@ -71,6 +70,6 @@ def test_one_that_is_broken(site: Path, points: str, wrong: str) -> None:
 
 def test_a_name_is_not_taken_twice() -> None:
     first = policies.policy("tightest")
-    policies.add(first)
-    with pytest.raises(BadValue, match="is there already"):
-        policies.add(first._replace(summary="another", make=lambda ground, mix: np))  # type: ignore[arg-type, return-value]
+    assert policies.add("tightest", first) is first
+    with pytest.raises(BadValue, match="there is one of this name already"):
+        policies.add("tightest", first._replace(summary="another"))
