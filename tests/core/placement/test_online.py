@@ -17,6 +17,8 @@ from packhorse.scheduler.core.packing.policy import WHOLE, Ground, Scores, Sight
 class Tight:
     """Least left over, with a preference that turns at half full, so that there are phases."""
 
+    relative = False
+
     def __init__(self, ground: Ground) -> None:
         self.ground = ground
         self.n_scored = 0
