@@ -74,12 +74,14 @@ def an_ask(cpus: int = 1, mem: int = 0, tasks: int = 1, **more: object) -> Ask:
 class Yard:
     """See the module."""
 
-    def __init__(self, *partitions: Partition, depth: int = 1, max_starts: int = 4096) -> None:
+    def __init__(
+        self, *partitions: Partition, depth: int = 1, max_starts: int = 4096, policy: str = "tightest"
+    ) -> None:
         self.state = State()
         self.state.config = ClusterConfig(
             partitions=partitions or (Partition("main", is_default=True),),
             backfill_depth=depth,
-            policy="tightest",
+            policy=policy,
             max_starts_per_cycle=max_starts,
         )
         self.now = NOON
