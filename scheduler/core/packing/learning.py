@@ -9,8 +9,8 @@ seen.
 
 The games of a round run side by side, one vectorised step per arrival. Old rounds fade, and a new estimate
 moves the potential less and less (Robbins and Monro, 1951): a policy that follows each estimate at once runs
-in circles. It may run in circles even so; the other half of the games is the same in every round and start, and the
-potential that allocates most in them, over both ends, is the answer.
+in circles. It may run in circles even so; the other half of the games is the same in every round and start,
+and the potential that allocates most in them, over both ends, is the answer.
 """
 
 from __future__ import annotations
