@@ -453,6 +453,7 @@ class _Work:
         self.model = model
         self.limits = limits
         self.stopper = stopper
+        self.levels = [model.level(rank) for rank in model.problem.ranks]
         self.began = began
         self.spent = 0.0
 
@@ -491,10 +492,15 @@ class _Work:
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             return False, UNBOUNDED
         values = [solver.value(variable) for variable in model.vars]
-        # Stopped early, the solver may come back with less than the hint.
-        if _dot_product(columns, weights, values) >= _dot_product(columns, weights, model.values):
+        # Stopped early, the solver may come back with less than the hint; and at equal value of the rank it
+        # looked at, with less at the next.
+        if self._key(columns, weights, values) >= self._key(columns, weights, model.values):
             model.values = values
         return status == cp_model.OPTIMAL and gap == 0.0, math.floor(solver.best_objective_bound + 1e-6)
+
+    def _key(self, columns: list[int], weights: list[int], values: list[int]) -> tuple[list[int], int]:
+        by_rank = [_dot_product(level.columns, level.weights, values) for level in self.levels]
+        return by_rank, _dot_product(columns, weights, values)
 
 
 def solve(
@@ -507,7 +513,7 @@ def solve(
     began = limits.clock()
     model = _Model(problem, hint)
     work = _Work(model, limits, stopper or Stopper(), began)
-    levels = [model.level(rank) for rank in problem.ranks]
+    levels = work.levels
     bounds: list[int] = []
     optimal = True
     at = 0
@@ -555,8 +561,7 @@ def lp_bound(problem: Problem, kept: Sequence[int] = (), wall_s: float = math.in
 
     Nodes with the same free amounts are merged. Shares have to fit the ways their devices are cut; on nodes
     with several types of devices, or where there are too many ways, their sum has to fit. A linear program,
-    solved
-    by GLOP: for 441 different nodes and 54 classes half a second.
+    solved by GLOP: 0.1 s for 54 classes and the 441 nodes of the openb queue where any of them fits.
     """
     members = most_members(problem)
     first, times = _alike(problem)

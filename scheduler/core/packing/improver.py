@@ -210,7 +210,7 @@ class _Search:
                 proving = True
                 self._prove()
             c = int(waiting[self._turn(waiting.size)])
-            better, easy = self._round(c, k, 0.0 if idle else GAP)
+            better, easy = self._round(c, k, stuck=idle > 0)
             idle = 0 if better else idle + 1
             k = min(int(k * 1.3) + 1, self.plan.problem.n_nodes) if easy else max(4, int(k / 1.5))
         self.optimal = self.optimal or not self.plan.waiting().size or self._reached()
@@ -230,22 +230,23 @@ class _Search:
         self.levels = self._levels()
         self.proofs.append(_Proof(self.levels, found.bounds))
 
-    def _round(self, c: int, k: int, gap: float) -> tuple[bool, bool]:
-        """Place the surroundings of a class anew: was that better, and was it easy?"""
+    def _round(self, c: int, k: int, stuck: bool) -> tuple[bool, bool]:
+        """Place the surroundings of a class anew: was more value placed, and was it easy? When the search is
+        stuck also at equal value with less stranded: free room close together is what it lacks."""
         plan, clock = self.plan, self.clock
         nodes = choose(plan, c, k, self.dice)
         part, hint, keys = carve(plan, nodes)
         began = clock.elapsed()
-        found = solve(part, hint, clock.slice(SLICE, self.rounds, gap=gap), self.stopper, tidy=False)
+        limits = clock.slice(SLICE, self.rounds, gap=0.0 if stuck else GAP)
+        found = solve(part, hint, limits, self.stopper, tidy=stuck)
         self._account(found)
         took = found.spent if clock.limits.wall_s == math.inf else clock.elapsed() - began
         easy = took < SLICE / 2
-        was, now = _values(part, hint), _values(part, found.solution)
-        if now <= was:
-            return False, easy
-        replace(plan, nodes, keys, found.solution)
-        self.levels = self._levels()
-        return True, easy
+        was, now = score(part, hint), score(part, found.solution)
+        if now.better_than(was):
+            replace(plan, nodes, keys, found.solution)
+            self.levels = self._levels()
+        return now.levels > was.levels, easy
 
     def _prove(self) -> None:
         """Tighten the bounds by the linear program."""

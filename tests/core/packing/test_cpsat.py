@@ -36,6 +36,15 @@ def test_the_solver_finds_what_trying_everything_finds(problem: Problem) -> None
     assert found.bounds == best.levels
 
 
+@settings(max_examples=40, deadline=None)
+@given(problems(nodes=8, classes=8, count=9), st.sampled_from([1e-5, 1e-4, 1e-3]))
+def test_a_solve_that_is_cut_short_is_not_worse_than_its_hint(problem: Problem, limit: float) -> None:
+    hint = best_fit(problem)
+    found = solve(problem, hint, Slice(deterministic=limit), tidy=False)
+    assert verify(problem, found.solution) == []
+    assert score(problem, found.solution).levels >= score(problem, hint).levels
+
+
 @settings(max_examples=60, deadline=None)
 @given(problems(), st.booleans())
 def test_the_improver_is_never_worse_than_its_hint(problem: Problem, empty: bool) -> None:
