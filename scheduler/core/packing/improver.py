@@ -128,9 +128,12 @@ class _Clock:
     def slice(self, most: float, seed: int, workers: int = 1, gap: float = 0.0) -> Slice:
         """For one solve of at most that many seconds (or deterministic time)."""
         limits = self.limits
-        work = min(limits.deterministic - self.spent, most if limits.wall_s == math.inf else math.inf)
         clock = limits.clock or Slice().clock
-        return Slice(min(self.left(), most), clock, work, workers, limits.seed * 1009 + seed, gap)
+        if limits.wall_s == math.inf:  # no wall time may have a say, or the answer would vary
+            wall_s, work = math.inf, min(limits.deterministic - self.spent, most)
+        else:
+            wall_s, work = min(self.left(), most), limits.deterministic - self.spent
+        return Slice(wall_s, clock, work, workers, limits.seed * 1009 + seed, gap)
 
     def over(self) -> bool:
         return self.left() < SHORTEST or self.spent >= self.limits.deterministic
