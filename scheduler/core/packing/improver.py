@@ -45,6 +45,9 @@ than the next neighbourhood."""
 SHORTEST: Final = 0.02
 """Seconds; with less left no further neighbourhood is begun."""
 
+OVERRUN_S: Final = 0.02
+"""Kept back for how late the solver notices that its time is over."""
+
 ROUND_WORK: Final = 0.002
 """Deterministic time charged for building a model, so that a run of trivial ones ends as well."""
 
@@ -112,7 +115,9 @@ class _Clock:
 
     def __init__(self, limits: Limits) -> None:
         if limits.wall_s < math.inf and limits.clock is None:
-            raise ValueError("a wall limit needs a clock")
+            raise ValueError("limits: wall_s needs a clock")
+        if limits.wall_s == limits.deterministic == math.inf:
+            raise ValueError("limits: neither wall_s nor deterministic is given")
         self.limits = limits
         self.began = limits.clock() if limits.clock is not None else 0.0
         self.reserve = 0.0
@@ -150,7 +155,7 @@ def improve(
     if wrong:
         return Rejected(tuple(wrong), problem.to_json(), hint.to_json(), "")
     before = score(problem, hint)
-    clock.reserve = 1.5 * clock.elapsed()
+    clock.reserve = 1.5 * clock.elapsed() + OVERRUN_S
     plan = Plan(problem, hint)
     search = _Search(plan, clock, stopper or Stopper())
     search.run()

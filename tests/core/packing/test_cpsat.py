@@ -3,7 +3,6 @@ input."""
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from itertools import count
@@ -194,7 +193,7 @@ def test_another_thread_stops_it() -> None:
     assert isinstance(found, Improvement)
 
 
-def test_a_wall_limit_needs_a_clock() -> None:
-    with pytest.raises(ValueError, match="needs a clock"):
-        improve(contended(1), Solution(), Limits(1.0))
-    assert Limits().deterministic == math.inf
+@pytest.mark.parametrize(("limits", "words"), [(Limits(1.0), "needs a clock"), (Limits(), "neither")])
+def test_limits_are_complete(limits: Limits, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        improve(contended(1), Solution(), limits)
