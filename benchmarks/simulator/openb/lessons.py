@@ -1,7 +1,7 @@
 """Policies made ready, with one lesson for all seeds of a variant.
 
-The seeds put the same nodes in other orders, and what a policy learns does not depend on the order: it learns on
-the nodes in an order of their own, once per process and mix.
+The seeds put the same nodes in other orders, and what a policy learns does not depend on the order: it
+learns on the nodes in an order of their own, once per process and mix.
 """
 
 from __future__ import annotations

@@ -126,7 +126,8 @@ def _share(shape: Shape, partition: Partition, request: Request, field: Field) -
         how = (
             f"{share.mem_mib} MiB of one {share.kind}'s memory asked, the largest has {most}; ask for less"
             if share.mem_mib and most
-            else f"{share.mem_mib} MiB of one {share.kind}'s memory asked, and no node says how much its devices "
+            else f"{share.mem_mib} MiB of one {share.kind}'s memory asked, and no node says how much its
+            devices "
             "have; ask for a share such as 0.5, or declare it (--gpu-mem)"
             if share.mem_mib
             else f"a share of one {share.kind} asked, and those there are cut into slices; ask for a slice"
