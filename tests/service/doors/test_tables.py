@@ -24,7 +24,7 @@ from packhorse.scheduler.service.tables.licenses import LICENSES
 from packhorse.scheduler.service.tables.nodes import NODES
 from packhorse.scheduler.service.tables.partitions import PARTITIONS
 from packhorse.scheduler.service.tables.table import Catalogue
-from tests.service.doors.running import SETTINGS, Running
+from tests.service.doors.running import SCRIPT, SETTINGS, Running
 
 PARTITIONED = (
     SETTINGS
@@ -440,14 +440,16 @@ async def test_licences(scheduler: Running) -> None:
     state = scheduler.engine.state
     state.config = msgspec.structs.replace(state.config, licenses=(("matlab", 10), ("fluent", 1)))
     await scheduler.add_node("n1")
-    job = JobId(await scheduler.submit())
-    waits = JobId(await scheduler.submit(hold=True))
+    await scheduler.submit(licenses="matlab:3")
+    waits = await scheduler.submit(licenses="matlab:8")
     await scheduler.settle()
-    for id in (job, waits):
-        known = state.jobs[id]
-        spec = msgspec.structs.replace(known.spec, licenses="matlab:3,gone")
-        state.jobs[id] = msgspec.structs.replace(known, spec=spec)
     assert (await scheduler.call("ListLicenses")).rows() == [
         {"name": "matlab", "total": 10, "used": 3, "free": 7},
         {"name": "fluent", "total": 1, "used": 0, "free": 1},
     ]
+    rows = (await scheduler.call("ListJobs", {"fields": ["job_id", "reason", "licenses"]})).rows()
+    assert {"job_id": waits, "reason": "Licenses", "licenses": "matlab:8"} in rows
+    spec = {"name": "job", "workDir": "/tmp", "script": SCRIPT, "licenses": "fluent:2"}
+    refused = await scheduler.call("SubmitJob", {"spec": spec})
+    assert refused["slurm"] == "Invalid license specification"
+    assert 'license "fluent": 2 asked, the cluster has 1' in refused["message"]
