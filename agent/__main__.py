@@ -11,6 +11,7 @@ import signal
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
@@ -22,6 +23,7 @@ from packhorse.agent.launch.launcher import Launcher
 from packhorse.agent.runtime import Runtime
 from packhorse.agent.session import Where, at_home, invitation
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
+from packhorse.scheduler.model.gresspec import GresError, parse_layouts
 from packhorse.scheduler.model.ids import NodeName
 from packhorse.scheduler.model.pidfile import PidFile
 from packhorse.scheduler.model.units import UnitError, parse_mem_mib
@@ -36,6 +38,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--mem")
     p.add_argument("--mem-share", type=int, default=1, help="offer this fraction (1/N) of the memory found")
     p.add_argument("--gres")
+    p.add_argument("--gpu-mem")
+    p.add_argument("--gpu-link-groups", type=int, default=0)
+    p.add_argument("--gpu-layouts", default="")
+    p.add_argument("--topology", default="")
     p.add_argument("--features", default="")
     p.add_argument("--weight", type=int, default=1)
     p.add_argument("--inventory", action="store_true")
@@ -136,12 +142,31 @@ def _inventory(args: argparse.Namespace, spool: Path, *, isolation: str) -> decl
         gres=declare.parse_gres(args.gres) if args.gres is not None else None,
         features=tuple(filter(None, args.features.split(","))),
         weight=args.weight,
+        topology=declare.parse_topology(args.topology),
+        **_declared_gpus(args),
     )
     found = declare.take(NodeName(args.node), declared, spool, version=_version(), isolation=isolation)
     if mem_mib is None and args.mem_share > 1:
         share = found.spec.mem_mib // args.mem_share
         found = found._replace(spec=msgspec.structs.replace(found.spec, mem_mib=share))
     return found
+
+
+def _declared_gpus(args: argparse.Namespace) -> dict[str, Any]:
+    """What is said about the declared GPUs. Raises BadValue."""
+    mem_mib = 0
+    if args.gpu_mem:
+        try:
+            mem_mib = parse_mem_mib(args.gpu_mem)
+        except UnitError as why:
+            raise BadValue(f"--gpu-mem {args.gpu_mem}: {why}") from why
+    if args.gpu_link_groups < 0:
+        raise BadValue(f"--gpu-link-groups {args.gpu_link_groups}: a number of groups, as in 2")
+    try:
+        layouts = parse_layouts(args.gpu_layouts) if args.gpu_layouts else ()
+    except GresError as why:
+        raise BadValue(f"--gpu-layouts: {why}") from why
+    return {"gpu_mem_mib": mem_mib, "gpu_link_groups": args.gpu_link_groups, "gpu_layouts": layouts}
 
 
 def _version() -> str:

@@ -8,7 +8,7 @@ from packhorse.agent import orders
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId
 from packhorse.scheduler.model.input import RunningAttempt
 from packhorse.scheduler.model.node import Offer
-from packhorse.scheduler.model.resources import Devices, Usage
+from packhorse.scheduler.model.resources import WHOLE, Device, Devices, Usage
 from packhorse.v1 import agent_pb2 as pb
 from packhorse.v1.agent_pb2_grpc import AgentsStub
 
@@ -118,13 +118,18 @@ def _launch(order: pb.Launch) -> orders.LaunchOrder:
         rlimits=tuple((limit.name, limit.value) for limit in order.rlimits),
         cpu_milli=order.cpu_milli,
         mem_mib=order.mem_mib,
-        devices=tuple(Devices(d.kind, d.type, tuple(d.indices)) for d in order.devices),
+        devices=tuple(_devices(grant) for grant in order.devices),
         time_limit_s=order.time_limit_s,
         kill_wait_s=order.kill_wait_s,
         lease_s=order.lease_s,
         job_name=order.job_name,
         allow_root=order.allow_root,
     )
+
+
+def _devices(grant: pb.DeviceGrant) -> Devices:
+    place = (grant.layout, grant.slice) if grant.part else (-1, -1)
+    return Devices(grant.kind, grant.type, tuple(grant.indices), grant.milli or WHOLE, grant.part, place)
 
 
 def _hello(hello: orders.Introduction) -> pb.Hello:
@@ -137,10 +142,7 @@ def _hello(hello: orders.Introduction) -> pb.Hello:
         cpu_milli=spec.cpu_milli,
         mem_mib=spec.mem_mib,
         tmp_mib=spec.tmp_mib,
-        devices=[
-            pb.Device(kind=d.kind, type=d.type, index=d.index, uuid=d.uuid, mem_mib=d.mem_mib)
-            for d in spec.devices
-        ],
+        devices=[_device(device) for device in spec.devices],
         features=spec.features,
         sockets=spec.sockets,
         cores_per_socket=spec.cores_per_socket,
@@ -156,6 +158,20 @@ def _hello(hello: orders.Introduction) -> pb.Hello:
         launching=[_key(key) for key in hello.launching],
         exited=[_key(key) for key in hello.exited],
         takes_batches=True,
+        topology=spec.topology,
+    )
+
+
+def _device(device: Device) -> pb.Device:
+    return pb.Device(
+        kind=device.kind,
+        type=device.type,
+        index=device.index,
+        uuid=device.uuid,
+        mem_mib=device.mem_mib,
+        numa=device.numa if device.numa >= 0 else None,
+        link=device.link if device.link >= 0 else None,
+        layouts=[pb.Layout(slices=slices) for slices in device.layouts],
     )
 
 

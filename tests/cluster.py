@@ -59,7 +59,8 @@ class Result(NamedTuple):
 
 
 class Cluster:
-    """A home, its daemons, and a directory `work` to submit from. config is added to FAST.
+    """A home, its daemons, and a directory `work` to submit from. config is added to FAST, more to what
+    `packhorse up` is told.
 
     variables are part of every process's environment, daemons and commands alike.
     """
@@ -72,6 +73,7 @@ class Cluster:
         mem: str | None = "16G",
         gpus: int | None = None,
         config: str = "",
+        more: Sequence[str] = (),
         variables: Mapping[str, str] | None = None,
     ) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="ph-"))
@@ -83,6 +85,7 @@ class Cluster:
         for option, value in (("--cpus-per-node", cpus), ("--mem-per-node", mem), ("--gpus-per-node", gpus)):
             if value is not None:
                 self._shape += [option, str(value)]
+        self._shape += more
         self.env = {
             "HOME": str(self.root),
             "LANG": "C.UTF-8",

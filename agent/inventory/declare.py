@@ -11,15 +11,29 @@ from packhorse.scheduler.model.ids import NodeName
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.resources import Device, Gres
 
+MAX_DEVICES = 4096
+"""Of one kind on one node."""
+MAX_LEVELS = 8
+"""Of racks and switches above a node; the scheduler has the same limit."""
+
 
 class Declared(NamedTuple):
-    """Amounts stated on the command line or in a file; None: as found."""
+    """Amounts stated on the command line or in a file; None: as found.
+
+    gpu_mem_mib, gpu_link_groups, gpu_layouts: of every declared GPU its memory (0: unknown), in how many
+    groups with fast links among each other they come (0: unknown), and the ways to cut it into slices.
+    topology: the racks and switches above the node, from the top down.
+    """
 
     cpus: int | None = None
     mem_mib: int | None = None
     gres: tuple[Gres, ...] | None = None
     features: tuple[str, ...] = ()
     weight: int = 1
+    gpu_mem_mib: int = 0
+    gpu_link_groups: int = 0
+    gpu_layouts: tuple[tuple[str, ...], ...] = ()
+    topology: tuple[str, ...] = ()
 
 
 class Inventory(NamedTuple):
@@ -43,7 +57,58 @@ def parse_gres(text: str) -> tuple[Gres, ...]:
             raise BadValue(
                 f'"{word}" is not a device count: write kind:count or kind:type:count, as in gpu:2'
             )
-        found.append(Gres(parts[0], parts[1] if len(parts) == 3 else "", int(parts[-1])))
+        count = int(parts[-1]) if len(parts[-1]) <= 9 else MAX_DEVICES + 1
+        if count > MAX_DEVICES:
+            raise BadValue(f'"{word}": a node has at most {MAX_DEVICES} devices of a kind')
+        found.append(Gres(parts[0], parts[1] if len(parts) == 3 else "", count))
+    return tuple(found)
+
+
+def parse_topology(text: str) -> tuple[str, ...]:
+    """`rack1/switch2`: where a node stands, from the top down; raises BadValue."""
+    levels = tuple(text.split("/")) if text else ()
+    if len(levels) > MAX_LEVELS or not all(
+        level and all(char.isalnum() or char in "-_." for char in level) for level in levels
+    ):
+        raise BadValue(
+            f'--topology "{text}": write at most {MAX_LEVELS} names of letters, digits, -, _ and ., '
+            "joined by /, as in rack1/switch2"
+        )
+    return levels
+
+
+def _devices(declared: Declared) -> tuple[Device, ...]:
+    """The declared devices, numbered from 0 within each kind; raises BadValue.
+
+    Link groups are equal parts in the order of the index, and each is taken to be at a NUMA node of its own.
+    """
+    gres = declared.gres or ()
+    n_gpus = sum(g.n for g in gres if g.kind == "gpu")
+    groups = declared.gpu_link_groups
+    if not n_gpus and (groups or declared.gpu_mem_mib or declared.gpu_layouts):
+        raise BadValue(
+            "--gpu-mem, --gpu-link-groups and --gpu-layouts are about declared GPUs: add --gres gpu:COUNT"
+        )
+    if groups and n_gpus % groups:
+        raise BadValue(f"--gpu-link-groups {groups}: {n_gpus} GPUs do not come in {groups} equal groups")
+    found = []
+    for kind in sorted({g.kind for g in gres}):
+        for index, type_ in enumerate(g.type for g in gres if g.kind == kind for _ in range(g.n)):
+            if kind != "gpu":
+                found.append(Device(kind, type_, index))
+                continue
+            link = index // (n_gpus // groups) if groups else -1
+            found.append(
+                Device(
+                    kind,
+                    type_,
+                    index,
+                    mem_mib=declared.gpu_mem_mib,
+                    numa=link,
+                    link=link,
+                    layouts=declared.gpu_layouts,
+                )
+            )
     return tuple(found)
 
 
@@ -54,13 +119,10 @@ def take(name: NodeName, declared: Declared, scratch: Path, *, version: str, iso
     remarks = [no_gpus] if no_gpus else []
     devices = gpus
     beyond = False
+    stated = _devices(declared)
     if declared.gres is not None:
-        devices = tuple(
-            Device(g.kind, g.type, index)
-            for kind in sorted({g.kind for g in declared.gres})
-            for index, g in enumerate(g for g in declared.gres if g.kind == kind for _ in range(g.n))
-        )
-        beyond |= devices != tuple(Device(d.kind, d.type, d.index) for d in gpus)
+        devices = stated
+        beyond |= [(d.kind, d.type, d.index) for d in stated] != [(d.kind, d.type, d.index) for d in gpus]
     cpus = declared.cpus if declared.cpus is not None else found.cpus
     mem_mib = declared.mem_mib if declared.mem_mib is not None else found.mem_mib
     if cpus > found.cpus:
@@ -88,5 +150,6 @@ def take(name: NodeName, declared: Declared, scratch: Path, *, version: str, iso
         os=found.os,
         version=version,
         boot_at=found.boot_at,
+        topology=declared.topology,
     )
     return Inventory(spec, found.boot_id, tuple(remarks))

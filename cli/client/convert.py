@@ -15,6 +15,7 @@ from packhorse.client.request import JobRequest
 from packhorse.client.results import JobEvent, JobInfo, JobResult
 from packhorse.scheduler.model.arrayspec import parse_array
 from packhorse.scheduler.model.dependencyspec import parse_dependency
+from packhorse.scheduler.model.gresspec import Wanted, parse_gpus, parse_gres
 from packhorse.scheduler.model.hostlist import expand
 from packhorse.scheduler.model.units import parse_mem_mib, parse_time_limit_s
 from packhorse.v1 import job_pb2, scheduler_pb2
@@ -80,6 +81,7 @@ def spec_of(request: JobRequest) -> job_pb2.JobSpec:
         std_out=request.output,
         std_err=request.error,
         comment=request.comment,
+        licenses=request.licenses,
         submit_host=platform.node(),
         submit_line=shlex.join(sys.argv),
         work_dir=str(Path(request.work_dir or ".").absolute()),
@@ -212,6 +214,15 @@ def _ask(request: JobRequest) -> job_pb2.Ask:
         raise ValueError("cpus, tasks and nodes are 1 or more")
     if request.memory is not None and request.memory_per_cpu is not None:
         raise ValueError("memory and memory_per_cpu exclude each other")
+    if request.hops is not None and request.hops < 0:
+        raise ValueError("hops is 0 or more")
+    per_node = parse_gres(request.gres) if request.gres else []
+    if request.gpu_share is not None:
+        share = parse_gpus(str(request.gpu_share))
+        if len(share) != 1 or (share[0][3] == 1000 and not share[0][4]):
+            raise ValueError(f'gpu_share {request.gpu_share!r}: a share of one GPU, as in 0.25 or "20G"')
+        per_node += share
+    per_task = parse_gpus(str(request.gpus_per_task)) if request.gpus_per_task is not None else []
     return job_pb2.Ask(
         n_tasks=max(request.tasks, request.nodes * max(1, request.tasks_per_node)),
         min_nodes=request.nodes,
@@ -220,11 +231,15 @@ def _ask(request: JobRequest) -> job_pb2.Ask:
         cpu_milli_per_task=request.cpus * 1000,
         mem_mib_per_node=_mem_mib(request.memory),
         mem_mib_per_cpu=_mem_mib(request.memory_per_cpu),
-        gres_per_node=_gres(request.gres),
+        gres_per_node=[_gres(item) for item in per_node],
+        gres_per_task=[_gres(item) for item in per_task],
         features=request.constraint,
         nodes_required=expand(request.nodelist) if request.nodelist else [],
         nodes_excluded=expand(request.exclude) if request.exclude else [],
         exclusive=request.exclusive,
+        hops=request.hops,
+        spread=request.spread,
+        linked=request.gpu_link,
     )
 
 
@@ -234,15 +249,11 @@ def _mem_mib(amount: int | str | None) -> int:
     return parse_mem_mib(str(amount))
 
 
-def _gres(text: str) -> list[job_pb2.Gres]:
-    found = []
-    for word in filter(None, text.split(",")):
-        kind, *rest = word.split(":")
-        count = rest.pop() if rest and rest[-1].isdecimal() else "1"
-        if not kind or len(rest) > 1:
-            raise ValueError(f'gres "{word}": write kind:count or kind:type:count, as in gpu:2')
-        found.append(job_pb2.Gres(kind=kind, type=rest[0] if rest else "", count=int(count)))
-    return found
+def _gres(item: Wanted) -> job_pb2.Gres:
+    kind, type_, count, milli, mem_mib = item
+    return job_pb2.Gres(
+        kind=kind, type=type_, count=count, milli=milli if milli < 1000 else 0, mem_mib=mem_mib
+    )
 
 
 def _time_limit_s(limit: datetime.timedelta | int | str | None) -> int | None:

@@ -20,8 +20,12 @@ class JobRequest:
         `#SBATCH` lines of a script are not read here: say what is needed in the fields.
     array: as in "0-15", "1,3,7", "0-99%4". after: dependencies, as in "afterok:17,afterany:18".
     memory, memory_per_cpu: MiB as a number, or with a unit as in "8G".
-    gres: devices per node, as in "gpu:1" or "gpu:h200:2". time_limit: a timedelta, minutes as a number, or a
-        text as in "2:00:00"; None: the partition's default.
+    gres: devices per node, as in "gpu:1", "gpu:h200:2", a share of one as in "gpu:0.25" or (by its memory)
+        "gpu:20G", slices as in "gpu:1g.18gb:2". gpu_share: a share of one GPU on every node, as in 0.25 or
+        "20G". gpus_per_task: as in 1, 0.25 or "h200:2". gpu_link: those of a node have fast links.
+    hops: how far apart the nodes may be in the tree of switches; 0: below one. spread: on many and empty
+        nodes. licenses: as in "matlab:2,fluent".
+    time_limit: a timedelta, minutes as a number, or a text as in "2:00:00"; None: the partition's default.
     environment: None takes this process's own. output, error: file name patterns (%j, %A, %a, %x …).
     max_retries: run again after a failing exit, that many times, backoff_s doubling from time to time.
     """
@@ -36,6 +40,12 @@ class JobRequest:
     memory: int | str | None = None
     memory_per_cpu: int | str | None = None
     gres: str = ""
+    gpu_share: float | str | None = None
+    gpus_per_task: float | str | None = None
+    gpu_link: bool = False
+    hops: int | None = None
+    spread: bool = False
+    licenses: str = ""
     time_limit: datetime.timedelta | int | str | None = None
     partition: str = ""
     account: str = ""

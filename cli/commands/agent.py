@@ -10,6 +10,19 @@ from packhorse.cli import daemons
 from packhorse.cli.home import Home
 from packhorse.cli.invitation import Invitation
 
+DECLARATIONS = (
+    "cpus",
+    "mem",
+    "gres",
+    "gpu-mem",
+    "gpu-link-groups",
+    "gpu-layouts",
+    "topology",
+    "features",
+    "weight",
+)
+"""What can be said of a node; the agent's process takes the same options."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which node, and what it declares; whatever is not declared is found."""
@@ -19,6 +32,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cpus", metavar="N", help="declare N CPUs instead of those found")
     parser.add_argument("--mem", metavar="MIB", help="declare memory in MiB, or with a unit as in 64G")
     parser.add_argument("--gres", metavar="LIST", help="declare devices, as in gpu:h200:4,fpga:1")
+    parser.add_argument("--gpu-mem", metavar="SIZE", help="memory of each declared GPU, as in 141G")
+    parser.add_argument(
+        "--gpu-link-groups",
+        metavar="N",
+        help="the declared GPUs are N equal groups, with fast links (NVLink) and a NUMA node for each",
+    )
+    parser.add_argument(
+        "--gpu-layouts",
+        metavar="LIST",
+        help="ways to cut each declared GPU into slices, as in 7x1g.18gb|1x4g.71gb+1x3g.71gb",
+    )
+    parser.add_argument(
+        "--topology", metavar="PATH", help="where the node stands, from the top down, as in rack1/switch2"
+    )
     parser.add_argument("--features", metavar="LIST", help="features that jobs can ask for with --constraint")
     parser.add_argument("--weight", metavar="W", help="nodes of lower weight are filled first (default: 1)")
     parser.add_argument("--join", metavar="INVITATION", help="join the cluster that packhorse invite named")
@@ -49,8 +76,8 @@ def run(args: argparse.Namespace) -> int:
     node = accept(home, args.join) if args.join else args.node or _only_joined(home) or _host()
     options = [
         word
-        for name in ("cpus", "mem", "gres", "features", "weight")
-        if (value := getattr(args, name)) is not None
+        for name in DECLARATIONS
+        if (value := getattr(args, name.replace("-", "_"))) is not None
         for word in (f"--{name}", value)
     ]
     if args.inventory:

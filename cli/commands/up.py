@@ -17,6 +17,7 @@ from packhorse.cli import daemons, transport
 from packhorse.cli.home import Home
 from packhorse.cli.transport import field
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
+from packhorse.scheduler.model.gresspec import GresError, parse_layouts
 from packhorse.scheduler.model.units import UnitError, parse_mem_mib
 
 READY_WITHIN_S = 60.0
@@ -48,6 +49,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         metavar="G",
         help="declare G GPUs on each (default: as found)",
+    )
+    parser.add_argument("--gpu-type", default=None, metavar="TYPE", help="their type, as in h200")
+    parser.add_argument("--gpu-mem", default=None, metavar="SIZE", help="memory of each, as in 141G")
+    parser.add_argument(
+        "--gpu-link-groups",
+        type=int,
+        default=None,
+        metavar="N",
+        help="the GPUs of a node are N equal groups with fast links (NVLink) within each",
+    )
+    parser.add_argument(
+        "--gpu-layouts",
+        default=None,
+        metavar="LIST",
+        help="ways to cut each GPU into slices, as in 7x1g.18gb|1x4g.71gb+1x3g.71gb",
+    )
+    parser.add_argument(
+        "--racks", type=int, default=None, metavar="N", help="say that the nodes stand in N racks"
     )
     parser.add_argument(
         "--gres-per-node", default=None, metavar="LIST", help="declare devices, as in gpu:h200:4"
@@ -101,7 +120,7 @@ def bring_up(home: Home, shape: dict[str, Any], *, quiet: bool = False) -> None:
         if node not in running:
             log = home.log / f"agent-{node}.out"
             started.append(
-                (node, daemons.spawn(daemons.agent_command(home, node, shape["options"]), log), log)
+                (node, daemons.spawn(daemons.agent_command(home, node, options_of(shape, node)), log), log)
             )
     for node, process, log in started:
         daemons.wait_until(
@@ -114,13 +133,26 @@ def bring_up(home: Home, shape: dict[str, Any], *, quiet: bool = False) -> None:
         )
 
 
+def options_of(shape: dict[str, Any], node: str) -> list[str]:
+    """The options of one node's agent: those of all, and its rack where there are some."""
+    racks = shape.get("racks", 0)
+    if not racks:
+        return list(shape["options"])
+    nodes: list[str] = shape["nodes"]
+    rack = nodes.index(node) * racks // len(nodes) + 1
+    return [*shape["options"], "--topology", f"rack{rack}"]
+
+
 def _left_as_they_are(home: Home, shape: dict[str, Any]) -> list[str]:
     """What of the shape will not come true, since agents run already: one line each."""
     running = home.agent_pids()
     kept = [node for node in shape["nodes"] if node in running]
     others = [node for node in running if node not in shape["nodes"]]
     notes = []
-    if kept and _known_shape(home).get("options") != shape["options"]:
+    known = _known_shape(home)
+    if kept and [options_of(known, node) if node in known.get("nodes", ()) else None for node in kept] != [
+        options_of(shape, node) for node in kept
+    ]:
         notes.append(
             f"{', '.join(kept)} ran already, of another size: packhorse down and up again to change it"
         )
@@ -244,7 +276,18 @@ def _silent(node: dict[str, Any]) -> bool:
 
 def _shape(args: argparse.Namespace, home: Home) -> dict[str, Any]:
     """What to start: what was asked for, else what was started last time, else one node as found."""
-    given = (args.nodes, args.cpus_per_node, args.mem_per_node, args.gpus_per_node, args.gres_per_node)
+    given = (
+        args.nodes,
+        args.cpus_per_node,
+        args.mem_per_node,
+        args.gpus_per_node,
+        args.gres_per_node,
+        args.gpu_type,
+        args.gpu_mem,
+        args.gpu_link_groups,
+        args.gpu_layouts,
+        args.racks,
+    )
     if all(value is None for value in given) and home.shape.exists():
         if not (known := _known_shape(home)):
             raise PackhorseError(f"{home.shape} is damaged: say --nodes and their size once more")
@@ -255,6 +298,11 @@ def _shape(args: argparse.Namespace, home: Home) -> dict[str, Any]:
         mem=args.mem_per_node,
         gpus=args.gpus_per_node,
         gres=args.gres_per_node,
+        gpu_type=args.gpu_type,
+        gpu_mem=args.gpu_mem,
+        gpu_link_groups=args.gpu_link_groups,
+        gpu_layouts=args.gpu_layouts,
+        racks=args.racks,
     )
 
 
@@ -274,8 +322,13 @@ def shape(
     mem: str | None = None,
     gpus: int | None = None,
     gres: str | None = None,
+    gpu_type: str | None = None,
+    gpu_mem: str | None = None,
+    gpu_link_groups: int | None = None,
+    gpu_layouts: str | None = None,
+    racks: int | None = None,
 ) -> dict[str, Any]:
-    """Node names and the options of their agents; raises BadValue."""
+    """Node names, the options of their agents, and racks if there are some; raises BadValue."""
     if not 1 <= nodes <= 256:
         raise BadValue(f"--nodes {nodes}: one machine takes 1 to 256 agents")
     options: list[str] = []
@@ -292,12 +345,46 @@ def shape(
         # Several agents must not all promise the whole machine's memory.
         options += ["--mem-share", str(nodes)]
     if gpus is not None:
-        gres = f"gpu:{gpus}" + (f",{gres}" if gres else "")
+        if not 0 <= gpus <= 256:
+            raise BadValue(f"--gpus-per-node {gpus}: a node has 0 to 256 GPUs")
+        gres = f"gpu:{gpu_type + ':' if gpu_type else ''}{gpus}" + (f",{gres}" if gres else "")
+    elif gpu_type is not None:
+        raise BadValue("--gpu-type is about the GPUs of --gpus-per-node: add it")
     if gres is not None:
         options += ["--gres", gres]
+    options += _gpu_options(gpu_mem, gpu_link_groups, gpu_layouts, gres)
     host = platform.node().split(".")[0] or "localhost"
     names = [host] if nodes == 1 else [f"node{i}" for i in range(1, nodes + 1)]
-    return {"nodes": names, "options": options}
+    if racks is not None and not 1 <= racks <= nodes:
+        raise BadValue(f"--racks {racks}: {nodes} node{'s' * (nodes != 1)} stand in 1 to {nodes} racks")
+    return {"nodes": names, "options": options} | ({"racks": racks} if racks else {})
+
+
+def _gpu_options(
+    mem: str | None, link_groups: int | None, layouts: str | None, gres: str | None
+) -> list[str]:
+    """What the agents are told of their declared GPUs; raises BadValue."""
+    options = []
+    if mem is not None:
+        try:
+            options += ["--gpu-mem", str(parse_mem_mib(mem))]
+        except UnitError as why:
+            raise BadValue(f"--gpu-mem {mem}: {why}") from why
+    if link_groups is not None:
+        if link_groups < 1:
+            raise BadValue(f"--gpu-link-groups {link_groups}: a number of groups, as in 2")
+        options += ["--gpu-link-groups", str(link_groups)]
+    if layouts is not None:
+        try:
+            parse_layouts(layouts)
+        except GresError as why:
+            raise BadValue(f"--gpu-layouts: {why}") from why
+        options += ["--gpu-layouts", layouts]
+    if options and "gpu" not in [item.partition(":")[0] for item in (gres or "").split(",")]:
+        raise BadValue(
+            "--gpu-mem, --gpu-link-groups and --gpu-layouts are about declared GPUs: add --gpus-per-node N"
+        )
+    return options
 
 
 def _write_shape(home: Home, shape: dict[str, Any]) -> None:

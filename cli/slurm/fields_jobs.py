@@ -73,6 +73,7 @@ JOB_COLUMNS = {
     "features": "text",
     "exclusive": "int",
     "contiguous": "int",
+    "topology": "text",  # "hops=0,spread,linked", "" for no wish
     "licenses": "text",
     "work_dir": "text",
     "std_in": "text",  # pattern as submitted; "" for the default

@@ -23,7 +23,9 @@ NODE_COLUMNS = {
     "mem_free_mib": "int",  # as the operating system says; -1: not known
     "cpu_load_milli": "int",  # one-minute load times 1000; -1: not known
     "gres": "text",  # "gpu:h200:4,nic:1", "" for none
-    "gres_used": "text",
+    "gres_used": "text",  # shares count as parts: "gpu:h200:1.5"
+    "devices": "text",  # JSON, one entry for each device: service/tables/devices.py; "" for none
+    "topology": "text",  # "rack1/switch2", "" where unknown
     "features": "text",
     "weight": "int",
     "boards": "int",
@@ -41,6 +43,13 @@ NODE_COLUMNS = {
     "declared": "int",  # 1: some amount was declared beyond the hardware
     "cfg_tres": "text",  # "cpu=8,mem=16000M,billing=8,gres/gpu=2"
     "alloc_tres": "text",
+}
+
+LICENSE_COLUMNS = {
+    "name": "text",
+    "total": "int",
+    "used": "int",
+    "free": "int",
 }
 
 PARTITION_COLUMNS = {

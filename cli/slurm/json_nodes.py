@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from packhorse.cli.slurm.json_jobs import envelope, number
+from packhorse.cli.slurm.show_node import devices_of
 from packhorse.cli.slurm.sinfo_fields import full_state
 
 TYPE_CHECKING = False
@@ -15,11 +16,30 @@ def document(prog: str, nodes: list[dict[str, Any]], now_s: int) -> str:
     return envelope(prog, {"nodes": [node(row) for row in nodes]}, now_s)
 
 
+def license_document(prog: str, rows: list[dict[str, Any]], now_s: int) -> str:
+    """The whole document of `scontrol show lic --json`."""
+    found = [
+        {
+            "LicenseName": row["name"],
+            "Total": row["total"],
+            "Used": row["used"],
+            "Free": row["free"],
+            "Remote": False,
+            "Reserved": 0,
+            "LastConsumed": 0,
+            "LastDeficit": 0,
+            "LastUpdate": number(0),
+        }
+        for row in rows
+    ]
+    return envelope(prog, {"licenses": found}, now_s)
+
+
 def node(row: dict[str, Any]) -> dict[str, Any]:
     """One node. Measurements that were not made are 0 (`cpu_load`) or not set."""
     usable = row["state"] in ("IDLE", "MIXED", "ALLOCATED")
     idle = max(row["cpus"] - row["cpus_alloc"], 0) if usable else 0
-    return {
+    found = {
         "architecture": row["arch"],
         "boards": row["boards"],
         "boot_time": number(row["boot_at"] // 1_000_000),
@@ -56,4 +76,28 @@ def node(row: dict[str, Any]) -> dict[str, Any]:
         "alloc_idle_cpus": idle,
         "idle_cpus": idle,
         "version": row["version"],
+    }
+    # Ours, not Slurm's.
+    if row["devices"]:
+        found["packhorse_devices"] = [_device(entry) for entry in devices_of(row)]
+    if row["topology"]:
+        found["packhorse_topology"] = row["topology"].split("/")
+    return found
+
+
+def _device(entry: dict[str, Any]) -> dict[str, Any]:
+    """One device, every field there. used_milli: thousandths; in_use: `SLICE#NUMBER:JOB` each."""
+    return {
+        "kind": entry["kind"],
+        "index": entry["index"],
+        "type": entry.get("type", ""),
+        "declared": entry.get("declared", False),
+        "memory_mib": entry.get("mem_mib", 0),
+        "numa_node": number(max(entry.get("numa", -1), 0), unset=entry.get("numa", -1) < 0),
+        "link_group": number(max(entry.get("link", -1), 0), unset=entry.get("link", -1) < 0),
+        "used_milli": entry.get("used", 0),
+        "jobs": entry.get("jobs", []),
+        "layouts": entry.get("layouts", []),
+        "layout": entry.get("layout", ""),
+        "in_use": entry.get("in_use", []),
     }

@@ -17,7 +17,17 @@ from packhorse.cli.slurm.sbatch_request import SCRIPT_LIMIT, WRAP_HEAD, refuse
 from packhorse.cli.transport import CallError, TransportError, call, field, int_field
 
 PROG = "sbatch"
-_RIVALS = {"mem": "mem-per-cpu", "mem-per-cpu": "mem", "requeue": "no-requeue", "no-requeue": "requeue"}
+_RIVALS = {
+    "mem": ("mem-per-cpu", "mem-per-gpu"),
+    "mem-per-cpu": ("mem", "mem-per-gpu"),
+    "mem-per-gpu": ("mem", "mem-per-cpu"),
+    "cpus-per-task": ("cpus-per-gpu",),
+    "cpus-per-gpu": ("cpus-per-task",),
+    "hops": ("switches",),
+    "switches": ("hops",),
+    "requeue": ("no-requeue",),
+    "no-requeue": ("requeue",),
+}
 """Options of which a stronger source's one displaces the other."""
 
 
@@ -63,6 +73,11 @@ def _command(words: list[str]) -> int:
     shown_command = " ".join([path, *arguments[1:]]) if path else ""
     request = sbatch_request.build(options, script, name, shown_command, arguments[1:], shown)
     _warn_of_too_many_nodes(request["spec"]["ask"])
+    if "@" in options.get("switches", ""):
+        sys.stderr.write(
+            f"{PROG}: warning: --switches={options['switches']}: the job waits for nodes below one switch "
+            "however long it takes\n"
+        )
     if "verbose" in options:
         _list_options(options)
     return _submit(request, options)
@@ -161,7 +176,8 @@ def _merged(*sources: list[tuple[str, str]]) -> dict[str, str]:
     for source in sources:
         PARSER.refuse_unsupported(source)
         for name, _ in source:
-            options.pop(_RIVALS.get(name, ""), None)
+            for rival in _RIVALS.get(name, ()):
+                options.pop(rival, None)
         for name, value in source:
             name = "ntasks-per-node" if name == "tasks-per-node" else name
             options.pop(name, None)

@@ -76,6 +76,8 @@ def build(
     for option, key in (("input", "stdIn"), ("output", "stdOut"), ("error", "stdErr")):
         if option in options:
             spec[key] = "/dev/null" if options[option].lower() == "none" else options[option]
+    if options.get("licenses"):
+        spec["licenses"] = _licenses(options["licenses"])
     _times(options, spec)
     _order(options, spec)
     given = _given(options)
@@ -89,7 +91,25 @@ def build(
     return request
 
 
+_DEVICE_OPTIONS = frozenset(
+    (
+        *("cpus-per-gpu", "gpu-link", "gpu-share", "gpus", "gpus-per-node", "gpus-per-task", "gres"),
+        *("gres-flags", "mem-per-gpu", "ntasks-per-gpu"),
+    )
+)
+"""Those that sbatch_devices reads, which is loaded only where one is given."""
+
 _TEXTS = (("partition", "partition"), ("account", "account"), ("qos", "qos"), ("comment", "comment"))
+
+
+def _licenses(text: str) -> str:
+    from packhorse.scheduler.model.gresspec import GresError, parse_licenses
+
+    try:
+        parse_licenses(text)
+    except GresError as error:
+        raise _refused(f"--licenses: {error}", "Invalid license specification") from None
+    return text
 
 
 def _times(options: Mapping[str, str], spec: dict[str, Any]) -> None:
@@ -135,7 +155,7 @@ def _order(options: Mapping[str, str], spec: dict[str, Any]) -> None:
         text = options["priority"]
         if text[:1] == "-":
             raise refuse("Priority must be >= 0")
-        spec["priority"] = _number(text, "priority", low=0)
+        spec["priority"] = number(text, "priority", low=0)
     if options.get("dependency"):
         spec["dependency"] = dependency(options["dependency"])
     if "kill-on-invalid-dep" in options:
@@ -154,38 +174,30 @@ def _ask(options: Mapping[str, str]) -> dict[str, Any]:
     """What the job needs."""
     ask: dict[str, Any] = {}
     if "ntasks" in options:
-        ask["nTasks"] = _number(options["ntasks"], "ntasks")
+        ask["nTasks"] = number(options["ntasks"], "ntasks")
     if "ntasks-per-node" in options:
-        ask["tasksPerNode"] = _number(options["ntasks-per-node"], "ntasks-per-node")
+        ask["tasksPerNode"] = number(options["ntasks-per-node"], "ntasks-per-node")
     if "cpus-per-task" in options:
-        ask["cpuMilliPerTask"] = 1000 * _number(options["cpus-per-task"], "cpus-per-task")
+        ask["cpuMilliPerTask"] = 1000 * number(options["cpus-per-task"], "cpus-per-task")
     if "mincpus" in options:
-        ask["minCpuMilliPerNode"] = 1000 * _number(options["mincpus"], "mincpus")
+        ask["minCpuMilliPerNode"] = 1000 * number(options["mincpus"], "mincpus")
     if "nodes" in options:
         low, high = _nodes(options["nodes"])
         ask["minNodes"], ask["maxNodes"] = low, high
-    if "mem" in options and "mem-per-cpu" in options:
+    if len([name for name in ("mem", "mem-per-cpu", "mem-per-gpu") if name in options]) > 1:
         raise CommandError(
             f"{PROG}: fatal: --mem, --mem-per-cpu, and --mem-per-gpu are mutually exclusive.", 1
         )
     if "mem" in options:
-        mib = _memory(options["mem"], "mem")
+        mib = memory(options["mem"], "mem")
         if mib:
             ask["memMibPerNode"] = mib
         else:
             ask["memAll"] = True
     if "mem-per-cpu" in options:
-        ask["memMibPerCpu"] = _memory(options["mem-per-cpu"], "mem-per-cpu")
+        ask["memMibPerCpu"] = memory(options["mem-per-cpu"], "mem-per-cpu")
     if "tmp" in options:
-        ask["tmpMibPerNode"] = _memory(options["tmp"], "tmp")
-    if options.get("gres") and options["gres"].lower() != "none":
-        ask["gresPerNode"] = _gres(options["gres"])
-    if "gpus-per-node" in options:
-        ask["gresPerNode"] = ask.get("gresPerNode", []) + _gpus(options["gpus-per-node"])
-    if "gpus-per-task" in options:
-        ask["gresPerTask"] = _gpus(options["gpus-per-task"])
-    if "gpus" in options:
-        ask["gresPerJob"] = _gpus(options["gpus"])
+        ask["tmpMibPerNode"] = memory(options["tmp"], "tmp")
     if options.get("constraint"):
         ask["features"] = options["constraint"]
     if "nodefile" in options:
@@ -203,13 +215,59 @@ def _ask(options: Mapping[str, str]) -> dict[str, Any]:
         ask["exclusive"] = True
     if "contiguous" in options:
         ask["contiguous"] = True
+    if "spread-job" in options:
+        ask["spread"] = True
+    if "hops" in options or "switches" in options:
+        ask["hops"] = _hops(options)
+    if not _DEVICE_OPTIONS.isdisjoint(options):
+        from packhorse.cli.slurm import sbatch_devices
+
+        sbatch_devices.add(options, ask)
+    _check_tasks(ask)
     return ask
+
+
+def _hops(options: Mapping[str, str]) -> int:
+    """How far apart the nodes may be: --hops, or Slurm's --switches where it means the same."""
+    if "hops" not in options:
+        wanted, at, wait = options["switches"].partition("@")
+        n = number(wanted, "switches")
+        if at:
+            from packhorse.scheduler.model.units import UnitError, parse_time_limit_s
+
+            try:
+                parse_time_limit_s(wait)
+            except UnitError:
+                raise refuse(f'Invalid --switches specification: "{wait}" is not a time') from None
+        if n > 1:
+            raise refuse(
+                f"--switches={n} is not supported by Packhorse: give --switches=1 for nodes below one "
+                "switch, or --hops=N for nodes below one that is N levels higher"
+            )
+        return 0
+    if "switches" in options:
+        raise refuse("--hops and --switches are mutually exclusive", 1)
+    n = number(options["hops"], "hops", low=0)
+    if n > 63:
+        raise refuse(f"--hops={n} is over 63, which is as far as there are switches", 1)
+    return n
+
+
+def _check_tasks(ask: dict[str, Any]) -> None:
+    """Refuses more tasks than --ntasks-per-node leaves room for."""
+    n_tasks, nodes, on_each = ask.get("nTasks", 0), ask.get("maxNodes", 0), ask.get("tasksPerNode", 0)
+    if nodes and on_each and n_tasks > nodes * on_each:
+        raise refuse(
+            f"--ntasks={n_tasks} with --ntasks-per-node={on_each} does not go on {nodes} "
+            f"node{'s' * (nodes != 1)}: {nodes * on_each} tasks at most; change one of the three",
+            1,
+        )
 
 
 def _given(options: Mapping[str, str]) -> dict[str, Any]:
     """What was spelled out, which decides what the script finds in its environment."""
     given: dict[str, Any] = {}
-    if "ntasks" in options:
+    if "ntasks" in options or "ntasks-per-gpu" in options:
         given["nTasks"] = True
     if "cpus-per-task" in options:
         given["cpusPerTask"] = True
@@ -226,7 +284,7 @@ def _given(options: Mapping[str, str]) -> dict[str, Any]:
     return given
 
 
-def _number(text: str, option: str, low: int = 1) -> int:
+def number(text: str, option: str, low: int = 1) -> int:
     """A whole number of at least `low`."""
     if not (text.isdecimal() and text.isascii()) or int(text) < low:
         raise refuse(f'Invalid numeric value "{text}" for --{option}.', 1)
@@ -265,7 +323,8 @@ def _nodes(text: str) -> tuple[int, int]:
     return low, high
 
 
-def _memory(text: str, option: str) -> int:
+def memory(text: str, option: str) -> int:
+    """MiB of an amount of memory."""
     from packhorse.scheduler.model.units import UnitError, parse_mem_mib
 
     try:
@@ -314,36 +373,6 @@ def dependency_or_error(text: str) -> tuple[dict[str, Any] | None, str]:
             item["delayS"] = minutes * 60
         items.append(item)
     return {"conditions": items, "anyOf": any_of}, ""
-
-
-def _gres(text: str) -> list[dict[str, Any]]:
-    """`gpu:2`, `gpu:h100:1,nic`: kind, type and count of each."""
-    wanted = []
-    for part in text.split(","):
-        words = part.removeprefix("gres:").removeprefix("gres/").replace("=", ":").split(":")
-        count = words.pop() if len(words) > 1 and words[-1].isdecimal() else "1"
-        if len(words) > 2 or not all(words) or not count.isascii():
-            raise refuse(
-                f'Invalid generic resource (gres) specification: "{part}" is not KIND[:TYPE][:COUNT]', 1
-            )
-        if len(words) == 2 and words[1][:1].isdecimal() and not words[1].isalnum():
-            raise refuse(f'Invalid generic resource (gres) specification: "{part}" is not a whole count', 1)
-        if int(count):
-            wanted.append({"kind": words[0], "type": words[1] if len(words) > 1 else "", "count": int(count)})
-    return wanted
-
-
-def _gpus(text: str) -> list[dict[str, Any]]:
-    """`4`, `h100:2`, `a100:1,h100:1`."""
-    wanted = []
-    for part in text.split(","):
-        kind, _, count = part.rpartition(":")
-        if not (count.isdecimal() and count.isascii()) or ":" in kind.removeprefix("gpu:"):
-            raise refuse(f'Invalid generic resource (gres) specification: "{part}" is not [TYPE:]COUNT', 1)
-        kind = "" if kind == "gpu" else kind.removeprefix("gpu:")
-        if int(count):
-            wanted.append({"kind": "gpu", "type": kind, "count": int(count)})
-    return wanted
 
 
 def _host_list(text: str) -> list[str]:

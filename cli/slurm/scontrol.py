@@ -292,7 +292,26 @@ def _show_steps(words: list[str], options: dict[str, str]) -> int:
 
 
 def _show_licenses(words: list[str], options: dict[str, str]) -> int:
-    sys.stdout.write("No licenses configured in Slurm.\n")
+    from packhorse.cli.slurm.fields_nodes import LICENSE_COLUMNS
+    from packhorse.cli.slurm.table import fetch
+
+    table = fetch("ListLicenses", {"fields": list(LICENSE_COLUMNS)})
+    rows = [row for row in table.rows() if not words or row["name"] == words[0]]
+    if "json" in options:
+        from packhorse.cli.slurm import json_nodes
+
+        sys.stdout.write(json_nodes.license_document(PROG, rows, table.now_s))
+        return 0
+    if not rows and words:
+        sys.stdout.write(f"License {words[0]} not found\n")
+        return 1
+    if not rows:
+        sys.stdout.write("No licenses configured in Slurm.\n")
+        return 0
+    joint = " " if "oneliner" in options else "\n    "
+    for row in rows:
+        amounts = f"Total={row['total']} Used={row['used']} Free={row['free']} Reserved=0 Remote=no"
+        sys.stdout.write(f"LicenseName={row['name']}{joint}{amounts}\n")
     return 0
 
 
@@ -430,6 +449,7 @@ _ENTITIES: dict[str, Callable[[list[str], dict[str, str]], int]] = {
     "hostnames": _show_hostnames,
     "job": _show_jobs,
     "jobs": _show_jobs,
+    "lic": _show_licenses,
     "license": _show_licenses,
     "licenses": _show_licenses,
     "node": _show_nodes,

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-COLUMNS = tuple(name for name in JOB_COLUMNS if name not in ("submit_line", "gres_per_job", "gres_per_task"))
+COLUMNS = tuple(name for name in JOB_COLUMNS if name != "submit_line")
 
 
 def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
@@ -84,8 +84,15 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
         f"StdOut={job_file(row, 'std_out')}",
         "Power=",
     ]
-    if row["gres"]:
-        lines.append(f"TresPerNode={','.join(['gres:' + part for part in row['gres'].split(',')])}")
+    for name, column in (
+        ("TresPerJob", "gres_per_job"),
+        ("TresPerNode", "gres"),
+        ("TresPerTask", "gres_per_task"),
+    ):
+        if row[column]:
+            lines.append(f"{name}={','.join(['gres:' + part for part in row[column].split(',')])}")
+    if row["topology"]:
+        lines.append(f"PackhorseTopology={row['topology']}")
     lines.append("")
     return lines
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from packhorse.cli.slurm.sinfo_fields import full_state, load_text
 from packhorse.cli.slurm.times import stamp
-from packhorse.scheduler.model.units import format_clock, format_time_limit
+from packhorse.scheduler.model.units import format_clock, format_mem_mib, format_time_limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,12 +49,66 @@ def node_lines(row: Row) -> list[str]:
         "CurrentWatts=0 AveWatts=0",
         "ExtSensorsJoules=n/s ExtSensorsWatts=0 ExtSensorsTemp=n/s",
     ]
+    lines += device_lines(row)
+    if row["topology"]:
+        lines.append(f"PackhorseTopology={row['topology']}")
     if row["declared"]:
         lines.append("Comment=amounts declared, not found in the hardware")
     if row["reason"]:
         who = f" [{row['reason_user']}@{_when(row['reason_at'], 'Unknown')}]" if row["reason_user"] else ""
         lines.append(f"Reason={row['reason']}{who}")
     return lines
+
+
+def device_lines(row: Row) -> list[str]:
+    """Which devices the node has, in the way of Slurm's Gres=, and a line for each; none without devices.
+
+    Slurm has no such lines. Devices that were declared and not found in the hardware are called so.
+    """
+    devices = devices_of(row)
+    if not devices:
+        return []
+    counts: dict[tuple[str, str, bool], int] = {}
+    for device in devices:
+        key = (device["kind"], device.get("type", ""), device.get("declared", False))
+        counts[key] = counts.get(key, 0) + 1
+    total = [
+        f"{kind}:{type_}{':' if type_ else ''}{n}{'(declared)' if declared else ''}"
+        for (kind, type_, declared), n in counts.items()
+    ]
+    return [f"PackhorseDevices={','.join(total)}", *[_device_line(device) for device in devices]]
+
+
+def devices_of(row: Row) -> list[Row]:
+    """The entries of the column of devices; fields at their default are left out of an entry."""
+    if not row["devices"]:
+        return []
+    from packhorse.cli.wire import loads
+
+    found: list[Row] = loads(row["devices"].encode())
+    return found
+
+
+def _device_line(device: Row) -> str:
+    """`Device=gpu:0 Type=h200 Memory=141G NumaNode=0 Link=0 Used=0.50 Free=0.50 Jobs=12,15`."""
+    used = device.get("used", 0)
+    parts = [f"Device={device['kind']}:{device['index']}"]
+    if device.get("type"):
+        parts.append(f"Type={device['type']}")
+    if device.get("mem_mib"):
+        parts.append(f"Memory={format_mem_mib(device['mem_mib'])}")
+    if device.get("numa", -1) >= 0:
+        parts.append(f"NumaNode={device['numa']}")
+    if device.get("link", -1) >= 0:
+        parts.append(f"Link={device['link']}")
+    parts += [f"Used={used / 1000:.2f}", f"Free={(1000 - used) / 1000:.2f}"]
+    if device.get("jobs"):
+        parts.append(f"Jobs={','.join(map(str, device['jobs']))}")
+    if device.get("layout"):
+        parts += [f"Layout={device['layout']}", f"InUse={','.join(device['in_use'])}"]
+    elif device.get("layouts"):
+        parts.append(f"Layouts={'|'.join(device['layouts'])}")
+    return " ".join(parts)
 
 
 def partition_lines(row: Row) -> list[str]:

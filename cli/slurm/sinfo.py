@@ -7,6 +7,7 @@ import sys
 from time import localtime, sleep, strftime
 
 from packhorse.cli.slurm import sinfo_fields
+from packhorse.cli.slurm.fields_nodes import NODE_COLUMNS
 from packhorse.cli.slurm.formats import Piece, parse_letters, parse_names
 from packhorse.cli.slurm.options import (
     HARMLESS,
@@ -144,7 +145,8 @@ def command(words: list[str]) -> int:
 
 def listing(options: dict[str, str]) -> str:
     """Everything that one run prints."""
-    node_table = fetch("ListNodes", {"fields": []})
+    columns = [name for name in NODE_COLUMNS if name != "devices" or "json" in options]
+    node_table = fetch("ListNodes", {"fields": columns})
     partitions = fetch("ListPartitions", {"fields": []}).rows()
     nodes = _chosen_nodes(node_table.rows(), options)
     if options.get("partition"):

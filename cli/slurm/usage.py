@@ -44,13 +44,21 @@ What it needs
       --mem=SIZE[K|M|G|T]     memory per node (0: all of it)
       --mem-per-cpu=SIZE      memory per CPU
       --tmp=SIZE              scratch disk per node
-      --gres=KIND[:TYPE][:N]  generic resources per node
+      --gres=KIND[:TYPE][:N]  generic resources per node; gpu:1g.10gb:2 are slices of a GPU
   -G, --gpus=[TYPE:]N         GPUs for the whole job
       --gpus-per-node=[TYPE:]N, --gpus-per-task=[TYPE:]N
+                              for N also a share of one GPU: 0.25, or 20G of its memory
+      --gpu-share=SHARE       a share of one GPU on every node (not Slurm's)
+      --gpu-link=required     GPUs with fast links among each other (not Slurm's)
+      --cpus-per-gpu=N, --mem-per-gpu=SIZE, --ntasks-per-gpu=N
+      --gres-flags=enforce-binding|disable-binding   accepted, has no effect
   -C, --constraint=FEATURES   features that nodes must have
   -w, --nodelist=NODES, -x, --exclude=NODES, -F, --nodefile=FILE
       --exclusive[=user]      nodes without other jobs
       --contiguous            neighbouring nodes
+      --spread-job            on many and empty nodes
+      --switches=1, --hops=N  below one switch, or one N levels higher (--hops: not Slurm's)
+  -L, --licenses=NAME[:N],... licences of the cluster
 When and how
   -t, --time=LIMIT            M, M:S, H:M:S, D-H, D-H:M, D-H:M:S
   -p, --partition=NAME, -A, --account=NAME, -q, --qos=NAME

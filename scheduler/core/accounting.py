@@ -10,10 +10,11 @@ from packhorse.scheduler.core.priority import base_priority
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.accounting import AttemptRow
 from packhorse.scheduler.model.event import ArrayRemainderCancelled, Event, JobEnded, JobRequeued
+from packhorse.scheduler.model.gresspec import share_text
 from packhorse.scheduler.model.hostlist import compress_sorted
 from packhorse.scheduler.model.ids import UNKNOWN, Instant
 from packhorse.scheduler.model.job import Active, ArrayJob, Job, JobSpec, JobState
-from packhorse.scheduler.model.resources import Ask, Placement, Usage
+from packhorse.scheduler.model.resources import WHOLE, Ask, Placement, Usage
 from packhorse.scheduler.model.units import format_mem_mib
 
 NONE_ASSIGNED = "None assigned"
@@ -152,11 +153,16 @@ def _row(
 
 
 class Amounts:
-    """Totals over all nodes of a job, in the units that accounting uses. gres: (name, count), sorted."""
+    """Totals over all nodes of a job, in the units that accounting uses. gres: (name, thousandths), sorted; a
+    slice is a whole device of its own type. gpumem_mib: of shares by memory, before it is known of what.
+    """
 
-    __slots__ = ("gres", "mem_mib", "n_cpus", "n_nodes")
+    __slots__ = ("gpumem_mib", "gres", "mem_mib", "n_cpus", "n_nodes")
 
-    def __init__(self, n_nodes: int, cpu_milli: int, mem_mib: int, gres: dict[str, int]) -> None:
+    def __init__(
+        self, n_nodes: int, cpu_milli: int, mem_mib: int, gres: dict[str, int], gpumem_mib: int = 0
+    ) -> None:
+        self.gpumem_mib = gpumem_mib
         self.n_nodes = n_nodes
         self.n_cpus = -(-cpu_milli // 1000)
         self.mem_mib = mem_mib
@@ -170,22 +176,29 @@ class Amounts:
         cpu_milli = max(n_tasks * ask.cpu_milli_per_task, n_nodes * ask.min_cpu_milli_per_node)
         mem_mib = n_nodes * ask.mem_mib_per_node + ask.mem_mib_per_cpu * -(-cpu_milli // 1000)
         gres: dict[str, int] = {}
+        gpumem_mib = 0
         for times, wanted in (
             (n_nodes, ask.gres_per_node),
             (n_tasks, ask.gres_per_task),
             (1, ask.gres_per_job),
         ):
-            for kind, type_, n, *_ in wanted:
-                _count(gres, kind, type_, times * n)
-        return cls(n_nodes, cpu_milli, mem_mib, gres)
+            for kind, type_, n, milli, share_mib in wanted:
+                if share_mib:
+                    gpumem_mib += times * share_mib
+                else:
+                    _count(gres, kind, type_, times * n * milli)
+        return cls(n_nodes, cpu_milli, mem_mib, gres, gpumem_mib)
 
     @classmethod
     def given(cls, placements: tuple[Placement, ...]) -> Amounts:
         """What was really allocated."""
         gres: dict[str, int] = {}
         for placement in placements:
-            for kind, type_, held, *_ in placement.devices:
-                _count(gres, kind, type_, len(held))
+            for held in placement.devices:
+                if held.part:
+                    _count(gres, held.kind, held.part, WHOLE)
+                else:
+                    _count(gres, held.kind, held.type, held.milli * len(held.indices))
         return cls(
             len(placements), sum(p.cpu_milli for p in placements), sum(p.mem_mib for p in placements), gres
         )
@@ -193,19 +206,21 @@ class Amounts:
     def text(self) -> str:
         """As Slurm's accounting writes it: `billing=2,cpu=2,gres/gpu=1,mem=1000M,node=1`."""
         parts = [f"billing={self.n_cpus}", f"cpu={self.n_cpus}"]
-        parts += [f"gres/{name}={n}" for name, n in self.gres]
+        parts += [f"gres/{name}={share_text(milli)}" for name, milli in self.gres]
+        if self.gpumem_mib:
+            parts.append(f"gres/gpumem={format_mem_mib(self.gpumem_mib)}")
         if self.mem_mib:
             parts.append(f"mem={format_mem_mib(self.mem_mib)}")
         parts.append(f"node={self.n_nodes}")
         return ",".join(parts)
 
 
-def _count(gres: dict[str, int], kind: str, type_: str, n: int) -> None:
-    """Devices count under their kind, and with a type under `kind:type` as well."""
-    gres[kind] = gres.get(kind, 0) + n
+def _count(gres: dict[str, int], kind: str, type_: str, milli: int) -> None:
+    """Thousandths of devices count under their kind, and with a type under `kind:type` as well."""
+    gres[kind] = gres.get(kind, 0) + milli
     if type_:
         name = f"{kind}:{type_}"
-        gres[name] = gres.get(name, 0) + n
+        gres[name] = gres.get(name, 0) + milli
 
 
 def _priority(state: State, spec: JobSpec) -> int:

@@ -27,6 +27,10 @@ def _configured(state: State, event: ev.Configured) -> None:
     state.config = event.config
 
 
+def _taught(state: State, event: ev.PolicyTaught) -> None:
+    state.taught = event
+
+
 def _answered(state: State, event: ev.CallAnswered) -> None:
     """Remembers the answer, and drops those too old or too many: a key is for retries, not for ever."""
     answered = state.answered
@@ -47,6 +51,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.SchedulerStarted: apply_node.scheduler_started,
     ev.Configured: _configured,
     ev.CallAnswered: _answered,
+    ev.PolicyTaught: _taught,
     ev.JobsSubmitted: apply_pending.jobs_submitted,
     ev.ArraySubmitted: apply_pending.array_submitted,
     ev.ArrayTaskSplit: apply_pending.array_task_split,

@@ -17,6 +17,7 @@ def scheduler_started(state: State, event: ev.SchedulerStarted) -> None:
     if event.epoch <= state.epoch:
         raise InvalidTransition(event, f"the epoch is {state.epoch} already")
     state.epoch = event.epoch
+    state.taught = None
     for node in list(state.nodes.values()):
         if node.reachable:
             _silence(state, node, event.at)

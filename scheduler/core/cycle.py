@@ -1,7 +1,7 @@
 """One scheduling cycle: which waiting jobs start now and where, and why the others do not.
 
-Rows are taken in order (tier, priority, id). What fits is placed by the configured policy, a run of equal jobs at a
-time.
+Rows are taken in order (tier, priority, id). What fits is placed by the configured policy, a run of equal
+jobs at a time.
 The first jobs of each partition that do not fit get a planned start (`backfill_depth` of them, 1 is EASY);
 those behind them may go first only where they delay no planned start. `backfill_depth = 0` plans nothing:
 whatever fits starts, and a job that needs a lot of room may wait for ever.
@@ -73,7 +73,7 @@ class _Cycle:
         self.order = pending.order(state.config)
         refresh(pending, state.node_columns, self.rules)
         self.demands = pending.demands
-        scorer = state.demand.scorer(policy(state.config.policy), pending, state.node_columns)
+        scorer = state.demand.scorer(policy(state.config.policy), state.taught, pending, state.node_columns)
         self.field = Field(state.node_columns, scorer=scorer)
         self.classes = pending.ask_class[self.order]
         self.durations = pending.duration_us[self.order]

@@ -4,8 +4,8 @@ One row per registered node, one resource after the other: `free[resource, row]`
 scratch space and slots (packing/board.py), then one per kind of device (`gpu`) and one per typed kind
 (`gpu:h200`); a kind that was never seen before adds its rows. GPUs and TPU chips are told apart: each has a
 column of free thousandths, and the columns of their kinds and types only say what follows from these
-(packing/slots.py). Rows are in order of arrival; whatever has to depend on order goes through `board()`, which
-sorts by name.
+(packing/slots.py). Rows are in order of arrival; whatever has to depend on order goes through `board()`,
+which sorts by name.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from packhorse.scheduler.model.resources import WHOLE, Device, Placement
 NO_SLOTS = SlotMap(())
 
 Profile = tuple[int, int, int, int, str]
-"""What a job takes of a node, for the placement policies: milli-CPU, MiB, devices, thousandths of each, and the
+"""What a job takes of a node, for the placement policies: milli-CPU, MiB, devices, thousandths of each, and
+the
 kind or kind:type of these."""
 
 
@@ -486,7 +487,8 @@ class NodeColumns:
                 allowed &= ~(1 << index)
 
     def _check_slots(self, job: JobId, p: Placement, row: int) -> None:
-        """Devices are there, of the type that is said, with as much free; slices are of the layout in force."""
+        """Devices are there, of the type that is said, with as much free; slices are of the layout in
+        force."""
         slots, slices = self.maps[row], dict(self.slices[row])
         left: dict[int, int] = {}
         for d in p.devices:

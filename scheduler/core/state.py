@@ -14,7 +14,7 @@ from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.core.running_columns import RunningColumns
 from packhorse.scheduler.core.timers import Timers
 from packhorse.scheduler.model.cluster import ClusterConfig
-from packhorse.scheduler.model.event import CallAnswered
+from packhorse.scheduler.model.event import CallAnswered, PolicyTaught
 from packhorse.scheduler.model.ids import Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArrayJob, Job
 from packhorse.scheduler.model.node import Node
@@ -68,13 +68,15 @@ class State:
     finished: ended jobs, and arrays that are through, in the order in which that was known; when.
     answered: calls with an idempotency key, oldest first.
     next_job_id: no job, array or task was ever given this number or a higher one.
+    taught: what the placement policy goes by, None for what it knows by itself; of this epoch only, so in no
+    snapshot, and no part of what makes states equal.
 
     Derived:
     tasks: the tasks of each array. What jobs hold on which node is in node_columns.
     dependents: who waits on what, keyed (job or array, index); index -1: the whole of it, -2: index by
     index (aftercorr). singletons: unfinished jobs by (uid, name) and the number that orders them, only
-    for the pairs that a waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what
-    jobs are like, for the placement policy.
+    for the pairs that a waiting singleton asks about. n_silent: nodes whose agent is not connected. demand:
+    what jobs are like, for the placement policy.
     """
 
     __slots__ = (
@@ -95,6 +97,7 @@ class State:
         "running_columns",
         "singletons",
         "tasks",
+        "taught",
         "timers",
     )
 
@@ -107,6 +110,7 @@ class State:
         self.nodes: dict[NodeName, Node] = {}
         self.finished: dict[JobId, Instant] = {}
         self.answered: dict[CallId, CallAnswered] = {}
+        self.taught: PolicyTaught | None = None
         self.clear_derived()
 
     def clear_derived(self) -> None:

@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from packhorse.scheduler.core import cancel, grant, hold, lifecycle, nodes, requeue, submit, tick, update
+from packhorse.scheduler.core import (
+    cancel,
+    grant,
+    hold,
+    lifecycle,
+    nodes,
+    requeue,
+    submit,
+    teach,
+    tick,
+    update,
+)
 from packhorse.scheduler.core.decision import Decision
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.tick import next_timer
@@ -66,4 +77,5 @@ _STEP: dict[type, Callable[[State, Any, Instant], Decision]] = {
     inp.ReportExit: lifecycle.report_exit,
     inp.Tick: tick.tick,
     inp.RunCycle: grant.run_cycle,
+    inp.Teach: teach.teach,
 }

@@ -69,6 +69,6 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     silent_brake_fraction: float = 0.5
     key_retention_s: int = 3_600
     max_keys_kept: int = 200_000
-    policy: str = "tightest"
+    policy: str = "packhorse"
     licenses: tuple[tuple[str, int], ...] = ()
     improver: Improver = Improver()

@@ -259,6 +259,18 @@ class CallAnswered(_Event, frozen=True, array_like=True, gc=False, tag=True):
     reply: Reply
 
 
+class PolicyTaught(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """From now on the placement policy goes by what it learned for this mix of jobs, on these nodes.
+
+    mix: milli-CPU, MiB, devices, thousandths of each and their kind, and how often. ground: the nodes, as a
+    digest. What it learned follows from both. It holds until another lesson, or the scheduler starts again.
+    """
+
+    policy: str
+    mix: tuple[tuple[int, int, int, int, str, int], ...]
+    ground: str
+
+
 Event = (
     SchedulerStarted
     | Configured
@@ -286,4 +298,5 @@ Event = (
     | NodeResumed
     | JobsForgotten
     | CallAnswered
+    | PolicyTaught
 )

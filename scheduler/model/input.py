@@ -201,6 +201,14 @@ class RunCycle(_Input, frozen=True, array_like=True, gc=False, tag=True):
     """Decide what starts now."""
 
 
+class Teach(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """What the placement policy can learn from this mix of jobs on these nodes is at hand (event PolicyTaught)."""
+
+    policy: str
+    mix: tuple[tuple[int, int, int, int, str, int], ...]
+    ground: str
+
+
 Input = (
     Start
     | Submit
@@ -218,4 +226,5 @@ Input = (
     | ReportExit
     | Tick
     | RunCycle
+    | Teach
 )

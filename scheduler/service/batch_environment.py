@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from packhorse.scheduler.model.gresspec import share_text
 from packhorse.scheduler.model.hostlist import compress
 from packhorse.scheduler.model.job import Active, ArraySpec, Given, Job
-from packhorse.scheduler.model.resources import Ask, Placement
+from packhorse.scheduler.model.resources import WHOLE, Ask, Placement
 
 STALE = ("SLURM_", "SLURMD_")
 """Variables that say which job one is in: a job submitted from inside another one must not see that one's."""
@@ -33,17 +34,34 @@ GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL")
 """Which GPUs a program sees. Slurm also has one for AMD and one for Intel, where it knows them to be such."""
 
 
+OWN_VARIABLES = ("PACKHORSE_GPU_SHARE", "PACKHORSE_GPU_SLICE")
+"""What a job is told of its share or slices; MPS_VARIABLE goes with the former."""
+
+MPS_VARIABLE = "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"
+"""What NVIDIA's MPS lets a process use of a GPU."""
+
+TPU_VARIABLES = ("TPU_VISIBLE_CHIPS", "TPU_VISIBLE_DEVICES")
+"""The same for TPU chips; older and newer libtpu."""
+
+
 def submitted_environment(variables: Iterable[str], gpus_managed: bool) -> list[str]:
     """The environment as submitted, without what described the job it was submitted from.
 
     gpus_managed: the node has GPUs that are handed out, so the submitting shell's choice means nothing there.
     """
+    variables = tuple(variables)
+    names = OWN_VARIABLES
+    if gpus_managed:
+        names += GPU_VARIABLES
+    if any(variable.startswith("PACKHORSE_GPU_SHARE=") for variable in variables):
+        names += (MPS_VARIABLE,)
+    stale = tuple([f"{name}=" for name in names])
     kept = []
     for variable in variables:
         if variable.startswith(STALE):
             if variable.partition("=")[0] not in PREFERENCES:
                 continue
-        elif gpus_managed and variable.partition("=")[0] in GPU_VARIABLES:
+        elif variable.startswith(stale):
             continue
         kept.append(variable)
     return kept
@@ -155,12 +173,41 @@ def _gpus(given: Given, first: Placement) -> list[str]:
         ordinals = ",".join(map(str, indices))
         env += [f"SLURM_GPUS_ON_NODE={len(indices)}", f"SLURM_JOB_GPUS={ordinals}"]
         env += [f"{name}={ordinals}" for name in GPU_VARIABLES]
+        env += _shares(first, indices) + _slices(first)
+    chips = sorted({i for devices in first.devices if devices.kind == "tpu" for i in devices.indices})
+    if chips:
+        env += [f"{name}={','.join(map(str, chips))}" for name in TPU_VARIABLES]
     return env
 
 
 def gpu_indices(placement: Placement) -> list[int]:
-    """The GPUs this placement holds, ascending."""
-    return sorted(i for devices in placement.devices if devices.kind == "gpu" for i in devices.indices)
+    """The GPUs of which this placement holds all or a part, ascending, each once."""
+    return sorted({i for devices in placement.devices if devices.kind == "gpu" for i in devices.indices})
+
+
+def _shares(placement: Placement, indices: Sequence[int]) -> list[str]:
+    """Of a job with shares, the share of each GPU it sees, in that order; and what MPS shall let it have.
+
+    The percentage of MPS holds for all GPUs of a process alike, so it is the smallest of them.
+    """
+    milli = dict.fromkeys(indices, 0)
+    for devices in placement.devices:
+        for index in devices.indices if devices.kind == "gpu" else ():
+            milli[index] += WHOLE if devices.part else devices.milli
+    if all(share >= WHOLE for share in milli.values()):
+        return []
+    return [
+        f"PACKHORSE_GPU_SHARE={','.join([share_text(share) for share in milli.values()])}",
+        f"{MPS_VARIABLE}={max(1, min(milli.values()) // 10)}",
+    ]
+
+
+def _slices(placement: Placement) -> list[str]:
+    """`3:1g.18gb#2`: GPU, slice and its number on the GPU, of each slice."""
+    held = sorted(
+        (devices.indices[0], devices.place[1], devices.part) for devices in placement.devices if devices.part
+    )
+    return [f"PACKHORSE_GPU_SLICE={','.join([f'{i}:{name}#{n}' for i, n, name in held])}"] if held else []
 
 
 def _array(job: Job, array: ArraySpec) -> list[str]:

@@ -22,6 +22,8 @@ MAX_CPU_MILLI = 1 << 27
 MAX_MEM_MIB = 1 << 32
 MAX_MEM_PER_CPU_MIB = 1 << 24
 MAX_GRES = 1 << 20
+MAX_HOPS = 63
+"""Levels of switches and racks; no tree is so deep."""
 MAX_INDEX = 1 << 31
 MAX_PRIORITY = (1 << 32) - 1
 MAX_NICE = (1 << 31) - 3

@@ -14,10 +14,11 @@ from typing import Any
 
 import msgspec
 
-from packhorse.scheduler.model.cluster import ClusterConfig, Partition
+from packhorse.scheduler.model.cluster import ClusterConfig, Improver, Partition
 from packhorse.scheduler.model.errors import ConfigError
 from packhorse.scheduler.service.config_keys import (
     CLUSTER_TARGET,
+    IMPROVER_TARGET,
     KEYS,
     PARTITION,
     SECTIONS,
@@ -49,6 +50,7 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_s: int = 10
     usage_s: int = 10
     cycle_interval_ms: int = 20
+    learn_interval_s: int = 600
     log_level: str = "info"
     log_file: str = "log/scheduler.log"
 
@@ -96,6 +98,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
     where = _Lines(text, name)
     cluster: dict[str, Any] = {"owner_uid": owner_uid}
     service: dict[str, Any] = {}
+    improver: dict[str, Any] = {}
     partitions: list[Partition] = []
     for section, body in document.items():
         if section == PARTITION:
@@ -114,6 +117,9 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
                     cluster[key.field] = value
                 elif key.target == SERVICE_TARGET:
                     service[key.field] = value
+                elif key.target == IMPROVER_TARGET:
+                    improver[key.field] = value
+    cluster["improver"] = Improver(**improver)
     if partitions:
         cluster["partitions"] = tuple(partitions)
     elif PARTITION in document and not problems:

@@ -10,6 +10,7 @@ from packhorse.scheduler.model.units import UnitError, parse_mem_mib, parse_time
 CLUSTER_TARGET = "cluster"
 SERVICE_TARGET = "service"
 PARTITION_TARGET = "partition"
+IMPROVER_TARGET = "improver"
 PARTITION = "partition"
 
 SECTIONS: dict[str, str] = {
@@ -21,6 +22,10 @@ SECTIONS: dict[str, str] = {
     ),
     "jobs": "Limits on jobs, and what happens to them when they end.",
     "scheduling": "How decisions are made.",
+    "improver": (
+        "The solver that looks for a better plan than the quick one where jobs compete for what is free. It "
+        "runs beside the scheduler and never delays a start that the quick plan makes."
+    ),
     "nodes": "The agents and what is expected of them.",
     "listen": (
         "Where the scheduler can be reached. Callers over TCP need a token; the Unix socket asks the kernel."
@@ -42,7 +47,9 @@ class Kind(NamedTuple):
 
 
 class Key(NamedTuple):
-    """One key. field: of ClusterConfig, ServiceConfig or Partition, as target says. default: as in a file."""
+    """One key. field: of the class that target says: ClusterConfig, ServiceConfig, Partition or Improver.
+    default: as in a file.
+    """
 
     section: str
     name: str
@@ -126,6 +133,37 @@ def _fraction(raw: object) -> float:
     return float(raw)
 
 
+def _licenses(raw: object) -> tuple[tuple[str, int], ...]:
+    from packhorse.scheduler.model.gresspec import GresError, parse_licenses
+
+    try:
+        return parse_licenses(",".join(_names(raw)))
+    except GresError as error:
+        raise KeyProblem(str(error)) from error
+
+
+def _seconds(raw: object) -> float:
+    if not isinstance(raw, int | float) or isinstance(raw, bool) or not 0 <= raw <= 3600:
+        raise KeyProblem("not between 0 and 3600")
+    return float(raw)
+
+
+def _short_time(raw: object) -> int:
+    """Milliseconds, from 1 to one hour."""
+    ms: object = None
+    if isinstance(raw, str) and raw.endswith("ms") and raw[:-2].isdecimal():
+        ms = int(raw[:-2])
+    elif isinstance(raw, str) and raw[-1:] in _UNIT_S and raw[:-1].isdecimal():
+        ms = int(raw[:-1]) * _UNIT_S[raw[-1]] * 1000
+    elif isinstance(raw, int) and not isinstance(raw, bool):
+        ms = raw * 1000
+    if not isinstance(ms, int):
+        raise KeyProblem("not a time")
+    if not 1 <= ms <= 3_600_000:
+        raise KeyProblem("not between 1 ms and 3600 s")
+    return ms
+
+
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -186,15 +224,19 @@ NODES = Kind('"ALL", or a list of nodes like "node[1-8],gpu1"', _nodes)
 FRACTION = Kind("a number from 0 to 1", _fraction)
 TIME_LIMIT = Kind('minutes, or a text like "01:30:00", "2-00:00:00", "UNLIMITED"', _time_limit)
 MEMORY = Kind('MiB, or a text like "500M", "4G"', _memory)
+LICENSES = Kind('a list of texts with counts, like ["matlab:10", "fluent:2"]', _licenses)
+SHORT_TIME = Kind('seconds, or a text like "500ms", "1s"', _short_time)
+SECONDS = Kind("seconds from 0 to 3600, fractions too", _seconds)
 ADDRESS = Kind('"HOST:PORT"; port 0 takes a free one', _address)
 LEVEL = Kind(", ".join(f'"{level}"' for level in _LEVELS), _level)
 
-_C, _S, _P = CLUSTER_TARGET, SERVICE_TARGET, PARTITION_TARGET
+_C, _S, _P, _I = CLUSTER_TARGET, SERVICE_TARGET, PARTITION_TARGET, IMPROVER_TARGET
 _YEAR_S = 366 * 86400
 
 KEYS: tuple[Key, ...] = (
     Key("cluster", "name", NAME, '"packhorse"', "", _C, "name"),
     Key("cluster", "admins", NAMES, "[]", "", _S, "admins"),
+    Key("cluster", "licenses", LICENSES, "[]", "", _C, "licenses"),
     Key("jobs", "allow_root_jobs", FLAG, "false", "", _C, "allow_root_jobs"),
     Key(PARTITION, "name", NAME, "", "", _P, "name"),
     Key(PARTITION, "nodes", NODES, '"ALL"', "", _P, "nodes"),
@@ -219,9 +261,18 @@ KEYS: tuple[Key, ...] = (
     Key("jobs", "max_requeues", _count(0, 1 << 16), "16", "", _C, "max_requeues"),
     Key("jobs", "key_retention", _duration_kind(1, _YEAR_S), "3600", "seconds", _C, "key_retention_s"),
     Key("jobs", "max_keys_kept", _count(1, 1 << 24), "200000", "keys", _C, "max_keys_kept"),
+    Key("scheduling", "policy", NAME, '"packhorse"', "", _C, "policy"),
     Key("scheduling", "backfill_depth", _count(0, 1 << 16), "1", "jobs", _C, "backfill_depth"),
     Key("scheduling", "max_starts_per_cycle", _count(1, 1 << 20), "4096", "jobs", _C, "max_starts_per_cycle"),
+    Key("scheduling", "learn_interval", _duration_kind(0, _YEAR_S), "600", "seconds", _S, "learn_interval_s"),
     Key("scheduling", "cycle_interval_ms", _count(0, 60000), "20", "milliseconds", _S, "cycle_interval_ms"),
+    Key("improver", "enabled", FLAG, "true", "", _I, "enabled"),
+    Key("improver", "limit", SHORT_TIME, '"1s"', "seconds", _I, "limit_ms"),
+    Key("improver", "deterministic_limit", SECONDS, "0", "seconds", _I, "deterministic_limit"),
+    Key("improver", "workers", _count(1, 256), "1", "threads", _I, "workers"),
+    Key("improver", "seed", _count(0, (1 << 31) - 1), "0", "", _I, "seed"),
+    Key("improver", "max_nodes", _count(1, 1 << 20), "1000", "nodes", _I, "max_nodes"),
+    Key("improver", "max_jobs", _count(1, 1 << 20), "2000", "jobs", _I, "max_jobs"),
     Key("nodes", "silent_brake_fraction", FRACTION, "0.5", "", _C, "silent_brake_fraction"),
     Key("nodes", "heartbeat", _duration_kind(1, 3600), "10", "seconds", _S, "heartbeat_s"),
     Key("nodes", "usage_interval", _duration_kind(1, 3600), "10", "seconds", _S, "usage_s"),
@@ -251,6 +302,9 @@ MEANING: dict[str, str] = {
     "cluster.admins": (
         "Users (names or uids) who may act on everybody's jobs and on nodes, beside uid 0 and the user "
         "who runs the scheduler."
+    ),
+    "cluster.licenses": (
+        "What `sbatch --licenses` can ask for, and how many of each the cluster has; without a count one."
     ),
     "jobs.allow_root_jobs": (
         "Whether uid 0 may run jobs. `packhorse up` as root writes true, since nobody else is there."
@@ -287,11 +341,25 @@ MEANING: dict[str, str] = {
     "jobs.max_requeues": "A job that was requeued this often is held instead of started again.",
     "jobs.key_retention": "How long the answer to a call with an idempotency key is remembered.",
     "jobs.max_keys_kept": "Most such answers remembered.",
+    "scheduling.policy": "How nodes and devices are chosen among those that fit.",
     "scheduling.backfill_depth": (
         "How many blocked jobs get a planned start that others must not delay; 1 is EASY backfilling."
     ),
     "scheduling.max_starts_per_cycle": "Most jobs started in one pass.",
+    "scheduling.learn_interval": (
+        "A policy that learns from what jobs are like does so at most this often, for some seconds; 0: never."
+    ),
     "scheduling.cycle_interval_ms": "Least time between the starts of two passes.",
+    "improver.enabled": "Whether it runs at all.",
+    "improver.limit": "Longest time of one try, on the clock.",
+    "improver.deterministic_limit": (
+        "Instead of `limit`: the solver's own count of seconds, which makes the same input give the same "
+        "plan on every machine; 0: `limit` holds."
+    ),
+    "improver.workers": "Threads of the solver.",
+    "improver.seed": "Where its search starts.",
+    "improver.max_nodes": "Most nodes of the contended part that it is given.",
+    "improver.max_jobs": "Most jobs of it.",
     "nodes.silent_brake_fraction": (
         "When more than this part of the nodes falls silent at once, nothing is declared lost."
     ),

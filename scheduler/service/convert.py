@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.event import Item
+from packhorse.scheduler.model.gresspec import GresError, parse_licenses
 from packhorse.scheduler.model.ids import Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
     Caller,
@@ -45,7 +46,7 @@ from packhorse.scheduler.model.job import (
     Retry,
     WarnSignal,
 )
-from packhorse.scheduler.model.resources import Ask, Gres
+from packhorse.scheduler.model.resources import DIVISIBLE, WHOLE, Ask, Gres, is_slice
 from packhorse.scheduler.service import bounds
 from packhorse.scheduler.service.bounds import MAX_DURATION_S, MAX_JOB_ID, text, texts, whole
 from packhorse.scheduler.service.payloads import Payload, pack_environment, payload
@@ -201,7 +202,7 @@ def job_spec(wire: Any, has: Has) -> tuple[JobSpec, tuple[Payload, Payload]]:
     program, variables = payload(script), payload(environment)
     spec = JobSpec(
         name=text("name", wire.name),
-        ask=ask(wire.ask) if has(wire, "ask") else Ask(),
+        ask=ask(wire.ask, has) if has(wire, "ask") else Ask(),
         partition=text("partition", wire.partition),
         script_ref=program.ref,
         env_ref=variables.ref,
@@ -238,7 +239,7 @@ def job_spec(wire: Any, has: Has) -> tuple[JobSpec, tuple[Payload, Payload]]:
         submit_line=text("submit_line", wire.submit_line, bounds.MAX_LINE),
         given=given(wire.given) if has(wire, "given") else NO_GIVEN,
         lease_s=duration("lease_s", wire.lease_s) if has(wire, "lease_s") else UNSET_LEASE,
-        licenses=text("licenses", wire.licenses),
+        licenses=licenses(wire.licenses),
         submit_dir=text("submit_dir", wire.submit_dir, bounds.MAX_PATH),
     )
     return spec, (program, variables)
@@ -274,10 +275,10 @@ def warn(wire: Any) -> WarnSignal:
     return WarnSignal(whole("warn.signal", wire.signal, 1, 64), seconds or DEFAULT_WARN_S, wire.batch_only)
 
 
-def ask(wire: Any) -> Ask:
+def ask(wire: Any, has: Has) -> Ask:
     """Amounts; what is 0 on the wire gets its default here. Raises BadValue."""
     mem = bounds.MAX_MEM_MIB
-    return Ask(
+    found = Ask(
         n_tasks=whole("n_tasks", wire.n_tasks, 0, bounds.MAX_TASKS)
         or whole("n_tasks", max(1, wire.min_nodes) * max(1, wire.tasks_per_node), 1, bounds.MAX_TASKS),
         min_nodes=whole("min_nodes", wire.min_nodes, 0, bounds.MAX_NODES) or 1,
@@ -300,7 +301,64 @@ def ask(wire: Any) -> Ask:
         nodes_excluded=node_names("nodes_excluded", wire.nodes_excluded),
         exclusive=wire.exclusive,
         contiguous=wire.contiguous,
+        hops=whole("hops", wire.hops, 0, bounds.MAX_HOPS) if has(wire, "hops") else -1,
+        spread=wire.spread,
+        linked=wire.linked,
     )
+    _check_layout(found)
+    if found.gres_per_node or found.gres_per_task or found.gres_per_job:
+        return _check_devices(found)
+    return found
+
+
+def _check_layout(ask: Ask) -> None:
+    """Raises BadValue where tasks and nodes contradict each other."""
+    if ask.max_nodes and ask.min_nodes > ask.max_nodes:
+        raise BadValue(f"min_nodes: {ask.min_nodes} is over max_nodes, {ask.max_nodes}")
+    if ask.max_nodes and ask.tasks_per_node and ask.n_tasks > ask.max_nodes * ask.tasks_per_node:
+        raise BadValue(
+            f"n_tasks: {ask.n_tasks} tasks do not go on {ask.max_nodes} "
+            f"node{'s' * (ask.max_nodes != 1)} with {ask.tasks_per_node} on each (tasks_per_node); "
+            "ask for more nodes or fewer tasks"
+        )
+
+
+def _check_devices(ask: Ask) -> Ask:
+    """The ask, a share for the whole job told as one of its only node.
+
+    Raises BadValue for shares that make no sense together: all of a job's devices of one kind are either
+    whole or one share for each node or task.
+    """
+    every = (*ask.gres_per_node, *ask.gres_per_task, *ask.gres_per_job)
+    for item in every:
+        if item.shares and sum([other.kind == item.kind for other in every]) > 1:
+            raise BadValue(
+                f"gres {item}: a share cannot be asked for beside other devices of kind {item.kind}; "
+                "ask for one share, or for whole ones"
+            )
+    if not any(item.shares for item in ask.gres_per_job):
+        return ask
+    if ask.min_nodes > 1:
+        share = next(item for item in ask.gres_per_job if item.shares)
+        raise BadValue(
+            f"gres_per_job {share}: a share of one {share.kind} for a job on {ask.min_nodes} nodes; "
+            "ask for it per node or per task"
+        )
+    return msgspec.structs.replace(
+        ask,
+        max_nodes=1,
+        gres_per_node=ask.gres_per_node + tuple([item for item in ask.gres_per_job if item.shares]),
+        gres_per_job=tuple([item for item in ask.gres_per_job if not item.shares]),
+    )
+
+
+def licenses(wire: str) -> str:
+    """`matlab:2,fluent`. Raises BadValue."""
+    try:
+        parse_licenses(text("licenses", wire))
+    except GresError as error:
+        raise BadValue(f"licenses: {error}") from error
+    return wire
 
 
 def node_names(name: str, wire: Iterable[str]) -> tuple[NodeName, ...]:
@@ -309,16 +367,39 @@ def node_names(name: str, wire: Iterable[str]) -> tuple[NodeName, ...]:
 
 
 def gres(wire: Sequence[Any]) -> tuple[Gres, ...]:
-    """Counts of devices; 0 means 1, as in `--gres=gpu`."""
+    """Counts of devices, or shares of one; a count of 0 means 1, as in `--gres=gpu`. Raises BadValue."""
     if not wire:
         return NO_GRES
     found = []
     for item in wire:
         if not item.kind:
             raise BadValue("gres: without a kind; name one, as in gpu:1")
-        n = whole(f"gres {item.kind}", item.count, 0, bounds.MAX_GRES) or 1
-        found.append(Gres(text("gres", item.kind), text("gres", item.type), n))
+        kind, type_ = text("gres", item.kind), text("gres", item.type)
+        n = whole(f"gres {kind}: count", item.count, 0, bounds.MAX_GRES) or 1
+        milli = whole(f"gres {kind}: milli", item.milli, 0, WHOLE) or WHOLE
+        one = Gres(kind, type_, n, milli, whole(f"gres {kind}: mem_mib", item.mem_mib, 0, bounds.MAX_MEM_MIB))
+        if one.shares:
+            _check_share(one)
+        found.append(one)
     return tuple(found)
+
+
+def _check_share(item: Gres) -> None:
+    """Raises BadValue for a share that nobody can give."""
+    if item.kind not in DIVISIBLE:
+        raise BadValue(
+            f"gres {item.kind}: only whole ones are given out; shares are of {', '.join(DIVISIBLE)}"
+        )
+    if item.milli < WHOLE and item.mem_mib:
+        raise BadValue(
+            f"gres {item.kind}: a share by thousandths and by memory; give one of milli and mem_mib"
+        )
+    if item.n > 1:
+        raise BadValue(
+            f"gres {item.kind}: {item.n} shares (count); a node or task has one share of one device"
+        )
+    if is_slice(item.type):
+        raise BadValue(f"gres {item.kind}:{item.type}: a slice is given out whole; give a count")
 
 
 def given(wire: Any) -> Given:

@@ -11,6 +11,8 @@ import msgspec
 
 from packhorse.scheduler.model import command as commands
 from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.errors import BadValue
+from packhorse.scheduler.model.gresspec import MAX_SLICES
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
     RegisterNode,
@@ -22,16 +24,20 @@ from packhorse.scheduler.model.input import (
 from packhorse.scheduler.model.job import Active, ArraySpec, EndCause, Job
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.outputpath import default_output, expand_pattern
-from packhorse.scheduler.model.resources import Device, Usage
+from packhorse.scheduler.model.resources import WHOLE, Device, Devices, Usage, is_slice
 from packhorse.scheduler.service import bounds
 from packhorse.scheduler.service.batch_environment import batch_environment, submitted_environment
-from packhorse.scheduler.service.bounds import text, whole
+from packhorse.scheduler.service.bounds import text, texts, whole
 from packhorse.scheduler.service.payloads import unpack_environment
 from packhorse.v1 import agent_pb2 as pb
 
 MAX_HOST_NAME = 253
 MAX_DISK_MIB = 1 << 42
 MAX_DEVICE_INDEX = 4_095
+MAX_GROUP = 4_095
+"""NUMA nodes and link groups of one node."""
+MAX_LEVELS = 8
+"""Of racks and switches above a node."""
 
 AgentMessage = pb.AgentMessage
 SchedulerMessage = pb.SchedulerMessage
@@ -99,6 +105,7 @@ def introduction(message: pb.AgentMessage, address: str) -> RegisterNode | None:
         version=hello.version,
         address=address,
         boot_at=Instant(hello.boot_at_us),
+        topology=_topology(hello.topology),
     )
     return RegisterNode(
         spec,
@@ -113,8 +120,34 @@ def introduction(message: pb.AgentMessage, address: str) -> RegisterNode | None:
 
 
 def _device(wire: pb.Device) -> Device:
-    index = whole(f"device {wire.kind}: index", wire.index, 0, MAX_DEVICE_INDEX)
-    return Device(wire.kind, wire.type, index, wire.uuid, wire.mem_mib)
+    name = f"device {wire.kind}"
+    return Device(
+        text("device: kind", wire.kind),
+        text(f"{name}: type", wire.type),
+        whole(f"{name}: index", wire.index, 0, MAX_DEVICE_INDEX),
+        wire.uuid,
+        whole(f"{name}: mem_mib", wire.mem_mib, 0, bounds.MAX_MEM_MIB),
+        whole(f"{name}: numa", wire.numa, 0, MAX_GROUP) if wire.HasField("numa") else -1,
+        whole(f"{name}: link", wire.link, 0, MAX_GROUP) if wire.HasField("link") else -1,
+        tuple([_layout(name, layout.slices) for layout in wire.layouts]),
+    )
+
+
+def _layout(name: str, slices: Sequence[str]) -> tuple[str, ...]:
+    """The slices of one way to cut a device. Raises BadValue."""
+    whole(f"{name}: slices of a layout", len(slices), 1, MAX_SLICES)
+    for wanted in slices:
+        if not is_slice(wanted):
+            raise BadValue(f'{name}: "{wanted[:40]}" is not a slice, as in 1g.10gb')
+    return tuple(slices)
+
+
+def _topology(wire: Sequence[str]) -> tuple[str, ...]:
+    """The racks and switches above a node. Raises BadValue."""
+    whole("topology: levels", len(wire), 0, MAX_LEVELS)
+    if not all(wire):
+        raise BadValue("topology: a level without a name")
+    return texts("topology", wire, MAX_HOST_NAME)
 
 
 def takes_batches(message: pb.AgentMessage) -> bool:
@@ -292,13 +325,26 @@ def launch(
             rlimits=[pb.RLimit(name=name, value=value) for name, value in spec.rlimits],
             cpu_milli=first.cpu_milli,
             mem_mib=first.mem_mib,
-            devices=[pb.DeviceGrant(kind=d.kind, type=d.type, indices=d.indices) for d in first.devices],
+            devices=[_grant(devices) for devices in first.devices],
             time_limit_s=spec.time_limit_s,
             kill_wait_s=config.kill_wait_s,
             lease_s=spec.lease_s,
             job_name=spec.name,
             allow_root=config.allow_root_jobs,
         )
+    )
+
+
+def _grant(devices: Devices) -> pb.DeviceGrant:
+    layout, slice_ = devices.place if devices.part else (0, 0)
+    return pb.DeviceGrant(
+        kind=devices.kind,
+        type=devices.type,
+        indices=devices.indices,
+        milli=devices.milli if devices.milli < WHOLE else 0,
+        part=devices.part,
+        layout=layout,
+        slice=slice_,
     )
 
 

@@ -196,6 +196,7 @@ def _answered(event: ev.CallAnswered) -> str:
 
 
 SENTENCES: dict[type[Any], Callable[[Any], str]] = {
+    ev.PolicyTaught: lambda e: f'placement policy "{e.policy}" has learned {len(e.mix)} kinds of asks',
     ev.SchedulerStarted: lambda e: f"scheduler started, epoch {e.epoch}",
     ev.Configured: lambda e: f"configuration of cluster {e.config.name} took effect",
     ev.JobsSubmitted: _submitted,

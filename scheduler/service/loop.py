@@ -34,6 +34,7 @@ UNRELATED = frozenset(
         ev.NodeDowned,
         ev.NodeDrained,
         ev.NodeSilenced,
+        ev.PolicyTaught,
         ev.SchedulerStarted,
     }
 )

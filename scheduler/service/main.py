@@ -19,6 +19,7 @@ from aiohttp import web
 from packhorse.scheduler.model.errors import ConfigError
 from packhorse.scheduler.model.ids import Instant
 from packhorse.scheduler.model.pidfile import PidFile
+from packhorse.scheduler.plugins import require_policy
 from packhorse.scheduler.service import grpc_door, http_door, logs, socket_door, tokens
 from packhorse.scheduler.service.agent_sessions import AgentSessions, SessionSettings
 from packhorse.scheduler.service.auth import Directory, Principal
@@ -32,6 +33,7 @@ from packhorse.scheduler.service.metrics import CONTENT_TYPE, Metrics
 from packhorse.scheduler.service.recording import Recorder
 from packhorse.scheduler.service.recovery import Housekeeping
 from packhorse.scheduler.service.status import About, installed_version
+from packhorse.scheduler.service.teaching import Teacher
 from packhorse.scheduler.store.protocol import DAY_US, MIB, Retention, Store
 from packhorse.v1.agent_pb2_grpc import add_AgentsServicer_to_server
 
@@ -115,6 +117,7 @@ async def serve(
     The caller holds the pid file's lock.
     """
     service = configuration.service
+    require_policy(configuration.cluster.policy)
     metrics = Metrics()
     clock = SystemClock()
     secrets = home / "secrets"
@@ -140,6 +143,9 @@ async def serve(
     add_AgentsServicer_to_server(sessions, server)
     await engine.start()
     stack.push_async_callback(engine.stop)
+    teacher = Teacher(engine, service.learn_interval_s)
+    teacher.start()
+    stack.push_async_callback(teacher.stop)
     metrics.watch(engine)
     methods = Methods(
         engine,

@@ -29,6 +29,8 @@ class Gres(_Message):
     kind: str = ""
     type: str = ""
     count: I64 = 0
+    milli: I64 = 0
+    mem_mib: I64 = 0
 
 
 class Ask(_Message):
@@ -50,6 +52,9 @@ class Ask(_Message):
     nodes_excluded: list[str] = []
     exclusive: bool = False
     contiguous: bool = False
+    hops: U32 | None = None
+    spread: bool = False
+    linked: bool = False
 
 
 class Condition(_Message):
@@ -318,6 +323,10 @@ class ListNodesRequest(_Message):
 
 
 class ListPartitionsRequest(_Message):
+    fields: list[str] = []
+
+
+class ListLicensesRequest(_Message):
     fields: list[str] = []
 
 

@@ -32,6 +32,7 @@ from packhorse.scheduler.service.selection import cancel_targets, choose
 from packhorse.scheduler.service.settings import settings
 from packhorse.scheduler.service.status import About, ping, status
 from packhorse.scheduler.service.tables import jobs as job_table
+from packhorse.scheduler.service.tables.licenses import LICENSES, LicenseView
 from packhorse.scheduler.service.tables.nodes import NODES, NodeView
 from packhorse.scheduler.service.tables.partitions import PARTITIONS, PartitionView
 from packhorse.scheduler.service.tables.table import check_fields, make_table
@@ -96,6 +97,7 @@ class Methods:
             Unary("ListJobs", m.ListJobsRequest, m.Table, self.list_jobs),
             Unary("ListNodes", m.ListNodesRequest, m.Table, self.list_nodes),
             Unary("ListPartitions", m.ListPartitionsRequest, m.Table, self.list_partitions),
+            Unary("ListLicenses", m.ListLicensesRequest, m.Table, self.list_licenses),
             Unary("ListAccounting", m.ListAccountingRequest, m.Table, self.list_accounting),
             Unary("GetConfig", m.GetConfigRequest, m.GetConfigResponse, self.get_config),
             Unary("GetStatus", m.GetStatusRequest, m.GetStatusResponse, self.get_status),
@@ -248,6 +250,17 @@ class Methods:
         fields = check_fields(PARTITIONS, request.fields)
         view = PartitionView(self.engine.state)
         table = make_table(PARTITIONS, view, fields, n_rows=len(view.partitions), now=self.engine.clock.now())
+        await self.engine.barrier()
+        return table
+
+    async def list_licenses(
+        self, principal: Principal, request: messages.ListLicensesRequest
+    ) -> messages.Table:
+        """Configured licences as columns."""
+        require(principal, "ListLicenses", Relation.OTHER)
+        fields = check_fields(LICENSES, request.fields)
+        view = LicenseView(self.engine.state)
+        table = make_table(LICENSES, view, fields, n_rows=len(view.licenses), now=self.engine.clock.now())
         await self.engine.barrier()
         return table
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.service.config import Configuration
-from packhorse.scheduler.service.config_keys import CLUSTER_TARGET, KEYS, PARTITION
+from packhorse.scheduler.service.config_keys import (
+    CLUSTER_TARGET,
+    IMPROVER_TARGET,
+    KEYS,
+    PARTITION,
+    SERVICE_TARGET,
+)
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.messages import Setting
 from packhorse.scheduler.service.status import About
@@ -24,6 +30,7 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
         or "(null)",
         "JobRequeue": "1",
         "KillWait": f"{cluster.kill_wait_s} sec",
+        "Licenses": ",".join(map(_item, cluster.licenses)) or "(null)",
         "MaxArraySize": str(cluster.max_array_size),
         "MaxJobCount": str(cluster.max_pending_jobs),
         "MinJobAge": f"{cluster.min_job_age_s} sec",
@@ -35,12 +42,17 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
         "SLURM_CONF": configuration.path or "(null)",
         "SLURM_VERSION": about.version,
     }
+    targets = {CLUSTER_TARGET: cluster, SERVICE_TARGET: service, IMPROVER_TARGET: cluster.improver}
     found = [Setting(key=key, value=value) for key, value in known.items()]
     for key in KEYS:
         if key.section == PARTITION:
             continue
-        target = cluster if key.target == CLUSTER_TARGET else service
-        value = getattr(target, key.field)
-        text = ",".join(value) if isinstance(value, tuple) else str(value)
+        value = getattr(targets[key.target], key.field)
+        text = ",".join(map(_item, value)) if isinstance(value, tuple) else str(value)
         found.append(Setting(key=f"packhorse.{key.section}.{key.name}", value=text))
     return found
+
+
+def _item(value: object) -> str:
+    """An entry of a list: a name, or a licence with its count."""
+    return ":".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -23,6 +23,7 @@ from packhorse.scheduler.model.event import (
     JobsForgotten,
     JobsSubmitted,
     NodeRegistered,
+    PolicyTaught,
     SchedulerStarted,
 )
 from packhorse.scheduler.model.ids import JobId, NodeName
@@ -104,7 +105,7 @@ def jobs_of(event: Event) -> tuple[JobId, JobId]:
             return array, array
         case JobsEligible(jobs=jobs):
             return (min(jobs), max(jobs)) if jobs else (NO_JOB, NO_JOB)
-        case SchedulerStarted() | Configured() | JobsForgotten() | CallAnswered():
+        case SchedulerStarted() | Configured() | JobsForgotten() | CallAnswered() | PolicyTaught():
             return NO_JOB, NO_JOB
     job = getattr(event, "job", NO_JOB)
     return job, job

@@ -77,3 +77,47 @@ def test_a_machine_without_a_driver_says_so(monkeypatch: pytest.MonkeyPatch) -> 
     found, why = nvidia.gpus()
     assert found == ()
     assert "driver" in why
+
+
+LAYOUTS = (("1g.18gb",) * 7, ("4g.71gb", "3g.71gb"))
+
+
+def test_what_is_declared_of_gpus(tmp_path: Path) -> None:
+    declared = Declared(
+        gres=declare.parse_gres("gpu:h200:4,nic:1"),
+        gpu_mem_mib=144_384,
+        gpu_link_groups=2,
+        gpu_layouts=LAYOUTS,
+        topology=declare.parse_topology("rack1/switch2"),
+    )
+    spec = taken(tmp_path, declared).spec
+    assert spec.devices == (
+        *[
+            Device("gpu", "h200", index, "", 144_384, link, link, LAYOUTS)
+            for index, link in enumerate([0, 0, 1, 1])
+        ],
+        Device("nic", "", 0),
+    )
+    assert spec.topology == ("rack1", "switch2")
+
+
+@pytest.mark.parametrize(
+    ("declared", "why"),
+    [
+        (Declared(gpu_mem_mib=1), "add --gres gpu:COUNT"),
+        (Declared(gres=(Gres("nic", "", 1),), gpu_layouts=LAYOUTS), "add --gres gpu:COUNT"),
+        (Declared(gres=(Gres("gpu", "", 3),), gpu_link_groups=2), "3 GPUs do not come in 2 equal groups"),
+    ],
+)
+def test_declarations_that_contradict_are_refused(tmp_path: Path, declared: Declared, why: str) -> None:
+    with pytest.raises(BadValue, match=why):
+        taken(tmp_path, declared)
+
+
+def test_places_and_counts_that_are_none_are_named() -> None:
+    assert declare.parse_topology("") == ()
+    for text in ("/", "rack1/", "a b", "a/" * 8 + "b"):
+        with pytest.raises(BadValue, match="--topology"):
+            declare.parse_topology(text)
+    with pytest.raises(BadValue, match="at most 4096"):
+        declare.parse_gres("gpu:99999999999999999999")

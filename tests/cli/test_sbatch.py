@@ -390,9 +390,12 @@ def test_no_scheduler(run: Run) -> None:
             ),
         ),
         (
-            "--gres=gpu:0.5 job.sh",
+            "--gres=nic:0.5 job.sh",
             1,
-            'sbatch: error: Invalid generic resource (gres) specification: "gpu:0.5" is not a whole count',
+            (
+                'sbatch: error: Invalid generic resource (gres) specification: "nic:0.5": "0.5" is not a '
+                "whole count; only of a gpu there are shares"
+            ),
         ),
     ],
 )

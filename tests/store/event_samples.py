@@ -36,6 +36,7 @@ from packhorse.scheduler.model.event import (
     NodeRegistered,
     NodeResumed,
     NodeSilenced,
+    PolicyTaught,
     SchedulerStarted,
 )
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
@@ -113,6 +114,7 @@ EVENTS: tuple[Event, ...] = (
     NodeResumed(AT, NODE, 0),
     JobsForgotten(AT, (JOB, JobId(80))),
     CallAnswered(AT, 1000, "key-1", "fingerprint", Submitted(JOB, 2)),
+    PolicyTaught(AT, "packhorse", ((4000, 8192, 1, 250, "gpu", 724), (8000, 0, 0, 0, "", 300)), "8f3d"),
     CallAnswered(AT, 1000, "key-2", "fingerprint", Refused(RefusalCode.IMPOSSIBLE, "no node", "phrase")),
 )  # fmt: skip
 

@@ -17,18 +17,30 @@ class AttemptKey(_message.Message):
     def __init__(self, job_id: _Optional[int] = ..., number: _Optional[int] = ..., epoch: _Optional[int] = ...) -> None: ...
 
 class Device(_message.Message):
-    __slots__ = ("kind", "type", "index", "uuid", "mem_mib")
+    __slots__ = ("kind", "type", "index", "uuid", "mem_mib", "numa", "link", "layouts")
     KIND_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     UUID_FIELD_NUMBER: _ClassVar[int]
     MEM_MIB_FIELD_NUMBER: _ClassVar[int]
+    NUMA_FIELD_NUMBER: _ClassVar[int]
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    LAYOUTS_FIELD_NUMBER: _ClassVar[int]
     kind: str
     type: str
     index: int
     uuid: str
     mem_mib: int
-    def __init__(self, kind: _Optional[str] = ..., type: _Optional[str] = ..., index: _Optional[int] = ..., uuid: _Optional[str] = ..., mem_mib: _Optional[int] = ...) -> None: ...
+    numa: int
+    link: int
+    layouts: _containers.RepeatedCompositeFieldContainer[Layout]
+    def __init__(self, kind: _Optional[str] = ..., type: _Optional[str] = ..., index: _Optional[int] = ..., uuid: _Optional[str] = ..., mem_mib: _Optional[int] = ..., numa: _Optional[int] = ..., link: _Optional[int] = ..., layouts: _Optional[_Iterable[_Union[Layout, _Mapping]]] = ...) -> None: ...
+
+class Layout(_message.Message):
+    __slots__ = ("slices",)
+    SLICES_FIELD_NUMBER: _ClassVar[int]
+    slices: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, slices: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Offer(_message.Message):
     __slots__ = ("epoch", "cpu_milli", "mem_mib", "accepting", "reason", "dead_devices")
@@ -63,7 +75,7 @@ class AttemptUsage(_message.Message):
     def __init__(self, user_cpu_us: _Optional[int] = ..., system_cpu_us: _Optional[int] = ..., max_rss_kib: _Optional[int] = ..., max_vm_kib: _Optional[int] = ..., disk_read_bytes: _Optional[int] = ..., disk_write_bytes: _Optional[int] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("node", "host_name", "boot_id", "version", "cpu_milli", "mem_mib", "tmp_mib", "devices", "features", "sockets", "cores_per_socket", "threads_per_core", "weight", "declared", "isolation", "arch", "os", "boot_at_us", "offer", "running", "launching", "exited", "takes_batches")
+    __slots__ = ("node", "host_name", "boot_id", "version", "cpu_milli", "mem_mib", "tmp_mib", "devices", "features", "sockets", "cores_per_socket", "threads_per_core", "weight", "declared", "isolation", "arch", "os", "boot_at_us", "offer", "running", "launching", "exited", "takes_batches", "topology")
     NODE_FIELD_NUMBER: _ClassVar[int]
     HOST_NAME_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -87,6 +99,7 @@ class Hello(_message.Message):
     LAUNCHING_FIELD_NUMBER: _ClassVar[int]
     EXITED_FIELD_NUMBER: _ClassVar[int]
     TAKES_BATCHES_FIELD_NUMBER: _ClassVar[int]
+    TOPOLOGY_FIELD_NUMBER: _ClassVar[int]
     node: str
     host_name: str
     boot_id: str
@@ -110,7 +123,8 @@ class Hello(_message.Message):
     launching: _containers.RepeatedCompositeFieldContainer[AttemptKey]
     exited: _containers.RepeatedCompositeFieldContainer[AttemptKey]
     takes_batches: bool
-    def __init__(self, node: _Optional[str] = ..., host_name: _Optional[str] = ..., boot_id: _Optional[str] = ..., version: _Optional[str] = ..., cpu_milli: _Optional[int] = ..., mem_mib: _Optional[int] = ..., tmp_mib: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., features: _Optional[_Iterable[str]] = ..., sockets: _Optional[int] = ..., cores_per_socket: _Optional[int] = ..., threads_per_core: _Optional[int] = ..., weight: _Optional[int] = ..., declared: _Optional[bool] = ..., isolation: _Optional[str] = ..., arch: _Optional[str] = ..., os: _Optional[str] = ..., boot_at_us: _Optional[int] = ..., offer: _Optional[_Union[Offer, _Mapping]] = ..., running: _Optional[_Iterable[_Union[Running, _Mapping]]] = ..., launching: _Optional[_Iterable[_Union[AttemptKey, _Mapping]]] = ..., exited: _Optional[_Iterable[_Union[AttemptKey, _Mapping]]] = ..., takes_batches: _Optional[bool] = ...) -> None: ...
+    topology: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, node: _Optional[str] = ..., host_name: _Optional[str] = ..., boot_id: _Optional[str] = ..., version: _Optional[str] = ..., cpu_milli: _Optional[int] = ..., mem_mib: _Optional[int] = ..., tmp_mib: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., features: _Optional[_Iterable[str]] = ..., sockets: _Optional[int] = ..., cores_per_socket: _Optional[int] = ..., threads_per_core: _Optional[int] = ..., weight: _Optional[int] = ..., declared: _Optional[bool] = ..., isolation: _Optional[str] = ..., arch: _Optional[str] = ..., os: _Optional[str] = ..., boot_at_us: _Optional[int] = ..., offer: _Optional[_Union[Offer, _Mapping]] = ..., running: _Optional[_Iterable[_Union[Running, _Mapping]]] = ..., launching: _Optional[_Iterable[_Union[AttemptKey, _Mapping]]] = ..., exited: _Optional[_Iterable[_Union[AttemptKey, _Mapping]]] = ..., takes_batches: _Optional[bool] = ..., topology: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Running(_message.Message):
     __slots__ = ("attempt", "started_at_us")
@@ -275,14 +289,22 @@ class RLimit(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
 
 class DeviceGrant(_message.Message):
-    __slots__ = ("kind", "type", "indices")
+    __slots__ = ("kind", "type", "indices", "milli", "part", "layout", "slice")
     KIND_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     INDICES_FIELD_NUMBER: _ClassVar[int]
+    MILLI_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
+    LAYOUT_FIELD_NUMBER: _ClassVar[int]
+    SLICE_FIELD_NUMBER: _ClassVar[int]
     kind: str
     type: str
     indices: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, kind: _Optional[str] = ..., type: _Optional[str] = ..., indices: _Optional[_Iterable[int]] = ...) -> None: ...
+    milli: int
+    part: str
+    layout: int
+    slice: int
+    def __init__(self, kind: _Optional[str] = ..., type: _Optional[str] = ..., indices: _Optional[_Iterable[int]] = ..., milli: _Optional[int] = ..., part: _Optional[str] = ..., layout: _Optional[int] = ..., slice: _Optional[int] = ...) -> None: ...
 
 class SignalAttempt(_message.Message):
     __slots__ = ("attempt", "signal", "scope")

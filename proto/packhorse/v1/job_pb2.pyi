@@ -7,17 +7,21 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Gres(_message.Message):
-    __slots__ = ("kind", "type", "count")
+    __slots__ = ("kind", "type", "count", "milli", "mem_mib")
     KIND_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
+    MILLI_FIELD_NUMBER: _ClassVar[int]
+    MEM_MIB_FIELD_NUMBER: _ClassVar[int]
     kind: str
     type: str
     count: int
-    def __init__(self, kind: _Optional[str] = ..., type: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
+    milli: int
+    mem_mib: int
+    def __init__(self, kind: _Optional[str] = ..., type: _Optional[str] = ..., count: _Optional[int] = ..., milli: _Optional[int] = ..., mem_mib: _Optional[int] = ...) -> None: ...
 
 class Ask(_message.Message):
-    __slots__ = ("n_tasks", "min_nodes", "max_nodes", "tasks_per_node", "cpu_milli_per_task", "min_cpu_milli_per_node", "mem_mib_per_node", "mem_mib_per_cpu", "mem_all", "tmp_mib_per_node", "gres_per_node", "gres_per_task", "gres_per_job", "features", "nodes_required", "nodes_excluded", "exclusive", "contiguous")
+    __slots__ = ("n_tasks", "min_nodes", "max_nodes", "tasks_per_node", "cpu_milli_per_task", "min_cpu_milli_per_node", "mem_mib_per_node", "mem_mib_per_cpu", "mem_all", "tmp_mib_per_node", "gres_per_node", "gres_per_task", "gres_per_job", "features", "nodes_required", "nodes_excluded", "exclusive", "contiguous", "hops", "spread", "linked")
     N_TASKS_FIELD_NUMBER: _ClassVar[int]
     MIN_NODES_FIELD_NUMBER: _ClassVar[int]
     MAX_NODES_FIELD_NUMBER: _ClassVar[int]
@@ -36,6 +40,9 @@ class Ask(_message.Message):
     NODES_EXCLUDED_FIELD_NUMBER: _ClassVar[int]
     EXCLUSIVE_FIELD_NUMBER: _ClassVar[int]
     CONTIGUOUS_FIELD_NUMBER: _ClassVar[int]
+    HOPS_FIELD_NUMBER: _ClassVar[int]
+    SPREAD_FIELD_NUMBER: _ClassVar[int]
+    LINKED_FIELD_NUMBER: _ClassVar[int]
     n_tasks: int
     min_nodes: int
     max_nodes: int
@@ -54,7 +61,10 @@ class Ask(_message.Message):
     nodes_excluded: _containers.RepeatedScalarFieldContainer[str]
     exclusive: bool
     contiguous: bool
-    def __init__(self, n_tasks: _Optional[int] = ..., min_nodes: _Optional[int] = ..., max_nodes: _Optional[int] = ..., tasks_per_node: _Optional[int] = ..., cpu_milli_per_task: _Optional[int] = ..., min_cpu_milli_per_node: _Optional[int] = ..., mem_mib_per_node: _Optional[int] = ..., mem_mib_per_cpu: _Optional[int] = ..., mem_all: _Optional[bool] = ..., tmp_mib_per_node: _Optional[int] = ..., gres_per_node: _Optional[_Iterable[_Union[Gres, _Mapping]]] = ..., gres_per_task: _Optional[_Iterable[_Union[Gres, _Mapping]]] = ..., gres_per_job: _Optional[_Iterable[_Union[Gres, _Mapping]]] = ..., features: _Optional[str] = ..., nodes_required: _Optional[_Iterable[str]] = ..., nodes_excluded: _Optional[_Iterable[str]] = ..., exclusive: _Optional[bool] = ..., contiguous: _Optional[bool] = ...) -> None: ...
+    hops: int
+    spread: bool
+    linked: bool
+    def __init__(self, n_tasks: _Optional[int] = ..., min_nodes: _Optional[int] = ..., max_nodes: _Optional[int] = ..., tasks_per_node: _Optional[int] = ..., cpu_milli_per_task: _Optional[int] = ..., min_cpu_milli_per_node: _Optional[int] = ..., mem_mib_per_node: _Optional[int] = ..., mem_mib_per_cpu: _Optional[int] = ..., mem_all: _Optional[bool] = ..., tmp_mib_per_node: _Optional[int] = ..., gres_per_node: _Optional[_Iterable[_Union[Gres, _Mapping]]] = ..., gres_per_task: _Optional[_Iterable[_Union[Gres, _Mapping]]] = ..., gres_per_job: _Optional[_Iterable[_Union[Gres, _Mapping]]] = ..., features: _Optional[str] = ..., nodes_required: _Optional[_Iterable[str]] = ..., nodes_excluded: _Optional[_Iterable[str]] = ..., exclusive: _Optional[bool] = ..., contiguous: _Optional[bool] = ..., hops: _Optional[int] = ..., spread: _Optional[bool] = ..., linked: _Optional[bool] = ...) -> None: ...
 
 class Condition(_message.Message):
     __slots__ = ("kind", "job_id", "array_index", "delay_s")

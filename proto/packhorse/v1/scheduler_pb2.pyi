@@ -318,6 +318,12 @@ class ListPartitionsRequest(_message.Message):
     fields: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, fields: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class ListLicensesRequest(_message.Message):
+    __slots__ = ("fields",)
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, fields: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class ListAccountingRequest(_message.Message):
     __slots__ = ("fields", "jobs", "filter", "since_us", "until_us", "allocations_only", "duplicates", "limit")
     FIELDS_FIELD_NUMBER: _ClassVar[int]

@@ -94,6 +94,11 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListPartitionsRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
                 _registered_method=True)
+        self.ListLicenses = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListLicenses',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListLicensesRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+                _registered_method=True)
         self.ListAccounting = channel.unary_unary(
                 '/packhorse.v1.Scheduler/ListAccounting',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListAccountingRequest.SerializeToString,
@@ -216,6 +221,12 @@ class SchedulerServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListPartitions(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLicenses(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -349,6 +360,11 @@ def add_SchedulerServicer_to_server(servicer, server):
             'ListPartitions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPartitions,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListPartitionsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
+            ),
+            'ListLicenses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLicenses,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListLicensesRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
             ),
             'ListAccounting': grpc.unary_unary_rpc_method_handler(
@@ -725,6 +741,33 @@ class Scheduler:
             target,
             '/packhorse.v1.Scheduler/ListPartitions',
             packhorse_dot_v1_dot_scheduler__pb2.ListPartitionsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLicenses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListLicenses',
+            packhorse_dot_v1_dot_scheduler__pb2.ListLicensesRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
             options,
             channel_credentials,

@@ -45,6 +45,7 @@ class SchedulerStub:
     ListJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListJobsRequest, _scheduler_pb2.Table]
     ListNodes: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListNodesRequest, _scheduler_pb2.Table]
     ListPartitions: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListPartitionsRequest, _scheduler_pb2.Table]
+    ListLicenses: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListLicensesRequest, _scheduler_pb2.Table]
     ListAccounting: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountingRequest, _scheduler_pb2.Table]
     """Live and finished attempts, as accounting sees them."""
     GetConfig: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetConfigRequest, _scheduler_pb2.GetConfigResponse]
@@ -79,6 +80,7 @@ class SchedulerAsyncStub(SchedulerStub):
     ListJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListJobsRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     ListNodes: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListNodesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     ListPartitions: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListPartitionsRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
+    ListLicenses: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListLicensesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     ListAccounting: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountingRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     """Live and finished attempts, as accounting sees them."""
     GetConfig: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetConfigRequest, _scheduler_pb2.GetConfigResponse]  # type: ignore[assignment]
@@ -180,6 +182,13 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
     def ListPartitions(
         self,
         request: _scheduler_pb2.ListPartitionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]: ...
+
+    @_abc_1.abstractmethod
+    def ListLicenses(
+        self,
+        request: _scheduler_pb2.ListLicensesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]: ...
 

@@ -21,7 +21,8 @@ MEM: Final = 1
 TMP: Final = 2
 SLOTS: Final = 3
 FIXED: Final = 4
-"""Resources 0..3 are CPU in thousandths, memory and scratch space in MiB, and slots for jobs; devices follow."""
+"""Resources 0..3 are CPU in thousandths, memory and scratch space in MiB, and slots for jobs; devices
+follow."""
 
 EXCLUSIVE: Final = 1 << 20
 """Slots of a node. A job takes one; an exclusive job takes them all, so that it shares with nobody."""
@@ -37,16 +38,17 @@ class Board:
     serial: no other board of the same columns has it. order: row of NodeColumns by position.
     capacity: [n_resources, n_nodes]. node_class: class of each position, equal for nodes of the same
     capacity; class_capacity: [n_resources, n_classes].
-    maps: the slots of each node; derived: columns of what follows from them; slot_columns: the columns of their free thousandths, a slice where they follow
+    maps: the slots of each node; derived: columns of what follows from them; slot_columns: the columns of
+    their free thousandths, a slice where they follow
     each other. type_of: code in `types` of each slot's device [n_slots, n_nodes], -1 for none; types are
     "gpu:h200", "gpu" for a device without type. slot_mem, link, shareable: device memory, link group, and whether
     shares of it are given, alike.
     typed_kinds: columns of the kinds of counted devices that have types, with those of the types.
     tightness: per resource, what a free unit of it adds to a node's score. weight_score: what the
     node's weight adds; one_weight: all have the same.
-    one_type: no node has devices of several types in its slots. masks: node masks by the key they were asked under,
-    filled by packing/masks.py. possible: what packing/possible.py has found to fit. topology: path of each
-    node from the top of the tree of racks and switches.
+    one_type: no node has devices of several types in its slots. masks: node masks by the key they were asked
+    under, filled by packing/masks.py. possible: what packing/possible.py has found to fit. topology: path of
+    each node from the top of the tree of racks and switches.
     """
 
     __slots__ = (

@@ -2,8 +2,9 @@
 
 `free` is now. A `Layer` is added for every planned start: what is free then, once the planned job has begun.
 A job that runs past the first j planned starts may only use what is free now and at all of them: `room(j)`.
-Matrices are `[n_resources, n_nodes]` by position on the board. `changes` lists the positions at which something
-was taken, in order, so that scores which were worked out before can be brought up to date (packing/rows.py).
+Matrices are `[n_resources, n_nodes]` by position on the board. `changes` lists the positions at which
+something was taken, in order, so that scores which were worked out before can be brought up to date
+(packing/rows.py).
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ class Layer:
 class Field:
     """See the module. score: lower is tighter; the node's weight comes first, then what it has left.
 
-    scorer: the placement policy made ready, None for best fit by `score`. version: grows when scores of all nodes
-    may have changed.
+    scorer: the placement policy made ready, None for best fit by `score`. version: grows when scores of all
+    nodes may have changed.
     """
 
     __slots__ = (
@@ -209,9 +210,9 @@ class Field:
     ) -> tuple[Pairs, tuple[Devices, ...], dict[str, int]]:
         """What that many tasks take of the node, and which of its devices that have slots.
 
-        room: what may be used, `[n_resources, n_nodes]`. job_devices: this node's part of devices per job, where
-        several nodes share them. first: the slot that a share is to come from, -1: any. Also the devices that
-        are only counted, by resource, not yet chosen.
+        room: what may be used, `[n_resources, n_nodes]`. job_devices: this node's part of devices per job,
+        where several nodes share them. first: the slot that a share is to come from, -1: any. Also the
+        devices that are only counted, by resource, not yet chosen.
         """
         cpu, mem = self._cpu_and_mem(shape, position, tasks)
         pairs: Pairs = [(SLOTS, EXCLUSIVE if shape.exclusive else 1)]
@@ -303,7 +304,8 @@ class Field:
         return cpu, shape.mem_node or -(-shape.mem_cpu * cpu // 1000)
 
     def _choose(self, position: int, wanted: dict[str, int], j: int) -> tuple[Devices, ...]:
-        """Concrete devices of those that are only counted: lowest free index first, typed wishes before open."""
+        """Concrete devices of those that are only counted: lowest free index first, typed wishes before
+        open."""
         banks = self.nodes.banks[int(self.board.order[position])]
         open_wish: dict[str, int] = {}
         typed: dict[str, list[tuple[str, int]]] = {}

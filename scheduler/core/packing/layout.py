@@ -36,7 +36,8 @@ class Shape:
     node after node. gres_node, gres_task, job_devices: (resource, n), typed ones under their kind as
     well; gres_job: devices for the whole job as asked, typed ones first. mixed: of some kind both
     typed and any devices are asked for. share: a share of one device, for the node or (share_per_task) for
-    each task on it. aligned: devices are asked for that are given in aligned blocks. hops, spread, linked: as in
+    each task on it. aligned: devices are asked for that are given in aligned blocks. hops, spread, linked:
+    as in
     Ask. counts: (features, how many nodes must have them), for an expression with counts.
     """
 

@@ -98,7 +98,7 @@ class Placer:
     def use(self, scorer: Scorer) -> None:
         """From now on this policy decides; every score kept is void."""
         self.scorer = scorer
-        self.relative = bool(getattr(scorer, "relative", False))
+        self.relative = bool(scorer.relative)
         for row in self._rows:
             row.phase = -1
 

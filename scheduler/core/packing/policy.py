@@ -2,7 +2,8 @@
 
 A policy sees the free amounts of the nodes that fit (`Sight`), what the job takes of one node (`Want`), what
 does not change while the nodes stay the same (`Ground`), and what jobs are like here (`Mix`). It is asked
-only about nodes that fit, so it can prefer and never over-allocate. Equal scores go to the first node by name.
+only about nodes that fit, so it can prefer and never over-allocate. Equal scores go to the first node by
+name.
 
 A policy is a value in `POLICIES`, chosen by name; `packhorse.policies` entry points add more
 (packing/policies.py).
@@ -20,8 +21,8 @@ WHOLE: Final = 1000
 
 
 class Want(NamedTuple):
-    """What a job takes of one node. milli: of each device, 1000 for whole ones; below, n_devices is 1. Of jobs
-    without devices both are 0."""
+    """What a job takes of one node. milli: of each device, 1000 for whole ones; below, n_devices is 1. Of
+    jobs without devices both are 0."""
 
     cpu_milli: int
     mem_mib: int
@@ -53,7 +54,8 @@ class Ground(NamedTuple):
 class Sight(NamedTuple):
     """The k nodes that are to be scored; each can take the job.
 
-    at: positions `[k]`. cpu, mem: free `[k]`. dev: free thousandths of every device `[D, k]`, 0 where there is
+    at: positions `[k]`. cpu, mem: free `[k]`. dev: free thousandths of every device `[D, k]`, 0 where there
+    is
     none. may: which devices the job may use and have enough free `[D, k]`; of whole devices those that are
     wholly free.
     """
@@ -101,19 +103,32 @@ share goes to `[k]`, 0 for other jobs. Which whole devices a job gets is not the
 
 
 class Scorer(Protocol):
-    """A policy made ready for one Ground and Mix. Pure: the same arguments, the same scores."""
+    """A policy made ready for one Ground and Mix. Pure: the same arguments, the same scores.
+
+    relative: a node's score depends on which other nodes are scored with it (best fit stretches scores over
+    all that fit, and rounds). Then all nodes that fit are scored anew at every decision, none is kept.
+    """
+
+    relative: bool
 
     def phase(self, fill: float) -> int:
-        """Which of its phases applies when this part (0..1) of all devices is allocated. Scores are kept while
-        the phase and the node stay the same; 0 for a policy without phases."""
+        """Which of its phases applies when this part (0..1) of all devices is allocated. Scores are kept
+        while the phase and the node stay the same; 0 for a policy without phases."""
 
     def scores(self, want: Want, sight: Sight, phase: int) -> Scores:
         """The scores of these nodes for a job that takes `want` of one of them."""
 
 
 class Policy(NamedTuple):
-    """A policy by name. make: for nodes and mix as they are now; remade when either changes materially."""
+    """A policy by name. make: for nodes and mix as they are now; remade when either changes materially.
+
+    One that has a lot to learn first, for seconds, gives both parts as well, so that a running scheduler can
+    have it learn elsewhere and start with what it knows without: learn: the slow part; taught: the scorer,
+    from what `learn` returned for the same ground and mix, or None. `make` is both together.
+    """
 
     name: str
     summary: str
     make: Callable[[Ground, Mix], Scorer]
+    learn: Callable[[Ground, Mix], np.ndarray] | None = None
+    taught: Callable[[Ground, Mix, np.ndarray | None], Scorer] | None = None

@@ -125,6 +125,9 @@ def _share(shape: Shape, partition: Partition, request: Request, field: Field) -
         most = int(board.slot_mem[:, allowed].max(initial=0))
         how = (
             f"{share.mem_mib} MiB of one {share.kind}'s memory asked, the largest has {most}; ask for less"
+            if share.mem_mib and most
+            else f"{share.mem_mib} MiB of one {share.kind}'s memory asked, and no node says how much its devices "
+            "have; ask for a share such as 0.5, or declare it (--gpu-mem)"
             if share.mem_mib
             else f"a share of one {share.kind} asked, and those there are cut into slices; ask for a slice"
         )
@@ -248,7 +251,8 @@ def _devices(ask: Ask, shape: Shape, partition: Partition, request: Request, fie
             )
         if n > most:
             return _impossible(
-                f'{name}: {n} asked on one node, the most on any in partition "{partition.name}" is {most}; '
+                f'{name}: {n} asked on one node, the most on any in partition "{partition.name}" is {most}'
+                f"{_lacking(field, field.column_of[name], n, allowed)}; "
                 "ask for fewer per node, or for more nodes",
                 NODE_CONFIGURATION,
             )
@@ -261,6 +265,16 @@ def _devices(ask: Ask, shape: Shape, partition: Partition, request: Request, fie
                 NODE_CONFIGURATION if name in field.column_of else GRES,
             )
     return None
+
+
+def _lacking(field: Field, column: int, amount: int, allowed: np.ndarray) -> str:
+    """The node that comes closest, and what it lacks."""
+    positions = np.flatnonzero(allowed)
+    if not positions.size:
+        return ""
+    closest = int(positions[np.argmax(field.free[column, positions])])
+    lack = amount - int(field.free[column, closest])
+    return f" ({field.board.names[closest]} lacks {_cpus(lack) if column == CPU else lack})"
 
 
 def _most(field: Field, name: str, allowed: np.ndarray) -> tuple[int, int]:
@@ -282,18 +296,24 @@ def _one_node(ask: Ask, shape: Shape, partition: Partition, request: Request, fi
         out = "ask for fewer CPUs per task or node"
         if tasks > 1:
             out += ", or let the tasks spread over more nodes (-N)"
-        return _impossible(f"{_cpus(cpu)} CPUs asked {where} {_cpus(most)}; {out}", CPUS)
+        lacking = _lacking(field, CPU, cpu, allowed)
+        return _impossible(f"{_cpus(cpu)} CPUs asked {where} {_cpus(most)}{lacking}; {out}", CPUS)
     mem, most = (
         shape.mem_node or -(-shape.mem_cpu * cpu // 1000),
         int(field.free[MEM, allowed].max(initial=0)),
     )
     if mem > most:
         how = f" ({shape.mem_cpu} MiB for each of {_cpus(cpu)} CPUs)" if shape.mem_cpu else ""
-        return _impossible(f"{mem} MiB of memory asked{how} {where} {most}; ask for less", NODE_CONFIGURATION)
+        lacking = _lacking(field, MEM, mem, allowed)
+        return _impossible(
+            f"{mem} MiB of memory asked{how} {where} {most}{lacking}; ask for less", NODE_CONFIGURATION
+        )
     most = int(field.free[TMP, allowed].max(initial=0))
     if shape.tmp > most:
         return _impossible(
-            f"{shape.tmp} MiB of scratch space asked {where} {most}; ask for less", NODE_CONFIGURATION
+            f"{shape.tmp} MiB of scratch space asked {where} {most}"
+            f"{_lacking(field, TMP, shape.tmp, allowed)}; ask for less",
+            NODE_CONFIGURATION,
         )
     return None
 

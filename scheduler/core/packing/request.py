@@ -43,8 +43,8 @@ class Request:
     on one, or asks for devices that no node has. required: positions of nodes that must take part.
     most: nodes at most, the partition's limit included. serial: of the board (kept instead of the
     board, which a request must not keep alive). want: what a policy is told of the whole job on one node;
-    need: thousandths that each device would have to have free for it, `[n_slots, n_nodes]`, more than there are
-    where it is of the wrong kind. counts: masks of nodes and how many of the job's must be of them.
+    need: thousandths that each device would have to have free for it, `[n_slots, n_nodes]`, more than there
+    are where it is of the wrong kind. counts: masks of nodes and how many of the job's must be of them.
     """
 
     __slots__ = (

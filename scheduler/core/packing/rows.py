@@ -1,8 +1,9 @@
 """The score of every node for an ask, kept while a pass goes on.
 
-Each ask that was placed once has a row of scores, one per node, infinite where it does not fit. Only the nodes
-at which something was taken since the row was last used are scored again, so that a decision costs a look at a
-handful of nodes and one search for the least, however many nodes there are. Borg's "score caching" and
+Each ask that was placed once has a row of scores, one per node, infinite where it does not fit. Only the
+nodes at which something was taken since the row was last used are scored again, so that a decision costs a
+look at a handful of nodes and one search for the least, however many nodes there are. Borg's "score caching"
+and
 "equivalence classes" (Verma et al., EuroSys 2015, section 3.4) in columns.
 """
 
@@ -63,7 +64,7 @@ def up_to_date(field: Field, request: Request, scorer: Scorer, j: int) -> Row:
             field.rows.clear()
         row = field.rows[key] = Row(field.n)
     changes = field.changes
-    if row.made_of != made_of or getattr(scorer, "relative", False):
+    if row.made_of != made_of or scorer.relative:
         row.made_of = made_of
         row.seen = len(changes)
         _score(row, field, request, scorer, j, made_of[1], None)

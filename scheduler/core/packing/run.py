@@ -1,11 +1,11 @@
 """A run of equal jobs, each on one node, placed in one step: the same as one after the other, by vectors.
 
-One after the other, each job goes to the node with the lowest score, and that node is scored again with the job
-on it. So every node has a sequence of scores, of its first such job, its second and so on, and jobs take them
-lowest first, but never a node's second before its first. Replacing each score by the highest so far in its
-sequence makes that a plain sort, since a job whose turn came by a high score is followed at once by all the lower
-ones behind it. The sequences are worked out level by level for all nodes that may matter, at most as many as
-there are jobs.
+One after the other, each job goes to the node with the lowest score, and that node is scored again with the
+job on it. So every node has a sequence of scores, of its first such job, its second and so on, and jobs take
+them lowest first, but never a node's second before its first. Replacing each score by the highest so far in
+its sequence makes that a plain sort, since a job whose turn came by a high score is followed at once by all
+the lower ones behind it. The sequences are worked out level by level for all nodes that may matter, at most
+as many as there are jobs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from packhorse.scheduler.core.packing.slots import Part
 def possible(request: Request, scorer: Scorer, field: Field) -> bool:
     """Whether what a job takes of a node follows from sums alone, and scores from the node alone."""
     shape = request.shape
-    if getattr(scorer, "relative", False) or shape.node_decides or shape.mixed or shape.exclusive:
+    if scorer.relative or shape.node_decides or shape.mixed or shape.exclusive:
         return False
     if shape.linked or shape.aligned or shape.share_per_task or not field.board.one_type:
         return False

@@ -20,7 +20,8 @@ _NEVER = 1 << 20  # thousandths that no device has
 
 
 def need(board: Board, share: Share) -> np.ndarray:
-    """Thousandths of each device that one share takes, `_NEVER` where it cannot be taken. Kept on the board."""
+    """Thousandths of each device that one share takes, `_NEVER` where it cannot be taken. Kept on the
+    board."""
     key = ("need", share._replace(n=1))
     found = board.masks.get(key)
     if found is None:

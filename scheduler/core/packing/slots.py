@@ -131,7 +131,8 @@ class SlotMap:
         )
 
     def derive(self, free: Sequence[int], slices: Slices) -> list[int]:
-        """The derived columns' values in the order of `names`, from the free thousandths by slot (at least n)."""
+        """The derived columns' values in the order of `names`, from the free thousandths by slot (at least
+        n)."""
         out = [sum([free[s] == WHOLE for s in slots]) for _, slots in self._counts]
         out += [max([free[s] for s in slots], default=0) for _, slots in self._shares]
         out += [max([free[s] * mem // WHOLE for s, mem in pairs], default=0) for _, pairs in self._mems]
@@ -174,8 +175,8 @@ class SlotMap:
         return self._whole(sorted(able[: want.n]))
 
     def choose_share(self, want: Share, free: Sequence[int], first: int = -1) -> Taken | None:
-        """Which devices give the shares: the fullest that can, one after the other. first: the slot of the first
-        share, where a policy chose it."""
+        """Which devices give the shares: the fullest that can, one after the other. first: the slot of the
+        first share, where a policy chose it."""
         left = list(free[: self.n])
         given: dict[int, int] = {}
         for i in range(want.n):

@@ -1,7 +1,8 @@
-"""Best fit over everything: the node that has the least left, each resource measured against the largest node.
+"""Best fit over everything: the node that has the least left, each resource measured against the largest
+node.
 
-The field keeps this score for every node anyway and places whole runs by it (packing/greedy.py); here it is for those
-who drive policies without a field.
+The field keeps this score for every node anyway and places whole runs by it (packing/greedy.py); here it is
+for those who drive policies without a field.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ TIGHTEST: Final = "tightest"
 
 class Tightest:
     """The scorer. Shares go to the fullest device that can give them."""
+
+    relative = False
 
     def __init__(self, ground: Ground, _mix: Mix) -> None:
         self._cpu = 1.0 / max(int(ground.cpu.max(initial=0)), 1)

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from packhorse.scheduler.model.gresspec import share_text
 from packhorse.scheduler.model.node import NodeSpec
-from packhorse.scheduler.model.resources import Ask, Device, Gres, Placement
+from packhorse.scheduler.model.resources import WHOLE, Ask, Device, Devices, Gres, Placement
 from packhorse.scheduler.model.units import format_mem_mib
 
 
 class Amounts(NamedTuple):
-    """Totals over all nodes. gres: (kind, type, count), one entry each, in order of first mention."""
+    """Totals over all nodes. gres: (kind, type, thousandths of a device), one entry each, in order of first
+    mention; a slice counts as one device of its own type. gpumem_mib: shares asked for by memory, of which
+    it is not known yet how much of a device they are.
+    """
 
     cpus: int
     mem_mib: int
     nodes: int
     tasks: int
     gres: tuple[tuple[str, str, int], ...]
+    gpumem_mib: int = 0
 
 
 def cpus_of(cpu_milli: int) -> int:
@@ -34,25 +39,42 @@ def asked(ask: Ask) -> Amounts:
     cpus = max(cpus_of(tasks * ask.cpu_milli_per_task), nodes * cpus_of(ask.min_cpu_milli_per_node))
     mem_mib = ask.mem_mib_per_node * nodes or ask.mem_mib_per_cpu * cpus
     gres: dict[tuple[str, str], int] = {}
+    gpumem_mib = 0
     for listed, times in ((ask.gres_per_node, nodes), (ask.gres_per_task, tasks), (ask.gres_per_job, 1)):
-        for kind, type_, count, *_ in listed:
-            gres[kind, type_] = gres.get((kind, type_), 0) + count * times
-    return Amounts(cpus, mem_mib, nodes, tasks, tuple([(*key, count) for key, count in gres.items()]))
+        for kind, type_, count, milli, share_mib in listed:
+            if share_mib:
+                gpumem_mib += share_mib * times
+            else:
+                gres[kind, type_] = gres.get((kind, type_), 0) + milli * count * times
+    return Amounts(cpus, mem_mib, nodes, tasks, _entries(gres), gpumem_mib)
 
 
 def placed(placements: Sequence[Placement]) -> Amounts:
     """What the placements hold together."""
     gres: dict[tuple[str, str], int] = {}
     for placement in placements:
-        for kind, type_, indices, *_ in placement.devices:
-            gres[kind, type_] = gres.get((kind, type_), 0) + len(indices)
+        for devices in placement.devices:
+            count_held(gres, devices)
     return Amounts(
         sum([cpus_of(placement.cpu_milli) for placement in placements]),
         sum([placement.mem_mib for placement in placements]),
         len(placements),
         sum([placement.n_tasks for placement in placements]),
-        tuple([(*key, count) for key, count in gres.items()]),
+        _entries(gres),
     )
+
+
+def count_held(gres: dict[tuple[str, str], int], devices: Devices) -> None:
+    """Adds the devices in thousandths; a slice is a whole one of its own type."""
+    if devices.part:
+        key, milli = (devices.kind, devices.part), WHOLE
+    else:
+        key, milli = (devices.kind, devices.type), devices.milli * len(devices.indices)
+    gres[key] = gres.get(key, 0) + milli
+
+
+def _entries(gres: dict[tuple[str, str], int]) -> tuple[tuple[str, str, int], ...]:
+    return tuple([(*key, milli) for key, milli in gres.items()])
 
 
 def tres_text(amounts: Amounts, *, billing: bool = True) -> str:
@@ -65,21 +87,25 @@ def tres_text(amounts: Amounts, *, billing: bool = True) -> str:
     if billing:
         parts.append(f"billing={amounts.cpus}")
     parts += gres_tres(amounts.gres)
+    if amounts.gpumem_mib:
+        parts.append(f"gres/gpumem={format_mem_mib(amounts.gpumem_mib)}")
     return ",".join(parts)
 
 
 def gres_tres(gres: Iterable[tuple[str, str, int]]) -> list[str]:
-    """`gres/gpu=4`, and `gres/gpu:h200=4` beside it where a type is known."""
+    """`gres/gpu=4`, and `gres/gpu:h200=4` beside it where a type is known; `gres/gpu=0.25` of a share."""
     by_kind: dict[str, int] = {}
     by_type: dict[str, int] = {}
-    for kind, type_, count in gres:
-        by_kind[kind] = by_kind.get(kind, 0) + count
+    for kind, type_, milli in gres:
+        by_kind[kind] = by_kind.get(kind, 0) + milli
         if type_:
-            by_type[f"{kind}:{type_}"] = by_type.get(f"{kind}:{type_}", 0) + count
+            by_type[f"{kind}:{type_}"] = by_type.get(f"{kind}:{type_}", 0) + milli
     parts = []
-    for kind, count in by_kind.items():
-        parts.append(f"gres/{kind}={count}")
-        parts += [f"gres/{name}={n}" for name, n in by_type.items() if name.partition(":")[0] == kind]
+    for kind, milli in by_kind.items():
+        parts.append(f"gres/{kind}={share_text(milli)}")
+        parts += [
+            f"gres/{name}={share_text(n)}" for name, n in by_type.items() if name.partition(":")[0] == kind
+        ]
     return parts
 
 
@@ -89,30 +115,36 @@ def gres_text(gres: Sequence[Gres]) -> str:
 
 
 def device_counts(devices: Sequence[Device]) -> list[tuple[str, str, int]]:
-    """(kind, type, count) of a node's devices, in the order in which kinds appear."""
+    """(kind, type, thousandths) of a node's devices, in the order in which kinds appear."""
     counts: dict[tuple[str, str], int] = {}
     for device in devices:
-        counts[device.kind, device.type] = counts.get((device.kind, device.type), 0) + 1
-    return [(*key, count) for key, count in counts.items()]
+        counts[device.kind, device.type] = counts.get((device.kind, device.type), 0) + WHOLE
+    return [(*key, milli) for key, milli in counts.items()]
 
 
 def devices_text(counts: Iterable[tuple[str, str, int]]) -> str:
     """`gpu:h200:4,nic:1`, "" for none."""
-    return ",".join([f"{kind}:{type_}:{n}" if type_ else f"{kind}:{n}" for kind, type_, n in counts])
+    return ",".join([f"{_named(kind, type_)}:{share_text(milli)}" for kind, type_, milli in counts])
+
+
+def _named(kind: str, type_: str) -> str:
+    return f"{kind}:{type_}" if type_ else kind
 
 
 def granted_text(placements: Sequence[Placement]) -> str:
-    """Devices granted, node by node where these differ: `gpu:h200:2(IDX:0-1)`, "" for none."""
-    per_node = []
-    for placement in placements:
-        parts = [
-            f"{kind}:{type_}:{len(indices)}(IDX:{index_text(indices)})"
-            if type_
-            else f"{kind}:{len(indices)}(IDX:{index_text(indices)})"
-            for kind, type_, indices, *_ in placement.devices
-        ]
-        per_node.append(",".join(parts))
+    """Devices granted, node by node where these differ: `gpu:h200:2(IDX:0-1)`, `gpu:h200:0.25(IDX:3)`, of
+    slices `gpu:1g.18gb:1(IDX:3#0)` with the number of the slice on its device; "" for none.
+    """
+    per_node = [",".join([_granted(devices) for devices in placement.devices]) for placement in placements]
     return ",".join(dict.fromkeys([text for text in per_node if text]))
+
+
+def _granted(devices: Devices) -> str:
+    where = index_text(devices.indices)
+    if devices.part:
+        return f"{devices.kind}:{devices.part}:1(IDX:{where}#{devices.place[1]})"
+    amount = share_text(devices.milli * len(devices.indices))
+    return f"{_named(devices.kind, devices.type)}:{amount}(IDX:{where})"
 
 
 def index_text(indices: Sequence[int]) -> str:

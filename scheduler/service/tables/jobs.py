@@ -290,6 +290,12 @@ def nodes_text(placements: Sequence[Placement]) -> str:
     return _node_list(tuple([placement.node for placement in placements]))
 
 
+def _topology(ask: Ask) -> str:
+    """What is asked of where nodes and devices are: `hops=0,spread,linked`, "" for nothing."""
+    parts = [f"hops={ask.hops}"] if ask.hops >= 0 else []
+    return ",".join([*parts, *["spread"] * ask.spread, *["linked"] * ask.linked])
+
+
 def _ended(view: JobView, value: Callable[[Ended], int]) -> list[int]:
     return [value(phase) if type(phase) is Ended else 0 for phase in view.phases]
 
@@ -361,6 +367,7 @@ JOBS: Catalogue[JobView] = {
     "features": texts(lambda view: [ask.features for ask in view.asks]),
     "exclusive": ints(lambda view: [int(ask.exclusive) for ask in view.asks]),
     "contiguous": ints(lambda view: [int(ask.contiguous) for ask in view.asks]),
+    "topology": texts(lambda view: view.of_spec(lambda spec: _topology(spec.ask))),
     "licenses": texts(lambda view: [spec.licenses for spec in view.specs]),
     "work_dir": texts(lambda view: [spec.work_dir for spec in view.specs]),
     "std_in": texts(lambda view: [spec.std_in for spec in view.specs]),

@@ -15,11 +15,13 @@ from packhorse.scheduler.service.convert_agents import NodeUsage
 from packhorse.scheduler.service.tables.amounts import (
     Amounts,
     capacity,
+    count_held,
     cpus_of,
     device_counts,
     devices_text,
     tres_text,
 )
+from packhorse.scheduler.service.tables.devices import DeviceUse, device_uses, uses_json
 from packhorse.scheduler.service.tables.table import Catalogue, ints, texts
 
 SILENT = "Not responding"
@@ -45,8 +47,8 @@ class NodeView:
             row = columns.row_of[node.name]
             gres: dict[tuple[str, str], int] = {}
             for placement in columns.jobs_on(node.name).values():
-                for kind, type_, indices, *_ in placement.devices:
-                    gres[kind, type_] = gres.get((kind, type_), 0) + len(indices)
+                for devices in placement.devices:
+                    count_held(gres, devices)
             found.append(
                 Amounts(
                     cpus_of(int(columns.used[CPU, row])),
@@ -57,6 +59,12 @@ class NodeView:
                 )
             )
         return found
+
+    @cached_property
+    def device_uses(self) -> list[list[DeviceUse]]:
+        """What jobs hold of each device of each node."""
+        columns = self.state.node_columns
+        return [device_uses(node.spec.devices, columns.jobs_on(node.name)) for node in self.nodes]
 
     @cached_property
     def partitions(self) -> dict[NodeName, list[str]]:
@@ -103,14 +111,13 @@ def _reason_uids(view: NodeView) -> list[int]:
 
 
 def _used_gres(view: NodeView) -> list[str]:
-    """Devices in use by kind and type as the node has them, 0 included: `gpu:h200:1`."""
+    """How much of its devices is in use by kind and type as the node has them, 0 included: `gpu:h200:1.5`."""
     found = []
-    for node, allocated in zip(view.nodes, view.allocated, strict=True):
-        held = {(kind, type_): count for kind, type_, count in allocated.gres}
-        counts = [
-            (kind, type_, held.get((kind, type_), 0)) for kind, type_, _ in device_counts(node.spec.devices)
-        ]
-        found.append(devices_text(counts))
+    for node, uses in zip(view.nodes, view.device_uses, strict=True):
+        held = {(kind, type_): 0 for kind, type_, _ in device_counts(node.spec.devices)}
+        for use in uses:
+            held[use.device.kind, use.device.type] += use.used_milli
+        found.append(devices_text([(*key, milli) for key, milli in held.items()]))
     return found
 
 
@@ -145,6 +152,8 @@ NODES: Catalogue[NodeView] = {
     "cpu_load_milli": ints(lambda view: _measured(view, "load_milli")),
     "gres": texts(lambda view: [devices_text(device_counts(node.spec.devices)) for node in view.nodes]),
     "gres_used": texts(_used_gres),
+    "devices": texts(lambda view: [uses_json(uses) for uses in view.device_uses]),
+    "topology": texts(lambda view: ["/".join(node.spec.topology) for node in view.nodes]),
     "features": texts(lambda view: [",".join(node.spec.features) for node in view.nodes]),
     "weight": ints(lambda view: [node.spec.weight for node in view.nodes]),
     "boards": ints(lambda view: [1 for _ in view.nodes]),

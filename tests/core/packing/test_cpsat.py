@@ -1,4 +1,5 @@
-"""The solver on small problems against trying everything, and what the improver promises whatever the input."""
+"""The solver on small problems against trying everything, and what the improver promises whatever the
+input."""
 
 from __future__ import annotations
 
@@ -52,7 +53,8 @@ def test_the_improver_is_never_worse_than_its_hint(problem: Problem, empty: bool
 @settings(max_examples=40, deadline=None)
 @given(problems(nodes=12, classes=8, count=9), st.integers(0, 3))
 def test_neighbourhoods_keep_the_promises_too(problem: Problem, seed: int) -> None:
-    """As for a problem too large to be solved whole; priority is never inverted, whatever the lower ranks gain."""
+    """As for a problem too large to be solved whole; priority is never inverted, whatever the lower ranks
+    gain."""
     limits = Limits(deterministic=0.1, seed=seed)
     hint = best_fit(problem)
     with pytest.MonkeyPatch.context() as patch:

@@ -21,6 +21,8 @@ class Tight:
         self.ground = ground
         self.n_scored = 0
 
+    relative = False
+
     def phase(self, fill: float) -> int:
         return int(fill >= 0.5)
 

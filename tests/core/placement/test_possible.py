@@ -82,7 +82,7 @@ def test_messages_read_whole() -> None:
         return refused.message
 
     assert message(an_ask(cpus=64)) == (
-        '64 CPUs asked on one node, the most on any in partition "main" is 8; '
+        '64 CPUs asked on one node, the most on any in partition "main" is 8 (node1 lacks 56); '
         "ask for fewer CPUs per task or node"
     )
     assert message(an_ask(tasks=17)) == (
@@ -90,7 +90,7 @@ def test_messages_read_whole() -> None:
         "ask for fewer tasks, smaller ones, or more nodes"
     )
     assert message(an_ask(gres_per_node=gres("gpu:9"))) == (
-        'gpu: 9 asked on one node, the most on any in partition "main" is 2; '
+        'gpu: 9 asked on one node, the most on any in partition "main" is 2 (node2 lacks 7); '
         "ask for fewer per node, or for more nodes"
     )
 

@@ -36,6 +36,7 @@ EXPECTED = {
     "ListJobs": "U A own, U A other",
     "ListNodes": "U A other",
     "ListPartitions": "U A other",
+    "ListLicenses": "U A other",
     "ListAccounting": "U A own, U A other",
     "GetConfig": "U A other",
     "GetStatus": "U A other",
@@ -76,6 +77,7 @@ def request(method: str, job: int) -> Any:
         "ListJobs": m.ListJobsRequest(jobs=[ref]),
         "ListNodes": m.ListNodesRequest(),
         "ListPartitions": m.ListPartitionsRequest(),
+        "ListLicenses": m.ListLicensesRequest(),
         "ListAccounting": m.ListAccountingRequest(jobs=[ref]),
         "GetConfig": m.GetConfigRequest(),
         "GetStatus": m.GetStatusRequest(),
@@ -91,7 +93,7 @@ def request(method: str, job: int) -> Any:
 
 ABOUT_NOBODY = frozenset({"Ping", "SubmitJob", "SubmitJobs", "IssueToken", "Relay"})
 ABOUT_THE_CLUSTER = frozenset(
-    {"UpdateNodes", "ListNodes", "ListPartitions", "GetConfig", "GetStatus", "AdmitNode"}
+    {"UpdateNodes", "ListNodes", "ListPartitions", "ListLicenses", "GetConfig", "GetStatus", "AdmitNode"}
 )
 
 

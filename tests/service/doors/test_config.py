@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from packhorse.scheduler.model.cluster import ClusterConfig, Partition
+from packhorse.scheduler.model.cluster import ClusterConfig, Improver, Partition
 from packhorse.scheduler.model.errors import ConfigError
 from packhorse.scheduler.service import config, config_text
 from packhorse.scheduler.service.config import ServiceConfig
 from packhorse.scheduler.service.config_keys import (
     CLUSTER_TARGET,
+    IMPROVER_TARGET,
     KEYS,
     MEANING,
     PARTITION,
@@ -21,8 +22,13 @@ from packhorse.scheduler.service.config_keys import (
     Key,
 )
 
-TARGETS = {CLUSTER_TARGET: ClusterConfig, PARTITION_TARGET: Partition, "service": ServiceConfig}
-SET_ELSEWHERE = {"owner_uid", "partitions"}
+TARGETS = {
+    CLUSTER_TARGET: ClusterConfig,
+    PARTITION_TARGET: Partition,
+    IMPROVER_TARGET: Improver,
+    "service": ServiceConfig,
+}
+SET_ELSEWHERE = {"owner_uid", "partitions", "improver"}
 
 
 def problems(text: str) -> list[str]:
@@ -65,6 +71,7 @@ def test_values_arrive() -> None:
         [cluster]
         name = "demo"
         admins = ["ann", 1002]
+        licenses = ["matlab:10", "fluent"]
         [[partition]]
         name = "batch"
         nodes = "node[1-3],gpu1"
@@ -79,6 +86,13 @@ def test_values_arrive() -> None:
         min_job_age = "10m"
         [listen]
         grpc = "127.0.0.1:7070"
+        [scheduling]
+        policy = "fgd"
+        [improver]
+        enabled = false
+        limit = "250ms"
+        deterministic_limit = 0.5
+        max_jobs = 10
         """,
         "test.toml",
         owner_uid=0,
@@ -90,6 +104,9 @@ def test_values_arrive() -> None:
     assert found.cluster.min_job_age_s == 600
     assert found.service.admins == ("ann", "1002")
     assert found.service.listen_grpc == "127.0.0.1:7070"
+    assert found.cluster.licenses == (("matlab", 10), ("fluent", 1))
+    assert found.cluster.policy == "fgd"
+    assert found.cluster.improver == Improver(False, 250, 0.5, max_jobs=10)
 
 
 def test_the_first_partition_is_the_default_one() -> None:
@@ -123,6 +140,13 @@ def test_the_first_partition_is_the_default_one() -> None:
         ("[listen]\ngrpc = '127.0.0.1'\n", 2, 'accepted is "HOST:PORT"'),
         ("[listen]\ntls_cert = 'x'\n", 1, "belong together"),
         ("[log]\nlevel = 'loud'\n", 2, '"debug", "info", "warning", "error"'),
+        ("[cluster]\nlicenses = ['a:0']\n", 2, '"a:0": the count is not between 1 and'),
+        ("[cluster]\nlicenses = ['a', 'a:2']\n", 2, '"a" is named twice'),
+        ("[cluster]\nlicenses = ['a:x']\n", 2, '"x" is not a whole count'),
+        ("[improver]\nlimit = '0ms'\n", 2, "not between 1 ms and 3600 s"),
+        ("[improver]\nlimit = 1.5\n", 2, 'accepted is seconds, or a text like "500ms"'),
+        ("[improver]\ndeterministic_limit = nan\n", 2, "not between 0 and 3600"),
+        ("[improver]\nmax_nods = 1\n", 2, 'did you mean "max_nodes"?'),
         ("[jobs\n", None, "not TOML"),
         ("partition = []\n", 1, "at least one"),
         ("jobs.kill_wait = 'x'\n", 1, "kill_wait"),

@@ -11,15 +11,16 @@ import pytest
 
 from packhorse.cli.slurm.fields_accounting import ACCOUNTING_COLUMNS
 from packhorse.cli.slurm.fields_jobs import JOB_COLUMNS
-from packhorse.cli.slurm.fields_nodes import NODE_COLUMNS, PARTITION_COLUMNS
+from packhorse.cli.slurm.fields_nodes import LICENSE_COLUMNS, NODE_COLUMNS, PARTITION_COLUMNS
 from packhorse.scheduler.core.packing.board import CPU
-from packhorse.scheduler.model.ids import US
+from packhorse.scheduler.model.ids import US, JobId, NodeName
 from packhorse.scheduler.model.input import ReportSilence
 from packhorse.scheduler.model.node import Admin
-from packhorse.scheduler.model.resources import Ask, Devices, Gres, Placement
-from packhorse.scheduler.service.tables import amounts
+from packhorse.scheduler.model.resources import Ask, Device, Devices, Gres, Placement
+from packhorse.scheduler.service.tables import amounts, devices
 from packhorse.scheduler.service.tables.accounting import ACCOUNTING
 from packhorse.scheduler.service.tables.jobs import JOBS
+from packhorse.scheduler.service.tables.licenses import LICENSES
 from packhorse.scheduler.service.tables.nodes import NODES
 from packhorse.scheduler.service.tables.partitions import PARTITIONS
 from packhorse.scheduler.service.tables.table import Catalogue
@@ -60,6 +61,7 @@ async def job_row(scheduler: Running, job: int, **more: Any) -> dict[str, Any]:
         (JOBS, JOB_COLUMNS),
         (NODES, NODE_COLUMNS),
         (PARTITIONS, PARTITION_COLUMNS),
+        (LICENSES, LICENSE_COLUMNS),
         (ACCOUNTING, ACCOUNTING_COLUMNS),
     ],
 )
@@ -327,7 +329,7 @@ def test_what_an_ask_comes_to() -> None:
         gres_per_task=(Gres("gpu", "", 1),),
         gres_per_job=(Gres("nic", "x", 3),),
     )
-    assert amounts.asked(gres).gres == (("gpu", "", 4), ("nic", "x", 3))
+    assert amounts.asked(gres).gres == (("gpu", "", 4000), ("nic", "x", 3000))
 
 
 def test_amounts_as_text() -> None:
@@ -372,3 +374,80 @@ async def test_why_it_waits_in_a_sentence(scheduler: Running, monkeypatch: pytes
     rows = (await scheduler.call("ListJobs", {"fields": ["reason_text"]})).rows()
     assert rows[0]["reason_text"].startswith("held by its owner; ")
     assert rows[1]["reason_text"] == "JobHeldUser"
+
+
+def test_shares_and_slices_as_text() -> None:
+    placements = (
+        Placement(
+            NodeName("a"),
+            1000,
+            0,
+            devices=(
+                Devices("gpu", "h200", (3,), 250),
+                Devices("gpu", "h200", (4,), 500),
+                Devices("gpu", "h200", (5,), part="1g.18gb", place=(0, 2)),
+            ),
+        ),
+    )
+    assert amounts.tres_text(amounts.placed(placements), billing=False) == (
+        "cpu=1,node=1,gres/gpu=1.75,gres/gpu:h200=0.75,gres/gpu:1g.18gb=1"
+    )
+    assert amounts.granted_text(placements) == (
+        "gpu:h200:0.25(IDX:3),gpu:h200:0.5(IDX:4),gpu:1g.18gb:1(IDX:5#2)"
+    )
+    ask = Ask(n_tasks=4, gres_per_task=(Gres("gpu", "", 1, 250),))
+    assert amounts.tres_text(amounts.asked(ask)) == "cpu=4,node=1,billing=4,gres/gpu=1"
+    ask = Ask(gres_per_node=(Gres("gpu", "", 1, 1000, 20480),))
+    assert amounts.tres_text(amounts.asked(ask)) == "cpu=1,node=1,billing=1,gres/gpumem=20G"
+
+
+def test_who_holds_what_of_a_device() -> None:
+    layouts = (("4g.71gb", "3g.71gb"), ("1g.18gb",) * 7)
+    node = (
+        Device("gpu", "h200", 0, "GPU-1", 1024, 0, 1, layouts),
+        Device("gpu", "h200", 1),
+        Device("gpu", "h200", 2, layouts=layouts),
+    )
+    a, b, c = JobId(7), JobId(8), JobId(9)
+    held = {
+        a: Placement(NodeName("n"), 0, 0, devices=(Devices("gpu", "h200", (1,), 250),) * 2),
+        b: Placement(NodeName("n"), 0, 0, devices=(Devices("gpu", "h200", (1,), 100),)),
+        c: Placement(
+            NodeName("n"),
+            0,
+            0,
+            devices=tuple([Devices("gpu", "h200", (2,), 142, "1g.18gb", (1, slice_)) for slice_ in (0, 6)]),
+        ),
+    }
+    idle, shared, cut = msgspec.json.decode(devices.uses_json(devices.device_uses(node, held)))
+    assert idle == {
+        "kind": "gpu",
+        "index": 0,
+        "type": "h200",
+        "mem_mib": 1024,
+        "numa": 0,
+        "link": 1,
+        "layouts": ["1x4g.71gb+1x3g.71gb", "7x1g.18gb"],
+    }
+    assert (shared["used"], shared["jobs"], shared["declared"]) == (600, [7, 8], True)
+    assert (cut["layout"], cut["in_use"], cut["jobs"]) == ("7x1g.18gb", ["1g.18gb#0:9", "1g.18gb#6:9"], [9])
+    assert cut["used"] == 2000 // 7
+    assert devices.uses_json([]) == ""
+
+
+async def test_licences(scheduler: Running) -> None:
+    assert (await scheduler.call("ListLicenses")).rows() == []
+    state = scheduler.engine.state
+    state.config = msgspec.structs.replace(state.config, licenses=(("matlab", 10), ("fluent", 1)))
+    await scheduler.add_node("n1")
+    job = JobId(await scheduler.submit())
+    waits = JobId(await scheduler.submit(hold=True))
+    await scheduler.settle()
+    for id in (job, waits):
+        known = state.jobs[id]
+        spec = msgspec.structs.replace(known.spec, licenses="matlab:3,gone")
+        state.jobs[id] = msgspec.structs.replace(known, spec=spec)
+    assert (await scheduler.call("ListLicenses")).rows() == [
+        {"name": "matlab", "total": 10, "used": 3, "free": 7},
+        {"name": "fluent", "total": 1, "used": 0, "free": 1},
+    ]

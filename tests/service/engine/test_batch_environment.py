@@ -238,6 +238,52 @@ def test_gpus_of_the_first_node() -> None:
         "SLURM_GPUS_ON_NODE": "2",
         "SLURM_JOB_GPUS": "1,3",
     }
+    assert env["TPU_VISIBLE_CHIPS"] == env["TPU_VISIBLE_DEVICES"] == "0"
+
+
+def gpu_variables(*held: Devices, given: Given = Given()) -> dict[str, str]:  # noqa: B008 - a frozen value
+    env = environment(*a_job(1, "j", Ask(), on("n1", 1, devices=held), given=given))
+    return {name: value for name, value in env.items() if "GPU" in name or "CUDA" in name}
+
+
+def test_a_share_of_a_gpu() -> None:
+    assert gpu_variables(Devices("gpu", "h200", (3,), 250), given=Given(gpus="0.25")) == {
+        "CUDA_VISIBLE_DEVICES": "3",
+        "GPU_DEVICE_ORDINAL": "3",
+        "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "25",
+        "PACKHORSE_GPU_SHARE": "0.25",
+        "SLURM_GPUS": "0.25",
+        "SLURM_GPUS_ON_NODE": "1",
+        "SLURM_JOB_GPUS": "3",
+    }
+
+
+def test_shares_of_several_tasks_add_up_by_gpu() -> None:
+    quarter = [Devices("gpu", "h200", (index,), 250) for index in (5, 2, 5)]
+    env = gpu_variables(*quarter)
+    assert (env["CUDA_VISIBLE_DEVICES"], env["PACKHORSE_GPU_SHARE"]) == ("2,5", "0.25,0.5")
+    assert (env["SLURM_GPUS_ON_NODE"], env["CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"]) == ("2", "25")
+    whole = [Devices("gpu", "h200", (5,), 500), Devices("gpu", "h200", (5,), 500)]
+    assert not {"PACKHORSE_GPU_SHARE", "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"} & gpu_variables(*whole).keys()
+    assert gpu_variables(Devices("gpu", "", (0,), 1))["CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"] == "1"
+
+
+def test_slices_of_gpus() -> None:
+    env = gpu_variables(
+        Devices("gpu", "h200", (3,), part="1g.18gb", place=(0, 2)),
+        Devices("gpu", "h200", (3,), part="1g.18gb", place=(0, 0)),
+    )
+    assert (env["PACKHORSE_GPU_SLICE"], env["CUDA_VISIBLE_DEVICES"]) == ("3:1g.18gb#0,3:1g.18gb#2", "3")
+    assert "PACKHORSE_GPU_SHARE" not in env
+
+
+def test_a_job_submitted_from_a_share_does_not_inherit_it() -> None:
+    inside = ["PACKHORSE_GPU_SHARE=0.25", "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=25", "A=1"]
+    assert submitted_environment(inside, gpus_managed=False) == ["A=1"]
+    assert submitted_environment(inside[1:], gpus_managed=False) == inside[1:]
+    assert submitted_environment(["PACKHORSE_HOME=/h", "PACKHORSE_GPU_SLICE=x"], False) == [
+        "PACKHORSE_HOME=/h"
+    ]
     assert not [
         name for name in environment(*a_job(1, "j", Ask(), on("n1", 1))) if "GPU" in name or "CUDA" in name
     ]

@@ -1,0 +1,152 @@
+"""Packhorse's own policy: the node where the job makes the least free device time worthless.
+
+Every free device has a potential, the part of it that is expected to stay free for good. It depends on the kind
+of node, on how much CPU the node still has per free device, on how much of the device is free, and, when it is
+free altogether, on how many such devices the node has. A job goes where the sum of potentials rises least (or
+falls most): it leaves behind what later jobs can use, and takes first what they could not.
+
+The potential is learned by playing (learning.py): the same idea as the afterstate values of TD-Gammon and 2048
+players, with the mean-field view of Weng et al. (FGD, USENIX ATC 2023) that a cluster is judged by the jobs that
+are typical for it. FGD asks what the *next* job could not use, the potential what *no later one* will. Near
+equals go to the fuller node, so that empty nodes stay whole for jobs that want all of it.
+
+Without a mix, a device counts for less the more CPU goes with it: a tight best fit. On nodes without free
+devices only the last term counts, CPU and memory left over: the tightest fit of both.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from packhorse.scheduler.core.packing.policy import WHOLE, Ground, Mix, Scores, Sight, Want
+
+UNIT: Final = 1000  # of scores per thousandth of a device. Integers: the sum is the same in any order
+FULLER: Final = 3  # score per free thousandth of the node: 3 thousandths of a device per free device
+TIGHTER: Final = 500  # score per part of the largest node left over, for CPU and memory each
+STEP: Final = 10  # thousandths of a device per column
+PARTS: Final = WHOLE // STEP
+BINS: Final = 58  # of CPU per free device
+FINER: Final = 4  # rows per bin in a Table
+ROWS: Final = (BINS - 2) * FINER + 1
+_FAR: Final = np.int64(1) << 60
+
+
+class Kinds(NamedTuple):
+    """of: kind of each node `[n]`, alike in device type, number, and CPU per device (to a tenth). n: how many
+    kinds. cpu: milli-CPU per thousandth of a device that counts as 12 on the scale of `place`. ratio: of each
+    kind, capacity in CPU per device on that scale `[n kinds]`. most: devices of a node at most."""
+
+    of: np.ndarray
+    n: int
+    cpu: float
+    ratio: np.ndarray
+    most: int
+
+    def place(self, cpu: np.ndarray, total: np.ndarray) -> np.ndarray:
+        """Where CPU per free device lies, 0..56: fine up to a third more than jobs want, then coarser."""
+        ratio = cpu * (12.0 / self.cpu) / np.maximum(total, 1)
+        return np.minimum(np.minimum(2 * ratio, 16 + ratio), np.minimum(40 + ratio / 4, BINS - 2.0))
+
+
+class Table(NamedTuple):
+    """Potentials in UNITs. part: of a device by kind and row, and by what is free `[kinds * ROWS, PARTS]`; its
+    column 0 is 0. whole: of all wholly free devices of a node, by how many `[kinds * ROWS, most + 1]`."""
+
+    part: np.ndarray
+    whole: np.ndarray
+
+
+def kinds_of(ground: Ground, mix: Mix) -> Kinds:
+    """The kinds of nodes; never more than (types + 1) x (devices + 1) x about 60."""
+    most = int(ground.n_devices.max(initial=0))
+    each = ground.cpu / np.maximum(ground.n_devices, 1)
+    tenths = np.where(ground.n_devices > 0, np.round(np.log2(np.maximum(each, 1)) * 7), 0).astype(np.int64)
+    first = ground.type_of[0] if ground.type_of.shape[0] else np.full(ground.cpu.size, -1)
+    key = (first.astype(np.int64) * (most + 1) + ground.n_devices) * 1000 + tenths
+    _, at, of = np.unique(key, return_index=True, return_inverse=True)
+    devices = (mix.weight * mix.n_devices * mix.milli).sum()
+    if devices:
+        cpu = float((mix.weight * mix.cpu * (mix.n_devices > 0)).sum() / devices)
+    else:
+        cpu = float(ground.cpu.sum() / max(int(ground.n_devices.sum()) * WHOLE, 1))
+    cpu = max(cpu, 1e-3)
+    capacity = ground.cpu[at] * 12.0 / cpu / np.maximum(ground.n_devices[at] * WHOLE, 1)
+    return Kinds(of.reshape(-1), int(at.size), cpu, capacity, most)
+
+
+def prior(kinds: Kinds) -> np.ndarray:
+    """Potentials before anything is learned, in thousandths of a device `[kinds, BINS, PARTS + most]`: half of
+    what is free, less the more CPU there is for it."""
+    column = np.arange(PARTS + kinds.most)
+    free = np.minimum(column, PARTS) * float(STEP)
+    b = np.arange(BINS, dtype=float)
+    ratio = np.where(b < 32, b / 2, np.where(b < 48, b - 16, 4 * (b - 40)))  # place() backwards
+    scarce = 1 - np.minimum(ratio / np.maximum(kinds.ratio, 1e-9)[:, None], 1) / 2
+    return np.asarray(0.5 * scarce[:, :, None] * free)
+
+
+def table_of(kinds: Kinds, value: np.ndarray) -> Table:
+    """The look-up table of potentials `[kinds, BINS, PARTS + most]`, straight lines between bins."""
+    row = np.arange(ROWS)
+    low, part = row // FINER, ((row % FINER) / FINER)[:, None]
+    fine = value[:, low] * (1 - part) + value[:, low + 1] * part
+    fine = np.round(fine * UNIT).astype(np.int64)
+    whole = np.zeros((kinds.n, ROWS, kinds.most + 1), np.int64)
+    whole[:, :, 1:] = fine[:, :, PARTS:] * np.arange(1, kinds.most + 1)
+    fine[:, :, 0] = 0
+    return Table(
+        np.ascontiguousarray(fine[:, :, :PARTS]).reshape(-1, PARTS), whole.reshape(-1, kinds.most + 1)
+    )
+
+
+class Potential:
+    """Scores from a Table."""
+
+    relative = False
+
+    def __init__(self, ground: Ground, kinds: Kinds, table: Table) -> None:
+        self.kinds = kinds
+        self.base = kinds.of * ROWS
+        self.part = table.part.reshape(-1)
+        self.whole = table.whole.reshape(-1)
+        self.columns = kinds.most + 1
+        self.per_cpu = TIGHTER / max(int(ground.cpu.max(initial=1)), 1)
+        self.per_mem = TIGHTER / max(int(ground.mem.max(initial=1)), 1)
+
+    def phase(self, fill: float) -> int:
+        return 0
+
+    def scores(self, want: Want, sight: Sight, phase: int) -> Scores:
+        cpu, dev = sight.cpu, sight.dev
+        left = cpu - want.cpu_milli
+        tight = left * self.per_cpu
+        tight += (sight.mem - want.mem_mib) * self.per_mem
+        if not self.kinds.most:
+            return tight.astype(np.int64), np.zeros(cpu.size, np.int64)
+        total = dev.sum(axis=0)
+        whole = (dev == WHOLE).sum(axis=0)
+        column = dev // STEP % PARTS  # wholly free: 0, they count in `whole`
+        row = self._rows(
+            np.stack((cpu, left)), np.stack((total, total - want.n_devices * want.milli)), sight.at
+        )
+        value = self.part.take(row[:, None] * PARTS + column).sum(axis=1)
+        at = row * self.columns + whole
+        score = tight.astype(np.int64) + FULLER * total - value[0] - self.whole.take(at[0]) + value[1]
+        if want.shares:
+            # Taken from a device partly free, or from one of the wholly free, which then are one less.
+            one = self.whole.take(at[1]) - self.whole.take(at[1] - (whole > 0))
+            after = row[1] * PARTS
+            rise = self.part.take(after + np.maximum(dev - want.milli, 0) // STEP % PARTS)
+            rise -= np.where(dev == WHOLE, one, self.part.take(after + column))
+            rise = np.where(sight.may, rise, _FAR)
+            device = rise.argmin(axis=0)
+            return score + rise.min(axis=0) + self.whole.take(at[1]), device
+        taken = want.n_devices or 0
+        return score + self.whole.take(at[1] - taken), np.zeros(cpu.size, np.int64)
+
+    def _rows(self, cpu: np.ndarray, total: np.ndarray, at: np.ndarray) -> np.ndarray:
+        fine = (self.kinds.place(cpu, total) * FINER + 0.5).astype(np.int64)
+        rows: np.ndarray = fine + self.base[at]
+        return rows

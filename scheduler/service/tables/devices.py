@@ -1,0 +1,97 @@
+"""Who holds what of each device of a node: whole, a share, or slices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from packhorse.scheduler.model.gresspec import layout_text
+from packhorse.scheduler.model.ids import JobId
+from packhorse.scheduler.model.resources import WHOLE, Device, Placement
+
+
+class DeviceUse(msgspec.Struct, gc=False):
+    """One device. milli: thousandths by job, of those that hold it whole or a share of it. slices: the job
+    by the number of its slice. layout: which of the device's layouts it has now, -1: it is not cut.
+    """
+
+    device: Device
+    milli: dict[JobId, int]
+    slices: dict[int, JobId]
+    layout: int = -1
+
+    @property
+    def used_milli(self) -> int:
+        """Thousandths in use; of a device that is cut, each slice counts the same."""
+        if self.slices:
+            return WHOLE * len(self.slices) // max(len(self.cut), len(self.slices))
+        return sum(self.milli.values())
+
+    @property
+    def cut(self) -> tuple[str, ...]:
+        """The slices that the device has now."""
+        layouts = self.device.layouts
+        return layouts[self.layout] if 0 <= self.layout < len(layouts) else ()
+
+
+class ShownDevice(msgspec.Struct, gc=False, omit_defaults=True):
+    """One device as the commands are told of it. used: thousandths; in_use: `1g.18gb#0:17` for slice 0, held
+    by job 17. declared: its owner says that it is there, no hardware answered.
+    """
+
+    kind: str
+    index: int
+    type: str = ""
+    declared: bool = False
+    mem_mib: int = 0
+    numa: int = -1
+    link: int = -1
+    used: int = 0
+    jobs: list[int] = []
+    layouts: list[str] = []
+    layout: str = ""
+    in_use: list[str] = []
+
+
+def device_uses(devices: Sequence[Device], held: Mapping[JobId, Placement]) -> list[DeviceUse]:
+    """The use of every device, in the node's order. A device that the node has no more is left out."""
+    uses = {(device.kind, device.index): DeviceUse(device, {}, {}) for device in devices}
+    for job, placement in held.items():
+        for kind, _type, indices, milli, part, place in placement.devices:
+            for index in indices:
+                use = uses.get((kind, index))
+                if use is None:
+                    continue
+                if part:
+                    use.layout, slice_ = place
+                    use.slices[slice_] = job
+                else:
+                    use.milli[job] = use.milli.get(job, 0) + milli
+    return list(uses.values())
+
+
+def uses_json(uses: Sequence[DeviceUse]) -> str:
+    """All devices as one JSON list, "" for none."""
+    return msgspec.json.encode([_shown(use) for use in uses]).decode() if uses else ""
+
+
+def _shown(use: DeviceUse) -> ShownDevice:
+    device, cut = use.device, use.cut
+    return ShownDevice(
+        kind=device.kind,
+        index=device.index,
+        type=device.type,
+        declared=not device.uuid,
+        mem_mib=device.mem_mib,
+        numa=device.numa,
+        link=device.link,
+        used=use.used_milli,
+        jobs=sorted({*use.milli, *use.slices.values()}),
+        layouts=[layout_text(layout) for layout in device.layouts],
+        layout=layout_text(cut) if use.slices else "",
+        in_use=[
+            f"{cut[slice_] if slice_ < len(cut) else '?'}#{slice_}:{job}"
+            for slice_, job in sorted(use.slices.items())
+        ],
+    )

@@ -1,0 +1,30 @@
+"""The table of licences, as scontrol asks for it."""
+
+from __future__ import annotations
+
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model.gresspec import parse_licenses
+from packhorse.scheduler.service.tables.table import Catalogue, ints, texts
+
+
+class LicenseView:
+    """The configured licences, and how many of each the jobs hold that run now."""
+
+    def __init__(self, state: State) -> None:
+        self.licenses = state.config.licenses
+        self.used = dict.fromkeys([name for name, _ in self.licenses], 0)
+        if not self.licenses:
+            return
+        columns = state.node_columns
+        for job in {id for name in state.nodes for id in columns.jobs_on(name)}:
+            for name, n in parse_licenses(state.jobs[job].spec.licenses):
+                if name in self.used:
+                    self.used[name] += n
+
+
+LICENSES: Catalogue[LicenseView] = {
+    "name": texts(lambda view: [name for name, _ in view.licenses]),
+    "total": ints(lambda view: [total for _, total in view.licenses]),
+    "used": ints(lambda view: [view.used[name] for name, _ in view.licenses]),
+    "free": ints(lambda view: [max(total - view.used[name], 0) for name, total in view.licenses]),
+}
