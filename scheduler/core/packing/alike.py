@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
+
+_BITS: Final = (1 << 64) - 1
 
 Amounts = tuple[int, ...]
 """Node class, free CPU, free memory, free thousandths of every device."""
@@ -49,7 +53,7 @@ class Alike:
 
 
 def one_of_each(number: np.ndarray, first: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Indices into `number` of the first of each value, rising; for each entry its place among those.
+    """Indices into `number` of the first of each value, rising; for every entry its place there.
 
     first: room to work in, longer than the highest number. order: 0, 1, 2 … at least as many as entries.
     """
@@ -64,8 +68,8 @@ class Alikeness:
     """Numbers for the nodes of a field during a pass, where nodes only ever change: equal for those that were
     alike when it began, a number of its own for each node that has changed since.
 
-    They are told apart by a hash of 64 bits with multipliers from a fixed seed: were it ever equal for nodes
-    that differ, one would get the score of the other, and what fits where is not asked here.
+    They are told apart by a hash of 64 bits: were it ever equal for nodes that differ, one would get the score
+    of the other, and what fits where is not asked here.
     """
 
     __slots__ = ("_first", "_n", "_order", "_seen", "number")
@@ -73,10 +77,9 @@ class Alikeness:
     def __init__(self, node_class: np.ndarray, amounts: np.ndarray) -> None:
         """node_class: `[n]`. amounts: all that scores depend on, `[n_amounts, n]`."""
         n = node_class.shape[0]
-        factors = np.random.default_rng(1).integers(1, 1 << 62, amounts.shape[0] + 1, dtype=np.int64) | 1
-        mixed = node_class * factors[0]
-        for amount, factor in zip(amounts, factors[1:], strict=True):
-            mixed += amount * factor  # modulo 2**64
+        mixed = np.zeros(n, dtype=np.int64)
+        for i, amount in enumerate((node_class, *amounts)):
+            mixed += amount * _factor(i)  # modulo 2**64
         self.number = np.unique(mixed, return_inverse=True)[1].astype(np.intp)
         self._n = n
         self._seen = 0
@@ -90,3 +93,11 @@ class Alikeness:
             self.number[changed] = self._n + changed
             self._seen = len(changes)
         return one_of_each(self.number[at], self._first, self._order)
+
+
+def _factor(i: int) -> np.int64:
+    """An odd multiplier without pattern: the i-th output of SplitMix64 (Steele et al., OOPSLA 2014)."""
+    z = (i + 1) * 0x9E3779B97F4A7C15 & _BITS
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & _BITS
+    z = (z ^ z >> 27) * 0x94D049BB133111EB & _BITS
+    return np.uint64((z ^ z >> 31) | 1).view(np.int64)

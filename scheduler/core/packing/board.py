@@ -42,7 +42,7 @@ class Board:
     their free thousandths, a slice where they follow
     each other. type_of: code in `types` of each slot's device [n_slots, n_nodes], -1 for none; types are
     "gpu:h200", "gpu" for a device without type. slot_mem, link, shareable: device memory, link group, and whether
-    shares of it are given, alike.
+    shares of it are given. has_slots: which nodes have any.
     typed_kinds: columns of the kinds of counted devices that have types, with those of the types.
     tightness: per resource, what a free unit of it adds to a node's score. weight_score: what the
     node's weight adds; one_weight: all have the same.
@@ -61,6 +61,7 @@ class Board:
         "derived",
         "features",
         "ground",
+        "has_slots",
         "identity",
         "link",
         "maps",
@@ -194,6 +195,7 @@ class Board:
         self._shares = [(column[f"{kind}%"], share) for kind in DIVISIBLE if f"{kind}%" in column]
         self._mems = [(column[f"{kind}%MiB"], share) for kind in DIVISIBLE if f"{kind}%MiB" in column]
         self.shareable = share
+        self.has_slots = (self.type_of >= 0).any(axis=0)
         self.special = [
             position
             for slots, positions in nodes_of.items()

@@ -141,7 +141,7 @@ def _orders(
 
 
 def _tightest(score: np.ndarray, n: int) -> np.ndarray:
-    """Indices of the n lowest, ascending; equal ones in order. What argsort gives, without sorting the rest."""
+    """Indices of the n lowest, ascending, equal ones in order: as argsort has them, the rest unsorted."""
     if 4 * n > score.size:
         return np.argsort(score, kind="stable")[:n]
     some = np.flatnonzero(score <= np.partition(score, n - 1)[n - 1])

@@ -23,19 +23,34 @@ _MAX_ROWS: Final = 512
 _MANY: Final = 64  # from so many nodes on, finding those alike is cheaper than scoring them all
 
 
-class Row:
-    """score: `[n_nodes]`, infinite where the job does not fit. device: the slot a share would come from.
+_NONE: Final = np.zeros(0)
+_NOWHERE: Final = np.zeros(0, dtype=np.intp)
 
-    seen: how much of the field's changes the row knows. made_of: versions and phase it was made for.
+
+class Row:
+    """score: `[n_nodes]`, infinite where the job does not fit; empty if it never did. device: the slot a share
+    would come from. any: it fitted somewhere. seen: how much of the field's changes the row knows. made_of:
+    versions and phase it was made for.
     """
 
-    __slots__ = ("device", "made_of", "score", "seen")
+    __slots__ = ("any", "device", "made_of", "n", "score", "seen")
 
     def __init__(self, n: int) -> None:
-        self.score = np.full(n, np.inf)
-        self.device = np.zeros(n, dtype=np.intp)
+        self.n = n
+        self.any = False
+        self.score = _NONE
+        self.device = _NOWHERE
         self.seen = 0
         self.made_of: tuple[int, int, int] = (-1, -1, -1)
+
+    def fill(self) -> None:
+        """No node fits, for now."""
+        if self.any:
+            self.score.fill(np.inf)
+        else:
+            self.any = True
+            self.score = np.full(self.n, np.inf)
+            self.device = np.zeros(self.n, dtype=np.intp)
 
 
 def best(field: Field, request: Request, scorer: Scorer, j: int) -> tuple[int, int]:
@@ -73,7 +88,8 @@ def up_to_date(field: Field, request: Request, scorer: Scorer, j: int) -> Row:
     elif row.seen < len(changes):
         at = np.array(list(dict.fromkeys(changes[row.seen :])), dtype=np.intp)
         row.seen = len(changes)
-        at = at[row.score[at] < np.inf]  # within a pass there is never more free than before
+        # Within a pass there is never more free than before.
+        at = at[row.score[at] < np.inf] if row.any else at[:0]
         if at.size:
             _score(row, field, request, scorer, j, phase, at)
     return row
@@ -94,8 +110,9 @@ def _score(
     room = field.room(j)
     fits = fitting(field, request, whole, room, at=at)
     if at is None:
-        row.score.fill(np.inf)
         at = np.flatnonzero(fits)
+        if row.any or at.size:
+            row.fill()
     else:
         row.score[at] = np.inf
         at = at[fits]

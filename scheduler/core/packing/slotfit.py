@@ -65,7 +65,7 @@ def whole_job(board: Board, shape: Shape, room: np.ndarray, at: np.ndarray | Non
     """
     dev = room[board.slot_columns]
     if at is not None:
-        dev = dev[:, at]
+        dev = dev.take(at, axis=1)
     fits = _devices(board, shape, shape.devices(shape.tasks, True), room, dev, at)
     if shape.share is not None:
         if shape.share_per_task and shape.tasks > 1:
