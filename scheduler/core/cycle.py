@@ -22,10 +22,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from packhorse.scheduler.core.backfill import Begun, Timeline
+from packhorse.scheduler.core.backfill import Timeline
 from packhorse.scheduler.core.licenses import jobs_within, take
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.greedy import place
+from packhorse.scheduler.core.packing.growth import Begun
 from packhorse.scheduler.core.packing.policies import policy
 from packhorse.scheduler.core.packing.request import Batch, Request
 from packhorse.scheduler.core.packing.verdicts import refresh

@@ -361,6 +361,8 @@ class PendingColumns:
                 both = np.concatenate([old, fresh])
                 if self._key(int(old[-1]), rules) < self._key(int(fresh[0]), rules):
                     self._order = both
+                elif fresh.size * 8 < old.size:
+                    self._order = np.insert(old, self._places(old, fresh, rules), fresh)
                 else:
                     self._order = both[self._sorted(both, rules)]
         return self._order
@@ -394,6 +396,27 @@ class PendingColumns:
         part = self.partition[slots]
         priority = np.where(self.explicit[slots], priority, priority + bonuses[part])
         return np.lexsort((ids, -priority, -tiers[part]))
+
+    def _keys(self, slots: np.ndarray, rules: Rules) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What rows are ordered by, ascending: tier, priority (both with the highest first) and id."""
+        tiers, bonuses = rules.by_code(self.partitions)
+        part, own = self.partition[slots], self.own_priority[slots]
+        priority = np.where(self.explicit[slots], own, own + bonuses[part])
+        return -tiers[part], -priority, self.id[slots]
+
+    def _places(self, old: np.ndarray, fresh: np.ndarray, rules: Rules) -> np.ndarray:
+        """Before which of the old rows each fresh one comes, both being in order; all at once by halving."""
+        tier, priority, id = self._keys(fresh, rules)
+        low = np.zeros(fresh.size, dtype=np.intp)
+        high = np.full(fresh.size, old.size, dtype=np.intp)
+        while (low < high).any():
+            middle = (low + high) // 2
+            t, p, i = self._keys(old[np.minimum(middle, old.size - 1)], rules)
+            before = (t < tier) | ((t == tier) & ((p < priority) | ((p == priority) & (i < id))))
+            open_ = low < high
+            low = np.where(open_ & before, middle + 1, low)
+            high = np.where(open_ & ~before, middle, high)
+        return low
 
     def _fill(self, s: int, row: PendingRow) -> None:
         self.id[s] = row.id
