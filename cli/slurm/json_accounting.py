@@ -92,13 +92,15 @@ def _cpu(micros: int) -> dict[str, int]:
 
 
 def _tres(text: str) -> list[dict[str, Any]]:
-    """`cpu=2,mem=1000M,gres/gpu=1` as a list; memory in MiB."""
+    """`cpu=2,mem=1000M,gres/gpu=1` as a list; memory in MiB, devices rounded up, since counts are whole."""
+    from math import ceil
+
     from packhorse.scheduler.model.units import parse_mem_mib
 
     found = []
     for part in text.split(",") if text else []:
         name, _, amount = part.partition("=")
         kind, _, rest = name.partition("/")
-        count = parse_mem_mib(amount) if kind == "mem" else int(amount) if amount.isdecimal() else 0
+        count = parse_mem_mib(amount) if kind == "mem" or rest == "gpumem" else ceil(float(amount))
         found.append({"type": kind, "name": rest, "count": count})
     return found

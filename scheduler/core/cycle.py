@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core.backfill import Timeline
-from packhorse.scheduler.core.licenses import jobs_within, take
+from packhorse.scheduler.core.licenses import Supply
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.greedy import place
 from packhorse.scheduler.core.packing.growth import Begun
@@ -98,17 +98,13 @@ class _Cycle:
         self.planned: dict[JobId, Instant] = {}
         self.timeline: Timeline | None = None
         self.left = state.config.max_starts_per_cycle
-        self.licenses = state.licenses.free(state.config) if pending.licensed else {}
-        """Free ones by name; not kept where nobody waits who wants any."""
-        self.unlicensed: set[int] = set()
-        """Classes that want more licences than are free."""
+        self.supply = Supply(state.licenses.free(state.config), pending.licensed)
 
     def run(self) -> Plan:
         """All rows, until no more may be started."""
         n = self.order.shape[0]
         self._pass_over_hopeless()
-        if self.pending.licensed:
-            self._pass_over_unlicensed(0)
+        self._pass_over_unlicensed(list(self.supply.short), 0)
         at = 0
         piece = _FIRST_PIECE
         while at < n and self.left:
@@ -150,18 +146,12 @@ class _Cycle:
         hopeless |= ~self.demands.known[: self.demands.n]
         self.blocked_from[hopeless] = 0
 
-    def _pass_over_unlicensed(self, at: int) -> None:
-        """Rows from this place on that want more licences than are free now wait for them."""
-        lost = [
-            code
-            for code, wanted in self.pending.licensed.items()
-            if code not in self.unlicensed and not jobs_within(wanted, self.licenses)
-        ]
-        if not lost:
+    def _pass_over_unlicensed(self, classes: list[int], at: int) -> None:
+        """Rows of these classes from this place on wait for licences."""
+        if not classes:
             return
-        self.unlicensed.update(lost)
         marked = np.zeros(self.demands.n, dtype=np.bool_)
-        marked[lost] = True
+        marked[classes] = True
         codes = self.codes[at:]
         codes[marked[self.classes[at:]] & (codes == 0)] = Reason.LICENSES.code
 
@@ -224,7 +214,7 @@ class _Cycle:
         i, n = 0, len(where)
         while i < n and self.left:
             code, duration = classes[i], durations[i]
-            if code in self.unlicensed:
+            if code in self.supply.short:
                 i += 1
                 continue
             limit = blocked.get(code)
@@ -245,15 +235,15 @@ class _Cycle:
                 want += counts[run] if rooms[run] < 0 else min(counts[run], rooms[run])
                 run += 1
             want = min(want, self.left)
-            wanted = pending.licensed.get(code)
-            if wanted is not None:
-                want = min(want, jobs_within(wanted, self.licenses))
+            licensed = code in pending.licensed
+            if licensed:
+                want = min(want, self.supply.jobs(code))
             batches = place(field, self._request(code), want, j)
             i = self._hand_out(batches, i, run, ids, counts, rooms, durations)
-            if wanted is not None:
-                take(wanted, sum(n for _, n in batches), self.licenses)
-                self._pass_over_unlicensed(where[i] if i < n else end)
-            if i < run and self.left and code not in self.unlicensed:
+            if licensed:
+                lost = self.supply.take(code, sum(n for _, n in batches))
+                self._pass_over_unlicensed(lost, where[i] if i < n else end)
+            if i < run and self.left and code not in self.supply.short:
                 blocked[code] = self._shortest(j)
                 self.blocked_from[code] = min(self.blocked_from[code], blocked[code])
         return where[i] if i < n else end

@@ -57,6 +57,47 @@ def take(wanted: Wanted, jobs: int, free: dict[str, int]) -> None:
         free[name] -= n * jobs
 
 
+class Supply:
+    """Licences as one cycle gives them out to classes of jobs.
+
+    short: codes of the classes that want more of one than is left.
+    """
+
+    __slots__ = ("_free", "_licensed", "_wanting", "short")
+
+    def __init__(self, free: dict[str, int], licensed: dict[int, Wanted]) -> None:
+        """licensed: the classes that want any, by code. free: by name; used up from here on."""
+        self._free = free
+        self._licensed = licensed
+        self._wanting: dict[str, list[tuple[int, int]]] = {}
+        """By name: (how many, code), the greediest class last."""
+        self.short: set[int] = set()
+        for code, wanted in licensed.items():
+            for name, n in wanted:
+                self._wanting.setdefault(name, []).append((n, code))
+        for name, classes in self._wanting.items():
+            classes.sort()
+            self.short.update(self._drop(name))
+
+    def jobs(self, code: int) -> int:
+        """For how many more jobs of the class they suffice."""
+        return jobs_within(self._licensed[code], self._free)
+
+    def take(self, code: int, jobs: int) -> list[int]:
+        """So many jobs of the class start. Returns classes that are short from now on."""
+        take(self._licensed[code], jobs, self._free)
+        lost = [other for name, _ in self._licensed[code] for other in self._drop(name)]
+        self.short.update(lost)
+        return lost
+
+    def _drop(self, name: str) -> list[int]:
+        """Codes of the classes that want more of it than is left, each once in a cycle."""
+        classes, left, lost = self._wanting[name], self._free.get(name, 0), []
+        while classes and classes[-1][0] > left:
+            lost.append(classes.pop()[1])
+        return lost
+
+
 def check_licenses(licenses: str, config: ClusterConfig) -> Refused | None:
     """None if the cluster has enough of each, whoever holds them now; else which is asked for in vain."""
     try:

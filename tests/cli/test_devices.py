@@ -9,6 +9,7 @@ import pytest
 
 from packhorse.cli import wire
 from packhorse.cli.commands import up
+from packhorse.cli.slurm import json_accounting
 from packhorse.cli.slurm.fields_nodes import NODE_COLUMNS
 from packhorse.cli.slurm.show_node import node_lines
 from packhorse.client.convert import spec_of
@@ -319,3 +320,17 @@ def test_the_python_client_asks_for_the_same() -> None:
     for wrong in ({"gpu_share": 2}, {"gpu_share": 1.5}, {"gres": "gpu:x:y"}, {"hops": -1}):
         with pytest.raises(ValueError, match=r"share|amount|hops"):
             asked(**wrong)
+
+
+def test_parts_of_devices_in_the_json_of_sacct() -> None:
+    tres = "billing=2,cpu=2,gres/gpu=1.136,gres/gpu:1g.18gb=8,gres/gpumem=20G,mem=1G,node=1"
+    found = {(item["type"], item["name"]): item["count"] for item in json_accounting._tres(tres)}
+    assert found == {
+        ("billing", ""): 2,
+        ("cpu", ""): 2,
+        ("gres", "gpu"): 2,
+        ("gres", "gpu:1g.18gb"): 8,
+        ("gres", "gpumem"): 20_480,
+        ("mem", ""): 1024,
+        ("node", ""): 1,
+    }

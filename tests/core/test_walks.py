@@ -156,6 +156,7 @@ def _what(rng: random.Random) -> dict[str, Any]:
         "retry": (0.3, Retry(rng.randrange(3), rng.choice([1, 40]))),
         "warn": (0.3, WarnSignal(10, 20)),
         "kill_on_invalid_dep": (0.3, True),
+        "licenses": (0.2, rng.choice(["matlab", "matlab:2"])),
     }
     return {name: value for name, (chance, value) in choices.items() if rng.random() < chance}
 
