@@ -68,8 +68,8 @@ class Alikeness:
     """Numbers for the nodes of a field during a pass, where nodes only ever change: equal for those that were
     alike when it began, a number of its own for each node that has changed since.
 
-    They are told apart by a hash of 64 bits: were it ever equal for nodes that differ, one would get the score
-    of the other, and what fits where is not asked here.
+    They are told apart by a hash of 64 bits: were it ever equal for nodes that differ, one would get the
+    score of the other, and what fits where is not asked here.
     """
 
     __slots__ = ("_first", "_n", "_order", "_seen", "number")

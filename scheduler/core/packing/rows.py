@@ -28,9 +28,9 @@ _NOWHERE: Final = np.zeros(0, dtype=np.intp)
 
 
 class Row:
-    """score: `[n_nodes]`, infinite where the job does not fit; empty if it never did. device: the slot a share
-    would come from. any: it fitted somewhere. seen: how much of the field's changes the row knows. made_of:
-    versions and phase it was made for.
+    """score: `[n_nodes]`, infinite where the job does not fit; empty if it never did. device: the slot a
+    share would come from. any: it fitted somewhere. seen: how much of the field's changes the row knows.
+    made_of: versions and phase it was made for.
     """
 
     __slots__ = ("any", "device", "made_of", "n", "score", "seen")
@@ -118,7 +118,7 @@ def _score(
         at = at[fits]
     if not at.size:
         return
-    if j == 0 and at.size >= _MANY:
+    if j == 0 and at.size >= _MANY and not scorer.relative:
         alike = field.alike()
         one, place = alike.one_of_each(at, field.changes)
         score, device = scorer.scores(request.want, _sight(field, request, room, at[one]), phase)
