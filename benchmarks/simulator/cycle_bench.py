@@ -136,7 +136,7 @@ def online(args: argparse.Namespace, n_nodes: int, bar: float, goal: float) -> F
     pending = state.pending_columns
     pending.add_many(synthetic.jobs(chance, kinds, max(10 * args.classes, 1000)))
     config, nodes = state.config, state.node_columns
-    field = Field(nodes, scorer=state.demand.scorer(policy(args.policy), pending, nodes))
+    field = Field(nodes, scorer=state.demand.scorer(policy(args.policy), None, pending, nodes))
     partitions = {p.name: p for p in config.partitions}
     requests = [
         found.request(field.board, partitions[found.partition], nodes.column_of)

@@ -149,10 +149,9 @@ def _left_as_they_are(home: Home, shape: dict[str, Any]) -> list[str]:
     kept = [node for node in shape["nodes"] if node in running]
     others = [node for node in running if node not in shape["nodes"]]
     notes = []
-    known = _known_shape(home)
-    if kept and [options_of(known, node) if node in known.get("nodes", ()) else None for node in kept] != [
-        options_of(shape, node) for node in kept
-    ]:
+    known = _known_shape(home) if kept else {}
+    before = [options_of(known, node) if node in known.get("nodes", ()) else None for node in kept]
+    if before != [options_of(shape, node) for node in kept]:
         notes.append(
             f"{', '.join(kept)} ran already, of another size: packhorse down and up again to change it"
         )

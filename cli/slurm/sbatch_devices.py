@@ -66,7 +66,7 @@ def _share(text: str) -> list[Wanted]:
 
 
 def _is_share(item: Wanted) -> bool:
-    milli, mem_mib = item[3:]
+    _, _, _, milli, mem_mib = item
     return milli < 1000 or mem_mib > 0
 
 
@@ -89,7 +89,8 @@ def _gpus(wanted: list[Wanted]) -> int:
 
 def _one_node(ask: dict[str, Any]) -> bool:
     """Whether the job can only be on one node: a node has at least one task."""
-    return ask.get("maxNodes", 0) == 1 or max(ask.get("nTasks", 0), ask.get("minNodes", 1)) == 1
+    least: int = max(ask.get("nTasks", 0), ask.get("minNodes", 1))
+    return least == 1 or bool(ask.get("maxNodes", 0) == 1)
 
 
 def _tasks(

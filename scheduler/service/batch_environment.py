@@ -50,7 +50,7 @@ def submitted_environment(variables: Iterable[str], gpus_managed: bool) -> list[
     gpus_managed: the node has GPUs that are handed out, so the submitting shell's choice means nothing there.
     """
     variables = tuple(variables)
-    names = OWN_VARIABLES
+    names: tuple[str, ...] = OWN_VARIABLES
     if gpus_managed:
         names += GPU_VARIABLES
     if any(variable.startswith("PACKHORSE_GPU_SHARE=") for variable in variables):

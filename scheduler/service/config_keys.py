@@ -142,6 +142,15 @@ def _licenses(raw: object) -> tuple[tuple[str, int], ...]:
         raise KeyProblem(str(error)) from error
 
 
+def _policy(raw: object) -> str:
+    from packhorse.scheduler.plugins import known_policies  # only when one is named: it loads the policies
+
+    names = known_policies()
+    if raw not in names:
+        raise KeyProblem(f"there is no such policy; there are {', '.join(names)}")
+    return str(raw)
+
+
 def _seconds(raw: object) -> float:
     if not isinstance(raw, int | float) or isinstance(raw, bool) or not 0 <= raw <= 3600:
         raise KeyProblem("not between 0 and 3600")
@@ -225,6 +234,7 @@ FRACTION = Kind("a number from 0 to 1", _fraction)
 TIME_LIMIT = Kind('minutes, or a text like "01:30:00", "2-00:00:00", "UNLIMITED"', _time_limit)
 MEMORY = Kind('MiB, or a text like "500M", "4G"', _memory)
 LICENSES = Kind('a list of texts with counts, like ["matlab:10", "fluent:2"]', _licenses)
+POLICY = Kind("the name of a policy, see docs/packing.md", _policy)
 SHORT_TIME = Kind('seconds, or a text like "500ms", "1s"', _short_time)
 SECONDS = Kind("seconds from 0 to 3600, fractions too", _seconds)
 ADDRESS = Kind('"HOST:PORT"; port 0 takes a free one', _address)
@@ -261,7 +271,7 @@ KEYS: tuple[Key, ...] = (
     Key("jobs", "max_requeues", _count(0, 1 << 16), "16", "", _C, "max_requeues"),
     Key("jobs", "key_retention", _duration_kind(1, _YEAR_S), "3600", "seconds", _C, "key_retention_s"),
     Key("jobs", "max_keys_kept", _count(1, 1 << 24), "200000", "keys", _C, "max_keys_kept"),
-    Key("scheduling", "policy", NAME, '"packhorse"', "", _C, "policy"),
+    Key("scheduling", "policy", POLICY, '"tightest"', "", _C, "policy"),
     Key("scheduling", "backfill_depth", _count(0, 1 << 16), "1", "jobs", _C, "backfill_depth"),
     Key("scheduling", "max_starts_per_cycle", _count(1, 1 << 20), "4096", "jobs", _C, "max_starts_per_cycle"),
     Key("scheduling", "learn_interval", _duration_kind(0, _YEAR_S), "600", "seconds", _S, "learn_interval_s"),

@@ -10,6 +10,8 @@ from packhorse.scheduler.core.packing.policy import Ground, Mix, Policy, Scores,
 
 
 class Tight:
+    relative = False
+
     def phase(self, fill: float) -> int:
         return 0
 

@@ -11,7 +11,10 @@ from packhorse.cli import wire
 from packhorse.cli.commands import up
 from packhorse.cli.slurm.fields_nodes import NODE_COLUMNS
 from packhorse.cli.slurm.show_node import node_lines
+from packhorse.client.convert import spec_of
+from packhorse.client.request import JobRequest
 from packhorse.scheduler.model.errors import BadValue
+from packhorse.v1 import job_pb2
 from tests.cli import session
 from tests.cli.commands import Run
 from tests.cli.fake_scheduler import FakeScheduler
@@ -294,3 +297,25 @@ def test_a_cluster_of_declared_gpus() -> None:
 def test_a_cluster_that_cannot_be(given: dict[str, Any], why: str) -> None:
     with pytest.raises(BadValue, match=why):
         up.shape(nodes=2, **given)
+
+
+def test_the_python_client_asks_for_the_same() -> None:
+    def asked(**fields: Any) -> job_pb2.Ask:
+        return spec_of(JobRequest(command="true", **fields)).ask
+
+    made = asked(gpu_share=0.25, hops=0, spread=True, gpu_link=True)
+    assert list(made.gres_per_node) == [job_pb2.Gres(kind="gpu", count=1, milli=250)]
+    assert (made.HasField("hops"), made.hops, made.spread, made.linked) == (True, 0, True, True)
+    assert not asked().HasField("hops")
+    both = asked(gres="nic:2,gpu:h200:20G", tasks=2)
+    assert list(both.gres_per_node) == [
+        job_pb2.Gres(kind="nic", count=2),
+        job_pb2.Gres(kind="gpu", type="h200", count=1, mem_mib=20480),
+    ]
+    assert list(asked(gpus_per_task="h200:2").gres_per_task) == [
+        job_pb2.Gres(kind="gpu", type="h200", count=2)
+    ]
+    assert spec_of(JobRequest(command="true", licenses="matlab:2")).licenses == "matlab:2"
+    for wrong in ({"gpu_share": 2}, {"gpu_share": 1.5}, {"gres": "gpu:x:y"}, {"hops": -1}):
+        with pytest.raises(ValueError, match=r"share|amount|hops"):
+            asked(**wrong)

@@ -17,7 +17,6 @@ N_NODES, N_GPUS = 4, 8
 def gpus() -> Iterator[Cluster]:
     """Four nodes of eight declared GPUs each, in two racks."""
     shape = ["--gpu-type", "h200", "--gpu-mem", "141G", "--gpu-link-groups", "2", "--racks", "2"]
-    shape += ["--gpu-layouts", "7x1g.18gb|1x4g.71gb+1x3g.71gb"]
     config = '[cluster]\nlicenses = ["matlab:2"]\n'
     with Cluster(nodes=N_NODES, cpus=32, mem="64G", gpus=N_GPUS, config=config, more=shape) as running:
         yield running
@@ -74,8 +73,10 @@ def test_shares_land_together_on_one_device(cluster: Cluster) -> None:
 
 def test_whole_gpus_never_overlap_with_shares(cluster: Cluster) -> None:
     _, node, detail = started(cluster, "--gres=gpu:h200:0.1")
-    waits = cluster.sbatch("-w", node, f"--gres=gpu:{N_GPUS}", "--wrap", FOREVER)
     _, _, whole = started(cluster, "-w", node, f"--gres=gpu:{N_GPUS - 1}")
+    _, _, beside = started(cluster, "-w", node, "--gpu-share=0.9")
+    assert index(beside) == index(detail)
+    waits = cluster.sbatch("-w", node, "--gres=gpu:1", "--wrap", FOREVER)
     found = re.search(r"IDX:([\d,-]+)\)", whole)
     assert found
     taken: set[int] = set()
@@ -106,11 +107,18 @@ def test_a_share_by_memory_and_what_a_job_is_told(cluster: Cluster) -> None:
     assert env["CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"] in ("49", "50")
 
 
-def test_slices_are_shown_with_their_layout(cluster: Cluster) -> None:
-    job, node, detail = started(cluster, "--gres=gpu:1g.18gb:2")
-    assert detail.count("gpu:1g.18gb:1(IDX:") == 2
-    shown = "\n".join(lines(cluster, node).values())
-    assert re.search(rf"Layout=7x1g\.18gb InUse=1g\.18gb#\d:{job}", shown), shown
+def test_slices_are_shown_with_their_layout() -> None:
+    shape = ["--gpu-type", "h200", "--gpu-layouts", "7x1g.18gb|1x4g.71gb+1x3g.71gb"]
+    with Cluster(nodes=1, cpus=32, gpus=2, more=shape) as cluster:
+        job, node, detail = started(cluster, "--gres=gpu:1g.18gb:2")
+        assert detail.count("gpu:1g.18gb:1(IDX:") == 2
+        shown = "\n".join(lines(cluster, node).values())
+        assert re.search(rf"Layout=7x1g\.18gb InUse=1g\.18gb#\d:{job}", shown), shown
+        told = cluster.sbatch("--gres=gpu:4g.71gb", "--wrap", "echo $PACKHORSE_GPU_SLICE")
+        assert cluster.wait(told).state == "COMPLETED"
+        assert re.fullmatch(r"[01]:4g\.71gb#0\n", cluster.output(told))
+        code, text = cluster.refused("sbatch", "--gres=gpu:0.5", "--wrap", "true")
+        assert code == 1 and "slice" in text
 
 
 def test_a_node_says_what_was_declared(cluster: Cluster) -> None:

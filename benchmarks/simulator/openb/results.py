@@ -21,8 +21,9 @@ METRICS = ("alloc_pct", "frag_pct_of_capacity", "frag_pct_of_idle")
 
 
 class Row(NamedTuple):
-    """The runs of one policy on one variant in one manner, by seed; published: by metric, none where the node
-    list is not the published one.
+    """The runs of one policy on one variant in one manner, by seed.
+
+    published: of this policy, by metric; fgd: of FGD, by metric. Empty where the nodes are not the published.
     """
 
     variant: str
@@ -30,6 +31,7 @@ class Row(NamedTuple):
     manner: Manner
     runs: dict[int, Outcome]
     published: dict[str, openb.Curve]
+    fgd: dict[str, openb.Curve]
 
     def mean(self, metric: str, x: int) -> float | None:
         """Over the seeds."""
@@ -54,19 +56,27 @@ def rows(done: list[tuple[Job, Outcome]], data: Path) -> list[Row]:
     for job, outcome in done:
         grouped.setdefault((job.variant, job.policy, job.manner), {})[job.seed] = outcome
         if job.nodes is None and (job.variant, job.policy) not in published:
-            curves = {m: openb.published_means(data, job.variant, m).get(job.policy) for m in METRICS}
-            published[job.variant, job.policy] = {m: curve for m, curve in curves.items() if curve}
-    return [Row(*key, runs, published.get(key[:2], {})) for key, runs in grouped.items()]
+            curves = {m: openb.published_means(data, job.variant, m) for m in METRICS}
+            for policy in (job.policy, "fgd"):
+                found = {m: by_policy[policy] for m, by_policy in curves.items() if policy in by_policy}
+                published[job.variant, policy] = found
+    return [
+        Row(*key, runs, published.get(key[:2], {}), published.get((key[0], "fgd"), {}))
+        for key, runs in grouped.items()
+    ]
 
 
 # ---------------------------------------------------------------------------------------------- for people
 
 
 def table(found: list[Row]) -> str:
-    """One line for each row; means ± deviation over the seeds."""
+    """One line for each row; means ± deviation over the seeds.
+
+    diff, vs FGD: from what was published of the same policy, and of FGD.
+    """
     head = ["variant", "policy", "manner", "seeds"]
     for x in POINTS:
-        head += [f"alloc % at {x}", "published", "diff"]
+        head += [f"alloc % at {x}", "published", "diff", "vs FGD"]
     head += ["frag %", "published", "GPUs left", "waiting", "decisions/s"]
     lines = [head, *(_cells(row) for row in found)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
@@ -84,17 +94,16 @@ def table(found: list[Row]) -> str:
 def _cells(row: Row) -> list[str]:
     cells = [row.variant, row.policy, row.manner.label, str(len(row.runs))]
     for x in POINTS:
-        mean, published = row.mean("alloc_pct", x), _published(row, "alloc_pct", x)
-        difference = None if mean is None or published is None else mean - published
-        cells += [
-            _plus_minus(mean, row.sd("alloc_pct", x)),
-            _number(published),
-            _number(difference, sign=True),
+        mean, published = row.mean("alloc_pct", x), _at(row.published, "alloc_pct", x)
+        differences = [
+            _number(None if mean is None or other is None else mean - other, sign=True)
+            for other in (published, _at(row.fgd, "alloc_pct", x))
         ]
+        cells += [_plus_minus(mean, row.sd("alloc_pct", x)), _number(published), *differences]
     last = POINTS[-1]
     cells += [
         _number(row.mean("frag_pct_of_capacity", last)),
-        _number(_published(row, "frag_pct_of_capacity", last)),
+        _number(_at(row.published, "frag_pct_of_capacity", last)),
     ]
     cells.append(f"{statistics.fmean(run.unallocated_devices for run in row.runs.values()):.0f}")
     waiting = statistics.fmean(run.n_waiting for run in row.runs.values())
@@ -103,9 +112,8 @@ def _cells(row: Row) -> list[str]:
     return cells
 
 
-def _published(row: Row, metric: str, x: int) -> float | None:
-    curve = row.published.get(metric)
-    return curve.mean.get(x) if curve else None
+def _at(curves: dict[str, openb.Curve], metric: str, x: int) -> float | None:
+    return curves[metric].mean.get(x) if metric in curves else None
 
 
 def _plus_minus(mean: float | None, sd: float | None) -> str:

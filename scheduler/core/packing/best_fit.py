@@ -26,7 +26,7 @@ class Room:
     def fits(self, ask: AskClass, among: np.ndarray | None = None) -> np.ndarray:
         """Nodes that can take a member now `[n_nodes]`, or of the nodes `among`."""
         at = slice(None) if among is None else among
-        ok: np.ndarray = (self.free[at] >= np.array(ask.amounts, dtype=np.int64)).all(axis=1)
+        ok: np.ndarray = np.all(self.free[at] >= np.array(ask.amounts, dtype=np.int64), axis=1)
         if ask.n_devices:
             ok &= self.usable(ask, at).sum(axis=1) >= ask.n_devices
         return ok

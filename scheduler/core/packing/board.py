@@ -46,9 +46,9 @@ class Board:
     typed_kinds: columns of the kinds of counted devices that have types, with those of the types.
     tightness: per resource, what a free unit of it adds to a node's score. weight_score: what the
     node's weight adds; one_weight: all have the same.
-    one_type: no node has devices of several types in its slots. masks: node masks by the key they were asked
-    under, filled by packing/masks.py. possible: what packing/possible.py has found to fit. topology: path of
-    each node from the top of the tree of racks and switches.
+    one_type: no node has devices of several types in its slots. masks: node masks by the key they were
+    asked under, filled by packing/masks.py. possible: what packing/possible.py has found to fit.
+    topology: path of each node from the top of the tree of racks and switches.
     """
 
     __slots__ = (

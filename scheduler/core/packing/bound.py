@@ -2,10 +2,13 @@
 
 Three relaxations, each valid by itself, and the smallest counts: (1) of every resource summed over the nodes
 where anything fits, a fractional knapsack of all jobs; (2) node by node, the best value per unit of
-each resource among the classes that fit there; (3) all jobs. `lp_bound` (packing/cpsat.py) is tighter and slower.
+each resource among the classes that fit there; (3) all jobs. `lp_bound` (packing/cpsat.py) is tighter and
+slower.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -43,7 +46,7 @@ def volume_bound(problem: Problem, kept: tuple[int, ...] = ()) -> tuple[int, ...
     A kept rank takes room into account only where all its jobs are kept: then it is known what they take.
     """
     most = most_members(problem)
-    usable = most.any(axis=0)
+    usable = np.asarray((most > 0).any(axis=0))
     taken = _volumes(problem)
     room = np.concatenate(
         [problem.free[usable].sum(axis=0), [_device_room(problem, usable)], np.array(problem.licences)]
@@ -61,11 +64,20 @@ def volume_bound(problem: Problem, kept: tuple[int, ...] = ()) -> tuple[int, ...
         for i in range(room.size):
             needs = np.array([taken[c][i] for c in classes], dtype=np.float64)
             bound = min(bound, _knapsack(values, n_jobs, needs, float(room[i])))
-        bounds.append(min(int(bound + 1e-6), whole, _by_node(problem, most, classes)))
+        bound = min(bound, _by_node(problem, most, classes))
+        bounds.append(min(rounded_down(problem, rank, bound), whole))
         if r < len(kept) and kept[r] == sum(problem.asks[c].value * problem.asks[c].count for c in classes):
             for c in classes:
-                room -= np.array(taken[c], dtype=np.int64) * problem.asks[c].count
+                if problem.asks[c].value:
+                    room -= np.array(taken[c], dtype=np.int64) * problem.asks[c].count
     return tuple(bounds)
+
+
+def rounded_down(problem: Problem, rank: int, bound: float) -> int:
+    """The largest value that jobs of the rank can sum up to and that is not above the bound, by the common
+    divisor of their values; a little is allowed for what floating point lost."""
+    step = math.gcd(*(ask.value for ask in problem.asks if ask.rank == rank))
+    return int((bound * (1 + 1e-9) + 1e-4) // step) * step if step else 0
 
 
 def _volumes(problem: Problem) -> list[list[int]]:
@@ -95,11 +107,11 @@ def _knapsack(values: np.ndarray, counts: np.ndarray, needs: np.ndarray, room: f
     return float((part * (values * counts)[order]).sum())
 
 
-def _by_node(problem: Problem, most: np.ndarray, classes: list[int]) -> int:
+def _by_node(problem: Problem, most: np.ndarray, classes: list[int]) -> float:
     """Sum over the nodes of the most value each could hold, by its scarcest resource, any number of jobs."""
     best = np.full(problem.n_nodes, np.inf)
     if not classes:
-        return 0
+        return 0.0
     fits = most[classes] > 0
     each = np.array([problem.asks[c].value / problem.asks[c].members for c in classes])
     milli = np.where(problem.dev_type >= 0, problem.dev_free, 0).sum(axis=1)
@@ -117,5 +129,4 @@ def _by_node(problem: Problem, most: np.ndarray, classes: list[int]) -> int:
         room = milli if device else problem.free[:, i]
         hold = np.where(densest > 0, densest * np.where(room > 0, room, 1), 0.0)
         np.minimum(best, hold, out=best)
-    total = float(best.sum())
-    return int(total + 1e-6) if np.isfinite(total) else 2**62
+    return float(best.sum())

@@ -4,9 +4,9 @@ Variables are counts: how many members of each ask class on each node, and for s
 type and free amount are cut in each way (packing/patterns.py). Jobs of a class are alike, and so are such
 devices, so neither has an identity here.
 Nodes are not merged: the prototypes found 900 different states among 1,213 half-full nodes, and a pooled
-count of unlike needs says nothing about single nodes; nodes that are alike are left to the symmetry detection of
-the solver. A gang of m members needs no identity either: counts x[n] with sum m*z and x[n] <= z can always be
-dealt out to z jobs with m different nodes each (deal them node by node, in turn).
+count of unlike needs says nothing about single nodes; nodes that are alike are left to the symmetry
+detection of the solver. A gang of m members needs no identity either: counts x[n] with sum m*z and x[n] <=
+z can always be dealt out to z jobs with m different nodes each (deal them node by node, in turn).
 
 The objective is solved rank by rank, each with what the earlier ones reached as a constraint, then what is
 stranded and what waking nodes costs (`Score`). OR-Tools 9.15, https://developers.google.com/optimization/cp.
@@ -15,18 +15,17 @@ stranded and what waking nodes costs (`Score`). OR-Tools 9.15, https://developer
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from ortools.linear_solver.python import model_builder
 from ortools.sat.python import cp_model
 
-from packhorse.scheduler.core.packing.bound import most_members
-from packhorse.scheduler.core.packing.patterns import Pattern, covering, extended, maximal
+from packhorse.scheduler.core.packing.bound import most_members, rounded_down
+from packhorse.scheduler.core.packing.held import Held, devices_by_type
+from packhorse.scheduler.core.packing.patterns import Pattern, maximal
 from packhorse.scheduler.core.packing.problem import WHOLE, Placed, Problem, Solution
-
-_Key = TypeVar("_Key")
 
 TOGETHER: Final = 2**31
 """Ranks are solved as one weighted sum as long as it stays below this: large coefficients make the linear
@@ -44,16 +43,17 @@ SHORTEST_S: Final = 0.005
 
 
 class Slice(NamedTuple):
-    """Limits of one solve. wall_s and deterministic (the solver's own measure of work, about a second each):
-    whichever comes first. With one worker and no wall limit the answer depends on nothing but the input and
-    the seed."""
+    """Limits of one solve. wall_s (by the clock given, building the model included) and deterministic (the
+    solver's own measure of work): whichever comes first. With one worker and no wall
+    limit the answer depends on nothing but the input and the seed. gap: part of the objective that may be
+    missing from the optimum; with more than 0 nothing is claimed optimal."""
 
     wall_s: float = math.inf
+    clock: Callable[[], float] = lambda: 0.0
     deterministic: float = math.inf
     workers: int = 1
     seed: int = 0
     gap: float = 0.0
-    """Part of the objective that may be missing from the optimum; with more than 0 nothing is claimed optimal."""
 
 
 class Solved(NamedTuple):
@@ -78,7 +78,8 @@ class Stopper:
         self._solver: cp_model.CpSolver | None = None
 
     def stop(self) -> None:
-        """From any thread, any number of times. A solve about to begin just now may still take its slice."""
+        """From any thread, any number of times: a solve that begins in this very moment may not hear the
+        first."""
         self.stopped = True
         solver = self._solver
         if solver is not None:
@@ -90,8 +91,9 @@ class Stopper:
 
 
 class _Group(NamedTuple):
-    """Devices of one type and one free amount on a node, for shares: how many, and the variables that count how
-    many of them are cut in each of the ways. Wholly free ones may go to jobs with whole devices as well."""
+    """Devices of one type and one free amount on a node, for shares: how many, and the variables that count
+    how many of them are cut in each of the ways. Wholly free ones may go to jobs with whole devices as
+    well."""
 
     type: int
     room: int
@@ -101,8 +103,8 @@ class _Group(NamedTuple):
 
 
 class _Cell(NamedTuple):
-    """A class on a node: the variable that counts its members there. type: of the devices, where the class may
-    use several on the node and shares one; else -1."""
+    """A class on a node: the variable that counts its members there. type: of the devices, where the class
+    may use several on the node and shares one; else -1."""
 
     ask: int
     type: int
@@ -137,7 +139,7 @@ class _Model:
         """Whole devices of a type that a class takes on a node with several types: (node, class, type)."""
         self._sizes: dict[tuple[int, int], tuple[int, ...]] = {}
         self._of_class: list[dict[int, list[int]]] = [{} for _ in problem.asks]
-        held = _Held(problem, hint)
+        held = Held(problem, hint)
         for node in np.flatnonzero(self.most.any(axis=0)).tolist():
             self._node(node, held)
         self._classes(hint.counts(len(problem.asks)))
@@ -162,7 +164,7 @@ class _Model:
         if sum(w * self.upper[k] for k, w in zip(columns, weights, strict=True)) > limit:
             self.model.add(self.total(columns, weights) <= limit)
 
-    def _node(self, node: int, held: _Held) -> None:
+    def _node(self, node: int, held: Held) -> None:
         problem = self.problem
         cells = self.cells[node]
         kinds = devices_by_type(problem, node)
@@ -191,7 +193,7 @@ class _Model:
                 n = self.problem.asks[cell.ask].n_devices
                 self.model.add(self.count(parts) == n * self.vars[cell.var])
 
-    def _shares(self, node: int, kind: int, rooms: dict[int, tuple[int, ...]], held: _Held) -> None:
+    def _shares(self, node: int, kind: int, rooms: dict[int, tuple[int, ...]], held: Held) -> None:
         """Shares on the devices of one type: the ways they are cut have to hold the members."""
         asks = self.problem.asks
         by_size: dict[int, list[int]] = {}
@@ -221,7 +223,7 @@ class _Model:
         for size, columns in by_size.items():
             self.model.add(self.count(columns) <= self.total(*supply[size]))
 
-    def _whole(self, node: int, kind: int, devices: tuple[int, ...], mixed: bool, held: _Held) -> None:
+    def _whole(self, node: int, kind: int, devices: tuple[int, ...], mixed: bool, held: Held) -> None:
         """Wholly free devices go to jobs with whole devices, or are cut."""
         asks = self.problem.asks
         columns = list(self.cuts(node, kind))
@@ -272,8 +274,8 @@ class _Model:
         return _dot_product(level.columns, level.weights, self.values)
 
     def waste(self) -> tuple[list[int], list[int]] | None:
-        """What is stranded, and below that the cost of nodes woken, as variables with negative weights; None if
-        nothing could differ."""
+        """What is stranded, and below that the cost of nodes woken, as variables with negative weights;
+        None if nothing could differ."""
         problem, least = self.problem, self.problem.least
         weight = int(problem.wake_cost.sum()) + 1
         terms: list[tuple[int, int]] = []
@@ -291,8 +293,8 @@ class _Model:
         return ([k for k, _ in terms], [w for _, w in terms]) if terms else None
 
     def _stranded(self, node: int, least: np.ndarray) -> Iterator[tuple[int, int]]:
-        """What the plan changes of the thousandths stranded there: those of cut devices, and of whole ones if a
-        resource runs short."""
+        """What the plan changes of the thousandths stranded there: those of cut devices, and of whole ones
+        if a resource runs short."""
         asks, cells, values = self.problem.asks, self.cells[node], self.values
         cuts = self.cuts(node)
         yield from ((k, WHOLE) for k in cuts)
@@ -317,14 +319,12 @@ class _Model:
         lost = self.var(fresh, left if is_short else 0)
         for k, w, margin in margins:
             self.model.add(self.total(k, w) <= margin).only_enforce_if(~self.vars[short])
-        self.model.add(self.vars[lost] + self.total(columns, weights) >= fresh).only_enforce_if(
-            self.vars[short]
-        )
+        self.model.add(self.total([lost, *columns], [1, *weights]) >= fresh).only_enforce_if(self.vars[short])
         yield lost, WHOLE
 
     def hint(self) -> None:
         """Tell the solver the values at hand."""
-        self.model.clear_hints()
+        self.model.clear_hints()  # type: ignore[no-untyped-call]
         for variable, value in zip(self.vars, self.values, strict=True):
             self.model.add_hint(variable, value)
 
@@ -376,92 +376,30 @@ class _Model:
                     members.setdefault(cell.ask, []).append((node, tuple(sorted(part))))
 
 
-def devices_by_type(problem: Problem, node: int) -> dict[int, dict[int, tuple[int, ...]]]:
-    """Devices of a node that are not used up, by type and free thousandths, both ascending."""
-    found: dict[int, dict[int, tuple[int, ...]]] = {}
-    types, milli = problem.dev_type[node].tolist(), problem.dev_free[node].tolist()
-    for room, kind, d in sorted(zip(milli, types, range(len(types)), strict=True)):
-        if kind >= 0 and room > 0:
-            of_type = found.setdefault(kind, {})
-            of_type[room] = (*of_type.get(room, ()), d)
-    return dict(sorted(found.items()))
-
-
-class _Held:
-    """A solution by node, as values of the variables of a model."""
-
-    def __init__(self, problem: Problem, hint: Solution) -> None:
-        self._members: dict[tuple[int, int, int], int] = {}
-        self._whole: dict[tuple[int, int, int], int] = {}
-        self._on_device: dict[tuple[int, int], list[int]] = {}
-        for job in hint.placed:
-            ask = problem.asks[job.ask]
-            for node, devices in job.members:
-                if not ask.shares:
-                    _add(self._members, (node, job.ask, -1))
-                for d in devices:
-                    kind = int(problem.dev_type[node, d])
-                    if ask.shares:
-                        _add(self._members, (node, job.ask, kind))
-                        self._on_device.setdefault((node, d), []).append(ask.milli)
-                    else:
-                        _add(self._whole, (node, job.ask, kind))
-
-    def members(self, node: int, c: int, kind: int) -> int:
-        """Of a class on a node; kind: the type of its device for shares, else -1."""
-        return self._members.get((node, c, kind), 0)
-
-    def whole(self, node: int, c: int, kind: int) -> int:
-        """Whole devices of a type that the class has on the node."""
-        return self._whole.get((node, c, kind), 0)
-
-    def cuts(
-        self,
-        node: int,
-        devices: tuple[int, ...],
-        sizes: tuple[int, ...],
-        room: int,
-        ways: tuple[Pattern, ...],
-    ) -> tuple[dict[int, int], tuple[Pattern, ...]]:
-        """How many of these devices are cut in each of the ways, and the ways, with those added that lacked."""
-        cut: dict[int, int] = {}
-        for d in devices:
-            held = self._on_device.get((node, d))
-            if held:
-                shares = tuple(held.count(size) for size in sizes)
-                p = covering(ways, shares)
-                if p is None:
-                    p, ways = len(ways), (*ways, extended(sizes, room, shares))
-                _add(cut, p)
-        return cut, ways
-
-
 def _dot_product(columns: list[int], weights: list[int], values: list[int]) -> int:
     return sum(w * values[k] for k, w in zip(columns, weights, strict=True))
-
-
-def _add(counts: dict[_Key, int], key: _Key, n: int = 1) -> None:
-    counts[key] = counts.get(key, 0) + n
 
 
 class _Work:
     """Runs the stages of one solve within its slice."""
 
-    def __init__(self, model: _Model, limits: Slice, stopper: Stopper | None) -> None:
+    def __init__(self, model: _Model, limits: Slice, stopper: Stopper, began: float) -> None:
         self.model = model
         self.limits = limits
         self.stopper = stopper
-        self.wall_s = 0.0
+        self.levels = [model.level(rank) for rank in model.problem.ranks]
+        self.began = began
         self.spent = 0.0
 
     def maximise(
         self, columns: list[int], weights: list[int], part: float, gap: float = 0.0
     ) -> tuple[bool, int]:
-        """Take over the best values found in this part of what is left of the slice: are they the optimum, and
-        what is the most that the objective could be."""
+        """Take over the best values found in this part of what is left of the slice: are they the optimum,
+        and what is the most that the objective could be."""
         model, limits = self.model, self.limits
-        wall_s, work = (limits.wall_s - self.wall_s) * part, (limits.deterministic - self.spent) * part
-        if wall_s < SHORTEST_S or work <= 0.0 or (self.stopper is not None and self.stopper.stopped):
+        wall_s = (limits.wall_s - (limits.clock() - self.began)) * part
+        work = (limits.deterministic - self.spent) * part
+        if wall_s < SHORTEST_S or work <= 0.0:
             return False, UNBOUNDED
         model.model.maximize(model.total(columns, weights))
         model.hint()
@@ -474,25 +412,29 @@ class _Work:
         parameters.num_workers = limits.workers
         parameters.random_seed = limits.seed
         parameters.relative_gap_limit = gap
-        # Measured on 16-node neighbourhoods of openb: presolve's probing takes longer than the solve it saves, and
-        # the full relaxation proves in 80 ms what the default does not in 250.
+        # Measured on 16-node neighbourhoods of openb: presolve's probing takes longer than the solve it
+        # saves, and the full relaxation proves in 80 ms what the default does not in 250.
         parameters.linearization_level = 2
         parameters.cp_model_probing_level = 0
         parameters.symmetry_level = 0
-        if self.stopper is not None:
-            self.stopper.watch(solver)
+        self.stopper.watch(solver)
+        if self.stopper.stopped:
+            return False, UNBOUNDED
         status = solver.solve(model.model)
-        if self.stopper is not None:
-            self.stopper.watch(None)
-        self.wall_s += solver.wall_time
+        self.stopper.watch(None)
         self.spent += solver.deterministic_time
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             return False, UNBOUNDED
         values = [solver.value(variable) for variable in model.vars]
-        # Stopped early, the solver may come back with less than the hint.
-        if _dot_product(columns, weights, values) >= _dot_product(columns, weights, model.values):
+        # Stopped early, the solver may come back with less than the hint; and at equal value of the rank it
+        # looked at, with less at the next.
+        if self._key(columns, weights, values) >= self._key(columns, weights, model.values):
             model.values = values
         return status == cp_model.OPTIMAL and gap == 0.0, math.floor(solver.best_objective_bound + 1e-6)
+
+    def _key(self, columns: list[int], weights: list[int], values: list[int]) -> tuple[list[int], int]:
+        by_rank = [_dot_product(level.columns, level.weights, values) for level in self.levels]
+        return by_rank, _dot_product(columns, weights, values)
 
 
 def solve(
@@ -502,9 +444,10 @@ def solve(
 
     tidy: afterwards also strand less and wake less, at equal value.
     """
+    began = limits.clock()
     model = _Model(problem, hint)
-    work = _Work(model, limits, stopper)
-    levels = [model.level(rank) for rank in problem.ranks]
+    work = _Work(model, limits, stopper or Stopper(), began)
+    levels = work.levels
     bounds: list[int] = []
     optimal = True
     at = 0
@@ -545,29 +488,33 @@ def _together(model: _Model, levels: list[_Level]) -> list[_Level]:
     return levels[:n]
 
 
-def lp_bound(problem: Problem, kept: Sequence[int] = ()) -> tuple[float, ...]:
+def lp_bound(problem: Problem, kept: Sequence[int] = (), wall_s: float = math.inf) -> tuple[int, ...]:
     """The most value each rank could reach if jobs and nodes could be cut in pieces, while the more important
-    ranks reach at least `kept` (by default nothing).
+    ranks reach at least `kept` (by default nothing). wall_s: of one solve, after which a rank counts as
+    unbounded.
 
-    Nodes with the same free amounts are merged. Devices: whole ones from those wholly free, shares by their
-    sum and by how many pieces of that size the devices hold, and of jobs that take more than half of a device
-    one each. Linear program, GLOP; seconds for a thousand different nodes.
+    Nodes with the same free amounts are merged. Shares have to fit the ways their devices are cut; on nodes
+    with several types of devices, or where there are too many ways, their sum has to fit. A linear program,
+    solved by GLOP: 0.1 s for 54 classes and the 441 nodes of the openb queue where any of them fits.
     """
-    most = most_members(problem)
-    kinds, first, times = _alike(problem)
-    model = model_builder.Model()
+    members = most_members(problem)
+    first, times = _alike(problem)
+    model = model_builder.Model()  # type: ignore[no-untyped-call]
     jobs = {
         c: model.new_num_var(0, ask.count, "")
         for c, ask in enumerate(problem.asks)
-        if ask.count and most[c].any()
+        if ask.count and members[c].any()
     }
     cells: dict[int, list[tuple[Any, int]]] = {c: [] for c in jobs}
-    for _, node, n in zip(kinds, first.tolist(), times.tolist(), strict=True):
-        here = {c: model.new_num_var(0, int(most[c, node]) * n, "") for c in jobs if most[c, node]}
+    for node, n in zip(first.tolist(), times.tolist(), strict=True):
+        here = {c: model.new_num_var(0, int(members[c, node]) * n, "") for c in jobs if members[c, node]}
         for c, cell in here.items():
             cells[c].append((cell, n))
-        for limit, row in _node_rows(problem, node, list(here)):
-            model.add(_dot([here[c] for c in row], list(row.values())) <= limit * n)
+        for i, free in enumerate(problem.free[node].tolist()):
+            _lp_limit(model, [(cell, problem.asks[c].amounts[i]) for c, cell in here.items()], free * n)
+        kinds = devices_by_type(problem, node)
+        if len(kinds) != 1 or not _lp_cuts(model, problem, here, next(iter(kinds.values())), n):
+            _lp_sums(model, problem, here, node, n)
     for c, job in jobs.items():
         ask = problem.asks[c]
         model.add(_dot([cell for cell, _ in cells[c]], [1] * len(cells[c])) == ask.members * job)
@@ -576,61 +523,97 @@ def lp_bound(problem: Problem, kept: Sequence[int] = ()) -> tuple[float, ...]:
                 model.add(cell <= n * job)
     for i, free in enumerate(problem.licences):
         taking = [(job, problem.asks[c].licences[i]) for c, job in jobs.items() if problem.asks[c].licences]
-        if taking:
-            model.add(_dot([job for job, _ in taking], [a for _, a in taking]) <= free)
+        _lp_limit(model, taking, free)
     bounds = []
     for r, rank in enumerate(problem.ranks):
         value = [(job, problem.asks[c].value) for c, job in jobs.items() if problem.asks[c].rank == rank]
-        level = _dot([job for job, _ in value], [v for _, v in value]) if value else None
-        bounds.append(0.0 if level is None else _lp_maximum(model, level))
-        if level is not None and r < len(kept):
-            model.add(level >= kept[r])
+        most = sum(ask.count * ask.value for ask in problem.asks if ask.rank == rank)
+        if not value or (r < len(kept) and kept[r] == most):
+            bounds.append(most if value else 0)
+        else:
+            level = _dot([job for job, _ in value], [v for _, v in value])
+            bound = _lp_maximum(model, level, wall_s)
+            bounds.append(rounded_down(problem, rank, bound) if bound < most else most)
+        if value and r < len(kept):
+            model.add(_dot([job for job, _ in value], [v for _, v in value]) >= kept[r])
     return tuple(bounds)
 
 
-def _lp_maximum(model: model_builder.Model, objective: Any) -> float:
+def _lp_maximum(model: model_builder.Model, objective: Any, wall_s: float) -> float:
     model.maximize(objective)
     solver = model_builder.Solver("glop")
+    if wall_s < math.inf:
+        solver.set_time_limit_in_seconds(wall_s)
     if solver.solve(model) != model_builder.SolveStatus.OPTIMAL:
         return math.inf
     return float(solver.objective_value)
 
 
 def _dot(variables: list[Any], weights: list[int]) -> Any:
-    return model_builder.LinearExpr.weighted_sum(variables, weights)
+    return model_builder.LinearExpr.weighted_sum(variables, [float(weight) for weight in weights])
 
 
-def _alike(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Nodes by equal state: the state, one node of it, how many."""
+def _lp_limit(model: model_builder.Model, terms: list[tuple[Any, int]], limit: int) -> None:
+    taking = [(variable, weight) for variable, weight in terms if weight]
+    if taking:
+        model.add(_dot([variable for variable, _ in taking], [weight for _, weight in taking]) <= limit)
+
+
+def _lp_cuts(
+    model: model_builder.Model,
+    problem: Problem,
+    here: dict[int, Any],
+    rooms: dict[int, tuple[int, ...]],
+    n_nodes: int,
+) -> bool:
+    """Rules for the devices of nodes with devices of one type, by the ways to cut them; False, and none, if
+    there are too many ways."""
+    asks = problem.asks
+    by_size: dict[int, list[Any]] = {}
+    for c, cell in here.items():
+        if asks[c].shares:
+            by_size.setdefault(asks[c].milli, []).append(cell)
+    sizes = tuple(sorted(by_size, reverse=True))
+    patterns = {room: maximal(sizes, room) for room in rooms}
+    if not all(ways.complete for ways in patterns.values()):
+        return False
+    supply: dict[int, list[tuple[Any, int]]] = {size: [] for size in sizes}
+    whole = [(cell, asks[c].n_devices) for c, cell in here.items() if asks[c].milli == WHOLE]
+    for room, ways in patterns.items():
+        most = len(rooms[room]) * n_nodes
+        cuts = [model.new_num_var(0, most, "") for _ in ways.ways]
+        for cut, way in zip(cuts, ways.ways, strict=True):
+            for size, n in zip(sizes, way, strict=True):
+                supply[size].append((cut, n))
+        _lp_limit(model, [(cut, 1) for cut in cuts] + (whole if room == WHOLE else []), most)
+    for size, cells in by_size.items():
+        taken = [(cell, 1) for cell in cells]
+        _lp_limit(model, taken + [(cut, -n) for cut, n in supply[size]], 0)
+    return True
+
+
+def _lp_sums(
+    model: model_builder.Model, problem: Problem, here: dict[int, Any], node: int, n_nodes: int
+) -> None:
+    """Looser rules for the devices of a node: the thousandths in all, wholly free devices for jobs with whole
+    ones, and a device each for what takes more than half of one."""
+    free_of = np.where(problem.dev_type[node] >= 0, problem.dev_free[node], 0)
+    users = [(problem.asks[c], cell) for c, cell in here.items() if problem.asks[c].n_devices]
+    smallest = min((ask.milli for ask, _ in users), default=WHOLE)
+    milli = int(free_of[free_of >= smallest].sum())
+    _lp_limit(model, [(cell, ask.milli * ask.n_devices) for ask, cell in users], milli * n_nodes)
+    for least in (WHOLE, WHOLE // 2 + 1):
+        n = int((free_of >= least).sum()) * n_nodes
+        _lp_limit(model, [(cell, ask.n_devices) for ask, cell in users if ask.milli >= least], n)
+
+
+def _alike(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes by equal state: one node of each, and how many there are."""
     order = np.sort(np.where(problem.dev_type >= 0, problem.dev_type * 2048 + problem.dev_free, -1), axis=1)
     allowed = np.zeros((problem.n_nodes, len(problem.asks)), dtype=np.int64)
     for c, ask in enumerate(problem.asks):
         if ask.nodes is not None:
             allowed[list(ask.nodes), c] = 1
     states = np.concatenate([problem.free, order, allowed], axis=1)
-    kinds, first, times = np.unique(states, axis=0, return_index=True, return_counts=True)
-    return kinds, first, times
-
-
-def _node_rows(problem: Problem, node: int, classes: list[int]) -> Iterator[tuple[int, dict[int, int]]]:
-    """Linear limits on the members on one node: (limit, weight by class)."""
-    asks = problem.asks
-    for i, free in enumerate(problem.free[node].tolist()):
-        yield free, {c: asks[c].amounts[i] for c in classes if asks[c].amounts[i]}
-    free_of = np.where(problem.dev_type[node] >= 0, problem.dev_free[node], 0)
-    with_devices = [c for c in classes if asks[c].n_devices]
-    if not with_devices:
-        return
-    smallest = min(asks[c].milli for c in with_devices)
-    yield (
-        int(free_of[free_of >= smallest].sum()),
-        {c: asks[c].milli * asks[c].n_devices for c in with_devices},
-    )
-    yield (
-        int((free_of == WHOLE).sum()),
-        {c: asks[c].n_devices for c in with_devices if asks[c].milli == WHOLE},
-    )
-    yield (
-        int((free_of > WHOLE // 2).sum()),
-        {c: asks[c].n_devices for c in with_devices if asks[c].milli > WHOLE // 2},
-    )
+    _, first, times = np.unique(states, axis=0, return_index=True, return_counts=True)
+    return first, times

@@ -13,6 +13,24 @@ from packhorse.scheduler.core.packing.bound import most_members
 from packhorse.scheduler.core.packing.problem import WHOLE, Placed, Problem, Solution
 
 
+class Dice:
+    """Chance that is the same for the same seed: splitmix64 (Steele, Lea, Flood, OOPSLA 2014), many at a
+    time."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, seed: int) -> None:
+        self._state = (seed * 0x9E3779B97F4A7C15 + 1) % 2**64
+
+    def throw(self, n: int) -> np.ndarray:
+        """n numbers, each from 0 up to below 1."""
+        z = np.uint64(self._state) + np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        self._state = (self._state + n * 0x9E3779B97F4A7C15) % 2**64
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return ((z ^ (z >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) / 2.0**53
+
+
 class Plan:
     """A solution that changes: what is placed, what is free, what is left behind."""
 
@@ -79,19 +97,19 @@ class Plan:
         return nodes, lack
 
 
-def choose(plan: Plan, c: int, k: int, rng: np.random.Generator) -> np.ndarray:
+def choose(plan: Plan, c: int, k: int, dice: Dice) -> np.ndarray:
     """Up to k nodes around class c, ascending."""
     nodes, lack = plan.lacks(c)
-    near = nodes[np.argsort(lack + 0.5 * rng.random(lack.size), kind="stable")]
+    near = nodes[np.argsort(lack + 0.5 * dice.throw(lack.size), kind="stable")]
     near = near[: max(k // 2, min(2 * plan.problem.asks[c].members, k))]
-    useful = plan.most.any(axis=0)
+    useful = np.asarray((plan.most > 0).any(axis=0))
     useful[near] = False
     others = np.flatnonzero(useful)
     room = plan.room.free[others] / plan.room.most
     slack = room.mean(axis=1) + plan.room.devices[others].sum(axis=1) / (
         WHOLE * max(plan.room.devices.shape[1], 1)
     )
-    order = np.argsort(-slack * rng.random(others.size), kind="stable")
+    order = np.argsort(-slack * dice.throw(others.size), kind="stable")
     return np.sort(np.concatenate([near, others[order[: k - near.size]]]))
 
 
@@ -100,7 +118,7 @@ def carve(plan: Plan, nodes: np.ndarray) -> tuple[Problem, Solution, list[int]]:
     problem, room = plan.problem, plan.room
     index = {node: i for i, node in enumerate(nodes.tolist())}
     keys = sorted({key for node in index for key in plan.by_node[node]})
-    inside = [key for key in keys if all(node in index for node, _ in plan.jobs[key].members)]
+    inside, barred = _inside(plan, keys, index)
     free, devices = room.free[nodes], room.devices[nodes]
     licences = list(room.licences)
     count = plan.left.copy()
@@ -114,8 +132,6 @@ def carve(plan: Plan, nodes: np.ndarray) -> tuple[Problem, Solution, list[int]]:
         licences = [a + b for a, b in zip(licences, ask.licences, strict=False)] or licences
         count[job.ask] += 1
         hint.append(Placed(job.ask, tuple((index[node], taken) for node, taken in job.members)))
-    fixed = [plan.jobs[key] for key in set(keys).difference(inside)]
-    barred = {(job.ask, index[node]) for job in fixed for node, _ in job.members if node in index}
     cost = problem.wake_cost[nodes].copy()
     cost[sorted({i for _, i in barred})] = 0
     asks = []
@@ -124,10 +140,33 @@ def carve(plan: Plan, nodes: np.ndarray) -> tuple[Problem, Solution, list[int]]:
         if allowed is not None:
             allowed = tuple(i for i in np.flatnonzero(plan.most[c, nodes] > 0).tolist())
         if ask.per_node and any(other == c for other, _ in barred):
-            allowed = tuple(i for i in (allowed or range(len(index))) if (c, i) not in barred)
+            open_to = range(len(index)) if allowed is None else allowed
+            allowed = tuple(i for i in open_to if (c, i) not in barred)
         asks.append(ask._replace(count=n, nodes=allowed))
     part = Problem(free, devices, problem.dev_type[nodes], cost, tuple(licences), tuple(asks))
     return part, Solution(tuple(hint)), inside
+
+
+def _inside(plan: Plan, keys: list[int], index: dict[int, int]) -> tuple[list[int], set[tuple[int, int]]]:
+    """The jobs that may move: all members inside; and where others stay, as (class, index of the node).
+
+    Where a class has a limit per node and one of its jobs stays, all its jobs on the node do.
+    """
+    inside = {key: None for key in keys if all(node in index for node, _ in plan.jobs[key].members)}
+    staying = [key for key in keys if key not in inside]
+    barred: set[tuple[int, int]] = set()
+    while staying:
+        for key in staying:
+            inside.pop(key, None)
+            job = plan.jobs[key]
+            barred.update((job.ask, index[node]) for node, _ in job.members if node in index)
+        staying = [
+            key
+            for key in inside
+            if plan.problem.asks[plan.jobs[key].ask].per_node
+            and any((plan.jobs[key].ask, index[node]) in barred for node, _ in plan.jobs[key].members)
+        ]
+    return list(inside), barred
 
 
 def replace(plan: Plan, nodes: np.ndarray, keys: list[int], found: Solution) -> None:

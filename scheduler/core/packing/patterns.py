@@ -1,8 +1,9 @@
 """Which shares fit together on one device: cutting patterns.
 
 A device is cut into shares like a roll into widths (Gilmore and Gomory, "A linear programming approach to the
-cutting-stock problem", Operations Research 9(6), 1961). Devices with the same free thousandths are then a count per
-pattern instead of one bin each, which takes the symmetry out of the model and makes its linear relaxation tight.
+cutting-stock problem", Operations Research 9(6), 1961). Devices with the same free thousandths are then a
+count per pattern instead of one bin each, which takes the symmetry out of the model and makes its linear
+relaxation tight.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ class Patterns(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def maximal(sizes: tuple[int, ...], room: int) -> Patterns:
-    """The ways to cut `room` thousandths into shares of these sizes (descending) to which no share can be added,
-    least waste first. Any set of shares that fits is part of one of them, if they are complete."""
+    """The ways to cut `room` thousandths into shares of these sizes (descending) to which no share can be
+    added, least waste first. Any set of shares that fits is part of one of them, if they are complete."""
     found: list[tuple[int, Pattern]] = []
     enough = 40 * MOST_PATTERNS
     counts = [0] * len(sizes)

@@ -1,14 +1,14 @@
 """Packhorse's own policy: the node where the job makes the least free device time worthless.
 
-Every free device has a potential, the part of it that is expected to stay free for good. It depends on the kind
-of node, on how much CPU the node still has per free device, on how much of the device is free, and, when it is
-free altogether, on how many such devices the node has. A job goes where the sum of potentials rises least (or
-falls most): it leaves behind what later jobs can use, and takes first what they could not.
+Every free device has a potential, the part of it that is expected to stay free for good. It depends on the
+kind of node, on how much CPU the node still has per free device, on how much of the device is free, and, when
+it is free altogether, on how many such devices the node has. A job goes where the sum of potentials rises
+least (or falls most): it leaves behind what later jobs can use, and takes first what they could not.
 
-The potential is learned by playing (learning.py): the same idea as the afterstate values of TD-Gammon and 2048
-players, with the mean-field view of Weng et al. (FGD, USENIX ATC 2023) that a cluster is judged by the jobs that
-are typical for it. FGD asks what the *next* job could not use, the potential what *no later one* will. Near
-equals go to the fuller node, so that empty nodes stay whole for jobs that want all of it.
+The potential is learned by playing (learning.py), like the afterstate values of TD-Gammon (Tesauro, CACM
+1995), from the jobs that are typical here, by which FGD judges a cluster too (Weng et al., USENIX ATC 2023).
+FGD asks what the *next* job could not use, the potential what *no later one* will. Near equals go to the
+fuller node, so that empty nodes stay whole for jobs that want all of one.
 
 Without a mix, a device counts for less the more CPU goes with it: a tight best fit. On nodes without free
 devices only the last term counts, CPU and memory left over: the tightest fit of both.
@@ -30,7 +30,8 @@ PARTS: Final = WHOLE // STEP
 BINS: Final = 58  # of CPU per free device
 FINER: Final = 4  # rows per bin in a Table
 ROWS: Final = (BINS - 2) * FINER + 1
-_FAR: Final = np.int64(1) << 60
+FEW: Final = 4  # up to so many nodes are scored number by number
+_FAR: Final = 1 << 60
 
 
 class Kinds(NamedTuple):
@@ -47,12 +48,13 @@ class Kinds(NamedTuple):
     def place(self, cpu: np.ndarray, total: np.ndarray) -> np.ndarray:
         """Where CPU per free device lies, 0..56: fine up to a third more than jobs want, then coarser."""
         ratio = cpu * (12.0 / self.cpu) / np.maximum(total, 1)
-        return np.minimum(np.minimum(2 * ratio, 16 + ratio), np.minimum(40 + ratio / 4, BINS - 2.0))
+        near = np.minimum(2 * ratio, 16 + ratio)
+        return np.asarray(np.minimum(near, np.minimum(40 + ratio / 4, BINS - 2.0)))
 
 
 class Table(NamedTuple):
-    """Potentials in UNITs. part: of a device by kind and row, and by what is free `[kinds * ROWS, PARTS]`; its
-    column 0 is 0. whole: of all wholly free devices of a node, by how many `[kinds * ROWS, most + 1]`."""
+    """Potentials in UNITs. part: of a device by kind and row, and by what is free `[kinds * ROWS, PARTS]`;
+    its column 0 is 0. whole: of all wholly free devices of a node, by how many `[kinds * ROWS, most + 1]`."""
 
     part: np.ndarray
     whole: np.ndarray
@@ -77,8 +79,8 @@ def kinds_of(ground: Ground, mix: Mix) -> Kinds:
 
 
 def prior(kinds: Kinds) -> np.ndarray:
-    """Potentials before anything is learned, in thousandths of a device `[kinds, BINS, PARTS + most]`: half of
-    what is free, less the more CPU there is for it."""
+    """Potentials before anything is learned, in thousandths of a device `[kinds, BINS, PARTS + most]`:
+    half of what is free, down to a quarter the more CPU there is for it."""
     column = np.arange(PARTS + kinds.most)
     free = np.minimum(column, PARTS) * float(STEP)
     b = np.arange(BINS, dtype=float)
@@ -112,6 +114,10 @@ class Potential:
         self.part = table.part.reshape(-1)
         self.whole = table.whole.reshape(-1)
         self.columns = kinds.most + 1
+        # Single numbers are read faster from these than from arrays.
+        self._part, self._whole = memoryview(self.part), memoryview(self.whole)
+        self._base: list[int] = self.base.tolist()
+        self._per_device = 12.0 / kinds.cpu
         self.per_cpu = TIGHTER / max(int(ground.cpu.max(initial=1)), 1)
         self.per_mem = TIGHTER / max(int(ground.mem.max(initial=1)), 1)
 
@@ -119,6 +125,8 @@ class Potential:
         return 0
 
     def scores(self, want: Want, sight: Sight, phase: int) -> Scores:
+        if sight.at.size <= FEW and self.kinds.most:
+            return self._few(want, sight)
         cpu, dev = sight.cpu, sight.dev
         left = cpu - want.cpu_milli
         tight = left * self.per_cpu
@@ -143,8 +151,48 @@ class Potential:
             rise = np.where(sight.may, rise, _FAR)
             device = rise.argmin(axis=0)
             return score + rise.min(axis=0) + self.whole.take(at[1]), device
-        taken = want.n_devices or 0
-        return score + self.whole.take(at[1] - taken), np.zeros(cpu.size, np.int64)
+        return score + self.whole.take(at[1] - want.n_devices), np.zeros(cpu.size, np.int64)
+
+    def _few(self, want: Want, sight: Sight) -> Scores:
+        """The same for a few nodes, number by number: a vector operation costs as much as thirty of these."""
+        part, whole_value, columns = self._part, self._whole, self.columns
+        shares, milli, n_devices = want.shares, want.milli, want.n_devices
+        score, device = [], []
+        mem_after = (sight.mem - want.mem_mib).tolist()
+        may = sight.may.T.tolist() if shares else ()
+        for i, (at, cpu, free) in enumerate(
+            zip(sight.at.tolist(), sight.cpu.tolist(), sight.dev.T.tolist(), strict=True)
+        ):
+            left, total, whole = cpu - want.cpu_milli, sum(free), free.count(WHOLE)
+            before = self._row(cpu, total, at)
+            after = self._row(left, total - n_devices * milli, at)
+            cells = [f // STEP % PARTS for f in free]
+            cell = before * PARTS
+            found = int(left * self.per_cpu + mem_after[i] * self.per_mem) + FULLER * total
+            found -= sum([part[cell + c] for c in cells]) + whole_value[before * columns + whole]
+            cell = after * PARTS
+            values = [part[cell + c] for c in cells]
+            found += sum(values)
+            most = after * columns + whole
+            if not shares:
+                score.append(found + whole_value[most - n_devices])
+                device.append(0)
+                continue
+            one = whole_value[most] - whole_value[most - (whole > 0)]
+            rise = [
+                part[cell + (f - milli) // STEP % PARTS] - (one if f == WHOLE else value) if able else _FAR
+                for f, value, able in zip(free, values, may[i], strict=True)
+            ]
+            least = min(rise)
+            score.append(found + least + whole_value[most])
+            device.append(rise.index(least))
+        return np.array(score, np.int64), np.array(device, np.intp)
+
+    def _row(self, cpu: int, total: int, at: int) -> int:
+        """Kinds.place for one node, in rows of the table."""
+        ratio = cpu * self._per_device / max(total, 1)
+        place = min(min(2 * ratio, 16 + ratio), min(40 + ratio / 4, BINS - 2.0))
+        return int(place * FINER + 0.5) + self._base[at]
 
     def _rows(self, cpu: np.ndarray, total: np.ndarray, at: np.ndarray) -> np.ndarray:
         fine = (self.kinds.place(cpu, total) * FINER + 0.5).astype(np.int64)

@@ -1,4 +1,5 @@
-"""The contended part of a pass as values: what is free on which nodes, which jobs would like it, who got what.
+"""The contended part of a pass as values: what is free on which nodes, which jobs would like it, who got
+what.
 
 A `Problem` is small and complete: the improver (packing/improver.py), the verifier (packing/verify.py), the
 bounds (packing/bound.py) and the plain packer (packing/best_fit.py) need nothing else, and its JSON form
@@ -45,7 +46,7 @@ class AskClass(NamedTuple):
     """
 
     rank: int
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs of it
     amounts: tuple[int, ...]
     n_devices: int = 0
     milli: int = 0
@@ -163,7 +164,8 @@ class Problem:
         cost = _matrix("wake_cost", np.zeros((n, 1)) if wake_cost is None else np.reshape(wake_cost, (-1, 1)))
         if devices.shape[0] != n or types.shape != devices.shape or cost.shape[0] != n:
             raise BadProblem(
-                f"nodes: free has {n} rows, dev_free {devices.shape}, dev_type {types.shape}, wake_cost {cost.shape[0]}"
+                f"nodes: free has {n} rows, dev_free {devices.shape}, dev_type {types.shape}, "
+                f"wake_cost {cost.shape[0]}"
             )
         if devices.size and int(devices.max()) > WHOLE:
             raise BadProblem(f"dev_free: {int(devices.max())} thousandths of one device, limit {WHOLE}")
@@ -301,5 +303,5 @@ def _without_defaults(ask: AskClass) -> dict[str, Any]:
     return {k: v for k, v in ask._asdict().items() if k not in defaults or v != defaults[k]}
 
 
-def _tuples(value: object) -> object:
+def _tuples(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value

@@ -10,12 +10,12 @@ from tests.core.packing.small_problems import best_score, problems
 
 
 @settings(max_examples=40, deadline=None)
-@given(problems(nodes=2, classes=3, count=2))
+@given(problems(nodes=3, classes=4, count=3))
 def test_no_solution_beats_a_bound(problem: Problem) -> None:
     best = best_score(problem).levels
     for kept in ((), best):
         assert all(value <= bound for value, bound in zip(best, volume_bound(problem, kept), strict=True))
-        assert all(value <= bound + 1e-6 for value, bound in zip(best, lp_bound(problem, kept), strict=True))
+        assert all(value <= bound for value, bound in zip(best, lp_bound(problem, kept), strict=True))
 
 
 def test_bounds_say_what_is_short() -> None:
@@ -23,8 +23,8 @@ def test_bounds_say_what_is_short() -> None:
         [[10, 100]] * 3, [AskClass(0, 100, (4, 1), value=8), AskClass(1, 100, (1, 1), value=1)]
     )
     assert volume_bound(problem) == (48, 30)  # 30 processors in all, and two big ones on each node
-    assert lp_bound(problem) == (48.0, 30.0)
-    assert lp_bound(problem, (48,)) == (48.0, 6.0)
+    assert lp_bound(problem) == (48, 30)
+    assert lp_bound(problem, (48,)) == (48, 6)
 
 
 def test_a_rank_that_is_placed_in_full_leaves_the_rest() -> None:
@@ -34,7 +34,7 @@ def test_a_rank_that_is_placed_in_full_leaves_the_rest() -> None:
 
 def test_large_shares_go_one_on_a_device() -> None:
     problem = Problem.of([[10]], [AskClass(0, 5, (1,), 1, 600, value=600)], dev_free=[[1000, 1000, 500]])
-    assert lp_bound(problem) == (1200.0,)
+    assert lp_bound(problem) == (1200,)
     assert most_members(problem).tolist() == [[2]]
 
 

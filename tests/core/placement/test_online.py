@@ -17,11 +17,11 @@ from packhorse.scheduler.core.packing.policy import WHOLE, Ground, Scores, Sight
 class Tight:
     """Least left over, with a preference that turns at half full, so that there are phases."""
 
+    relative = False
+
     def __init__(self, ground: Ground) -> None:
         self.ground = ground
         self.n_scored = 0
-
-    relative = False
 
     def phase(self, fill: float) -> int:
         return int(fill >= 0.5)

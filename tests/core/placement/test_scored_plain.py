@@ -32,7 +32,7 @@ def no_mix(ground: Ground) -> Mix:
 
 
 class Jagged:
-    """Scores that rise and fall as a node fills, differ by node, and change when half the devices are taken."""
+    """Scores that rise and fall as a node fills, differ by node, change when half the devices are taken."""
 
     relative = False
 

@@ -143,6 +143,7 @@ def test_the_first_partition_is_the_default_one() -> None:
         ("[cluster]\nlicenses = ['a:0']\n", 2, '"a:0": the count is not between 1 and'),
         ("[cluster]\nlicenses = ['a', 'a:2']\n", 2, '"a" is named twice'),
         ("[cluster]\nlicenses = ['a:x']\n", 2, '"x" is not a whole count'),
+        ("[scheduling]\npolicy = 'nosuch'\n", 2, "there is no such policy; there are "),
         ("[improver]\nlimit = '0ms'\n", 2, "not between 1 ms and 3600 s"),
         ("[improver]\nlimit = 1.5\n", 2, 'accepted is seconds, or a text like "500ms"'),
         ("[improver]\ndeterministic_limit = nan\n", 2, "not between 0 and 3600"),

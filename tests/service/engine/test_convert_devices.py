@@ -11,7 +11,7 @@ from packhorse.agent.orders import Introduction
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.ids import NodeName
 from packhorse.scheduler.model.input import Submit
-from packhorse.scheduler.model.job import Owner
+from packhorse.scheduler.model.job import JobSpec, Owner
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.resources import Ask, Device, Devices, Gres
 from packhorse.scheduler.service import convert, convert_agents, messages
@@ -25,7 +25,7 @@ G = job_pb2.Gres
 def asked(ask: job_pb2.Ask, **spec: Any) -> Ask:
     """What either door makes of the ask; the same at both."""
     wire = scheduler_pb2.SubmitJobRequest(spec=job_pb2.JobSpec(ask=ask, script=b"#!/bin/sh\n", **spec))
-    specs = []
+    specs: list[JobSpec] = []
     for request in (wire, reader(messages.SubmitJobRequest)(wire)):
         made = convert.submission(request, ME, False).input
         assert isinstance(made, Submit)

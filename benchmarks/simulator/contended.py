@@ -2,13 +2,13 @@
 
 A packing is planted: nodes of random size are cut into jobs until hardly anything is left, so that all these
 jobs are known to fit together; up to a tenth more jobs of the lowest rank come on top. The jobs are then
-offered as a queue. An instance counts if the planted packing is strictly better than the plain packer's (value placed,
-rank by rank). Nothing of the improver is used in making or choosing instances.
+offered as a queue. An instance counts if the planted packing is strictly better than the plain packer's
+(value placed, rank by rank). Nothing of the improver is used in making or choosing instances.
 
 After the idea of arXiv 2511.08373 (Christensen, Giallorenzo, Mauro: Priority Matters, 2025), which keeps the
-random instances on which the Kubernetes scheduler leaves pods behind; there up to 32 nodes, CPU and memory only. Here
-5 to 1,000 nodes, a third of the instances without devices, a third with shared and whole devices, a third with gangs
-and restricted nodes as well.
+random instances on which the Kubernetes scheduler leaves pods behind; there up to 32 nodes, CPU and memory
+only. Here 5 to 1,000 nodes, a third of the instances without devices, a third with shared and whole
+devices, a third with gangs as well.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ CPU_MILLI, MEM_MIB, GPU_MILLI = 1_000, 1_024, 10
 
 
 class Instance(NamedTuple):
-    """known: an allowed solution better than greedy. fill: what all jobs ask of the scarcest resource, in parts
-    of what the nodes have."""
+    """known: an allowed solution better than greedy. fill: what all jobs ask of the scarcest resource, in
+    parts of what the nodes have."""
 
     problem: Problem
     family: str
@@ -77,12 +77,12 @@ def _instance(family: str, n: int, rng: np.random.Generator) -> Instance | None:
         key = (n_ranks - 1, packed[int(rng.integers(len(packed)))][0])
         extra[key] = extra.get(key, 0) + 1
     most = free.max(axis=0).tolist()
-    asks, placed = [], []
+    asks: list[AskClass] = []
+    placed: list[Placed] = []
     for rank, f in sorted(kinds.keys() | extra.keys()):
         form = forms[f]
         amounts = (form.cpu, form.mem)
-        for members in kinds.get((rank, f), []):
-            placed.append(Placed(len(asks), members))
+        placed += [Placed(len(asks), members) for members in kinds.get((rank, f), [])]
         asks.append(
             AskClass(
                 rank,
@@ -145,20 +145,23 @@ def _nodes(family: str, n: int, rng: np.random.Generator) -> tuple[np.ndarray, n
 def _plant(
     free: np.ndarray, devices: np.ndarray, forms: list[_Form], slack: float, rng: np.random.Generator
 ) -> list[tuple[int, tuple[tuple[int, tuple[int, ...]], ...]]]:
-    """Cut the nodes into jobs, in random order, until none of the forms fits; then a few are taken out again."""
+    """Cut the nodes into jobs, in random order, until none of the forms fits; then a few are taken out
+    again."""
     packed = []
-    for node in rng.permutation(free.shape[0]).tolist():
+    order = rng.permutation(free.shape[0]).tolist()
+    for i, node in enumerate(order):
+        around = order[i:] + order[:i]
+        shut: set[int] = set()
         while True:
-            fitting = [
-                f for f, form in enumerate(forms) if _devices(free, devices, form, node, rng) is not None
-            ]
+            room, rooms = free[node].tolist(), devices[node].tolist()
+            fitting = [f for f, form in enumerate(forms) if f not in shut and _fits(form, room, rooms)]
             if not fitting:
                 break
             f = fitting[int(rng.integers(len(fitting)))]
-            members = _members(free, devices, forms[f], node, rng)
+            members = _members(free, devices, forms[f], around, rng)
             if members is None:
-                forms = [*forms[:f], forms[f]._replace(members=forms[f].members), *forms[f + 1 :]]
-                break
+                shut.add(f)
+                continue
             for at, taken in members:
                 free[at] -= (forms[f].cpu, forms[f].mem)
                 devices[at, list(taken)] -= forms[f].milli
@@ -167,33 +170,26 @@ def _plant(
     return [job for job, kept in zip(packed, keep.tolist(), strict=True) if kept]
 
 
+def _fits(form: _Form, room: list[int], rooms: list[int]) -> bool:
+    if room[0] < form.cpu or room[1] < form.mem:
+        return False
+    return sum(milli >= form.milli for milli in rooms) >= form.n_devices if form.n_devices else True
+
+
 def _members(
-    free: np.ndarray, devices: np.ndarray, form: _Form, node: int, rng: np.random.Generator
+    free: np.ndarray, devices: np.ndarray, form: _Form, around: list[int], rng: np.random.Generator
 ) -> tuple[tuple[int, tuple[int, ...]], ...] | None:
-    """The node and others at random that take a member each, None if there are too few."""
-    found = []
-    others = rng.permutation(free.shape[0]).tolist() if form.members > 1 else []
-    for at in [node, *(other for other in others if other != node)]:
-        taken = _devices(free, devices, form, at, rng)
-        if taken is not None:
-            found.append((at, taken))
+    """The first nodes of `around` that take a member each, on devices at random; None if there are too
+    few."""
+    found: list[tuple[int, tuple[int, ...]]] = []
+    for at in around:
+        if _fits(form, free[at].tolist(), devices[at].tolist()):
+            usable = np.flatnonzero(devices[at] >= form.milli)
+            taken = rng.choice(usable, form.n_devices, replace=False).tolist() if form.n_devices else []
+            found.append((at, tuple(sorted(taken))))
         if len(found) == form.members:
             return tuple(sorted(found))
     return None
-
-
-def _devices(
-    free: np.ndarray, devices: np.ndarray, form: _Form, node: int, rng: np.random.Generator
-) -> tuple[int, ...] | None:
-    """Devices at random that a member would take there, None if it does not fit."""
-    if free[node, 0] < form.cpu or free[node, 1] < form.mem:
-        return None
-    if not form.n_devices:
-        return ()
-    usable = np.flatnonzero(devices[node] >= form.milli)
-    if usable.size < form.n_devices:
-        return None
-    return tuple(sorted(rng.choice(usable, form.n_devices, replace=False).tolist()))
 
 
 def _fill(problem: Problem) -> float:
