@@ -90,8 +90,10 @@ def up_to_date(field: Field, request: Request, scorer: Scorer, j: int) -> Row:
         row.seen = len(changes)
         # Within a pass there is never more free than before.
         at = at[row.score[at] < np.inf] if row.any else at[:0]
-        if at.size:
+        if at.size and (request.shape.node_decides or request.shape.picky):
             _score(row, field, request, scorer, j, phase, at)
+        elif at.size:
+            _score_some(row, field, request, scorer, j, phase, at)
     return row
 
 
@@ -125,6 +127,23 @@ def _score(
         row.score[at], row.device[at] = score[place], device[place]
     else:
         row.score[at], row.device[at] = scorer.scores(request.want, _sight(field, request, room, at), phase)
+
+
+def _score_some(
+    row: Row, field: Field, request: Request, scorer: Scorer, j: int, phase: int, at: np.ndarray
+) -> None:
+    """The same for a few nodes of which only amounts are left to be asked."""
+    state = field.room(j).take(at, axis=1)
+    fits = (state.take(request.columns, axis=0) >= request.amounts).all(axis=0)
+    row.score[at] = np.inf
+    if not fits.all():
+        at = at[fits]
+        if not at.size:
+            return
+        state = state[:, fits]
+    dev = state[field.board.slot_columns]
+    sight = Sight(at, state[CPU], state[MEM], dev, dev >= request.need.take(at, axis=1))
+    row.score[at], row.device[at] = scorer.scores(request.want, sight, phase)
 
 
 def _sight(field: Field, request: Request, room: np.ndarray, at: np.ndarray) -> Sight:
