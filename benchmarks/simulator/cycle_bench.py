@@ -27,7 +27,9 @@ from packhorse.scheduler.core.packing.greedy import place
 from packhorse.scheduler.core.packing.policies import policy
 from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.errors import BadValue
+from packhorse.scheduler.model.resources import Ask
 from packhorse.simulator import synthetic
 from packhorse.simulator.progress import Progress
 
@@ -112,13 +114,13 @@ def passes(args: argparse.Namespace) -> Iterator[Figure]:
     yield arrivals(state, chance, kinds, next_id)
 
 
-def arrivals(state: State, chance: Random, kinds: list[tuple[object, str]], next_id: int) -> Figure:
+def arrivals(state: State, chance: Random, kinds: list[tuple[Ask, str]], next_id: int) -> Figure:
     """A hundred jobs arrive and twenty have ended; every time others, the best of three."""
     pending, least, n = state.pending_columns, float("inf"), 0
     for _ in range(TIMES):
         running = sorted(id for id in state.node_columns._held)
         synthetic.end(state, chance.sample(running, 20))
-        pending.add_many(synthetic.jobs(chance, kinds, 100, next_id))  # type: ignore[arg-type]
+        pending.add_many(synthetic.jobs(chance, kinds, 100, next_id))
         next_id += 100
         begin = time.process_time()
         plan = cycle.plan(state, synthetic.NOW)
@@ -219,7 +221,7 @@ def wrong(args: argparse.Namespace) -> str:
 def main(words: Sequence[str] | None = None) -> int:
     """Measures, prints the table, writes the file. 1 if a bar is missed, 2 for wrong words."""
     args = parser().parse_args(words)
-    args.policy = args.policy or synthetic.ClusterConfig().policy
+    args.policy = args.policy or ClusterConfig().policy
     message = wrong(args)
     try:
         policy(args.policy)

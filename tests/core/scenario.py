@@ -89,10 +89,15 @@ class ManualClock:
 
 
 def a_node(
-    name: str = "n1", cpus: int = 8, mem_mib: int = 16_000, gpus: int = 0, features: tuple[str, ...] = ()
+    name: str = "n1",
+    cpus: int = 8,
+    mem_mib: int = 16_000,
+    gpus: int = 0,
+    features: tuple[str, ...] = (),
+    layouts: tuple[tuple[str, ...], ...] = (),
 ) -> NodeSpec:
-    """A machine as its agent would describe it."""
-    devices = tuple(Device("gpu", "", index) for index in range(gpus))
+    """A machine as its agent would describe it. layouts: how its GPUs may be cut."""
+    devices = tuple(Device("gpu", "", index, layouts=layouts) for index in range(gpus))
     return NodeSpec(NodeName(name), name, cpus * 1000, mem_mib, devices=devices, features=features)
 
 

@@ -29,6 +29,7 @@ from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeNa
 from packhorse.scheduler.model.input import Caller, Input, ReportOffer, Start, SubmitArray
 from packhorse.scheduler.model.job import Active, Dependency, Retry, WarnSignal
 from packhorse.scheduler.model.node import Offer
+from packhorse.scheduler.model.resources import Gres
 from tests.core.scenario import ADMIN, OTHER, USER, Cluster, a_config, a_node, a_spec, after, an_array
 from tests.core.world import Agent, Truth
 
@@ -36,6 +37,19 @@ EVENT_DECODER = msgspec.msgpack.Decoder(Event)
 ENCODER = msgspec.msgpack.Encoder()
 
 NODES = ("n1", "n2", "n3")
+GPUS = {"n1": 2, "n3": 1}
+CUTS = (("1g.10gb", "1g.10gb"), ("3g.40gb", "1g.10gb"))
+WISHES = (
+    (),
+    (),
+    (),
+    (Gres("gpu", "", 1),),
+    (Gres("gpu", "", 1, 250),),
+    (Gres("gpu", "", 1, 600),),
+    (Gres("gpu", "1g.10gb", 1),),
+    (Gres("gpu", "3g.40gb", 1),),
+)
+"""Nothing, a whole GPU, shares, slices."""
 CALLERS = st.sampled_from([Caller(USER), Caller(USER), Caller(OTHER), ADMIN])
 KINDS = ("after", "afterany", "afterok", "afternotok", "aftercorr")
 WAITS = st.none() | st.tuples(st.sampled_from(KINDS), st.lists(st.integers(0, 12), max_size=2), st.booleans())
@@ -69,7 +83,9 @@ class ClusterMachine(RuleBasedStateMachine):
         self.cluster = Recorded()
         self.truth = Truth()
         self.agents = {
-            NodeName(name): Agent(a_node(name, cpus=4, gpus=1 if name == "n1" else 0), self.truth)
+            NodeName(name): Agent(
+                a_node(name, cpus=4, gpus=GPUS.get(name, 0), layouts=CUTS if name == "n3" else ()), self.truth
+            )
             for name in NODES
         }
         self.frozen: tuple[int, Frozen] = (0, State.empty().freeze())
@@ -84,7 +100,7 @@ class ClusterMachine(RuleBasedStateMachine):
         count=st.integers(1, 4),
         cpus=st.sampled_from([1, 1, 2, 4]),
         nodes=st.integers(1, 2),
-        gpus=st.integers(0, 1),
+        gpus=st.sampled_from(WISHES),
         name=st.sampled_from(["a", "b"]),
         what=st.fixed_dictionaries(
             {},
@@ -109,19 +125,18 @@ class ClusterMachine(RuleBasedStateMachine):
         count: int,
         cpus: int,
         nodes: int,
-        gpus: int,
+        gpus: tuple[Gres, ...],
         name: str,
         what: dict[str, Any],
         begin: int,
         wait: tuple[str, list[int], bool] | None,
         key: str,
     ) -> None:
-        gpus = gpus if nodes == 1 else 0
         begin_at = Instant(self.now + begin * US) if begin else Instant(0)
         spec = a_spec(
             cpus=cpus,
             nodes=nodes,
-            gpus=gpus,
+            gres_per_node=gpus if nodes == 1 else (),
             name=name,
             begin_at=begin_at,
             dependency=self.dependency(wait),

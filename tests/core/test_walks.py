@@ -19,7 +19,7 @@ import pytest
 from packhorse.scheduler.model.input import Caller
 from packhorse.scheduler.model.job import Retry, WarnSignal
 from tests.core.scenario import ADMIN, OTHER, USER
-from tests.core.test_machine import KINDS, NODES, ClusterMachine
+from tests.core.test_machine import KINDS, NODES, WISHES, ClusterMachine
 from tests.core.world import Agent
 
 N_WALKS = int(os.environ.get("PACKHORSE_WALKS", "40"))
@@ -91,7 +91,7 @@ def arguments(rng: random.Random, machine: ClusterMachine, name: str) -> dict[st
                 "count": rng.randrange(1, 5),
                 "cpus": rng.choice([1, 1, 2, 4]),
                 "nodes": rng.choice([1, 1, 1, 2]),
-                "gpus": rng.choice([0, 0, 1]),
+                "gpus": rng.choice(WISHES),
                 "name": rng.choice("ab"),
                 "what": _what(rng),
                 "begin": rng.choice([0, 0, 0, 25]),

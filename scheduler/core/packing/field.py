@@ -18,7 +18,7 @@ from packhorse.scheduler.core.packing.alike import Alikeness
 from packhorse.scheduler.core.packing.board import CPU, EXCLUSIVE, MEM, SLOTS, TMP
 from packhorse.scheduler.core.packing.layout import Shape
 from packhorse.scheduler.core.packing.policy import Scorer
-from packhorse.scheduler.core.packing.slots import LOCATED, Share, Slices, Taken, Whole
+from packhorse.scheduler.core.packing.slots import Part, Share, Slices, Taken, Whole
 from packhorse.scheduler.model.resources import WHOLE, Devices, Placement
 
 Pairs = list[tuple[int, int]]
@@ -233,13 +233,18 @@ class Field:
                 pairs.append((resource, amount))
         if not shape.has_devices:
             return pairs, (), {}
-        wanted = _wanted(shape, tasks, whole_job, job_devices)
-        counted = {name: n for name, n in wanted.items() if name.partition(":")[0] not in LOCATED}
+        if job_devices:
+            wanted = shape.devices(tasks, whole_job)
+            for name, n in job_devices.items():
+                wanted[name] = wanted.get(name, 0) + n
+            counted, located = shape.wishes_of(tasks, wanted)
+        else:
+            counted, located = shape.wishes(tasks, whole_job)
         for name, n in counted.items():
             pairs.append((self.column_of[name], n))
         devices: tuple[Devices, ...] = ()
-        if shape.share is not None or len(counted) < len(wanted):
-            taken = self._locate(shape, position, tasks, wanted, room, first)
+        if located:
+            taken = self._locate(position, located, room, first)
             devices = taken.devices
             columns = self.board.slot_list
             for slot, milli in taken.milli:
@@ -278,7 +283,7 @@ class Field:
         return Placement(self.board.names[position], cpu, mem, tasks, devices, shape.tmp), pairs
 
     def _locate(
-        self, shape: Shape, position: int, tasks: int, wanted: dict[str, int], room: np.ndarray, first: int
+        self, position: int, wants: tuple[Whole | Share | Part, ...], room: np.ndarray, first: int
     ) -> Taken:
         """The devices that have slots; there are enough, or the caller has not looked."""
         board = self.board
@@ -286,7 +291,7 @@ class Field:
         left: list[int] = room[board.slot_columns, position].tolist()
         devices: tuple[Devices, ...] = ()
         milli: tuple[tuple[int, int], ...] = ()
-        for want in shape.located(tasks, wanted):
+        for want in wants:
             if isinstance(want, Share):
                 taken = slots.choose_share(want, left, first)
             elif isinstance(want, Whole):
@@ -294,6 +299,8 @@ class Field:
             else:
                 taken = slots.choose_parts(want, left, self.slices_of(position))
             assert taken is not None, "fewer devices are free than were counted"
+            if len(wants) == 1 and not isinstance(want, Part):
+                return taken
             devices += taken.devices
             milli += taken.milli
             for slot, n in taken.milli:
@@ -360,13 +367,6 @@ class Field:
             chosen |= _lowest(free & mask & ~chosen, n)
             n_open -= n
         return n_open, chosen
-
-
-def _wanted(shape: Shape, tasks: int, whole_job: bool, job_devices: dict[str, int] | None) -> dict[str, int]:
-    wanted = shape.devices(tasks, whole_job)
-    for name, n in (job_devices or {}).items():
-        wanted[name] = wanted.get(name, 0) + n
-    return wanted
 
 
 def _together(devices: tuple[Devices, ...]) -> tuple[Devices, ...]:

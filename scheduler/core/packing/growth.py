@@ -158,6 +158,7 @@ class Growth:
             now &= field.free[resource] >= amount
         if n_devices:
             now &= (field.free[board.slot_columns] >= need).sum(axis=0) >= n_devices
+            usable = usable & ((need <= WHOLE).sum(axis=0) >= n_devices)
         times = self._all.first(self._amounts, usable, sums, need, n_devices)
         if self._all.n_changes < len(field.changes):
             # Where something was taken meanwhile, the sequences are made again.

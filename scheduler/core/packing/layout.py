@@ -8,7 +8,7 @@ nodes and all their slots; `mem_all` jobs get all memory. Slurm's CR_Core_Memory
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,13 @@ from packhorse.scheduler.model.resources import Ask, Gres, is_slice
 NO_BOUND: Final = 1 << 30
 
 
+class Wishes(NamedTuple):
+    """Devices wanted of one node: those only counted, by resource, and those that have slots."""
+
+    counted: dict[str, int]
+    located: tuple[Whole | Share | Part, ...]
+
+
 class Shape:
     """An ask with its rules worked out.
 
@@ -42,6 +49,7 @@ class Shape:
     """
 
     __slots__ = (
+        "_wishes",
         "aligned",
         "contiguous",
         "counts",
@@ -107,6 +115,7 @@ class Shape:
         self.hops = ask.hops
         self.spread = ask.spread
         self.linked = ask.linked
+        self._wishes: dict[tuple[int, bool], Wishes] = {}
 
     @property
     def single(self) -> bool:
@@ -189,6 +198,18 @@ class Shape:
             if rest > 0:
                 out.append(Whole(kind, "", rest, self.linked))
         return out
+
+    def wishes(self, tasks: int, whole_job: bool) -> Wishes:
+        """Devices that so many tasks take on a node, apart from those dealt out per job; worked out once."""
+        found = self._wishes.get((tasks, whole_job))
+        if found is None:
+            found = self._wishes[tasks, whole_job] = self.wishes_of(tasks, self.devices(tasks, whole_job))
+        return found
+
+    def wishes_of(self, tasks: int, wanted: Mapping[str, int]) -> Wishes:
+        """The same of devices by resource."""
+        counted = {name: n for name, n in wanted.items() if name.partition(":")[0] not in LOCATED}
+        return Wishes(counted, tuple(self.located(tasks, wanted)))
 
     @property
     def node_decides(self) -> bool:

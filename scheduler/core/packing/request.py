@@ -39,16 +39,19 @@ class Request:
     """An ask in a partition, ready to be placed on the nodes of one board.
 
     alone: nodes that may hold the whole job. together: nodes that may be part of it, one mask per
-    alternative of `[a|b]`. whole: least amounts of the whole job on one node; None if it cannot be
-    on one, or asks for devices that no node has. required: positions of nodes that must take part.
-    most: nodes at most, the partition's limit included. serial: of the board (kept instead of the
-    board, which a request must not keep alive). want: what a policy is told of the whole job on one node;
-    need: thousandths that each device would have to have free for it, `[n_slots, n_nodes]`, more than there
-    are where it is of the wrong kind. counts: masks of nodes and how many of the job's must be of them.
+    alternative of `[a|b]`. whole: least amounts of the whole job on one node; None if it cannot be on one, or
+    asks for devices that no node has; columns, amounts: the same as arrays `[k]`, `[k, 1]`. required:
+    positions of nodes that must take part. most: nodes at most, the partition's limit included. serial: of
+    the board (kept instead of the board, which a request must not keep alive). want: what a policy is told of
+    the whole job on one node; need: thousandths that each device would have to have free for it,
+    `[n_slots, n_nodes]`, more than there are where it is of the wrong kind. counts: masks of nodes and how
+    many of the job's must be of them.
     """
 
     __slots__ = (
         "alone",
+        "amounts",
+        "columns",
         "counts",
         "most",
         "need",
@@ -97,6 +100,9 @@ class Request:
             self.alone = self.alone & features_mask(board, shape.counts[0][0])
         self.counts = [(features_mask(board, text), n) for text, n in shape.counts]
         self.want, self.need = _wanted(shape, board)
+        whole = self.whole or []
+        self.columns = np.array([r for r, _ in whole], dtype=np.intp)
+        self.amounts = np.array([[n] for _, n in whole], dtype=np.int64).reshape(-1, 1)
 
 
 _NEVER = 1 << 20  # thousandths that no device has

@@ -29,9 +29,8 @@ _NOWHERE: Final = np.zeros(0, dtype=np.intp)
 
 class Row:
     """score: `[n_nodes]`, infinite where the job does not fit; empty if it never did. device: the slot a
-    share
-    would come from. any: it fitted somewhere. seen: how much of the field's changes the row knows. made_of:
-    versions and phase it was made for.
+    share would come from. any: it fitted somewhere. seen: how much of the field's changes the row knows.
+    made_of: versions and phase it was made for.
     """
 
     __slots__ = ("any", "device", "made_of", "n", "score", "seen")
@@ -91,8 +90,10 @@ def up_to_date(field: Field, request: Request, scorer: Scorer, j: int) -> Row:
         row.seen = len(changes)
         # Within a pass there is never more free than before.
         at = at[row.score[at] < np.inf] if row.any else at[:0]
-        if at.size:
+        if at.size and (request.shape.node_decides or request.shape.picky):
             _score(row, field, request, scorer, j, phase, at)
+        elif at.size:
+            _score_some(row, field, request, scorer, j, phase, at)
     return row
 
 
@@ -119,13 +120,30 @@ def _score(
         at = at[fits]
     if not at.size:
         return
-    if j == 0 and at.size >= _MANY:
+    if j == 0 and at.size >= _MANY and not scorer.relative:
         alike = field.alike()
         one, place = alike.one_of_each(at, field.changes)
         score, device = scorer.scores(request.want, _sight(field, request, room, at[one]), phase)
         row.score[at], row.device[at] = score[place], device[place]
     else:
         row.score[at], row.device[at] = scorer.scores(request.want, _sight(field, request, room, at), phase)
+
+
+def _score_some(
+    row: Row, field: Field, request: Request, scorer: Scorer, j: int, phase: int, at: np.ndarray
+) -> None:
+    """The same for a few nodes of which only amounts are left to be asked."""
+    state = field.room(j).take(at, axis=1)
+    fits = (state.take(request.columns, axis=0) >= request.amounts).all(axis=0)
+    row.score[at] = np.inf
+    if not fits.all():
+        at = at[fits]
+        if not at.size:
+            return
+        state = state[:, fits]
+    dev = state[field.board.slot_columns]
+    sight = Sight(at, state[CPU], state[MEM], dev, dev >= request.need.take(at, axis=1))
+    row.score[at], row.device[at] = scorer.scores(request.want, sight, phase)
 
 
 def _sight(field: Field, request: Request, room: np.ndarray, at: np.ndarray) -> Sight:

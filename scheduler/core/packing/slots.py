@@ -51,6 +51,9 @@ def is_inner(resource: str) -> bool:
     return not {"#", "%", "@"}.isdisjoint(resource) or is_slice(resource.partition(":")[2])
 
 
+_MOST_KNOWN: Final = 20_000
+
+
 class Whole(NamedTuple):
     """Whole devices of a kind; type "" for any. linked: all of one link group."""
 
@@ -91,12 +94,24 @@ class SlotMap:
     devices: by slot. slot_of: by (kind, index). names: every derived column of the node.
     """
 
-    __slots__ = ("_blocks", "_counts", "_mems", "_parts", "_shares", "devices", "n", "names", "slot_of")
+    __slots__ = (
+        "_blocks",
+        "_counts",
+        "_known",
+        "_mems",
+        "_parts",
+        "_shares",
+        "devices",
+        "n",
+        "names",
+        "slot_of",
+    )
 
     def __init__(self, devices: Sequence[Device]) -> None:
         located = [d for d in devices if d.kind in LOCATED]
         self.devices = tuple(sorted(located, key=lambda d: (LOCATED.index(d.kind), d.index)))
         self.n = len(self.devices)
+        self._known: dict[object, object] = {}
         self.slot_of = {(d.kind, d.index): slot for slot, d in enumerate(self.devices)}
         counts: dict[str, list[int]] = {}
         for slot, d in enumerate(self.devices):
@@ -133,6 +148,10 @@ class SlotMap:
     def derive(self, free: Sequence[int], slices: Slices) -> list[int]:
         """The derived columns' values in the order of `names`, from the free thousandths by slot (at least
         n)."""
+        key = tuple(free[: self.n]) if not slices else None
+        known = self._known.get(key) if key is not None else None
+        if known is not None:
+            return known  # type: ignore[return-value]
         out = [sum([free[s] == WHOLE for s in slots]) for _, slots in self._counts]
         out += [max([free[s] for s in slots], default=0) for _, slots in self._shares]
         out += [max([free[s] * mem // WHOLE for s, mem in pairs], default=0) for _, pairs in self._mems]
@@ -144,7 +163,15 @@ class SlotMap:
             sum([self._available(s, profile, free[s], slices) for s in slots])
             for _, profile, slots in self._parts
         ]
+        if key is not None:
+            self._keep(key, out)
         return out
+
+    def _keep(self, key: object, found: object) -> None:
+        """Nodes with alike devices are in the same few states again and again."""
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[key] = found
 
     def in_use(self, used: Sequence[int]) -> list[int]:
         """Devices of which something is in use, for the first of `names`: those of kinds and types."""
@@ -177,6 +204,14 @@ class SlotMap:
     def choose_share(self, want: Share, free: Sequence[int], first: int = -1) -> Taken | None:
         """Which devices give the shares: the fullest that can, one after the other. first: the slot of the
         first share, where a policy chose it."""
+        key = (want, first, tuple(free[: self.n]))
+        known = self._known.get(key)
+        if known is None:
+            known = self._choose_share(want, free, first)
+            self._keep(key, known)
+        return known  # type: ignore[return-value]
+
+    def _choose_share(self, want: Share, free: Sequence[int], first: int) -> Taken | None:
         left = list(free[: self.n])
         given: dict[int, int] = {}
         for i in range(want.n):
