@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from packhorse.scheduler.core.contended import Contended
 from packhorse.scheduler.core.packing.cpsat import Stopper
 from packhorse.scheduler.core.packing.improver import Improvement, Limits, Rejected, improve
 from packhorse.scheduler.model.cluster import Improver
 from packhorse.scheduler.model.input import Guided
+
+PART: Final = 0.8
+"""Of the time that starts may be held back, for the solver; the rest is for what happens before and after."""
 
 
 class Proposal(NamedTuple):
@@ -26,7 +29,7 @@ def limits_of(settings: Improver, clock: Callable[[], float] | None = None) -> L
     if settings.deterministic_limit or clock is None:
         work = settings.deterministic_limit or settings.limit_ms / 1000
         return Limits(deterministic=work, workers=settings.workers, seed=settings.seed)
-    wall_s = min(settings.limit_ms, settings.hold_ms or math.inf) / 1000
+    wall_s = min(settings.limit_ms, settings.hold_ms * PART or math.inf) / 1000
     return Limits(wall_s, clock, workers=settings.workers, seed=settings.seed)
 
 

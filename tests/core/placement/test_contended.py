@@ -84,7 +84,7 @@ def test_shares_and_whole_devices_are_moved_to_their_devices() -> None:
     """A share of one device blocks a job of two whole ones, while another node has a single one."""
     yard = Yard(policy="tightest")
     yard.node("a", cpus=8, gpus="gpu:2")
-    yard.node("b", cpus=16, gpus="gpu:1")
+    yard.node("b", cpus=20, gpus="gpu:1")
     yard.wait(1, Ask(cpu_milli_per_task=1000, gres_per_node=(Gres("gpu", "", 1, milli=500),)))
     yard.wait(2, cpus=8, gres_per_node=gres("gpu:2"))
     found = improved(yard)
@@ -179,7 +179,7 @@ def test_a_guide_is_followed_and_a_stale_one_does_no_harm() -> None:
 
 
 def test_limits_come_from_the_settings() -> None:
-    assert limits_of(Improver(limit_ms=500, hold_ms=200), lambda: 0.0).wall_s == 0.2
+    assert limits_of(Improver(limit_ms=500, hold_ms=200), lambda: 0.0).wall_s == 0.16
     assert limits_of(Improver(limit_ms=500, hold_ms=900), lambda: 0.0).wall_s == 0.5
     exact = limits_of(Improver(deterministic_limit=2.5, seed=3), lambda: 0.0)
     assert (exact.deterministic, exact.seed, exact.clock) == (2.5, 3, None)
