@@ -12,6 +12,10 @@ BENCHES = {
         "packhorse.simulator.openb",
         "packing on Alibaba's openb traces, beside the published policies",
     ),
+    "cycle": (
+        "packhorse.simulator.cycle_bench",
+        "scheduling passes over a large queue with all constraints on",
+    ),
 }
 """By name: the module that is the program, and what it measures."""
 

@@ -17,9 +17,9 @@ import numpy as np
 from packhorse.scheduler.core.node_columns import NodeColumns, Profile
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.layout import Shape
-from packhorse.scheduler.core.packing.tightest import TIGHTEST
 from packhorse.scheduler.core.packing.policy import Ground, Mix, Policy, Scorer
 from packhorse.scheduler.core.packing.slots import Part, Share, Whole
+from packhorse.scheduler.core.packing.tightest import TIGHTEST
 from packhorse.scheduler.core.pending_columns import AskClass, PendingColumns
 from packhorse.scheduler.model.event import PolicyTaught
 from packhorse.scheduler.model.resources import WHOLE

@@ -68,7 +68,7 @@ def lesson(yard: Yard, policy: Policy) -> Lesson | None:
     return due(policy, state.taught, state.pending_columns, state.node_columns)
 
 
-def test_what_waits_and_what_runs_is_counted_alike() -> None:
+def test_what_waits_and_what_runs_is_counted_alike(pupil: Policy) -> None:
     yard = a_yard()
     for id in range(1, 4):
         yard.wait(id, gres_per_node=HALF)
@@ -86,7 +86,7 @@ def test_what_waits_and_what_runs_is_counted_alike() -> None:
     assert mix.types.all()
 
 
-def test_a_little_more_of_the_same_changes_nothing() -> None:
+def test_a_little_more_of_the_same_changes_nothing(pupil: Policy) -> None:
     yard = a_yard()
     for id in range(1, 101):
         yard.wait(id, gres_per_node=HALF)

@@ -82,14 +82,14 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--hold-above",
         type=float,
-        default=0.1,
+        default=0.15,
         metavar="PART",
         help="hold what strands more than this part of what it asks for (default: %(default)s)",
     )
     add(
         "--hold-at-most",
         type=float,
-        default=0.045,
+        default=0.04,
         metavar="PART",
         help="hold jobs that ask for no more than this part of all devices together (default: %(default)s)",
     )

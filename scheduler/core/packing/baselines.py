@@ -118,9 +118,9 @@ class GpuPacking(Even):
 class GpuClustering(Even):
     """Shares to nodes of shares, whole devices to nodes of whole devices, fuller nodes first (Gandiva).
 
-    A node that runs this kind alone scores 75..100, with others 50..75, an idle one 25..50, one of other kinds
-    0..25. The published one keeps a list of kinds per node, this one sees free amounts: a device partly free
-    runs shares, one with nothing free counts as whole devices of any number.
+    A node that runs this kind alone scores 75..100, with others 50..75, an idle one 25..50, one of other
+    kinds 0..25. The published one keeps a list of kinds per node (shares, one whole device, two, ...); this
+    one sees free amounts: a device partly free runs shares, one with nothing free counts as whole devices.
     """
 
     def scores(self, want: Want, sight: Sight, phase: int) -> Scores:

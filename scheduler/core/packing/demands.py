@@ -20,7 +20,7 @@ class Demands:
     """Matrices are `[n_resources, n_classes]`; columns beyond the classes in use hold zeros.
 
     least: what a class takes at least on one node: the whole job if it has to be on one, else one task.
-    whole: the whole job on one node, where has_whole (exact: the node has no say in it).
+    whole: the whole job on one node, where has_whole (exact: amounts alone decide).
     known: every device that is asked for exists somewhere. verdict_of: what the verdicts were made from.
     """
 
@@ -59,7 +59,7 @@ class Demands:
             leasts.append(least or none)
             wholes.append(whole or none)
             known.append(least is not None)
-            has_whole.append(whole is not None and not shape.node_decides and not shape.required)
+            has_whole.append(whole is not None and not shape.undecided)
         if not codes:
             return
         self.least[:, codes] = np.array(leasts, dtype=np.int64).T

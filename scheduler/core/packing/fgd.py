@@ -1,10 +1,11 @@
 """Fragmentation gradient descent: the node whose fragmentation falls most.
 
 Weng et al., Beware of Fragmentation: Scheduling GPU-Sharing Workloads with Fragmentation Gradient Descent,
-USENIX ATC 2023. The fragment of a node in the eyes of a typical job is what is free on devices too full for it,
-or all that is free where the job cannot run or takes no device. Fragmentation is the mean over typical jobs,
-the most frequent classes that make up 95 % of all. The score is int(100 sigmoid(fall / 1000)) as published:
-the rounding sends jobs that do about equally well to the first node, without it packing is one point worse.
+USENIX ATC 2023. The fragment of a node in the eyes of a typical job is what is free on devices too full for
+it, or all that is free where the job cannot run or takes no device. Fragmentation is the mean over typical
+jobs, the most frequent classes that make up 95 % of all. The score is int(100 sigmoid(fall / 1000)) as
+published: the rounding sends jobs that do about equally well to the first node; without it packing is a
+point worse.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import numpy as np
 from packhorse.scheduler.core.packing import gang, slotfit
 from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS
 from packhorse.scheduler.core.packing.field import Field, Pairs
+from packhorse.scheduler.core.packing.layout import Shape
 from packhorse.scheduler.core.packing.masks import near
 from packhorse.scheduler.core.packing.request import Request
 
@@ -37,7 +38,7 @@ def fitting(
             ok &= (mem >= offered[MEM]) & (mem > 0)
         elif shape.mem_cpu:
             ok &= mem >= -(-shape.mem_cpu * offered[CPU] // 1000)
-    if shape.picky and (shape.share_per_task or shape.share is None or shape.share.type):
+    if shape.picky and (shape.share_per_task or shape.share is None or shape.share.type or shape.aligned):
         ok &= slotfit.whole_job(field.board, shape, room, at)
     return ok
 
@@ -46,20 +47,48 @@ def gang_shares(
     field: Field, request: Request, room: np.ndarray, score: np.ndarray, up: bool = True
 ) -> list[gang.Share] | None:
     """Nodes and tasks for a job that needs several nodes, given what is free there."""
-    caps = request.shape.caps(room, field.offered, field.column_of, field.board)
+    shape = request.shape
+    spare = _spare(field, shape, room)
+    if spare is None:
+        return None
+    caps = shape.caps(room, field.offered, field.column_of, field.board)
     for allowed in request.together:
         usable = field.usable(allowed) if up else allowed
         shares = gang.choose(
-            request.shape,
+            shape,
             np.where(usable, caps, 0),
-            room,
+            spare,
             score,
             request.required,
             request.most,
-            field.column_of,
-            near(field.board, request.shape.hops) if request.shape.hops >= 0 else None,
+            near(field.board, shape.hops) if shape.hops >= 0 else None,
             request.counts,
         )
-        if shares is not None:
+        if shares is not None and _devices_fit(field, shape, shares, room):
             return shares
     return None
+
+
+def _spare(field: Field, shape: Shape, room: np.ndarray) -> dict[str, np.ndarray] | None:
+    """Devices that each node could give to the whole job, by resource; None if no node ever had such."""
+    out: dict[str, np.ndarray] = {}
+    per_node = dict(shape.gres_node)
+    for name, _ in shape.job_devices:
+        if name not in field.column_of:
+            return None
+        most = slotfit.most_of_job(field.board, shape, name, room)
+        out[name] = np.maximum(most - per_node.get(name, 0), 0)
+    return out
+
+
+def _devices_fit(field: Field, shape: Shape, shares: list[gang.Share], room: np.ndarray) -> bool:
+    """Whether devices per job and those per task or node make one block or one link group on each node."""
+    if not shape.job_devices or not (shape.linked or shape.aligned) or len(shares) == 1:
+        return True
+    for position, tasks, devices in shares:
+        wanted = shape.devices(tasks, False)
+        for name, n in devices.items():
+            wanted[name] = wanted.get(name, 0) + n
+        if not slotfit.part(field.board, shape, wanted, room, position):
+            return False
+    return True

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core.packing.layout import Shape
+from packhorse.scheduler.model.resources import is_slice
 
 
 class Share(NamedTuple):
@@ -29,20 +30,19 @@ class Share(NamedTuple):
 def choose(
     shape: Shape,
     caps: np.ndarray,
-    free: np.ndarray,
+    spare: Mapping[str, np.ndarray],
     score: np.ndarray,
     required: list[int],
     most: int,
-    column_of: Mapping[str, int],
     groups: np.ndarray | None = None,
     counts: Sequence[tuple[np.ndarray, int]] = (),
 ) -> list[Share] | None:
     """Nodes by position with their tasks, or None if it does not fit now.
 
-    caps: tasks that fit on each node, 0 where it may not be used (`[n_nodes]`). required: positions
-    that must take part, -1 for a node that does not exist. most: at most that many nodes. groups: all nodes
-    of the job must be of one of these, `[n_nodes]`, -1 for a node by itself. counts: masks of nodes, and how
-    many of the job's must be of each.
+    caps: tasks that fit on each node, 0 where it may not be used (`[n_nodes]`). spare: devices that each
+    could give to the whole job, by resource. required: positions that must take part, -1 for a node that does
+    not exist. most: at most that many nodes. groups: all nodes of the job must be of one of these,
+    `[n_nodes]`, -1 for a node by itself. counts: masks of nodes, and how many of the job's must be of each.
     """
     if counts:
         required = _enough_of_each(caps, score, required, counts)
@@ -50,19 +50,13 @@ def choose(
         return None
     if groups is not None:
         for near in _fullest_first(shape, caps, groups):
-            shares = choose(shape, near, free, score, required, most, column_of)
+            shares = choose(shape, near, spare, score, required, most)
             if shares is not None:
                 return shares
         return None
     candidates = np.flatnonzero(caps)
     if candidates.size < shape.lo or shape.lo > most:
         return None
-    spare: dict[str, np.ndarray] = {}
-    for name, _ in shape.job_devices:
-        if name not in column_of:
-            return None
-        per_node = dict(shape.gres_node).get(name, 0)
-        spare[name] = np.maximum(free[column_of[name]] - per_node, 0)
     if shape.contiguous:
         return _neighbours(shape, caps, spare, score, required, min(most, candidates.size))
     forced = np.zeros(caps.shape[0], dtype=np.bool_)
@@ -89,8 +83,8 @@ def choose(
 def _enough_of_each(
     caps: np.ndarray, score: np.ndarray, required: list[int], counts: Sequence[tuple[np.ndarray, int]]
 ) -> list[int]:
-    """The required nodes and, of each mask, as many as are still missing, the tightest of those that can
-    take a task; -1 among them where there are not enough. The scarcest mask chooses first."""
+    """The required nodes and, of each mask, as many as are still missing, the tightest of those that can take a
+    task; -1 among them where there are not enough. The scarcest mask chooses first."""
     chosen = list(required)
     for mask, n in sorted(counts, key=lambda item: int((item[0] & (caps > 0)).sum())):
         able = mask & (caps > 0)
@@ -103,8 +97,7 @@ def _enough_of_each(
 
 
 def _fullest_first(shape: Shape, caps: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:
-    """The caps within one group at a time, of groups that may hold the job, the one with the least room
-    first."""
+    """The caps within one group at a time, of groups that may hold the job, the one with the least room first."""
     known = groups >= 0
     n = int(groups.max(initial=-1)) + 1
     tasks = np.bincount(groups[known], weights=caps[known], minlength=n)
@@ -117,7 +110,7 @@ def _fullest_first(shape: Shape, caps: np.ndarray, groups: np.ndarray) -> Iterat
 def _orders(
     shape: Shape,
     caps: np.ndarray,
-    spare: dict[str, np.ndarray],
+    spare: Mapping[str, np.ndarray],
     score: np.ndarray,
     forced: np.ndarray,
     candidates: np.ndarray,
@@ -150,7 +143,7 @@ def _deal(
     order: np.ndarray,
     k: int,
     caps: np.ndarray,
-    spare: dict[str, np.ndarray],
+    spare: Mapping[str, np.ndarray],
     score: np.ndarray,
     forced: np.ndarray,
 ) -> list[Share] | None:
@@ -180,7 +173,7 @@ def _deal(
 
 
 def _deal_devices(
-    shape: Shape, chosen: list[int], tasks: list[int], spare: dict[str, np.ndarray]
+    shape: Shape, chosen: list[int], tasks: list[int], spare: Mapping[str, np.ndarray]
 ) -> list[dict[str, int]] | None:
     """Devices per job on the chosen nodes, as evenly as there are any; None if there are too few."""
     per_task = dict(shape.gres_task)
@@ -193,12 +186,13 @@ def _deal_devices(
     parts: list[dict[str, int]] = [{} for _ in chosen]
     for kind, type_, n, *_ in shape.gres_job:
         name = f"{kind}:{type_}" if type_ else kind
-        caps = [min(pair) for pair in zip(left[name], left[kind], strict=True)]
+        names = (name,) if is_slice(type_) else tuple(dict.fromkeys((name, kind)))
+        caps = [min(amounts) for amounts in zip(*(left[each] for each in names), strict=True)]
         if sum(caps) < n:
             return None
         for i, given in enumerate(level(n, caps)):
-            left[kind][i] -= given
-            for resource in dict.fromkeys((name, kind)) if given else ():
+            left[names[-1]][i] -= given
+            for resource in names if given else ():
                 parts[i][resource] = parts[i].get(resource, 0) + given
     return parts
 
@@ -206,7 +200,7 @@ def _deal_devices(
 def _neighbours(
     shape: Shape,
     caps: np.ndarray,
-    spare: dict[str, np.ndarray],
+    spare: Mapping[str, np.ndarray],
     score: np.ndarray,
     required: list[int],
     most: int,

@@ -167,6 +167,11 @@ class Shape:
         """Sums of devices do not say whether it fits: which devices they are does."""
         return self.share is not None or self.linked or bool(self.aligned)
 
+    @property
+    def undecided(self) -> bool:
+        """Amounts do not say which nodes hold the whole job: the node, or something else has a say in it."""
+        return self.node_decides or self.picky or self.spread or bool(self.required or self.counts)
+
     def located(self, tasks: int, wanted: Mapping[str, int]) -> list[Whole | Share | Part]:
         """What is wanted of devices that have slots, typed before open; wanted: as `devices` gives it."""
         out: list[Whole | Share | Part] = []
@@ -241,7 +246,7 @@ class Shape:
                 np.minimum(t, n, out=t)
             else:
                 fits &= n > 0
-        elif self.picky:
+        if self.linked or self.aligned:
             t = slotfit.tasks(board, self, free, t)
         return np.where(fits, np.maximum(t, 0), 0)
 

@@ -19,6 +19,7 @@ from packhorse.scheduler.core.packing.fit import fitting, gang_shares
 from packhorse.scheduler.core.packing.layout import NO_BOUND, Shape, counted
 from packhorse.scheduler.core.packing.masks import near, partition_mask
 from packhorse.scheduler.core.packing.request import Request
+from packhorse.scheduler.core.packing.slots import ALIGNED, LOCATED
 from packhorse.scheduler.model.cluster import Partition
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.reply import RefusalCode, Refused
@@ -87,6 +88,15 @@ def _contradiction(ask: Ask) -> Refused | None:
             f"{listed}: whole devices, a share and slices cannot be asked for together; choose one of them",
             GRES,
         )
+    blocks = [g for g in every if g.kind in ALIGNED or (ask.linked and g.kind in LOCATED)]
+    for kind in dict.fromkeys(g.kind for g in blocks):
+        if len({g.type for g in blocks if g.kind == kind and not is_slice(g.type)}) > 1:
+            listed = ", ".join(str(g) for g in blocks if g.kind == kind)
+            return _invalid(
+                f"{listed}: devices that belong together (one block, one link group) are of one type; "
+                f"ask for {kind} once",
+                GRES,
+            )
     if "*" in ask.features and "[" not in ask.features.strip()[1:]:
         parts = ask.features.strip().strip("[]").split("&")
         if len(counted(ask.features)) != len(parts) or any(n < 1 for _, n in counted(ask.features)):

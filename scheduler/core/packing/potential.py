@@ -1,14 +1,14 @@
 """Packhorse's own policy: the node where the job makes the least free device time worthless.
 
-Every free device has a potential, the part of it that is expected to stay free for good. It depends on the kind
-of node, on how much CPU the node still has per free device, on how much of the device is free, and, when it is
-free altogether, on how many such devices the node has. A job goes where the sum of potentials rises least (or
-falls most): it leaves behind what later jobs can use, and takes first what they could not.
+Every free device has a potential, the part of it that is expected to stay free for good. It depends on the
+kind of node, on how much CPU the node still has per free device, on how much of the device is free, and, when
+it is free altogether, on how many such devices the node has. A job goes where the sum of potentials rises
+least (or falls most): it leaves behind what later jobs can use, and takes first what they could not.
 
-The potential is learned by playing (learning.py): the same idea as the afterstate values of TD-Gammon and 2048
-players, with the mean-field view of Weng et al. (FGD, USENIX ATC 2023) that a cluster is judged by the jobs that
-are typical for it. FGD asks what the *next* job could not use, the potential what *no later one* will. Near
-equals go to the fuller node, so that empty nodes stay whole for jobs that want all of it.
+The potential is learned by playing (learning.py), like the afterstate values of TD-Gammon (Tesauro, CACM
+1995), from the jobs that are typical here, by which FGD judges a cluster too (Weng et al., USENIX ATC 2023).
+FGD asks what the *next* job could not use, the potential what *no later one* will. Near equals go to the
+fuller node, so that empty nodes stay whole for jobs that want all of one.
 
 Without a mix, a device counts for less the more CPU goes with it: a tight best fit. On nodes without free
 devices only the last term counts, CPU and memory left over: the tightest fit of both.
@@ -47,12 +47,13 @@ class Kinds(NamedTuple):
     def place(self, cpu: np.ndarray, total: np.ndarray) -> np.ndarray:
         """Where CPU per free device lies, 0..56: fine up to a third more than jobs want, then coarser."""
         ratio = cpu * (12.0 / self.cpu) / np.maximum(total, 1)
-        return np.minimum(np.minimum(2 * ratio, 16 + ratio), np.minimum(40 + ratio / 4, BINS - 2.0))
+        near = np.minimum(2 * ratio, 16 + ratio)
+        return np.asarray(np.minimum(near, np.minimum(40 + ratio / 4, BINS - 2.0)))
 
 
 class Table(NamedTuple):
-    """Potentials in UNITs. part: of a device by kind and row, and by what is free `[kinds * ROWS, PARTS]`; its
-    column 0 is 0. whole: of all wholly free devices of a node, by how many `[kinds * ROWS, most + 1]`."""
+    """Potentials in UNITs. part: of a device by kind and row, and by what is free `[kinds * ROWS, PARTS]`;
+    its column 0 is 0. whole: of all wholly free devices of a node, by how many `[kinds * ROWS, most + 1]`."""
 
     part: np.ndarray
     whole: np.ndarray
@@ -77,8 +78,8 @@ def kinds_of(ground: Ground, mix: Mix) -> Kinds:
 
 
 def prior(kinds: Kinds) -> np.ndarray:
-    """Potentials before anything is learned, in thousandths of a device `[kinds, BINS, PARTS + most]`: half of
-    what is free, less the more CPU there is for it."""
+    """Potentials before anything is learned, in thousandths of a device `[kinds, BINS, PARTS + most]`:
+    half of what is free, down to a quarter the more CPU there is for it."""
     column = np.arange(PARTS + kinds.most)
     free = np.minimum(column, PARTS) * float(STEP)
     b = np.arange(BINS, dtype=float)
@@ -143,8 +144,7 @@ class Potential:
             rise = np.where(sight.may, rise, _FAR)
             device = rise.argmin(axis=0)
             return score + rise.min(axis=0) + self.whole.take(at[1]), device
-        taken = want.n_devices or 0
-        return score + self.whole.take(at[1] - taken), np.zeros(cpu.size, np.int64)
+        return score + self.whole.take(at[1] - want.n_devices), np.zeros(cpu.size, np.int64)
 
     def _rows(self, cpu: np.ndarray, total: np.ndarray, at: np.ndarray) -> np.ndarray:
         fine = (self.kinds.place(cpu, total) * FINER + 0.5).astype(np.int64)

@@ -66,10 +66,28 @@ def whole_job(board: Board, shape: Shape, room: np.ndarray, at: np.ndarray | Non
     dev = room[board.slot_columns]
     if at is not None:
         dev = dev[:, at]
+    fits = _devices(board, shape, shape.devices(shape.tasks, True), room, dev, at)
     if shape.share is not None:
-        n: np.ndarray = shares(board, shape.share, dev, at) >= (shape.tasks if shape.share_per_task else 1)
-        return n
-    return _devices(board, shape, shape.devices(shape.tasks, True), room, dev, at)
+        fits &= shares(board, shape.share, dev, at) >= (shape.tasks if shape.share_per_task else 1)
+    return fits
+
+
+def part(board: Board, shape: Shape, wanted: dict[str, int], room: np.ndarray, position: int) -> bool:
+    """Whether one node has these devices for its part of a job."""
+    at = np.array([position])
+    return bool(_devices(board, shape, wanted, room, room[board.slot_columns][:, at], at)[0])
+
+
+def most_of_job(board: Board, shape: Shape, resource: str, room: np.ndarray) -> np.ndarray:
+    """How many devices of those that are asked for per job each node can give: `[n_nodes]`."""
+    kind, _, type_ = resource.partition(":")
+    if kind in shape.aligned:
+        most: np.ndarray = room[board.column(block_name(resource))]
+        return most
+    if shape.linked and board.may_use(kind, type_).any():
+        return linked(board, kind, type_, room[board.slot_columns])
+    counted: np.ndarray = room[board.column(resource)]
+    return counted
 
 
 def tasks(board: Board, shape: Shape, room: np.ndarray, most: np.ndarray) -> np.ndarray:
@@ -96,7 +114,7 @@ def _devices(
     for name, n in wanted.items():
         kind, _, type_ = name.partition(":")
         if kind in shape.aligned:
-            column = board.column(block_name(kind))
+            column = board.column(block_name(name))
             block = room[column] if at is None else room[column, at]
             fits &= block >= 1 << (n - 1).bit_length() if n else True
         elif shape.linked and board.may_use(kind, type_).any():

@@ -41,9 +41,9 @@ def share_mem_name(kind: str) -> str:
     return f"{kind}%MiB"
 
 
-def block_name(kind: str) -> str:
-    """The column of the largest aligned block of free devices of the kind."""
-    return f"{kind}@"
+def block_name(resource: str) -> str:
+    """The column of the largest aligned block of free devices of the kind, or of the type of it."""
+    return f"{resource}@"
 
 
 def is_inner(resource: str) -> bool:
@@ -113,7 +113,11 @@ class SlotMap:
             (share_mem_name(kind), tuple((s, self.devices[s].mem_mib) for s in slots))
             for kind, (_, slots) in zip([k for k in DIVISIBLE if k in counts], self._shares, strict=True)
         )
-        self._blocks = tuple((block_name(kind), tuple(counts[kind])) for kind in ALIGNED if kind in counts)
+        self._blocks = tuple(
+            (block_name(name), tuple(counts[kind]), frozenset(slots))
+            for name, slots in counts.items()
+            if (kind := name.partition(":")[0]) in ALIGNED
+        )
         profiles = sorted({p for d in self.devices for layout in d.layouts for p in layout})
         self._parts = tuple(
             (f"{kind}:{profile}", profile, tuple(s for s in counts[kind] if self._most(s, profile)))
@@ -121,8 +125,10 @@ class SlotMap:
             for profile in profiles
         )
         self.names = tuple(
-            name for group in (self._counts, self._shares, self._mems, self._blocks) for name, _ in group
-        ) + tuple(name for name, _, _ in self._parts)
+            entry[0]
+            for group in (self._counts, self._shares, self._mems, self._blocks, self._parts)
+            for entry in group
+        )
 
     def derive(self, free: Sequence[int], slices: Slices) -> list[int]:
         """The derived columns' values in the order of `names`, from the free thousandths by slot (at least
@@ -130,7 +136,10 @@ class SlotMap:
         out = [sum([free[s] == WHOLE for s in slots]) for _, slots in self._counts]
         out += [max([free[s] for s in slots], default=0) for _, slots in self._shares]
         out += [max([free[s] * mem // WHOLE for s, mem in pairs], default=0) for _, pairs in self._mems]
-        out += [_largest_block([free[s] == WHOLE for s in slots]) for _, slots in self._blocks]
+        out += [
+            _largest_block([free[s] == WHOLE and s in members for s in slots])
+            for _, slots, members in self._blocks
+        ]
         out += [
             sum([self._available(s, profile, free[s], slices) for s in slots])
             for _, profile, slots in self._parts
@@ -202,10 +211,10 @@ class SlotMap:
             d = self.devices[s]
             if d.kind != want.kind or not d.layouts:
                 continue
-            if s in slices:
-                layout, used = slices[s]
-            elif free[s] == WHOLE:
+            if free[s] == WHOLE:  # also one that is cut now, but free at the time that is looked at
                 layout, used = max(range(len(d.layouts)), key=lambda i: d.layouts[i].count(want.profile)), 0
+            elif s in slices:
+                layout, used = slices[s]
             else:
                 continue
             each = slice_milli(d.layouts[layout], want.profile)

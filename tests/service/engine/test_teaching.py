@@ -41,7 +41,7 @@ async def test_it_learns_once_and_the_engine_goes_by_it() -> None:
     teacher = Teacher(cluster.engine, every_s=1000, look_s=0.01)
     teacher.start()
     try:
-        await until(lambda: cluster.engine.state.taught is not None, within_s=60)
+        await until(lambda: cluster.engine.state.taught is not None)
         state = cluster.engine.state
         assert state.taught is not None
         assert state.taught.policy == "packhorse"

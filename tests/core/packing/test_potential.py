@@ -1,0 +1,124 @@
+"""Our policy: what it prefers, before and after learning, and that learning is repeatable and learns."""
+
+import numpy as np
+import pytest
+
+from packhorse.scheduler.core.packing import learning
+from packhorse.scheduler.core.packing.policy import Ground, Mix, Want
+from packhorse.scheduler.core.packing.potential import BINS, PARTS, Potential, kinds_of, prior, table_of
+from tests.core.packing import field
+
+EIGHT = (96000, 400000, 8, 0)
+PAIR = (104000, 500000, 2, 1)
+
+
+def untaught(on: Ground, mix: Mix) -> Potential:
+    kinds = kinds_of(on, mix)
+    return Potential(on, kinds, table_of(kinds, prior(kinds)))
+
+
+def preferred(scorer: Potential, on: Ground, want: Want, free: list[tuple[int, int, list[int]]]) -> int:
+    sight, _ = field.sight(on, want, free)
+    return int(sight.at[scorer.scores(want, sight, 0)[0].argmin()])
+
+
+def test_untaught_it_is_a_tight_fit() -> None:
+    on = field.ground([EIGHT, EIGHT, (96000, 400000, 0, 0)])
+    scorer = untaught(on, field.mix([]))
+    empty, half = (96000, 400000, [1000] * 8), (48000, 200000, [1000] * 4)
+    no_devices: tuple[int, int, list[int]] = (96000, 400000, [])
+    assert preferred(scorer, on, Want(12000, 1000, 1, 1000), [empty, half, no_devices]) == 1
+    assert preferred(scorer, on, Want(8000, 1000, 0, 0), [empty, half, no_devices]) == 2
+    used = (48000, 200000, [0] * 4)
+    assert preferred(scorer, on, Want(8000, 1000, 0, 0), [empty, half, used]) == 2
+
+
+def test_a_share_goes_where_the_rest_counts_least() -> None:
+    on = field.ground([EIGHT])
+    scorer = untaught(on, field.mix([]))
+    want = Want(1000, 1000, 1, 400)
+    sight, _ = field.sight(on, want, [(50000, 9000, [1000, 0, 400, 900])])
+    _, device = scorer.scores(want, sight, 0)
+    assert sight.may[device[0], 0]
+
+
+def test_kinds_are_few_on_a_cluster_of_unlike_nodes() -> None:
+    nodes = [(90000 + i, 400000 + i, 8, 0) for i in range(500)]
+    kinds = kinds_of(field.ground(nodes), field.mix([]))
+    assert kinds.n <= 2
+    assert kinds.of.max() == kinds.n - 1
+
+
+@pytest.mark.parametrize(
+    ("nodes", "jobs"),
+    [([EIGHT, PAIR], []), ([(64000, 64000, 0, 0)], [(1000, 100, 1, 500, (0, 1), 1.0)])],
+)
+def test_nothing_to_learn_from(nodes: list[field.Kind], jobs: list[field.Job]) -> None:
+    on, mix = field.ground(nodes), field.mix(jobs)
+    kinds = kinds_of(on, mix)
+    assert (learning.learn(on, mix, kinds) == prior(kinds)).all()
+
+
+def test_chance_is_the_same_everywhere() -> None:
+    # The first two numbers of splitmix64 seeded with 0: e220a8397b1dcdaf, 6e789e6aa1b965f4.
+    first = learning.Chance(0).numbers(2)
+    assert first.tolist() == [(0xE220A8397B1DCDAF >> 11) * 2.0**-53, (0x6E789E6AA1B965F4 >> 11) * 2.0**-53]
+
+
+JOBS: list[field.Job] = [
+    (11000, 9000, 1, 1000, (0, 1), 0.4),
+    (3000, 9000, 1, 700, (0, 1), 0.4),
+    (20000, 9000, 0, 0, (), 0.1),
+    (8000, 9000, 1, 300, (0, 1), 0.1),
+]
+
+
+def test_it_learns_and_does_so_twice_alike() -> None:
+    on, mix = field.ground([EIGHT] * 20 + [PAIR] * 20), field.mix(JOBS)
+    kinds = kinds_of(on, mix)
+    value = learning.learn(on, mix, kinds, rounds=4)
+    assert value.shape == (kinds.n, BINS, PARTS + kinds.most)
+    assert np.isfinite(value).all()
+    assert (value == learning.learn(on, mix, kinds, rounds=4)).all()
+    # 300 beside a share of 700 are used by one job in ten: more of it stays free than of 700.
+    row = int(kinds.place(np.array([12000]), np.array([1000]))[0])
+    kind = int(kinds.of[0])
+    assert value[kind, row, 30] / 300 > value[kind, row, 70] / 700
+    assert value.min() >= 0
+    assert value.max() <= 1000
+
+
+SIZES: list[field.Job] = [
+    (3000, 9000, 1, 810, (0, 1), 0.25),
+    (11300, 9000, 1, 1000, (0, 1), 0.35),
+    (11900, 9000, 1, 470, (0, 1), 0.15),
+    (4000, 9000, 1, 320, (0, 1), 0.15),
+    (16000, 9000, 0, 0, (), 0.1),
+]
+BOUND: list[field.Job] = [(11000, 9000, 1, 1000, (0, 1), 0.5), (11000, 9000, 1, 1000, (1,), 0.5)]
+
+
+@pytest.mark.parametrize("jobs", [SIZES, BOUND], ids=["many sizes", "half bound to one type"])
+def test_what_is_learned_allocates_more_than_a_tight_fit(jobs: list[field.Job]) -> None:
+    on, mix = field.ground([EIGHT] * 20 + [PAIR] * 20), field.mix(jobs)
+    kinds = kinds_of(on, mix)
+
+    def allocated(value: np.ndarray) -> float:
+        chance = (learning.Chance(7), learning.Chance(8))
+        games = learning.Games(on, mix, kinds, table_of(kinds, value), chance)
+        games.play()
+        return games.allocated()
+
+    assert allocated(learning.learn(on, mix, kinds, rounds=3)) > allocated(prior(kinds)) + 0.005
+
+
+def test_games_never_take_more_than_there_is() -> None:
+    on, mix = field.ground([EIGHT] * 3 + [PAIR] * 2 + [(8000, 4000, 0, 0)]), field.mix(JOBS)
+    kinds = kinds_of(on, mix)
+    games = learning.Games(
+        on, mix, kinds, table_of(kinds, prior(kinds)), (learning.Chance(1), learning.Chance(2))
+    )
+    games.play()
+    assert games.cpu.min() >= 0 and games.mem.min() >= 0 and games.free.min() >= 0
+    assert (games.total == games.free.sum(axis=0)).all()
+    assert (games.came >= learning.ENDS[-1]).all()
