@@ -268,5 +268,5 @@ def _random_job(yard: Yard, id: int, dice: Random) -> None:
         limit_s=dice.choice((5, 20, 100)),
         priority=dice.choice((None, None, 20_000)),
         count=dice.choice((1, 1, 3)),
-        **more,
+        **more,  # type: ignore[arg-type]
     )
