@@ -45,6 +45,9 @@ than the next neighbourhood."""
 SHORTEST: Final = 0.02
 """Seconds; with less left no further neighbourhood is begun."""
 
+OVERRUN_S: Final = 0.02
+"""Kept back for how late the solver notices that its time is over."""
+
 ROUND_WORK: Final = 0.002
 """Deterministic time charged for building a model, so that a run of trivial ones ends as well."""
 
@@ -112,7 +115,9 @@ class _Clock:
 
     def __init__(self, limits: Limits) -> None:
         if limits.wall_s < math.inf and limits.clock is None:
-            raise ValueError("a wall limit needs a clock")
+            raise ValueError("limits: wall_s needs a clock")
+        if limits.wall_s == limits.deterministic == math.inf:
+            raise ValueError("limits: neither wall_s nor deterministic is given")
         self.limits = limits
         self.began = limits.clock() if limits.clock is not None else 0.0
         self.reserve = 0.0
@@ -128,9 +133,12 @@ class _Clock:
     def slice(self, most: float, seed: int, workers: int = 1, gap: float = 0.0) -> Slice:
         """For one solve of at most that many seconds (or deterministic time)."""
         limits = self.limits
-        work = min(limits.deterministic - self.spent, most if limits.wall_s == math.inf else math.inf)
         clock = limits.clock or Slice().clock
-        return Slice(min(self.left(), most), clock, work, workers, limits.seed * 1009 + seed, gap)
+        if limits.wall_s == math.inf:  # no wall time may have a say, or the answer would vary
+            wall_s, work = math.inf, min(limits.deterministic - self.spent, most)
+        else:
+            wall_s, work = min(self.left(), most), limits.deterministic - self.spent
+        return Slice(wall_s, clock, work, workers, limits.seed * 1009 + seed, gap)
 
     def over(self) -> bool:
         return self.left() < SHORTEST or self.spent >= self.limits.deterministic
@@ -147,7 +155,7 @@ def improve(
     if wrong:
         return Rejected(tuple(wrong), problem.to_json(), hint.to_json(), "")
     before = score(problem, hint)
-    clock.reserve = 1.5 * clock.elapsed()
+    clock.reserve = 1.5 * clock.elapsed() + OVERRUN_S
     plan = Plan(problem, hint)
     search = _Search(plan, clock, stopper or Stopper())
     search.run()
@@ -210,7 +218,7 @@ class _Search:
                 proving = True
                 self._prove()
             c = int(waiting[self._turn(waiting.size)])
-            better, easy = self._round(c, k, 0.0 if idle else GAP)
+            better, easy = self._round(c, k, stuck=idle > 0)
             idle = 0 if better else idle + 1
             k = min(int(k * 1.3) + 1, self.plan.problem.n_nodes) if easy else max(4, int(k / 1.5))
         self.optimal = self.optimal or not self.plan.waiting().size or self._reached()
@@ -230,22 +238,23 @@ class _Search:
         self.levels = self._levels()
         self.proofs.append(_Proof(self.levels, found.bounds))
 
-    def _round(self, c: int, k: int, gap: float) -> tuple[bool, bool]:
-        """Place the surroundings of a class anew: was that better, and was it easy?"""
+    def _round(self, c: int, k: int, stuck: bool) -> tuple[bool, bool]:
+        """Place the surroundings of a class anew: was more value placed, and was it easy? When the search is
+        stuck also at equal value with less stranded: free room close together is what it lacks."""
         plan, clock = self.plan, self.clock
         nodes = choose(plan, c, k, self.dice)
         part, hint, keys = carve(plan, nodes)
         began = clock.elapsed()
-        found = solve(part, hint, clock.slice(SLICE, self.rounds, gap=gap), self.stopper, tidy=False)
+        limits = clock.slice(SLICE, self.rounds, gap=0.0 if stuck else GAP)
+        found = solve(part, hint, limits, self.stopper, tidy=stuck)
         self._account(found)
         took = found.spent if clock.limits.wall_s == math.inf else clock.elapsed() - began
         easy = took < SLICE / 2
-        was, now = _values(part, hint), _values(part, found.solution)
-        if now <= was:
-            return False, easy
-        replace(plan, nodes, keys, found.solution)
-        self.levels = self._levels()
-        return True, easy
+        was, now = score(part, hint), score(part, found.solution)
+        if now.better_than(was):
+            replace(plan, nodes, keys, found.solution)
+            self.levels = self._levels()
+        return now.levels > was.levels, easy
 
     def _prove(self) -> None:
         """Tighten the bounds by the linear program."""

@@ -140,7 +140,8 @@ def carve(plan: Plan, nodes: np.ndarray) -> tuple[Problem, Solution, list[int]]:
         if allowed is not None:
             allowed = tuple(i for i in np.flatnonzero(plan.most[c, nodes] > 0).tolist())
         if ask.per_node and any(other == c for other, _ in barred):
-            allowed = tuple(i for i in (allowed or range(len(index))) if (c, i) not in barred)
+            open_to = range(len(index)) if allowed is None else allowed
+            allowed = tuple(i for i in open_to if (c, i) not in barred)
         asks.append(ask._replace(count=n, nodes=allowed))
     part = Problem(free, devices, problem.dev_type[nodes], cost, tuple(licences), tuple(asks))
     return part, Solution(tuple(hint)), inside
