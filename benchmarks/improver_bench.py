@@ -210,8 +210,8 @@ def said(answer: Improvement | Rejected) -> str:
     if isinstance(answer, Rejected):
         return "rejected: " + "; ".join(answer.wrong)
     return (
-        f"{answer.status}: value by rank {list(answer.before.levels)} -> {list(answer.after.levels)}, at most "
-        f"{list(answer.bounds)}, {answer.rounds} solves, {answer.wall_s:.3f} s"
+        f"{answer.status}: value by rank {list(answer.before.levels)} -> {list(answer.after.levels)}, "
+        f"at most {list(answer.bounds)}, {answer.rounds} solves, {answer.wall_s:.3f} s"
     )
 
 

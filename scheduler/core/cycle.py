@@ -72,7 +72,7 @@ def plan(state: State, now: Instant, guide: Sequence[Guided] = (), hold: bool = 
     """
     if not state.pending_columns.n_ready:
         return Plan([], {}, False)
-    cycle = _Cycle(state, now)
+    cycle = _Cycle(state, now, remember=hold)
     found = cycle.run()
     if guide:
         led = _Cycle(state, now, guide)
@@ -106,7 +106,10 @@ def _as_good(new: Plan, old: Plan, ids: np.ndarray) -> bool:
 class _Cycle:
     """One pass. Arrays are by place in the order: place 0 is the first row to be looked at."""
 
-    def __init__(self, state: State, now: Instant, guide: Sequence[Guided] = ()) -> None:
+    def __init__(
+        self, state: State, now: Instant, guide: Sequence[Guided] = (), remember: bool = False
+    ) -> None:
+        """remember: what starts where, for `contended`."""
         self.state = state
         self.now = now
         self.config = state.config
@@ -130,7 +133,7 @@ class _Cycle:
         self.open = np.ones(len(pending.partitions), dtype=np.bool_)
         self.grants: list[Grant] = []
         self.begun: list[Begun] = []
-        self.started: list[Started] = []
+        self.started: list[Started] | None = [] if remember else None
         self.guide: dict[int, list[Guided]] = {}
         """What is left of the guide: each place is tried once."""
         for place_ in guide:
@@ -176,7 +179,7 @@ class _Cycle:
                 self.rules,
                 self.order,
                 self.codes,
-                self.started,
+                self.started or (),
                 self.config.improver,
             ),
             self._request,
@@ -322,7 +325,8 @@ class _Cycle:
                 duration = durations[i]
                 begun = Begun(NEVER if duration == FOREVER else self.now + duration, taken, some)
                 self.begun.append(begun)
-                self.started.append(Started(grant.id, begun, placements))
+                if self.started is not None:
+                    self.started.append(Started(grant.id, begun, placements))
                 left -= some
                 need -= some
                 if not need:
