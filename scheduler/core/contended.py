@@ -315,7 +315,7 @@ class _Case:
             amounts,
             kind.n_devices,
             kind.milli,
-            tuple(np.unique(types[kind.slots]).tolist()) if kind.n_devices else (),
+            tuple(np.flatnonzero(np.bincount(types[kind.slots])).tolist()) if kind.n_devices else (),
             None if allowed.all() else tuple(np.flatnonzero(allowed).tolist()),
             worth(amounts, kind.n_devices, kind.milli, most, kind.members),
             kind.members,

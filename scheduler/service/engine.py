@@ -486,6 +486,9 @@ class Engine:
         """The wait of a held pass is over."""
         if self._state is not None and not self._stopping:
             self._run_cycle(guide)
+            if guide:
+                self._cycle.again()  # the quick plan's turn, in case the guide was of no use
+                self._wake()
 
     def _tick(self) -> None:
         seq = self._seq

@@ -178,6 +178,15 @@ def test_a_guide_is_followed_and_a_stale_one_does_no_harm() -> None:
     assert yard.plan([guided(1, "mem", "wide")]).grants == plain.grants, "two nodes for a job of one"
 
 
+def test_the_same_pass_gets_the_same_guide_where_limits_are_deterministic() -> None:
+    yard = _random_yard(Random(7))
+    cases = [yard.plan(hold=True).contended for _ in range(2)]
+    assert cases[0] is not None
+    assert cases[0] == cases[1]
+    guides = {propose(case, Limits(deterministic=0.2, seed=5)).guide for case in cases if case}
+    assert len(guides) == 1
+
+
 def test_limits_come_from_the_settings() -> None:
     assert limits_of(Improver(limit_ms=500, hold_ms=200), lambda: 0.0).wall_s == 0.16
     assert limits_of(Improver(limit_ms=500, hold_ms=900), lambda: 0.0).wall_s == 0.5

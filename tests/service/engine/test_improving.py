@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from packhorse.scheduler.core import propose as propose_module
@@ -22,8 +23,9 @@ from packhorse.scheduler.model.job import Active
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.resources import Ask
 from packhorse.scheduler.service import improving
-from packhorse.scheduler.service.engine import Engine, NoMeter
+from packhorse.scheduler.service.engine import Engine, Meter, NoMeter
 from packhorse.scheduler.service.improving import MOST_DUMPS
+from packhorse.scheduler.service.metrics import Metrics
 from packhorse.scheduler.service.recording import Happened, Recorder, read, replay
 from packhorse.scheduler.store.memory import MemoryStore
 from tests.service.engine.cluster import TEXTS, a_submission, until
@@ -43,7 +45,7 @@ class Site:
     """Two nodes that are unlike: a small job goes to the one with memory, where the next one would have to
     go."""
 
-    def __init__(self, tmp_path: Path, **improver: Any) -> None:
+    def __init__(self, tmp_path: Path, meter: Meter | None = None, **improver: Any) -> None:
         self.counts = Counts()
         self.store = MemoryStore()
         self.dumps = tmp_path
@@ -51,7 +53,7 @@ class Site:
         self.engine = Engine(
             self.store,
             ClusterConfig(policy="tightest", improver=Improver(**improver)),
-            meter=self.counts,
+            meter=meter or self.counts,
             recorder=Recorder(self.recording),
             improver_dumps=tmp_path,
         )
@@ -204,6 +206,26 @@ async def test_an_improver_that_fails_costs_nothing_and_leaves_a_dump(
     assert dump["problem"]["asks"]
     assert dump["hint"]
     await site.engine.stop()
+
+
+async def test_runs_are_counted_on_the_metrics_page(tmp_path: Path) -> None:
+    metrics = Metrics()
+    site = Site(tmp_path, meter=metrics, hold_ms=10_000)
+    await site.start()
+    await site.submit_both()
+    await until(lambda: len(site.where()) == 2)
+    page = (await metrics.page()).decode()
+    assert 'packhorse_improver_runs_total{result="better"} 1.0' in page
+    assert 'packhorse_improver_runs_total{result="rejected"} 0.0' in page
+    assert "packhorse_improver_seconds_count 1.0" in page
+    assert "packhorse_improver_jobs_gained_total 1.0" in page
+    assert "packhorse_improver_value_gained_total " in page
+    await site.engine.stop()
+
+
+def test_recordings_from_before_guides_can_be_read() -> None:
+    old = msgspec.msgpack.encode(["RunCycle"])
+    assert msgspec.msgpack.decode(old, type=RunCycle) == RunCycle()
 
 
 def test_only_the_newest_dumps_are_kept(tmp_path: Path) -> None:
