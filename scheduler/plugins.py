@@ -33,6 +33,7 @@ def require_policy(name: str) -> Policy:
         Exception
     ) as error:  # whatever another package's import does wrong is told, not shown as a traceback
         raise BadValue(
-            f'placement policy "{name}": {points[0].value} cannot be imported: {type(error).__name__}: {error}'
+            f'placement policy "{name}": {points[0].value} cannot be imported: '
+            f"{type(error).__name__}: {error}"
         ) from error
     return add(name, found)

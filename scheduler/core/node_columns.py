@@ -501,7 +501,8 @@ class NodeColumns:
                 free = left.get(slot, WHOLE - int(self.used[self.slot_columns[slot], row]))
                 if not 0 < d.milli <= free or (slot in slices and not d.part):
                     raise InvariantBroken(
-                        f"job {job}: {d.milli} thousandths of {d.kind} {index} of {p.node} are taken or not there"
+                        f"job {job}: {d.milli} thousandths of {d.kind} {index} of {p.node} "
+                        "are taken or not there"
                     )
                 left[slot] = free - d.milli
                 if d.part:

@@ -1,4 +1,5 @@
-"""The placement policy is told that what it can learn is at hand (core/demand.py says what there is to learn)."""
+"""The placement policy is told that what it can learn is at hand (core/demand.py says what there is to
+learn)."""
 
 from __future__ import annotations
 

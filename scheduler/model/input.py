@@ -218,7 +218,8 @@ class RunCycle(_Input, frozen=True, array_like=True, gc=False, tag=True):
 
 
 class Teach(_Input, frozen=True, array_like=True, gc=False, tag=True):
-    """What the placement policy can learn from this mix of jobs on these nodes is at hand (event PolicyTaught)."""
+    """What the placement policy can learn from this mix of jobs on these nodes is at hand (event
+    PolicyTaught)."""
 
     policy: str
     mix: tuple[tuple[int, int, int, int, str, int], ...]

@@ -1,7 +1,7 @@
 """Has the placement policy learn from what jobs are like here, in a process of its own, and tells the core.
 
-Learning takes seconds of one core, at a lower priority than everything else. It happens soon after jobs that take
-devices are there, and then whenever the mix of jobs or the nodes have changed, but not more often than
+Learning takes seconds of one core, at a lower priority than everything else. It happens soon after jobs that
+take devices are there, and then whenever the mix of jobs or the nodes have changed, but not more often than
 configured. The core is told by an input like any other, so that a recorded run can be replayed.
 """
 

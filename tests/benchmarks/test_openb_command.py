@@ -32,7 +32,7 @@ SMALL = ("--variant", "small", "--policy", "best-fit")
     ("words", "says"),
     [
         (["--variant", "large"], "--variant large: not in .*; there are small"),
-        (["--policy", "magic"], "--policy magic: there are .*best-fit"),
+        (["--policy", "magic"], 'policy "magic" is not known; there are best-fit'),
         (["--policy", "best-fit,"], '--policy "best-fit,": names separated by commas'),
         (["--seeds", "1"], "the published streams are 42-51"),
         (["--seeds", "50-60"], "the published streams are 42-51"),

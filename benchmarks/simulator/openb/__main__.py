@@ -15,6 +15,7 @@ import numpy as np
 
 from packhorse.scheduler.core.packing.policies import POLICIES
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
+from packhorse.scheduler.plugins import known_policies, require_policy
 from packhorse.simulator.openb import results
 from packhorse.simulator.openb.plan import Job, run_all
 from packhorse.simulator.openb.queue import Hold
@@ -48,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
         "--policy",
         default="packhorse",
         metavar="P[,P…]",
-        help=f"of {', '.join(POLICIES)}, or all (default: %(default)s)",
+        help=f"of {', '.join(known_policies())}, or all (default: %(default)s)",
     )
     add("--seeds", default="42-51", metavar="A-B[,C…]", help="published streams (default: %(default)s)")
     add(
@@ -201,8 +202,7 @@ def _jobs(args: argparse.Namespace, data: Path) -> list[Job]:
             raise BadValue(f"--variant {variant}: not in {data}; there are {', '.join(there)}")
     policies = list(POLICIES) if args.policy == "all" else _words(args.policy, "--policy")
     for policy in policies:
-        if policy not in POLICIES:
-            raise BadValue(f"--policy {policy}: there are {', '.join(POLICIES)}")
+        require_policy(policy)
     if args.nodes is not None and not 1 <= args.nodes <= MOST_NODES:
         raise BadValue(f"--nodes {args.nodes}: from 1 to {MOST_NODES:,}")
     return [

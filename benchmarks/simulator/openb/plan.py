@@ -10,7 +10,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_complet
 from pathlib import Path
 from typing import NamedTuple
 
-from packhorse.scheduler.core.packing.policies import POLICIES
+from packhorse.scheduler.plugins import require_policy
 from packhorse.simulator.openb.results import write_placements
 from packhorse.simulator.openb.run import Manner, Outcome, run
 from packhorse.simulator.openb.workload import workload
@@ -32,7 +32,7 @@ class Job(NamedTuple):
 def run_job(job: Job) -> Outcome:
     """Read, run, write the placements; what comes back holds none."""
     work = workload(openb.read(job.data, job.variant, (job.seed,)), job.seed, job.nodes)
-    outcome = run(work, POLICIES[job.policy], job.manner)
+    outcome = run(work, require_policy(job.policy), job.manner)
     if job.placements is not None:
         write_placements(job.placements, job, outcome.placed)
     return outcome._replace(placed=[])

@@ -11,6 +11,7 @@ from packhorse.scheduler.core.packing.online import Placer, Taken
 from packhorse.scheduler.core.packing.policy import Mix, Policy
 from packhorse.simulator.openb.curve import alloc_curve, last_at_each_percent, percent
 from packhorse.simulator.openb.fragments import Fragments
+from packhorse.simulator.openb.lessons import made
 from packhorse.simulator.openb.queue import Hold, Queue
 from packhorse.simulator.openb.stranding import Stranding
 from packhorse.simulator.openb.workload import Workload, mix_of_list, mix_of_seen
@@ -81,7 +82,7 @@ class _Run:
         self.manner = manner
         known = mix_of_list(work)
         start = mix_of_seen(work, 0) if manner.seen else known
-        self.placer = Placer(work.ground, policy.make(work.ground, start))
+        self.placer = Placer(work.ground, made(policy, work.ground, start))
         self.codes = [self.placer.code(*work.asks[work.ask_of[row]]) for row in work.rows]
         self.queue = Queue(self.placer, manner.hold, self._stranding(start)) if manner.queue else None
         self.fragments = Fragments(work.ground, known)
@@ -171,7 +172,7 @@ class _Run:
 
     def _learn(self, n: int) -> None:
         mix = mix_of_seen(self.work, n)
-        self.placer.use(self.policy.make(self.work.ground, mix))
+        self.placer.use(made(self.policy, self.work.ground, mix))
         if self.queue is not None:
             self.queue.relearn(self._stranding(mix))
 

@@ -39,10 +39,9 @@ class Board:
     capacity: [n_resources, n_nodes]. node_class: class of each position, equal for nodes of the same
     capacity; class_capacity: [n_resources, n_classes].
     maps: the slots of each node; derived: columns of what follows from them; slot_columns: the columns of
-    their free thousandths, a slice where they follow
-    each other. type_of: code in `types` of each slot's device [n_slots, n_nodes], -1 for none; types are
-    "gpu:h200", "gpu" for a device without type. slot_mem, link, shareable: device memory, link group, and whether
-    shares of it are given, alike.
+    their free thousandths, a slice where they follow each other. type_of: code in `types` of each slot's
+    device [n_slots, n_nodes], -1 for none; types are "gpu:h200", "gpu" for a device without type. slot_mem,
+    link, shareable: device memory, link group, and whether shares of it are given, alike.
     typed_kinds: columns of the kinds of counted devices that have types, with those of the types.
     tightness: per resource, what a free unit of it adds to a node's score. weight_score: what the
     node's weight adds; one_weight: all have the same.

@@ -44,7 +44,7 @@ SHORTEST_S: Final = 0.005
 
 class Slice(NamedTuple):
     """Limits of one solve. wall_s (by the clock given, building the model included) and deterministic (the
-    solver's own measure of work, about a second each): whichever comes first. With one worker and no wall
+    solver's own measure of work): whichever comes first. With one worker and no wall
     limit the answer depends on nothing but the input and the seed. gap: part of the objective that may be
     missing from the optimum; with more than 0 nothing is claimed optimal."""
 

@@ -83,8 +83,8 @@ def choose(
 def _enough_of_each(
     caps: np.ndarray, score: np.ndarray, required: list[int], counts: Sequence[tuple[np.ndarray, int]]
 ) -> list[int]:
-    """The required nodes and, of each mask, as many as are still missing, the tightest of those that can take a
-    task; -1 among them where there are not enough. The scarcest mask chooses first."""
+    """The required nodes and, of each mask, as many as are still missing, the tightest of those that can
+    take a task; -1 among them where there are not enough. The scarcest mask chooses first."""
     chosen = list(required)
     for mask, n in sorted(counts, key=lambda item: int((item[0] & (caps > 0)).sum())):
         able = mask & (caps > 0)
@@ -97,7 +97,8 @@ def _enough_of_each(
 
 
 def _fullest_first(shape: Shape, caps: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:
-    """The caps within one group at a time, of groups that may hold the job, the one with the least room first."""
+    """The caps within one group at a time, of groups that may hold the job, the one with the least room
+    first."""
     known = groups >= 0
     n = int(groups.max(initial=-1)) + 1
     tasks = np.bincount(groups[known], weights=caps[known], minlength=n)

@@ -35,8 +35,11 @@ CELLS: Final = 500
 """Combinations in the first neighbourhood."""
 
 SLICE: Final = 0.08
-"""Seconds (or deterministic time) that one neighbourhood may take. With 0.2 and 0.3 the size settles at what
+"""Seconds that one neighbourhood may take. With 0.2 and 0.3 the size settles at what
 takes longer to prove than to find, and after 1 s the openb queue stands at less."""
+
+SLICE_WORK: Final = 0.02
+"""The same in deterministic time, of which the solver does about 0.25 in a second."""
 
 GAP: Final = 0.005
 """What a neighbourhood may miss of its optimum while the search goes well: proving the last bit takes longer
@@ -69,9 +72,10 @@ PATIENCE: Final = 60
 
 
 class Limits(NamedTuple):
-    """Give wall_s with a clock (seconds, monotonic), or deterministic: about seconds of work of the solver,
-    counted the same on every machine. With the latter and one worker, same input, same answer. workers:
-    threads for a problem that is solved whole; a neighbourhood is done before a second thread is of use."""
+    """Give wall_s with a clock (seconds, monotonic), or deterministic: work of the solver, counted the
+    same on every machine; 0.25 take about a second. With the latter and one worker, same input, same answer.
+    workers: threads for a problem that is solved whole; a neighbourhood is done before a second thread is of
+    use."""
 
     wall_s: float = math.inf
     clock: Callable[[], float] | None = None
@@ -120,6 +124,7 @@ class _Clock:
             raise ValueError("limits: neither wall_s nor deterministic is given")
         self.limits = limits
         self.began = limits.clock() if limits.clock is not None else 0.0
+        self.step = SLICE if limits.wall_s < math.inf else SLICE_WORK
         self.reserve = 0.0
         self.spent = 0.0
 
@@ -245,11 +250,11 @@ class _Search:
         nodes = choose(plan, c, k, self.dice)
         part, hint, keys = carve(plan, nodes)
         began = clock.elapsed()
-        limits = clock.slice(SLICE, self.rounds, gap=0.0 if stuck else GAP)
+        limits = clock.slice(clock.step, self.rounds, gap=0.0 if stuck else GAP)
         found = solve(part, hint, limits, self.stopper, tidy=stuck)
         self._account(found)
         took = found.spent if clock.limits.wall_s == math.inf else clock.elapsed() - began
-        easy = took < SLICE / 2
+        easy = took < clock.step / 2
         was, now = score(part, hint), score(part, found.solution)
         if now.better_than(was):
             replace(plan, nodes, keys, found.solution)

@@ -1,6 +1,7 @@
 """The placement policies by name.
 
-Third parties add theirs through entry points, which packhorse.scheduler.plugins loads; `add` checks what it found.
+Third parties add theirs through entry points, which packhorse.scheduler.plugins loads; `add` checks what it
+found.
 """
 
 from __future__ import annotations

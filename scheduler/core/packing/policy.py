@@ -124,7 +124,8 @@ class Policy(NamedTuple):
 
     One that has a lot to learn first, for seconds, gives both parts as well, so that a running scheduler can
     have it learn elsewhere and start with what it knows without: learn: the slow part; taught: the scorer,
-    from what `learn` returned for the same ground and mix, or None. `make` is both together.
+    from what `learn` returned for the same mix and the same nodes in any order, or None. `make` is both
+    together.
     """
 
     name: str

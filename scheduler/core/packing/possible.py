@@ -123,14 +123,16 @@ def _share(shape: Shape, partition: Partition, request: Request, field: Field) -
     n = slotfit.shares(board, share, field.free[board.slot_columns])
     if int(n[allowed].max(initial=0)) == 0:
         most = int(board.slot_mem[:, allowed].max(initial=0))
-        how = (
-            f"{share.mem_mib} MiB of one {share.kind}'s memory asked, the largest has {most}; ask for less"
-            if share.mem_mib and most
-            else f"{share.mem_mib} MiB of one {share.kind}'s memory asked, and no node says how much its devices "
-            "have; ask for a share such as 0.5, or declare it (--gpu-mem)"
-            if share.mem_mib
-            else f"a share of one {share.kind} asked, and those there are cut into slices; ask for a slice"
-        )
+        asked = f"{share.mem_mib} MiB of one {share.kind}'s memory asked"
+        if not share.mem_mib:
+            how = f"a share of one {share.kind} asked, and those there are cut into slices; ask for a slice"
+        elif most:
+            how = f"{asked}, the largest has {most}; ask for less"
+        else:
+            how = (
+                f"{asked}, and no node says how much its devices have; "
+                "ask for a share such as 0.5, or declare it (--gpu-mem)"
+            )
         return _impossible(f'{how} (partition "{partition.name}")', NODE_CONFIGURATION)
     return None
 
@@ -143,8 +145,8 @@ def _near(shape: Shape, partition: Partition, request: Request, field: Field) ->
     most = int(np.bincount(groups[groups >= 0], minlength=1).max(initial=0))
     if shape.lo > most:
         return _impossible(
-            f'{shape.lo} nodes within {shape.hops} hops of each other asked, partition "{partition.name}" has '
-            f"{most} together; ask for fewer nodes or more hops",
+            f"{shape.lo} nodes within {shape.hops} hops of each other asked, "
+            f'partition "{partition.name}" has {most} together; ask for fewer nodes or more hops',
             NODE_CONFIGURATION,
         )
     return None
@@ -198,7 +200,8 @@ def _features(ask: Ask, partition: Partition, request: Request, field: Field) ->
     for mask, n in request.counts:
         if int(mask.sum()) < n:
             return _impossible(
-                f'features "{ask.features}": {n} nodes asked of one, {int(mask.sum())} have it; ask for fewer',
+                f'features "{ask.features}": {n} nodes asked of one, '
+                f"{int(mask.sum())} have it; ask for fewer",
                 FEATURE,
             )
     if not np.logical_or.reduce(request.together).any():

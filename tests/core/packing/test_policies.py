@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from packhorse.scheduler.core.packing import learning
 from packhorse.scheduler.core.packing.fgd import Fgd
-from packhorse.scheduler.core.packing.policies import DEFAULT, POLICIES, policy, with_more
+from packhorse.scheduler.core.packing.policies import DEFAULT, POLICIES, add, policy
 from packhorse.scheduler.core.packing.policy import Mix, Policy, Scores, Want
 from packhorse.scheduler.model.errors import BadValue
 from tests.core.packing import field
@@ -150,20 +150,18 @@ def test_scores_are_finite_whatever_is_free(
 
 
 def test_an_unknown_name_lists_the_known() -> None:
-    with pytest.raises(BadValue, match="policy 'bestfit': there is none of this name; known: packhorse, fgd"):
+    with pytest.raises(BadValue, match='policy "bestfit" is not known; there are best-fit, dot-product, fgd'):
         policy("bestfit")
 
 
-def test_more_policies() -> None:
+def test_what_is_no_policy_of_its_name_is_refused() -> None:
     mine = Policy("mine", "by name", POLICIES["first-fit"].make)
-    table = with_more(POLICIES, {"mine": mine})
-    assert policy("mine", table) is mine
-    assert "mine" not in POLICIES
     for name, found, why in (
-        ("fgd", mine, "there is one of this name already"),
+        ("fgd", mine._replace(name="fgd"), "there is one of this name already"),
         ("Mine!", mine, "lower-case"),
-        ("other", mine, "calls itself 'mine'"),
+        ("other", mine, 'calls itself "mine"'),
         ("mine", len, "a builtin_function_or_method, not a Policy"),
     ):
         with pytest.raises(BadValue, match=why):
-            with_more(POLICIES, {name: found})
+            add(name, found)
+    assert "mine" not in POLICIES

@@ -23,8 +23,6 @@ class Tight:
         self.ground = ground
         self.n_scored = 0
 
-    relative = False
-
     def phase(self, fill: float) -> int:
         return int(fill >= 0.5)
 
