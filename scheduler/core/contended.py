@@ -66,18 +66,21 @@ class Outcome(NamedTuple):
 
 class Contended(NamedTuple):
     """problem and hint: what the pass did. names: of the problem's nodes. jobs: who is of each ask class,
-    array tasks one by one, first come first. devices: index of each device of the problem's nodes."""
+    array tasks one by one, first come first. devices: index of each device of the problem's nodes. kept:
+    where the pass put jobs that are not in the problem."""
 
     problem: Problem
     hint: Solution
     names: tuple[NodeName, ...]
     jobs: tuple[tuple[JobId, ...], ...]
     devices: tuple[tuple[int, ...], ...]
+    kept: tuple[Guided, ...]
 
     def guide(self, solution: Solution) -> tuple[Guided, ...]:
-        """The solution as wishes for a pass: the first of each class get the places."""
+        """The solution as wishes for a pass: the first of each class get the places. Jobs that are not in the
+        problem stay where they are, lest they take a place that was made free."""
         given = [0] * len(self.jobs)
-        out = []
+        out = [*self.kept]
         for ask, members in sorted(solution.placed):
             id = self.jobs[ask][given[ask]]
             given[ask] += 1
@@ -288,6 +291,7 @@ class _Case:
             tuple(board.names[p] for p in nodes.tolist()),
             tuple(tuple(jobs[key]) for key in ordered),
             tuple(tuple(d.index for d in board.maps[p].devices) for p in nodes.tolist()),
+            self._kept(),
         )
 
     def _columns(self, codes: set[int]) -> list[int]:
@@ -336,6 +340,18 @@ class _Case:
                 members.append((int(number[position]), tuple(sorted(slots))))
             placed += [Placed(ask, tuple(sorted(members)))] * item.begun.n
         return Solution(tuple(placed))
+
+    def _kept(self) -> tuple[Guided, ...]:
+        """Jobs that the pass started and that are not moved."""
+        moved = {id(item) for item in self.moved}
+        out: list[Guided] = []
+        for item in self.outcome.started:
+            if id(item) not in moved:
+                devices = [d for placement in item.placements for d in placement.devices]
+                shares = len(devices) == 1 and devices[0].milli < WHOLE
+                where = tuple(placement.node for placement in item.placements)
+                out += [Guided(item.id, where, devices[0].indices[0] if shares else -1)] * item.begun.n
+        return tuple(out)
 
     def _could_gain(self, problem: Problem, hint: Solution, heads: set[int]) -> bool:
         """Whether the volumes leave room for more value than the hint places; heads: ranks of the next

