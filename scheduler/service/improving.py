@@ -134,6 +134,7 @@ class Improving:
             log.error("improver.not_loaded", why=str(loading.exception()))
         else:
             self._loaded = True
+            log.info("improver.ready", hold_ms=self._settings.hold_ms)
 
     def _too_late(self) -> None:
         """The time for which starts may wait is over."""

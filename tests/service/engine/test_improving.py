@@ -56,12 +56,16 @@ class Site:
             meter=meter or self.counts,
             recorder=Recorder(self.recording),
             improver_dumps=tmp_path,
+            retry_s=0.02,
         )
 
     async def start(self) -> None:
         await self.engine.start()
         if self.engine.config.improver.hold_ms:
             await until(lambda: self.engine._improving.ready)
+        await self.register()
+
+    async def register(self) -> None:
         for name, cpus, mem in (("mem", 4, 16_000), ("wide", 8, 8_000)):
             spec = NodeSpec(NodeName(name), name, cpus * 1000, mem)
             await self.engine.call(RegisterNode(spec, "boot", Offer(1, cpus * 1000, mem)))
@@ -186,6 +190,24 @@ async def test_the_engine_stops_while_a_solve_runs(tmp_path: Path, monkeypatch: 
     await site.engine.stop()
     assert time.monotonic() - began < 5
     assert not slow.go.is_set()
+
+
+async def test_an_answer_to_a_state_that_was_lost_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Slow(monkeypatch)
+    site = Site(tmp_path, hold_ms=60_000)
+    await site.start()
+    await site.submit_both()
+    await asyncio.to_thread(slow.began.wait, 5)
+    site.engine._fail("the disk is gone")
+    await until(lambda: site.counts.runs == [("stopped", 0, 0)] and not site.engine.trouble)
+    slow.go.set()
+    await asyncio.sleep(0.05)
+    assert site.where() == {}, "nothing starts on nodes that have not come back"
+    await site.register()
+    await until(lambda: bool(site.where()))
+    await site.engine.stop()
 
 
 async def test_an_improver_that_fails_costs_nothing_and_leaves_a_dump(
