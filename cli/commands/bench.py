@@ -16,6 +16,10 @@ BENCHES = {
         "packhorse.simulator.cycle_bench",
         "scheduling passes over a large queue with all constraints on",
     ),
+    "improver": (
+        "packhorse.simulator.improver_bench",
+        "the CP-SAT improver on contended clusters and on the openb queue",
+    ),
 }
 """By name: the module that is the program, and what it measures."""
 

@@ -14,7 +14,7 @@ from packhorse.scheduler.model.gresspec import share_text
 from packhorse.scheduler.model.hostlist import compress_sorted
 from packhorse.scheduler.model.ids import UNKNOWN, Instant
 from packhorse.scheduler.model.job import Active, ArrayJob, Job, JobSpec, JobState
-from packhorse.scheduler.model.resources import WHOLE, Ask, Placement, Usage
+from packhorse.scheduler.model.resources import WHOLE, Ask, Placement, Usage, is_slice
 from packhorse.scheduler.model.units import format_mem_mib
 
 NONE_ASSIGNED = "None assigned"
@@ -153,8 +153,9 @@ def _row(
 
 
 class Amounts:
-    """Totals over all nodes of a job, in the units that accounting uses. gres: (name, thousandths), sorted; a
-    slice is a whole device of its own type. gpumem_mib: of shares by memory, before it is known of what.
+    """Totals over all nodes of a job, in the units that accounting uses. gres: (name, thousandths), sorted;
+    `gpu:1g.18gb` has 1000 for each such slice, and what these are of devices counts under `gpu`, once it is
+    known which. gpumem_mib: of shares by memory, before it is known of what.
     """
 
     __slots__ = ("gpumem_mib", "gres", "mem_mib", "n_cpus", "n_nodes")
@@ -197,8 +198,7 @@ class Amounts:
             for held in placement.devices:
                 if held.part:
                     _count(gres, held.kind, held.part, WHOLE)
-                else:
-                    _count(gres, held.kind, held.type, held.milli * len(held.indices))
+                _count(gres, held.kind, "" if held.part else held.type, held.milli * len(held.indices))
         return cls(
             len(placements), sum(p.cpu_milli for p in placements), sum(p.mem_mib for p in placements), gres
         )
@@ -216,8 +216,10 @@ class Amounts:
 
 
 def _count(gres: dict[str, int], kind: str, type_: str, milli: int) -> None:
-    """Thousandths of devices count under their kind, and with a type under `kind:type` as well."""
-    gres[kind] = gres.get(kind, 0) + milli
+    """Thousandths of devices count under their kind, and with a type under `kind:type` as well; slices, in
+    pieces, only under the latter."""
+    if not is_slice(type_):
+        gres[kind] = gres.get(kind, 0) + milli
     if type_:
         name = f"{kind}:{type_}"
         gres[name] = gres.get(name, 0) + milli

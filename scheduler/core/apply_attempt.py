@@ -37,6 +37,8 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
     new = replace(job, phase=active, attempts=job.attempts + 1)
     state.jobs[job.id] = new
     state.running_columns.add(job.id, event.end_by, event.placements)
+    if job.spec.licenses:
+        state.licenses.hold(job.spec.licenses)
     if job.array_id:
         task_moved(state, job, new)
 
@@ -88,8 +90,7 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
     if isinstance(phase, Active):
         if event.attempt != phase.attempt:
             raise InvalidTransition(event, f"the current attempt is {phase.attempt}")
-        state.node_columns.release(job.id)
-        state.running_columns.remove(job.id)
+        _release(state, job)
         placements = phase.placements
     else:
         assert isinstance(phase, Pending)
@@ -124,8 +125,7 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
 
 def job_requeued(state: State, event: ev.JobRequeued) -> None:
     job, _ = _current(state, event, event.attempt)
-    state.node_columns.release(job.id)
-    state.running_columns.remove(job.id)
+    _release(state, job)
     begin_at = event.begin_at if event.begin_at > event.at else UNKNOWN
     phase = waiting.with_eligibility(Pending(begin_at=begin_at, held=event.held), event.at)
     avoid = job.avoid
@@ -144,6 +144,14 @@ def job_requeued(state: State, event: ev.JobRequeued) -> None:
         task_moved(state, job, new)
     waiting.watch(state, new)
     state.pending_columns.add(waiting.row_of(state, new))
+
+
+def _release(state: State, job: Job) -> None:
+    """The job's allocation is free again."""
+    state.node_columns.release(job.id)
+    state.running_columns.remove(job.id)
+    if job.spec.licenses:
+        state.licenses.release(job.spec.licenses)
 
 
 def _current(

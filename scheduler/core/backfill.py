@@ -11,21 +11,19 @@ nodes differ and jobs need more than nodes. More planned starts go toward conser
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from packhorse.scheduler.core.packing.board import EXCLUSIVE, SLOTS
-from packhorse.scheduler.core.packing.field import Field, Pairs
+from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.fit import fitting, gang_shares
+from packhorse.scheduler.core.packing.growth import Begun, Growth, Taken
 from packhorse.scheduler.core.packing.request import Request
 from packhorse.scheduler.core.running_columns import NEVER, Releases
 from packhorse.scheduler.model.ids import Instant
 
-Taken = Sequence[tuple[int, Pairs]]
-"""Positions on the board, and the amounts taken there."""
+_KEPT: Final = 8  # matrices of what is free at some time
 
 
 class Planned(NamedTuple):
@@ -36,14 +34,6 @@ class Planned(NamedTuple):
     taken: Taken
 
 
-class Begun(NamedTuple):
-    """Jobs that start in this pass: n equal ones, expected to end then."""
-
-    end: int
-    taken: Taken
-    n: int
-
-
 class Timeline:
     """See the module. The field is what is free now, after everything in `begun`."""
 
@@ -51,16 +41,10 @@ class Timeline:
         """begun: jobs that were started in this pass; more of them follow by `begin`."""
         self.field = field
         self.now = now
-        position = field.board.position_of_row[releases.row]
-        end = np.maximum(releases.end, now + 1)  # what is overdue ends any moment, but has not yet
-        self._end = end
-        self._position = position
-        self._amounts = releases.amounts
         self.planned: list[Planned] = []
         self._new: list[Begun] = []
-        self._steps: list[tuple[int, np.ndarray]] = []
-        for item in begun:
-            self.begin(item)
+        self._growth = Growth(field, releases, begun, now)
+        self._released: dict[int, np.ndarray] = {}
 
     def begin(self, begun: Begun) -> None:
         """More jobs started now; the field says so already."""
@@ -72,12 +56,17 @@ class Timeline:
         It is not tried now: the caller has seen that it does not fit.
         """
         self._merge_new()
+        first = self._growth.bound(request)
+        if first > NEVER:
+            return None
         times = self._candidates()
-        cuts = sorted({t for p in self.planned for t in (p.start, p.start - duration_us + 1)})
-        low = 0
-        for cut in [*cuts, NEVER + 1]:
+        low = int(np.searchsorted(times, first))
+        for cut in [
+            *sorted({t for p in self.planned for t in (p.start, p.start - duration_us + 1)}),
+            NEVER + 1,
+        ]:
             # Between two cuts the job overlaps the same planned starts, and what is free only grows.
-            high = bisect_left(times, cut, low)
+            high = max(low, int(np.searchsorted(times, cut)))
             if high > low:
                 found = self._first_in(times, low, high, request, duration_us)
                 if found is not None:
@@ -100,62 +89,38 @@ class Timeline:
 
     def _merge_new(self) -> None:
         """Jobs begun since the last look become releases."""
-        if not self._new:
-            self._steps = []
-            return
-        ends: list[int] = []
-        positions: list[int] = []
-        entries: list[int] = []
-        resources: list[int] = []
-        amounts: list[int] = []
-        for end, taken, n in self._new:
-            for position, pairs in taken:
-                for resource, amount in pairs:
-                    entries.append(len(ends))
-                    resources.append(resource)
-                    amounts.append(amount * n)
-                ends.append(end)
-                positions.append(position)
-        added = np.zeros((self.field.free.shape[0], len(ends)), dtype=np.int64)
-        np.add.at(added, (np.array(resources), np.array(entries)), np.array(amounts))
+        self._growth.add(self._new)
+        if self._new:
+            self._released.clear()
         self._new = []
-        end_all = np.concatenate([self._end, np.array(ends, dtype=np.int64)])
-        order = np.argsort(end_all, kind="stable")
-        self._end = end_all[order]
-        self._position = np.concatenate([self._position, np.array(positions, dtype=np.intp)])[order]
-        self._amounts = np.concatenate([self._amounts, added], axis=1)[:, order]
-        self._steps = []
 
-    def _candidates(self) -> list[int]:
+    def _candidates(self) -> np.ndarray:
         """Instants at which something becomes free, ascending."""
-        end = self._end
-        if end.size == 0:
-            times: list[int] = []
-        else:
-            last = np.empty(end.size, dtype=np.bool_)
-            last[-1] = True
-            np.not_equal(end[1:], end[:-1], out=last[:-1])
-            times = end[last].tolist()
-        if self.planned:
-            times = sorted({*times, *(p.end for p in self.planned if p.end < NEVER)})
-        return times
+        times = self._growth.times()
+        more = [p.end for p in self.planned if p.end < NEVER]
+        return np.unique(np.concatenate([times, np.array(more, dtype=np.int64)])) if more else times
 
     def _first_in(
-        self, times: list[int], low: int, high: int, request: Request, duration_us: int
+        self, times: np.ndarray, low: int, high: int, request: Request, duration_us: int
     ) -> Planned | None:
-        """Binary search: feasibility is monotone within times[low:high]."""
-        taken = self._try(times[high - 1], request, duration_us)
-        if taken is None:
-            return None
-        best, best_taken = high - 1, taken
+        """The first of times[low:high] at which it fits: mostly the very first, else by binary search, since
+        within them feasibility is monotone."""
+        best, best_taken = low, self._try(int(times[low]), request, duration_us)
+        if best_taken is None:
+            low, best = low + 1, high - 1
+            if low > best:
+                return None
+            best_taken = self._try(int(times[best]), request, duration_us)
+            if best_taken is None:
+                return None
         while low < best:
             middle = (low + best) // 2
-            taken = self._try(times[middle], request, duration_us)
+            taken = self._try(int(times[middle]), request, duration_us)
             if taken is None:
                 low = middle + 1
             else:
                 best, best_taken = middle, taken
-        start = Instant(times[best])
+        start = Instant(int(times[best]))
         return Planned(start, start + duration_us, best_taken)
 
     def _try(self, start: int, request: Request, duration_us: int) -> Taken | None:
@@ -168,46 +133,16 @@ class Timeline:
 
     def _free_at(self, at: int) -> np.ndarray:
         """What is free then: releases up to then added, planned jobs that run then taken off."""
-        free = self._released(int(np.searchsorted(self._end, at, side="right")))
+        free = self._released.get(at)
+        if free is None:
+            if len(self._released) >= _KEPT:
+                self._released.clear()
+            free = self._released[at] = self._growth.free_at(at)
         running = [p for p in self.planned if p.start <= at < p.end]
-        if running:
-            free = free.copy()
-            for p in running:
-                self._subtract(free, p.taken)
+        free = free.copy()
+        for p in running:
+            self._subtract(free, p.taken)
         return free
-
-    def _released(self, n: int) -> np.ndarray:
-        """Free now plus the first n releases, never above what the nodes offer. Shared: not to be changed."""
-        base = 0
-        free: np.ndarray | None = None
-        for done, kept in self._steps:
-            if base <= done <= n:
-                base, free = done, kept
-        if free is not None and base == n:
-            return _least(free, self.field.offered)
-        free = self.field.free.copy() if free is None else free.copy()
-        position = self._position[base:n]
-        amounts = self._amounts[:, base:n]
-        if n - base <= 4:
-            for i in range(n - base):
-                if position[i] >= 0:
-                    free[:, position[i]] += amounts[:, i]
-        else:
-            known = position >= 0
-            if not known.all():
-                position, amounts = position[known], amounts[:, known]
-            for row, column in zip(free, amounts, strict=True):
-                np.add.at(row, position, column)
-        if self.field.board.n_slots and n > base:
-            touched = np.unique(self._position[base:n])
-            touched = touched[touched >= 0]
-            for (
-                column
-            ) in self.field.board.slot_list:  # a device that has died does not come back by a release
-                free[column, touched] = np.minimum(free[column, touched], self.field.offered[column, touched])
-            self.field.board.settle(free, touched, self.field.slices_of)
-        self._steps.append((n, free))
-        return _least(free, self.field.offered)
 
     def _subtract(self, free: np.ndarray, taken: Taken) -> None:
         field = self.field
@@ -232,8 +167,3 @@ def find(field: Field, request: Request, room: np.ndarray) -> Taken | None:
         if shares is not None:
             return [(p, field.cost(shape, p, tasks, False, room, devices)[0]) for p, tasks, devices in shares]
     return None
-
-
-def _least(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    out: np.ndarray = np.minimum(a, b)
-    return out

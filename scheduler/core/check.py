@@ -16,6 +16,7 @@ from packhorse.scheduler.core.reasons import BY_CYCLE, Reason
 from packhorse.scheduler.core.state import ArrayTasks, State
 from packhorse.scheduler.core.tick import next_timer
 from packhorse.scheduler.model.errors import InvariantBroken
+from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import Active, ArrayJob, Ended, Job, Pending
 from packhorse.scheduler.model.node import Admin
@@ -32,6 +33,7 @@ def check(state: State) -> None:
     _finished(state)
     _nodes(state)
     _allocations(state)
+    _licenses(state)
     _pending_rows(state)
     _dependents(state)
     _singletons(state)
@@ -194,6 +196,23 @@ def _allocations(state: State) -> None:
             _require(
                 n <= getattr(node.spec, amount), f"node {name}: {n} {amount} are given, beyond what it has"
             )
+
+
+def _licenses(state: State) -> None:
+    """Counted once for each job that has an allocation, and no more of them given than there are."""
+    held: Counter[str] = Counter()
+    since: dict[str, int] = {}
+    for job in state.jobs.values():
+        if isinstance(job.phase, Active):
+            for name, n in parse_licenses(job.spec.licenses):
+                held[name] += n
+                since[name] = max(since.get(name, 0), job.phase.attempt.epoch)
+    _require(state.licenses.held == held, f"licences: {state.licenses.held} counted, {dict(held)} held")
+    totals = dict(state.config.licenses)
+    for name, n in held.items():
+        if since[name] < state.epoch:
+            continue  # there may be fewer of them since the restart
+        _require(n <= totals.get(name, 0), f"license {name}: {n} are held, of {totals.get(name, 0)}")
 
 
 def _pending_rows(state: State) -> None:

@@ -7,8 +7,9 @@ ran before are never moved.
 
 Jobs that the pass started keep their rank before those of equal priority that it left behind, so none is
 given up for its equals; and the job that waits for its planned start comes before the rest of those. The
-answer becomes a *guide* for another pass (RunCycle), which knows all rules and decides: so what a
-Problem cannot express (link groups, slices, exclusive nodes, uneven gangs …) is left as the pass placed it.
+answer becomes a *guide* for another pass (RunCycle), which knows all rules and decides: so what a Problem
+does not express (licences, link groups, slices, exclusive nodes, uneven gangs …) is left as the pass placed
+it.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from packhorse.scheduler.core.backfill import Begun
 from packhorse.scheduler.core.packing import slotfit
 from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS, Board
 from packhorse.scheduler.core.packing.bound import volume_bound
 from packhorse.scheduler.core.packing.field import Field
+from packhorse.scheduler.core.packing.growth import Begun
 from packhorse.scheduler.core.packing.problem import AskClass, Placed, Problem, Solution, worth
 from packhorse.scheduler.core.packing.request import Request
 from packhorse.scheduler.core.packing.slots import LOCATED, Share, Whole
@@ -168,7 +169,8 @@ class _Case:
     def kind(self, code: int) -> _Kind | None:
         """The ask class, None if a Problem cannot express it."""
         if code not in self.kinds:
-            self.kinds[code] = _kind(self.field, self.request_of(code))
+            licensed = code in self.outcome.pending.licensed
+            self.kinds[code] = None if licensed else _kind(self.field, self.request_of(code))
         return self.kinds[code]
 
     def _take_off(self) -> None:

@@ -6,6 +6,11 @@ The first jobs of each partition that do not fit get a planned start (`backfill_
 those behind them may go first only where they delay no planned start. `backfill_depth = 0` plans nothing:
 whatever fits starts, and a job that needs a lot of room may wait for ever.
 
+A job whose licences are not free waits for these alone: it is nobody's next one and holds up only those
+behind it who want the same. Planned starts know nothing of licences, so such a job gets none, and one that is
+promised a start may find its licences taken by then; a job that wants many may wait for ever behind others
+that want few.
+
 Python looks at a row only if its class may still fit. A class that did not fit is passed over from then on,
 by vector steps over ever larger pieces of the queue, so that a full cluster costs little however long
 the queue is.
@@ -23,10 +28,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from packhorse.scheduler.core.backfill import Begun, Timeline
+from packhorse.scheduler.core.backfill import Timeline
 from packhorse.scheduler.core.contended import Contended, Outcome, Started, contended
+from packhorse.scheduler.core.licenses import jobs_within, take
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.greedy import place
+from packhorse.scheduler.core.packing.growth import Begun
 from packhorse.scheduler.core.packing.guided import place_at
 from packhorse.scheduler.core.packing.policies import policy
 from packhorse.scheduler.core.packing.request import Batch, Request
@@ -141,11 +148,17 @@ class _Cycle:
         self.planned: dict[JobId, Instant] = {}
         self.timeline: Timeline | None = None
         self.left = state.config.max_starts_per_cycle
+        self.licenses = state.licenses.free(state.config) if pending.licensed else {}
+        """Free ones by name; not kept where nobody waits who wants any."""
+        self.unlicensed: set[int] = set()
+        """Classes that want more licences than are free."""
 
     def run(self) -> Plan:
         """All rows, until no more may be started."""
         n = self.order.shape[0]
         self._pass_over_hopeless()
+        if self.pending.licensed:
+            self._pass_over_unlicensed(0)
         at = 0
         piece = _FIRST_PIECE
         while at < n and self.left:
@@ -204,6 +217,21 @@ class _Cycle:
         hopeless = (least > most[:, None]).any(axis=0)
         hopeless |= ~self.demands.known[: self.demands.n]
         self.blocked_from[hopeless] = 0
+
+    def _pass_over_unlicensed(self, at: int) -> None:
+        """Rows from this place on that want more licences than are free now wait for them."""
+        lost = [
+            code
+            for code, wanted in self.pending.licensed.items()
+            if code not in self.unlicensed and not jobs_within(wanted, self.licenses)
+        ]
+        if not lost:
+            return
+        self.unlicensed.update(lost)
+        marked = np.zeros(self.demands.n, dtype=np.bool_)
+        marked[lost] = True
+        codes = self.codes[at:]
+        codes[marked[self.classes[at:]] & (codes == 0)] = Reason.LICENSES.code
 
     def _worth_a_look(self, at: int, end: int) -> np.ndarray:
         """Places from at up to end whose row may start, or may be the next of its partition."""
@@ -264,6 +292,9 @@ class _Cycle:
         i, n = 0, len(where)
         while i < n and self.left:
             code, duration = classes[i], durations[i]
+            if code in self.unlicensed:
+                i += 1
+                continue
             limit = blocked.get(code)
             if limit is None:
                 limit = blocked[code] = int(self.blocked_from[code])
@@ -276,12 +307,13 @@ class _Cycle:
                 continue
             j = field.layer_of(self.now + duration)
             if ids[i] in self.guide:
-                done = self._follow(
-                    ids[i], counts[i] if rooms[i] < 0 else min(counts[i], rooms[i]), code, duration, j
-                )
+                most = counts[i] if rooms[i] < 0 else min(counts[i], rooms[i])
+                done = self._follow(ids[i], most, code, duration, j)
                 counts[i] -= done
                 rooms[i] -= done if rooms[i] > 0 else 0
-                i += not counts[i] or not rooms[i]
+                i += done == most
+                if code in pending.licensed:
+                    self._pass_over_unlicensed(where[i] if i < n else end)
                 continue
             run, want = i, 0
             while run < n and classes[run] == code and want < self.left and ids[run] not in self.guide:
@@ -290,9 +322,15 @@ class _Cycle:
                 want += counts[run] if rooms[run] < 0 else min(counts[run], rooms[run])
                 run += 1
             want = min(want, self.left)
+            wanted = pending.licensed.get(code)
+            if wanted is not None:
+                want = min(want, jobs_within(wanted, self.licenses))
             batches = place(field, self._request(code), want, j)
             i = self._hand_out(batches, i, run, ids, counts, rooms, durations)
-            if i < run and self.left:
+            if wanted is not None:
+                take(wanted, sum(n for _, n in batches), self.licenses)
+                self._pass_over_unlicensed(where[i] if i < n else end)
+            if i < run and self.left and code not in self.unlicensed:
                 blocked[code] = self._shortest(j)
                 self.blocked_from[code] = min(self.blocked_from[code], blocked[code])
         return where[i] if i < n else end
@@ -336,6 +374,9 @@ class _Cycle:
     def _follow(self, id: int, want: int, code: int, duration: int, j: int) -> int:
         """Starts up to so many jobs of the row where the guide says. Returns how many."""
         request, position = self._request(code), self.field.board.position
+        wanted = self.pending.licensed.get(code)
+        if wanted is not None:
+            want = min(want, jobs_within(wanted, self.licenses))
         n = 0
         for place_ in self.guide.pop(id)[: min(want, self.left)]:
             at = [position[name] for name in dict.fromkeys(place_.nodes) if name in position]
@@ -343,6 +384,8 @@ class _Cycle:
             if batch is not None:
                 self._hand_out([batch], 0, 1, [id], [1], [-1], [duration])
                 n += 1
+        if wanted is not None:
+            take(wanted, n, self.licenses)
         return n
 
     def _next_of(self, partition: int, place_: int, id: int, code: int, duration: int) -> None:

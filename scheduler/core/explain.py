@@ -19,6 +19,7 @@ from packhorse.scheduler.core.packing.verdicts import holds, judge, refresh
 from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.hostlist import compress_sorted
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArrayJob, Condition, DependencyKind, Held, Job, Pending
@@ -172,13 +173,16 @@ def _eligible(state: State, job: Job | ArrayJob, now: Instant) -> list[Explanati
     request = ask_class.request(empty.board, partition, empty.column_of)
     if verdict is not Reason.NONE:
         return [Explanation(verdict, _verdict(state, verdict, job, request, empty))]
+    licenses = _unlicensed(state, spec.licenses)
     field = Field(state.node_columns)
     shortage = None if holds(field, request, up=True) else _shortage(field, request)
     ahead, promised = _ahead(state, job.id)
     out = []
+    if licenses:
+        out.append(Explanation(Reason.LICENSES, licenses))
     if shortage is not None:
         out.append(Explanation(Reason.RESOURCES, shortage))
-    if ahead:
+    if ahead and not licenses:
         sentence = f'{_n(ahead, "job is", "jobs are")} ahead in partition "{spec.partition}"'
         if shortage is None and promised:
             other, at = promised
@@ -192,6 +196,22 @@ def _eligible(state: State, job: Job | ArrayJob, now: Instant) -> list[Explanati
     if pending.reason(job.id) is Reason.PRIORITY:
         out.sort(key=lambda e: e.reason is not Reason.PRIORITY)
     return out
+
+
+def _unlicensed(state: State, licenses: str) -> str:
+    """Which of these licences are not free in that number, "" if all are."""
+    free, totals = state.licenses.free(state.config), dict(state.config.licenses)
+    short = []
+    for name, n in parse_licenses(licenses):
+        total = totals.get(name, 0)
+        if n > total:
+            short.append(
+                f'needs {n} of license "{name}", of which the cluster now has {total}: it will not start '
+                "until that is raised (licenses in packhorse.toml)"
+            )
+        elif n > free[name]:
+            short.append(f'needs {n} of license "{name}"; {max(free[name], 0)} of {total} free')
+    return "; ".join(short)
 
 
 def _verdict(state: State, verdict: Reason, job: Job | ArrayJob, request: Request, empty: Field) -> str:
@@ -249,6 +269,7 @@ def _ahead(state: State, id: JobId) -> tuple[int, tuple[JobId, Instant] | None]:
     place = int(found[0])
     before = order[:place]
     able = pending.demands.verdict[pending.ask_class[before]] == Reason.NONE.code
+    able &= pending.reason_code[before] != Reason.LICENSES.code
     own = before[able & (pending.partition[before] == pending.partition[order[place]])]
     count, room = pending.count[own], pending.room[own]
     n = int(np.where(room < 0, count, np.minimum(count, room)).sum())

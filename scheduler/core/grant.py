@@ -10,9 +10,11 @@ from collections.abc import Iterator
 
 from packhorse.scheduler.core import cycle, indices, waiting
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
+from packhorse.scheduler.core.licenses import jobs_within, take
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.command import Launch
 from packhorse.scheduler.model.event import ArrayTaskSplit, JobGranted
+from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import UNKNOWN, US, AttemptKey, Instant, JobId
 from packhorse.scheduler.model.input import RunCycle
 from packhorse.scheduler.model.job import ArrayJob, Job, JobSpec, Pending
@@ -25,16 +27,20 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
     if plan.contended is not None:
         return UNCHANGED._replace(contended=plan.contended)
     draft = Draft(state, now)
-    room, space = _Room(state), _Space(state)
+    room, space, free = _Room(state), _Space(state), state.licenses.free(state.config)
     for id, placements in plan.grants:
         waiter: Job | ArrayJob | None = state.jobs.get(id) or state.arrays.get(id)
         if waiter is None or not isinstance(waiter.phase, Pending) or not waiter.phase.eligible_at:
             continue
         if not space.holds(placements, waiter.spec.ask.exclusive):
             continue
+        wanted = parse_licenses(waiter.spec.licenses) if waiter.spec.licenses else ()
+        if wanted and not jobs_within(wanted, free):
+            continue
         if isinstance(waiter, Job):
             if room.take(waiter.array_id):
                 space.take(placements)
+                take(wanted, 1, free)
                 _grant(draft, id, waiter.attempts + 1, waiter.spec, placements)
         elif room.take(id):
             index = room.next_index(waiter)
@@ -42,6 +48,7 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
                 task = draft.new_id()
                 draft.events.append(ArrayTaskSplit(now, id, index, task))
                 space.take(placements)
+                take(wanted, 1, free)
                 _grant(draft, task, 1, waiter.spec, placements)
     return draft.decision()._replace(more=plan.more)
 

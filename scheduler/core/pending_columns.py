@@ -1,6 +1,7 @@
 """Waiting jobs as columns: one row per job or array, found by id, in about 100 bytes and an index entry.
 
-What a job asks for is kept once per *ask class*: equal asks in the same partition that avoid the same nodes.
+What a job asks for is kept once per *ask class*: equal asks in the same partition that avoid the same nodes
+and want the same licences.
 A cycle works per class; jobs only differ in class, priority, id and time limit.
 
 `order()` gives the rows that may start, best first. It is kept between cycles: rows that left are dropped
@@ -14,6 +15,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from packhorse.scheduler.core.licenses import Wanted
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.demands import Demands
 from packhorse.scheduler.core.packing.layout import Shape
@@ -21,6 +23,7 @@ from packhorse.scheduler.core.packing.request import Request
 from packhorse.scheduler.core.priority import BASE_PRIORITY, Rules
 from packhorse.scheduler.core.reasons import REASONS, Reason
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
+from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId, NodeName
 from packhorse.scheduler.model.resources import Ask
 
@@ -49,18 +52,22 @@ class PendingRow(NamedTuple):
     avoid: tuple[NodeName, ...] = ()
     eligible: bool = True
     reason: Reason = Reason.NONE
+    licenses: str = ""
 
 
 class AskClass:
     """Equal asks in one partition: what a cycle knows about all of them. code: its index in `classes`."""
 
-    __slots__ = ("_request", "ask", "avoid", "code", "partition", "profile", "shape")
+    __slots__ = ("_request", "ask", "avoid", "code", "licenses", "partition", "profile", "shape")
 
-    def __init__(self, code: int, ask: Ask, partition: str, avoid: tuple[NodeName, ...]) -> None:
+    def __init__(
+        self, code: int, ask: Ask, partition: str, avoid: tuple[NodeName, ...], licenses: str = ""
+    ) -> None:
         self.code = code
         self.ask = ask
         self.partition = partition
         self.avoid = avoid
+        self.licenses = licenses
         self.shape = Shape(ask)
         self.profile: tuple[int, int, int, int, str] | None = None
         """What a job of it takes of a node; core/demand.py works it out when it first wants it."""
@@ -115,7 +122,9 @@ class PendingColumns:
         """Codes given since the cycle last looked (it empties the list)."""
         self.demands = Demands()
         """What classes need, as arrays by code; the cycle keeps it."""
-        self._class_code: dict[tuple[Ask, str, tuple[NodeName, ...]], int] = {}
+        self.licensed: dict[int, Wanted] = {}
+        """Codes of the classes that want licences, and which."""
+        self._class_code: dict[tuple[Ask, str, tuple[NodeName, ...], str], int] = {}
         self._free_classes: list[int] = []
         self._n_idle_classes = 0
 
@@ -144,7 +153,7 @@ class PendingColumns:
             for row in rows:
                 self.add(row)
             return
-        ids, asks, parts, limits, prios, nices, since, counts, rooms, avoids, ready, why = zip(
+        ids, asks, parts, limits, prios, nices, since, counts, rooms, avoids, ready, why, licenses = zip(
             *rows, strict=True
         )
         if not self._slot.keys().isdisjoint(ids) or len(set(ids)) != n:
@@ -156,13 +165,13 @@ class PendingColumns:
         self._slot.update(zip(ids, slots, strict=True))
         at = np.array(slots, dtype=np.intp)
         self.id[at] = ids
-        memo: dict[tuple[int, str, tuple[NodeName, ...]], int] = {}
+        memo: dict[tuple[int, str, tuple[NodeName, ...], str], int] = {}
         codes = []
-        for ask, part, avoid in zip(asks, parts, avoids, strict=True):
-            key = (id(ask), part, avoid)
+        for ask, part, avoid, wanted in zip(asks, parts, avoids, licenses, strict=True):
+            key = (id(ask), part, avoid, wanted)
             code = memo.get(key)
             if code is None:
-                code = memo[key] = self._intern(ask, part, avoid)
+                code = memo[key] = self._intern(ask, part, avoid, wanted)
             else:
                 self.class_rows[code] += 1
             codes.append(code)
@@ -249,6 +258,7 @@ class PendingColumns:
             avoid=c.avoid,
             eligible=bool(self.eligible[s]),
             reason=REASONS[int(self.reason_code[s])],
+            licenses=c.licenses,
         )
 
     # -- one value of a row ------------------------------------------------------------------------------
@@ -359,6 +369,8 @@ class PendingColumns:
                 both = np.concatenate([old, fresh])
                 if self._key(int(old[-1]), rules) < self._key(int(fresh[0]), rules):
                     self._order = both
+                elif fresh.size * 8 < old.size:
+                    self._order = np.insert(old, self._places(old, fresh, rules), fresh)
                 else:
                     self._order = both[self._sorted(both, rules)]
         return self._order
@@ -393,9 +405,30 @@ class PendingColumns:
         priority = np.where(self.explicit[slots], priority, priority + bonuses[part])
         return np.lexsort((ids, -priority, -tiers[part]))
 
+    def _keys(self, slots: np.ndarray, rules: Rules) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What rows are ordered by, ascending: tier, priority (both with the highest first) and id."""
+        tiers, bonuses = rules.by_code(self.partitions)
+        part, own = self.partition[slots], self.own_priority[slots]
+        priority = np.where(self.explicit[slots], own, own + bonuses[part])
+        return -tiers[part], -priority, self.id[slots]
+
+    def _places(self, old: np.ndarray, fresh: np.ndarray, rules: Rules) -> np.ndarray:
+        """Before which of the old rows each fresh one comes, both being in order; all at once by halving."""
+        tier, priority, id = self._keys(fresh, rules)
+        low = np.zeros(fresh.size, dtype=np.intp)
+        high = np.full(fresh.size, old.size, dtype=np.intp)
+        while (low < high).any():
+            middle = (low + high) // 2
+            t, p, i = self._keys(old[np.minimum(middle, old.size - 1)], rules)
+            before = (t < tier) | ((t == tier) & ((p < priority) | ((p == priority) & (i < id))))
+            open_ = low < high
+            low = np.where(open_ & before, middle + 1, low)
+            high = np.where(open_ & ~before, middle, high)
+        return low
+
     def _fill(self, s: int, row: PendingRow) -> None:
         self.id[s] = row.id
-        self.ask_class[s] = self._intern(row.ask, row.partition, row.avoid)
+        self.ask_class[s] = self._intern(row.ask, row.partition, row.avoid, row.licenses)
         self.partition[s] = self._intern_partition(row.partition)
         given = row.priority
         self.own_priority[s] = BASE_PRIORITY - row.nice if given is None else given
@@ -459,9 +492,9 @@ class PendingColumns:
             self.partitions.append(name)
         return code
 
-    def _intern(self, ask: Ask, partition: str, avoid: tuple[NodeName, ...]) -> int:
+    def _intern(self, ask: Ask, partition: str, avoid: tuple[NodeName, ...], licenses: str) -> int:
         """Code of the class, which gets one row more."""
-        key = (ask, partition, avoid)
+        key = (ask, partition, avoid, licenses)
         code = self._class_code.get(key)
         if code is not None:
             if self.class_rows[code] == 0:
@@ -470,13 +503,15 @@ class PendingColumns:
             return code
         if self._free_classes:
             code = self._free_classes.pop()
-            self.classes[code] = AskClass(code, ask, partition, avoid)
+            self.classes[code] = AskClass(code, ask, partition, avoid, licenses)
             self.class_rows[code] = 1
         else:
             code = len(self.classes)
-            self.classes.append(AskClass(code, ask, partition, avoid))
+            self.classes.append(AskClass(code, ask, partition, avoid, licenses))
             self.class_rows.append(1)
         self._class_code[key] = code
+        if licenses:
+            self.licensed[code] = parse_licenses(licenses)
         self.fresh_classes.append(code)
         return code
 
@@ -490,7 +525,8 @@ class PendingColumns:
     def _sweep_classes(self) -> None:
         for code, found in enumerate(self.classes):
             if found is not None and self.class_rows[code] == 0:
-                del self._class_code[(found.ask, found.partition, found.avoid)]
+                del self._class_code[(found.ask, found.partition, found.avoid, found.licenses)]
+                self.licensed.pop(code, None)
                 self.classes[code] = None
                 self._free_classes.append(code)
         self._n_idle_classes = 0

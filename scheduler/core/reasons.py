@@ -21,6 +21,7 @@ Slurm adds names to `ReqNodeNotAvail`; `core/explain.py` does the same (`reason_
 | NODES_REQUIRED_OFF | cycle | a node that it names (`-w`) is resumed or answers again |
 | NODES_OFF | cycle | drained or downed nodes are resumed: what is up is too little even when empty |
 | NODES_SILENT | cycle | silent nodes answer again: what answers is too little even when empty |
+| LICENSES | cycle | enough of the licences that it wants are given back |
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Reason(StrEnum):
     NODES_REQUIRED_OFF = "ReqNodeNotAvail"
     NODES_OFF = "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
     NODES_SILENT = "NodeDown"
+    LICENSES = "Licenses"
 
     @property
     def code(self) -> int:
@@ -72,6 +74,7 @@ BY_CYCLE = frozenset(
         Reason.NODES_REQUIRED_OFF,
         Reason.NODES_OFF,
         Reason.NODES_SILENT,
+        Reason.LICENSES,
     }
 )
 """Reasons of eligible jobs: the cycle gives them, and only it."""

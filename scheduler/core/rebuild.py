@@ -53,6 +53,8 @@ def _hold(state: State, job: Job, active: Active) -> None:
         job.id, active.placements, exclusive=job.spec.ask.exclusive, beyond_capacity=True
     )
     state.running_columns.add(job.id, active.end_by, active.placements)
+    if job.spec.licenses:
+        state.licenses.hold(job.spec.licenses)
     set_timers(state, job, active)
 
 

@@ -22,11 +22,18 @@ NEVER: Final = Instant(1 << 60)
 
 
 class Releases(NamedTuple):
-    """One entry per job and node, by end. row: of NodeColumns. amounts: `[n_resources, n_entries]`."""
+    """One entry per job and node, by end. row: of NodeColumns. table: amounts `[n_resources, …]`, of which
+    the entries are the columns `at`; it is that of the columns itself, and not to be changed."""
 
     end: np.ndarray
     row: np.ndarray
-    amounts: np.ndarray
+    table: np.ndarray
+    at: np.ndarray
+
+    @property
+    def amounts(self) -> np.ndarray:
+        """Amounts by entry `[n_resources, n_entries]`."""
+        return self.table[:, self.at]
 
 
 class RunningColumns:
@@ -42,7 +49,10 @@ class RunningColumns:
         self._jobs: dict[JobId, tuple[Instant, tuple[Placement, ...]]] = {}
         self._entries: dict[JobId, list[int]] = {}
         self._fresh: dict[JobId, None] = {}
-        self._order: np.ndarray | None = None
+        self._order = np.zeros(0, dtype=np.intp)
+        self._moved = np.zeros(n, dtype=np.bool_)
+        """Entries that came, went or have another end since they were put in order."""
+        self._unordered = False
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -62,7 +72,7 @@ class RunningColumns:
         self._jobs[job] = (end_by, self._jobs[job][1])
         for entry in self._entries.get(job, ()):
             self._end[entry] = end_by or NEVER
-            self._order = None
+            self._moved[entry] = self._unordered = True
 
     def end(self, job: JobId) -> Instant:
         """When the job is expected to end, 0 for never."""
@@ -74,11 +84,11 @@ class RunningColumns:
         self._fresh.pop(job, None)
         for entry in self._entries.pop(job, ()):
             self._live[entry] = False
+            self._moved[entry] = self._unordered = True
             self._free.append(entry)
-            self._order = None
 
     def releases(self, nodes: NodeColumns) -> Releases:
-        """All entries by end; equal ends in an order of their own that does not matter to sums. Copies.
+        """All entries by end; equal ends in an order of their own that does not matter to sums.
 
         nodes: the columns in which the jobs hold their allocations.
         """
@@ -90,12 +100,19 @@ class RunningColumns:
             for job in self._fresh:
                 self._enter(job, nodes)
             self._fresh.clear()
-            self._order = None
-        if self._order is None:
-            live = np.flatnonzero(self._live)
-            self._order = live[np.argsort(self._end[live], kind="stable")]
+        if self._unordered:
+            self._put_in_order()
         order = self._order
-        return Releases(self._end[order], self._row[order], self._amounts[:, order])
+        return Releases(self._end[order], self._row[order], self._amounts, order)
+
+    def _put_in_order(self) -> None:
+        """Sorted by end; nearly free where little has changed, since what was in order stays so."""
+        kept = self._order[~self._moved[self._order]]
+        moved = np.flatnonzero(self._moved & self._live)
+        order = np.concatenate([kept, moved])
+        self._order = order[np.argsort(self._end[order], kind="stable")]
+        self._moved[:] = False
+        self._unordered = False
 
     def _enter(self, job: JobId, nodes: NodeColumns) -> None:
         end_by, placements = self._jobs[job]
@@ -109,6 +126,7 @@ class RunningColumns:
             self._row[entry] = nodes.row_of[placement.node]
             self._amounts[:, entry] = nodes.amounts(placement, exclusive)
             self._live[entry] = True
+            self._moved[entry] = self._unordered = True
             entries.append(entry)
         self._entries[job] = entries
 
@@ -117,5 +135,6 @@ class RunningColumns:
         self._end = np.concatenate([self._end, np.zeros_like(self._end)])
         self._row = np.concatenate([self._row, np.zeros_like(self._row)])
         self._live = np.concatenate([self._live, np.zeros_like(self._live)])
+        self._moved = np.concatenate([self._moved, np.zeros_like(self._moved)])
         self._amounts = np.concatenate([self._amounts, np.zeros_like(self._amounts)], axis=1)
         self._free.extend(range(2 * old - 1, old - 1, -1))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from packhorse.scheduler.core.demand import Demand
 from packhorse.scheduler.core.interning import Interned
+from packhorse.scheduler.core.licenses import Licenses
 from packhorse.scheduler.core.node_columns import NodeColumns
 from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.core.running_columns import RunningColumns
@@ -76,7 +77,7 @@ class State:
     dependents: who waits on what, keyed (job or array, index); index -1: the whole of it, -2: index by
     index (aftercorr). singletons: unfinished jobs by (uid, name) and the number that orders them, only
     for the pairs that a waiting singleton asks about. n_silent: nodes whose agent is not connected. demand:
-    what jobs are like, for the placement policy.
+    what jobs are like, for the placement policy. licenses: what jobs hold of the cluster's licences.
     """
 
     __slots__ = (
@@ -89,6 +90,7 @@ class State:
         "finished",
         "interned",
         "jobs",
+        "licenses",
         "n_silent",
         "next_job_id",
         "node_columns",
@@ -125,6 +127,7 @@ class State:
         self.pending_columns = PendingColumns()
         self.running_columns = RunningColumns()
         self.demand = Demand()
+        self.licenses = Licenses()
 
     @classmethod
     def empty(cls) -> State:

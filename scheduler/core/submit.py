@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from packhorse.scheduler.core import indices
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.dependencies import check_dependency
+from packhorse.scheduler.core.licenses import check_licenses
 from packhorse.scheduler.core.packing.possible import possible
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.cluster import Partition
@@ -81,6 +82,7 @@ def complete(state: State, caller: Caller, spec: JobSpec, now: Instant) -> JobSp
         or _check_privileges(caller, spec)
         or check_partition(partition, caller.owner, spec)
         or (check_dependency(state, spec.dependency) if spec.dependency else None)
+        or (check_licenses(spec.licenses, state.config) if spec.licenses else None)
         or check_possible(state, partition, spec.ask)
     )
     return refused if refused is not None else spec
@@ -231,8 +233,6 @@ def _check_plain(spec: JobSpec) -> Refused | None:
         return _invalid(
             f'QOS "{spec.qos}" does not exist; the only one is "normal"', "Invalid qos specification"
         )
-    if spec.licenses:
-        return _invalid(f'license "{spec.licenses}" does not exist', "Invalid license specification")
     if spec.retry is not None and (spec.retry.max_retries < 0 or spec.retry.backoff_s < 0):
         return _invalid("retries and their backoff must not be negative")
     if abs(spec.nice) > MAX_NICE:

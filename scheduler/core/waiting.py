@@ -246,6 +246,9 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
             1,
             -1,
             waiter.avoid,
+            True,
+            Reason.NONE,
+            spec.licenses,
         )
     reason = reason_of(waiter)
     return PendingRow(
@@ -261,6 +264,7 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
         avoid=waiter.avoid if not isinstance(waiter, ArrayJob) else (),
         eligible=reason is Reason.NONE,
         reason=reason,
+        licenses=spec.licenses,
     )
 
 

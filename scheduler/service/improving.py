@@ -194,7 +194,7 @@ def _solve(case: Contended, settings: Improver, stopper: Stopper, dumps: Path | 
 
 
 def _dump(rejected: Rejected, settings: Improver, folder: Path) -> Path | None:
-    """Writes what `python -m benchmarks.improver_bench --replay` reads; the oldest of too many goes."""
+    """Writes what `packhorse bench improver --replay` reads; the oldest of too many goes."""
     try:
         numbers = sorted(int(p.stem.rpartition("-")[2]) for p in folder.glob("improver-*.json"))
         path = folder / f"improver-{numbers[-1] + 1 if numbers else 1}.json"

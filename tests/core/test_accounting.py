@@ -1,8 +1,10 @@
 """Accounting rows: what is kept of attempts and of jobs that never ran."""
 
+import msgspec
+
 from packhorse.scheduler.model.ids import US
-from packhorse.scheduler.model.resources import Usage
-from tests.core.scenario import NOON, a_cluster
+from packhorse.scheduler.model.resources import Device, Gres, Usage
+from tests.core.scenario import NOON, a_cluster, a_node
 
 
 def test_a_finished_attempt() -> None:
@@ -54,3 +56,22 @@ def test_array_tasks_and_cancelled_remainders() -> None:
     assert (done.job, done.array_id, done.index, done.array_indices) == (task, array, 0, "")
     assert (rest.job, rest.array_id, rest.index, rest.array_indices) == (array, array, -1, "1-9")
     assert rest.state == "CANCELLED"
+
+
+def test_slices_count_what_they_are_of_a_device_and_as_pieces() -> None:
+    cluster = a_cluster(nodes=0)
+    layouts = (("1g.18gb",) * 7, ("4g.71gb", "3g.71gb"))
+    devices = tuple([Device("gpu", "h200", index, layouts=layouts) for index in range(3)])
+    cluster.register(msgspec.structs.replace(a_node(), devices=devices))
+    asks = (("1g.18gb", 8), ("3g.71gb", 1))
+    jobs = [cluster.submit(gres_per_node=(Gres("gpu", type_, n),)) for type_, n in asks]
+    never = cluster.submit(gres_per_node=(Gres("gpu", "1g.18gb", 7),))
+    cluster.run(*jobs)
+    for job in jobs:
+        cluster.exit(job)
+    cluster.cancel(never)
+    small, half, cancelled = cluster.rows
+    assert small.alloc_tres == "billing=1,cpu=1,gres/gpu=1.136,gres/gpu:1g.18gb=8,node=1"
+    assert half.alloc_tres == "billing=1,cpu=1,gres/gpu=0.428,gres/gpu:3g.71gb=1,node=1"
+    assert small.req_tres == "billing=1,cpu=1,gres/gpu:1g.18gb=8,node=1"  # not known yet of which devices
+    assert (cancelled.req_tres, cancelled.alloc_tres) == ("billing=1,cpu=1,gres/gpu:1g.18gb=7,node=1", "")

@@ -47,7 +47,13 @@ class Recorded(Cluster):
     def __init__(self) -> None:
         self.inputs: list[tuple[Instant, Input]] = []
         super().__init__(
-            a_config(min_job_age_s=200, max_requeues=3, allow_root_jobs=True, key_retention_s=50)
+            a_config(
+                min_job_age_s=200,
+                max_requeues=3,
+                allow_root_jobs=True,
+                key_retention_s=50,
+                licenses=(("matlab", 2),),
+            )
         )
 
     def do(self, input: Input):  # type: ignore[no-untyped-def]
@@ -90,6 +96,7 @@ class ClusterMachine(RuleBasedStateMachine):
                 "retry": st.builds(Retry, st.integers(0, 2), st.sampled_from([1, 40])),
                 "warn": st.just(WarnSignal(10, 20)),
                 "kill_on_invalid_dep": st.just(True),
+                "licenses": st.sampled_from(["matlab", "matlab:2"]),
             },
         ),
         begin=st.sampled_from([0, 0, 25]),
@@ -130,10 +137,20 @@ class ClusterMachine(RuleBasedStateMachine):
         requeue=st.booleans(),
         hold=st.booleans(),
         kill=st.booleans(),
+        licenses=st.sampled_from(["", "", "matlab"]),
     )
-    def submit_array(self, array: str, kind: str, other: int, requeue: bool, hold: bool, kill: bool) -> None:
+    def submit_array(
+        self, array: str, kind: str, other: int, requeue: bool, hold: bool, kill: bool, licenses: str
+    ) -> None:
         dependency = after(kind, other) if kind else None
-        spec = a_spec(name="a", requeue=requeue, hold=hold, dependency=dependency, kill_on_invalid_dep=kill)
+        spec = a_spec(
+            name="a",
+            requeue=requeue,
+            hold=hold,
+            dependency=dependency,
+            kill_on_invalid_dep=kill,
+            licenses=licenses,
+        )
         self.cluster.do(SubmitArray(Caller(USER), spec, an_array(array)))
 
     @rule(

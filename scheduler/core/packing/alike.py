@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
+
+_BITS: Final = (1 << 64) - 1
 
 Amounts = tuple[int, ...]
 """Node class, free CPU, free memory, free thousandths of every device."""
@@ -45,8 +49,55 @@ class Alike:
 
     def one_of_each(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Indices into `at` of the first node of each number, rising; for each node its place among those."""
-        number, order = self.number[at], self._order[: at.size]
-        self._first[number[::-1]] = order[::-1]  # of several values for one place the last stays
-        first = self._first[number]
-        is_first = first == order
-        return is_first.nonzero()[0], (is_first.cumsum() - 1)[first]
+        return one_of_each(self.number[at], self._first, self._order)
+
+
+def one_of_each(number: np.ndarray, first: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Indices into `number` of the first of each value, rising; for every entry its place there.
+
+    first: room to work in, longer than the highest number. order: 0, 1, 2 … at least as many as entries.
+    """
+    order = order[: number.size]
+    first[number[::-1]] = order[::-1]  # of several values for one place the last stays
+    first = first[number]
+    is_first = first == order
+    return is_first.nonzero()[0], (is_first.cumsum() - 1)[first]
+
+
+class Alikeness:
+    """Numbers for the nodes of a field during a pass, where nodes only ever change: equal for those that were
+    alike when it began, a number of its own for each node that has changed since.
+
+    They are told apart by a hash of 64 bits: were it ever equal for nodes that differ, one would get the
+    score of the other, and what fits where is not asked here.
+    """
+
+    __slots__ = ("_first", "_n", "_order", "_seen", "number")
+
+    def __init__(self, node_class: np.ndarray, amounts: np.ndarray) -> None:
+        """node_class: `[n]`. amounts: all that scores depend on, `[n_amounts, n]`."""
+        n = node_class.shape[0]
+        mixed = np.zeros(n, dtype=np.int64)
+        for i, amount in enumerate((node_class, *amounts)):
+            mixed += amount * _factor(i)  # modulo 2**64
+        self.number = np.unique(mixed, return_inverse=True)[1].astype(np.intp)
+        self._n = n
+        self._seen = 0
+        self._first = np.zeros(2 * n, dtype=np.intp)
+        self._order = np.arange(n)
+
+    def one_of_each(self, at: np.ndarray, changes: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """As above, of the nodes at these positions. changes: positions that have changed, in order."""
+        if self._seen < len(changes):
+            changed = np.array(changes[self._seen :], dtype=np.intp)
+            self.number[changed] = self._n + changed
+            self._seen = len(changes)
+        return one_of_each(self.number[at], self._first, self._order)
+
+
+def _factor(i: int) -> np.int64:
+    """An odd multiplier without pattern: the i-th output of SplitMix64 (Steele et al., OOPSLA 2014)."""
+    z = (i + 1) * 0x9E3779B97F4A7C15 & _BITS
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & _BITS
+    z = (z ^ z >> 27) * 0x94D049BB133111EB & _BITS
+    return np.uint64((z ^ z >> 31) | 1).view(np.int64)

@@ -39,15 +39,16 @@ class Board:
     capacity: [n_resources, n_nodes]. node_class: class of each position, equal for nodes of the same
     capacity; class_capacity: [n_resources, n_classes].
     maps: the slots of each node; derived: columns of what follows from them; slot_columns: the columns of
-    their free thousandths, a slice where they follow each other. type_of: code in `types` of each slot's
-    device [n_slots, n_nodes], -1 for none; types are "gpu:h200", "gpu" for a device without type. slot_mem,
-    link, shareable: device memory, link group, and whether shares of it are given, alike.
-    typed_kinds: columns of the kinds of counted devices that have types, with those of the types.
+        their free thousandths, a slice where they follow
+    each other. type_of: code in `types` of each slot's device [n_slots, n_nodes], -1 for none; types are
+    "gpu:h200", "gpu" for a device without type. slot_mem, link, shareable: device memory, link group, and whether
+    shares of it are given. has_slots: which nodes have any.
+        typed_kinds: columns of the kinds of counted devices that have types, with those of the types.
     tightness: per resource, what a free unit of it adds to a node's score. weight_score: what the
     node's weight adds; one_weight: all have the same.
-    one_type: no node has devices of several types in its slots. masks: node masks by the key they were asked
-    under, filled by packing/masks.py. possible: what packing/possible.py has found to fit. topology: path of
-    each node from the top of the tree of racks and switches.
+    one_type: no node has devices of several types in its slots. masks: node masks by the key they were
+    asked under, filled by packing/masks.py. possible: what packing/possible.py has found to fit.
+    topology: path of each node from the top of the tree of racks and switches.
     """
 
     __slots__ = (
@@ -60,6 +61,7 @@ class Board:
         "derived",
         "features",
         "ground",
+        "has_slots",
         "identity",
         "link",
         "maps",
@@ -193,6 +195,7 @@ class Board:
         self._shares = [(column[f"{kind}%"], share) for kind in DIVISIBLE if f"{kind}%" in column]
         self._mems = [(column[f"{kind}%MiB"], share) for kind in DIVISIBLE if f"{kind}%MiB" in column]
         self.shareable = share
+        self.has_slots = (self.type_of >= 0).any(axis=0)
         self.special = [
             position
             for slots, positions in nodes_of.items()

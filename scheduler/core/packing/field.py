@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from packhorse.scheduler.core.node_columns import NodeColumns
+from packhorse.scheduler.core.packing.alike import Alikeness
 from packhorse.scheduler.core.packing.board import CPU, EXCLUSIVE, MEM, SLOTS, TMP
 from packhorse.scheduler.core.packing.layout import Shape
 from packhorse.scheduler.core.packing.policy import Scorer
@@ -46,6 +47,7 @@ class Field:
     """
 
     __slots__ = (
+        "_alike",
         "_counted",
         "_free_milli",
         "_masks",
@@ -59,6 +61,7 @@ class Field:
         "empty",
         "free",
         "layers",
+        "layers_version",
         "n",
         "nodes",
         "offered",
@@ -106,6 +109,8 @@ class Field:
         self.rows: dict[object, object] = {}
         self.changes: list[int] = []
         self.version = 0
+        self.layers_version = 0
+        self._alike: Alikeness | None = None
         self.empty = empty
         self._whole_milli = int(self.offered[board.slot_columns].sum()) if board.n_slots else 0
         self._free_milli = int(self.free[board.slot_columns].sum()) if board.n_slots else 0
@@ -139,7 +144,7 @@ class Field:
         """One more planned start; free: what is left then, without the planned job's share."""
         self.layers.append(Layer(start, free, free))
         self.layers.sort(key=lambda layer: layer.start)
-        self.version += 1
+        self.layers_version += 1
         room = self.free
         for layer in self.layers:
             layer.room = room = self.both(room, layer.free)
@@ -163,6 +168,13 @@ class Field:
         if not self.slots_matter:
             self.slots_matter = True
             self.version += 1
+
+    def alike(self) -> Alikeness:
+        """Which nodes are alike now."""
+        if self._alike is None:
+            amounts = [self.free[CPU], self.free[MEM], *(self.free[c] for c in self._slot_set)]
+            self._alike = Alikeness(self.board.node_class, np.array(amounts))
+        return self._alike
 
     def slices_of(self, position: int) -> Slices:
         """The devices of the node that are cut now."""

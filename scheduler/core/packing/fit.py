@@ -39,7 +39,9 @@ def fitting(
         elif shape.mem_cpu:
             ok &= mem >= -(-shape.mem_cpu * offered[CPU] // 1000)
     if shape.picky and (shape.share_per_task or shape.share is None or shape.share.type or shape.aligned):
-        ok &= slotfit.whole_job(field.board, shape, room, at)
+        some = np.flatnonzero(ok)
+        if some.size:
+            ok[some] = slotfit.whole_job(field.board, shape, room, some if at is None else at[some])
     return ok
 
 

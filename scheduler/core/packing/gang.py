@@ -66,12 +66,15 @@ def choose(
         k = min(shape.hi, most, order.size)
         if int(caps[order[:k]].sum()) >= shape.tasks:
             return _deal(shape, order, k, caps, spare, score, forced)
+    least, limit = max(shape.lo, len(required)), min(most, candidates.size)
     sized = []
-    for order in _orders(shape, caps, spare, score, forced, candidates):
+    for order in _orders(shape, caps, spare, score, forced, candidates, limit):
         amounts = [(spare[name][order], n) for name, n in shape.job_devices]
         k = _how_many(shape, caps[order], amounts, required)
-        if k <= min(most, order.size):
+        if k <= limit:
             sized.append((k, order))
+        if k == least:
+            break  # no other order can need fewer
     sized.sort(key=lambda item: item[0])  # stable: the preferred order among those of equal size
     for k, order in sized:
         shares = _deal(shape, order, k, caps, spare, score, forced)
@@ -115,18 +118,34 @@ def _orders(
     score: np.ndarray,
     forced: np.ndarray,
     candidates: np.ndarray,
-) -> list[np.ndarray]:
-    """Preferences among the candidates, best first; the later ones only find what the first cannot."""
+    limit: int,
+) -> Iterator[np.ndarray]:
+    """Preferences among the candidates, best first; the later ones only find what the first cannot.
+
+    Where tasks are dealt out evenly, only the first `limit` of each.
+    """
     last = ~forced[candidates]
     tight = score[candidates]
     cap = caps[candidates]
-    orders = []
     if shape.even:
         short = cap < -(-shape.tasks // shape.lo)
-        orders.append(candidates[np.lexsort((tight, short, last))])
-    orders.append(candidates[np.lexsort((tight, -cap, last))])
-    orders.extend(candidates[np.lexsort((tight, -amounts[candidates], last))] for amounts in spare.values())
-    return orders
+        if not forced.any() and not short.any():
+            yield candidates[_tightest(tight, limit)]
+        else:
+            yield candidates[np.lexsort((tight, short, last))[:limit]]
+    else:
+        limit = candidates.size
+    yield candidates[np.lexsort((tight, -cap, last))[:limit]]
+    for amounts in spare.values():
+        yield candidates[np.lexsort((tight, -amounts[candidates], last))[:limit]]
+
+
+def _tightest(score: np.ndarray, n: int) -> np.ndarray:
+    """Indices of the n lowest, ascending, equal ones in order: as argsort has them, the rest unsorted."""
+    if 4 * n > score.size:
+        return np.argsort(score, kind="stable")[:n]
+    some = np.flatnonzero(score <= np.partition(score, n - 1)[n - 1])
+    return some[np.argsort(score[some], kind="stable")[:n]]
 
 
 def _how_many(

@@ -19,7 +19,7 @@ from packhorse.scheduler.core.packing.fit import fitting, gang_shares
 from packhorse.scheduler.core.packing.layout import NO_BOUND, Shape, counted
 from packhorse.scheduler.core.packing.masks import near, partition_mask
 from packhorse.scheduler.core.packing.request import Request
-from packhorse.scheduler.core.packing.slots import ALIGNED, LOCATED
+from packhorse.scheduler.core.packing.slots import ALIGNED, LOCATED, Share
 from packhorse.scheduler.model.cluster import Partition
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.reply import RefusalCode, Refused
@@ -122,19 +122,31 @@ def _share(shape: Shape, partition: Partition, request: Request, field: Field) -
         return _impossible(f'{name}: no node of partition "{partition.name}" that qualifies has one', GRES)
     n = slotfit.shares(board, share, field.free[board.slot_columns])
     if int(n[allowed].max(initial=0)) == 0:
-        most = int(board.slot_mem[:, allowed].max(initial=0))
-        asked = f"{share.mem_mib} MiB of one {share.kind}'s memory asked"
-        if not share.mem_mib:
-            how = f"a share of one {share.kind} asked, and those there are cut into slices; ask for a slice"
-        elif most:
-            how = f"{asked}, the largest has {most}; ask for less"
-        else:
-            how = (
-                f"{asked}, and no node says how much its devices have; "
-                "ask for a share such as 0.5, or declare it (--gpu-mem)"
-            )
-        return _impossible(f'{how} (partition "{partition.name}")', NODE_CONFIGURATION)
+        give = (board.may_use(share.kind, share.type) & board.shareable)[:, allowed]
+        return _impossible(
+            f'{_no_share(share, give, board.slot_mem[:, allowed])} (partition "{partition.name}")',
+            NODE_CONFIGURATION,
+        )
     return None
+
+
+def _no_share(share: Share, give: np.ndarray, mem: np.ndarray) -> str:
+    """Why no device gives the share. give: which of the type give any; mem: MiB that they have; by slot and
+    node."""
+    name = f"{share.kind}:{share.type}" if share.type else share.kind
+    asked = f"{share.mem_mib} MiB of one {name}'s memory" if share.mem_mib else f"a share of one {name}"
+    if not give.any():
+        return (
+            f"{asked} asked, and those there are cut into slices and give no shares; "
+            f"ask for a slice (scontrol show node lists them) or a whole {share.kind}"
+        )
+    most = int(mem[give].max())
+    if not most:
+        return (
+            f"{asked} asked, and no node says how much its devices have; "
+            "ask for a share such as 0.5, or declare it (--gpu-mem)"
+        )
+    return f"{asked} asked, the largest that gives shares has {most}; ask for less"
 
 
 def _near(shape: Shape, partition: Partition, request: Request, field: Field) -> Refused | None:
@@ -200,8 +212,8 @@ def _features(ask: Ask, partition: Partition, request: Request, field: Field) ->
     for mask, n in request.counts:
         if int(mask.sum()) < n:
             return _impossible(
-                f'features "{ask.features}": {n} nodes asked of one, '
-                f"{int(mask.sum())} have it; ask for fewer",
+                f'features "{ask.features}": {n} nodes asked of one, {int(mask.sum())} have it; '
+                "ask for fewer",
                 FEATURE,
             )
     if not np.logical_or.reduce(request.together).any():

@@ -30,7 +30,8 @@ PARTS: Final = WHOLE // STEP
 BINS: Final = 58  # of CPU per free device
 FINER: Final = 4  # rows per bin in a Table
 ROWS: Final = (BINS - 2) * FINER + 1
-_FAR: Final = np.int64(1) << 60
+FEW: Final = 4  # up to so many nodes are scored number by number
+_FAR: Final = 1 << 60
 
 
 class Kinds(NamedTuple):
@@ -113,6 +114,10 @@ class Potential:
         self.part = table.part.reshape(-1)
         self.whole = table.whole.reshape(-1)
         self.columns = kinds.most + 1
+        # Single numbers are read faster from these than from arrays.
+        self._part, self._whole = memoryview(self.part), memoryview(self.whole)
+        self._base: list[int] = self.base.tolist()
+        self._per_device = 12.0 / kinds.cpu
         self.per_cpu = TIGHTER / max(int(ground.cpu.max(initial=1)), 1)
         self.per_mem = TIGHTER / max(int(ground.mem.max(initial=1)), 1)
 
@@ -120,6 +125,8 @@ class Potential:
         return 0
 
     def scores(self, want: Want, sight: Sight, phase: int) -> Scores:
+        if sight.at.size <= FEW and self.kinds.most:
+            return self._few(want, sight)
         cpu, dev = sight.cpu, sight.dev
         left = cpu - want.cpu_milli
         tight = left * self.per_cpu
@@ -145,6 +152,47 @@ class Potential:
             device = rise.argmin(axis=0)
             return score + rise.min(axis=0) + self.whole.take(at[1]), device
         return score + self.whole.take(at[1] - want.n_devices), np.zeros(cpu.size, np.int64)
+
+    def _few(self, want: Want, sight: Sight) -> Scores:
+        """The same for a few nodes, number by number: a vector operation costs as much as thirty of these."""
+        part, whole_value, columns = self._part, self._whole, self.columns
+        shares, milli, n_devices = want.shares, want.milli, want.n_devices
+        score, device = [], []
+        mem_after = (sight.mem - want.mem_mib).tolist()
+        may = sight.may.T.tolist() if shares else ()
+        for i, (at, cpu, free) in enumerate(
+            zip(sight.at.tolist(), sight.cpu.tolist(), sight.dev.T.tolist(), strict=True)
+        ):
+            left, total, whole = cpu - want.cpu_milli, sum(free), free.count(WHOLE)
+            before = self._row(cpu, total, at)
+            after = self._row(left, total - n_devices * milli, at)
+            cells = [f // STEP % PARTS for f in free]
+            cell = before * PARTS
+            found = int(left * self.per_cpu + mem_after[i] * self.per_mem) + FULLER * total
+            found -= sum([part[cell + c] for c in cells]) + whole_value[before * columns + whole]
+            cell = after * PARTS
+            values = [part[cell + c] for c in cells]
+            found += sum(values)
+            most = after * columns + whole
+            if not shares:
+                score.append(found + whole_value[most - n_devices])
+                device.append(0)
+                continue
+            one = whole_value[most] - whole_value[most - (whole > 0)]
+            rise = [
+                part[cell + (f - milli) // STEP % PARTS] - (one if f == WHOLE else value) if able else _FAR
+                for f, value, able in zip(free, values, may[i], strict=True)
+            ]
+            least = min(rise)
+            score.append(found + least + whole_value[most])
+            device.append(rise.index(least))
+        return np.array(score, np.int64), np.array(device, np.intp)
+
+    def _row(self, cpu: int, total: int, at: int) -> int:
+        """Kinds.place for one node, in rows of the table."""
+        ratio = cpu * self._per_device / max(total, 1)
+        place = min(min(2 * ratio, 16 + ratio), min(40 + ratio / 4, BINS - 2.0))
+        return int(place * FINER + 0.5) + self._base[at]
 
     def _rows(self, cpu: np.ndarray, total: np.ndarray, at: np.ndarray) -> np.ndarray:
         fine = (self.kinds.place(cpu, total) * FINER + 0.5).astype(np.int64)

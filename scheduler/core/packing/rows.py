@@ -20,21 +20,38 @@ from packhorse.scheduler.core.packing.policy import Scorer, Sight
 from packhorse.scheduler.core.packing.request import Request
 
 _MAX_ROWS: Final = 512
+_MANY: Final = 64  # from so many nodes on, finding those alike is cheaper than scoring them all
+
+
+_NONE: Final = np.zeros(0)
+_NOWHERE: Final = np.zeros(0, dtype=np.intp)
 
 
 class Row:
-    """score: `[n_nodes]`, infinite where the job does not fit. device: the slot a share would come from.
-
-    seen: how much of the field's changes the row knows. made_of: version and phase it was made for.
+    """score: `[n_nodes]`, infinite where the job does not fit; empty if it never did. device: the slot a
+    share
+    would come from. any: it fitted somewhere. seen: how much of the field's changes the row knows. made_of:
+    versions and phase it was made for.
     """
 
-    __slots__ = ("device", "made_of", "score", "seen")
+    __slots__ = ("any", "device", "made_of", "n", "score", "seen")
 
     def __init__(self, n: int) -> None:
-        self.score = np.full(n, np.inf)
-        self.device = np.zeros(n, dtype=np.intp)
+        self.n = n
+        self.any = False
+        self.score = _NONE
+        self.device = _NOWHERE
         self.seen = 0
-        self.made_of: tuple[int, int] = (-1, -1)
+        self.made_of: tuple[int, int, int] = (-1, -1, -1)
+
+    def fill(self) -> None:
+        """No node fits, for now."""
+        if self.any:
+            self.score.fill(np.inf)
+        else:
+            self.any = True
+            self.score = np.full(self.n, np.inf)
+            self.device = np.zeros(self.n, dtype=np.intp)
 
 
 def best(field: Field, request: Request, scorer: Scorer, j: int) -> tuple[int, int]:
@@ -58,7 +75,8 @@ def up_to_date(field: Field, request: Request, scorer: Scorer, j: int) -> Row:
     """The row of this request, for jobs that run past the first j planned starts."""
     key = (request, j)
     row = field.rows.get(key)
-    made_of = (field.version, scorer.phase(field.fill()) if field.board.n_slots else 0)
+    phase = scorer.phase(field.fill()) if field.board.n_slots else 0
+    made_of = (field.version, field.layers_version if j else 0, phase)
     if not isinstance(row, Row):
         if len(field.rows) >= _MAX_ROWS:
             field.rows.clear()
@@ -67,11 +85,14 @@ def up_to_date(field: Field, request: Request, scorer: Scorer, j: int) -> Row:
     if row.made_of != made_of or scorer.relative:
         row.made_of = made_of
         row.seen = len(changes)
-        _score(row, field, request, scorer, j, made_of[1], None)
+        _score(row, field, request, scorer, j, phase, None)
     elif row.seen < len(changes):
         at = np.array(list(dict.fromkeys(changes[row.seen :])), dtype=np.intp)
         row.seen = len(changes)
-        _score(row, field, request, scorer, j, made_of[1], at)
+        # Within a pass there is never more free than before.
+        at = at[row.score[at] < np.inf] if row.any else at[:0]
+        if at.size:
+            _score(row, field, request, scorer, j, phase, at)
     return row
 
 
@@ -90,13 +111,27 @@ def _score(
     room = field.room(j)
     fits = fitting(field, request, whole, room, at=at)
     if at is None:
-        row.score.fill(np.inf)
         at = np.flatnonzero(fits)
+        if row.any or at.size:
+            row.fill()
     else:
         row.score[at] = np.inf
         at = at[fits]
     if not at.size:
         return
-    dev = room[field.board.slot_columns][:, at] if field.board.n_slots else np.zeros((0, at.size), np.int64)
-    sight = Sight(at, room[CPU, at], room[MEM, at], dev, dev >= request.need[:, at])
-    row.score[at], row.device[at] = scorer.scores(request.want, sight, phase)
+    if j == 0 and at.size >= _MANY:
+        alike = field.alike()
+        one, place = alike.one_of_each(at, field.changes)
+        score, device = scorer.scores(request.want, _sight(field, request, room, at[one]), phase)
+        row.score[at], row.device[at] = score[place], device[place]
+    else:
+        row.score[at], row.device[at] = scorer.scores(request.want, _sight(field, request, room, at), phase)
+
+
+def _sight(field: Field, request: Request, room: np.ndarray, at: np.ndarray) -> Sight:
+    board = field.board
+    if not board.n_slots:
+        none = np.zeros((0, at.size), dtype=np.int64)
+        return Sight(at, room[CPU, at], room[MEM, at], none, none > 0)
+    dev = room[board.slot_columns].take(at, axis=1)
+    return Sight(at, room[CPU].take(at), room[MEM].take(at), dev, dev >= request.need.take(at, axis=1))

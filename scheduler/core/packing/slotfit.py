@@ -65,10 +65,14 @@ def whole_job(board: Board, shape: Shape, room: np.ndarray, at: np.ndarray | Non
     """
     dev = room[board.slot_columns]
     if at is not None:
-        dev = dev[:, at]
+        dev = dev.take(at, axis=1)
     fits = _devices(board, shape, shape.devices(shape.tasks, True), room, dev, at)
     if shape.share is not None:
-        fits &= shares(board, shape.share, dev, at) >= (shape.tasks if shape.share_per_task else 1)
+        if shape.share_per_task and shape.tasks > 1:
+            fits &= shares(board, shape.share, dev, at) >= shape.tasks
+        else:
+            needed = need(board, shape.share)
+            fits &= (dev >= (needed if at is None else needed[:, at])).any(axis=0)
     return fits
 
 

@@ -7,14 +7,15 @@ from typing import NamedTuple
 
 from packhorse.scheduler.model.gresspec import share_text
 from packhorse.scheduler.model.node import NodeSpec
-from packhorse.scheduler.model.resources import WHOLE, Ask, Device, Devices, Gres, Placement
+from packhorse.scheduler.model.resources import WHOLE, Ask, Device, Devices, Gres, Placement, is_slice
 from packhorse.scheduler.model.units import format_mem_mib
 
 
 class Amounts(NamedTuple):
     """Totals over all nodes. gres: (kind, type, thousandths of a device), one entry each, in order of first
-    mention; a slice counts as one device of its own type. gpumem_mib: shares asked for by memory, of which
-    it is not known yet how much of a device they are.
+    mention. Under a slice as type they are pieces, 1000 for each; the thousandths of devices that these are
+    stand under no type, once it is known which. gpumem_mib: shares asked for by memory, of which it is not
+    known yet how much of a device they are.
     """
 
     cpus: int
@@ -65,12 +66,12 @@ def placed(placements: Sequence[Placement]) -> Amounts:
 
 
 def count_held(gres: dict[tuple[str, str], int], devices: Devices) -> None:
-    """Adds the devices in thousandths; a slice is a whole one of its own type."""
+    """Adds the devices in thousandths; a slice also as one piece."""
     if devices.part:
-        key, milli = (devices.kind, devices.part), WHOLE
-    else:
-        key, milli = (devices.kind, devices.type), devices.milli * len(devices.indices)
-    gres[key] = gres.get(key, 0) + milli
+        piece = devices.kind, devices.part
+        gres[piece] = gres.get(piece, 0) + WHOLE
+    key = devices.kind, "" if devices.part else devices.type
+    gres[key] = gres.get(key, 0) + devices.milli * len(devices.indices)
 
 
 def _entries(gres: dict[tuple[str, str], int]) -> tuple[tuple[str, str, int], ...]:
@@ -93,16 +94,19 @@ def tres_text(amounts: Amounts, *, billing: bool = True) -> str:
 
 
 def gres_tres(gres: Iterable[tuple[str, str, int]]) -> list[str]:
-    """`gres/gpu=4`, and `gres/gpu:h200=4` beside it where a type is known; `gres/gpu=0.25` of a share."""
+    """`gres/gpu=4`, and `gres/gpu:h200=4` beside it where a type is known; `gres/gpu=0.25` of a share,
+    `gres/gpu=0.284,gres/gpu:1g.18gb=2` of slices, without the first while it is not known of which devices.
+    """
     by_kind: dict[str, int] = {}
     by_type: dict[str, int] = {}
     for kind, type_, milli in gres:
-        by_kind[kind] = by_kind.get(kind, 0) + milli
+        by_kind[kind] = by_kind.get(kind, 0) + (0 if is_slice(type_) else milli)
         if type_:
             by_type[f"{kind}:{type_}"] = by_type.get(f"{kind}:{type_}", 0) + milli
     parts = []
     for kind, milli in by_kind.items():
-        parts.append(f"gres/{kind}={share_text(milli)}")
+        if milli:
+            parts.append(f"gres/{kind}={share_text(milli)}")
         parts += [
             f"gres/{name}={share_text(n)}" for name, n in by_type.items() if name.partition(":")[0] == kind
         ]

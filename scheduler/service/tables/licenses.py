@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from packhorse.scheduler.core.state import State
-from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.service.tables.table import Catalogue, ints, texts
 
 
 class LicenseView:
-    """The configured licences, and how many of each the jobs hold that run now."""
+    """The configured licences, and how many of each the jobs hold that have an allocation now."""
 
     def __init__(self, state: State) -> None:
         self.licenses = state.config.licenses
-        self.used = dict.fromkeys([name for name, _ in self.licenses], 0)
-        if not self.licenses:
-            return
-        columns = state.node_columns
-        for job in {id for name in state.nodes for id in columns.jobs_on(name)}:
-            for name, n in parse_licenses(state.jobs[job].spec.licenses):
-                if name in self.used:
-                    self.used[name] += n
+        self.used = {name: state.licenses.held.get(name, 0) for name, _ in self.licenses}
 
 
 LICENSES: Catalogue[LicenseView] = {

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.contended import FAMILIES, contended
-from benchmarks.improver_bench import main, run_instance, table
 from packhorse.scheduler.core.packing.best_fit import best_fit
 from packhorse.scheduler.core.packing.verify import score, verify
+from packhorse.simulator.contended import FAMILIES, contended
+from packhorse.simulator.improver_bench import main, run_instance, table
 
 
 def test_more_is_known_to_be_possible_than_the_plain_packer_places() -> None:

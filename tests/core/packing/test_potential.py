@@ -1,11 +1,15 @@
 """Our policy: what it prefers, before and after learning, and that learning is repeatable and learns."""
 
+from random import Random
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from packhorse.scheduler.core.packing import learning
-from packhorse.scheduler.core.packing.policy import Ground, Mix, Want
-from packhorse.scheduler.core.packing.potential import BINS, PARTS, Potential, kinds_of, prior, table_of
+from packhorse.scheduler.core.packing.policy import Ground, Mix, Sight, Want
+from packhorse.scheduler.core.packing.potential import BINS, FEW, PARTS, Potential, kinds_of, prior, table_of
 from tests.core.packing import field
 
 EIGHT = (96000, 400000, 8, 0)
@@ -122,3 +126,33 @@ def test_games_never_take_more_than_there_is() -> None:
     assert games.cpu.min() >= 0 and games.mem.min() >= 0 and games.free.min() >= 0
     assert (games.total == games.free.sum(axis=0)).all()
     assert (games.came >= learning.ENDS[-1]).all()
+
+
+@given(st.integers(0, 10_000))
+def test_few_nodes_score_as_many_do(seed: int) -> None:
+    """Number by number and by vectors: the same scores, the same devices."""
+    random = Random(seed)
+    on = field.ground(
+        [(random.randrange(1000, 128_000), 64_000, random.randrange(1, 9), 0) for _ in range(9)]
+    )
+    kinds = kinds_of(on, field.mix([(4000, 100, 1, 470, (0,), 0.7), (9000, 100, 2, 1000, (0,), 0.3)]))
+    values = np.array([random.random() * 1000 for _ in range(prior(kinds).size)])
+    scorer = Potential(on, kinds, table_of(kinds, values.reshape(prior(kinds).shape)))
+    free = [
+        (random.randrange(900, 128_000), 64_000, [random.choice((0, 190, 530, 1000, 1000)) for _ in range(n)])
+        for n in on.n_devices.tolist()
+    ]
+    for want in (
+        Want(2000, 40, 1, 470),
+        Want(1000, 1, 1, 1000),
+        Want(500, 100, 0, 0),
+        Want(900, 10, 2, 1000),
+    ):
+        sight, _ = field.sight(on, want, free)
+        if sight.at.size <= FEW:
+            continue
+        scores, devices = scorer.scores(want, sight, 0)
+        for i in range(sight.at.size):
+            one = Sight(*(column[..., i : i + 1] for column in sight))
+            score, device = scorer.scores(want, one, 0)
+            assert (score.tolist(), device.tolist()) == ([scores[i]], [devices[i]])

@@ -61,6 +61,7 @@ def satisfied(nodes: Mapping[NodeName, Node], id: JobId, ask: Ask, placements: t
     assert len({p.node for p in placements}) == len(placements) >= lo
     assert not ask.max_nodes or len(placements) <= ask.max_nodes
     assert sum(p.n_tasks for p in placements) == max(ask.n_tasks, lo)
+    every = (*ask.gres_per_node, *ask.gres_per_task, *ask.gres_per_job)
     for p in placements:
         node = nodes[p.node]
         assert p.n_tasks >= 1 and node.schedulable
@@ -70,7 +71,7 @@ def satisfied(nodes: Mapping[NodeName, Node], id: JobId, ask: Ask, placements: t
         if not ask.gres_per_job:
             wanted = [*ask.gres_per_node, *(g._replace(n=g.n * p.n_tasks) for g in ask.gres_per_task)]
             devices_right(id, node, p, wanted)
-        if ask.linked and not any(g.shares for g in (*ask.gres_per_node, *ask.gres_per_task)):
+        if ask.linked and not any(g.shares for g in every):
             groups = {
                 _of(node, d.kind, i).link
                 for d in p.devices

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,8 +15,8 @@ from packhorse.scheduler.model.cluster import Partition
 from packhorse.scheduler.model.ids import NodeName
 from packhorse.scheduler.model.node import Offer
 from packhorse.scheduler.model.reply import RefusalCode, Refused
-from packhorse.scheduler.model.resources import Ask
-from tests.core.placement.yard import Yard, an_ask, gres
+from packhorse.scheduler.model.resources import Ask, Device, Gres
+from tests.core.placement.yard import Yard, a_node, an_ask, gres
 
 MAIN = Partition("main", is_default=True)
 
@@ -93,6 +94,41 @@ def test_messages_read_whole() -> None:
         'gpu: 9 asked on one node, the most on any in partition "main" is 2 (node2 lacks 7); '
         "ask for fewer per node, or for more nodes"
     )
+
+
+def test_why_no_device_gives_a_share() -> None:
+    yard = Yard(MAIN)
+
+    def add(name: str, type_: str, mem_mib: int, layouts: tuple[tuple[str, ...], ...] = ()) -> None:
+        node = a_node(name)
+        devices = (Device("gpu", type_, 0, mem_mib=mem_mib, layouts=layouts),)
+        yard.put(msgspec.structs.replace(node, spec=msgspec.structs.replace(node.spec, devices=devices)))
+
+    def message(type_: str, milli: int, mem_mib: int) -> str:
+        ask = an_ask(gres_per_node=(Gres("gpu", type_, 1, milli, mem_mib),))
+        refused = possible(ask, MAIN, yard.state.node_columns)
+        assert refused is not None and refused.slurm == CONFIGURATION
+        return refused.message
+
+    cut = (
+        "asked, and those there are cut into slices and give no shares; "
+        'ask for a slice (scontrol show node lists them) or a whole gpu (partition "main")'
+    )
+    add("n1", "h200", 144_384, (("1g.18gb",) * 7,))
+    assert message("h200", 1000, 71_680) == f"71680 MiB of one gpu:h200's memory {cut}"
+    assert message("h200", 250, 0) == f"a share of one gpu:h200 {cut}"
+    assert message("", 1000, 71_680) == f"71680 MiB of one gpu's memory {cut}"
+    add("n2", "a30", 0)
+    assert message("", 1000, 71_680) == (
+        "71680 MiB of one gpu's memory asked, and no node says how much its devices have; "
+        'ask for a share such as 0.5, or declare it (--gpu-mem) (partition "main")'
+    )
+    add("n3", "a100", 40_960)
+    assert message("", 1000, 71_680) == (
+        "71680 MiB of one gpu's memory asked, the largest that gives shares has 40960; "
+        'ask for less (partition "main")'
+    )
+    assert message("h200", 1000, 71_680) == f"71680 MiB of one gpu:h200's memory {cut}"
 
 
 def test_what_runs_is_offered_or_drained_does_not_matter() -> None:

@@ -54,7 +54,7 @@ def audit_all(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize("policy", sorted(POLICIES))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=SEEDS)
 def test_nothing_is_given_twice_and_everybody_gets_what_they_asked(policy: str, seed: int) -> None:
     chance = Random(seed)
@@ -71,7 +71,7 @@ def test_nothing_is_given_twice_and_everybody_gets_what_they_asked(policy: str, 
 
 
 @pytest.mark.parametrize("policy", sorted(POLICIES))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=SEEDS)
 def test_what_is_released_leaves_no_trace(policy: str, seed: int) -> None:
     chance = Random(seed)
@@ -98,7 +98,7 @@ def test_what_is_released_leaves_no_trace(policy: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("policy", sorted(POLICIES))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=SEEDS)
 def test_the_same_state_gives_the_same_plan(policy: str, seed: int) -> None:
     def one() -> object:
@@ -113,7 +113,7 @@ def test_the_same_state_gives_the_same_plan(policy: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("policy", sorted(POLICIES))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=SEEDS)
 def test_the_head_of_the_queue_starts_when_promised(policy: str, seed: int) -> None:
     """EASY's promise with shares, slices, whole devices, gangs; jobs may end early."""

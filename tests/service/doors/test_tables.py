@@ -14,8 +14,8 @@ from packhorse.cli.slurm.fields_jobs import JOB_COLUMNS
 from packhorse.cli.slurm.fields_nodes import LICENSE_COLUMNS, NODE_COLUMNS, PARTITION_COLUMNS
 from packhorse.scheduler.core.packing.board import CPU
 from packhorse.scheduler.model.ids import US, JobId, NodeName
-from packhorse.scheduler.model.input import ReportSilence
-from packhorse.scheduler.model.node import Admin
+from packhorse.scheduler.model.input import RegisterNode, ReportSilence
+from packhorse.scheduler.model.node import Admin, NodeSpec, Offer
 from packhorse.scheduler.model.resources import Ask, Device, Devices, Gres, Placement
 from packhorse.scheduler.service.tables import amounts, devices
 from packhorse.scheduler.service.tables.accounting import ACCOUNTING
@@ -24,7 +24,7 @@ from packhorse.scheduler.service.tables.licenses import LICENSES
 from packhorse.scheduler.service.tables.nodes import NODES
 from packhorse.scheduler.service.tables.partitions import PARTITIONS
 from packhorse.scheduler.service.tables.table import Catalogue
-from tests.service.doors.running import SETTINGS, Running
+from tests.service.doors.running import SCRIPT, SETTINGS, Running
 
 PARTITIONED = (
     SETTINGS
@@ -385,12 +385,12 @@ def test_shares_and_slices_as_text() -> None:
             devices=(
                 Devices("gpu", "h200", (3,), 250),
                 Devices("gpu", "h200", (4,), 500),
-                Devices("gpu", "h200", (5,), part="1g.18gb", place=(0, 2)),
+                Devices("gpu", "h200", (5,), 142, "1g.18gb", (0, 2)),
             ),
         ),
     )
     assert amounts.tres_text(amounts.placed(placements), billing=False) == (
-        "cpu=1,node=1,gres/gpu=1.75,gres/gpu:h200=0.75,gres/gpu:1g.18gb=1"
+        "cpu=1,node=1,gres/gpu=0.892,gres/gpu:h200=0.75,gres/gpu:1g.18gb=1"
     )
     assert amounts.granted_text(placements) == (
         "gpu:h200:0.25(IDX:3),gpu:h200:0.5(IDX:4),gpu:1g.18gb:1(IDX:5#2)"
@@ -399,6 +399,31 @@ def test_shares_and_slices_as_text() -> None:
     assert amounts.tres_text(amounts.asked(ask)) == "cpu=4,node=1,billing=4,gres/gpu=1"
     ask = Ask(gres_per_node=(Gres("gpu", "", 1, 1000, 20480),))
     assert amounts.tres_text(amounts.asked(ask)) == "cpu=1,node=1,billing=1,gres/gpumem=20G"
+    ask = Ask(gres_per_node=(Gres("gpu", "1g.18gb", 2),))
+    assert amounts.tres_text(amounts.asked(ask)) == "cpu=1,node=1,billing=1,gres/gpu:1g.18gb=2"
+
+
+async def test_slices_count_what_they_are_of_a_device(scheduler: Running) -> None:
+    layouts = (("1g.18gb",) * 7, ("4g.71gb", "3g.71gb"))
+    gpus = tuple([Device("gpu", "h200", index, layouts=layouts) for index in range(8)])
+    spec = NodeSpec(NodeName("n1"), "n1", 8_000, 16_000, devices=gpus)
+    await scheduler.engine.call(RegisterNode(spec, "boot", Offer(1, 8_000, 16_000)))
+    asks = (("1g.18gb", 8), ("3g.71gb", 1), ("h200", 5), ("3g.71gb", 4))
+    sliced, *_, waits = [
+        await scheduler.submit(ask={"gresPerNode": [{"kind": "gpu", "type": type_, "count": n}]})
+        for type_, n in asks
+    ]
+    await scheduler.settle()
+    row = await job_row(scheduler, sliced)
+    assert row["alloc_tres"] == "cpu=1,mem=500M,node=1,billing=1,gres/gpu=1.136,gres/gpu:1g.18gb=8"
+    row = await job_row(scheduler, waits)
+    assert row["req_tres"] == "cpu=1,mem=500M,node=1,billing=1,gres/gpu:3g.71gb=4"
+    [node] = (await scheduler.call("ListNodes", {"fields": ["alloc_tres"]})).rows()
+    assert node["alloc_tres"] == (
+        "cpu=3,mem=1500M,gres/gpu=6.564,gres/gpu:1g.18gb=8,gres/gpu:3g.71gb=1,gres/gpu:h200=5"
+    )
+    jobs = await scheduler.call("ListAccounting", {"jobs": [{"jobId": sliced}]})
+    assert "gres/gpu=1.136,gres/gpu:1g.18gb=8" in str(jobs)
 
 
 def test_who_holds_what_of_a_device() -> None:
@@ -440,14 +465,16 @@ async def test_licences(scheduler: Running) -> None:
     state = scheduler.engine.state
     state.config = msgspec.structs.replace(state.config, licenses=(("matlab", 10), ("fluent", 1)))
     await scheduler.add_node("n1")
-    job = JobId(await scheduler.submit())
-    waits = JobId(await scheduler.submit(hold=True))
+    await scheduler.submit(licenses="matlab:3")
+    waits = await scheduler.submit(licenses="matlab:8")
     await scheduler.settle()
-    for id in (job, waits):
-        known = state.jobs[id]
-        spec = msgspec.structs.replace(known.spec, licenses="matlab:3,gone")
-        state.jobs[id] = msgspec.structs.replace(known, spec=spec)
     assert (await scheduler.call("ListLicenses")).rows() == [
         {"name": "matlab", "total": 10, "used": 3, "free": 7},
         {"name": "fluent", "total": 1, "used": 0, "free": 1},
     ]
+    rows = (await scheduler.call("ListJobs", {"fields": ["job_id", "reason", "licenses"]})).rows()
+    assert {"job_id": waits, "reason": "Licenses", "licenses": "matlab:8"} in rows
+    spec = {"name": "job", "workDir": "/tmp", "script": SCRIPT, "licenses": "fluent:2"}
+    refused = await scheduler.call("SubmitJob", {"spec": spec})
+    assert refused["slurm"] == "Invalid license specification"
+    assert 'license "fluent": 2 asked, the cluster has 1' in refused["message"]

@@ -1,10 +1,10 @@
 """The CP-SAT improver on contended clusters, and on the queue of Alibaba's trace.
 
-Run:  python -m benchmarks.improver_bench [--instances 200] [--seed 1] [--limits 1,10] [--workers 2]
+Run:  packhorse bench improver [--instances 200] [--seed 1] [--limits 1,10] [--workers 2]
           [--data DIR] [--json FILE]
-      python -m benchmarks.improver_bench --replay FILE [--limits 1]
+      packhorse bench improver --replay FILE [--limits 1]
 
-Instances (benchmarks/contended.py): improved means better than the plain packer in value placed, compared
+Instances (simulator/contended.py): improved means better than the plain packer in value placed, compared
 rank by rank from the most important one; stranding and waking do not count. Proven optimal: the improver
 itself proved that no solution places more value. As planted: at least as good as the packing that was
 planted.
@@ -30,12 +30,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.contended import FAMILIES, Instance, contended
-from benchmarks.openb_queue import queue_at
 from packhorse.scheduler.core.packing.best_fit import best_fit
 from packhorse.scheduler.core.packing.cpsat import lp_bound
 from packhorse.scheduler.core.packing.improver import Improvement, Limits, Rejected, improve
 from packhorse.scheduler.core.packing.problem import BadProblem, Problem, Solution
+from packhorse.simulator.contended import FAMILIES, Instance, contended
+from packhorse.simulator.openb_queue import queue_at
 
 Tell = Callable[[str], None]
 
@@ -216,7 +216,7 @@ def said(answer: Improvement | Rejected) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.improver_bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="packhorse bench improver", description=__doc__)
     parser.add_argument("--instances", type=int, default=200, metavar="N")
     parser.add_argument("--seed", type=int, default=1, help="of the instances")
     parser.add_argument("--limits", default="1,10", metavar="S[,S…]", help="seconds")
