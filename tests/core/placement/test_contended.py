@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from random import Random
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from packhorse.scheduler.core.cycle import Plan
 from packhorse.scheduler.core.packing.improver import Improvement, Limits
 from packhorse.scheduler.core.packing.problem import Problem
 from packhorse.scheduler.core.packing.verify import verify
+from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.propose import Proposal, limits_of, propose
 from packhorse.scheduler.model.cluster import Improver
 from packhorse.scheduler.model.ids import JobId, NodeName
@@ -176,6 +178,21 @@ def test_a_guide_is_followed_and_a_stale_one_does_no_harm() -> None:
     assert len(plain.grants) == 2
     assert yard.plan([guided(1, "wide")]).grants == plain.grants, "job 2 would be left behind for it"
     assert yard.plan([guided(1, "mem", "wide")]).grants == plain.grants, "two nodes for a job of one"
+
+
+def test_a_guide_hands_out_no_more_licences_than_are_free() -> None:
+    yard = unlike_nodes()
+    config = yard.state.config
+    yard.state.config = msgspec.structs.replace(config, licenses=(("matlab", 3),))
+    for id, count in ((1, 4), (2, 1)):
+        yard.state.pending_columns.add(
+            PendingRow(JobId(id), an_ask(mem=100), "main", count=count, licenses="matlab:1")
+        )
+    plan = yard.plan([guided(1, "wide"), guided(1, "mem"), guided(2, "wide")])
+    assert [grant.id for grant in plan.grants] == [1, 1, 1]
+    assert {grant.placements[0].node for grant in plan.grants[:2]} == {"wide", "mem"}
+    yard.wait(3, cpus=4, mem=15_500)
+    assert yard.plan(hold=True).contended is None, "jobs with licences are left where they are"
 
 
 def test_the_same_pass_gets_the_same_guide_where_limits_are_deterministic() -> None:
