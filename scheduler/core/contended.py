@@ -103,8 +103,9 @@ def contended(outcome: Outcome, request_of: RequestOf) -> Contended | None:
     """
     if not outcome.started:
         return None
+    kinds: dict[int, _Kind | None] = {}
     for j in dict.fromkeys((0, len(outcome.field.layers))):
-        case = _Case(outcome, request_of, j).build()
+        case = _Case(outcome, request_of, j, kinds).build()
         if case is not None:
             return case
     return None
@@ -143,15 +144,17 @@ class _Waiting(NamedTuple):
 
 class _Case:
     """The problem for jobs that run past the first j planned starts. room: what is free for them once the
-    jobs in `moved` are taken off."""
+    jobs in `moved` are taken off. kinds: of the ask classes that were looked at so far."""
 
-    def __init__(self, outcome: Outcome, request_of: RequestOf, j: int) -> None:
+    def __init__(
+        self, outcome: Outcome, request_of: RequestOf, j: int, kinds: dict[int, _Kind | None]
+    ) -> None:
         self.outcome = outcome
         self.field = outcome.field
         self.board = outcome.field.board
         self.request_of = request_of
         self.j = j
-        self.kinds: dict[int, _Kind | None] = {}
+        self.kinds = kinds
         self.room = self.field.room(j).copy()
         self.moved: list[Started] = []
 
