@@ -106,6 +106,7 @@ def arguments(rng: random.Random, machine: ClusterMachine, name: str) -> dict[st
                 "requeue": rng.random() < 0.8,
                 "hold": rng.random() < 0.1,
                 "kill": rng.random() < 0.3,
+                "licenses": rng.choice(["", "", "matlab"]),
             }
         case "cancel":
             signal = rng.choice([0, 0, 0, 9, 10])
