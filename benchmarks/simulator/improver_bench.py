@@ -2,6 +2,7 @@
 
 Run:  packhorse bench improver [--instances 200] [--seed 1] [--limits 1,10] [--workers 2]
           [--data DIR] [--json FILE]
+      packhorse bench improver --replay FILE [--limits 1]
 
 Instances (simulator/contended.py): improved means better than the plain packer in value placed, compared
 rank by rank from the most important one; stranding and waking do not count. Proven optimal: the improver
@@ -14,6 +15,9 @@ Trace: openb `default`, seed 42, best fit as published until 0.88 of the devices
 pods are a queue. Value is device thousandths, so pods without devices are worth nothing here and go last.
 Greedy is the plain packer (packing/best_fit.py), biggest first; the bound is the linear program over nodes
 and ways to cut a device (`lp_bound`).
+
+Replay: a problem that the scheduler has written to log/improver-N.json, because the improver got it wrong:
+the same seed and workers, on the clock. Status 1 if it goes wrong again.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ from pathlib import Path
 from packhorse.scheduler.core.packing.best_fit import best_fit
 from packhorse.scheduler.core.packing.cpsat import lp_bound
 from packhorse.scheduler.core.packing.improver import Improvement, Limits, Rejected, improve
-from packhorse.scheduler.core.packing.problem import Problem, Solution
+from packhorse.scheduler.core.packing.problem import BadProblem, Problem, Solution
 from packhorse.simulator.contended import FAMILIES, Instance, contended
 from packhorse.simulator.openb_queue import queue_at
 
@@ -192,6 +196,25 @@ def on_stderr(n_steps: int) -> Tell:
     return tell
 
 
+def replay(path: Path, limit_s: float) -> Improvement | Rejected:
+    """The improver's answer to a problem as the scheduler dumps it."""
+    dump = json.loads(path.read_text())
+    problem = Problem.from_json(json.dumps(dump["problem"]))
+    hint = Solution.from_json(json.dumps(dump["hint"]))
+    limits = Limits(limit_s, time.perf_counter, workers=int(dump["workers"]), seed=int(dump["seed"]))
+    return improve(problem, hint, limits)
+
+
+def said(answer: Improvement | Rejected) -> str:
+    """In words."""
+    if isinstance(answer, Rejected):
+        return "rejected: " + "; ".join(answer.wrong)
+    return (
+        f"{answer.status}: value by rank {list(answer.before.levels)} -> {list(answer.after.levels)}, "
+        f"at most {list(answer.bounds)}, {answer.rounds} solves, {answer.wall_s:.3f} s"
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="packhorse bench improver", description=__doc__)
     parser.add_argument("--instances", type=int, default=200, metavar="N")
@@ -202,11 +225,21 @@ def main() -> int:
         "--data", type=Path, metavar="DIR", help="folder of the openb trace; without it, none"
     )
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--replay", type=Path, metavar="FILE", help="a problem that the scheduler wrote down")
     args = parser.parse_args()
     try:
         limits_s = [float(word) for word in args.limits.split(",")]
     except ValueError:
         parser.error(f"--limits {args.limits}: seconds separated by commas, like 1,10")
+    if args.replay:
+        try:
+            answer = replay(args.replay, limits_s[0])
+        except OSError as error:
+            parser.error(f"--replay {args.replay}: {error.strerror}")
+        except (KeyError, TypeError, ValueError, BadProblem) as error:
+            parser.error(f"--replay {args.replay}: not a problem that the scheduler wrote: {error!r}")
+        print(said(answer))
+        return int(isinstance(answer, Rejected))
     seeds = range(3)
     steps = len(limits_s) * (args.instances + (len(seeds) if args.data else 0))
     tell = on_stderr(steps)

@@ -14,19 +14,27 @@ that want few.
 Python looks at a row only if its class may still fit. A class that did not fit is passed over from then on,
 by vector steps over ever larger pieces of the queue, so that a full cluster costs little however long
 the queue is.
+
+A guide (the improver's answer, core/contended.py) says where jobs would best go. It changes neither order nor
+rules, only where a row is tried first; and a plan made with it is used only if no row comes off worse for it
+before one that comes off better.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from packhorse.scheduler.core.backfill import Timeline
+from packhorse.scheduler.core.contended import Contended, Outcome, Started, contended
 from packhorse.scheduler.core.licenses import Supply
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.greedy import place
 from packhorse.scheduler.core.packing.growth import Begun
+from packhorse.scheduler.core.packing.guided import place_at
 from packhorse.scheduler.core.packing.policies import policy
 from packhorse.scheduler.core.packing.request import Batch, Request
 from packhorse.scheduler.core.packing.verdicts import refresh
@@ -35,6 +43,7 @@ from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.running_columns import NEVER
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.ids import US, Instant, JobId
+from packhorse.scheduler.model.input import Guided
 from packhorse.scheduler.model.resources import Placement
 
 _FIRST_PIECE: Final = 256
@@ -53,25 +62,61 @@ class Grant(NamedTuple):
 class Plan(NamedTuple):
     """What a cycle decided. more: it stopped at max_starts_per_cycle; another one should follow at once.
 
-    planned: the starts it promised to jobs that go on waiting, where an end is in sight.
+    planned: the starts it promised to jobs that go on waiting, where an end is in sight. contended: what a
+    better plan could be found for, if that was asked.
     """
 
     grants: list[Grant]
     planned: dict[JobId, Instant]
     more: bool
+    contended: Contended | None = None
 
 
-def plan(state: State, now: Instant) -> Plan:
-    """Decides; the state's values are not changed. Reasons and planned starts go to the pending columns."""
+def plan(state: State, now: Instant, guide: Sequence[Guided] = (), hold: bool = False) -> Plan:
+    """Decides; the state's values are not changed. Reasons and planned starts go to the pending columns.
+
+    hold: see whether the plan is contended.
+    """
     if not state.pending_columns.n_ready:
         return Plan([], {}, False)
-    return _Cycle(state, now).run()
+    cycle = _Cycle(state, now, remember=hold)
+    found = cycle.run()
+    if guide:
+        led = _Cycle(state, now, guide)
+        with_guide = led.run()
+        if _as_good(with_guide, found, cycle.pending.id[cycle.order]):
+            cycle, found = led, with_guide
+    cycle.tell(found)
+    if hold and not found.more:
+        found = found._replace(contended=cycle.contended())
+    return found
+
+
+def _as_good(new: Plan, old: Plan, ids: np.ndarray) -> bool:
+    """Whether the first row in order that the two plans treat differently starts more or sooner with the new.
+
+    ids: of the rows, in order `[n]`.
+    """
+    n_new, n_old = Counter(g.id for g in new.grants), Counter(g.id for g in old.grants)
+
+    def outcome(counts: Counter[JobId], plan: Plan, id: JobId) -> tuple[int, int]:
+        return counts[id], -plan.planned.get(id, Instant(NEVER))
+
+    concerned = {*n_new, *n_old, *new.planned, *old.planned}
+    differ = [id for id in concerned if outcome(n_new, new, id) != outcome(n_old, old, id)]
+    if not differ:
+        return True
+    first = JobId(int(ids[np.argmax(np.isin(ids, differ))]))
+    return outcome(n_new, new, first) > outcome(n_old, old, first)
 
 
 class _Cycle:
     """One pass. Arrays are by place in the order: place 0 is the first row to be looked at."""
 
-    def __init__(self, state: State, now: Instant) -> None:
+    def __init__(
+        self, state: State, now: Instant, guide: Sequence[Guided] = (), remember: bool = False
+    ) -> None:
+        """remember: what starts where, for `contended`."""
         self.state = state
         self.now = now
         self.config = state.config
@@ -95,6 +140,11 @@ class _Cycle:
         self.open = np.ones(len(pending.partitions), dtype=np.bool_)
         self.grants: list[Grant] = []
         self.begun: list[Begun] = []
+        self.started: list[Started] | None = [] if remember else None
+        self.guide: dict[int, list[Guided]] = {}
+        """What is left of the guide: each place is tried once."""
+        for place_ in guide:
+            self.guide.setdefault(place_.job, []).append(place_)
         self.planned: dict[JobId, Instant] = {}
         self.timeline: Timeline | None = None
         self.left = state.config.max_starts_per_cycle
@@ -119,12 +169,30 @@ class _Cycle:
                 end = int(places[-1]) + 1
             at = self._look_at(places, end)
             piece = _FIRST_PIECE
-        more = at < n and not self.left
-        waiting = self.codes[:at] if more else self.codes
+        self.seen = at if at < n and not self.left else n
+        return Plan(self.grants, self.planned, self.seen < n)
+
+    def tell(self, plan: Plan) -> None:
+        """Reasons and planned starts of this plan to the columns."""
+        waiting = self.codes[: self.seen]
         if waiting.size:
             waiting[waiting == 0] = Reason.PRIORITY.code
-            self.pending.note(self.order[: waiting.size], waiting, self.planned)
-        return Plan(self.grants, self.planned, more)
+            self.pending.note(self.order[: waiting.size], waiting, plan.planned)
+
+    def contended(self) -> Contended | None:
+        """What of this plan could be better; after `tell`."""
+        return contended(
+            Outcome(
+                self.field,
+                self.pending,
+                self.rules,
+                self.order,
+                self.codes,
+                self.started or (),
+                self.config.improver,
+            ),
+            self._request,
+        )
 
     def _check_time_limits(self) -> None:
         """Jobs that may run longer than their partition allows; Slurm lets them wait as well."""
@@ -228,8 +296,17 @@ class _Cycle:
                 i += 1
                 continue
             j = field.layer_of(self.now + duration)
+            if ids[i] in self.guide:
+                most = counts[i] if rooms[i] < 0 else min(counts[i], rooms[i])
+                done = self._follow(ids[i], most, code, duration, j)
+                counts[i] -= done
+                rooms[i] -= done if rooms[i] > 0 else 0
+                i += done == most
+                if code in pending.licensed:
+                    self._pass_over_unlicensed(self.supply.take(code, done), where[i] if i < n else end)
+                continue
             run, want = i, 0
-            while run < n and classes[run] == code and want < self.left:
+            while run < n and classes[run] == code and want < self.left and ids[run] not in self.guide:
                 if durations[run] != duration and field.layer_of(self.now + durations[run]) != j:
                     break
                 want += counts[run] if rooms[run] < 0 else min(counts[run], rooms[run])
@@ -276,11 +353,27 @@ class _Cycle:
                 duration = durations[i]
                 begun = Begun(NEVER if duration == FOREVER else self.now + duration, taken, some)
                 self.begun.append(begun)
+                if self.started is not None:
+                    self.started.append(Started(grant.id, begun, placements))
                 left -= some
                 need -= some
                 if not need:
                     i += 1
         return i
+
+    def _follow(self, id: int, want: int, code: int, duration: int, j: int) -> int:
+        """Starts up to so many jobs of the row where the guide says. Returns how many."""
+        request, position = self._request(code), self.field.board.position
+        if code in self.pending.licensed:
+            want = min(want, self.supply.jobs(code))
+        n = 0
+        for place_ in self.guide.pop(id)[: min(want, self.left)]:
+            at = [position[name] for name in dict.fromkeys(place_.nodes) if name in position]
+            batch = place_at(self.field, request, at, place_.device, j) if at else None
+            if batch is not None:
+                self._hand_out([batch], 0, 1, [id], [1], [-1], [duration])
+                n += 1
+        return n
 
     def _next_of(self, partition: int, place_: int, id: int, code: int, duration: int) -> None:
         """The row is the next of its partition that cannot start: it waits for resources, and gets a plan."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from packhorse.scheduler.core.contended import Contended
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.command import Command
 from packhorse.scheduler.model.event import CallAnswered, Event
@@ -17,13 +18,15 @@ NOTHING = Nothing()
 class Decision(NamedTuple):
     """Apply the events in order; after they are durable send the commands and give the reply.
 
-    more: a cycle stopped at max_starts_per_cycle, and another one should follow at once.
+    more: a cycle stopped at max_starts_per_cycle, and another one should follow at once. contended: a cycle
+    held its starts back, for this is what a better plan could be found for; one without `hold` must follow.
     """
 
     events: tuple[Event, ...]
     commands: tuple[Command, ...] = ()
     reply: Reply = NOTHING
     more: bool = False
+    contended: Contended | None = None
 
 
 UNCHANGED = Decision(())

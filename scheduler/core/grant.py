@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from packhorse.scheduler.core import cycle, indices, waiting
-from packhorse.scheduler.core.decision import Decision, Draft
+from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
 from packhorse.scheduler.core.licenses import jobs_within, take
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.command import Launch
@@ -21,9 +21,11 @@ from packhorse.scheduler.model.job import ArrayJob, Job, JobSpec, Pending
 from packhorse.scheduler.model.resources import Placement
 
 
-def run_cycle(state: State, _input: RunCycle, now: Instant) -> Decision:
+def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
     """Start what can start now."""
-    plan = cycle.plan(state, now)
+    plan = cycle.plan(state, now, input.guide, input.hold)
+    if plan.contended is not None:
+        return UNCHANGED._replace(contended=plan.contended)
     draft = Draft(state, now)
     room, space, free = _Room(state), _Space(state), state.licenses.free(state.config)
     for id, placements in plan.grants:

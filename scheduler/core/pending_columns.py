@@ -322,6 +322,14 @@ class PendingColumns:
         assert found is not None
         return found
 
+    def standing(self, slot: int, rules: Rules) -> tuple[int, int]:
+        """What the row's place in the order follows from before its id does; less is better."""
+        return self._key(slot, rules)[:2]
+
+    def standing_of(self, id: JobId, rules: Rules) -> tuple[int, int]:
+        """The same of a job."""
+        return self.standing(self._slot[id], rules)
+
     # -- for the cycle -----------------------------------------------------------------------------------
 
     def rules(self, config: ClusterConfig) -> Rules:

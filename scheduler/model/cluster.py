@@ -35,7 +35,8 @@ class Improver(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     limit_ms: wall time of one try; deterministic_limit: instead, in the solver's own deterministic seconds
     (0: the wall limit holds), so that the same input gives the same plan. max_nodes, max_jobs: the largest
-    contended part it is given.
+    contended part it is given. hold_ms: how long starts may wait for its answer where it could matter; 0: the
+    quick plan's starts never wait, which leaves the solver nothing to do (docs/decisions/0006).
     """
 
     enabled: bool = True
@@ -45,6 +46,7 @@ class Improver(msgspec.Struct, frozen=True, array_like=True, gc=False):
     seed: int = 0
     max_nodes: int = 1000
     max_jobs: int = 2000
+    hold_ms: int = 0
 
 
 class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):

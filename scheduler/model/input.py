@@ -197,8 +197,24 @@ class Tick(_Input, frozen=True, array_like=True, gc=False, tag=True):
     """Time passed: begin times, time limits, leases, retention."""
 
 
+class Guided(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Where a job, or one task of an array, would best go. device: index of the one that a share comes from,
+    -1 for any."""
+
+    job: JobId
+    nodes: tuple[NodeName, ...]
+    device: int = -1
+
+
 class RunCycle(_Input, frozen=True, array_like=True, gc=False, tag=True):
-    """Decide what starts now."""
+    """Decide what starts now.
+
+    guide: where jobs would best go, a wish: used only if the plan is at least as good with it. hold: start
+    nothing if a better plan could be found for this moment's queue, and say so (Decision.contended).
+    """
+
+    guide: tuple[Guided, ...] = ()
+    hold: bool = False
 
 
 class Teach(_Input, frozen=True, array_like=True, gc=False, tag=True):

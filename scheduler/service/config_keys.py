@@ -24,7 +24,7 @@ SECTIONS: dict[str, str] = {
     "scheduling": "How decisions are made.",
     "improver": (
         "The solver that looks for a better plan than the quick one where jobs compete for what is free. It "
-        "runs beside the scheduler and never delays a start that the quick plan makes."
+        "runs beside the scheduler, and delays starts only where `hold` allows it, and no longer."
     ),
     "nodes": "The agents and what is expected of them.",
     "listen": (
@@ -157,20 +157,24 @@ def _seconds(raw: object) -> float:
     return float(raw)
 
 
-def _short_time(raw: object) -> int:
-    """Milliseconds, from 1 to one hour."""
-    ms: object = None
-    if isinstance(raw, str) and raw.endswith("ms") and raw[:-2].isdecimal():
-        ms = int(raw[:-2])
-    elif isinstance(raw, str) and raw[-1:] in _UNIT_S and raw[:-1].isdecimal():
-        ms = int(raw[:-1]) * _UNIT_S[raw[-1]] * 1000
-    elif isinstance(raw, int) and not isinstance(raw, bool):
-        ms = raw * 1000
-    if not isinstance(ms, int):
-        raise KeyProblem("not a time")
-    if not 1 <= ms <= 3_600_000:
-        raise KeyProblem("not between 1 ms and 3600 s")
-    return ms
+def _short_time(low_ms: int) -> Kind:
+    """Milliseconds, up to one hour."""
+
+    def read(raw: object) -> int:
+        ms: object = None
+        if isinstance(raw, str) and raw.endswith("ms") and raw[:-2].isdecimal():
+            ms = int(raw[:-2])
+        elif isinstance(raw, str) and raw[-1:] in _UNIT_S and raw[:-1].isdecimal():
+            ms = int(raw[:-1]) * _UNIT_S[raw[-1]] * 1000
+        elif isinstance(raw, int) and not isinstance(raw, bool):
+            ms = raw * 1000
+        if not isinstance(ms, int):
+            raise KeyProblem("not a time")
+        if not low_ms <= ms <= 3_600_000:
+            raise KeyProblem(f"not between {low_ms} ms and 3600 s")
+        return ms
+
+    return Kind('seconds, or a text like "500ms", "1s"', read)
 
 
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -235,7 +239,8 @@ TIME_LIMIT = Kind('minutes, or a text like "01:30:00", "2-00:00:00", "UNLIMITED"
 MEMORY = Kind('MiB, or a text like "500M", "4G"', _memory)
 LICENSES = Kind('a list of texts with counts, like ["matlab:10", "fluent:2"]', _licenses)
 POLICY = Kind("the name of a policy, see docs/packing.md", _policy)
-SHORT_TIME = Kind('seconds, or a text like "500ms", "1s"', _short_time)
+SHORT_TIME = _short_time(1)
+SHORT_TIME_OR_0 = _short_time(0)
 SECONDS = Kind("seconds from 0 to 3600, fractions too", _seconds)
 ADDRESS = Kind('"HOST:PORT"; port 0 takes a free one', _address)
 LEVEL = Kind(", ".join(f'"{level}"' for level in _LEVELS), _level)
@@ -278,6 +283,7 @@ KEYS: tuple[Key, ...] = (
     Key("scheduling", "cycle_interval_ms", _count(0, 60000), "20", "milliseconds", _S, "cycle_interval_ms"),
     Key("improver", "enabled", FLAG, "true", "", _I, "enabled"),
     Key("improver", "limit", SHORT_TIME, '"1s"', "seconds", _I, "limit_ms"),
+    Key("improver", "hold", SHORT_TIME_OR_0, "0", "seconds", _I, "hold_ms"),
     Key("improver", "deterministic_limit", SECONDS, "0", "seconds", _I, "deterministic_limit"),
     Key("improver", "workers", _count(1, 256), "1", "threads", _I, "workers"),
     Key("improver", "seed", _count(0, (1 << 31) - 1), "0", "", _I, "seed"),
@@ -362,6 +368,10 @@ MEANING: dict[str, str] = {
     "scheduling.cycle_interval_ms": "Least time between the starts of two passes.",
     "improver.enabled": "Whether it runs at all.",
     "improver.limit": "Longest time of one try, on the clock.",
+    "improver.hold": (
+        "How long the starts of a pass may wait for a better plan where one could matter; 0: never. What "
+        "started is never moved, so with 0 there is nothing for the improver to do."
+    ),
     "improver.deterministic_limit": (
         "Instead of `limit`: the solver's own count of seconds, which makes the same input give the same "
         "plan on every machine; 0: `limit` holds."

@@ -15,6 +15,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import structlog
@@ -31,10 +32,11 @@ from packhorse.scheduler.model.crashpoint import crash_point, register
 from packhorse.scheduler.model.errors import StoreDamaged, StoreError, StoreUnavailable
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.ids import US, Instant, NodeName
-from packhorse.scheduler.model.input import Caller, Input, RunCycle, Start, Submit, SubmitArray, Tick
+from packhorse.scheduler.model.input import Caller, Guided, Input, RunCycle, Start, Submit, SubmitArray, Tick
 from packhorse.scheduler.model.reply import Nothing, RefusalCode, Refused, Reply
 from packhorse.scheduler.service.clock import Clock, SystemClock
 from packhorse.scheduler.service.convert_agents import NodeUsage
+from packhorse.scheduler.service.improving import Improving
 from packhorse.scheduler.service.loop import MIN_GAP_S, CycleTrigger, TickTimer
 from packhorse.scheduler.service.payloads import Payload, Payloads
 from packhorse.scheduler.service.recording import Recorder
@@ -79,6 +81,9 @@ class Meter(Protocol):
     def became_unavailable(self) -> None:
         """A commit failed."""
 
+    def improver_ran(self, result: str, seconds: float, value: int, n_jobs: int) -> None:
+        """A run of the improver ended (service/improving.py)."""
+
 
 class NoMeter:
     """Counts nothing."""
@@ -90,6 +95,9 @@ class NoMeter:
         pass
 
     def became_unavailable(self) -> None:
+        pass
+
+    def improver_ran(self, result: str, seconds: float, value: int, n_jobs: int) -> None:
         pass
 
 
@@ -144,7 +152,9 @@ class Engine:
         housekeeping: Housekeeping = Housekeeping(),  # noqa: B008 - frozen
         min_cycle_gap_s: float = MIN_GAP_S,
         retry_s: float = RETRY_S,
+        improver_dumps: Path | None = None,
     ) -> None:
+        """improver_dumps: folder for problems that the improver got wrong."""
         self.store = store
         self.config = config
         self.clock: Clock = clock or SystemClock()
@@ -158,6 +168,7 @@ class Engine:
         self._snapshots = Snapshots(store, self._writer, housekeeping, self._fail)
         self._observers: list[Observer] = []
         self._cycle = CycleTrigger(self._wake, min_cycle_gap_s)
+        self._improving = Improving(config.improver, self._improved, self._meter, improver_dumps)
         self._ticks = TickTimer(self.clock, self._tick)
         self._not_before = Instant(0)
         self._why = "not started"
@@ -260,6 +271,7 @@ class Engine:
         self._writer.start()
         try:
             await self._serve()
+            self._improving.start()
         except BaseException:
             await self._writer.close()
             raise
@@ -267,6 +279,7 @@ class Engine:
     async def stop(self) -> None:
         """Take nothing more on, write what is due and a snapshot, and close the store."""
         self._stopping = True
+        await self._improving.stop()
         if self._recovering is not None:
             self._recovering.cancel()
         if self._state is not None:
@@ -338,6 +351,8 @@ class Engine:
                 group.blobs[ref] = data
                 self.payloads.keep(ref, data)
         group.commands += decision.commands
+        if decision.contended is not None:
+            self._improving.begin(decision.contended)
         crash_point(AFTER_APPLY)
         self._wake()
         return decision.reply
@@ -386,7 +401,11 @@ class Engine:
         state = self._state
         if state is None:
             return
-        if not self._stopping and self._cycle.due(state.pending_columns.n_ready):
+        if (
+            not self._stopping
+            and not self._improving.holding
+            and self._cycle.due(state.pending_columns.n_ready)
+        ):
             if self._cycle.is_long:
                 self._hand_over(at_once=True)  # the disk need not wait until the cycle is done
             self._run_cycle()
@@ -452,15 +471,24 @@ class Engine:
 
     # -- cycles and timers
 
-    def _run_cycle(self) -> None:
+    def _run_cycle(self, guide: tuple[Guided, ...] | None = None) -> None:
+        """One pass. guide: what a held one waited for; None: it may be held."""
         started = time.perf_counter()
         before = len(self._group.commands)
-        self.post(RunCycle())
+        self.post(RunCycle(hold=self._improving.ready) if guide is None else RunCycle(guide))
         seconds = time.perf_counter() - started
         self._cycle.ran(seconds)
         self._meter.cycle_ran(seconds)
         if len(self._group.commands) - before >= self.config.max_starts_per_cycle:
             self._cycle.again()
+
+    def _improved(self, guide: tuple[Guided, ...]) -> None:
+        """The wait of a held pass is over."""
+        if self._state is not None and not self._stopping:
+            self._run_cycle(guide)
+            if guide:
+                self._cycle.again()  # the quick plan's turn, in case the guide was of no use
+                self._wake()
 
     def _tick(self) -> None:
         seq = self._seq
@@ -482,6 +510,7 @@ class Engine:
         self._why = why
         self._state = None
         self._cycle.stop()
+        self._improving.drop()
         self._ticks.stop()
         waiting = [waiter for group in (*self._flying, self._group) for waiter, _ in group.waiters]
         self._flying = []

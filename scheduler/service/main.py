@@ -132,6 +132,7 @@ async def serve(
         recorder=Recorder(home / RECORDING) if service.record_inputs else None,
         housekeeping=_housekeeping(configuration),
         min_cycle_gap_s=service.cycle_interval_ms / 1000,
+        improver_dumps=home / "log",
     )
     about = About(socket.gethostname(), clock.now(), installed_version())
     server = grpc_door.make_server(service)

@@ -55,6 +55,28 @@ class Metrics:
             ("method", "code"),
             registry=self.registry,
         )
+        self._improver_runs = Counter(
+            "packhorse_improver_runs",
+            "Runs of the improver, by what came of them",
+            ("result",),
+            registry=self.registry,
+        )
+        for result in ("better", "same", "rejected", "stopped"):
+            self._improver_runs.labels(result)
+        self._improver_s = Histogram(
+            "packhorse_improver_seconds",
+            "How long starts waited for the improver",
+            registry=self.registry,
+            buckets=_FAST,
+        )
+        self._improver_value = Counter(
+            "packhorse_improver_value_gained",
+            "Device thousandths (without devices: thousandths of a node) that better plans placed more",
+            registry=self.registry,
+        )
+        self._improver_jobs = Counter(
+            "packhorse_improver_jobs_gained", "Jobs that better plans placed more", registry=self.registry
+        )
         self._calls_by: dict[tuple[str, str], Counter] = {}
         self._lag = Gauge(
             "packhorse_loop_lag_seconds",
@@ -71,6 +93,12 @@ class Metrics:
 
     def became_unavailable(self) -> None:
         self._failures.inc()
+
+    def improver_ran(self, result: str, seconds: float, value: int, n_jobs: int) -> None:
+        self._improver_runs.labels(result).inc()
+        self._improver_s.observe(seconds)
+        self._improver_value.inc(value)
+        self._improver_jobs.inc(n_jobs)
 
     def submitted(self, n_jobs: int) -> None:
         """So many jobs were accepted (an array counts once)."""

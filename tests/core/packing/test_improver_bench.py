@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
 from packhorse.scheduler.core.packing.best_fit import best_fit
 from packhorse.scheduler.core.packing.verify import score, verify
 from packhorse.simulator.contended import FAMILIES, contended
-from packhorse.simulator.improver_bench import run_instance, table
+from packhorse.simulator.improver_bench import main, run_instance, table
 
 
 def test_more_is_known_to_be_possible_than_the_plain_packer_places() -> None:
@@ -26,3 +32,28 @@ def test_a_result_tells_what_was_won() -> None:
     assert result.improved == (result.found > result.greedy)
     assert 0.0 <= result.gap_closed <= 1.0
     assert "| all | 1 | 0.5 s | 100.0 % |" in table([result], [])
+
+
+def test_a_problem_the_scheduler_wrote_down_is_replayed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (instance,) = contended(3, 1, (5, 5))
+    path = tmp_path / "improver-1.json"
+    value = {
+        "wrong": ["something"],
+        "seed": 1,
+        "workers": 1,
+        "problem": json.loads(instance.problem.to_json()),
+        "hint": json.loads(instance.greedy.to_json()),
+    }
+    path.write_text(json.dumps(value))
+    monkeypatch.setattr(sys, "argv", ["bench", "--replay", str(path), "--limits", "0.5"])
+    assert main() == 0
+    assert "value by rank" in capsys.readouterr().out
+    path.write_text(json.dumps(value | {"hint": [[99, []]]}))
+    assert main() == 1
+    assert "rejected: job 0: no ask class 99" in capsys.readouterr().out
+    path.write_text("{}")
+    with pytest.raises(SystemExit):
+        main()
+    assert "not a problem that the scheduler wrote" in capsys.readouterr().err

@@ -10,12 +10,15 @@ Grants are applied to the columns and checked there; `pass_time` lets jobs end a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from packhorse.scheduler.core import cycle
 from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId, NodeName
+from packhorse.scheduler.model.input import Guided
 from packhorse.scheduler.model.node import Admin, Node, NodeSpec, Offer
 from packhorse.scheduler.model.resources import Ask, Device, Gres, Placement
 
@@ -128,12 +131,12 @@ class Yard:
             PendingRow(JobId(id), ask, partition, limit_s, priority, nice, self.now, count, room, avoid)
         )
 
-    def plan(self) -> cycle.Plan:
-        return cycle.plan(self.state, self.now)
+    def plan(self, guide: Sequence[Guided] = (), hold: bool = False) -> cycle.Plan:
+        return cycle.plan(self.state, self.now, guide, hold)
 
-    def cycle(self) -> dict[int, str]:
+    def cycle(self, guide: Sequence[Guided] = ()) -> dict[int, str]:
         """One cycle, its grants applied. Where jobs went: node names joined by +, tasks of arrays by ;."""
-        plan = self.plan()
+        plan = self.plan(guide)
         where: dict[int, list[str]] = {}
         for grant in plan.grants:
             self.grant(grant.id, grant.placements)

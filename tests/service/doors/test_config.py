@@ -91,6 +91,7 @@ def test_values_arrive() -> None:
         [improver]
         enabled = false
         limit = "250ms"
+        hold = "200ms"
         deterministic_limit = 0.5
         max_jobs = 10
         """,
@@ -106,7 +107,7 @@ def test_values_arrive() -> None:
     assert found.service.listen_grpc == "127.0.0.1:7070"
     assert found.cluster.licenses == (("matlab", 10), ("fluent", 1))
     assert found.cluster.policy == "fgd"
-    assert found.cluster.improver == Improver(False, 250, 0.5, max_jobs=10)
+    assert found.cluster.improver == Improver(False, 250, 0.5, max_jobs=10, hold_ms=200)
 
 
 def test_the_first_partition_is_the_default_one() -> None:
@@ -145,6 +146,7 @@ def test_the_first_partition_is_the_default_one() -> None:
         ("[cluster]\nlicenses = ['a:x']\n", 2, '"x" is not a whole count'),
         ("[scheduling]\npolicy = 'nosuch'\n", 2, "there is no such policy; there are "),
         ("[improver]\nlimit = '0ms'\n", 2, "not between 1 ms and 3600 s"),
+        ("[improver]\nhold = '2h'\n", 2, "not between 0 ms and 3600 s"),
         ("[improver]\nlimit = 1.5\n", 2, 'accepted is seconds, or a text like "500ms"'),
         ("[improver]\ndeterministic_limit = nan\n", 2, "not between 0 and 3600"),
         ("[improver]\nmax_nods = 1\n", 2, 'did you mean "max_nodes"?'),
