@@ -276,7 +276,7 @@ KEYS: tuple[Key, ...] = (
     Key("jobs", "max_requeues", _count(0, 1 << 16), "16", "", _C, "max_requeues"),
     Key("jobs", "key_retention", _duration_kind(1, _YEAR_S), "3600", "seconds", _C, "key_retention_s"),
     Key("jobs", "max_keys_kept", _count(1, 1 << 24), "200000", "keys", _C, "max_keys_kept"),
-    Key("scheduling", "policy", POLICY, '"tightest"', "", _C, "policy"),
+    Key("scheduling", "policy", POLICY, '"packhorse"', "", _C, "policy"),
     Key("scheduling", "backfill_depth", _count(0, 1 << 16), "1", "jobs", _C, "backfill_depth"),
     Key("scheduling", "max_starts_per_cycle", _count(1, 1 << 20), "4096", "jobs", _C, "max_starts_per_cycle"),
     Key("scheduling", "learn_interval", _duration_kind(0, _YEAR_S), "600", "seconds", _S, "learn_interval_s"),

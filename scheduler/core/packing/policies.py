@@ -22,7 +22,7 @@ from packhorse.scheduler.core.packing.baselines import (
 from packhorse.scheduler.core.packing.fgd import Fgd
 from packhorse.scheduler.core.packing.learning import learn
 from packhorse.scheduler.core.packing.policy import Ground, Mix, Policy
-from packhorse.scheduler.core.packing.potential import Potential, kinds_of, prior, table_of
+from packhorse.scheduler.core.packing.potential import Potential, kinds_of, table_of, untaught
 from packhorse.scheduler.core.packing.tightest import TIGHTEST, Tightest
 from packhorse.scheduler.model.errors import BadValue
 
@@ -35,17 +35,24 @@ def packhorse(ground: Ground, mix: Mix) -> Potential:
 
 
 def lesson(ground: Ground, mix: Mix) -> np.ndarray:
-    """What it learns by playing; slow."""
-    return learn(ground, mix, kinds_of(ground, mix))
+    """What it learns by playing; slow. On few nodes chance has the say in the games, and nothing is
+    learned."""
+    kinds = kinds_of(ground, mix)
+    if int((ground.n_devices > 0).sum()) < LEAST or not (mix.weight * mix.n_devices).any():
+        return untaught(kinds)
+    return learn(ground, mix, kinds)
 
 
 def taught(ground: Ground, mix: Mix, learned: np.ndarray | None) -> Potential:
     """Our policy with what it has learned, or with its prior; quick."""
     kinds = kinds_of(ground, mix)
-    return Potential(ground, kinds, table_of(kinds, prior(kinds) if learned is None else learned))
+    return Potential(ground, kinds, table_of(kinds, untaught(kinds) if learned is None else learned))
 
 
 DEFAULT: Final = "packhorse"
+
+LEAST: Final = 50
+"""Nodes with devices, below which `packhorse` goes by what it knows without learning."""
 
 POLICIES: Final[dict[str, Policy]] = {
     p.name: p

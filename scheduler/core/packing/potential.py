@@ -30,6 +30,7 @@ PARTS: Final = WHOLE // STEP
 BINS: Final = 58  # of CPU per free device
 FINER: Final = 4  # rows per bin in a Table
 ROWS: Final = (BINS - 2) * FINER + 1
+BENT: Final = 1.0  # how much more the first thousandth of a free device counts than the last, untaught
 FEW: Final = 4  # up to so many nodes are scored number by number
 _FAR: Final = 1 << 60
 
@@ -89,6 +90,15 @@ def prior(kinds: Kinds) -> np.ndarray:
     return np.asarray(0.5 * scarce[:, :, None] * free)
 
 
+def untaught(kinds: Kinds) -> np.ndarray:
+    """Potentials to go by without having learned: the prior, and of a device that is wholly free less is
+    expected to stay free for good than of one in use, so that shares go together and whole devices stay
+    whole."""
+    value = prior(kinds)
+    free = np.minimum(np.arange(PARTS + kinds.most), PARTS) / PARTS
+    return np.asarray(value * (1 + BENT * (1 - free)))
+
+
 def table_of(kinds: Kinds, value: np.ndarray) -> Table:
     """The look-up table of potentials `[kinds, BINS, PARTS + most]`, straight lines between bins."""
     row = np.arange(ROWS)
@@ -115,7 +125,7 @@ class Potential:
         self.whole = table.whole.reshape(-1)
         self.columns = kinds.most + 1
         # Single numbers are read faster from these than from arrays.
-        self._part, self._whole = memoryview(self.part), memoryview(self.whole)
+        self._part, self._whole = self.part.data, self.whole.data
         self._base: list[int] = self.base.tolist()
         self._per_device = 12.0 / kinds.cpu
         self.per_cpu = TIGHTER / max(int(ground.cpu.max(initial=1)), 1)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packhorse.scheduler.core.packing import learning
+from packhorse.scheduler.core.packing import learning, policies, potential
 from packhorse.scheduler.core.packing.policy import Ground, Mix, Sight, Want
 from packhorse.scheduler.core.packing.potential import BINS, FEW, PARTS, Potential, kinds_of, prior, table_of
 from tests.core.packing import field
@@ -18,7 +18,7 @@ PAIR = (104000, 500000, 2, 1)
 
 def untaught(on: Ground, mix: Mix) -> Potential:
     kinds = kinds_of(on, mix)
-    return Potential(on, kinds, table_of(kinds, prior(kinds)))
+    return Potential(on, kinds, table_of(kinds, potential.untaught(kinds)))
 
 
 def preferred(scorer: Potential, on: Ground, want: Want, free: list[tuple[int, int, list[int]]]) -> int:
@@ -35,6 +35,24 @@ def test_untaught_it_is_a_tight_fit() -> None:
     assert preferred(scorer, on, Want(8000, 1000, 0, 0), [empty, half, no_devices]) == 2
     used = (48000, 200000, [0] * 4)
     assert preferred(scorer, on, Want(8000, 1000, 0, 0), [empty, half, used]) == 2
+
+
+def test_untaught_shares_go_together_and_whole_devices_stay_whole() -> None:
+    on = field.ground([EIGHT, EIGHT])
+    scorer = untaught(on, field.mix([]))
+    want = Want(1000, 1000, 1, 250)
+    used = (48000, 200000, [1000, 750, 500, 250, 1000, 1000, 1000, 1000])
+    sight, _ = field.sight(on, want, [used])
+    assert scorer.scores(want, sight, 0)[1].tolist() == [3]
+    assert (
+        preferred(scorer, on, want, [(48000, 200000, [1000] * 8), (48000, 200000, [1000] * 7 + [750])]) == 1
+    )
+
+
+def test_on_few_nodes_nothing_is_learned() -> None:
+    jobs: list[field.Job] = [(1000, 100, 1, 500, (0, 1), 1.0)]
+    on, mix = field.ground([EIGHT] * (policies.LEAST - 1)), field.mix(jobs)
+    assert (policies.lesson(on, mix) == potential.untaught(kinds_of(on, mix))).all()
 
 
 def test_a_share_goes_where_the_rest_counts_least() -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from packhorse.scheduler.model.ids import JobId, NodeName
 from packhorse.scheduler.model.node import Node
-from packhorse.scheduler.model.resources import Ask, Device, Gres, Placement, is_slice
+from packhorse.scheduler.model.resources import Ask, Device, Devices, Gres, Placement, is_slice
 
 Held = Mapping[JobId, tuple[Ask, tuple[Placement, ...]]]
 
@@ -87,8 +87,8 @@ def satisfied(nodes: Mapping[NodeName, Node], id: JobId, ask: Ask, placements: t
             size = 1 << (len(chips) - 1).bit_length()
             assert len({i // size for i in chips}) == 1, f"{id}: chips {chips} of {p.node} are no block"
     if ask.gres_per_job:
-        every = [d for p in placements for d in p.devices]
-        counts_right(id, every, list(ask.gres_per_job))
+        given = [d for p in placements for d in p.devices]
+        counts_right(id, given, ask.gres_per_job)
     if ask.hops >= 0 and len(placements) > 1:
         paths = [nodes[p.node].spec.topology for p in placements]
         assert all(paths), f"{id} is on nodes of unknown place"
@@ -124,11 +124,11 @@ def devices_right(id: JobId, node: Node, p: Placement, wanted: list[Gres]) -> No
     counts_right(id, [d for d in p.devices if d.kind != "gpu"], [g for g in wanted if not g.shares])
 
 
-def counts_right(id: JobId, got: list[object], wanted: list[Gres]) -> None:
+def counts_right(id: JobId, got: Sequence[Devices], wanted: Sequence[Gres]) -> None:
     """Whole devices and slices by kind and type."""
     by: dict[str, int] = {}
     for d in got:
-        kind, type_, indices, _milli, part, *_ = d  # type: ignore[misc]
+        kind, type_, indices, part = d.kind, d.type, d.indices, d.part
         if part:
             by[f"{kind}/{part}"] = by.get(f"{kind}/{part}", 0) + 1
             continue

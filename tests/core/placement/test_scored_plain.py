@@ -121,7 +121,7 @@ def one_by_one(
     nodes: list[Plain], scorer: Scorer, ask: Ask, gres: Gres | None, want: int
 ) -> list[tuple[str, tuple[int, ...]]]:
     """Each job to the node with the least weight and score, the first of equals."""
-    went = []
+    went: list[tuple[str, tuple[int, ...]]] = []
     whole = sum(len(n.dev) for n in nodes) * WHOLE
     slots = max(max(len(n.dev) for n in nodes), 1)
     n_devices = gres.n if gres else 0

@@ -291,9 +291,9 @@ def test_no_hop_is_one_switch_and_one_hop_is_one_rack() -> None:
     yard.wait(1, an_ask(cpus=1, nodes_required=(NodeName("n1"),)), limit_s=10)
     yard.cycle()
     gang = {"tasks": 2, "min_nodes": 2, "max_nodes": 2, "cpus": 4}
-    yard.wait(2, an_ask(**gang, hops=0))  # type: ignore[arg-type]
-    yard.wait(3, an_ask(**gang, hops=0))  # type: ignore[arg-type]
-    yard.wait(4, an_ask(**gang, hops=0), limit_s=5)  # type: ignore[arg-type]
+    yard.wait(2, an_ask(**gang, hops=0))
+    yard.wait(3, an_ask(**gang, hops=0))
+    yard.wait(4, an_ask(**gang, hops=0), limit_s=5)
     where = yard.cycle()
     assert sorted(where.values()) == ["n3+n4", "n5+n6"]
     assert yard.planned(4) == 10
@@ -302,9 +302,9 @@ def test_no_hop_is_one_switch_and_one_hop_is_one_rack() -> None:
     other.wait(2, an_ask(cpus=1, nodes_required=(NodeName("n3"),)))
     other.wait(3, an_ask(cpus=1, nodes_required=(NodeName("n5"),)))
     other.cycle()
-    other.wait(4, an_ask(**gang, hops=0))  # type: ignore[arg-type]
+    other.wait(4, an_ask(**gang, hops=0))
     assert other.cycle() == {}
-    other.wait(5, an_ask(**gang, hops=1), priority=1)  # type: ignore[arg-type]
+    other.wait(5, an_ask(**gang, hops=1), priority=1)
     assert other.cycle() in ({5: "n2+n4"}, {})
     apart = racks()
     apart.wait(1, an_ask(tasks=4, min_nodes=4, max_nodes=4, cpus=1, hops=1))
