@@ -33,6 +33,7 @@ ROWS: Final = (BINS - 2) * FINER + 1
 BENT: Final = 1.0  # how much more the first thousandth of a free device counts than the last, untaught
 FEW: Final = 4  # up to so many nodes are scored number by number
 _FAR: Final = 1 << 60
+_STEPS: Final = 16 * 64  # sixteenths of CPU per device that are told apart: from 64 on all is alike
 
 
 class Kinds(NamedTuple):
@@ -124,10 +125,17 @@ class Potential:
         self.part = table.part.reshape(-1)
         self.whole = table.whole.reshape(-1)
         self.columns = kinds.most + 1
+        self.column = np.arange(WHOLE + 1) // STEP % PARTS  # wholly free: 0, they count in `whole`
+        # A row begins at a multiple of a sixteenth of CPU per device, whichever slope Kinds.place has there.
+        self.per_device = 16 * 12.0 / kinds.cpu
+        sixteenths = np.arange(_STEPS + 1)
+        self.row_of = (kinds.place(sixteenths * (kinds.cpu / 192.0), np.ones(1)) * FINER + 0.5 + 1e-9).astype(
+            np.int64
+        )
         # Single numbers are read faster from these than from arrays.
         self._part, self._whole = self.part.data, self.whole.data
         self._base: list[int] = self.base.tolist()
-        self._per_device = 12.0 / kinds.cpu
+        self._row_of: list[int] = self.row_of.tolist()
         self.per_cpu = TIGHTER / max(int(ground.cpu.max(initial=1)), 1)
         self.per_mem = TIGHTER / max(int(ground.mem.max(initial=1)), 1)
 
@@ -143,25 +151,27 @@ class Potential:
         tight += (sight.mem - want.mem_mib) * self.per_mem
         if not self.kinds.most:
             return tight.astype(np.int64), np.zeros(cpu.size, np.int64)
-        total = dev.sum(axis=0)
-        whole = (dev == WHOLE).sum(axis=0)
-        column = dev // STEP % PARTS  # wholly free: 0, they count in `whole`
-        row = self._rows(
-            np.stack((cpu, left)), np.stack((total, total - want.n_devices * want.milli)), sight.at
-        )
-        value = self.part.take(row[:, None] * PARTS + column).sum(axis=1)
+        total = np.add.reduce(dev, axis=0)
+        is_whole = dev == WHOLE
+        whole = np.add.reduce(is_whole, axis=0)
+        # Before and after, side by side.
+        row = self._rows(cpu, left, total, total - want.n_devices * want.milli, sight.at)
+        column = self.column.take(dev)
+        after = row[1] * PARTS
+        cells = self.part.take(row[:, None] * PARTS + column)
+        value = np.add.reduce(cells, axis=1)
         at = row * self.columns + whole
         score = tight.astype(np.int64) + FULLER * total - value[0] - self.whole.take(at[0]) + value[1]
-        if want.shares:
-            # Taken from a device partly free, or from one of the wholly free, which then are one less.
-            one = self.whole.take(at[1]) - self.whole.take(at[1] - (whole > 0))
-            after = row[1] * PARTS
-            rise = self.part.take(after + np.maximum(dev - want.milli, 0) // STEP % PARTS)
-            rise -= np.where(dev == WHOLE, one, self.part.take(after + column))
-            rise = np.where(sight.may, rise, _FAR)
-            device = rise.argmin(axis=0)
-            return score + rise.min(axis=0) + self.whole.take(at[1]), device
-        return score + self.whole.take(at[1] - want.n_devices), np.zeros(cpu.size, np.int64)
+        if not want.shares:
+            return score + self.whole.take(at[1] - want.n_devices), np.zeros(cpu.size, np.int64)
+        # Taken from a device partly free, or from one of the wholly free, which then are one less.
+        most = self.whole.take(at[1])
+        one = most - self.whole.take(at[1] - (whole > 0))
+        rise = self.part.take(after + self.column.take(dev - want.milli, mode="clip"))
+        rise -= np.where(is_whole, one, cells[1])
+        rise[~sight.may] = _FAR
+        device = rise.argmin(axis=0)
+        return score + rise[device, np.arange(device.size)] + most, device
 
     def _few(self, want: Want, sight: Sight) -> Scores:
         """The same for a few nodes, number by number: a vector operation costs as much as thirty of these."""
@@ -199,12 +209,18 @@ class Potential:
         return np.array(score, np.int64), np.array(device, np.intp)
 
     def _row(self, cpu: int, total: int, at: int) -> int:
-        """Kinds.place for one node, in rows of the table."""
-        ratio = cpu * self._per_device / max(total, 1)
-        place = min(min(2 * ratio, 16 + ratio), min(40 + ratio / 4, BINS - 2.0))
-        return int(place * FINER + 0.5) + self._base[at]
+        """`_rows` for one node."""
+        return self._row_of[min(int(cpu * self.per_device / max(total, 1)), _STEPS)] + self._base[at]
 
-    def _rows(self, cpu: np.ndarray, total: np.ndarray, at: np.ndarray) -> np.ndarray:
-        fine = (self.kinds.place(cpu, total) * FINER + 0.5).astype(np.int64)
-        rows: np.ndarray = fine + self.base[at]
+    def _rows(
+        self, cpu: np.ndarray, left: np.ndarray, total: np.ndarray, rest: np.ndarray, at: np.ndarray
+    ) -> np.ndarray:
+        """Rows of the table before and after, `[2, k]`, from CPU and free devices before and after."""
+        ratio = np.empty((2, at.size))
+        np.multiply(cpu, self.per_device, out=ratio[0])
+        np.multiply(left, self.per_device, out=ratio[1])
+        ratio[0] /= np.maximum(total, 1)
+        ratio[1] /= np.maximum(rest, 1)
+        rows: np.ndarray = self.row_of.take(ratio.astype(np.int64), mode="clip")
+        rows += self.base.take(at)
         return rows

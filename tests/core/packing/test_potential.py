@@ -174,3 +174,19 @@ def test_few_nodes_score_as_many_do(seed: int) -> None:
             one = Sight(*(column[..., i : i + 1] for column in sight))
             score, device = scorer.scores(want, one, 0)
             assert (score.tolist(), device.tolist()) == ([scores[i]], [devices[i]])
+
+
+@given(st.lists(st.tuples(st.integers(0, 200_000), st.integers(0, 8000)), min_size=1, max_size=30))
+def test_rows_are_those_of_place(nodes: list[tuple[int, int]]) -> None:
+    """The quick look-up of a row agrees with the slopes it stands for, but for rounding at a row's very
+    edge."""
+    on = field.ground([EIGHT, PAIR])
+    kinds = kinds_of(on, field.mix([(7000, 100, 1, 470, (0,), 1.0)]))
+    scorer = Potential(on, kinds, table_of(kinds, prior(kinds)))
+    cpu, total = np.array(nodes).T
+    at = np.zeros(cpu.size, np.int64)
+    rows = scorer._rows(cpu, cpu, total, total, at) - scorer.base[0]
+    exact = kinds.place(cpu, total) * potential.FINER + 0.5
+    inside = np.abs(exact - np.round(exact)) > 1e-6
+    assert (rows[0] == rows[1]).all()
+    assert (rows[0][inside] == exact.astype(np.int64)[inside]).all()
