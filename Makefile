@@ -76,7 +76,7 @@ demo: install  ## a one-machine cluster in a temporary directory, and the digits
 
 # ---------------------------------------------------------------------------------------------- checking
 
-.PHONY: test soak check format format-check lint types imports proto proto-check bench
+.PHONY: test soak check format format-check lint types imports proto proto-check bench bench-packing
 test: dev  ## install, then all tests but the slow ones
 	@$(MAKE) --no-print-directory $(VENV)/.package
 	@$(BIN)/python -m pytest $(ARGS)
@@ -113,6 +113,13 @@ proto-check: dev  ## is the committed code what the .proto files give?
 bench: dev  ## the table of numbers in benchmarks/
 	@$(MAKE) --no-print-directory $(VENV)/.package
 	@PYTHONPATH=. $(BIN)/python -m benchmarks $(ARGS)
+
+# All ten variants where their folder is named: make bench-packing OPENB=../shared/traces/openb
+OPENB ?=
+bench-packing: install  ## openb, passes and improver in full: half an hour and more
+	$(BIN)/packhorse bench openb $(if $(OPENB),--data $(OPENB) --variant all) --policy packhorse,fgd,best-fit
+	$(BIN)/packhorse bench cycle
+	$(BIN)/packhorse bench improver $(if $(OPENB),--data $(OPENB))
 
 # ---------------------------------------------------------------------------------------------- maintaining
 
