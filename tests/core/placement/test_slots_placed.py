@@ -411,3 +411,19 @@ def test_a_node_that_was_changed_keeps_its_jobs_slices() -> None:
     yard.wait(2, an_ask(gres_per_node=(Gres("gpu", "1g.10gb", 2),)))
     yard.wait(3, an_ask(gres_per_node=(Gres("gpu", "1g.10gb", 1),)))
     assert yard.cycle() == {3: "n1"}
+
+
+@pytest.mark.parametrize("now", [CUTS[:1], (CUTS[1], CUTS[0]), ()], ids=["fewer", "swapped", "none"])
+def test_a_device_cut_in_a_way_that_is_not_declared_any_more_gives_nothing_until_it_is_empty(
+    now: tuple[tuple[str, ...], ...],
+) -> None:
+    yard = Yard()
+    held = "1g.10gb" if len(now) > 1 else "3g.40gb"
+    put(yard, "n1", gpus(1, "a100", 80_000, layouts=CUTS))
+    yard.wait(1, an_ask(gres_per_node=(Gres("gpu", held, 1),)))
+    yard.cycle()
+    put(yard, "n1", gpus(1, "a100", 80_000, layouts=now))
+    yard.wait(2, an_ask(gres_per_node=(Gres("gpu", "1g.10gb", 1),) if now else share(100)))
+    assert yard.cycle() == {}
+    yard.end(1)
+    assert yard.cycle() == {2: "n1"}
