@@ -470,7 +470,7 @@ class NodeColumns:
     def _check_fits(self, job: JobId, p: Placement, row: int, slots: int) -> None:
         capacity, used = self.capacity, self.used
         for column, amount in ((CPU, p.cpu_milli), (MEM, p.mem_mib), (TMP, p.tmp_mib), (SLOTS, slots)):
-            if amount < 0 or used[column, row] + amount > capacity[column, row]:
+            if amount < 0 or amount and used[column, row] + amount > capacity[column, row]:
                 raise InvariantBroken(
                     f"job {job}: {amount} {self.resources[column]} on {p.node} would exceed its "
                     f"{capacity[column, row]}, of which {used[column, row]} are taken"
