@@ -77,6 +77,8 @@ class NodeColumns:
         self.n_exclusive = 0
         self.shape = 0
         """Grows when a node appears, goes, or changes amounts, devices, features or weight."""
+        self.renumbered = 0
+        """Grows when a node comes to have other slots while jobs hold something there."""
         self.availability = 0
         """Grows with shape, and when a node starts or stops taking new work, or for another reason."""
         self._nodes: list[Node | None] = []
@@ -365,7 +367,10 @@ class NodeColumns:
                     for index in indices:
                         bank.used |= 1 << index
         self.banks[row] = banks
-        slots = self.maps[row] = self._slot_map(spec.devices)
+        slots = self._slot_map(spec.devices)
+        if slots is not self.maps[row] and self._on_row[row]:
+            self.renumbered += 1
+        self.maps[row] = slots
         self.slices[row] = {}
         self._see_slices(row, self._on_row[row].values())
         self.capacity[:, row] = 0
@@ -470,7 +475,7 @@ class NodeColumns:
     def _check_fits(self, job: JobId, p: Placement, row: int, slots: int) -> None:
         capacity, used = self.capacity, self.used
         for column, amount in ((CPU, p.cpu_milli), (MEM, p.mem_mib), (TMP, p.tmp_mib), (SLOTS, slots)):
-            if amount < 0 or amount and used[column, row] + amount > capacity[column, row]:
+            if amount < 0 or (amount and used[column, row] + amount > capacity[column, row]):
                 raise InvariantBroken(
                     f"job {job}: {amount} {self.resources[column]} on {p.node} would exceed its "
                     f"{capacity[column, row]}, of which {used[column, row]} are taken"

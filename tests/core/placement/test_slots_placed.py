@@ -427,3 +427,21 @@ def test_a_device_cut_in_a_way_that_is_not_declared_any_more_gives_nothing_until
     assert yard.cycle() == {}
     yard.end(1)
     assert yard.cycle() == {2: "n1"}
+
+
+@pytest.mark.parametrize(("limits", "second"), [((100, 50, 10), 10), ((10, 100, 90), 90)])
+def test_planned_starts_know_the_devices_of_a_node_that_lost_one(
+    limits: tuple[int, ...], second: int
+) -> None:
+    """The slots behind the lost device have other numbers since."""
+    yard = Yard()
+    put(yard, "n1", gpus(3))
+    for id, limit_s in enumerate(limits, 1):
+        yard.wait(id, an_ask(gres_per_node=share(999)), limit_s=limit_s)
+    yard.wait(9, an_ask(gres_per_node=share(999)))
+    yard.cycle()
+    yard.cycle()  # now from what runs
+    assert yard.planned(9) == 10
+    put(yard, "n1", gpus(3)[1:])
+    yard.cycle()
+    assert yard.planned(9) == second
