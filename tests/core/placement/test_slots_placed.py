@@ -334,6 +334,18 @@ def test_counted_features_take_so_many_of_each() -> None:
     assert yard.cycle() == {2: "n1+n2+n4"}
 
 
+def test_features_counted_are_looked_for_below_one_switch() -> None:
+    yard = Yard()
+    for name, feature, switch, cpus in (("n1", "a", "s1", 4), ("n2", "b", "s2", 4)):
+        put(yard, name, [], cpus, features=(feature,), topology=("r", switch))
+    put(yard, "n3", [], 8, features=("a",), topology=("r", "s3"))
+    put(yard, "n4", [], 8, features=("b",), topology=("r", "s3"))
+    ask = an_ask(tasks=2, features="a*1&b*1", hops=0)
+    assert possible(ask, MAIN, yard.state.node_columns) is None
+    yard.wait(1, ask)
+    assert yard.cycle() == {1: "n3+n4"}, "n1 and n2 are tighter, but far from each other"
+
+
 # -- planned starts --------------------------------------------------------------------------------------
 
 
