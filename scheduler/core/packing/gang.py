@@ -65,7 +65,9 @@ def choose(
         order = candidates[np.lexsort((-score[candidates], ~forced[candidates]))]
         k = min(shape.hi, most, order.size)
         if int(caps[order[:k]].sum()) >= shape.tasks:
-            return _deal(shape, order, k, caps, spare, score, forced)
+            shares = _deal(shape, order, k, caps, spare, score, forced)
+            if shares is not None:
+                return shares
     least, limit = max(shape.lo, len(required)), min(most, candidates.size)
     sized = []
     for order in _orders(shape, caps, spare, score, forced, candidates, limit):

@@ -346,6 +346,17 @@ def test_features_counted_are_looked_for_below_one_switch() -> None:
     assert yard.cycle() == {1: "n3+n4"}, "n1 and n2 are tighter, but far from each other"
 
 
+def test_a_job_that_spreads_goes_where_its_devices_are() -> None:
+    yard = Yard()
+    yard.node("n1", cpus=32)
+    yard.node("n2", cpus=32)
+    yard.node("n3", cpus=4, mem=1000, gpus="gpu:1")
+    ask = an_ask(tasks=4, max_nodes=2, spread=True, gres_per_job=(Gres("gpu", "", 1),))
+    assert possible(ask, MAIN, yard.state.node_columns) is None
+    yard.wait(1, ask)
+    assert yard.cycle() == {1: "n3"}, "the two emptiest nodes have no GPU"
+
+
 # -- planned starts --------------------------------------------------------------------------------------
 
 
