@@ -210,7 +210,7 @@ class _Cycle:
             return
         most = field.free.max(axis=1) if field.all_up else np.where(field.up, field.free, 0).max(axis=1)
         least = self.demands.least[:, : self.demands.n]
-        hopeless = (least > most[:, None]).any(axis=0)
+        hopeless = (least > np.maximum(most, 0)[:, None]).any(axis=0)
         hopeless |= ~self.demands.known[: self.demands.n]
         self.blocked_from[hopeless] = 0
 

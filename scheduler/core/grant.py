@@ -79,7 +79,7 @@ class _Space:
             if left is None:
                 left = self.left[row] = columns.free[:, row].tolist()
             need = columns.amounts(placement, exclusive)
-            if any(n > free for n, free in zip(need, left, strict=True)):
+            if any(n > free for n, free in zip(need, left, strict=True) if n):
                 return False
             needs.append((left, need))
         self.needs = needs

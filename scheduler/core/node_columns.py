@@ -10,11 +10,13 @@ which sorts by name.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from msgspec import structs
 
 from packhorse.scheduler.core.packing.board import CPU, EXCLUSIVE, FIXED, MEM, SLOTS, TMP, Board
-from packhorse.scheduler.core.packing.slots import LOCATED, SlotMap, slot_name
+from packhorse.scheduler.core.packing.slots import LOCATED, UNDECLARED, SlotMap, slot_name
 from packhorse.scheduler.model.errors import InvariantBroken
 from packhorse.scheduler.model.hostlist import natural_key
 from packhorse.scheduler.model.ids import JobId, NodeName
@@ -75,6 +77,8 @@ class NodeColumns:
         self.n_exclusive = 0
         self.shape = 0
         """Grows when a node appears, goes, or changes amounts, devices, features or weight."""
+        self.renumbered = 0
+        """Grows when a node comes to have other slots while jobs hold something there."""
         self.availability = 0
         """Grows with shape, and when a node starts or stops taking new work, or for another reason."""
         self._nodes: list[Node | None] = []
@@ -363,10 +367,12 @@ class NodeColumns:
                     for index in indices:
                         bank.used |= 1 << index
         self.banks[row] = banks
-        slots = self.maps[row] = self._slot_map(spec.devices)
+        slots = self._slot_map(spec.devices)
+        if slots is not self.maps[row] and self._on_row[row]:
+            self.renumbered += 1
+        self.maps[row] = slots
         self.slices[row] = {}
-        for placement in self._on_row[row].values():
-            self._mark_slices(row, placement, 1)
+        self._see_slices(row, self._on_row[row].values())
         self.capacity[:, row] = 0
         self.capacity[CPU, row] = spec.cpu_milli
         self.capacity[MEM, row] = spec.mem_mib
@@ -436,13 +442,17 @@ class NodeColumns:
             self._count_free(row, kind, bank)
 
     def _settle_slots(self, row: int) -> None:
-        """What is free of each slot, and what follows. Of one that is dead or overdrawn nothing is free."""
+        """What is free of each slot, and what follows. Of one that is dead, overdrawn, or cut in a way that
+        its node does not declare any more nothing is free."""
         slots = self.maps[row]
         if not slots.n:
             return
         columns = self.slot_columns[: slots.n]
         used = self.used[columns, row]
         free = np.maximum(self.offered[columns, row] - used, 0)
+        for slot, (layout, _) in self.slices[row].items():
+            if layout == UNDECLARED:
+                free[slot] = 0
         self.free[columns, row] = free
         in_use = slots.in_use(used.tolist())
         self.used[self._derived(slots)[: len(in_use)], row] = in_use
@@ -465,7 +475,7 @@ class NodeColumns:
     def _check_fits(self, job: JobId, p: Placement, row: int, slots: int) -> None:
         capacity, used = self.capacity, self.used
         for column, amount in ((CPU, p.cpu_milli), (MEM, p.mem_mib), (TMP, p.tmp_mib), (SLOTS, slots)):
-            if amount < 0 or used[column, row] + amount > capacity[column, row]:
+            if amount < 0 or (amount and used[column, row] + amount > capacity[column, row]):
                 raise InvariantBroken(
                     f"job {job}: {amount} {self.resources[column]} on {p.node} would exceed its "
                     f"{capacity[column, row]}, of which {used[column, row]} are taken"
@@ -551,25 +561,26 @@ class NodeColumns:
             if not bank.used and not bank.present:
                 del self.banks[row][kind]
         if located:
-            self._mark_slices(row, p, sign)
+            self._see_slices(row, (p,))
             self._settle_slots(row)
 
-    def _mark_slices(self, row: int, p: Placement, sign: int) -> None:
-        """Slices that the placement holds are in use (sign 1) or free again (-1)."""
-        slices = self.slices[row]
-        for d in p.devices:
-            if not d.part:
-                continue
-            slot = self.maps[row].slot_of.get((d.kind, d.indices[0]), -1)
-            if slot < 0:
-                continue
-            layout, place = d.place
-            now, mask = slices.get(slot, (layout, 0))
-            mask = mask | 1 << place if sign > 0 else mask & ~(1 << place)
-            if mask:
-                slices[slot] = (now, mask)
-            else:
-                slices.pop(slot, None)
+    def _see_slices(self, row: int, some: Iterable[Placement]) -> None:
+        """Which slices are in use of the devices that these placements have or had slices of."""
+        slot_of, slices = self.maps[row].slot_of, self.slices[row]
+        touched = {slot_of.get((d.kind, d.indices[0]), -1) for p in some for d in p.devices if d.part}
+        touched.discard(-1)
+        if not touched:
+            return
+        for slot in touched:
+            slices.pop(slot, None)
+        for d in [d for p in self._on_row[row].values() for d in p.devices if d.part]:
+            slot = slot_of.get((d.kind, d.indices[0]), -1)
+            if slot in touched:
+                layout, place = d.place
+                declared = self.maps[row].devices[slot].layouts[layout : layout + 1]
+                known = any(cut[place : place + 1] == (d.part,) for cut in declared)
+                now, mask = slices.get(slot, (layout, 0))
+                slices[slot] = (now if known and now == layout else UNDECLARED, mask | 1 << place)
 
 
 def _profile(p: Placement) -> Profile:

@@ -9,6 +9,7 @@ an entry in a dictionary only.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -53,6 +54,8 @@ class RunningColumns:
         self._moved = np.zeros(n, dtype=np.bool_)
         """Entries that came, went or have another end since they were put in order."""
         self._unordered = False
+        self._renumbered = 0
+        """That of the nodes when the amounts were taken from them."""
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -82,10 +85,7 @@ class RunningColumns:
         """The job holds nothing any more."""
         del self._jobs[job]
         self._fresh.pop(job, None)
-        for entry in self._entries.pop(job, ()):
-            self._live[entry] = False
-            self._moved[entry] = self._unordered = True
-            self._free.append(entry)
+        self._drop(self._entries.pop(job, ()))
 
     def releases(self, nodes: NodeColumns) -> Releases:
         """All entries by end; equal ends in an order of their own that does not matter to sums.
@@ -96,6 +96,12 @@ class RunningColumns:
         if missing > 0:
             extra = np.zeros((missing, self._end.shape[0]), dtype=np.int64)
             self._amounts = np.concatenate([self._amounts, extra])
+        if self._renumbered != nodes.renumbered:
+            self._renumbered = nodes.renumbered
+            for entries in self._entries.values():
+                self._drop(entries)
+            self._entries.clear()
+            self._fresh = dict.fromkeys(self._jobs)
         if self._fresh:
             for job in self._fresh:
                 self._enter(job, nodes)
@@ -104,6 +110,12 @@ class RunningColumns:
             self._put_in_order()
         order = self._order
         return Releases(self._end[order], self._row[order], self._amounts, order)
+
+    def _drop(self, entries: Iterable[int]) -> None:
+        for entry in entries:
+            self._live[entry] = False
+            self._moved[entry] = self._unordered = True
+            self._free.append(entry)
 
     def _put_in_order(self) -> None:
         """Sorted by end; nearly free where little has changed, since what was in order stays so."""

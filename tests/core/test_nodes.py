@@ -289,3 +289,15 @@ def test_an_exit_reported_by_another_node_of_the_job_is_only_acknowledged() -> N
     now = cluster.clock.now
     cluster.do(ReportExit(second, cluster.active(job).attempt, now, now))
     assert cluster.state_of(job) == "RUNNING"
+
+
+def test_who_wants_none_of_what_a_shrunk_node_lacks_still_starts_there() -> None:
+    for other in (False, True):
+        cluster = a_cluster(mem_mib=1000)
+        if other:
+            cluster.register(a_node("n2", 1, 1000))
+        job = cluster.submit(cpus=2, mem_mib=800)
+        cluster.run(job)
+        cluster.register(a_node("n1", 8, 500))
+        waiting = cluster.submit(cpus=2, mem_mib=0)
+        assert cluster.run_cycle() == [waiting]

@@ -44,15 +44,15 @@ def choose(
     not exist. most: at most that many nodes. groups: all nodes of the job must be of one of these,
     `[n_nodes]`, -1 for a node by itself. counts: masks of nodes, and how many of the job's must be of each.
     """
+    if groups is not None:
+        for near in _fullest_first(shape, caps, groups):
+            shares = choose(shape, near, spare, score, required, most, counts=counts)
+            if shares is not None:
+                return shares
+        return None
     if counts:
         required = _enough_of_each(caps, score, required, counts)
     if any(position < 0 or caps[position] == 0 for position in required):
-        return None
-    if groups is not None:
-        for near in _fullest_first(shape, caps, groups):
-            shares = choose(shape, near, spare, score, required, most)
-            if shares is not None:
-                return shares
         return None
     candidates = np.flatnonzero(caps)
     if candidates.size < shape.lo or shape.lo > most:
@@ -65,7 +65,9 @@ def choose(
         order = candidates[np.lexsort((-score[candidates], ~forced[candidates]))]
         k = min(shape.hi, most, order.size)
         if int(caps[order[:k]].sum()) >= shape.tasks:
-            return _deal(shape, order, k, caps, spare, score, forced)
+            shares = _deal(shape, order, k, caps, spare, score, forced)
+            if shares is not None:
+                return shares
     least, limit = max(shape.lo, len(required)), min(most, candidates.size)
     sized = []
     for order in _orders(shape, caps, spare, score, forced, candidates, limit):

@@ -25,6 +25,10 @@ are wired together (Google's TPU topologies are powers of two)."""
 Slices = Mapping[int, tuple[int, int]]
 """Devices of a node that are cut at the moment: slot to (which of its layouts, mask of its slices in use)."""
 
+UNDECLARED: Final = -1
+"""Instead of the layout, where slices are held of one that the node does not register any more:
+nothing more is given of the device before it is empty."""
+
 
 def slot_name(slot: int) -> str:
     """The column of the slot's free thousandths."""
@@ -248,7 +252,7 @@ class SlotMap:
                 continue
             if free[s] == WHOLE:  # also one that is cut now, but free at the time that is looked at
                 layout, used = max(range(len(d.layouts)), key=lambda i: d.layouts[i].count(want.profile)), 0
-            elif s in slices:
+            elif s in slices and slices[s][0] != UNDECLARED:
                 layout, used = slices[s]
             else:
                 continue
@@ -317,9 +321,9 @@ class SlotMap:
         """Slices of the profile that can be had of the device."""
         if free == WHOLE:
             return self._most(slot, profile)
-        if slot not in slices:
+        layout, used = slices.get(slot, (UNDECLARED, 0))
+        if layout == UNDECLARED:
             return 0
-        layout, used = slices[slot]
         parts = self.devices[slot].layouts[layout]
         n = sum([p == profile and not used >> place & 1 for place, p in enumerate(parts)])
         # Not more than is free there: what is looked at may be another time, when the slices in use differ.

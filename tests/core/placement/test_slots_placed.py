@@ -334,6 +334,29 @@ def test_counted_features_take_so_many_of_each() -> None:
     assert yard.cycle() == {2: "n1+n2+n4"}
 
 
+def test_features_counted_are_looked_for_below_one_switch() -> None:
+    yard = Yard()
+    for name, feature, switch, cpus in (("n1", "a", "s1", 4), ("n2", "b", "s2", 4)):
+        put(yard, name, [], cpus, features=(feature,), topology=("r", switch))
+    put(yard, "n3", [], 8, features=("a",), topology=("r", "s3"))
+    put(yard, "n4", [], 8, features=("b",), topology=("r", "s3"))
+    ask = an_ask(tasks=2, features="a*1&b*1", hops=0)
+    assert possible(ask, MAIN, yard.state.node_columns) is None
+    yard.wait(1, ask)
+    assert yard.cycle() == {1: "n3+n4"}, "n1 and n2 are tighter, but far from each other"
+
+
+def test_a_job_that_spreads_goes_where_its_devices_are() -> None:
+    yard = Yard()
+    yard.node("n1", cpus=32)
+    yard.node("n2", cpus=32)
+    yard.node("n3", cpus=4, mem=1000, gpus="gpu:1")
+    ask = an_ask(tasks=4, max_nodes=2, spread=True, gres_per_job=(Gres("gpu", "", 1),))
+    assert possible(ask, MAIN, yard.state.node_columns) is None
+    yard.wait(1, ask)
+    assert yard.cycle() == {1: "n3"}, "the two emptiest nodes have no GPU"
+
+
 # -- planned starts --------------------------------------------------------------------------------------
 
 
@@ -411,3 +434,37 @@ def test_a_node_that_was_changed_keeps_its_jobs_slices() -> None:
     yard.wait(2, an_ask(gres_per_node=(Gres("gpu", "1g.10gb", 2),)))
     yard.wait(3, an_ask(gres_per_node=(Gres("gpu", "1g.10gb", 1),)))
     assert yard.cycle() == {3: "n1"}
+
+
+@pytest.mark.parametrize("now", [CUTS[:1], (CUTS[1], CUTS[0]), ()], ids=["fewer", "swapped", "none"])
+def test_a_device_cut_in_a_way_that_is_not_declared_any_more_gives_nothing_until_it_is_empty(
+    now: tuple[tuple[str, ...], ...],
+) -> None:
+    yard = Yard()
+    held = "1g.10gb" if len(now) > 1 else "3g.40gb"
+    put(yard, "n1", gpus(1, "a100", 80_000, layouts=CUTS))
+    yard.wait(1, an_ask(gres_per_node=(Gres("gpu", held, 1),)))
+    yard.cycle()
+    put(yard, "n1", gpus(1, "a100", 80_000, layouts=now))
+    yard.wait(2, an_ask(gres_per_node=(Gres("gpu", "1g.10gb", 1),) if now else share(100)))
+    assert yard.cycle() == {}
+    yard.end(1)
+    assert yard.cycle() == {2: "n1"}
+
+
+@pytest.mark.parametrize(("limits", "second"), [((100, 50, 10), 10), ((10, 100, 90), 90)])
+def test_planned_starts_know_the_devices_of_a_node_that_lost_one(
+    limits: tuple[int, ...], second: int
+) -> None:
+    """The slots behind the lost device have other numbers since."""
+    yard = Yard()
+    put(yard, "n1", gpus(3))
+    for id, limit_s in enumerate(limits, 1):
+        yard.wait(id, an_ask(gres_per_node=share(999)), limit_s=limit_s)
+    yard.wait(9, an_ask(gres_per_node=share(999)))
+    yard.cycle()
+    yard.cycle()  # now from what runs
+    assert yard.planned(9) == 10
+    put(yard, "n1", gpus(3)[1:])
+    yard.cycle()
+    assert yard.planned(9) == second
