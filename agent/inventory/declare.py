@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from packhorse.agent.inventory import machine, nvidia
 from packhorse.scheduler.model.errors import BadValue
+from packhorse.scheduler.model.gresspec import MAX_MEM_MIB
 from packhorse.scheduler.model.ids import NodeName
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.resources import Device, Gres
@@ -53,15 +54,26 @@ def parse_gres(text: str) -> tuple[Gres, ...]:
     found = []
     for word in filter(None, text.split(",")):
         parts = word.split(":")
-        if len(parts) not in (2, 3) or not parts[-1].isdigit() or not parts[0]:
+        if len(parts) not in (2, 3) or not _is_count(parts[-1]) or not all(map(_is_name, parts)):
             raise BadValue(
-                f'"{word}" is not a device count: write kind:count or kind:type:count, as in gpu:2'
+                f'"{word}" is not a device count: write kind:count or kind:type:count, as in gpu:2, with '
+                "names of letters, digits, -, _ and ."
             )
         count = int(parts[-1]) if len(parts[-1]) <= 9 else MAX_DEVICES + 1
         if count > MAX_DEVICES:
             raise BadValue(f'"{word}": a node has at most {MAX_DEVICES} devices of a kind')
         found.append(Gres(parts[0], parts[1] if len(parts) == 3 else "", count))
     return tuple(found)
+
+
+def _is_count(text: str) -> bool:
+    """Plain digits; "²" is a digit as well, of which int() makes nothing."""
+    return text.isascii() and text.isdecimal()
+
+
+def _is_name(text: str) -> bool:
+    """What stands between the commas, colons and equal signs of what jobs ask for and are told."""
+    return bool(text) and all(char.isascii() and (char.isalnum() or char in "-_.") for char in text)
 
 
 def parse_topology(text: str) -> tuple[str, ...]:
@@ -77,7 +89,7 @@ def parse_topology(text: str) -> tuple[str, ...]:
     return levels
 
 
-def _devices(declared: Declared) -> tuple[Device, ...]:
+def devices_of(declared: Declared) -> tuple[Device, ...]:
     """The declared devices, numbered from 0 within each kind; raises BadValue.
 
     Link groups are equal parts in the order of the index, and each is taken to be at a NUMA node of its own.
@@ -89,6 +101,8 @@ def _devices(declared: Declared) -> tuple[Device, ...]:
         raise BadValue(
             "--gpu-mem, --gpu-link-groups and --gpu-layouts are about declared GPUs: add --gres gpu:COUNT"
         )
+    if declared.gpu_mem_mib > MAX_MEM_MIB:
+        raise BadValue(f"--gpu-mem: {declared.gpu_mem_mib} MiB is over the limit, {MAX_MEM_MIB}")
     if groups and n_gpus % groups:
         raise BadValue(f"--gpu-link-groups {groups}: {n_gpus} GPUs do not come in {groups} equal groups")
     found = []
@@ -119,7 +133,7 @@ def take(name: NodeName, declared: Declared, scratch: Path, *, version: str, iso
     remarks = [no_gpus] if no_gpus else []
     devices = gpus
     beyond = False
-    stated = _devices(declared)
+    stated = devices_of(declared)
     if declared.gres is not None:
         devices = stated
         beyond |= [(d.kind, d.type, d.index) for d in stated] != [(d.kind, d.type, d.index) for d in gpus]

@@ -292,7 +292,7 @@ def _shape(args: argparse.Namespace, home: Home) -> dict[str, Any]:
             raise PackhorseError(f"{home.shape} is damaged: say --nodes and their size once more")
         return known
     return shape(
-        nodes=args.nodes or 1,
+        nodes=1 if args.nodes is None else args.nodes,
         cpus=args.cpus_per_node,
         mem=args.mem_per_node,
         gpus=args.gpus_per_node,
@@ -352,6 +352,7 @@ def shape(
     if gres is not None:
         options += ["--gres", gres]
     options += _gpu_options(gpu_mem, gpu_link_groups, gpu_layouts, gres)
+    _check_devices(options)
     host = platform.node().split(".")[0] or "localhost"
     names = [host] if nodes == 1 else [f"node{i}" for i in range(1, nodes + 1)]
     if racks is not None and not 1 <= racks <= nodes:
@@ -384,6 +385,20 @@ def _gpu_options(
             "--gpu-mem, --gpu-link-groups and --gpu-layouts are about declared GPUs: add --gpus-per-node N"
         )
     return options
+
+
+def _check_devices(options: list[str]) -> None:
+    """Raises BadValue for what the agents would refuse, before anything is started or remembered."""
+    from packhorse.agent.inventory.declare import Declared, devices_of, parse_gres
+
+    said = dict(zip(options[::2], options[1::2], strict=True))
+    devices_of(
+        Declared(
+            gres=parse_gres(said.get("--gres", "")),
+            gpu_mem_mib=int(said.get("--gpu-mem", 0)),
+            gpu_link_groups=int(said.get("--gpu-link-groups", 0)),
+        )
+    )
 
 
 def _write_shape(home: Home, shape: dict[str, Any]) -> None:

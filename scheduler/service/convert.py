@@ -296,7 +296,7 @@ def ask(wire: Any, has: Has) -> Ask:
         gres_per_node=gres(wire.gres_per_node),
         gres_per_task=gres(wire.gres_per_task),
         gres_per_job=gres(wire.gres_per_job),
-        features=text("features", wire.features),
+        features=features(wire.features),
         nodes_required=node_names("nodes_required", wire.nodes_required),
         nodes_excluded=node_names("nodes_excluded", wire.nodes_excluded),
         exclusive=wire.exclusive,
@@ -350,6 +350,15 @@ def _check_devices(ask: Ask) -> Ask:
         gres_per_node=ask.gres_per_node + tuple([item for item in ask.gres_per_job if item.shares]),
         gres_per_job=tuple([item for item in ask.gres_per_job if not item.shares]),
     )
+
+
+def features(wire: str) -> str:
+    """`a&b|c`, `a*2&b*4`: what no count makes too large; the core reads the rest. Raises BadValue."""
+    for part in text("features", wire).split("*")[1:]:
+        digits = part.partition("&")[0].replace("]", " ").strip()
+        if digits.isascii() and digits.isdecimal():
+            whole(f'features: nodes in "*{digits}"', int(digits), 0, bounds.MAX_NODES)
+    return wire
 
 
 def licenses(wire: str) -> str:
@@ -518,6 +527,8 @@ def changes(wire: Any, has: Has) -> Changes:
     for name, longest in TEXTS.items():
         if has(wire, name):
             values[name] = text(name, getattr(wire, name), longest)
+    if has(wire, "features"):
+        values["features"] = features(wire.features)
     if has(wire, "requeue"):
         values["requeue"] = wire.requeue
     if has(wire, "begin_at_us"):
@@ -548,7 +559,6 @@ TEXTS = {
     "name": bounds.MAX_NAME,
     "comment": bounds.MAX_LINE,
     "partition": bounds.MAX_NAME,
-    "features": bounds.MAX_NAME,
     "account": bounds.MAX_NAME,
     "qos": bounds.MAX_NAME,
 }

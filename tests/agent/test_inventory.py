@@ -51,7 +51,9 @@ def test_declared_devices_are_numbered_within_their_kind(tmp_path: Path) -> None
     )
 
 
-@pytest.mark.parametrize("text", ["gpu", "gpu:x", ":2", "gpu:a:b:2", "gpu:-1"])
+@pytest.mark.parametrize(
+    "text", ["gpu", "gpu:x", ":2", "gpu:a:b:2", "gpu:-1", "gpu:²", "gpu:a b:1", "ü:1", "gpu::2"]
+)
 def test_a_device_count_that_is_none_is_named(text: str) -> None:
     with pytest.raises(BadValue, match=text):
         declare.parse_gres(text)
@@ -105,6 +107,7 @@ def test_what_is_declared_of_gpus(tmp_path: Path) -> None:
     ("declared", "why"),
     [
         (Declared(gpu_mem_mib=1), "add --gres gpu:COUNT"),
+        (Declared(gres=(Gres("gpu", "", 1),), gpu_mem_mib=1 << 40), "--gpu-mem: 1099511627776 MiB is over"),
         (Declared(gres=(Gres("nic", "", 1),), gpu_layouts=LAYOUTS), "add --gres gpu:COUNT"),
         (Declared(gres=(Gres("gpu", "", 3),), gpu_link_groups=2), "3 GPUs do not come in 2 equal groups"),
     ],

@@ -292,6 +292,11 @@ def test_a_cluster_of_declared_gpus() -> None:
         ({"gpus": 2, "gpu_link_groups": 0}, "--gpu-link-groups 0"),
         ({"gpus": 2, "gpu_layouts": "halves"}, '--gpu-layouts: layout "halves"'),
         ({"gpus": -1}, "--gpus-per-node -1"),
+        ({"gpus": 2, "gpu_type": "a:b"}, '"gpu:a:b:2" is not a device count'),
+        ({"gpus": 2, "gpu_type": "a=b"}, '"gpu:a=b:2" is not a device count'),
+        ({"gpus": 2, "gpu_mem": "99999999P"}, "--gpu-mem: .* over the limit"),
+        ({"gpus": 2, "gpu_link_groups": 3}, "2 GPUs do not come in 3 equal groups"),
+        ({"gres": "foo"}, '"foo" is not a device count'),
         ({"racks": 3}, "--racks 3: 2 nodes stand in 1 to 2 racks"),
     ],
 )

@@ -89,7 +89,7 @@ def _enough_of_each(
     caps: np.ndarray, score: np.ndarray, required: list[int], counts: Sequence[tuple[np.ndarray, int]]
 ) -> list[int]:
     """The required nodes and, of each mask, as many as are still missing, the tightest of those that can
-    take a task; -1 among them where there are not enough. The scarcest mask chooses first."""
+    take a task; a -1 among them where there are not enough. The scarcest mask chooses first."""
     chosen = list(required)
     for mask, n in sorted(counts, key=lambda item: int((item[0] & (caps > 0)).sum())):
         able = mask & (caps > 0)
@@ -97,7 +97,9 @@ def _enough_of_each(
         missing = n - sum(bool(mask[p]) for p in chosen if p >= 0)
         found = np.flatnonzero(able)
         found = found[np.argsort(score[found], kind="stable")][: max(missing, 0)]
-        chosen += found.tolist() + [-1] * (missing - found.size)
+        chosen += found.tolist()
+        if missing > found.size:
+            chosen.append(-1)  # one tells enough: the count is whatever somebody wrote
     return chosen
 
 

@@ -409,6 +409,7 @@ def refusal(yard: Yard, ask: Ask) -> Refused:
         (an_ask(gres_per_node=(Gres("gpu", "4g.40gb", 1),)), "IMPOSSIBLE", "4g.40gb"),
         (an_ask(features="a*2&b*1", tasks=3), "IMPOSSIBLE", "b"),
         (an_ask(features="a*2&b"), "INVALID", "FEATURE*COUNT"),
+        (an_ask(features="a*99999999999999999999"), "IMPOSSIBLE", "a"),
         (an_ask(tasks=3, min_nodes=3, hops=0), "IMPOSSIBLE", "within 0 hops"),
     ],
 )  # fmt: skip

@@ -254,9 +254,21 @@ def test_changes_say_only_what_is_said() -> None:
         )
 
 
+def test_counts_of_features_are_bounded_in_changes_too() -> None:
+    for features in ("a*2", "", f"a*{1 << 40}"):
+        wire = scheduler_pb2.UpdateJobsRequest(changes=scheduler_pb2.JobChanges(features=features))
+        for request in both(wire):
+            if len(features) < 9:
+                assert convert.update_jobs(request, ME, False).changes == Changes(features=features)
+                continue
+            with pytest.raises(BadValue, match="features: nodes in"):
+                convert.update_jobs(request, ME, False)
+
+
 def test_every_plain_change_is_passed_on() -> None:
     names = {field.name for field in scheduler_pb2.JobChanges.DESCRIPTOR.fields}
     by_hand = {"begin_at_us", "dependency", "drop_dependency", "nodes_required", "nodes_excluded", "requeue"}
+    by_hand.add("features")
     assert names - by_hand == convert.NUMBERS.keys() | convert.TEXTS.keys()
 
 

@@ -68,6 +68,8 @@ REFUSED = {
     ),
     "ask for it per node or per task": job_pb2.Ask(min_nodes=2, gres_per_job=[G(kind="gpu", milli=500)]),
     "hops": job_pb2.Ask(hops=64),
+    "features: nodes in .*2000000000 is not between": job_pb2.Ask(features="[a*2&b*2000000000]"),
+    "features: nodes in .*99999999999999999999 is not": job_pb2.Ask(features="a*99999999999999999999 &b*1"),
     "min_nodes: 3 is over max_nodes": job_pb2.Ask(min_nodes=3, max_nodes=2),
     "n_tasks: 8 tasks do not go on 2 nodes": job_pb2.Ask(
         n_tasks=8, min_nodes=2, max_nodes=2, tasks_per_node=2
