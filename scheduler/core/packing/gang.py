@@ -51,7 +51,12 @@ def choose(
                 return shares
         return None
     if counts:
-        required = _enough_of_each(caps, score, required, counts)
+        for preferred in (score, -caps):  # the tightest; where those hold too little, the roomiest
+            members = _enough_of_each(caps, preferred, required, counts)
+            shares = choose(shape, caps, spare, score, members, most)
+            if shares is not None:
+                return shares
+        return None
     if any(position < 0 or caps[position] == 0 for position in required):
         return None
     candidates = np.flatnonzero(caps)
@@ -88,8 +93,8 @@ def choose(
 def _enough_of_each(
     caps: np.ndarray, score: np.ndarray, required: list[int], counts: Sequence[tuple[np.ndarray, int]]
 ) -> list[int]:
-    """The required nodes and, of each mask, as many as are still missing, the tightest of those that can
-    take a task; -1 among them where there are not enough. The scarcest mask chooses first."""
+    """The required nodes and, of each mask, as many as are still missing, those with the lowest score that
+    can take a task; -1 among them where there are not enough. The scarcest mask chooses first."""
     chosen = list(required)
     for mask, n in sorted(counts, key=lambda item: int((item[0] & (caps > 0)).sum())):
         able = mask & (caps > 0)

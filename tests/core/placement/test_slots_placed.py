@@ -348,6 +348,17 @@ def test_features_counted_are_looked_for_below_one_switch() -> None:
     assert yard.cycle() == {1: "n3+n4"}, "n1 and n2 are tighter, but far from each other"
 
 
+def test_counted_features_are_taken_of_larger_nodes_where_the_tightest_hold_too_little() -> None:
+    yard = Yard()
+    put(yard, "n1", [], 2, features=("a",))
+    put(yard, "n2", [], 8, features=("a",))
+    put(yard, "n3", [], 4, features=("b",))
+    ask = an_ask(tasks=10, max_nodes=2, features="a*1&b*1")
+    assert possible(ask, MAIN, yard.state.node_columns) is None
+    yard.wait(1, ask)
+    assert yard.cycle() == {1: "n2+n3"}
+
+
 def test_a_job_that_spreads_goes_where_its_devices_are() -> None:
     yard = Yard()
     yard.node("n1", cpus=32)
