@@ -33,6 +33,13 @@ _WEIGHT_SHIFT = 50
 _MAX_RANK = 4000  # of weights; all heavier ones are alike, so that no score reaches Field's UNFIT
 
 
+def emptiest_first(score: np.ndarray) -> np.ndarray:
+    """Of scores with the node's weight in them (Field.score) such that are least for the emptiest of the
+    lightest nodes."""
+    weight = score >> _WEIGHT_SHIFT << _WEIGHT_SHIFT
+    return 2 * weight - score
+
+
 class Board:
     """Positions, names and amounts of the nodes; see the module.
 

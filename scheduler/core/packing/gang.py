@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from packhorse.scheduler.core.packing.board import emptiest_first
 from packhorse.scheduler.core.packing.layout import Shape
 from packhorse.scheduler.model.resources import is_slice
 
@@ -67,7 +68,7 @@ def choose(
     forced = np.zeros(caps.shape[0], dtype=np.bool_)
     forced[required] = True
     if shape.spread:
-        order = candidates[np.lexsort((-score[candidates], ~forced[candidates]))]
+        order = candidates[np.lexsort((emptiest_first(score[candidates]), ~forced[candidates]))]
         k = min(shape.hi, most, order.size)
         if int(caps[order[:k]].sum()) >= shape.tasks:
             shares = _deal(shape, order, k, caps, spare, score, forced)

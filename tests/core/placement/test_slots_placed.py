@@ -359,6 +359,15 @@ def test_counted_features_are_taken_of_larger_nodes_where_the_tightest_hold_too_
     assert yard.cycle() == {1: "n2+n3"}
 
 
+def test_a_job_that_spreads_takes_the_lightest_nodes_first() -> None:
+    yard = Yard()
+    for name, weight, cpus in (("n1", 1, 4), ("n2", 1, 8), ("n3", 5, 16)):
+        yard.node(name, cpus=cpus, weight=weight)
+    yard.wait(1, an_ask(spread=True))
+    yard.wait(2, an_ask(spread=True, tasks=2))
+    assert yard.cycle() == {1: "n2", 2: "n1+n2"}
+
+
 def test_a_job_that_spreads_goes_where_its_devices_are() -> None:
     yard = Yard()
     yard.node("n1", cpus=32)
