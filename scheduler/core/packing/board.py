@@ -37,7 +37,8 @@ def emptiest_first(score: np.ndarray) -> np.ndarray:
     """Of scores with the node's weight in them (Field.score) such that are least for the emptiest of the
     lightest nodes."""
     weight = score >> _WEIGHT_SHIFT << _WEIGHT_SHIFT
-    return 2 * weight - score
+    turned: np.ndarray = 2 * weight - score
+    return turned
 
 
 class Board:
