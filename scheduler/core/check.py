@@ -164,7 +164,7 @@ def _allocations(state: State) -> None:
     active = {job.id: job.phase for job in state.jobs.values() if isinstance(job.phase, Active)}
     _require(len(state.running_columns) == len(active), "running columns and running jobs differ in number")
     used: dict[NodeName, Counter[str]] = {name: Counter() for name in state.nodes}
-    granted: dict[NodeName, Instant] = {}
+    granted: dict[tuple[NodeName, str], Instant] = {}
     devices: Counter[tuple[NodeName, str, int]] = Counter()
     slices: dict[tuple[NodeName, str, int], set[tuple[int, int]]] = {}
     for id, phase in active.items():
@@ -175,8 +175,10 @@ def _allocations(state: State) -> None:
         for p in phase.placements:
             _require(p.node in state.nodes, f"job {id}: no node {p.node}")
             _require(id in state.node_columns.jobs_on(p.node), f"job {id} is unknown on {p.node}")
-            used[p.node].update(cpu_milli=p.cpu_milli, mem_mib=p.mem_mib, tmp_mib=p.tmp_mib)
-            granted[p.node] = max(granted.get(p.node, Instant(0)), phase.granted_at)
+            amounts = {"cpu_milli": p.cpu_milli, "mem_mib": p.mem_mib, "tmp_mib": p.tmp_mib}
+            used[p.node].update(amounts)
+            for amount in [amount for amount, n in amounts.items() if n]:
+                granted[p.node, amount] = max(granted.get((p.node, amount), Instant(0)), phase.granted_at)
             for d in p.devices:
                 for index in d.indices:
                     device = (p.node, d.kind, index)
@@ -190,9 +192,9 @@ def _allocations(state: State) -> None:
     for name, node in state.nodes.items():
         for id in state.node_columns.jobs_on(name):
             _require(id in active, f"job {id} holds {name} but does not run")
-        if granted.get(name, 0) <= node.registered_at:
-            continue  # it may have come back smaller than what was given of it before
         for amount, n in used[name].items():
+            if granted.get((name, amount), 0) <= node.registered_at:
+                continue  # it may have come back smaller than what was given of it before
             _require(
                 n <= getattr(node.spec, amount), f"node {name}: {n} {amount} are given, beyond what it has"
             )

@@ -27,8 +27,7 @@ NO_SLOTS = SlotMap(())
 
 Profile = tuple[int, int, int, int, str]
 """What a job takes of a node, for the placement policies: milli-CPU, MiB, devices, thousandths of each, and
-the
-kind or kind:type of these."""
+the kind or kind:type of these."""
 
 
 class Bank:

@@ -300,4 +300,5 @@ def test_who_wants_none_of_what_a_shrunk_node_lacks_still_starts_there() -> None
         cluster.run(job)
         cluster.register(a_node("n1", 8, 500))
         waiting = cluster.submit(cpus=2, mem_mib=0)
+        cluster.pass_time(1)
         assert cluster.run_cycle() == [waiting]

@@ -27,9 +27,18 @@ follow."""
 EXCLUSIVE: Final = 1 << 20
 """Slots of a node. A job takes one; an exclusive job takes them all, so that it shares with nobody."""
 
+_MOST_MATRICES: Final = 128
 _SCORE_BITS = 36  # one resource of the largest node scores 2**36: thousands of resources stay below a weight
 _WEIGHT_SHIFT = 50
 _MAX_RANK = 4000  # of weights; all heavier ones are alike, so that no score reaches Field's UNFIT
+
+
+def emptiest_first(score: np.ndarray) -> np.ndarray:
+    """Of scores with the node's weight in them (Field.score) such that are least for the emptiest of the
+    lightest nodes."""
+    weight = score >> _WEIGHT_SHIFT << _WEIGHT_SHIFT
+    turned: np.ndarray = 2 * weight - score
+    return turned
 
 
 class Board:
@@ -46,14 +55,16 @@ class Board:
     typed_kinds: columns of the kinds of counted devices that have types, with those of the types.
     tightness: per resource, what a free unit of it adds to a node's score. weight_score: what the
     node's weight adds; one_weight: all have the same.
-    one_type: no node has devices of several types in its slots. masks: node masks by the key they were
-    asked under, filled by packing/masks.py. possible: what packing/possible.py has found to fit.
+    one_type: no node has devices of several types in its slots. mem_sizes: MiB of memory that devices have.
+    masks: node masks by the key they were asked under, filled by packing/masks.py. possible: what
+    packing/possible.py has found to fit.
     topology: path of each node from the top of the tree of racks and switches.
     """
 
     __slots__ = (
         "_counts",
         "_derived_set",
+        "_matrices",
         "_mems",
         "_shares",
         "capacity",
@@ -66,6 +77,7 @@ class Board:
         "link",
         "maps",
         "masks",
+        "mem_sizes",
         "n",
         "n_slots",
         "names",
@@ -150,6 +162,7 @@ class Board:
             most = max([slots.n for slots in set(maps)], default=0)
             self.tightness[slot_columns] = (1 << _SCORE_BITS) // max(most * WHOLE, 1)
         self.masks: dict[object, np.ndarray] = {}
+        self._matrices: dict[object, np.ndarray] = {}
         self.possible: set[object] = set()
         self.ground = Ground(
             self.capacity[CPU],
@@ -195,6 +208,7 @@ class Board:
         self._shares = [(column[f"{kind}%"], share) for kind in DIVISIBLE if f"{kind}%" in column]
         self._mems = [(column[f"{kind}%MiB"], share) for kind in DIVISIBLE if f"{kind}%MiB" in column]
         self.shareable = share
+        self.mem_sizes = tuple(sorted({dev.mem_mib for m in kinds for dev in m.devices}))
         self.has_slots = (self.type_of >= 0).any(axis=0)
         self.special = [
             position
@@ -219,10 +233,17 @@ class Board:
     def may_use(self, kind: str, type_: str) -> np.ndarray:
         """Slots with a device of this kind and type ("" for any), `[n_slots, n_nodes]`. Kept."""
         name = f"{kind}:{type_}" if type_ else kind
-        mask = self.masks.get(("slots", name))
-        if mask is None:
-            mask = self.masks["slots", name] = self._mask_of(name)
-        return mask
+        return self.matrix(("slots", name), lambda: self._mask_of(name))
+
+    def matrix(self, key: object, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """What `make` gives, `[n_slots, n_nodes]`, made once for the key; the latest few are kept, since they
+        are large. Not to be changed: callers share it."""
+        found = self._matrices.get(key)
+        if found is None:
+            if len(self._matrices) >= _MOST_MATRICES:
+                del self._matrices[next(iter(self._matrices))]
+            found = self._matrices[key] = make()
+        return found
 
     def settle(
         self, free: np.ndarray, positions: np.ndarray | None, slices_of: Callable[[int], Slices]

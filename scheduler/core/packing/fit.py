@@ -91,6 +91,6 @@ def _devices_fit(field: Field, shape: Shape, shares: list[gang.Share], room: np.
         wanted = shape.devices(tasks, False)
         for name, n in devices.items():
             wanted[name] = wanted.get(name, 0) + n
-        if not slotfit.part(field.board, shape, wanted, room, position):
+        if not slotfit.part_of_job(field.board, shape, wanted, room, position):
             return False
     return True

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from packhorse.scheduler.core.packing.board import emptiest_first
 from packhorse.scheduler.core.packing.layout import Shape
 from packhorse.scheduler.model.resources import is_slice
 
@@ -51,7 +52,12 @@ def choose(
                 return shares
         return None
     if counts:
-        required = _enough_of_each(caps, score, required, counts)
+        for preferred in (score, -caps):  # the tightest; where those hold too little, the roomiest
+            members = _enough_of_each(caps, preferred, required, counts)
+            shares = choose(shape, caps, spare, score, members, most)
+            if shares is not None:
+                return shares
+        return None
     if any(position < 0 or caps[position] == 0 for position in required):
         return None
     candidates = np.flatnonzero(caps)
@@ -62,7 +68,7 @@ def choose(
     forced = np.zeros(caps.shape[0], dtype=np.bool_)
     forced[required] = True
     if shape.spread:
-        order = candidates[np.lexsort((-score[candidates], ~forced[candidates]))]
+        order = candidates[np.lexsort((emptiest_first(score[candidates]), ~forced[candidates]))]
         k = min(shape.hi, most, order.size)
         if int(caps[order[:k]].sum()) >= shape.tasks:
             shares = _deal(shape, order, k, caps, spare, score, forced)
@@ -88,8 +94,8 @@ def choose(
 def _enough_of_each(
     caps: np.ndarray, score: np.ndarray, required: list[int], counts: Sequence[tuple[np.ndarray, int]]
 ) -> list[int]:
-    """The required nodes and, of each mask, as many as are still missing, the tightest of those that can
-    take a task; a -1 among them where there are not enough. The scarcest mask chooses first."""
+    """The required nodes and, of each mask, as many as are still missing, those with the lowest score that
+    can take a task; -1 among them where there are not enough. The scarcest mask chooses first."""
     chosen = list(required)
     for mask, n in sorted(counts, key=lambda item: int((item[0] & (caps > 0)).sum())):
         able = mask & (caps > 0)

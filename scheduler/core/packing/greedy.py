@@ -1,13 +1,14 @@
-"""Best fit: every job goes to the node that it leaves fullest.
+"""Jobs to nodes, greedily: each goes at once to the node that is best for it now.
 
-The score of a node is what it has free, every resource measured against the largest node, so that a job
-without GPUs goes where no free GPU is left over. A lower `weight` comes before any score ("jobs will be
-allocated the nodes with the lowest weight which satisfies their requirements", says Slurm); equal scores go
-by name.
+The field's scorer says which node that is, by a row of scores per ask (packing/rows.py). Without a scorer
+it is best fit: the score of a node is what it has free, every resource measured against the largest node,
+so that a job without GPUs goes where no free GPU is left over. Gangs, and jobs that want to be spread, go
+by this score under every policy. A lower `weight` comes before any score ("jobs will be allocated the nodes
+with the lowest weight which satisfies their requirements", says Slurm); equal scores go by name.
 
-A run of n equal jobs that fit on one node each is placed in one step. That is the same as one after the
-other: the node that took one has a lower score than before and takes the next until it is full
-(tests/core/placement checks it against a plain loop).
+A run of n equal jobs that fit on one node each is placed in one step (packing/run.py; by best fit here). That
+is the same as one after the other: the node that took one has a lower score than before and takes the next
+until it is full (tests/core/placement checks both against a plain loop).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from packhorse.scheduler.core.packing import rows, run
+from packhorse.scheduler.core.packing.board import emptiest_first
 from packhorse.scheduler.core.packing.field import UNFIT, Field, Pairs
 from packhorse.scheduler.core.packing.fit import fitting, gang_shares
 from packhorse.scheduler.core.packing.request import Batch, Parts, Request
@@ -73,7 +75,7 @@ def _place_one(field: Field, request: Request, whole: Pairs, j: int, out: list[B
     """One job on the tightest node that holds it; on the emptiest if it wants to be spread."""
     room = field.room(j)
     shape = request.shape
-    score = field.score if not shape.spread else UNFIT - 1 - field.score
+    score = emptiest_first(field.score) if shape.spread else field.score
     scores = np.where(fitting(field, request, whole, room), score, UNFIT)
     if scores.shape[0] == 0:
         return False

@@ -90,8 +90,8 @@ class Shape:
         self.even = self.lo > 1 or ask.spread
         self.cpu_task = ask.cpu_milli_per_task
         self.cpu_min = ask.min_cpu_milli_per_node
-        self.mem_node = ask.mem_mib_per_node
-        self.mem_cpu = ask.mem_mib_per_cpu
+        self.mem_node = 0 if ask.mem_all else ask.mem_mib_per_node
+        self.mem_cpu = 0 if ask.mem_all else ask.mem_mib_per_cpu
         self.mem_all = ask.mem_all
         self.tmp = ask.tmp_mib_per_node
         self.exclusive = ask.exclusive

@@ -105,28 +105,19 @@ class Request:
         self.amounts = np.array([[n] for _, n in whole], dtype=np.int64).reshape(-1, 1)
 
 
-_NEVER = 1 << 20  # thousandths that no device has
-
-
 def _wanted(shape: Shape, board: Board) -> tuple[Want, np.ndarray]:
     """The whole job on one node as a policy sees it."""
     cpu = shape.cpus(shape.tasks)
     mem = shape.mem_node or -(-shape.mem_cpu * cpu // 1000)
     wants = shape.located(shape.tasks, shape.devices(shape.tasks, True))
     if not wants or not board.n_slots:
-        return Want(cpu, mem, 0, 0), np.full((board.n_slots, board.n), _NEVER, dtype=np.int64)
+        return Want(cpu, mem, 0, 0), slotfit.whole(board, ())
     first = wants[0]
     if isinstance(first, Share):
         need = slotfit.need(board, first)
-        return Want(cpu, mem, 1, min(int(need.min(initial=_NEVER)), WHOLE - 1)), need
+        return Want(cpu, mem, 1, min(int(need.min(initial=slotfit.NEVER)), WHOLE - 1)), need
     if isinstance(first, Part):
-        milli = min(WHOLE - 1, WHOLE * int(first.profile.partition("g")[0]) // 7)
-        need = np.where(board.may_use(first.kind, "") & ~board.shareable, milli, _NEVER)
-        return Want(cpu, mem, 1, milli), need
-    may = np.zeros((board.n_slots, board.n), dtype=np.bool_)
-    n = 0
-    for want in wants:
-        if isinstance(want, Whole):
-            n += want.n
-            may |= board.may_use(want.kind, want.type)
-    return Want(cpu, mem, n, WHOLE), np.where(may, WHOLE, _NEVER)
+        milli, need = slotfit.part(board, first)
+        return Want(cpu, mem, 1, min(milli, WHOLE - 1)), need
+    whole = [want for want in wants if isinstance(want, Whole)]
+    return Want(cpu, mem, sum(want.n for want in whole), WHOLE), slotfit.whole(board, whole)

@@ -3,8 +3,7 @@
 Each ask that was placed once has a row of scores, one per node, infinite where it does not fit. Only the
 nodes at which something was taken since the row was last used are scored again, so that a decision costs a
 look at a handful of nodes and one search for the least, however many nodes there are. Borg's "score caching"
-and
-"equivalence classes" (Verma et al., EuroSys 2015, section 3.4) in columns.
+and "equivalence classes" (Verma et al., EuroSys 2015, section 3.4) in columns.
 """
 
 from __future__ import annotations

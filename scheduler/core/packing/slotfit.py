@@ -5,35 +5,62 @@ All for many nodes at once; matrices are `[n_slots, n_nodes]` by position on the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from packhorse.scheduler.core.packing.board import Board
-from packhorse.scheduler.core.packing.slots import Share, block_name
+from packhorse.scheduler.core.packing.slots import Part, Share, Whole, block_name, slice_milli
 from packhorse.scheduler.model.resources import WHOLE
 
 if TYPE_CHECKING:
     from packhorse.scheduler.core.packing.layout import Shape
 
-_NEVER = 1 << 20  # thousandths that no device has
+NEVER: Final = 1 << 20
+"""Thousandths that no device has."""
 
 
 def need(board: Board, share: Share) -> np.ndarray:
-    """Thousandths of each device that one share takes, `_NEVER` where it cannot be taken. Kept on the
-    board."""
-    key = ("need", share._replace(n=1))
-    found = board.masks.get(key)
-    if found is None:
+    """Thousandths of each device that one share takes, `NEVER` where it cannot be taken. Shared by all that
+    come to the same on every device of this board."""
+    milli = dict.fromkeys(board.mem_sizes, share.milli)
+    if share.mem_mib:
+        milli = {mem: -(-WHOLE * share.mem_mib // mem) for mem in board.mem_sizes if mem >= share.mem_mib}
+
+    def make() -> np.ndarray:
+        out = np.full(board.slot_mem.shape, NEVER, dtype=np.int64)
         may = board.may_use(share.kind, share.type) & board.shareable
-        if share.mem_mib:
-            mem = board.slot_mem
-            may = may & (mem >= share.mem_mib)
-            milli = -(-WHOLE * share.mem_mib // np.maximum(mem, 1))
-        else:
-            milli = np.full(may.shape, share.milli, dtype=np.int64)
-        found = board.masks[key] = np.where(may, milli, _NEVER)
-    return found
+        for mem, thousandths in milli.items():
+            out[may & (board.slot_mem == mem)] = thousandths
+        return out
+
+    return board.matrix(("need", share.kind, share.type, tuple(milli.items())), make)
+
+
+def whole(board: Board, wants: Sequence[Whole]) -> np.ndarray:
+    """Thousandths that each device would have to have free to be given for one of these, `NEVER` where it is
+    of another kind or type."""
+
+    def make() -> np.ndarray:
+        may = np.zeros(board.slot_mem.shape, dtype=np.bool_)
+        for want in wants:
+            may |= board.may_use(want.kind, want.type)
+        return np.where(may, WHOLE, NEVER)
+
+    return board.matrix(("whole", *((want.kind, want.type) for want in wants)), make)
+
+
+def part(board: Board, want: Part) -> tuple[int, np.ndarray]:
+    """Thousandths that one slice takes of a device, at least; the same by device, `NEVER` where there are no
+    slices."""
+    cuts = {cut for m in set(board.maps) for d in m.devices for cut in d.layouts if want.profile in cut}
+    milli = min([slice_milli(cut, want.profile) for cut in cuts], default=WHOLE)
+
+    def make() -> np.ndarray:
+        return np.where(board.may_use(want.kind, "") & ~board.shareable, milli, NEVER)
+
+    return milli, board.matrix(("part", want.kind, milli), make)
 
 
 def shares(board: Board, share: Share, dev: np.ndarray, at: np.ndarray | None = None) -> np.ndarray:
@@ -76,7 +103,7 @@ def whole_job(board: Board, shape: Shape, room: np.ndarray, at: np.ndarray | Non
     return fits
 
 
-def part(board: Board, shape: Shape, wanted: dict[str, int], room: np.ndarray, position: int) -> bool:
+def part_of_job(board: Board, shape: Shape, wanted: dict[str, int], room: np.ndarray, position: int) -> bool:
     """Whether one node has these devices for its part of a job."""
     at = np.array([position])
     return bool(_devices(board, shape, wanted, room, room[board.slot_columns][:, at], at)[0])

@@ -82,6 +82,15 @@ def test_all_memory_needs_a_node_whose_memory_nobody_uses() -> None:
     assert [(g.id, g.placements[0].node, g.placements[0].mem_mib) for g in plan.grants] == [(2, "n2", 2000)]
 
 
+def test_all_memory_is_all_memory_whatever_amount_is_asked_beside_it() -> None:
+    """An ask over HTTP that had both was accepted where several nodes could hold it, and never started."""
+    yard = Yard()
+    yard.node("n1", mem=100)
+    yard.wait(1, Ask(n_tasks=2, mem_mib_per_node=300, mem_all=True))
+    assert yard.cycle() == {1: "n1"}
+    assert yard.state.node_columns.held(JobId(1))[0].mem_mib == 100
+
+
 @pytest.mark.parametrize("ask", [Ask(exclusive=True), Ask(mem_all=True)])
 def test_each_of_a_run_gets_the_whole_of_its_own_node(ask: Ask) -> None:
     yard = Yard()

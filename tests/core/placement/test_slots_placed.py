@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from packhorse.scheduler.core.packing.layout import Shape
 from packhorse.scheduler.core.packing.possible import possible
+from packhorse.scheduler.core.packing.request import Request
 from packhorse.scheduler.model.cluster import Partition
 from packhorse.scheduler.model.ids import NodeName
 from packhorse.scheduler.model.node import Node, NodeSpec, Offer
@@ -346,6 +348,26 @@ def test_features_counted_are_looked_for_below_one_switch() -> None:
     assert yard.cycle() == {1: "n3+n4"}, "n1 and n2 are tighter, but far from each other"
 
 
+def test_counted_features_are_taken_of_larger_nodes_where_the_tightest_hold_too_little() -> None:
+    yard = Yard()
+    put(yard, "n1", [], 2, features=("a",))
+    put(yard, "n2", [], 8, features=("a",))
+    put(yard, "n3", [], 4, features=("b",))
+    ask = an_ask(tasks=10, max_nodes=2, features="a*1&b*1")
+    assert possible(ask, MAIN, yard.state.node_columns) is None
+    yard.wait(1, ask)
+    assert yard.cycle() == {1: "n2+n3"}
+
+
+def test_a_job_that_spreads_takes_the_lightest_nodes_first() -> None:
+    yard = Yard()
+    for name, weight, cpus in (("n1", 1, 4), ("n2", 1, 8), ("n3", 5, 16)):
+        yard.node(name, cpus=cpus, weight=weight)
+    yard.wait(1, an_ask(spread=True))
+    yard.wait(2, an_ask(spread=True, tasks=2))
+    assert yard.cycle() == {1: "n2", 2: "n1+n2"}
+
+
 def test_a_job_that_spreads_goes_where_its_devices_are() -> None:
     yard = Yard()
     yard.node("n1", cpus=32)
@@ -469,3 +491,32 @@ def test_planned_starts_know_the_devices_of_a_node_that_lost_one(
     put(yard, "n1", gpus(3)[1:])
     yard.cycle()
     assert yard.planned(9) == second
+
+
+def test_what_asks_need_of_devices_is_kept_once_and_bounded() -> None:
+    """One matrix of slots and nodes for every ask would be most of the memory of a large cluster."""
+    yard = Yard()
+    put(yard, "n1", gpus(2, "h200", 141_000))
+    board, columns = yard.state.node_columns.board(), yard.state.node_columns.column_of
+
+    def need(ask: Ask) -> object:
+        return Request(ask, Shape(ask), MAIN, (), board, columns).need
+
+    assert need(an_ask(cpus=1)) is need(an_ask(cpus=2))
+    assert need(an_ask(gres_per_node=share(mem=70_000))) is need(an_ask(gres_per_node=share(mem=70_001)))
+    whole = Gres("gpu", "", 1)
+    assert need(an_ask(gres_per_node=(whole,))) is need(an_ask(mem=5, gres_per_node=(whole,)))
+    for i in range(1000):
+        assert possible(an_ask(gres_per_node=share(500, type_=f"model{i}")), MAIN, yard.state.node_columns)
+    assert len(board.masks) + len(board._matrices) < 200
+
+
+def test_a_slice_is_what_it_is_of_its_layout_to_a_policy() -> None:
+    """Not more than the last slice of a full device has left."""
+    yard = Yard()
+    put(yard, "n1", gpus(1, "mi300", layouts=(("1g.24gb",) * 8,)))
+    ask = an_ask(gres_per_node=(Gres("gpu", "1g.24gb", 1),))
+    board, columns = yard.state.node_columns.board(), yard.state.node_columns.column_of
+    request = Request(ask, Shape(ask), MAIN, (), board, columns)
+    assert request.want.milli == 125
+    assert request.need.tolist() == [[125]]
