@@ -192,13 +192,15 @@ DEVICES = [
         "in_use": ["1g.18gb#0:17"],
     },
     {"kind": "gpu", "index": 2, "type": "h200", "declared": True, "layouts": ["7x1g.18gb", "1x7g.141gb"]},
+    {"kind": "gpu", "index": 3, "type": "h200", "declared": True, "used": 955, "jobs": [4]},
     {"kind": "nic", "index": 0},
 ]
 SHOWN = """\
-PackhorseDevices=gpu:h200:3(declared),nic:1
+PackhorseDevices=gpu:h200:4(declared),nic:1
 Device=gpu:0 Type=h200 Memory=141G NumaNode=0 Link=0 Used=0.50 Free=0.50 Jobs=12,15
-Device=gpu:1 Type=h200 Used=0.14 Free=0.86 Jobs=17 Layout=7x1g.18gb InUse=1g.18gb#0:17
+Device=gpu:1 Type=h200 Used=0.142 Free=0.858 Jobs=17 Layout=7x1g.18gb InUse=1g.18gb#0:17
 Device=gpu:2 Type=h200 Used=0.00 Free=1.00 Layouts=7x1g.18gb|1x7g.141gb
+Device=gpu:3 Type=h200 Used=0.955 Free=0.045 Jobs=4
 Device=nic:0 Used=0.00 Free=1.00
 PackhorseTopology=rack1/switch2
 """.splitlines()
