@@ -85,6 +85,14 @@ QUARTER = GPU | {"milli": 250}
             {"minNodes": 2, "maxNodes": 2, "tasksPerNode": 3, "gresPerTask": [GPU], "memMibPerNode": 3072},
         ),
         ("-n3 -N1 --gpus-per-task=1 --mem-per-gpu=1G", {"gresPerTask": [GPU], "memMibPerNode": 3072}),
+        (
+            "-N1 --gpus=3 --gpus-per-task=1 --mem-per-gpu=1G",
+            {"gresPerJob": [GPU | {"count": 3}], "gresPerTask": [GPU], "nTasks": 3, "memMibPerNode": 3072},
+        ),
+        (
+            "--gres=gpu:4 --gpus-per-task=1 --mem-per-gpu=1G",
+            {"gresPerNode": [GPU | {"count": 4}], "gresPerTask": [GPU], "memMibPerNode": 4096},
+        ),
         ("--gpu-link=required --gres=gpu:4", {"gresPerNode": [GPU | {"count": 4}], "linked": True}),
         ("--gres=gpu --gres-flags=enforce-binding", {"gresPerNode": [GPU]}),
         ("-N4 --switches=1", {"hops": 0}),
