@@ -24,12 +24,12 @@ from packhorse.scheduler.core import cycle
 from packhorse.scheduler.core.node_columns import NodeColumns
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.greedy import place
-from packhorse.scheduler.core.packing.policies import policy
 from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.resources import Ask
+from packhorse.scheduler.plugins import require_policy
 from packhorse.simulator import synthetic
 from packhorse.simulator.progress import Progress
 
@@ -138,7 +138,7 @@ def online(args: argparse.Namespace, n_nodes: int, bar: float, goal: float) -> F
     pending = state.pending_columns
     pending.add_many(synthetic.jobs(chance, kinds, max(10 * args.classes, 1000)))
     config, nodes = state.config, state.node_columns
-    field = Field(nodes, scorer=state.demand.scorer(policy(args.policy), None, pending, nodes))
+    field = Field(nodes, scorer=state.demand.scorer(require_policy(args.policy), None, pending, nodes))
     partitions = {p.name: p for p in config.partitions}
     requests = [
         found.request(field.board, partitions[found.partition], nodes.column_of)
@@ -208,7 +208,12 @@ def parser() -> argparse.ArgumentParser:
 
 def wrong(args: argparse.Namespace) -> str:
     """What is wrong with the words, empty if nothing is."""
-    limits = (("nodes", 20, MOST_NODES), ("pending", 1000, MOST_PENDING), ("classes", 1, MOST_CLASSES))
+    limits = (
+        ("nodes", 20, MOST_NODES),
+        ("pending", 1000, MOST_PENDING),
+        ("classes", 1, MOST_CLASSES),
+        ("seed", 0, (1 << 31) - 1),
+    )
     for name, low, high in limits:
         value = getattr(args, name)
         if not low <= value <= high:
@@ -224,7 +229,7 @@ def main(words: Sequence[str] | None = None) -> int:
     args.policy = args.policy or ClusterConfig().policy
     message = wrong(args)
     try:
-        policy(args.policy)
+        require_policy(args.policy)
     except BadValue as bad:
         message = f"--policy {args.policy}: {bad}"
     if message:

@@ -39,6 +39,8 @@ from packhorse.simulator.openb_queue import queue_at
 
 Tell = Callable[[str], None]
 
+MOST_S = 3600
+
 
 @dataclass(frozen=True)
 class Result:
@@ -215,6 +217,21 @@ def said(answer: Improvement | Rejected) -> str:
     )
 
 
+def _wrong(args: argparse.Namespace, limits_s: Sequence[float]) -> str:
+    """What is wrong with the words, empty if nothing is; before work of minutes is begun."""
+    if not limits_s or not all(0 < limit_s <= MOST_S for limit_s in limits_s):
+        return f"--limits {args.limits}: seconds separated by commas, like 1,10, each at most {MOST_S}"
+    for name, low, high in (("instances", 0, 100_000), ("seed", 0, (1 << 31) - 1), ("workers", 1, 256)):
+        value = getattr(args, name)
+        if not low <= value <= high:
+            return f"--{name} {value}: from {low} to {high}; choose a number in between"
+    if not args.instances and not args.data and not args.replay:
+        return "--instances 0 without --data: there is nothing to do"
+    if args.json and not args.json.parent.is_dir():
+        return f"--json {args.json}: there is no folder {args.json.parent}"
+    return ""
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="packhorse bench improver", description=__doc__)
     parser.add_argument("--instances", type=int, default=200, metavar="N")
@@ -230,7 +247,9 @@ def main() -> int:
     try:
         limits_s = [float(word) for word in args.limits.split(",")]
     except ValueError:
-        parser.error(f"--limits {args.limits}: seconds separated by commas, like 1,10")
+        limits_s = []
+    if why := _wrong(args, limits_s):
+        parser.error(why)
     if args.replay:
         try:
             answer = replay(args.replay, limits_s[0])

@@ -37,6 +37,9 @@ def add(options: Mapping[str, str], ask: dict[str, Any]) -> None:
     for key, wanted in (("gresPerNode", per_node), ("gresPerTask", per_task), ("gresPerJob", per_job)):
         if wanted:
             ask[key] = [_wire(item) for item in wanted]
+    total, each = _gpus(per_job), _gpus(per_task)
+    if total > 0 and each > 0 and total % each == 0:
+        ask.setdefault("nTasks", total // each)
     if "cpus-per-gpu" in options:
         _cpus(options, ask, _gpus(per_node), _gpus(per_task), _gpus(per_job))
     if "mem-per-gpu" in options:
@@ -149,7 +152,7 @@ def _memory(
     if not mib:
         raise refuse("Invalid --mem-per-gpu specification: 0; --mem=0 asks for all memory of a node", 1)
     _known("mem-per-gpu", "--mem", ask, per_node, per_task, per_job)
-    if not per_task:
+    if per_node or not per_task:
         ask["memMibPerNode"] = -(-mib * (per_node or per_job) // 1000)
         return
     per_task_mib = -(-mib * per_task // 1000)

@@ -89,6 +89,11 @@ def devices_of(row: Row) -> list[Row]:
     return found
 
 
+def _part(milli: int) -> str:
+    """`0.50`; a third decimal where two would not be the truth: 0.955, 0.001."""
+    return f"{milli / 1000:.3f}".removesuffix("0")
+
+
 def _device_line(device: Row) -> str:
     """`Device=gpu:0 Type=h200 Memory=141G NumaNode=0 Link=0 Used=0.50 Free=0.50 Jobs=12,15`."""
     used = device.get("used", 0)
@@ -101,7 +106,7 @@ def _device_line(device: Row) -> str:
         parts.append(f"NumaNode={device['numa']}")
     if device.get("link", -1) >= 0:
         parts.append(f"Link={device['link']}")
-    parts += [f"Used={used / 1000:.2f}", f"Free={(1000 - used) / 1000:.2f}"]
+    parts += [f"Used={_part(used)}", f"Free={_part(1000 - used)}"]
     if device.get("jobs"):
         parts.append(f"Jobs={','.join(map(str, device['jobs']))}")
     if device.get("layout"):

@@ -49,6 +49,7 @@ from packhorse.scheduler.model.job import (
 from packhorse.scheduler.model.resources import DIVISIBLE, WHOLE, Ask, Gres, is_slice
 from packhorse.scheduler.service import bounds
 from packhorse.scheduler.service.bounds import MAX_DURATION_S, MAX_JOB_ID, text, texts, whole
+from packhorse.scheduler.service.device_ways import one_way
 from packhorse.scheduler.service.payloads import Payload, pack_environment, payload
 
 Has = Callable[[Any, str], bool]
@@ -305,9 +306,10 @@ def ask(wire: Any, has: Has) -> Ask:
         spread=wire.spread,
         linked=wire.linked,
     )
-    _check_layout(found)
     if found.gres_per_node or found.gres_per_task or found.gres_per_job:
-        return _check_devices(found)
+        found = one_way(_check_devices(found), wire.n_tasks, wire.min_nodes)
+        whole("n_tasks", found.n_tasks, 1, bounds.MAX_TASKS)
+    _check_layout(found)
     return found
 
 

@@ -85,6 +85,14 @@ QUARTER = GPU | {"milli": 250}
             {"minNodes": 2, "maxNodes": 2, "tasksPerNode": 3, "gresPerTask": [GPU], "memMibPerNode": 3072},
         ),
         ("-n3 -N1 --gpus-per-task=1 --mem-per-gpu=1G", {"gresPerTask": [GPU], "memMibPerNode": 3072}),
+        (
+            "-N1 --gpus=3 --gpus-per-task=1 --mem-per-gpu=1G",
+            {"gresPerJob": [GPU | {"count": 3}], "gresPerTask": [GPU], "nTasks": 3, "memMibPerNode": 3072},
+        ),
+        (
+            "--gres=gpu:4 --gpus-per-task=1 --mem-per-gpu=1G",
+            {"gresPerNode": [GPU | {"count": 4}], "gresPerTask": [GPU], "memMibPerNode": 4096},
+        ),
         ("--gpu-link=required --gres=gpu:4", {"gresPerNode": [GPU | {"count": 4}], "linked": True}),
         ("--gres=gpu --gres-flags=enforce-binding", {"gresPerNode": [GPU]}),
         ("-N4 --switches=1", {"hops": 0}),
@@ -192,13 +200,15 @@ DEVICES = [
         "in_use": ["1g.18gb#0:17"],
     },
     {"kind": "gpu", "index": 2, "type": "h200", "declared": True, "layouts": ["7x1g.18gb", "1x7g.141gb"]},
+    {"kind": "gpu", "index": 3, "type": "h200", "declared": True, "used": 955, "jobs": [4]},
     {"kind": "nic", "index": 0},
 ]
 SHOWN = """\
-PackhorseDevices=gpu:h200:3(declared),nic:1
+PackhorseDevices=gpu:h200:4(declared),nic:1
 Device=gpu:0 Type=h200 Memory=141G NumaNode=0 Link=0 Used=0.50 Free=0.50 Jobs=12,15
-Device=gpu:1 Type=h200 Used=0.14 Free=0.86 Jobs=17 Layout=7x1g.18gb InUse=1g.18gb#0:17
+Device=gpu:1 Type=h200 Used=0.142 Free=0.858 Jobs=17 Layout=7x1g.18gb InUse=1g.18gb#0:17
 Device=gpu:2 Type=h200 Used=0.00 Free=1.00 Layouts=7x1g.18gb|1x7g.141gb
+Device=gpu:3 Type=h200 Used=0.955 Free=0.045 Jobs=4
 Device=nic:0 Used=0.00 Free=1.00
 PackhorseTopology=rack1/switch2
 """.splitlines()

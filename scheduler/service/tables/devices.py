@@ -12,8 +12,8 @@ from packhorse.scheduler.model.resources import WHOLE, Device, Placement
 
 
 class DeviceUse(msgspec.Struct, gc=False):
-    """One device. milli: thousandths by job, of those that hold it whole or a share of it. slices: the job
-    by the number of its slice. layout: which of the device's layouts it has now, -1: it is not cut.
+    """One device. milli: thousandths by job, those of its slices too. slices: the job by the number of its
+    slice. layout: which of the device's layouts it has now, -1: it is not cut.
     """
 
     device: Device
@@ -23,9 +23,11 @@ class DeviceUse(msgspec.Struct, gc=False):
 
     @property
     def used_milli(self) -> int:
-        """Thousandths in use; of a device that is cut, each slice counts the same."""
-        if self.slices:
-            return WHOLE * len(self.slices) // max(len(self.cut), len(self.slices))
+        """Thousandths in use, the same that the jobs are told they have. All slices are all of it, since
+        what they are of the whole is rounded down for each.
+        """
+        if self.slices and len(self.slices) >= len(self.cut):
+            return WHOLE
         return sum(self.milli.values())
 
     @property
@@ -63,11 +65,10 @@ def device_uses(devices: Sequence[Device], held: Mapping[JobId, Placement]) -> l
                 use = uses.get((kind, index))
                 if use is None:
                     continue
+                use.milli[job] = use.milli.get(job, 0) + milli
                 if part:
                     use.layout, slice_ = place
                     use.slices[slice_] = job
-                else:
-                    use.milli[job] = use.milli.get(job, 0) + milli
     return list(uses.values())
 
 
@@ -87,7 +88,7 @@ def _shown(use: DeviceUse) -> ShownDevice:
         numa=device.numa,
         link=device.link,
         used=use.used_milli,
-        jobs=sorted({*use.milli, *use.slices.values()}),
+        jobs=sorted(use.milli),
         layouts=[layout_text(layout) for layout in device.layouts],
         layout=layout_text(cut) if use.slices else "",
         in_use=[

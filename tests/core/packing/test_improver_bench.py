@@ -57,3 +57,25 @@ def test_a_problem_the_scheduler_wrote_down_is_replayed(
     with pytest.raises(SystemExit):
         main()
     assert "not a problem that the scheduler wrote" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--limits", "nan"], "--limits nan: seconds"),
+        (["--limits", "1,-1"], "--limits 1,-1: seconds"),
+        (["--limits", "one"], "--limits one: seconds"),
+        (["--seed", "-1"], "--seed -1: from 0"),
+        (["--workers", "0"], "--workers 0: from 1"),
+        (["--instances", "-1"], "--instances -1: from 0"),
+        (["--instances", "0"], "there is nothing to do"),
+        (["--json", "/there/is/no/such.json"], "there is no folder /there/is/no"),
+    ],
+)
+def test_words_that_make_no_sense_are_refused_before_the_work(
+    words: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench", *words])
+    with pytest.raises(SystemExit):
+        main()
+    assert says in capsys.readouterr().err

@@ -456,7 +456,14 @@ def test_who_holds_what_of_a_device() -> None:
     }
     assert (shared["used"], shared["jobs"], shared["declared"]) == (600, [7, 8], True)
     assert (cut["layout"], cut["in_use"], cut["jobs"]) == ("7x1g.18gb", ["1g.18gb#0:9", "1g.18gb#6:9"], [9])
-    assert cut["used"] == 2000 // 7
+    assert cut["used"] == 284
+    held = {
+        a: Placement(NodeName("n"), 0, 0, devices=(Devices("gpu", "h200", (0,), 428, "3g.71gb", (0, 1)),)),
+        b: Placement(NodeName("n"), 0, 0, devices=(Devices("gpu", "h200", (2,), 428, "3g.71gb", (0, 1)),)),
+        c: Placement(NodeName("n"), 0, 0, devices=(Devices("gpu", "h200", (2,), 571, "4g.71gb", (0, 0)),)),
+    }
+    uses = msgspec.json.decode(devices.uses_json(devices.device_uses(node, held)))
+    assert [use.get("used", 0) for use in uses] == [428, 0, 1000]
     assert devices.uses_json([]) == ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from packhorse.agent import convert as agent_convert
@@ -81,6 +82,62 @@ REFUSED = {
 def test_what_makes_no_sense_is_refused_at_every_door(why: str) -> None:
     with pytest.raises(BadValue, match=why):
         asked(REFUSED[why])
+
+
+def four(n: int, type_: str = "") -> list[job_pb2.Gres]:
+    return [G(kind="gpu", type=type_, count=n)]
+
+
+SAME = [
+    (job_pb2.Ask(gres_per_job=four(8), gres_per_task=four(2)), Ask(n_tasks=4)),
+    (job_pb2.Ask(n_tasks=4, gres_per_job=four(8, "h200"), gres_per_task=four(2)), Ask(n_tasks=4)),
+    (
+        job_pb2.Ask(gres_per_node=four(4), gres_per_task=four(2), min_nodes=2, max_nodes=3),
+        Ask(n_tasks=4, min_nodes=2, max_nodes=3, tasks_per_node=2),
+    ),
+    (
+        job_pb2.Ask(gres_per_node=four(4), gres_per_task=four(2), n_tasks=6),
+        Ask(n_tasks=6, min_nodes=3, max_nodes=3, tasks_per_node=2),
+    ),
+    (
+        job_pb2.Ask(gres_per_job=four(8), gres_per_node=four(4), gres_per_task=four(2)),
+        Ask(n_tasks=4, min_nodes=2, max_nodes=2, tasks_per_node=2),
+    ),
+]
+
+
+@pytest.mark.parametrize(("told", "meant"), SAME)
+def test_devices_told_in_two_ways_are_the_same_devices(told: job_pb2.Ask, meant: Ask) -> None:
+    type_ = "h200" if "h200" in str(told) else ""
+    assert asked(told) == msgspec.structs.replace(meant, gres_per_task=(Gres("gpu", type_, 2),))
+
+
+def test_a_total_of_devices_says_how_many_nodes() -> None:
+    assert asked(job_pb2.Ask(gres_per_job=four(8), gres_per_node=four(4), min_nodes=1, max_nodes=4)) == Ask(
+        n_tasks=2, min_nodes=2, max_nodes=2, gres_per_node=(Gres("gpu", "", 4),)
+    )
+
+
+def test_slices_beside_whole_ones_are_left_to_the_core() -> None:
+    both = job_pb2.Ask(gres_per_job=four(4), gres_per_node=four(2, "1g.10gb"))
+    assert asked(both) == Ask(gres_per_job=(Gres("gpu", "", 4),), gres_per_node=(Gres("gpu", "1g.10gb", 2),))
+
+
+DISAGREE = {
+    "n_tasks: 2, but": job_pb2.Ask(n_tasks=2, gres_per_job=four(4), gres_per_task=four(1)),
+    "not a multiple of gres_per_task": job_pb2.Ask(gres_per_job=four(3), gres_per_task=four(2)),
+    "make 2 nodes, which": job_pb2.Ask(max_nodes=1, gres_per_job=four(8), gres_per_node=four(4)),
+    "tasks_per_node: 3, but": job_pb2.Ask(tasks_per_node=3, gres_per_node=four(4), gres_per_task=four(1)),
+    "n_tasks: 2, but gres_per_node": job_pb2.Ask(n_tasks=2, gres_per_node=four(4), gres_per_task=four(1)),
+    "a100 and h200 in two ways": job_pb2.Ask(gres_per_job=four(4, "h200"), gres_per_task=four(1, "a100")),
+    "leave one of them out": job_pb2.Ask(gres_per_job=four(4) + four(2, "h200"), gres_per_task=four(1)),
+}
+
+
+@pytest.mark.parametrize("why", DISAGREE)
+def test_devices_told_in_two_ways_that_disagree(why: str) -> None:
+    with pytest.raises(BadValue, match=why):
+        asked(DISAGREE[why])
 
 
 def test_licences_are_read_at_the_door() -> None:
