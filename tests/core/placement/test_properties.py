@@ -136,3 +136,22 @@ def test_the_head_of_the_queue_starts_when_promised(policy: str, seed: int) -> N
             elif id in promised:
                 assert yard.started[id] <= promised[id]
         yard.pass_time(1)
+
+
+@pytest.mark.parametrize("policy", ["fgd", "packhorse", "tightest"])
+@settings(max_examples=40, deadline=None)
+@given(seed=SEEDS)
+def test_nodes_may_come_back_with_other_devices_under_running_jobs(policy: str, seed: int) -> None:
+    """What a pass plans can be allocated, and the columns are those made anew from nodes and allocations."""
+    chance = Random(seed)
+    yard = a_yard(chance, policy)
+    next_id = 1
+    for _ in range(5):
+        next_id = arrive(yard, chance, next_id)
+        yard.cycle()
+        yard.pass_time(5)
+        yard.put(some_node(chance, chance.randrange(len(yard.state.nodes) + 1)))
+        yard.state.node_columns.check()
+        for id in [id for id in yard.running if chance.random() < 0.3]:
+            yard.end(id)
+        yard.state.node_columns.check()
