@@ -16,12 +16,14 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core.packing.board import EXCLUSIVE, SLOTS
-from packhorse.scheduler.core.packing.field import Field
+from packhorse.scheduler.core.packing.field import Field, Pairs
 from packhorse.scheduler.core.packing.fit import fitting, gang_shares
 from packhorse.scheduler.core.packing.growth import Begun, Growth, Taken
+from packhorse.scheduler.core.packing.layout import Shape
 from packhorse.scheduler.core.packing.request import Request
 from packhorse.scheduler.core.running_columns import NEVER, Releases
 from packhorse.scheduler.model.ids import Instant
+from packhorse.scheduler.model.resources import WHOLE
 
 _KEPT: Final = 8  # matrices of what is free at some time
 
@@ -161,9 +163,28 @@ def find(field: Field, request: Request, room: np.ndarray) -> Taken | None:
         candidates = np.flatnonzero(fitting(field, request, request.whole, room))
         if candidates.size:
             position = int(candidates[np.argmin(score[candidates])])
-            return [(position, field.cost(shape, position, shape.tasks, True, room)[0])]
+            return [(position, _cost(field, shape, position, shape.tasks, True, room, None))]
     if shape.multi:
         shares = gang_shares(field, request, room, score)
         if shares is not None:
-            return [(p, field.cost(shape, p, tasks, False, room, devices)[0]) for p, tasks, devices in shares]
+            return [(p, _cost(field, shape, p, tasks, False, room, devices)) for p, tasks, devices in shares]
     return None
+
+
+def _cost(
+    field: Field,
+    shape: Shape,
+    position: int,
+    tasks: int,
+    whole_job: bool,
+    room: np.ndarray,
+    job_devices: dict[str, int] | None,
+) -> Pairs:
+    """What the tasks take there, and of chips that are given in aligned blocks the rest of the block: it has
+    to be free when the job starts, so nobody may be put on it until then."""
+    pairs, _, _ = field.cost(shape, position, tasks, whole_job, room, job_devices)
+    if shape.aligned:
+        columns = field.board.slot_list
+        taken = [columns.index(resource) for resource, _ in pairs if resource in columns]
+        pairs += [(columns[slot], WHOLE) for slot in field.board.maps[position].blocks_of(taken)]
+    return pairs

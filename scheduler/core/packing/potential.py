@@ -209,8 +209,9 @@ class Potential:
         return np.array(score, np.int64), np.array(device, np.intp)
 
     def _row(self, cpu: int, total: int, at: int) -> int:
-        """`_rows` for one node."""
-        return self._row_of[min(int(cpu * self.per_device / max(total, 1)), _STEPS)] + self._base[at]
+        """`_rows` for one node. A node that shrank may have less than no CPU free."""
+        step = int(cpu * self.per_device / max(total, 1))
+        return self._row_of[min(max(step, 0), _STEPS)] + self._base[at]
 
     def _rows(
         self, cpu: np.ndarray, left: np.ndarray, total: np.ndarray, rest: np.ndarray, at: np.ndarray

@@ -10,7 +10,7 @@ Devices of other kinds (a network card, an FPGA) are only counted, and need no s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from packhorse.scheduler.model.resources import DIVISIBLE, WHOLE, Device, Devices, is_slice
@@ -313,6 +313,19 @@ class SlotMap:
             return len(free.intersection(slots[at : at + 2 * size]))
 
         return min(fitting, key=lambda b: (surroundings(b), b[0]), default=[])
+
+    def blocks_of(self, slots: Collection[int]) -> list[int]:
+        """Slots of the aligned blocks that these are part of and that have to be free for them, others
+        only."""
+        out: list[int] = []
+        for kind in ALIGNED:
+            every = [s for s, d in enumerate(self.devices) if d.kind == kind]
+            mine = [every.index(s) for s in slots if self.devices[s].kind == kind]
+            if mine:
+                size = 1 << (len(mine) - 1).bit_length()
+                first = mine[0] // size * size
+                out += [s for s in every[first : first + size] if s not in slots]
+        return out
 
     def _most(self, slot: int, profile: str) -> int:
         return max([layout.count(profile) for layout in self.devices[slot].layouts], default=0)
