@@ -4,7 +4,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from packhorse.scheduler.core.packing import learning, policies, potential
@@ -146,6 +146,7 @@ def test_games_never_take_more_than_there_is() -> None:
     assert (games.came >= learning.ENDS[-1]).all()
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_few_nodes_score_as_many_do(seed: int) -> None:
     """Number by number and by vectors: the same scores, the same devices."""
@@ -176,6 +177,7 @@ def test_few_nodes_score_as_many_do(seed: int) -> None:
             assert (score.tolist(), device.tolist()) == ([scores[i]], [devices[i]])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 200_000), st.integers(0, 8000)), min_size=1, max_size=30))
 def test_rows_are_those_of_place(nodes: list[tuple[int, int]]) -> None:
     """The quick look-up of a row agrees with the slopes it stands for, but for rounding at a row's very

@@ -54,7 +54,7 @@ def audit_all(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize("policy", sorted(POLICIES))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(seed=SEEDS)
 def test_nothing_is_given_twice_and_everybody_gets_what_they_asked(policy: str, seed: int) -> None:
     chance = Random(seed)
@@ -71,7 +71,7 @@ def test_nothing_is_given_twice_and_everybody_gets_what_they_asked(policy: str, 
 
 
 @pytest.mark.parametrize("policy", sorted(POLICIES))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(seed=SEEDS)
 def test_what_is_released_leaves_no_trace(policy: str, seed: int) -> None:
     chance = Random(seed)
@@ -99,7 +99,7 @@ def test_what_is_released_leaves_no_trace(policy: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("policy", sorted(POLICIES))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(seed=SEEDS)
 def test_the_same_state_gives_the_same_plan(policy: str, seed: int) -> None:
     def one() -> object:
@@ -114,7 +114,7 @@ def test_the_same_state_gives_the_same_plan(policy: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("policy", sorted(POLICIES))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(seed=SEEDS)
 @example(seed=908)  # three chips of a block of four were promised, and the fourth given away
 def test_the_head_of_the_queue_starts_when_promised(policy: str, seed: int) -> None:
@@ -140,7 +140,7 @@ def test_the_head_of_the_queue_starts_when_promised(policy: str, seed: int) -> N
 
 
 @pytest.mark.parametrize("policy", ["fgd", "packhorse", "tightest"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(seed=SEEDS)
 def test_nodes_may_come_back_with_other_devices_under_running_jobs(policy: str, seed: int) -> None:
     """What a pass plans can be allocated, and the columns are those made anew from nodes and allocations."""
