@@ -16,11 +16,11 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core.packing.board import EXCLUSIVE, SLOTS
-from packhorse.scheduler.core.packing.field import Field, Pairs
+from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.fit import fitting, gang_shares
 from packhorse.scheduler.core.packing.growth import Begun, Growth, Taken
 from packhorse.scheduler.core.packing.layout import Shape
-from packhorse.scheduler.core.packing.request import Request
+from packhorse.scheduler.core.packing.request import Pairs, Request
 from packhorse.scheduler.core.running_columns import NEVER, Releases
 from packhorse.scheduler.model.ids import Instant
 from packhorse.scheduler.model.resources import WHOLE

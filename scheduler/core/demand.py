@@ -49,9 +49,10 @@ class Demand:
     the state has it done elsewhere and puts it here; what is missing is worked out when it is needed.
     """
 
-    __slots__ = ("_key", "_scorer", "lessons")
+    __slots__ = ("_digest", "_key", "_scorer", "lessons")
 
     def __init__(self) -> None:
+        self._digest: tuple[int, str] = (-1, "")
         self._key: object = None
         self._scorer: Scorer | None = None
         self.lessons: dict[Lesson, np.ndarray] = {}
@@ -66,7 +67,7 @@ class Demand:
         lesson = None
         if policy.taught is not None and taught is not None and taught.policy == policy.name:
             lesson = Lesson(policy, taught.mix, taught.ground)
-            if lesson.ground != digest(board.ground):
+            if lesson.ground != self._digest_of(board):
                 lesson = None  # other nodes than it learned on
         mix = lesson.mix if lesson is not None else mixed(pending, nodes)
         key = (policy, board.serial, mix, lesson is not None)
@@ -74,6 +75,12 @@ class Demand:
             self._scorer = self._make(policy, lesson, mix_of(mix, board), board.ground)
             self._key = key
         return self._scorer
+
+    def _digest_of(self, board: Board) -> str:
+        """The digest of its ground; worked out once for each board."""
+        if self._digest[0] != board.serial:
+            self._digest = (board.serial, digest(board.ground))
+        return self._digest[1]
 
     def keep(self, lesson: Lesson, learned: np.ndarray) -> None:
         """What the lesson came to; only the last two are kept."""

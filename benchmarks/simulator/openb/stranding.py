@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from packhorse.scheduler.core.packing.online import Placer
-from packhorse.scheduler.core.packing.policy import WHOLE, Mix
+from packhorse.scheduler.core.packing.policy import Mix
+from packhorse.scheduler.model.resources import WHOLE
 
 RARE = 0.02
 """A share that fewer of all jobs ask for is nothing to count on for filling a gap."""

@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from packhorse.scheduler.core.packing.policy import WHOLE, Ground, Mix, Want
+from packhorse.scheduler.core.packing.policy import Ground, Mix, Want
+from packhorse.scheduler.model.resources import WHOLE
 from packhorse.simulator.traces.openb import NodeLine, PodLine, Stream, Trace
 
 ARRIVE_PERCENT: Final = 130

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from packhorse.scheduler.core.packing.policy import WHOLE, Ground, Mix, Scores, Sight, Want
+from packhorse.scheduler.core.packing.policy import Ground, Mix, Scores, Sight, Want
+from packhorse.scheduler.model.resources import WHOLE
 
 _MOST = 1 << 30
 _TOP = 100  # the largest published score

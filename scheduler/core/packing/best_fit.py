@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from packhorse.scheduler.core.packing.problem import WHOLE, AskClass, Placed, Problem, Solution
+from packhorse.scheduler.core.packing.problem import AskClass, Placed, Problem, Solution
+from packhorse.scheduler.model.resources import WHOLE
 
 
 class Room:

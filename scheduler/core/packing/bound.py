@@ -12,7 +12,8 @@ import math
 
 import numpy as np
 
-from packhorse.scheduler.core.packing.problem import WHOLE, Problem
+from packhorse.scheduler.core.packing.problem import Problem
+from packhorse.scheduler.model.resources import WHOLE
 
 
 def most_members(problem: Problem) -> np.ndarray:

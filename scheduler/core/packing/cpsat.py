@@ -25,7 +25,8 @@ from ortools.sat.python import cp_model
 from packhorse.scheduler.core.packing.bound import most_members, rounded_down
 from packhorse.scheduler.core.packing.held import Held, devices_by_type
 from packhorse.scheduler.core.packing.patterns import Pattern, maximal
-from packhorse.scheduler.core.packing.problem import WHOLE, Placed, Problem, Solution
+from packhorse.scheduler.core.packing.problem import Placed, Problem, Solution
+from packhorse.scheduler.model.resources import WHOLE
 
 TOGETHER: Final = 2**31
 """Ranks are solved as one weighted sum as long as it stays below this: large coefficients make the linear

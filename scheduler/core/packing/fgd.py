@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from packhorse.scheduler.core.packing.policy import WHOLE, Ground, Mix, Scores, Sight, Want
+from packhorse.scheduler.core.packing.policy import Ground, Mix, Scores, Sight, Want
+from packhorse.scheduler.model.resources import WHOLE
 
 _DECIMALS = 6  # of a fall in thousandths of a device: the order of summing must not move an integer score
 

@@ -18,11 +18,9 @@ from packhorse.scheduler.core.packing.alike import Alikeness
 from packhorse.scheduler.core.packing.board import CPU, EXCLUSIVE, MEM, SLOTS, TMP
 from packhorse.scheduler.core.packing.layout import Shape
 from packhorse.scheduler.core.packing.policy import Scorer
+from packhorse.scheduler.core.packing.request import Pairs
 from packhorse.scheduler.core.packing.slots import Part, Share, Slices, Taken, Whole
 from packhorse.scheduler.model.resources import WHOLE, Devices, Placement
-
-Pairs = list[tuple[int, int]]
-"""Amounts as (resource, amount), those that are not zero."""
 
 UNFIT: Final = 1 << 62
 """Score of a node that does not qualify."""

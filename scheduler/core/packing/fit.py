@@ -6,10 +6,10 @@ import numpy as np
 
 from packhorse.scheduler.core.packing import gang, slotfit
 from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS
-from packhorse.scheduler.core.packing.field import Field, Pairs
+from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.layout import Shape
 from packhorse.scheduler.core.packing.masks import near
-from packhorse.scheduler.core.packing.request import Request
+from packhorse.scheduler.core.packing.request import Pairs, Request
 
 
 def fitting(

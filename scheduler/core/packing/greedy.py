@@ -17,9 +17,9 @@ import numpy as np
 
 from packhorse.scheduler.core.packing import rows, run
 from packhorse.scheduler.core.packing.board import emptiest_first
-from packhorse.scheduler.core.packing.field import UNFIT, Field, Pairs
+from packhorse.scheduler.core.packing.field import UNFIT, Field
 from packhorse.scheduler.core.packing.fit import fitting, gang_shares
-from packhorse.scheduler.core.packing.request import Batch, Parts, Request
+from packhorse.scheduler.core.packing.request import Batch, Pairs, Parts, Request
 
 _LONG_RUN = 16  # from here on a run of equal jobs is cheaper by vectors than one after the other
 

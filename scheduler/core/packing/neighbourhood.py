@@ -10,7 +10,8 @@ import numpy as np
 
 from packhorse.scheduler.core.packing.best_fit import Room
 from packhorse.scheduler.core.packing.bound import most_members
-from packhorse.scheduler.core.packing.problem import WHOLE, Placed, Problem, Solution
+from packhorse.scheduler.core.packing.problem import Placed, Problem, Solution
+from packhorse.scheduler.model.resources import WHOLE
 
 
 class Dice:

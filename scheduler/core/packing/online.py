@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core.packing.alike import Alike
-from packhorse.scheduler.core.packing.policy import WHOLE, Ground, Scorer, Sight, Want
+from packhorse.scheduler.core.packing.policy import Ground, Scorer, Sight, Want
+from packhorse.scheduler.model.resources import WHOLE
 
 UNFIT: Final = np.inf
 """Score of a node that cannot take the job."""

@@ -12,12 +12,11 @@ A policy is a value in `POLICIES`, chosen by name; `packhorse.policies` entry po
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-WHOLE: Final = 1000
-"""Thousandths of a device."""
+from packhorse.scheduler.model.resources import WHOLE
 
 
 class Want(NamedTuple):

@@ -20,7 +20,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from packhorse.scheduler.core.packing.policy import WHOLE, Ground, Mix, Scores, Sight, Want
+from packhorse.scheduler.core.packing.policy import Ground, Mix, Scores, Sight, Want
+from packhorse.scheduler.model.resources import WHOLE
 
 UNIT: Final = 1000  # of scores per thousandth of a device. Integers: the sum is the same in any order
 FULLER: Final = 3  # score per free thousandth of the node: 3 thousandths of a device per free device

@@ -22,9 +22,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.model.errors import PackhorseError
-
-WHOLE: Final = 1000
-"""Thousandths of a device."""
+from packhorse.scheduler.model.resources import WHOLE
 
 MOST: Final = 2**40
 """Largest amount, count or value: sums over a million nodes and asks still fit in 63 bits."""

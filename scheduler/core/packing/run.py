@@ -14,9 +14,9 @@ import numpy as np
 
 from packhorse.scheduler.core.packing import rows
 from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS
-from packhorse.scheduler.core.packing.field import Field, Pairs
+from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.policy import Scorer, Sight
-from packhorse.scheduler.core.packing.request import Batch, Parts, Request
+from packhorse.scheduler.core.packing.request import Batch, Pairs, Parts, Request
 from packhorse.scheduler.core.packing.slots import Part
 
 

@@ -11,7 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from packhorse.scheduler.core.packing.policy import WHOLE, Ground, Mix, Scores, Sight, Want
+from packhorse.scheduler.core.packing.policy import Ground, Mix, Scores, Sight, Want
+from packhorse.scheduler.model.resources import WHOLE
 
 TIGHTEST: Final = "tightest"
 

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from packhorse.scheduler.core.packing.policy import WHOLE, Ground, Mix, Sight, Want
+from packhorse.scheduler.core.packing.policy import Ground, Mix, Sight, Want
+from packhorse.scheduler.model.resources import WHOLE
 
 Kind = tuple[int, int, int, int]  # milli-CPU, MiB, devices, type
 Job = tuple[int, int, int, int, tuple[int, ...], float]  # milli-CPU, MiB, devices, milli, types, weight

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from packhorse.scheduler.core.packing import online
 from packhorse.scheduler.core.packing.online import Placer, Taken
-from packhorse.scheduler.core.packing.policy import WHOLE, Ground, Scores, Sight, Want
+from packhorse.scheduler.core.packing.policy import Ground, Scores, Sight, Want
+from packhorse.scheduler.model.resources import WHOLE
 
 
 class Tight:

@@ -14,12 +14,12 @@ from packhorse.scheduler.core.packing import greedy, rows
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.layout import Shape
 from packhorse.scheduler.core.packing.policies import POLICIES
-from packhorse.scheduler.core.packing.policy import WHOLE, Ground, Mix, Scorer, Scores, Sight, Want
+from packhorse.scheduler.core.packing.policy import Ground, Mix, Scorer, Scores, Sight, Want
 from packhorse.scheduler.core.packing.request import Request
 from packhorse.scheduler.model.cluster import Partition
 from packhorse.scheduler.model.ids import NodeName
 from packhorse.scheduler.model.node import Node, NodeSpec, Offer
-from packhorse.scheduler.model.resources import Ask, Device, Gres
+from packhorse.scheduler.model.resources import WHOLE, Ask, Device, Gres
 from tests.core.placement.yard import NOON, Yard
 
 MAIN = Partition("main", is_default=True)
