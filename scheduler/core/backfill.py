@@ -11,21 +11,19 @@ nodes differ and jobs need more than nodes. More planned starts go toward conser
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from packhorse.scheduler.core.packing.board import EXCLUSIVE, SLOTS
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.fit import fitting, gang_shares
-from packhorse.scheduler.core.packing.growth import Begun, Growth, Taken
+from packhorse.scheduler.core.packing.growth import Begun, Columns, Growth, Taken
 from packhorse.scheduler.core.packing.layout import Shape
 from packhorse.scheduler.core.packing.request import Pairs, Request
 from packhorse.scheduler.core.running_columns import NEVER, Releases
 from packhorse.scheduler.model.ids import Instant
 from packhorse.scheduler.model.resources import WHOLE
-
-_KEPT: Final = 8  # matrices of what is free at some time
 
 
 class Planned(NamedTuple):
@@ -46,7 +44,7 @@ class Timeline:
         self.planned: list[Planned] = []
         self._new: list[Begun] = []
         self._growth = Growth(field, releases, begun, now)
-        self._released: dict[int, np.ndarray] = {}
+        self._room, self._later = Columns(field.free.shape), Columns(field.free.shape)
 
     def begin(self, begun: Begun) -> None:
         """More jobs started now; the field says so already."""
@@ -81,19 +79,21 @@ class Timeline:
         field = self.field
         if any(p == (SLOTS, EXCLUSIVE) for _, pairs in planned.taken for p in pairs):
             field.share_with_nobody()
-        for layer in field.layers:
-            if planned.start <= layer.start < planned.end:
-                self._subtract(layer.free, planned.taken)
         self.planned.append(planned)
-        field.add_layer(planned.start, self._free_at(planned.start))
+        field.add_layer(planned.start)
+        for layer in field.layers:
+            # Elsewhere there is no less free than now.
+            at = {position for p in self.planned if p.start <= layer.start < p.end for position, _ in p.taken}
+            new = sorted(at if layer.start == planned.start else at.intersection(p for p, _ in planned.taken))
+            free = self._free_at(layer.start, np.array(new, dtype=np.intp), self._room)
+            layer.free.update((position, free[:, position].copy()) for position in new)
+        field.see_layers()
 
     # -- inside ------------------------------------------------------------------------------------------
 
     def _merge_new(self) -> None:
         """Jobs begun since the last look become releases."""
         self._growth.add(self._new)
-        if self._new:
-            self._released.clear()
         self._new = []
 
     def _candidates(self) -> np.ndarray:
@@ -127,45 +127,51 @@ class Timeline:
 
     def _try(self, start: int, request: Request, duration_us: int) -> Taken | None:
         """Where the job would go at that time, or None."""
-        room = self._free_at(start)
+        field = self.field
+        able = self._growth.able(start)
+        room = self._free_at(start, able, self._room)
         for p in self.planned:
             if start < p.start < start + duration_us:
-                room = self.field.both(room, self._free_at(p.start))
-        return find(self.field, request, room)
+                later = self._free_at(p.start, able, self._later)
+                room[:, able] = field.board.both(room[:, able], later[:, able])
+                field.board.settle(room, able, field.slices_of)
+        return find(field, request, room, able)
 
-    def _free_at(self, at: int) -> np.ndarray:
-        """What is free then: releases up to then added, planned jobs that run then taken off."""
-        free = self._released.get(at)
-        if free is None:
-            if len(self._released) >= _KEPT:
-                self._released.clear()
-            free = self._released[at] = self._growth.free_at(at)
-        running = [p for p in self.planned if p.start <= at < p.end]
-        free = free.copy()
-        for p in running:
-            self._subtract(free, p.taken)
+    def _free_at(self, at: int, positions: np.ndarray, out: Columns) -> np.ndarray:
+        """What is free then on these nodes, nothing on others: releases up to then added, planned jobs that
+        run then taken off."""
+        field = self.field
+        free = self._growth.free_at(at, positions, out)
+        wanted = set(positions.tolist())
+        for p in self.planned:
+            if not p.start <= at < p.end:
+                continue
+            for position, pairs in p.taken:
+                if position not in wanted:
+                    continue
+                for resource, amount in pairs:
+                    free[resource, position] -= amount
+                if field.board.n_slots:
+                    field.board.settle_one(free[:, position], position, field.slices_of(position))
         return free
 
-    def _subtract(self, free: np.ndarray, taken: Taken) -> None:
-        field = self.field
-        for position, pairs in taken:
-            for resource, amount in pairs:
-                free[resource, position] -= amount
-            if field.board.n_slots:
-                field.board.settle_one(free[:, position], position, field.slices_of(position))
 
+def find(field: Field, request: Request, room: np.ndarray, able: np.ndarray) -> Taken | None:
+    """Where the job would go with this much free, best fit, or None. Nothing is taken, no device chosen.
 
-def find(field: Field, request: Request, room: np.ndarray) -> Taken | None:
-    """Where the job would go with this much free, best fit, or None. Nothing is taken, no device chosen."""
-    shape = request.shape
-    score = field.board.tightness @ room + field.board.weight_score
+    able: the only nodes to look at, ascending; there is nothing in `room` for others.
+    """
+    shape, board = request.shape, field.board
+    score = board.tightness @ room[:, able] + board.weight_score[able]
     if request.whole is not None:
-        candidates = np.flatnonzero(fitting(field, request, request.whole, room))
-        if candidates.size:
-            position = int(candidates[np.argmin(score[candidates])])
+        fits = np.flatnonzero(fitting(field, request, request.whole, room, at=able))
+        if fits.size:
+            position = int(able[fits[np.argmin(score[fits])]])
             return [(position, _cost(field, shape, position, shape.tasks, True, room, None))]
     if shape.multi:
-        shares = gang_shares(field, request, room, score)
+        scores = np.zeros(board.n, dtype=np.int64)
+        scores[able] = score
+        shares = gang_shares(field, request, room, scores)
         if shares is not None:
             return [(p, _cost(field, shape, p, tasks, False, room, devices)) for p, tasks, devices in shares]
     return None

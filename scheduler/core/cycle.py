@@ -203,16 +203,23 @@ class _Cycle:
         self.codes[too_long & (self.codes == 0)] = Reason.PARTITION_TIME_LIMIT.code
 
     def _pass_over_hopeless(self) -> None:
-        """Classes that need more of some resource than any node has free."""
-        field = self.field
-        if field.n == 0:
-            self.blocked_from[:] = 0
+        """Classes that need more than any node has free. Nodes with less free than all need are left aside,
+        so that a full cluster is a small one."""
+        field, n = self.field, self.demands.n
+        waiting = np.zeros(n, dtype=np.bool_)
+        waiting[self.classes[self.codes == 0]] = True
+        self.blocked_from[~self.demands.known[:n]] = 0
+        classes = np.flatnonzero(waiting & self.demands.known[:n])
+        if not classes.size:
             return
-        most = field.free.max(axis=1) if field.all_up else np.where(field.up, field.free, 0).max(axis=1)
-        least = self.demands.least[:, : self.demands.n]
-        hopeless = (least > np.maximum(most, 0)[:, None]).any(axis=0)
-        hopeless |= ~self.demands.known[: self.demands.n]
-        self.blocked_from[hopeless] = 0
+        least = self.demands.least[:, classes]
+        live = field.narrow(least.min(axis=1))
+        at, piece = 0, _FIRST_PIECE
+        while classes.size and at < live.size:
+            fits = _fit_somewhere(self.demands.least[:, classes], field.free[:, live[at : at + piece]])
+            classes = classes[~fits]
+            at, piece = at + piece, piece * 8
+        self.blocked_from[classes] = 0
 
     def _pass_over_unlicensed(self, classes: list[int], at: int) -> None:
         """Rows of these classes from this place on wait for licences."""
@@ -252,14 +259,14 @@ class _Cycle:
             classes = np.flatnonzero(marked)
             if classes.size <= _MANY_CLASSES:
                 continue
-            room = field.room(j) if field.all_up else np.where(field.up, field.room(j), 0)
+            room = field.room(j)
+            if field.live is not None:
+                room = room[:, field.live]
+            elif not field.all_up:
+                room = np.where(field.up, room, 0)
             for first in range(0, classes.size, 256):
                 some = classes[first : first + 256]
-                fits = np.ones((some.size, field.n), dtype=np.bool_)
-                least = self.demands.least[:, some]
-                for resource in np.flatnonzero(least.any(axis=1)).tolist():
-                    fits &= room[resource][None, :] >= least[resource][:, None]
-                lost = some[~fits.any(axis=1)]
+                lost = some[~_fit_somewhere(self.demands.least[:, some], room)]
                 self.blocked_from[lost] = np.minimum(self.blocked_from[lost], self._shortest(j))
 
     def _shortest(self, j: int) -> int:
@@ -402,3 +409,12 @@ class _Cycle:
         assert found is not None
         partition = self.rules.partitions.get(found.partition)
         return found.request(self.field.board, partition, self.field.column_of)
+
+
+def _fit_somewhere(least: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Which classes find all that they need on one node `[n_classes]`; `[n_resources, n_classes]` and
+    `[n_resources, n_nodes]`."""
+    fits = np.ones((least.shape[1], free.shape[1]), dtype=np.bool_)
+    for resource in np.flatnonzero(least.any(axis=1)).tolist():
+        fits &= free[resource][None, :] >= least[resource][:, None]
+    return np.asarray(fits.any(axis=1))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from packhorse.scheduler.core.packing.field import Field
 
 _BITS: Final = (1 << 64) - 1
 
@@ -86,12 +89,12 @@ class Alikeness:
         self._first = np.zeros(2 * n, dtype=np.intp)
         self._order = np.arange(n)
 
-    def one_of_each(self, at: np.ndarray, changes: list[int]) -> tuple[np.ndarray, np.ndarray]:
-        """As above, of the nodes at these positions. changes: positions that have changed, in order."""
-        if self._seen < len(changes):
-            changed = np.array(changes[self._seen :], dtype=np.intp)
+    def one_of_each(self, at: np.ndarray, field: Field) -> tuple[np.ndarray, np.ndarray]:
+        """As above, of the nodes at these positions of the field."""
+        if self._seen < field.n_changes:
+            changed = field.changed(self._seen)
             self.number[changed] = self._n + changed
-            self._seen = len(changes)
+            self._seen = field.n_changes
         return one_of_each(self.number[at], self._first, self._order)
 
 

@@ -30,7 +30,7 @@ EXCLUSIVE: Final = 1 << 20
 _MOST_MATRICES: Final = 128
 _SCORE_BITS = 36  # one resource of the largest node scores 2**36: thousands of resources stay below a weight
 _WEIGHT_SHIFT = 50
-_MAX_RANK = 4000  # of weights; all heavier ones are alike, so that no score reaches Field's UNFIT
+_MAX_RANK = 4000  # of weights; all heavier ones are alike, so that scores stay below 2**62
 
 
 def emptiest_first(score: np.ndarray) -> np.ndarray:

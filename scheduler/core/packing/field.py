@@ -2,14 +2,11 @@
 
 `free` is now. A `Layer` is added for every planned start: what is free then, once the planned job has begun.
 A job that runs past the first j planned starts may only use what is free now and at all of them: `room(j)`.
-Matrices are `[n_resources, n_nodes]` by position on the board. `changes` lists the positions at which
-something was taken, in order, so that scores which were worked out before can be brought up to date
-(packing/rows.py).
+Matrices are `[n_resources, n_nodes]` by position on the board. `changed` says at which positions something
+was taken, in order, so that scores which were worked out before can be brought up to date (packing/rows.py).
 """
 
 from __future__ import annotations
-
-from typing import Final
 
 import numpy as np
 
@@ -22,49 +19,50 @@ from packhorse.scheduler.core.packing.request import Pairs
 from packhorse.scheduler.core.packing.slots import Part, Share, Slices, Taken, Whole
 from packhorse.scheduler.model.resources import WHOLE, Devices, Placement
 
-UNFIT: Final = 1 << 62
-"""Score of a node that does not qualify."""
-
 
 class Layer:
-    """start: the planned start. free: what is free then. room: the least of now and all layers up to here."""
+    """start: the planned start. free: what is free then `[n_resources]` by position, where planned jobs are;
+    elsewhere it is as much as now, or more. room: the least of now and all layers up to here
+    `[n_resources, n_nodes]`."""
 
     __slots__ = ("free", "room", "start")
 
-    def __init__(self, start: int, free: np.ndarray, room: np.ndarray) -> None:
+    def __init__(self, start: int, room: np.ndarray) -> None:
         self.start = start
-        self.free = free
+        self.free: dict[int, np.ndarray] = {}
         self.room = room
 
 
 class Field:
-    """See the module. score: lower is tighter; the node's weight comes first, then what it has left.
+    """See the module.
 
     scorer: the placement policy made ready, None for best fit by `score`. version: grows when scores of all
-    nodes may have changed.
+    nodes may have changed. live: positions of the nodes that may take something, ascending; None for all.
     """
 
     __slots__ = (
         "_alike",
         "_counted",
         "_free_milli",
+        "_log",
         "_masks",
+        "_score",
         "_slices",
         "_slot_set",
         "_whole_milli",
         "all_up",
         "board",
-        "changes",
         "column_of",
         "empty",
         "free",
         "layers",
         "layers_version",
+        "live",
         "n",
+        "n_changes",
         "nodes",
         "offered",
         "rows",
-        "score",
         "scorer",
         "slots_matter",
         "tightness",
@@ -95,7 +93,8 @@ class Field:
             self.up = nodes.schedulable[order]
         self.all_up = bool(self.up.all())
         self.tightness = board.tightness.tolist()
-        self.score = board.tightness @ self.free + board.weight_score
+        self._score: np.ndarray | None = None
+        self.live: np.ndarray | None = None
         self.slots_matter = nodes.n_exclusive > 0 and not empty
         """Some node is held by an exclusive job, or was given to one in this pass."""
         self.layers: list[Layer] = []
@@ -105,7 +104,8 @@ class Field:
         self._slot_set = frozenset(board.slot_list)
         self.scorer = scorer
         self.rows: dict[object, object] = {}
-        self.changes: list[int] = []
+        self._log = np.zeros(64, dtype=np.intp)
+        self.n_changes = 0
         self.version = 0
         self.layers_version = 0
         self._alike: Alikeness | None = None
@@ -125,6 +125,23 @@ class Field:
             )  # kept, so that no id is used twice
         return found[0]
 
+    @property
+    def score(self) -> np.ndarray:
+        """`[n_nodes]`, lower is tighter: the node's weight comes first, then what it has left."""
+        if self._score is None:
+            self._score = self.board.tightness @ self.free + self.board.weight_score
+        return self._score
+
+    def narrow(self, least: np.ndarray) -> np.ndarray:
+        """From now on only nodes with at least this much free are looked at, `[n_resources]`: nothing that
+        will be asked for takes less. Their positions, ascending, of nodes that take new work."""
+        ok = self.up.copy()
+        for resource in np.flatnonzero(least).tolist():
+            ok &= self.free[resource] >= least[resource]
+        found = np.flatnonzero(ok)
+        self.live = found if found.size * 2 < self.n else None
+        return found
+
     def room(self, j: int) -> np.ndarray:
         """What a job may use that runs past the first j planned starts."""
         return self.layers[j - 1].room if j else self.free
@@ -138,20 +155,32 @@ class Field:
             j += 1
         return j
 
-    def add_layer(self, start: int, free: np.ndarray) -> None:
-        """One more planned start; free: what is left then, without the planned job's share."""
-        self.layers.append(Layer(start, free, free))
+    def add_layer(self, start: int) -> None:
+        """One more planned start. The caller says in `Layer.free` what is left then, on all layers that the
+        planned job runs past, and calls `see_layers`."""
+        self.layers.append(Layer(start, self.free.copy()))
         self.layers.sort(key=lambda layer: layer.start)
-        self.layers_version += 1
-        room = self.free
-        for layer in self.layers:
-            layer.room = room = self.both(room, layer.free)
 
-    def both(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """What is free at two instants on all nodes, for somebody who keeps it through both."""
-        room = self.board.both(a, b)
-        self.board.settle(room, None, self.slices_of)
-        return room
+    def see_layers(self) -> None:
+        """What is left at planned starts has changed."""
+        self.layers_version += 1
+        for position in {position for layer in self.layers for position in layer.free}:
+            self._settle_layers(position)
+
+    def _settle_layers(self, position: int) -> None:
+        """The rooms of this node follow from what is free now and then."""
+        board, slices = self.board, self.slices_of(position)
+        room = self.free[:, position]
+        for layer in self.layers:
+            free = layer.free.get(position)
+            if free is not None:
+                room = board.both(room, free)
+                board.settle_one(room, position, slices)
+            layer.room[:, position] = room
+
+    def changed(self, since: int) -> np.ndarray:
+        """Positions at which something was taken after the first so many changes, in order."""
+        return self._log[since : self.n_changes]
 
     def fill(self) -> float:
         """Part of all devices that have slots which is allocated, 0 to 1; 0 where there are none."""
@@ -183,7 +212,7 @@ class Field:
 
     def take(self, position: int, pairs: Pairs, copies: int, j: int) -> None:
         """That many jobs take these amounts of the node, until after the first j planned starts."""
-        free, score, slot_set = self.free, self.score, self._slot_set
+        free, score, slot_set = self.free, self._score, self._slot_set
         located = False
         for resource, amount in pairs:
             amount *= copies
@@ -191,22 +220,23 @@ class Field:
                 located = True
                 self._free_milli -= amount
             free[resource, position] -= amount
-            score[position] -= self.tightness[resource] * amount
+            if score is not None:
+                score[position] -= self.tightness[resource] * amount
             for layer in self.layers[:j]:
-                layer.free[resource, position] -= amount
-        self.changes.append(position)
-        if not located and not self.layers:
-            return
-        board, slices = self.board, self.slices_of(position)
+                if position in layer.free:
+                    layer.free[position][resource] -= amount
+        if self.n_changes == self._log.size:
+            self._log = np.concatenate([self._log, self._log])
+        self._log[self.n_changes] = position
+        self.n_changes += 1
         if located:
-            board.settle_one(free[:, position], position, slices)
+            slices = self.slices_of(position)
+            self.board.settle_one(free[:, position], position, slices)
             for layer in self.layers[:j]:
-                board.settle_one(layer.free[:, position], position, slices)
-        room = free[:, position]
-        for layer in self.layers:
-            room = board.both(room, layer.free[:, position])
-            board.settle_one(room, position, slices)
-            layer.room[:, position] = room
+                if position in layer.free:
+                    self.board.settle_one(layer.free[position], position, slices)
+        if self.layers:
+            self._settle_layers(position)
 
     def cost(
         self,

@@ -45,6 +45,14 @@ def fitting(
     return ok
 
 
+def candidates(field: Field, request: Request, whole: Pairs, room: np.ndarray) -> np.ndarray:
+    """Positions of the nodes that can hold the whole job, ascending; room: not above what is free now."""
+    live = field.live
+    if live is None:
+        return np.flatnonzero(fitting(field, request, whole, room))
+    return live[fitting(field, request, whole, room, at=live)]
+
+
 def gang_shares(
     field: Field, request: Request, room: np.ndarray, score: np.ndarray, up: bool = True
 ) -> list[gang.Share] | None:

@@ -17,8 +17,8 @@ import numpy as np
 
 from packhorse.scheduler.core.packing import rows, run
 from packhorse.scheduler.core.packing.board import emptiest_first
-from packhorse.scheduler.core.packing.field import UNFIT, Field
-from packhorse.scheduler.core.packing.fit import fitting, gang_shares
+from packhorse.scheduler.core.packing.field import Field
+from packhorse.scheduler.core.packing.fit import candidates, gang_shares
 from packhorse.scheduler.core.packing.request import Batch, Pairs, Parts, Request
 
 _LONG_RUN = 16  # from here on a run of equal jobs is cheaper by vectors than one after the other
@@ -75,13 +75,11 @@ def _place_one(field: Field, request: Request, whole: Pairs, j: int, out: list[B
     """One job on the tightest node that holds it; on the emptiest if it wants to be spread."""
     room = field.room(j)
     shape = request.shape
-    score = emptiest_first(field.score) if shape.spread else field.score
-    scores = np.where(fitting(field, request, whole, room), score, UNFIT)
-    if scores.shape[0] == 0:
+    found = candidates(field, request, whole, room)
+    if found.size == 0:
         return False
-    position = int(scores.argmin())
-    if scores[position] == UNFIT:
-        return False
+    score = field.score[found]
+    position = int(found[(emptiest_first(score) if shape.spread else score).argmin()])
     placement, pairs = field.give(shape, position, shape.tasks, True, j)
     field.take(position, pairs, 1, j)
     out.append(Batch(Parts((placement,), ((position, pairs),)), 1))
@@ -92,10 +90,10 @@ def _place_run(field: Field, request: Request, whole: Pairs, want: int, j: int, 
     """Many equal jobs: nodes by score, each filled before the next. Returns how many found a place."""
     room = field.room(j)
     shape = request.shape
-    candidates = np.flatnonzero(fitting(field, request, whole, room))
-    if candidates.size == 0:
+    found = candidates(field, request, whole, room)
+    if found.size == 0:
         return 0
-    order = candidates[np.argsort(field.score[candidates], kind="stable")]
+    order = found[np.argsort(field.score[found], kind="stable")]
     if shape.node_decides:
         order = order[:want]
         copies = np.ones(order.size, dtype=np.int64)

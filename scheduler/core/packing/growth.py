@@ -2,7 +2,8 @@
 
 `free_at` is the sum of all releases up to a time. `bound` says before which time a job cannot start: every
 node has a sequence of releases, and by running sums over all sequences at once the first is found after which
-a node has enough. For a job on one node that mostly is the time, and one look confirms it.
+a node has enough. For a job on one node that mostly is the time, and one look confirms it. The first releases
+mostly are enough, so that it begins with few of them and goes on to ever more.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import numpy as np
 
 from packhorse.scheduler.core.packing.board import EXCLUSIVE, SLOTS
 from packhorse.scheduler.core.packing.field import Field
-from packhorse.scheduler.core.packing.fit import fitting
 from packhorse.scheduler.core.packing.request import Pairs, Request
 from packhorse.scheduler.core.packing.slots import Whole
 from packhorse.scheduler.core.running_columns import NEVER, Releases
@@ -26,6 +26,13 @@ Taken = Sequence[tuple[int, Pairs]]
 
 _TOO_LATE: Final = NEVER + 1
 
+_FIRST: Final = 2048
+"""Releases that a search begins with; eight times as many in every further step."""
+
+
+Amounts = Callable[[int, np.ndarray], np.ndarray]
+"""What entries release of a resource."""
+
 
 class Begun(NamedTuple):
     """Jobs that start in this pass: n equal ones, expected to end then."""
@@ -33,6 +40,21 @@ class Begun(NamedTuple):
     end: int
     taken: Taken
     n: int
+
+
+class Columns:
+    """A matrix `[n_resources, n_nodes]` of which few columns are in use at a time, the others 0. Made once:
+    fresh memory costs more than all that is written to it."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._matrix = np.zeros(shape, dtype=np.int64)
+        self._used = np.zeros(0, dtype=np.intp)
+
+    def use(self, positions: np.ndarray) -> np.ndarray:
+        """The matrix for these columns; what it held before is gone."""
+        self._matrix[:, self._used] = 0
+        self._used = positions
+        return self._matrix
 
 
 class Growth:
@@ -49,8 +71,13 @@ class Growth:
         self._end = np.maximum(releases.end[known], now + 1)  # what is overdue ends any moment
         self._position = position[known]
         self._at = releases.at[known]  # columns of the amounts, see _amounts
+        self._n_running = known.size  # these come first, by end
+        self._starts: np.ndarray | None = None
+        self._by_node = np.zeros(0, dtype=np.intp)
+        self._times: np.ndarray | None = None
+        self._sequences: dict[int, Sequences] = {}
+        self._searches: list[_Search] = []
         self.add(begun)
-        self._all = Sequences(field, self._end, self._position, self._at)
 
     def add(self, begun: list[Begun]) -> None:
         """These began since, and the field says so."""
@@ -76,63 +103,101 @@ class Growth:
         self._end = np.concatenate([self._end, np.array(ends, dtype=np.int64)])
         self._position = np.concatenate([self._position, np.array(positions, dtype=np.intp)])
         self._at = np.concatenate([self._at, at])
+        self._times = None
 
-    def _amounts(self, resource: int) -> np.ndarray:
-        """What is released: of running jobs in the order of their table, of begun ones behind them."""
-        begun = self._begun[resource]
-        return np.concatenate([self._table[resource], begun]) if begun.size else self._table[resource]
+    def _amounts(self, resource: int, at: np.ndarray) -> np.ndarray:
+        """What these entries release: columns of the table of running jobs, those of begun ones behind it."""
+        begun, n = self._begun[resource], self._table.shape[1]
+        found: np.ndarray = self._table[resource].take(at, mode="clip")
+        if begun.size:
+            late = np.flatnonzero(at >= n)
+            found[late] = begun[at[late] - n]
+        return found
 
     def times(self) -> np.ndarray:
         """Instants at which something becomes free, ascending."""
-        end = np.sort(self._end, kind="stable")
-        fresh = np.ones(end.size, dtype=np.bool_)
-        np.not_equal(end[1:], end[:-1], out=fresh[1:])
-        return end[fresh]
+        if self._times is None:
+            end = self._end
+            if end.size > self._n_running:
+                end = np.sort(end, kind="stable")
+            fresh = np.ones(end.size, dtype=np.bool_)
+            np.not_equal(end[1:], end[:-1], out=fresh[1:])
+            self._times = end[fresh]
+        return self._times
 
-    def free_at(self, at: int) -> np.ndarray:
-        """What is free then `[n_resources, n_nodes]`, never above what the nodes offer. A copy."""
+    def _on(self, positions: np.ndarray) -> np.ndarray:
+        """The releases on these nodes, and all of jobs begun in this pass."""
+        n = self._n_running
+        begun = np.arange(n, self._end.size)
+        if positions.size * 8 > self._field.n:
+            return np.arange(self._end.size)
+        if self._starts is None:
+            self._by_node, self._starts = _grouped(self._position[:n], self._field.n)
+        starts = self._starts
+        parts = [self._by_node[starts[p] : starts[p + 1]] for p in positions.tolist()]
+        return np.concatenate([*parts, begun])
+
+    def free_at(self, at: int, positions: np.ndarray, out: Columns) -> np.ndarray:
+        """What is free then on these nodes, never above what they offer, nothing on all others; in the
+        matrix of `out`. positions: ascending."""
         field, board = self._field, self._field.board
-        free = field.free.copy()
-        over = np.flatnonzero(self._end <= at)
-        position, over = self._position[over], self._at[over]
-        for resource in range(free.shape[0]):
+        free = out.use(positions)
+        free[:, positions] = field.free[:, positions]
+        over = self._on(positions)
+        over = over[self._end[over] <= at]
+        on = self._position[over]
+        place = np.searchsorted(positions, on)
+        known = np.flatnonzero(positions.take(place, mode="clip") == on) if positions.size else over[:0]
+        place, over = place[known], self._at[over[known]]
+        amounts = self._table.take(over, axis=1, mode="clip")
+        if self._begun.size:
+            late = np.flatnonzero(over >= self._table.shape[1])
+            amounts[:, late] = self._begun[:, over[late] - self._table.shape[1]]
+        for resource in np.flatnonzero(amounts.any(axis=1)).tolist():
             if not board.counts_slots(resource):
-                amounts = self._amounts(resource)[over]
-                if amounts.any():
-                    free[resource] += np.bincount(position, amounts, board.n).astype(np.int64)
-        if board.n_slots:
-            touched = np.zeros(board.n, dtype=np.bool_)
-            touched[position] = True
-            some = np.flatnonzero(touched & board.has_slots)
+                more = np.bincount(place, amounts[resource], positions.size)
+                free[resource, positions] += more.astype(np.int64)
+        some = positions[board.has_slots[positions]]
+        if some.size:
             for column in board.slot_list:  # a device that has died does not come back by a release
                 free[column, some] = np.minimum(free[column, some], field.offered[column, some])
             board.settle(free, some, field.slices_of)
-        least: np.ndarray = np.minimum(free, field.offered, out=free)
-        return least
+        free[:, positions] = np.minimum(free[:, positions], field.offered[:, positions])
+        return free
 
     # -- bounds ------------------------------------------------------------------------------------------
 
     def bound(self, request: Request) -> int:
         """A time before which the job does not start, whatever is planned; above NEVER if it never does."""
-        field, shape, first = self._field, request.shape, _TOO_LATE
+        shape = request.shape
+        self._searches = []
         if request.whole is not None:
             want = request.want
-            if fitting(field, request, request.whole, field.free).any():
-                return self._now
             n_devices = want.n_devices if (want.milli == WHOLE or want.shares) else 0
-            times = self._per_node(request.alone, request.whole, request.need, n_devices)
-            first = int(times.min(initial=first))
-        if shape.multi and first > self._now:
-            first = min(first, self._several(request))
-        return first
+            self._searches.append(_Search(1, request.alone, request.whole, request.need, n_devices))
+        several = self._several(request) if shape.multi else None
+        if several is not None:
+            self._searches.append(several)
+        for search in self._searches:
+            self._search(search, self._now)
+        return min((search.first for search in self._searches), default=_TOO_LATE)
 
-    def _several(self, request: Request) -> int:
-        """The same for a job on several nodes: as many as it needs must be able to hold a task."""
+    def able(self, at: int) -> np.ndarray:
+        """Nodes that could hold the job then, or part of it: the one `bound` was last asked for. Positions,
+        ascending; more than that may be among them."""
+        able = np.zeros(self._field.n, dtype=np.bool_)
+        for search in self._searches:
+            self._search(search, at)
+            able |= search.times <= at
+        return np.flatnonzero(able)
+
+    def _several(self, request: Request) -> _Search | None:
+        """For a job on several nodes: so many must be able to hold a task. None: they never are."""
         field, shape = self._field, request.shape
         board = field.board
         needs = shape.needs(1, False, field.column_of)
         if needs is None or shape.lo > board.n:
-            return _TOO_LATE
+            return None
         pairs = [(r, n) for r, n in enumerate(needs) if n]
         allowed = np.logical_or.reduce(request.together)
         wanted = shape.located(1, shape.devices(1, False)) if board.n_slots else []
@@ -140,46 +205,93 @@ class Growth:
         if len(wanted) == 1 and isinstance(wanted[0], Whole):
             n_devices = wanted[0].n
             need = np.where(board.may_use(wanted[0].kind, wanted[0].type), WHOLE, WHOLE + 1)
-        times = self._per_node(allowed, pairs, need, n_devices)
-        return int(np.partition(times, shape.lo - 1)[shape.lo - 1])
+        return _Search(shape.lo, allowed, pairs, need, n_devices)
 
-    def _per_node(self, allowed: np.ndarray, pairs: Pairs, need: np.ndarray, n_devices: int) -> np.ndarray:
-        """When each node first has these amounts and devices `[n_nodes]`; `_TOO_LATE`: never."""
-        field, board = self._field, self._field.board
-        usable = field.usable(allowed)
+    def _search(self, search: _Search, at: int) -> None:
+        """Goes on until it knows when enough nodes can, and which can up to that time; `at` at least."""
+        n = max(self._n_running, 1)
+        while search.seen < n and (search.first > search.until or at > search.until):
+            search.seen = min(n, search.seen * 8 if search.seen else _FIRST)
+            self._per_node(search)
+
+    def _per_node(self, search: _Search) -> None:
+        """When each node first has what is searched for, by the first releases."""
+        field, board, need, n_devices = self._field, self._field.board, search.need, search.n_devices
+        usable = field.usable(search.allowed)
         sums = [
             (resource, amount)
-            for resource, amount in pairs
+            for resource, amount in search.pairs
             if not board.counts_slots(resource)
             and (resource != SLOTS or amount == EXCLUSIVE or field.slots_matter)
         ]
+        sequences = self._first_releases(search.seen)
+        times = sequences.first(self._amounts, usable, sums, need, n_devices)
+        if sequences.n_changes < field.n_changes:
+            # Where something was taken meanwhile, the sequences are made again.
+            touched = np.zeros(board.n, dtype=np.bool_)
+            touched[field.changed(sequences.n_changes)] = True
+            some = self._on(np.flatnonzero(touched))
+            some = some[touched[self._position[some]] & (self._end[some] <= sequences.until)]
+            again = Sequences(field, self._end[some], self._position[some], self._at[some], sequences.until)
+            found = again.first(self._amounts, usable, sums, need, n_devices)
+            times = np.where(touched, found, times)
         now = usable.copy()
         for resource, amount in sums:
             now &= field.free[resource] >= amount
+        able = np.flatnonzero(now)
         if n_devices:
-            now &= (field.free[board.slot_columns] >= need).sum(axis=0) >= n_devices
-            usable = usable & ((need <= WHOLE).sum(axis=0) >= n_devices)
-        times = self._all.first(self._amounts, usable, sums, need, n_devices)
-        if self._all.n_changes < len(field.changes):
-            # Where something was taken meanwhile, the sequences are made again.
-            touched = np.zeros(board.n, dtype=np.bool_)
-            touched[field.changes[self._all.n_changes :]] = True
-            some = np.flatnonzero(touched[self._position])
-            again = Sequences(field, self._end[some], self._position[some], self._at[some])
-            found = again.first(self._amounts, usable, sums, need, n_devices)
-            times = np.where(touched, found, times)
-        times[now] = self._now
-        return times
+            dev = field.free[board.slot_columns][:, able]
+            able = able[(dev >= need[:, able]).sum(axis=0) >= n_devices]
+        times[able] = self._now
+        search.times, search.until = times, sequences.until
+        search.first = int(np.partition(times, search.n - 1)[search.n - 1])
+
+    def _first_releases(self, n: int) -> Sequences:
+        """The first n releases, and all that come at the same time as the last of them."""
+        found = self._sequences.get(n)
+        if found is None:
+            end, m = self._end, self._n_running
+            until = NEVER if n >= m else int(end[n - 1])
+            some = np.arange(m if n >= m else int(np.searchsorted(end[:m], until, side="right")))
+            if end.size > m:
+                some = np.concatenate([some, m + np.flatnonzero(end[m:] <= until)])
+            found = Sequences(self._field, end[some], self._position[some], self._at[some], until)
+            self._sequences[n] = found
+        return found
+
+
+class _Search:
+    """For n nodes that can hold something; see Growth.bound.
+
+    allowed: nodes that may `[n_nodes]`. pairs: what they need, and need: thousandths of n_devices devices
+    `[n_slots, n_nodes]`. seen: how many releases have been looked at, all until then. times: when each node
+    first can, `_TOO_LATE` where that is not known or never. first: when n nodes can.
+    """
+
+    __slots__ = ("allowed", "first", "n", "n_devices", "need", "pairs", "seen", "times", "until")
+
+    def __init__(self, n: int, allowed: np.ndarray, pairs: Pairs, need: np.ndarray, n_devices: int) -> None:
+        self.n = n
+        self.allowed = allowed
+        self.pairs = pairs
+        self.need = need
+        self.n_devices = n_devices
+        self.seen = 0
+        self.until = 0
+        self.first: int = _TOO_LATE
+        self.times = np.zeros(0, dtype=np.int64)
 
 
 class Sequences:
-    """The releases of every node one after the other, by end."""
+    """The releases of every node one after the other, by end: all up to a time."""
 
-    def __init__(self, field: Field, end: np.ndarray, position: np.ndarray, at: np.ndarray) -> None:
+    def __init__(
+        self, field: Field, end: np.ndarray, position: np.ndarray, at: np.ndarray, until: int
+    ) -> None:
         """at: where amounts are found, see `first`."""
+        self.until = until
         order = np.argsort(end, kind="stable")
-        kind = np.uint16 if field.n < 1 << 16 else np.int64  # 16 bits are sorted in one sweep
-        order = order[np.argsort(position[order].astype(kind), kind="stable")]
+        order = order[_by(position[order], field.n)]
         self._board = field.board
         self._end, self._at = end[order], at[order]
         self._position = position = position[order]
@@ -189,18 +301,18 @@ class Sequences:
         self._length = np.diff(np.append(self._start, position.size))
         self._free = field.free[:, position[self._start]]
         self._sums: dict[int, np.ndarray] = {}
-        self.n_changes = len(field.changes)
+        self.n_changes = field.n_changes
 
     def first(
         self,
-        amounts: Callable[[int], np.ndarray],
+        amounts: Amounts,
         usable: np.ndarray,
         sums: Pairs,
         need: np.ndarray,
         n_devices: int,
     ) -> np.ndarray:
         """The end after which each usable node first has these amounts, and so many slots with what they need
-        (`[n_slots, n_nodes]`); `_TOO_LATE`: never. amounts: of a resource, by `at`."""
+        (`[n_slots, n_nodes]`); `_TOO_LATE`: not so soon. amounts: of a resource, by `at`."""
         position = self._position
         ok: np.ndarray = usable[position]
         for resource, amount in sums:
@@ -219,14 +331,24 @@ class Sequences:
         times[position[fresh]] = self._end[found[fresh]]
         return times
 
-    def _sum(self, amounts: Callable[[int], np.ndarray], resource: int) -> np.ndarray:
+    def _sum(self, amounts: Amounts, resource: int) -> np.ndarray:
         """Free on the entry's node once it and all before it there are released."""
         found = self._sums.get(resource)
         if found is None:
-            found = amounts(resource).take(self._at).cumsum()
+            found = amounts(resource, self._at).cumsum()
             start = self._start
             before = np.zeros(start.size, dtype=np.int64)
             before[1:] = found[start[1:] - 1]
             found += np.repeat(self._free[resource] - before, self._length)
             self._sums[resource] = found
         return found
+
+
+def _by(position: np.ndarray, n: int) -> np.ndarray:
+    """What sorts positions below n, equal ones in order. 16 bits are sorted in one sweep."""
+    return np.argsort(position.astype(np.uint16 if n < 1 << 16 else np.int64), kind="stable")
+
+
+def _grouped(position: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Entries by position below n, and where those of each one start `[n + 1]`."""
+    return _by(position, n), np.concatenate([[0], np.bincount(position, minlength=n).cumsum()])

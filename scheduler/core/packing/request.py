@@ -44,13 +44,14 @@ class Request:
     positions of nodes that must take part. most: nodes at most, the partition's limit included. serial: of
     the board (kept instead of the board, which a request must not keep alive). want: what a policy is told of
     the whole job on one node; need: thousandths that each device would have to have free for it,
-    `[n_slots, n_nodes]`, more than there are where it is of the wrong kind. counts: masks of nodes and how
-    many of the job's must be of them.
+    `[n_slots, n_nodes]`, more than there are where it is of the wrong kind. by_amounts: whether amounts and
+    `need` say it all on a node in `alone`. counts: masks of nodes and how many of the job's must be of them.
     """
 
     __slots__ = (
         "alone",
         "amounts",
+        "by_amounts",
         "columns",
         "counts",
         "most",
@@ -100,6 +101,8 @@ class Request:
             self.alone = self.alone & features_mask(board, shape.counts[0][0])
         self.counts = [(features_mask(board, text), n) for text, n in shape.counts]
         self.want, self.need = _wanted(shape, board)
+        several = shape.linked or shape.aligned or (shape.share_per_task and shape.tasks > 1)
+        self.by_amounts = not (shape.node_decides or several)
         whole = self.whole or []
         self.columns = np.array([r for r, _ in whole], dtype=np.intp)
         self.amounts = np.array([[n] for _, n in whole], dtype=np.int64).reshape(-1, 1)

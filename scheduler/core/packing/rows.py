@@ -14,7 +14,7 @@ import numpy as np
 
 from packhorse.scheduler.core.packing.board import CPU, MEM
 from packhorse.scheduler.core.packing.field import Field
-from packhorse.scheduler.core.packing.fit import fitting
+from packhorse.scheduler.core.packing.fit import candidates, fitting
 from packhorse.scheduler.core.packing.policy import Scorer, Sight
 from packhorse.scheduler.core.packing.request import Request
 
@@ -79,20 +79,21 @@ def up_to_date(field: Field, request: Request, scorer: Scorer, j: int) -> Row:
         if len(field.rows) >= _MAX_ROWS:
             field.rows.clear()
         row = field.rows[key] = Row(field.n)
-    changes = field.changes
     if row.made_of != made_of or scorer.relative:
         row.made_of = made_of
-        row.seen = len(changes)
+        row.seen = field.n_changes
         _score(row, field, request, scorer, j, phase, None)
-    elif row.seen < len(changes):
-        at = np.array(list(dict.fromkeys(changes[row.seen :])), dtype=np.intp)
-        row.seen = len(changes)
+    elif row.seen < field.n_changes:
+        at = field.changed(row.seen)
+        row.seen = field.n_changes
         # Within a pass there is never more free than before.
-        at = at[row.score[at] < np.inf] if row.any else at[:0]
-        if at.size and (request.shape.node_decides or request.shape.picky):
-            _score(row, field, request, scorer, j, phase, at)
-        elif at.size:
+        at = at[row.score.take(at) < np.inf] if row.any else at[:0]
+        if at.size > 1:
+            at = np.array(list(dict.fromkeys(at.tolist())), dtype=np.intp)
+        if at.size and request.by_amounts:
             _score_some(row, field, request, scorer, j, phase, at)
+        elif at.size:
+            _score(row, field, request, scorer, j, phase, at)
     return row
 
 
@@ -109,19 +110,18 @@ def _score(
     whole = request.whole
     assert whole is not None
     room = field.room(j)
-    fits = fitting(field, request, whole, room, at=at)
     if at is None:
-        at = np.flatnonzero(fits)
+        at = candidates(field, request, whole, room)
         if row.any or at.size:
             row.fill()
     else:
         row.score[at] = np.inf
-        at = at[fits]
+        at = at[fitting(field, request, whole, room, at=at)]
     if not at.size:
         return
     if j == 0 and at.size >= _MANY and not scorer.relative:
         alike = field.alike()
-        one, place = alike.one_of_each(at, field.changes)
+        one, place = alike.one_of_each(at, field)
         score, device = scorer.scores(request.want, _sight(field, request, room, at[one]), phase)
         row.score[at], row.device[at] = score[place], device[place]
     else:
@@ -134,15 +134,19 @@ def _score_some(
     """The same for a few nodes of which only amounts are left to be asked."""
     state = field.room(j).take(at, axis=1)
     fits = (state.take(request.columns, axis=0) >= request.amounts).all(axis=0)
+    dev = state[field.board.slot_columns]
+    may = dev >= request.need.take(at, axis=1)
+    if request.want.shares:
+        fits &= may.any(axis=0)
     row.score[at] = np.inf
     if not fits.all():
         at = at[fits]
         if not at.size:
             return
-        state = state[:, fits]
-    dev = state[field.board.slot_columns]
-    sight = Sight(at, state[CPU], state[MEM], dev, dev >= request.need.take(at, axis=1))
-    row.score[at], row.device[at] = scorer.scores(request.want, sight, phase)
+        state, dev, may = state[:, fits], dev[:, fits], may[:, fits]
+    row.score[at], row.device[at] = scorer.scores(
+        request.want, Sight(at, state[CPU], state[MEM], dev, may), phase
+    )
 
 
 def _sight(field: Field, request: Request, room: np.ndarray, at: np.ndarray) -> Sight:
