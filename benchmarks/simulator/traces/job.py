@@ -20,7 +20,7 @@ class TraceJob(msgspec.Struct, frozen=True, gc=False):
     """One job. Times in microseconds of the trace's own clock.
 
     id: as the trace has it. run_us: how long it runs once started, 0 and more. limit_us: what its user asked
-    for, 0: not known. tasks: processes, each with cpu_milli, mem_mib and n_gpus devices, or, where n_gpus is 1,
+    for, 0: not known. tasks: processes, each with cpu_milli, mem_mib and n_gpus devices, or, for n_gpus 1,
     gpu_milli thousandths of one. gpu_type: "" for any. nodes: how many its tasks are spread over, 0: as many
     as it takes. queue, user, group, name: "" where unknown; name: of the program or model. after: the job
     that has to end think_us before this one is submitted, "" for none. weight: relative importance.

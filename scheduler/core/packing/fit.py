@@ -50,7 +50,8 @@ def candidates(field: Field, request: Request, whole: Pairs, room: np.ndarray) -
     live = field.live
     if live is None:
         return np.flatnonzero(fitting(field, request, whole, room))
-    return live[fitting(field, request, whole, room, at=live)]
+    found: np.ndarray = live[fitting(field, request, whole, room, at=live)]
+    return found
 
 
 def gang_shares(
