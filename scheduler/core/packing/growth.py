@@ -199,7 +199,7 @@ class Growth:
         if needs is None or shape.lo > board.n:
             return None
         pairs = [(r, n) for r, n in enumerate(needs) if n]
-        allowed = np.logical_or.reduce(request.together)
+        allowed: np.ndarray = np.logical_or.reduce(request.together)
         wanted = shape.located(1, shape.devices(1, False)) if board.n_slots else []
         need, n_devices = request.need, 0
         if len(wanted) == 1 and isinstance(wanted[0], Whole):
