@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from packhorse.scheduler.core.packing.board import EXCLUSIVE, SLOTS
+from packhorse.scheduler.core.packing.board import CPU, EXCLUSIVE, SLOTS
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.request import Pairs, Request
 from packhorse.scheduler.core.packing.slots import Whole
@@ -164,6 +164,22 @@ class Growth:
             board.settle(free, some, field.slices_of)
         free[:, positions] = np.minimum(free[:, positions], field.offered[:, positions])
         return free
+
+    def take_surplus(self, at: int, position: int, needed: Pairs, free: np.ndarray) -> None:
+        """Takes from `free` (`[n_resources]`, without what is needed) all that is released there at that very
+        time and not needed: releases of least CPU first."""
+        here = self._on(np.array([position], dtype=np.intp))
+        here = here[(self._position[here] == position) & (self._end[here] == at)]
+        order = np.argsort(self._amounts(CPU, self._at[here]), kind="stable")
+        surplus = {r: int(free[r]) for r, _ in needed if not self._field.board.counts_slots(r)}
+        for entry in here[order[::-1]].tolist():
+            at_ = self._at[[entry]]
+            amounts = {r: int(self._amounts(r, at_)[0]) for r in surplus}
+            if any(surplus[r] < amounts[r] for r in surplus):
+                return
+            for resource, amount in amounts.items():
+                surplus[resource] -= amount
+                free[resource] -= amount
 
     # -- bounds ------------------------------------------------------------------------------------------
 
