@@ -18,15 +18,18 @@ What a line becomes (`Rules` says what may be chosen):
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from packhorse.scheduler.model.ids import US
 from packhorse.simulator.traces.broken import Skipped, TraceBroken, converted
+from packhorse.simulator.traces.cluster_spec import cluster
 from packhorse.simulator.traces.csvfile import records
 from packhorse.simulator.traces.job import Ending, TraceJob
+from packhorse.simulator.traces.parameters import Named
 from packhorse.simulator.traces.textfile import lines
+from packhorse.simulator.traces.trace import Format, Trace, trace_name
 
 WINDOW: Final = 1024
 """Jobs of one of RLScheduler's sequences."""
@@ -222,3 +225,24 @@ def _us(seconds: float) -> int:
 
 def _known(number: int) -> str:
     return str(number) if number >= 0 else ""
+
+
+def _suits(path: Path, top: list[str]) -> bool:
+    return path.name.removesuffix(".gz").endswith(".swf")
+
+
+def _open(path: Path, how: Named, skipped: Skipped) -> Trace:
+    """drop_zero_run=1: without jobs that ran for no time. unknown_run_s=N: a run time for jobs that lack one.
+    rlscheduler=1: both, as RLScheduler's experiments do (0, 10), in the order of the job numbers.
+    """
+    how.only("drop_zero_run", "unknown_run_s", "rlscheduler")
+    if how.flag("rlscheduler"):
+        jobs: Iterable[TraceJob] = rlscheduler_jobs(path)
+    else:
+        unknown_run_s = how.whole("unknown_run_s", 0) if "unknown_run_s" in how.values else None
+        jobs = read(path, skipped, Rules(how.flag("drop_zero_run"), unknown_run_s))
+    procs = header(path).procs
+    return Trace(trace_name(path), jobs, cluster(str(procs)) if procs else None, skipped)
+
+
+FORMAT: Final = Format("batch logs, .swf", _suits, _open)
