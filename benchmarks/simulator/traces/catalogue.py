@@ -12,6 +12,7 @@ from typing import Final
 from packhorse.scheduler.model.errors import PackhorseError
 from packhorse.simulator.traces import jobfile, muri, philly, swf, tiresias
 from packhorse.simulator.traces.broken import OnBroken, Skipped
+from packhorse.simulator.traces.generate import GENERATORS, generate
 from packhorse.simulator.traces.parameters import named
 from packhorse.simulator.traces.textfile import head
 from packhorse.simulator.traces.trace import Format, Trace
@@ -22,11 +23,15 @@ class FormatUnknown(PackhorseError):
 
 
 def open_trace(path: str | Path, format: str = "", on_broken: str = OnBroken.STOP) -> Trace:
-    """The trace in a file. format: one of FORMATS, perhaps with parameters; "": told by name and header.
+    """The trace in a file, or a synthetic one: a path such as `lublin:jobs=10000,procs=256`, see generate.py.
 
+    format: one of FORMATS, perhaps with parameters; "": told by the file's name and header.
     on_broken: "stop" raises TraceBroken at a line that cannot be read, "skip" counts it and goes on.
     Raises FormatUnknown, ParameterError, and TraceBroken for a file that cannot be read.
     """
+    generator = str(path).partition(":")[0]
+    if generator in GENERATORS and not format:
+        return generate(named(str(path)))
     path, how = Path(path), named(format)
     skipped = Skipped(on_broken)
     if how.name and how.name not in FORMATS:
