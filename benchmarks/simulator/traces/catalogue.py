@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from packhorse.scheduler.model.errors import PackhorseError
-from packhorse.simulator.traces import jobfile, muri, philly, swf, tiresias
+from packhorse.simulator.traces import gavel, history, jobfile, muri, openb_jobs, philly, sia, swf, tiresias
 from packhorse.simulator.traces.broken import OnBroken, Skipped
 from packhorse.simulator.traces.generate import GENERATORS, generate
 from packhorse.simulator.traces.parameters import named
@@ -60,6 +60,10 @@ FORMATS: Final[dict[str, Format]] = {
     "packhorse-jobs": jobfile.FORMAT,
     "muri": muri.FORMAT,
     "tiresias": tiresias.FORMAT,
+    "sia": sia.FORMAT,
+    "gavel": gavel.FORMAT,
+    "openb": openb_jobs.FORMAT,
+    "history": history.FORMAT,
     "philly": philly.FORMAT,
 }
 """By name, in the order in which they are tried."""
