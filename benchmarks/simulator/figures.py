@@ -1,0 +1,120 @@
+"""The figures of runs that tables show: their names, units and order, and means over seeds."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from packhorse.simulator.metrics.slowdown import Spread
+from packhorse.simulator.summary import Share, Summary
+
+
+class Better(StrEnum):
+    """Which way a figure is wished to go."""
+
+    LOWER = "lower"
+    HIGHER = "higher"
+    NEITHER = "neither"
+
+
+class Figure(NamedTuple):
+    """One column of a table. of: its value in a run, None where it has none. decimals: shown."""
+
+    group: str
+    name: str
+    unit: str
+    decimals: int
+    better: Better
+    of: Callable[[Summary], float | None]
+
+
+class Value(NamedTuple):
+    """Over the seeds that have one: mean, and the sample deviation, None of a single seed."""
+
+    mean: float
+    sd: float | None
+
+
+def _spread(of: Callable[[Summary], Spread | None], part: str) -> Callable[[Summary], float | None]:
+    return lambda run: None if (found := of(run)) is None else float(getattr(found, part))
+
+
+def _percent(of: Callable[[Summary], float | None]) -> Callable[[Summary], float | None]:
+    return lambda run: None if (found := of(run)) is None else 100 * found
+
+
+def _gpu(of: Callable[[Share], float | None]) -> Callable[[Summary], float | None]:
+    return _percent(lambda run: of(run.gpu) if run.gpu else None)
+
+
+_LOW, _HIGH = Better.LOWER, Better.HIGHER
+
+FIGURES: Final = (
+    Figure("jobs", "wait mean", "s", 1, _LOW, _spread(lambda run: run.wait_s, "mean")),
+    Figure("jobs", "wait median", "s", 1, _LOW, _spread(lambda run: run.wait_s, "median")),
+    Figure("jobs", "wait p95", "s", 0, _LOW, _spread(lambda run: run.wait_s, "p95")),
+    Figure("jobs", "wait max", "s", 0, _LOW, _spread(lambda run: run.wait_s, "max")),
+    Figure("jobs", "turnaround mean", "s", 1, _LOW, _spread(lambda run: run.turnaround_s, "mean")),
+    Figure("slowdown", "mean", "", 2, _LOW, _spread(lambda run: run.slowdown, "mean")),
+    Figure("slowdown", "median", "", 2, _LOW, _spread(lambda run: run.slowdown, "median")),
+    Figure("slowdown", "p95", "", 2, _LOW, _spread(lambda run: run.slowdown, "p95")),
+    Figure("slowdown", "p99", "", 2, _LOW, _spread(lambda run: run.slowdown, "p99")),
+    Figure("slowdown", "max", "", 1, _LOW, _spread(lambda run: run.slowdown, "max")),
+    Figure("slowdown", "per processor", "", 2, _LOW, _spread(lambda run: run.per_processor_slowdown, "mean")),
+    Figure("cluster", "CPU", "%", 2, _HIGH, _percent(lambda run: run.cpu.allocated)),
+    Figure("cluster", "CPU busy window", "%", 2, _HIGH, _percent(lambda run: run.cpu.busy)),
+    Figure("cluster", "CPU used", "%", 2, _HIGH, _percent(lambda run: run.cpu.used)),
+    Figure("cluster", "CPU idle in need", "%", 2, _LOW, _percent(lambda run: run.cpu.lost)),
+    Figure("cluster", "GPU", "%", 2, _HIGH, _gpu(lambda share: share.allocated)),
+    Figure("cluster", "GPU busy window", "%", 2, _HIGH, _gpu(lambda share: share.busy)),
+    Figure("cluster", "GPU used", "%", 2, _HIGH, _gpu(lambda share: share.used)),
+    Figure("cluster", "GPU idle in need", "%", 2, _LOW, _gpu(lambda share: share.lost)),
+    Figure("cluster", "stranded", "%", 2, _LOW, _percent(lambda run: run.stranded if run.gpu else None)),
+    Figure("cluster", "free block", "", 2, _HIGH, lambda run: run.free_block_mean),
+    Figure("cluster", "makespan", "h", 2, _LOW, lambda run: run.makespan_s / 3600),
+    Figure("cluster", "queue mean", "jobs", 2, _LOW, lambda run: run.queue_mean),
+    Figure("cluster", "queue max", "jobs", 0, _LOW, lambda run: run.queue_max),
+    Figure("fairness", "Jain", "", 4, _HIGH, lambda run: run.jain_users),
+    Figure("fairness", "rho mean", "", 2, _LOW, _spread(lambda run: run.finish_time_fairness, "mean")),
+    Figure("fairness", "rho p95", "", 2, _LOW, _spread(lambda run: run.finish_time_fairness, "p95")),
+    Figure("fairness", "rho above 1", "%", 1, _LOW, _percent(lambda run: run.unfair)),
+    Figure("interruptions", "never started", "jobs", 0, _LOW, lambda run: run.never_started),
+    Figure("interruptions", "never ended", "jobs", 0, _LOW, lambda run: run.never_ended),
+    Figure("interruptions", "restarts", "", 0, _LOW, lambda run: run.restarts),
+    Figure("interruptions", "lost", "CPU-h", 1, _LOW, lambda run: run.lost_cpu_hours),
+    Figure("interruptions", "lost", "GPU-h", 1, _LOW, lambda run: run.lost_gpu_hours),
+    Figure("interruptions", "stopped", "h", 1, _LOW, lambda run: run.stopped_hours),
+    Figure("money", "energy", "kWh", 1, _LOW, lambda run: run.energy_kwh),
+    Figure("money", "cost", "", 2, _LOW, lambda run: run.cost),
+)
+
+INTERRUPTIONS: Final = "interruptions"
+"""The group whose figures are 0 in most runs, and are shown only where they are not."""
+
+
+def value(figure: Figure, runs: Sequence[Summary]) -> Value | None:
+    """Of the runs of one policy on one trace, one for each seed; None where none has one."""
+    found = [each for run in runs if (each := figure.of(run)) is not None]
+    if not found:
+        return None
+    return Value(statistics.fmean(found), statistics.stdev(found) if len(found) > 1 else None)
+
+
+def shown(runs: Sequence[Summary]) -> list[Figure]:
+    """Those that at least one run has."""
+
+    def has(figure: Figure, run: Summary) -> bool:
+        found = figure.of(run)
+        return found is not None and (found != 0 or figure.group != INTERRUPTIONS)
+
+    return [figure for figure in FIGURES if any(has(figure, run) for run in runs)]
+
+
+def written(figure: Figure, found: Value | None) -> str:
+    """As tables show it: 1,234.5 ± 6.7; a dash where there is none."""
+    if found is None:
+        return "–"
+    text = f"{found.mean:,.{figure.decimals}f}"
+    return text if found.sd is None else f"{text} ± {found.sd:,.{figure.decimals}f}"
