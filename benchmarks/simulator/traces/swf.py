@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from packhorse.scheduler.model.ids import US
-from packhorse.simulator.traces.broken import Skipped, TraceBroken, converted
+from packhorse.simulator.traces.broken import Skipped, TraceBroken, converted, shown
 from packhorse.simulator.traces.cluster_spec import cluster
 from packhorse.simulator.traces.csvfile import records
 from packhorse.simulator.traces.job import Ending, TraceJob
@@ -205,7 +205,7 @@ def _line(path: Path, number: int, fields: list[str]) -> SwfLine:
         if not -MOST <= value <= MOST:
             what = "a whole number" if i in _WHOLE else "a number"
             raise TraceBroken(
-                f'{path}, line {number}, field {i + 1} ({SwfLine._fields[i]}): "{text}", expected {what}'
+                f"{path}, line {number}, field {i + 1} ({SwfLine._fields[i]}): {shown(text)}, expected {what}"
             )
         values.append(value)
     return SwfLine(*values)  # type: ignore[arg-type]
@@ -215,7 +215,7 @@ def _count(path: Path, fields: dict[str, tuple[str, ...]], name: str) -> int:
     """The first word of a header field, "-1" and what is not there for 0."""
     word = (fields.get(name, ("",))[0].split() or ["0"])[0]
     if not word.removeprefix("-").isdecimal() or len(word) > 15:
-        raise TraceBroken(f'{path}, header field {name}: "{word}", expected a whole number')
+        raise TraceBroken(f"{path}, header field {name}: {shown(word)}, expected a whole number")
     return max(0, int(word))
 
 
