@@ -7,8 +7,8 @@ with ";" are `; Name: value` and come first. Files may be gzipped.
 What a line becomes (`Rules` says what may be chosen):
 - tasks: the larger of fields 5 and 8 (processors allocated and requested), each one CPU.
 - run_us: field 4. Unknown (below 0): left out, or taken for `unknown_run_s`. 0: kept, or left out
-  (`drop_zero_run`). Processors unknown: left out. A status of 2, 3 or 4 is part of a job that has a line for
-  the whole as well, and is left out.
+  (`drop_zero_run`). Processors or submission unknown: left out. A status of 2, 3 or 4 is part of a job that
+  has a line for the whole as well, and is left out.
 - limit_us: field 9, what the user asked for; where unknown, the run time.
 - mem_mib of a task: field 10 (requested), where unknown field 7 (used); both are KiB for each processor.
 - user, group, name (executable) and queue: fields 12 to 15 as they stand there. Partition (16) is not used,
@@ -142,6 +142,8 @@ def trace_job(line: SwfLine, rules: Rules, skipped: Skipped) -> TraceJob | None:
     reason = ""
     if line.status in _PARTS:
         reason = "part of a job that has another line"
+    elif line.submit_s < 0:
+        reason = "submission unknown"
     elif tasks <= 0:
         reason = "processors unknown"
     elif run_s < 0:
