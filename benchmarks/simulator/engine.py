@@ -23,7 +23,7 @@ from packhorse.scheduler.core.step import next_timer, step
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Launch, Terminate
 from packhorse.scheduler.model.errors import PackhorseError
-from packhorse.scheduler.model.event import Event, Item, JobEnded, JobGranted, JobRequeued
+from packhorse.scheduler.model.event import Event, Item, JobEnded, JobGranted, JobRequeued, JobsForgotten
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
     Input,
@@ -110,6 +110,8 @@ class Simulation:
         self._names: dict[tuple[Placement, ...], tuple[str, ...]] = {}
         self._cpu_milli = self._gpu_milli = 0
         self._n_ended = 0
+        self._changed = True
+        """Something happened since the last cycle that one could make a difference for."""
         base = config or ClusterConfig(min_job_age_s=0, max_finished_kept=1000, max_requeues=1 << 30)
         self._do(Start(policy.configured(replace(base, origin=ORIGIN))))
         for spec in nodes:
@@ -181,10 +183,11 @@ class Simulation:
         while timer is not None and timer <= ORIGIN + now:
             self._do(Tick())
             timer = next_timer(self.state)
-        if self.state.pending_columns.n_ready:
+        if self._changed and self.state.pending_columns.n_ready:
             self.n_cycles += 1
             while self._do(RunCycle()).more:
                 pass
+        self._changed = False
 
     def _happen(self, kind: _Kind, what: object, arrivals: _Arrivals) -> None:
         if kind is _Kind.EXIT:
@@ -230,6 +233,7 @@ class Simulation:
             elif kind is JobEnded or kind is JobRequeued:
                 self._left(event)  # type: ignore[arg-type]
             apply(self.state, event)
+            self._changed |= kind is not JobsForgotten
             if self._seen is not None:
                 self._seen(event)
         for command in decision.commands:

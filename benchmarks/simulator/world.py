@@ -15,9 +15,9 @@ from packhorse.scheduler.model.ids import US
 class World(NamedTuple):
     """seed: of all chance. launch_s: from the grant to the first instruction of the job. failures_per_day: of
     one node, on average; repair_s: how long it is away then. enforce_limits: jobs are stopped at their time
-    limit; otherwise nobody reports that they have started, and they run as long as the trace says. one_by_one:
-    a cycle follows every single arrival and end, arrivals first; otherwise one follows all that happens at one
-    instant.
+    limit; otherwise nobody reports that they have started, and they run as long as the trace says.
+    one_by_one: a cycle follows every single arrival and end, arrivals first; otherwise one for all that
+    happens at one instant.
     """
 
     seed: int = 0
