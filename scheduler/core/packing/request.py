@@ -44,8 +44,8 @@ class Request:
     the partition's limit included. serial: of the board (kept instead of the board, which a request must not
     keep alive). want: what a policy is told of the whole job on one node; need: thousandths that each device
     would have to have free for it, `[n_slots, n_nodes]`, more than there are where it is of the wrong kind.
-    by_amounts: whether amounts and `need` say it all on a node in `alone`. counts: masks of nodes and how many
-    of the job's must be of them.
+    by_amounts: whether amounts and `need` say it all on a node in `alone`. counts: masks of nodes and how
+    many of the job's must be of them.
     """
 
     __slots__ = (
