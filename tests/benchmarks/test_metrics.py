@@ -120,10 +120,10 @@ def test_classes_of_size() -> None:
 def test_classes_of_run_time() -> None:
     run_us = np.array([0, 60, 61, 3600, 28801]) * S
     assert {name: np.flatnonzero(mask).tolist() for name, mask in classes.runs(run_us).items()} == {
-        "to 1 min": [0, 1],
-        "to 10 min": [2],
-        "to 1 h": [3],
-        "over 8 h": [4],
+        "runs to 1 min": [0, 1],
+        "runs to 10 min": [2],
+        "runs to 1 h": [3],
+        "runs over 8 h": [4],
     }
 
 
