@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +15,12 @@ DURATIONS: Final = (
     (86400, "1 d"), (7 * 86400, "1 wk"), (30 * 86400, "30 d"), (365 * 86400, "1 y"),
 )  # fmt: skip
 """Ticks of a logarithmic axis."""
+
+ROOM_ACROSS: Final = 10
+"""Ticks beside each other."""
+
+ROOM_UP: Final = 7
+"""Ticks above each other on one side of 0."""
 
 UNITS: Final = ((86400, "days"), (3600, "hours"), (60, "minutes"), (1, "seconds"))
 
@@ -30,7 +37,7 @@ def logarithmic(axis: Any, longest_s: float) -> None:
     """An x axis of durations from a second on."""
     axis.set_xscale("log")
     top = max(longest_s, 60) * 1.15
-    ticks = [(at, name) for at, name in DURATIONS if at <= top]
+    ticks = _apart([(at, name) for at, name in DURATIONS if at <= top], top, ROOM_ACROSS)
     axis.set_xticks([at for at, _ in ticks], [f"≤ {name}" if at == 1 else name for at, name in ticks])
     axis.minorticks_off()
     axis.set_xlim(1, top)
@@ -39,13 +46,23 @@ def logarithmic(axis: Any, longest_s: float) -> None:
 def signed(axis: Any, farthest_s: float) -> None:
     """A y axis of changes of a duration, linear within a minute of 0 and logarithmic beyond."""
     axis.set_yscale("symlog", linthresh=60, linscale=0.5)
-    ticks = [(at, name) for at, name in DURATIONS if 60 <= at <= max(farthest_s, 60) * 1.15]
+    near = [(at, name) for at, name in DURATIONS if 60 <= at <= max(farthest_s, 60) * 1.15]
+    ticks = _apart(near, max(farthest_s, 60) / 60, ROOM_UP)
     axis.set_yticks(
         [*(-at for at, _ in ticks[::-1]), 0, *(at for at, _ in ticks)],
         [*(f"−{name}" for _, name in ticks[::-1]), "0", *(f"+{name}" for _, name in ticks)],
     )
     axis.minorticks_off()
     axis.set_ylim(-max(farthest_s, 60) * 1.3, max(farthest_s, 60) * 1.3)
+
+
+def _apart(ticks: list[tuple[int, str]], range_: float, room: int) -> list[tuple[int, str]]:
+    """Without those that are too near to the one before. range_: greatest / least of the axis."""
+    kept: list[tuple[int, str]] = []
+    for at, name in ticks:
+        if not kept or math.log(at / kept[-1][0]) >= math.log(max(range_, 2)) / room:
+            kept.append((at, name))
+    return kept
 
 
 def unit(within: Window) -> tuple[float, str]:

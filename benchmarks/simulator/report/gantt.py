@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -34,97 +34,129 @@ class Bar(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """bars: of the window. rows: in all. by_node: first row of each node by name, if there is more than one.
-    left_out: jobs of the window that were interrupted, of which is not known where they ran before.
+    """Of one policy. left_out: jobs of the window that were interrupted, of which is not known where they ran
+    before.
     """
 
     bars: list[Bar]
-    rows: int
-    by_node: dict[str, int]
     left_out: int
 
 
-def window(outcomes: Sequence[Outcome], within: Window) -> Window:
-    """Around the longest queue of the first policy, as long as no policy runs too many jobs in it to be told
-    apart.
+class Gantt(NamedTuple):
+    """The same window and rows for all policies. by_node: first row of each node that is drawn, by name;
+    empty where rows are those of the whole cluster. nodes: in all.
     """
-    samples = outcomes[0].samples
-    peak = int(samples.at_us[int(np.argmax(samples.waiting))]) if samples.at_us.size else within.start_us
-    length = within.length_us
-    while length > 1:
-        start = max(within.start_us, min(peak - length // 2, within.end_us - length))
-        found = Window(start, start + length)
-        if all(_inside(outcome, found).size <= MOST_JOBS for outcome in outcomes):
-            return found
-        length = length * 3 // 4
-    return Window(peak, peak + 1)
+
+    within: Window
+    charts: list[Chart]
+    rows: int
+    by_node: dict[str, int]
+    nodes: int
 
 
-def charts(outcomes: Sequence[Outcome], of: Columns, within: Window) -> list[Chart]:
-    """One a policy, with the same rows in all. An outcome does not say how a job of several nodes is split
-    over them; where an equal split does not fit, rows are those of the whole cluster, without nodes.
+def gantt(outcomes: Sequence[Outcome], of: Columns, whole: Window) -> Gantt:
+    """Around the longest queue of the first policy, as long as no policy runs too many jobs in it to be told
+    apart. An outcome does not say how a job of several nodes is split over them; where an equal split does
+    not fit, rows are those of the whole cluster, without nodes.
     """
     units = -(-(of.gpu_milli if of.gpu_milli.any() else of.cpu_milli) // WHOLE)
     has = outcomes[0].capacity_gpus or outcomes[0].capacity_milli // WHOLE
-    inside = [_inside(outcome, within) for outcome in outcomes]
-    whole = [jobs[outcome.restarts[jobs] == 0] for outcome, jobs in zip(outcomes, inside, strict=True)]
-    places = [
-        [(int(i), outcome.nodes[i]) for i in jobs] for outcome, jobs in zip(outcomes, whole, strict=True)
-    ]
-    room = _room(outcomes, has)
-    found = _placed(outcomes, places, units, room)
-    several = any(len(nodes) > 1 for jobs in places for _, nodes in jobs)
-    if several and any(height[name] > room[name] for _, height in found for name in room):
-        room = {"": has}
-        found = _placed(outcomes, [[(i, ("",)) for i, _ in jobs] for jobs in places], units, room)
-    first, rows = {}, 0
-    for name in room:
-        first[name] = rows
-        rows += max(height[name] for _, height in found)
-    return [
-        Chart(
-            _bars(outcome, lanes, first, within),
-            rows,
-            first if len(first) > 1 else {},
-            every.size - mine.size,
-        )
-        for outcome, every, mine, (lanes, _) in zip(outcomes, inside, whole, found, strict=True)
-    ]
-
-
-def _room(outcomes: Sequence[Outcome], has: int) -> dict[str, int]:
-    """Rows of each node that is drawn, as if nodes were equal; has: of all."""
     names = sorted({name for each in outcomes for name in set().union(*set(each.nodes))}, key=_natural)
     drawn = names[: MOST_NODES if len(names) > ALL_NODES else ALL_NODES]
-    return dict.fromkeys(drawn, -(-has // max(len(names), 1)))
+    on = [_on(outcome, set(drawn)) for outcome in outcomes] if len(drawn) < len(names) else None
+    room = dict.fromkeys(drawn, -(-has // max(len(names), 1)))
+    found = _drawn(outcomes, units, _window(outcomes, on, whole), on, room)
+    if _fits(outcomes, found, room):
+        return _gantt(outcomes, found, len(names))
+    pooled = _drawn(outcomes, units, _window(outcomes, None, whole), None, {"": has})
+    return _gantt(outcomes, pooled, len(names))
 
 
 _Lanes = dict[int, list[tuple[str, int]]]
 """By job: node and row within it."""
 
-_Places = list[tuple[int, tuple[str, ...]]]
-"""Jobs in order of their start, and their nodes."""
+
+class _Drawn(NamedTuple):
+    """By policy: rows of jobs and of nodes, and what is left out."""
+
+    within: Window
+    lanes: list[_Lanes]
+    heights: list[dict[str, int]]
+    left_out: list[int]
 
 
-def _placed(
-    outcomes: Sequence[Outcome], places: Sequence[_Places], units: np.ndarray, room: dict[str, int]
-) -> list[tuple[_Lanes, dict[str, int]]]:
-    return [_lanes(outcome, jobs, units, room) for outcome, jobs in zip(outcomes, places, strict=True)]
+def _on(outcome: Outcome, names: set[str]) -> np.ndarray:
+    """Jobs that have one of these nodes, `[n]`."""
+    return np.fromiter((not names.isdisjoint(nodes) for nodes in outcome.nodes), bool, len(outcome.nodes))
 
 
-def _inside(outcome: Outcome, within: Window) -> np.ndarray:
-    """Jobs that ran in the window, an end that never came counting as later, in order of their start."""
-    end = np.where(outcome.end_us == NOT_YET, within.end_us + 1, outcome.end_us)
-    runs = (outcome.start_us != NOT_YET) & (outcome.start_us < within.end_us) & (end > within.start_us)
-    jobs = np.flatnonzero(runs & (end > outcome.start_us))
-    return jobs[np.argsort(outcome.start_us[jobs], kind="stable")]
+def _window(outcomes: Sequence[Outcome], on: list[np.ndarray] | None, whole: Window) -> Window:
+    samples = outcomes[0].samples
+    peak = int(samples.at_us[int(np.argmax(samples.waiting))]) if samples.at_us.size else whole.start_us
+    length = whole.length_us
+    while length > 1:
+        start = max(whole.start_us, min(peak - length // 2, whole.end_us - length))
+        found = Window(start, start + length)
+        if all(jobs.size <= MOST_JOBS for jobs in _inside(outcomes, found, on)):
+            return found
+        length = length * 3 // 4
+    return Window(peak, peak + 1)
+
+
+def _inside(outcomes: Sequence[Outcome], within: Window, on: list[np.ndarray] | None) -> Iterator[np.ndarray]:
+    """Jobs that ran in the window, in order of their start; an end that never came counts as a later one."""
+    for k, outcome in enumerate(outcomes):
+        end = np.where(outcome.end_us == NOT_YET, within.end_us + 1, outcome.end_us)
+        runs = (outcome.start_us != NOT_YET) & (outcome.start_us < within.end_us) & (end > within.start_us)
+        runs &= end > outcome.start_us
+        jobs = np.flatnonzero(runs if on is None else runs & on[k])
+        yield jobs[np.argsort(outcome.start_us[jobs], kind="stable")]
+
+
+def _drawn(
+    outcomes: Sequence[Outcome],
+    units: np.ndarray,
+    within: Window,
+    on: list[np.ndarray] | None,
+    room: dict[str, int],
+) -> _Drawn:
+    lanes, heights, left_out = [], [], []
+    pooled = "" in room
+    for outcome, jobs in zip(outcomes, _inside(outcomes, within, on), strict=True):
+        whole = jobs[outcome.restarts[jobs] == 0].tolist()
+        places = [(i, ("",) if pooled else outcome.nodes[i]) for i in whole]
+        mine, height = _lanes(outcome, places, units, room)
+        lanes.append(mine)
+        heights.append(height)
+        left_out.append(jobs.size - len(whole))
+    return _Drawn(within, lanes, heights, left_out)
+
+
+def _fits(outcomes: Sequence[Outcome], found: _Drawn, room: dict[str, int]) -> bool:
+    """Unless a job has several nodes, it is known where all of it is, and nodes may well be unequal."""
+    several = any(
+        len(outcome.nodes[i]) > 1 for outcome, jobs in zip(outcomes, found.lanes, strict=True) for i in jobs
+    )
+    return not several or all(height[name] <= room[name] for height in found.heights for name in room)
+
+
+def _gantt(outcomes: Sequence[Outcome], found: _Drawn, nodes: int) -> Gantt:
+    first, rows = {}, 0
+    for name in found.heights[0]:
+        first[name] = rows
+        rows += max(height[name] for height in found.heights)
+    charts = [
+        Chart(_bars(outcome, lanes, first, found.within), left_out)
+        for outcome, lanes, left_out in zip(outcomes, found.lanes, found.left_out, strict=True)
+    ]
+    return Gantt(found.within, charts, rows, {} if "" in first else first, nodes)
 
 
 def _lanes(
-    outcome: Outcome, jobs: _Places, units: np.ndarray, room: dict[str, int]
+    outcome: Outcome, jobs: Sequence[tuple[int, tuple[str, ...]]], units: np.ndarray, room: dict[str, int]
 ) -> tuple[_Lanes, dict[str, int]]:
-    """Each job takes the lowest rows that are free on its nodes; and how many rows each node has. room: those
-    that it has at least, which are all of them where nodes are equal.
+    """Each job takes the lowest rows that are free on its nodes; and how many rows each node has. jobs: in
+    order of their start, with their nodes. room: rows that a node has at least, all where nodes are equal.
     """
     free_at = {name: [0] * n for name, n in room.items()}
     found: _Lanes = {}

@@ -56,7 +56,7 @@ def section(trace: str, summaries: Sequence[Summary], outcomes: Sequence[Outcome
         )
         made.plot(
             "gantt",
-            gantt_plot.gantt(of),
+            gantt_plot.plot(of),
             f"Around the longest queue under {of.policies[0]}. A bar is a job, "
             "as high as the job is wide; its colour tells how much longer than its run it took.",
         )

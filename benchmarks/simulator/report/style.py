@@ -83,8 +83,10 @@ def legend(of: Figure, panel: Any) -> None:
 
 def arrange(of: Figure) -> None:
     """Once, since that takes as long as saving it."""
-    of.draw_without_rendering()
-    of.set_layout_engine("none")
+    engine = of.get_layout_engine()
+    if engine is not None:
+        engine.execute(of)
+        of.set_layout_engine("none")
 
 
 def picture(of: Figure) -> bytes:
