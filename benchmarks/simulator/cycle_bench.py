@@ -131,7 +131,14 @@ def arrivals(state: State, chance: Random, kinds: list[tuple[Ask, str]], next_id
 
 
 def online(args: argparse.Namespace, n_nodes: int, bar: float, goal: float) -> Figure:
-    """Decisions one at a time, each a job of a random class on the field as the last one left it."""
+    """Decisions one at a time, each a job of a random class on the field as the last one left it; the best of
+    three times."""
+    rate = max(_decisions(args, n_nodes) for _ in range(TIMES))
+    return Figure(f"decisions one at a time, {n_nodes} nodes", rate, "/s", bar, goal, less=False)
+
+
+def _decisions(args: argparse.Namespace, n_nodes: int) -> float:
+    """Per second, from an empty cluster on."""
     chance = Random(args.seed)
     state = synthetic.cluster(n_nodes, args.policy)
     kinds = synthetic.asks(chance, args.classes, n_nodes, gangs=False)
@@ -151,8 +158,7 @@ def online(args: argparse.Namespace, n_nodes: int, bar: float, goal: float) -> F
     begin = time.process_time()
     for request in stream:
         place(field, request, 1, 0)
-    rate = DECISIONS / (time.process_time() - begin)
-    return Figure(f"decisions one at a time, {n_nodes} nodes", rate, "/s", bar, goal, less=False)
+    return DECISIONS / (time.process_time() - begin)
 
 
 def memory(state: State) -> Iterator[Figure]:

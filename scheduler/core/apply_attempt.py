@@ -8,6 +8,7 @@ from packhorse.scheduler.core import waiting
 from packhorse.scheduler.core.active import set_timers
 from packhorse.scheduler.core.array_tasks import task_ended, task_moved
 from packhorse.scheduler.core.conditions import WHOLE
+from packhorse.scheduler.core.predictors import kind_of
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.transitions import allowed, require
 from packhorse.scheduler.model import event as ev
@@ -30,6 +31,7 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
             event, f"the next attempt is number {job.attempts + 1} of epoch {state.epoch}"
         )
     state.node_columns.allocate(job.id, event.placements, exclusive=job.spec.ask.exclusive)
+    expected_us = state.pending_columns.expected(job.id)
     waiting.dequeue(state, job)
     active = Active(
         event.attempt, event.placements, event.at, end_by=event.end_by, eligible_at=phase.eligible_at
@@ -37,6 +39,8 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
     new = replace(job, phase=active, attempts=job.attempts + 1)
     state.jobs[job.id] = new
     state.running_columns.add(job.id, event.end_by, event.placements)
+    if expected_us:
+        state.running_columns.expect(job.id, event.at, Instant(event.at + expected_us))
     if job.spec.licenses:
         state.licenses.hold(job.spec.licenses)
     if job.array_id:
@@ -91,6 +95,9 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
         if event.attempt != phase.attempt:
             raise InvalidTransition(event, f"the current attempt is {phase.attempt}")
         _release(state, job)
+        if event.started_at:
+            run_us = (event.ended_at or event.at) - event.started_at
+            state.history.add(kind_of(job.owner.uid, job.spec), run_us)
         placements = phase.placements
     else:
         assert isinstance(phase, Pending)

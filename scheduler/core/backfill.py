@@ -37,8 +37,17 @@ class Planned(NamedTuple):
 class Timeline:
     """See the module. The field is what is free now, after everything in `begun`."""
 
-    def __init__(self, field: Field, releases: Releases, begun: list[Begun], now: Instant) -> None:
-        """begun: jobs that were started in this pass; more of them follow by `begin`."""
+    def __init__(
+        self,
+        field: Field,
+        releases: Releases,
+        begun: list[Begun],
+        now: Instant,
+        all_surplus: bool = True,
+    ) -> None:
+        """begun: jobs that were started in this pass; more of them follow by `begin`. all_surplus: see
+        core/backfill_kinds.py."""
+        self.all_surplus = all_surplus
         self.field = field
         self.now = now
         self.planned: list[Planned] = []
@@ -87,6 +96,9 @@ class Timeline:
             new = sorted(at if layer.start == planned.start else at.intersection(p for p, _ in planned.taken))
             free = self._free_at(layer.start, np.array(new, dtype=np.intp), self._room)
             layer.free.update((position, free[:, position].copy()) for position in new)
+            if not self.all_surplus and layer.start == planned.start:
+                for position, pairs in planned.taken:
+                    self._growth.take_surplus(layer.start, position, pairs, layer.free[position])
         field.see_layers()
 
     # -- inside ------------------------------------------------------------------------------------------

@@ -28,7 +28,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from packhorse.scheduler.core.backfill import Timeline
+from packhorse.scheduler.core.backfill import Planned, Timeline
+from packhorse.scheduler.core.backfill_kinds import BACKFILLS
 from packhorse.scheduler.core.contended import Contended, Outcome, Started, contended
 from packhorse.scheduler.core.licenses import Supply
 from packhorse.scheduler.core.packing.field import Field
@@ -39,6 +40,7 @@ from packhorse.scheduler.core.packing.policies import policy
 from packhorse.scheduler.core.packing.request import Batch, Request
 from packhorse.scheduler.core.packing.verdicts import refresh
 from packhorse.scheduler.core.pending_columns import FOREVER
+from packhorse.scheduler.core.predictors import LIMIT
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.running_columns import NEVER
 from packhorse.scheduler.core.state import State
@@ -122,13 +124,16 @@ class _Cycle:
         self.config = state.config
         self.pending = pending = state.pending_columns
         self.rules = pending.rules(state.config)
-        self.order = pending.order(state.config)
         refresh(pending, state.node_columns, self.rules)
+        self.order = pending.ordered(state.config, now)
+        self.backfill = BACKFILLS[state.config.backfill]
+        if state.config.predictor != LIMIT:
+            state.running_columns.correct(now)
         self.demands = pending.demands
         scorer = state.demand.scorer(policy(state.config.policy), state.taught, pending, state.node_columns)
         self.field = Field(state.node_columns, scorer=scorer)
         self.classes = pending.ask_class[self.order]
-        self.durations = pending.duration_us[self.order]
+        self.durations = pending.run_us(self.order, state.config.predictor)
         self.codes = self.demands.verdict[self.classes]
         if self.rules.limited:
             self._check_time_limits()
@@ -199,7 +204,8 @@ class _Cycle:
         names = self.pending.partitions
         partitions = [self.rules.partitions.get(name) for name in names]
         longest = np.array([p.max_time_s * US if p and p.max_time_s else FOREVER for p in partitions])
-        too_long = self.durations > longest[self.pending.partition[self.order]]
+        limits = self.pending.duration_us[self.order]
+        too_long = limits > longest[self.pending.partition[self.order]]
         self.codes[too_long & (self.codes == 0)] = Reason.PARTITION_TIME_LIMIT.code
 
     def _pass_over_hopeless(self) -> None:
@@ -298,7 +304,7 @@ class _Cycle:
             if duration >= limit:
                 if self.heads_left[partitions[i]]:
                     self._next_of(partitions[i], where[i], ids[i], code, duration)
-                    if field.layers:
+                    if field.layers or self.backfill.nobody:
                         return where[i] + 1
                 i += 1
                 continue
@@ -386,14 +392,39 @@ class _Cycle:
         """The row is the next of its partition that cannot start: it waits for resources, and gets a plan."""
         self.codes[place_] = Reason.RESOURCES.code
         self.heads_left[partition] -= 1
-        if not self.heads_left[partition]:
+        last = not self.heads_left[partition]
+        if last:
             self.open[partition] = False
             self.n_open -= 1
-        if not self.config.backfill_depth:
+        planned = self._plan(id, code, duration) if self.config.backfill_depth else None
+        if last:
+            self._admit(partition, place_ + 1, planned)
+
+    def _admit(self, partition: int, at: int, planned: Planned | None) -> None:
+        """Which rows of the partition from this place on may go first, now that its next ones are planned."""
+        kind = self.backfill
+        if kind.by == "queue" and not kind.nobody:
             return
+        rest = self.pending.partition[self.order[at:]] == partition
+        rest &= self.codes[at:] == 0
+        if kind.nobody:
+            self.codes[at:][rest] = Reason.PRIORITY.code
+            return
+        places = at + np.flatnonzero(rest)
+        by = self.durations[places] if kind.by == "run" else self.pending.id[self.order[places]]
+        found = places[np.argsort(by, kind="stable")]
+        self.order = self.order.copy()  # it may be that of the columns
+        for column in (self.order, self.classes, self.durations, self.codes):
+            column[places] = column[found]
+        if kind.before and planned is not None:
+            late = self.durations[places] >= planned.start - self.now
+            self.codes[places[late]] = Reason.PRIORITY.code
+
+    def _plan(self, id: int, code: int, duration: int) -> Planned | None:
+        """The planned start of a blocked job, None if none is in sight."""
         if self.timeline is None:
             releases = self.state.running_columns.releases(self.state.node_columns)
-            self.timeline = Timeline(self.field, releases, self.begun, self.now)
+            self.timeline = Timeline(self.field, releases, self.begun, self.now, self.backfill.all_surplus)
         else:
             for begun in self.begun:
                 self.timeline.begin(begun)
@@ -403,6 +434,7 @@ class _Cycle:
             self.timeline.plan(planned)
             if planned.start < NEVER:
                 self.planned[JobId(id)] = planned.start
+        return planned
 
     def _request(self, code: int) -> Request:
         found = self.pending.classes[code]

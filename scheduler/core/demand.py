@@ -155,7 +155,7 @@ def profile_of(ask_class: AskClass) -> Profile:
 
 def _profile(shape: Shape, tasks: int) -> Profile:
     cpu = shape.cpus(tasks)
-    mem = shape.mem_node or -(-shape.mem_cpu * cpu // 1000)
+    mem = shape.mem(cpu)
     wants = shape.located(tasks, shape.devices(tasks, shape.single))
     if not wants:
         return (cpu, mem, 0, 0, "")

@@ -16,10 +16,12 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core.licenses import Wanted
+from packhorse.scheduler.core.orders import FCFS, ORDERS, Waiting
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.demands import Demands
 from packhorse.scheduler.core.packing.layout import Shape
 from packhorse.scheduler.core.packing.request import Request
+from packhorse.scheduler.core.predictors import LIMIT, total_cpu_milli
 from packhorse.scheduler.core.priority import BASE_PRIORITY, Rules
 from packhorse.scheduler.core.reasons import REASONS, Reason
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
@@ -38,6 +40,7 @@ class PendingRow(NamedTuple):
 
     priority None: the partition's, less nice. room: how many more of the array may run at once now,
     -1 for no limit. eligible False: something but resources and order is in the way; reason says what.
+    expected_us: how long it is expected to run, 0: for all of its time limit.
     """
 
     id: JobId
@@ -53,6 +56,7 @@ class PendingRow(NamedTuple):
     eligible: bool = True
     reason: Reason = Reason.NONE
     licenses: str = ""
+    expected_us: int = 0
 
 
 class AskClass:
@@ -94,6 +98,7 @@ class PendingColumns:
         self.explicit = np.zeros(n, dtype=np.bool_)
         self.nice = np.zeros(n, dtype=np.int64)
         self.duration_us = np.zeros(n, dtype=np.int64)
+        self.expected_us = np.zeros(n, dtype=np.int64)
         self.eligible_at = np.zeros(n, dtype=np.int64)
         self.count = np.zeros(n, dtype=np.int32)
         self.room = np.zeros(n, dtype=np.int32)
@@ -124,6 +129,8 @@ class PendingColumns:
         """What classes need, as arrays by code; the cycle keeps it."""
         self.licensed: dict[int, Wanted] = {}
         """Codes of the classes that want licences, and which."""
+        self._cpus = np.zeros(16)
+        """CPUs of a job of each class."""
         self._class_code: dict[tuple[Ask, str, tuple[NodeName, ...], str], int] = {}
         self._free_classes: list[int] = []
         self._n_idle_classes = 0
@@ -153,9 +160,22 @@ class PendingColumns:
             for row in rows:
                 self.add(row)
             return
-        ids, asks, parts, limits, prios, nices, since, counts, rooms, avoids, ready, why, licenses = zip(
-            *rows, strict=True
-        )
+        (
+            ids,
+            asks,
+            parts,
+            limits,
+            prios,
+            nices,
+            since,
+            counts,
+            rooms,
+            avoids,
+            ready,
+            why,
+            licenses,
+            expected,
+        ) = zip(*rows, strict=True)
         if not self._slot.keys().isdisjoint(ids) or len(set(ids)) != n:
             raise ValueError("a job of the batch already waits")
         if len(self._free) < n:
@@ -179,6 +199,7 @@ class PendingColumns:
         self.partition[at] = [self._intern_partition(part) for part in parts]
         limit = np.array(limits, dtype=np.int64)
         self.duration_us[at] = np.where(limit > 0, limit * US, FOREVER)
+        self.expected_us[at] = expected
         self.nice[at] = nices
         explicit = np.array([p is not None for p in prios], dtype=np.bool_)
         self.explicit[at] = explicit
@@ -259,6 +280,7 @@ class PendingColumns:
             eligible=bool(self.eligible[s]),
             reason=REASONS[int(self.reason_code[s])],
             licenses=c.licenses,
+            expected_us=int(self.expected_us[s]),
         )
 
     # -- one value of a row ------------------------------------------------------------------------------
@@ -305,6 +327,10 @@ class PendingColumns:
     def planned(self, id: JobId) -> Instant:
         """The start that the last cycle promised, 0 for none."""
         return Instant(int(self.planned_at[self._slot[id]]))
+
+    def expected(self, id: JobId) -> int:
+        """How long it is expected to run in microseconds, 0: for all of its time limit."""
+        return int(self.expected_us[self._slot[id]])
 
     def reason_counts(self) -> dict[Reason, int]:
         """Waiting rows by reason, those that occur."""
@@ -375,6 +401,38 @@ class PendingColumns:
                     self._order = both[self._sorted(both, rules)]
         return self._order
 
+    def ordered(self, config: ClusterConfig, now: Instant) -> np.ndarray:
+        """The same, but jobs of equal tier and priority in the order that the configuration names. A copy."""
+        slots, found = self.order(config), ORDERS[config.order]
+        if slots.size > 1 and found.name != FCFS:
+            since = self.eligible_at[slots]
+            key = found.key(
+                Waiting(
+                    (since - config.origin) / US,
+                    np.maximum(now - since, 0) / US,
+                    self.run_us(slots, config.predictor) / US,
+                    self._cpus[self.ask_class[slots]],
+                )
+            )
+            tier, priority, _ = self._keys(slots, self.rules(config))
+            if tier[0] == tier[-1] and (tier == tier[0]).all() and (priority == priority[0]).all():
+                slots = slots[np.argsort(key, kind="stable")]
+            else:
+                slots = slots[np.lexsort((key, priority, tier))]
+        if config.keep_next and slots.size > 1:
+            first = self.planned_at[slots] > 0
+            if first.any():
+                slots = np.concatenate([slots[first], slots[~first]])
+        return slots
+
+    def run_us(self, slots: np.ndarray, predictor: str) -> np.ndarray:
+        """How long these rows are expected to run, at most their time limits; FOREVER where nobody knows."""
+        limit: np.ndarray = self.duration_us[slots]
+        if predictor == LIMIT:
+            return limit
+        expected = self.expected_us[slots]
+        return np.asarray(np.where(expected > 0, np.minimum(expected, limit), limit))
+
     def note(self, slots: np.ndarray, codes: np.ndarray | int, planned: dict[JobId, Instant]) -> None:
         """What a cycle found out: reason codes of these rows, and the planned starts among them."""
         self.reason_code[slots] = codes
@@ -435,6 +493,7 @@ class PendingColumns:
         self.explicit[s] = given is not None
         self.nice[s] = row.nice
         self.duration_us[s] = row.time_limit_s * US if row.time_limit_s > 0 else FOREVER
+        self.expected_us[s] = row.expected_us
         self.eligible_at[s] = row.eligible_at
         self.count[s] = row.count
         self.room[s] = row.room
@@ -510,6 +569,9 @@ class PendingColumns:
             self.classes.append(AskClass(code, ask, partition, avoid, licenses))
             self.class_rows.append(1)
         self._class_code[key] = code
+        if code >= self._cpus.size:
+            self._cpus = np.concatenate([self._cpus, np.zeros_like(self._cpus)])
+        self._cpus[code] = total_cpu_milli(ask) / 1000
         if licenses:
             self.licensed[code] = parse_licenses(licenses)
         self.fresh_classes.append(code)
@@ -540,6 +602,7 @@ _COLUMNS = (
     "explicit",
     "nice",
     "duration_us",
+    "expected_us",
     "eligible_at",
     "count",
     "room",

@@ -7,8 +7,10 @@ from packhorse.scheduler.core.active import set_lease_timers, set_timers
 from packhorse.scheduler.core.array_tasks import count
 from packhorse.scheduler.core.conditions import ensure_members
 from packhorse.scheduler.core.pending_columns import PendingRow
+from packhorse.scheduler.core.predictors import kind_of
 from packhorse.scheduler.core.state import ArrayTasks, State
-from packhorse.scheduler.model.job import Active, DependencyKind, Job, Pending
+from packhorse.scheduler.model.ids import Instant
+from packhorse.scheduler.model.job import Active, DependencyKind, Ended, Job, Pending
 
 
 def rebuild(state: State) -> None:
@@ -27,6 +29,11 @@ def rebuild(state: State) -> None:
             tasks = state.tasks[job.array_id]
             tasks.by_index[job.index] = job.id
             count(tasks, job, 1)
+    for id in state.finished:
+        ended = state.jobs.get(id)
+        if ended is not None and isinstance(ended.phase, Ended) and ended.phase.started_at:
+            run_us = ended.phase.ended_at - ended.phase.started_at
+            state.history.add(kind_of(ended.owner.uid, ended.spec), run_us)
     rows: list[PendingRow] = []
     for job in state.jobs.values():
         phase = job.phase
@@ -53,6 +60,10 @@ def _hold(state: State, job: Job, active: Active) -> None:
         job.id, active.placements, exclusive=job.spec.ask.exclusive, beyond_capacity=True
     )
     state.running_columns.add(job.id, active.end_by, active.placements)
+    expected_us = waiting.expected_us(state, job)
+    if expected_us:
+        since = active.granted_at
+        state.running_columns.expect(job.id, since, Instant(since + expected_us))
     if job.spec.licenses:
         state.licenses.hold(job.spec.licenses)
     set_timers(state, job, active)

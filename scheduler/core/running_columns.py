@@ -1,7 +1,8 @@
 """What runs, as releases to come: which amounts become free where and when.
 
-It is assumed that jobs use their whole time limit. A job without one ends NEVER: planned starts that wait for
-it are not shown, but nothing without a limit may slip in before them.
+It is assumed that jobs use their whole time limit, or run as long as a predictor said (core/predictors.py). A
+job without a limit ends NEVER: planned starts that wait for it are not shown, but nothing without a limit may
+slip in before them.
 
 Rows of amounts are made when a cycle asks for them, so that jobs which come and go while nothing waits cost
 an entry in a dictionary only.
@@ -9,13 +10,15 @@ an entry in a dictionary only.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from packhorse.scheduler.core.node_columns import NodeColumns
-from packhorse.scheduler.model.ids import Instant, JobId
+from packhorse.scheduler.core.predictors import corrected_us
+from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId
 from packhorse.scheduler.model.resources import Placement
 
 NEVER: Final = Instant(1 << 60)
@@ -48,6 +51,10 @@ class RunningColumns:
         self._live = np.zeros(n, dtype=np.bool_)
         self._free: list[int] = list(range(n - 1, -1, -1))
         self._jobs: dict[JobId, tuple[Instant, tuple[Placement, ...]]] = {}
+        self._expected: dict[JobId, tuple[Instant, Instant]] = {}
+        """Of jobs that are expected to end before their limit: when they began, and when they will end."""
+        self._soon: list[tuple[Instant, JobId]] = []
+        """A heap of these ends; those that do not count any more among them."""
         self._entries: dict[JobId, list[int]] = {}
         self._fresh: dict[JobId, None] = {}
         self._order = np.zeros(0, dtype=np.intp)
@@ -64,26 +71,53 @@ class RunningColumns:
         return job in self._jobs
 
     def add(self, job: JobId, end_by: Instant, placements: tuple[Placement, ...]) -> None:
-        """The job holds the placements and is expected to end at end_by (0: never). ValueError if known."""
+        """The job holds the placements and has to end at end_by (0: never). ValueError if known."""
         if job in self._jobs:
             raise ValueError(f"job {job} already runs")
         self._jobs[job] = (end_by, placements)
         self._fresh[job] = None
 
+    def expect(self, job: JobId, since: Instant, end: Instant) -> None:
+        """The job runs since then and is expected to end then, before its limit."""
+        self._expected[job] = (since, end)
+        heapq.heappush(self._soon, (end, job))
+        self._set(job)
+
+    def correct(self, now: Instant) -> None:
+        """Jobs that have outlived what was expected get another expectation."""
+        while self._soon and self._soon[0][0] <= now:
+            end, job = heapq.heappop(self._soon)
+            since, expected = self._expected.get(job, (UNKNOWN, UNKNOWN))
+            if expected != end:
+                continue
+            limit = self._jobs[job][0]
+            later = Instant(since + corrected_us(now - since, end - since, limit - since if limit else 0))
+            if limit and later >= limit:
+                del self._expected[job]
+                self._set(job)
+            else:
+                self.expect(job, since, later)
+
     def set_end(self, job: JobId, end_by: Instant) -> None:
-        """The job is now expected to end then (0: never)."""
+        """The job has to end then (0: never)."""
         self._jobs[job] = (end_by, self._jobs[job][1])
-        for entry in self._entries.get(job, ()):
-            self._end[entry] = end_by or NEVER
-            self._moved[entry] = self._unordered = True
+        self._set(job)
 
     def end(self, job: JobId) -> Instant:
         """When the job is expected to end, 0 for never."""
-        return self._jobs[job][0]
+        end_by = self._jobs[job][0]
+        expected = self._expected.get(job)
+        return min(expected[1], end_by or expected[1]) if expected else end_by
+
+    def _set(self, job: JobId) -> None:
+        for entry in self._entries.get(job, ()):
+            self._end[entry] = self.end(job) or NEVER
+            self._moved[entry] = self._unordered = True
 
     def remove(self, job: JobId) -> None:
         """The job holds nothing any more."""
         del self._jobs[job]
+        self._expected.pop(job, None)
         self._fresh.pop(job, None)
         self._drop(self._entries.pop(job, ()))
 
@@ -127,14 +161,14 @@ class RunningColumns:
         self._unordered = False
 
     def _enter(self, job: JobId, nodes: NodeColumns) -> None:
-        end_by, placements = self._jobs[job]
+        placements = self._jobs[job][1]
         exclusive = nodes.is_exclusive(job)
         entries = []
         for placement in placements:
             if not self._free:
                 self._grow()
             entry = self._free.pop()
-            self._end[entry] = end_by or NEVER
+            self._end[entry] = self.end(job) or NEVER
             self._row[entry] = nodes.row_of[placement.node]
             self._amounts[:, entry] = nodes.amounts(placement, exclusive)
             self._live[entry] = True

@@ -12,6 +12,7 @@ from packhorse.scheduler.core.interning import Interned
 from packhorse.scheduler.core.licenses import Licenses
 from packhorse.scheduler.core.node_columns import NodeColumns
 from packhorse.scheduler.core.pending_columns import PendingColumns
+from packhorse.scheduler.core.predictors import History
 from packhorse.scheduler.core.running_columns import RunningColumns
 from packhorse.scheduler.core.timers import Timers
 from packhorse.scheduler.model.cluster import ClusterConfig
@@ -77,7 +78,8 @@ class State:
     dependents: who waits on what, keyed (job or array, index); index -1: the whole of it, -2: index by
     index (aftercorr). singletons: unfinished jobs by (uid, name) and the number that orders them, only
     for the pairs that a waiting singleton asks about. n_silent: nodes whose agent is not connected. demand:
-    what jobs are like, for the placement policy. licenses: what jobs hold of the cluster's licences.
+    what jobs are like, for the placement policy. history: how long jobs ran. licenses: what jobs hold of the
+    cluster's licences.
     """
 
     __slots__ = (
@@ -88,6 +90,7 @@ class State:
         "dependents",
         "epoch",
         "finished",
+        "history",
         "interned",
         "jobs",
         "licenses",
@@ -127,6 +130,7 @@ class State:
         self.pending_columns = PendingColumns()
         self.running_columns = RunningColumns()
         self.demand = Demand()
+        self.history = History()
         self.licenses = Licenses()
 
     @classmethod

@@ -22,6 +22,7 @@ from packhorse.scheduler.core.conditions import (
     order_of,
 )
 from packhorse.scheduler.core.pending_columns import PendingRow
+from packhorse.scheduler.core.predictors import LIMIT, kind_of, predicted_us
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.timers import Timer
@@ -249,6 +250,7 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
             True,
             Reason.NONE,
             spec.licenses,
+            expected_us(state, waiter),
         )
     reason = reason_of(waiter)
     return PendingRow(
@@ -265,7 +267,16 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
         eligible=reason is Reason.NONE,
         reason=reason,
         licenses=spec.licenses,
+        expected_us=expected_us(state, waiter),
     )
+
+
+def expected_us(state: State, waiter: Waiter) -> int:
+    """How long it is expected to run, 0: for all of its time limit."""
+    name = state.config.predictor
+    if name == LIMIT:
+        return 0
+    return predicted_us(name, state.history, kind_of(waiter.owner.uid, waiter.spec))
 
 
 def refresh_row(state: State, waiter: Waiter) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from packhorse.scheduler.model.ids import NodeName
+from packhorse.scheduler.model.ids import UNKNOWN, Instant, NodeName
 
 
 class Partition(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -52,7 +52,11 @@ class Improver(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Settings that decisions depend on; part of the recorded state, so that replay sees them too.
 
-    policy: name of the placement policy. licenses: (name, how many the cluster has).
+    policy: name of the placement policy. licenses: (name, how many the cluster has). order: of jobs of equal
+    tier and priority (core/orders.py); origin: what submission times are counted from there. backfill: who
+    may go before blocked jobs (core/backfill_kinds.py), of which backfill_depth have planned starts.
+    keep_next: a blocked job that has a planned start stays ahead of those that come. predictor: how long jobs
+    are expected to run (core/predictors.py).
     """
 
     name: str = "packhorse"
@@ -74,3 +78,8 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     policy: str = "packhorse"
     licenses: tuple[tuple[str, int], ...] = ()
     improver: Improver = Improver()
+    order: str = "priority"
+    origin: Instant = UNKNOWN
+    backfill: str = "easy"
+    keep_next: bool = False
+    predictor: str = "limit"

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import io
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
-from packhorse.scheduler.model.errors import PackhorseError
+from packhorse.simulator.traces.broken import Skipped
+from packhorse.simulator.traces.broken import TraceBroken as TraceBroken
+from packhorse.simulator.traces.textfile import lines
 
-
-class TraceBroken(PackhorseError):
-    """A trace cannot be read: file, line, column, and what was expected there."""
+MOST_DIGITS: Final = 30
+"""Of a number; int() refuses to read some thousands."""
 
 
 class Record:
@@ -46,10 +44,9 @@ class Record:
         text = self.text(column)
         if not (text.isascii() and text.isdigit()):
             self.wrong(column, "a whole number from 0 on")
-        value = int(text)
-        if value > most:
+        if len(text) > MOST_DIGITS or int(text) > most:
             self.wrong(column, f"at most {most}")
-        return value
+        return int(text)
 
     def number(self, column: str) -> float:
         """A finite decimal number."""
@@ -70,35 +67,47 @@ class Record:
         )
 
 
-def records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
-    """The lines of a file below its header. columns: those that it must have; others may follow.
+def records(path: Path, columns: Sequence[str], skipped: Skipped | None = None) -> Iterator[Record]:
+    """The lines of a file below its header, read as they are needed. columns: those that it must have;
+    others may follow. skipped: what to do about lines of another length; None: stop.
 
     Raises TraceBroken where the file cannot be read, lacks a column, or has a line of another length.
     """
-    try:
-        raw = path.read_bytes()
-        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode()
-    except FileNotFoundError:
-        raise TraceBroken(f"{path}: there is no such file") from None
-    except (OSError, EOFError, zlib.error) as why:
-        raise TraceBroken(f"{path}: cannot be read: {getattr(why, 'strerror', None) or why}") from why
-    except UnicodeDecodeError as why:
-        raise TraceBroken(f"{path}: is no text: byte {why.start} is not UTF-8") from why
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    skipped = skipped or Skipped()
+    reader = csv.reader(lines(path), strict=True)
+    place = _header(path, reader, columns)
+    while True:
+        try:
+            values = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as why:
+            skipped.line_broken(TraceBroken(f"{path}, line {reader.line_num}: {why}"))
+            continue
+        if len(values) == len(place):
+            yield Record(path, reader.line_num, place, values)
+        else:
+            skipped.line_broken(
+                TraceBroken(
+                    f"{path}, line {reader.line_num}, column {min(len(values), len(place)) + 1}: "
+                    f"{len(values)} fields, expected {len(place)}"
+                )
+            )
+
+
+def _header(path: Path, reader: Iterator[list[str]], columns: Sequence[str]) -> dict[str, int]:
+    """Where each column stands."""
     try:
         header = next(reader, [])
-        place = {name: i for i, name in enumerate(header)}
-        for name in columns:
-            if name not in place:
-                raise TraceBroken(
-                    f'{path}, line 1: column "{name}" is missing; expected a header with {", ".join(columns)}'
-                )
-        for values in reader:
-            if len(values) != len(header):
-                raise TraceBroken(
-                    f"{path}, line {reader.line_num}, column {min(len(values), len(header)) + 1}: "
-                    f"{len(values)} fields, expected {len(header)}"
-                )
-            yield Record(path, reader.line_num, place, values)
     except csv.Error as why:
-        raise TraceBroken(f"{path}, line {reader.line_num}: {why}") from why
+        raise TraceBroken(f"{path}, line 1: {why}") from why
+    place = {name: i for i, name in enumerate(header)}
+    if len(place) < len(header):
+        twice = next(name for name in header if header.count(name) > 1)
+        raise TraceBroken(f'{path}, line 1: column "{twice}" is there twice')
+    for name in columns:
+        if name not in place:
+            raise TraceBroken(
+                f'{path}, line 1: column "{name}" is missing; expected a header with {", ".join(columns)}'
+            )
+    return place

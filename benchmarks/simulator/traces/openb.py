@@ -90,7 +90,7 @@ def read(data: Path, variant: str, seeds: tuple[int, ...]) -> Trace:
     there = variants(data)
     if variant not in there:
         raise TraceBroken(f'{data}: no variant "{variant}"; there are {", ".join(there)}')
-    nodes = _nodes(data / NODES)
+    nodes = node_list(data / NODES)
     models = {node.model for node in nodes}
     pods = _pods(data / f"openb_pod_list_{variant}.csv.gz", models)
     orders = _orders(data / f"order_{variant}.csv.gz", seeds, len(pods))
@@ -98,7 +98,8 @@ def read(data: Path, variant: str, seeds: tuple[int, ...]) -> Trace:
     return Trace(variant, nodes, pods, {s: Stream(s, orders[s], ranks[s]) for s in seeds})
 
 
-def _nodes(path: Path) -> list[NodeLine]:
+def node_list(path: Path) -> list[NodeLine]:
+    """The nodes of a file in its order. Raises TraceBroken."""
     found: dict[str, NodeLine] = {}
     for line in records(path, ("sn", "cpu_milli", "memory_mib", "gpu", "model")):
         name, n_devices, model = line.text("sn"), line.whole("gpu", MOST_DEVICES), line.text("model")
@@ -114,7 +115,7 @@ def _nodes(path: Path) -> list[NodeLine]:
 
 def _pods(path: Path, models: set[str]) -> list[PodLine]:
     found = [
-        _pod(line, models)
+        pod(line, models)
         for line in records(path, ("name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli"))
     ]
     if not found:
@@ -122,7 +123,8 @@ def _pods(path: Path, models: set[str]) -> list[PodLine]:
     return found
 
 
-def _pod(line: Record, models: set[str]) -> PodLine:
+def pod(line: Record, models: set[str]) -> PodLine:
+    """The pod of a line of a pod list. models: those that nodes have. Raises TraceBroken."""
     n_devices, milli = line.whole("num_gpu", MOST_DEVICES), line.whole("gpu_milli", 1000)
     if n_devices == 0:
         milli = 0

@@ -209,7 +209,7 @@ class Board:
         self._mems = [(column[f"{kind}%MiB"], share) for kind in DIVISIBLE if f"{kind}%MiB" in column]
         self.shareable = share
         self.mem_sizes = tuple(sorted({dev.mem_mib for m in kinds for dev in m.devices}))
-        self.has_slots = (self.type_of >= 0).any(axis=0)
+        self.has_slots = np.asarray((self.type_of >= 0).any(axis=0))
         self.special = [
             position
             for slots, positions in nodes_of.items()

@@ -8,13 +8,15 @@ was taken, in order, so that scores which were worked out before can be brought 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from packhorse.scheduler.core.node_columns import NodeColumns
 from packhorse.scheduler.core.packing.alike import Alikeness
-from packhorse.scheduler.core.packing.board import CPU, EXCLUSIVE, MEM, SLOTS, TMP
+from packhorse.scheduler.core.packing.board import CPU, MEM
 from packhorse.scheduler.core.packing.layout import Shape
-from packhorse.scheduler.core.packing.policy import Scorer
+from packhorse.scheduler.core.packing.policy import Knowing, Scorer
 from packhorse.scheduler.core.packing.request import Pairs
 from packhorse.scheduler.core.packing.slots import Part, Share, Slices, Taken, Whole
 from packhorse.scheduler.model.resources import WHOLE, Devices, Placement
@@ -34,7 +36,7 @@ class Layer:
 
 
 class Field:
-    """See the module.
+    """See the module. knowing: the scorer, if it is of that kind.
 
     scorer: the placement policy made ready, None for best fit by `score`. version: grows when scores of all
     nodes may have changed. live: positions of the nodes that may take something, ascending; None for all.
@@ -44,6 +46,10 @@ class Field:
         "_alike",
         "_counted",
         "_free_milli",
+        "_known",
+        "_known_at",
+        "_known_each",
+        "_known_each_at",
         "_log",
         "_masks",
         "_score",
@@ -55,6 +61,7 @@ class Field:
         "column_of",
         "empty",
         "free",
+        "knowing",
         "layers",
         "layers_version",
         "live",
@@ -109,6 +116,11 @@ class Field:
         self.version = 0
         self.layers_version = 0
         self._alike: Alikeness | None = None
+        self.knowing = scorer if board.n_slots and isinstance(scorer, Knowing) else None
+        self._known = np.zeros((0, 0), dtype=np.int64)
+        self._known_each: list[Sequence[int]] = []
+        self._known_each_at = 0
+        self._known_at = 0
         self.empty = empty
         self._whole_milli = int(self.offered[board.slot_columns].sum()) if board.n_slots else 0
         self._free_milli = int(self.free[board.slot_columns].sum()) if board.n_slots else 0
@@ -203,6 +215,32 @@ class Field:
             self._alike = Alikeness(self.board.node_class, np.array(amounts))
         return self._alike
 
+    def known(self) -> np.ndarray | None:
+        """What the scorer knows of every node as it is now `[m, n_nodes]`; None if it is not of that kind."""
+        if self.knowing is None:
+            return None
+        each, known = self.known_each(), self._known
+        if self._known_at < self.n_changes:
+            at = self.changed(self._known_at)
+            self._known_at = self.n_changes
+            known[:, at] = np.array([each[position] for position in at.tolist()], dtype=np.int64).T
+        return known
+
+    def known_each(self) -> list[Sequence[int]]:
+        """The same by node; only for a scorer of that kind."""
+        scorer, slots = self.knowing, self.board.slot_columns
+        assert scorer is not None
+        if not self._known_each:
+            self._known = scorer.know(np.arange(self.n), self.free[CPU], self.free[slots])
+            self._known_each = list(self._known.T.tolist())
+            self._known_at = self._known_each_at = self.n_changes
+        elif self._known_each_at < self.n_changes:
+            for position in dict.fromkeys(self.changed(self._known_each_at).tolist()):
+                dev: list[int] = self.free[slots, position].tolist()
+                self._known_each[position] = scorer.know_one(position, self.free.item(CPU, position), dev)
+            self._known_each_at = self.n_changes
+        return self._known_each
+
     def slices_of(self, position: int) -> Slices:
         """The devices of the node that are cut now."""
         found = self._slices.get(position)
@@ -222,9 +260,10 @@ class Field:
             free[resource, position] -= amount
             if score is not None:
                 score[position] -= self.tightness[resource] * amount
-            for layer in self.layers[:j]:
-                if position in layer.free:
-                    layer.free[position][resource] -= amount
+        run_past = [layer.free[position] for layer in self.layers[:j] if position in layer.free]
+        for later in run_past:
+            for resource, amount in pairs:
+                later[resource] -= amount * copies
         if self.n_changes == self._log.size:
             self._log = np.concatenate([self._log, self._log])
         self._log[self.n_changes] = position
@@ -232,9 +271,8 @@ class Field:
         if located:
             slices = self.slices_of(position)
             self.board.settle_one(free[:, position], position, slices)
-            for layer in self.layers[:j]:
-                if position in layer.free:
-                    self.board.settle_one(layer.free[position], position, slices)
+            for later in run_past:
+                self.board.settle_one(later, position, slices)
         if self.layers:
             self._settle_layers(position)
 
@@ -254,11 +292,8 @@ class Field:
         where several nodes share them. first: the slot that a share is to come from, -1: any. Also the
         devices that are only counted, by resource, not yet chosen.
         """
-        cpu, mem = self._cpu_and_mem(shape, position, tasks)
-        pairs: Pairs = [(SLOTS, EXCLUSIVE if shape.exclusive else 1)]
-        for resource, amount in ((CPU, cpu), (MEM, mem), (TMP, shape.tmp)):
-            if amount:
-                pairs.append((resource, amount))
+        _, _, base = self._base(shape, position, tasks)
+        pairs = base.copy()
         if not shape.has_devices:
             return pairs, (), {}
         if job_devices:
@@ -296,7 +331,7 @@ class Field:
         pairs, devices, counted = self.cost(
             shape, position, tasks, whole_job, self.room(j), job_devices, first
         )
-        cpu, mem = self._cpu_and_mem(shape, position, tasks)
+        cpu, mem, _ = self._base(shape, position, tasks)
         if counted:
             more = self._choose(position, counted, j)
             pairs = [pair for pair in pairs if self.board.resources[pair[0]] not in counted]
@@ -344,11 +379,12 @@ class Field:
         layout, place = d.place
         slices[slot] = (layout, slices.get(slot, (layout, 0))[1] | 1 << place)
 
-    def _cpu_and_mem(self, shape: Shape, position: int, tasks: int) -> tuple[int, int]:
+    def _base(self, shape: Shape, position: int, tasks: int) -> tuple[int, int, Pairs]:
+        """CPU and memory of that many tasks there, and the amounts that are no devices."""
+        if not shape.node_decides:
+            return shape.base(tasks)
         cpu = int(self.offered[CPU, position]) if shape.exclusive else shape.cpus(tasks)
-        if shape.mem_all:
-            return cpu, int(self.offered[MEM, position])
-        return cpu, shape.mem_node or -(-shape.mem_cpu * cpu // 1000)
+        return shape.base_of(cpu, int(self.offered[MEM, position]) if shape.mem_all else shape.mem(cpu))
 
     def _choose(self, position: int, wanted: dict[str, int], j: int) -> tuple[Devices, ...]:
         """Concrete devices of those that are only counted: lowest free index first, typed wishes before

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from packhorse.scheduler.core.packing.board import EXCLUSIVE, SLOTS
+from packhorse.scheduler.core.packing.board import CPU, EXCLUSIVE, SLOTS
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.request import Pairs, Request
 from packhorse.scheduler.core.packing.slots import Whole
@@ -165,6 +165,22 @@ class Growth:
         free[:, positions] = np.minimum(free[:, positions], field.offered[:, positions])
         return free
 
+    def take_surplus(self, at: int, position: int, needed: Pairs, free: np.ndarray) -> None:
+        """Takes from `free` (`[n_resources]`, without what is needed) all that is released there at that very
+        time and not needed: releases of least CPU first."""
+        here = self._on(np.array([position], dtype=np.intp))
+        here = here[(self._position[here] == position) & (self._end[here] == at)]
+        order = np.argsort(self._amounts(CPU, self._at[here]), kind="stable")
+        surplus = {r: int(free[r]) for r, _ in needed if not self._field.board.counts_slots(r)}
+        for entry in here[order[::-1]].tolist():
+            at_ = self._at[[entry]]
+            amounts = {r: int(self._amounts(r, at_)[0]) for r in surplus}
+            if any(surplus[r] < amounts[r] for r in surplus):
+                return
+            for resource, amount in amounts.items():
+                surplus[resource] -= amount
+                free[resource] -= amount
+
     # -- bounds ------------------------------------------------------------------------------------------
 
     def bound(self, request: Request) -> int:
@@ -199,7 +215,7 @@ class Growth:
         if needs is None or shape.lo > board.n:
             return None
         pairs = [(r, n) for r, n in enumerate(needs) if n]
-        allowed = np.logical_or.reduce(request.together)
+        allowed: np.ndarray = np.logical_or.reduce(request.together)
         wanted = shape.located(1, shape.devices(1, False)) if board.n_slots else []
         need, n_devices = request.need, 0
         if len(wanted) == 1 and isinstance(wanted[0], Whole):

@@ -28,6 +28,10 @@ from packhorse.scheduler.model.resources import Ask, Gres, is_slice
 NO_BOUND: Final = 1 << 30
 
 
+Base = tuple[int, int, list[tuple[int, int]]]
+"""CPU in thousandths, memory in MiB, and the amounts by resource."""
+
+
 class Wishes(NamedTuple):
     """Devices wanted of one node: those only counted, by resource, and those that have slots."""
 
@@ -49,6 +53,7 @@ class Shape:
     """
 
     __slots__ = (
+        "_bases",
         "_wishes",
         "aligned",
         "contiguous",
@@ -116,6 +121,7 @@ class Shape:
         self.spread = ask.spread
         self.linked = ask.linked
         self._wishes: dict[tuple[int, bool], Wishes] = {}
+        self._bases: dict[int, Base] = {}
 
     @property
     def single(self) -> bool:
@@ -130,6 +136,24 @@ class Shape:
     def cpus(self, tasks: int) -> int:
         """Thousandths of CPUs for that many tasks on one node, unless the job is exclusive."""
         return max(self.cpu_task * tasks, self.cpu_min)
+
+    def mem(self, cpu_milli: int) -> int:
+        """MiB on a node that gives these CPUs, unless the job takes all of it."""
+        return self.mem_node or -(-self.mem_cpu * cpu_milli // 1000)
+
+    def base(self, tasks: int) -> Base:
+        """What that many tasks take of a node that has no say in it, but for devices; worked out once."""
+        found = self._bases.get(tasks)
+        if found is None:
+            cpu = self.cpus(tasks)
+            found = self._bases[tasks] = self.base_of(cpu, self.mem(cpu))
+        return found
+
+    def base_of(self, cpu: int, mem: int) -> Base:
+        """The same, given CPU and memory."""
+        pairs = [(SLOTS, EXCLUSIVE if self.exclusive else 1)]
+        pairs += [(r, amount) for r, amount in ((CPU, cpu), (MEM, mem), (TMP, self.tmp)) if amount]
+        return cpu, mem, pairs
 
     def devices(self, tasks: int, whole_job: bool) -> dict[str, int]:
         """Devices by resource for that many tasks on one node; whole_job: all tasks are there."""
@@ -149,7 +173,7 @@ class Shape:
         cpu = self.cpu_task * tasks
         if cpu < self.cpu_min:
             cpu = self.cpu_min
-        mem = self.mem_node or -(-self.mem_cpu * cpu // 1000)
+        mem = self.mem(cpu)
         out = [cpu, mem, self.tmp, EXCLUSIVE if self.exclusive else 1]  # CPU, MEM, TMP, SLOTS
         out += [0] * (len(column_of) - FIXED)
         if self.has_devices:

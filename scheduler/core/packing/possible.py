@@ -314,7 +314,7 @@ def _one_node(ask: Ask, shape: Shape, partition: Partition, request: Request, fi
         lacking = _lacking(field, CPU, cpu, allowed)
         return _impossible(f"{_cpus(cpu)} CPUs asked {where} {_cpus(most)}{lacking}; {out}", CPUS)
     mem, most = (
-        shape.mem_node or -(-shape.mem_cpu * cpu // 1000),
+        shape.mem(cpu),
         int(field.free[MEM, allowed].max(initial=0)),
     )
     if mem > most:

@@ -16,6 +16,7 @@ devices only the last term counts, CPU and memory left over: the tightest fit of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -32,7 +33,7 @@ BINS: Final = 58  # of CPU per free device
 FINER: Final = 4  # rows per bin in a Table
 ROWS: Final = (BINS - 2) * FINER + 1
 BENT: Final = 1.0  # how much more the first thousandth of a free device counts than the last, untaught
-FEW: Final = 4  # up to so many nodes are scored number by number
+FEW: Final = 4  # up to so many nodes are scored number by number: a vector operation costs as much as 30 such
 _FAR: Final = 1 << 60
 _STEPS: Final = 16 * 64  # sixteenths of CPU per device that are told apart: from 64 on all is alike
 
@@ -143,86 +144,104 @@ class Potential:
     def phase(self, fill: float) -> int:
         return 0
 
+    def know(self, at: np.ndarray, cpu: np.ndarray, dev: np.ndarray) -> np.ndarray:
+        """What a score owes to the node as it is: less its potentials, for its free devices; free devices in
+        thousandths; how many are wholly free."""
+        total = np.add.reduce(dev, axis=0)
+        whole = np.add.reduce(dev == WHOLE, axis=0)
+        row = self._rows(cpu, total, at)
+        value = np.add.reduce(self.part.take(row * PARTS + self.column.take(dev)), axis=0)
+        value += self.whole.take(row * self.columns + whole)
+        return np.stack((FULLER * total - value, total, whole))
+
+    def know_one(self, at: int, cpu: int, dev: list[int]) -> tuple[int, int, int]:
+        part, total, whole = self._part, sum(dev), dev.count(WHOLE)
+        row = self._row(cpu, total, at)
+        cell = row * PARTS
+        value = sum([part[cell + f // STEP % PARTS] for f in dev]) + self._whole[row * self.columns + whole]
+        return FULLER * total - value, total, whole
+
     def scores(self, want: Want, sight: Sight, phase: int) -> Scores:
-        if sight.at.size <= FEW and self.kinds.most:
-            return self._few(want, sight)
-        cpu, dev = sight.cpu, sight.dev
-        left = cpu - want.cpu_milli
+        left = sight.cpu - want.cpu_milli
+        if not self.kinds.most:
+            tight = left * self.per_cpu
+            tight += (sight.mem - want.mem_mib) * self.per_mem
+            return tight.astype(np.int64), np.zeros(left.size, np.int64)
+        known = sight.known
+        if known is None:
+            if sight.at.size <= FEW:
+                return self._few(want, sight)
+            known = self.know(sight.at, sight.cpu, sight.dev)
         tight = left * self.per_cpu
         tight += (sight.mem - want.mem_mib) * self.per_mem
-        if not self.kinds.most:
-            return tight.astype(np.int64), np.zeros(cpu.size, np.int64)
-        total = np.add.reduce(dev, axis=0)
-        is_whole = dev == WHOLE
-        whole = np.add.reduce(is_whole, axis=0)
-        # Before and after, side by side.
-        row = self._rows(cpu, left, total, total - want.n_devices * want.milli, sight.at)
-        column = self.column.take(dev)
-        after = row[1] * PARTS
-        cells = self.part.take(row[:, None] * PARTS + column)
-        value = np.add.reduce(cells, axis=1)
-        at = row * self.columns + whole
-        score = tight.astype(np.int64) + FULLER * total - value[0] - self.whole.take(at[0]) + value[1]
+        value, total, whole = known
+        score = tight.astype(np.int64)
+        score += value
+        dev = sight.dev
+        row = self._rows(left, total - want.n_devices * want.milli, sight.at)
+        after = row * PARTS
+        cells = self.part.take(after + self.column.take(dev))
+        score += np.add.reduce(cells, axis=0)
+        most = row * self.columns
+        most += whole
         if not want.shares:
-            return score + self.whole.take(at[1] - want.n_devices), np.zeros(cpu.size, np.int64)
+            score += self.whole.take(most - want.n_devices)
+            return score, np.zeros(score.size, np.int64)
         # Taken from a device partly free, or from one of the wholly free, which then are one less.
-        most = self.whole.take(at[1])
-        one = most - self.whole.take(at[1] - (whole > 0))
+        all_whole = self.whole.take(most)
+        one = all_whole - self.whole.take(most - (whole > 0))
         rise = self.part.take(after + self.column.take(dev - want.milli, mode="clip"))
-        rise -= np.where(is_whole, one, cells[1])
+        rise -= np.where(dev == WHOLE, one, cells)
         rise[~sight.may] = _FAR
         device = rise.argmin(axis=0)
-        return score + rise[device, np.arange(device.size)] + most, device
+        score += all_whole
+        score += rise[device, np.arange(device.size)]
+        return score, device
 
     def _few(self, want: Want, sight: Sight) -> Scores:
-        """The same for a few nodes, number by number: a vector operation costs as much as thirty of these."""
-        part, whole_value, columns = self._part, self._whole, self.columns
-        shares, milli, n_devices = want.shares, want.milli, want.n_devices
+        """The same for a few nodes, number by number."""
         score, device = [], []
-        mem_after = (sight.mem - want.mem_mib).tolist()
-        may = sight.may.T.tolist() if shares else ()
-        for i, (at, cpu, free) in enumerate(
-            zip(sight.at.tolist(), sight.cpu.tolist(), sight.dev.T.tolist(), strict=True)
-        ):
-            left, total, whole = cpu - want.cpu_milli, sum(free), free.count(WHOLE)
-            before = self._row(cpu, total, at)
-            after = self._row(left, total - n_devices * milli, at)
-            cells = [f // STEP % PARTS for f in free]
-            cell = before * PARTS
-            found = int(left * self.per_cpu + mem_after[i] * self.per_mem) + FULLER * total
-            found -= sum([part[cell + c] for c in cells]) + whole_value[before * columns + whole]
-            cell = after * PARTS
-            values = [part[cell + c] for c in cells]
-            found += sum(values)
-            most = after * columns + whole
-            if not shares:
-                score.append(found + whole_value[most - n_devices])
-                device.append(0)
-                continue
-            one = whole_value[most] - whole_value[most - (whole > 0)]
-            rise = [
-                part[cell + (f - milli) // STEP % PARTS] - (one if f == WHOLE else value) if able else _FAR
-                for f, value, able in zip(free, values, may[i], strict=True)
-            ]
-            least = min(rise)
-            score.append(found + least + whole_value[most])
-            device.append(rise.index(least))
+        devs = sight.dev.T.tolist()
+        mays = sight.may.T.tolist() if want.shares else [[]] * len(devs)
+        each = zip(sight.at.tolist(), sight.cpu.tolist(), sight.mem.tolist(), devs, mays, strict=True)
+        for at, cpu, mem, dev, may in each:
+            one = self.score_one(want, at, cpu, mem, dev, may, self.know_one(at, cpu, dev))
+            score.append(one[0])
+            device.append(one[1])
         return np.array(score, np.int64), np.array(device, np.intp)
+
+    def score_one(
+        self, want: Want, at: int, cpu: int, mem: int, dev: list[int], may: list[bool], known: Sequence[int]
+    ) -> tuple[int, int]:
+        part, whole_value, milli = self._part, self._whole, want.milli
+        value, total, whole = known
+        left = cpu - want.cpu_milli
+        row = self._row(left, total - want.n_devices * milli, at)
+        score = int(left * self.per_cpu + (mem - want.mem_mib) * self.per_mem) + value
+        cell = row * PARTS
+        values = [part[cell + f // STEP % PARTS] for f in dev]
+        score += sum(values)
+        most = row * self.columns + whole
+        if not want.shares:
+            return score + whole_value[most - want.n_devices], 0
+        all_whole = whole_value[most]
+        one = all_whole - whole_value[most - (whole > 0)]
+        rise = [
+            part[cell + (f - milli) // STEP % PARTS] - (one if f == WHOLE else value) if able else _FAR
+            for f, value, able in zip(dev, values, may, strict=True)
+        ]
+        least = min(rise)
+        return score + least + all_whole, rise.index(least)
 
     def _row(self, cpu: int, total: int, at: int) -> int:
         """`_rows` for one node. A node that shrank may have less than no CPU free."""
         step = int(cpu * self.per_device / max(total, 1))
         return self._row_of[min(max(step, 0), _STEPS)] + self._base[at]
 
-    def _rows(
-        self, cpu: np.ndarray, left: np.ndarray, total: np.ndarray, rest: np.ndarray, at: np.ndarray
-    ) -> np.ndarray:
-        """Rows of the table before and after, `[2, k]`, from CPU and free devices before and after."""
-        ratio = np.empty((2, at.size))
-        np.multiply(cpu, self.per_device, out=ratio[0])
-        np.multiply(left, self.per_device, out=ratio[1])
-        ratio[0] /= np.maximum(total, 1)
-        ratio[1] /= np.maximum(rest, 1)
+    def _rows(self, cpu: np.ndarray, total: np.ndarray, at: np.ndarray) -> np.ndarray:
+        """Rows of the table, from CPU and free devices."""
+        ratio = cpu * self.per_device
+        ratio /= np.maximum(total, 1)
         rows: np.ndarray = self.row_of.take(ratio.astype(np.int64), mode="clip")
         rows += self.base.take(at)
         return rows

@@ -111,7 +111,7 @@ class Request:
 def _wanted(shape: Shape, board: Board) -> tuple[Want, np.ndarray]:
     """The whole job on one node as a policy sees it."""
     cpu = shape.cpus(shape.tasks)
-    mem = shape.mem_node or -(-shape.mem_cpu * cpu // 1000)
+    mem = shape.mem(cpu)
     wants = shape.located(shape.tasks, shape.devices(shape.tasks, True))
     if not wants or not board.n_slots:
         return Want(cpu, mem, 0, 0), slotfit.whole(board, ())

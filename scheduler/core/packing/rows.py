@@ -12,13 +12,14 @@ from typing import Final
 
 import numpy as np
 
-from packhorse.scheduler.core.packing.board import CPU, MEM
+from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.fit import candidates, fitting
-from packhorse.scheduler.core.packing.policy import Scorer, Sight
+from packhorse.scheduler.core.packing.policy import Knowing, Scorer, Sight
 from packhorse.scheduler.core.packing.request import Request
 
 _MAX_ROWS: Final = 512
+_FEW: Final = 6  # up to so many nodes are scored one after the other
 _MANY: Final = 64  # from so many nodes on, finding those alike is cheaper than scoring them all
 
 
@@ -56,17 +57,17 @@ def best(field: Field, request: Request, scorer: Scorer, j: int) -> tuple[int, i
     """Position of the best node for the whole job and the slot for its share; (-1, -1) if it fits nowhere."""
     row = up_to_date(field, request, scorer, j)
     score = row.score
-    if not score.shape[0]:
+    if not row.any or not score.size:
         return -1, -1
     position = int(score.argmin())
-    if score[position] == np.inf:
+    if score.item(position) == np.inf:
         return -1, -1
     if not field.board.one_weight:
         fits = np.flatnonzero(score < np.inf)
         weight = field.board.weight_score[fits]
         fits = fits[weight == weight.min()]
         position = int(fits[score[fits].argmin()])
-    return position, int(row.device[position])
+    return position, row.device.item(position)
 
 
 def up_to_date(field: Field, request: Request, scorer: Scorer, j: int) -> Row:
@@ -88,13 +89,59 @@ def up_to_date(field: Field, request: Request, scorer: Scorer, j: int) -> Row:
         row.seen = field.n_changes
         # Within a pass there is never more free than before.
         at = at[row.score.take(at) < np.inf] if row.any else at[:0]
-        if at.size > 1:
-            at = np.array(list(dict.fromkeys(at.tolist())), dtype=np.intp)
         if at.size and request.by_amounts:
-            _score_some(row, field, request, scorer, j, phase, at)
+            _score_again(row, field, request, scorer, j, phase, at)
         elif at.size:
-            _score(row, field, request, scorer, j, phase, at)
+            _score(row, field, request, scorer, j, phase, np.unique(at))
     return row
+
+
+def _score_again(
+    row: Row, field: Field, request: Request, scorer: Scorer, j: int, phase: int, at: np.ndarray
+) -> None:
+    """Something was taken at these positions, and only amounts are left to be asked."""
+    room, whole = field.room(j), request.whole
+    assert whole is not None
+    row.score[at] = np.inf
+    slots_matter = field.slots_matter
+    for resource, amount in whole:
+        if resource != SLOTS or slots_matter:
+            at = at[room[resource].take(at) >= amount]
+            if not at.size:
+                return
+    positions = list(dict.fromkeys(at.tolist()))
+    if len(positions) <= _FEW and not j and field.knowing is not None:
+        _score_few(row, field, request, field.knowing, positions)
+        return
+    at = np.array(positions, dtype=np.intp)
+    sight = _sight(field, request, room, at, None if j else field.known())
+    if request.want.shares:
+        fits = sight.may.any(axis=0)
+        if not fits.all():
+            some = np.flatnonzero(fits)
+            if not some.size:
+                return
+            at = at[some]
+            sight = _sight(field, request, room, at, None if j else field.known())
+    row.score[at], row.device[at] = scorer.scores(request.want, sight, phase)
+
+
+def _score_few(row: Row, field: Field, request: Request, scorer: Knowing, positions: list[int]) -> None:
+    """Nodes that have what is asked for, one after the other, by plain numbers."""
+    want, slots = request.want, field.board.slot_columns
+    known, free = field.known_each(), field.free
+    for position in positions:
+        dev: list[int] = free[slots, position].tolist()
+        may: list[bool] = []
+        if want.shares:
+            need = request.need[:, position].tolist()
+            may = [d >= least for d, least in zip(dev, need, strict=True)]
+            if True not in may:
+                continue
+        cpu, mem = free.item(CPU, position), free.item(MEM, position)
+        row.score[position], row.device[position] = scorer.score_one(
+            want, position, cpu, mem, dev, may, known[position]
+        )
 
 
 def _score(
@@ -122,37 +169,24 @@ def _score(
     if j == 0 and at.size >= _MANY and not scorer.relative:
         alike = field.alike()
         one, place = alike.one_of_each(at, field)
-        score, device = scorer.scores(request.want, _sight(field, request, room, at[one]), phase)
+        score, device = scorer.scores(request.want, _sight(field, request, room, at[one], None), phase)
         row.score[at], row.device[at] = score[place], device[place]
     else:
-        row.score[at], row.device[at] = scorer.scores(request.want, _sight(field, request, room, at), phase)
+        known = None if j else field.known()
+        sight = _sight(field, request, room, at, known)
+        row.score[at], row.device[at] = scorer.scores(request.want, sight, phase)
 
 
-def _score_some(
-    row: Row, field: Field, request: Request, scorer: Scorer, j: int, phase: int, at: np.ndarray
-) -> None:
-    """The same for a few nodes of which only amounts are left to be asked."""
-    state = field.room(j).take(at, axis=1)
-    fits = (state.take(request.columns, axis=0) >= request.amounts).all(axis=0)
-    dev = state[field.board.slot_columns]
-    may = dev >= request.need.take(at, axis=1)
-    if request.want.shares:
-        fits &= may.any(axis=0)
-    row.score[at] = np.inf
-    if not fits.all():
-        at = at[fits]
-        if not at.size:
-            return
-        state, dev, may = state[:, fits], dev[:, fits], may[:, fits]
-    row.score[at], row.device[at] = scorer.scores(
-        request.want, Sight(at, state[CPU], state[MEM], dev, may), phase
-    )
-
-
-def _sight(field: Field, request: Request, room: np.ndarray, at: np.ndarray) -> Sight:
+def _sight(
+    field: Field, request: Request, room: np.ndarray, at: np.ndarray, known: np.ndarray | None
+) -> Sight:
+    """known: of all nodes."""
     board = field.board
     if not board.n_slots:
         none = np.zeros((0, at.size), dtype=np.int64)
         return Sight(at, room[CPU, at], room[MEM, at], none, none > 0)
     dev = room[board.slot_columns].take(at, axis=1)
-    return Sight(at, room[CPU].take(at), room[MEM].take(at), dev, dev >= request.need.take(at, axis=1))
+    may = dev >= request.need.take(at, axis=1)
+    if known is not None:
+        known = known.take(at, axis=1)
+    return Sight(at, room[CPU].take(at), room[MEM].take(at), dev, may, known)

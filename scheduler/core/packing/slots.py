@@ -190,6 +190,12 @@ class SlotMap:
     def choose_whole(self, want: Whole, free: Sequence[int]) -> Taken | None:
         """Which devices: of one link group where one has enough (the one with the fewest free), else of as
         few groups as possible; lowest index first. None if there are not enough."""
+        key = (want, tuple(free[: self.n]))
+        if key not in self._known:
+            self._keep(key, self._choose_whole(want, free))
+        return self._known[key]  # type: ignore[return-value]
+
+    def _choose_whole(self, want: Whole, free: Sequence[int]) -> Taken | None:
         able = [
             s
             for s, d in enumerate(self.devices)

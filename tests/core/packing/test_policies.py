@@ -66,7 +66,9 @@ def test_contract(name: str, want: Want, mix: Mix) -> None:
     again = policy(name).make(on, mix).scores(want, sight, 0)
     assert [x.tolist() for x in again] == [score.tolist(), device.tolist()]
     if not scorer.relative:  # what may be kept per node does not depend on the others
-        alone = [scorer.scores(want, type(sight)(*(x[..., i : i + 1] for x in sight)), 0) for i in range(k)]
+        alone = [
+            scorer.scores(want, type(sight)(*(x[..., i : i + 1] for x in sight[:5])), 0) for i in range(k)
+        ]
         assert [int(d[0]) for _, d in alone] == device.tolist()
         assert [s[0] for s, _ in alone] == score.tolist()
 

@@ -1,0 +1,44 @@
+"""What the simulated machines do with the jobs they are given; all chance from one seed.
+
+Nothing is decided here: a job that was launched runs for as long as the trace says, a machine fails when the dice
+say so, and everybody reports what a real agent would report, through the same inputs.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Final, NamedTuple
+
+from packhorse.scheduler.model.ids import US
+
+OK: Final = (0, 0)
+
+
+class World(NamedTuple):
+    """seed: of all chance. launch_s: from the grant to the first instruction of the job. failures_per_day: of one
+    node, on average; repair_s: how long it is away then. enforce_limits: jobs are stopped at their time limit;
+    otherwise nobody reports that they have started, and they run as long as the trace says.
+    """
+
+    seed: int = 0
+    launch_s: float = 0.0
+    failures_per_day: float = 0.0
+    repair_s: float = 3600.0
+    enforce_limits: bool = False
+
+
+class Dice:
+    """The chance of one run."""
+
+    def __init__(self, world: World) -> None:
+        self._random = Random(world.seed)
+        self._world = world
+
+    def next_failure_us(self, n_nodes: int) -> int:
+        """Time until the next of so many nodes fails."""
+        rate = self._world.failures_per_day * n_nodes / 86_400
+        return round(self._random.expovariate(rate) * US)
+
+    def node(self, n_nodes: int) -> int:
+        """Which one."""
+        return self._random.randrange(n_nodes)

@@ -1,0 +1,100 @@
+"""In what order jobs of equal tier and priority are looked at: a key per job, the lowest first, then the id.
+
+    fcfs     as they came, which is what "priority" means where nobody set any
+    sjf, ljf, saf, sqf   shortest, longest, smallest area (CPUs x time), fewest CPUs first
+    wfp3, unicep         Tang et al., "Fault-aware, utility-based job scheduling on Blue Gene/P", CLUSTER 2009
+    f1 … f4              Carastan-Santos and de Camargo, "Obtaining dynamic scheduling policies with
+                         simulation and machine learning", SC 2017, table 3
+    wfp3-rl, unicep-rl   as wfp3 and unicep, but with the wait that the published RLScheduler numbers (Zhang
+                         et al., SC 2020) were made with: -1 less the submission time, since the start of a
+                         waiting job was not set there. For reproducing these numbers only.
+
+Times are expected run times: the user's limit, or what a predictor makes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from packhorse.scheduler.model.errors import BadValue
+
+
+class Waiting(NamedTuple):
+    """n jobs that may start. submit_s: since when they may, counted from the cluster's origin; wait_s: since
+    then; run_s: how long they are expected to run; cpus: of the whole job. All `[n]`, decimal."""
+
+    submit_s: np.ndarray
+    wait_s: np.ndarray
+    run_s: np.ndarray
+    cpus: np.ndarray
+
+
+class Order(NamedTuple):
+    """An order by name. moves: keys change as time goes by."""
+
+    name: str
+    summary: str
+    moves: bool
+    key: Callable[[Waiting], np.ndarray]
+
+
+def _log10(x: np.ndarray) -> np.ndarray:
+    return np.asarray(np.log10(np.maximum(x, 1.0)))
+
+
+def _f1(w: Waiting) -> np.ndarray:
+    return _log10(w.run_s) * w.cpus + 870.0 * _log10(w.submit_s)
+
+
+def _f2(w: Waiting) -> np.ndarray:
+    return np.asarray(np.sqrt(w.run_s) * w.cpus + 25_600.0 * _log10(w.submit_s))
+
+
+def _f3(w: Waiting) -> np.ndarray:
+    return w.run_s * w.cpus + 6_860_000.0 * _log10(w.submit_s)
+
+
+def _f4(w: Waiting) -> np.ndarray:
+    return np.asarray(w.run_s * np.sqrt(w.cpus) + 530_000.0 * _log10(w.submit_s))
+
+
+def _wfp3(w: Waiting, wait_s: np.ndarray) -> np.ndarray:
+    return np.asarray(-((wait_s / np.maximum(w.run_s, 1.0)) ** 3) * w.cpus)
+
+
+def _unicep(w: Waiting, wait_s: np.ndarray) -> np.ndarray:
+    return np.asarray(-wait_s / (np.log2(np.maximum(w.cpus, 1.0)) * np.maximum(w.run_s, 1.0) + 1e-9))
+
+
+FCFS: Final = "priority"
+
+ORDERS: Final[dict[str, Order]] = {
+    order.name: order
+    for order in (
+        Order(FCFS, "priority, then as they came", False, lambda w: np.zeros(w.run_s.size)),
+        Order("sjf", "shortest first", False, lambda w: w.run_s),
+        Order("ljf", "longest first", False, lambda w: -w.run_s),
+        Order("saf", "smallest area first: CPUs times run time", False, lambda w: w.run_s * w.cpus),
+        Order("sqf", "fewest CPUs first", False, lambda w: w.cpus),
+        Order("f1", "log10(run) CPUs + 870 log10(submit)", False, _f1),
+        Order("f2", "sqrt(run) CPUs + 25600 log10(submit)", False, _f2),
+        Order("f3", "run CPUs + 6.86e6 log10(submit)", False, _f3),
+        Order("f4", "run sqrt(CPUs) + 5.3e5 log10(submit)", False, _f4),
+        Order("wfp3", "largest (wait/run)^3 CPUs first", True, lambda w: _wfp3(w, w.wait_s)),
+        Order("unicep", "largest wait/(log2(CPUs) run) first", True, lambda w: _unicep(w, w.wait_s)),
+        Order("wfp3-rl", "wfp3 as in RLScheduler", False, lambda w: _wfp3(w, -1.0 - w.submit_s)),
+        Order("unicep-rl", "unicep as in RLScheduler", False, lambda w: _unicep(w, -1.0 - w.submit_s)),
+    )
+}
+"""All that come with Packhorse."""
+
+
+def order(name: str) -> Order:
+    """The order of this name; BadValue lists the known ones."""
+    found = ORDERS.get(name)
+    if found is None:
+        raise BadValue(f'order "{name}" is not known; there are {", ".join(sorted(ORDERS))}')
+    return found

@@ -1,0 +1,124 @@
+"""How long a job is expected to run, for the order and for backfilling. Its time limit stays the bound: no
+prediction is above it, and nobody is stopped for running longer than predicted.
+
+    limit   what the user asked for
+    last2   the mean of the user's last two run times: Tsafrir, Etsion and Feitelson, "Backfilling using
+            system-generated predictions rather than user runtime estimates", IEEE TPDS 18(6), 2007 (EASY++)
+    like    the mean of the last two run times of the user's jobs with the same limit and as many CPUs, else
+            as last2
+
+A running job that has outlived its prediction gets the next of `STEPS_S` on top of what it was given (the
+same paper, section 4), until its time limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Final, NamedTuple
+
+from packhorse.scheduler.model.errors import BadValue
+from packhorse.scheduler.model.ids import US
+from packhorse.scheduler.model.job import JobSpec
+from packhorse.scheduler.model.resources import Ask
+
+STEPS_S: Final = (60, 300, 900, 1800, 3600, 7200, 18_000, 36_000, 72_000, 180_000, 360_000)
+"""One minute to a hundred hours, one after the other."""
+
+_MOST: Final = 100_000
+"""Kinds of jobs that are remembered, those seen last."""
+
+
+class Kind(NamedTuple):
+    """What predictors tell jobs apart by. limit_us: 0 for none."""
+
+    uid: int
+    cpu_milli: int
+    limit_us: int
+
+
+def total_cpu_milli(ask: Ask) -> int:
+    """Thousandths of CPUs that a job takes, at least."""
+    return max(ask.n_tasks * ask.cpu_milli_per_task, ask.min_nodes * ask.min_cpu_milli_per_node)
+
+
+def kind_of(uid: int, spec: JobSpec) -> Kind:
+    """Of a job of this user."""
+    return Kind(uid, total_cpu_milli(spec.ask), spec.time_limit_s * US)
+
+
+class History:
+    """The last two run times of each user, and of each user's jobs of one kind; in the order of use."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last: dict[Hashable, tuple[int, int]] = {}
+
+    def add(self, kind: Kind, run_us: int) -> None:
+        """A job ran that long, to whatever end of its own."""
+        for key in (kind.uid, kind):
+            last = self._last.pop(key, None)
+            self._last[key] = (last[1], run_us) if last else (run_us, run_us)
+        while len(self._last) > _MOST:
+            del self._last[next(iter(self._last))]
+
+    def mean_us(self, key: Hashable) -> int:
+        """Mean of the last two, 0 if there was none."""
+        last = self._last.get(key)
+        return (last[0] + last[1]) // 2 if last else 0
+
+
+class Predictor(NamedTuple):
+    """By name. expect: microseconds, 0 where it cannot say."""
+
+    name: str
+    summary: str
+    expect: Callable[[History, Kind], int]
+
+
+def _like(history: History, kind: Kind) -> int:
+    return history.mean_us(kind) or history.mean_us(kind.uid)
+
+
+LIMIT: Final = "limit"
+
+PREDICTORS: Final[dict[str, Predictor]] = {
+    predictor.name: predictor
+    for predictor in (
+        Predictor(LIMIT, "the user's time limit", lambda history, kind: 0),
+        Predictor(
+            "last2", "mean of the user's last two jobs", lambda history, kind: history.mean_us(kind.uid)
+        ),
+        Predictor("like", "mean of the user's last two jobs of the same limit and size", _like),
+    )
+}
+"""All that come with Packhorse."""
+
+
+def predictor(name: str) -> Predictor:
+    """The predictor of this name; BadValue lists the known ones."""
+    found = PREDICTORS.get(name)
+    if found is None:
+        raise BadValue(f'predictor "{name}" is not known; there are {", ".join(sorted(PREDICTORS))}')
+    return found
+
+
+def predicted_us(name: str, history: History, kind: Kind) -> int:
+    """What a job is expected to run, at most its limit; 0 for as long as it may."""
+    found = PREDICTORS[name].expect(history, kind)
+    if not found:
+        return 0
+    return min(found, kind.limit_us) if kind.limit_us else found
+
+
+def corrected_us(passed_us: int, given_us: int, limit_us: int) -> int:
+    """A new expectation, from its start, for a job that has run passed_us and was given no more than that.
+
+    limit_us 0: it has none.
+    """
+    steps = iter(STEPS_S)
+    step = next(steps)
+    while given_us <= passed_us:
+        given_us += step * US
+        step = next(steps, step)
+    return min(given_us, limit_us) if limit_us > passed_us else given_us
