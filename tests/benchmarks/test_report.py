@@ -324,7 +324,7 @@ def test_without_matplotlib_the_way_out_is_named(
         return real(name, *rest)  # type: ignore[arg-type]
 
     for name in [n for n in sys.modules if n.startswith("packhorse.simulator.report.")]:
-        if name.rpartition(".")[2] in ("sections", "plots", "style", "gantt_plot"):
+        if name.rpartition(".")[2] in ("sections", "plots", "over_time", "style", "gantt_plot"):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.delattr("packhorse.simulator.report.sections", raising=False)
     monkeypatch.setattr(builtins, "__import__", gone)

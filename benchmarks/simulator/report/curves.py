@@ -12,7 +12,10 @@ POINTS: Final = 300
 """Of a distribution, of each kind of rank."""
 
 INTERVALS: Final = 600
-"""Of a curve over time: about two pixels each."""
+"""Of the band of a curve over time: about two pixels each."""
+
+MEANS: Final = 150
+"""Intervals of its line: fewer, so that the lines of several policies can be told apart."""
 
 
 class Ranked(NamedTuple):

@@ -1,4 +1,4 @@
-"""Plots of waits, of changes against the first policy, and of the cluster over time."""
+"""Plots of waits, and of what changes against the first policy."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from packhorse.scheduler.model.resources import WHOLE
 from packhorse.simulator.metrics.slowdown import Spread
 from packhorse.simulator.report import axes, colors, style
-from packhorse.simulator.report.curves import intervals, ranked
+from packhorse.simulator.report.curves import ranked
 from packhorse.simulator.report.material import Material
 from packhorse.simulator.summary import ClassOfJobs, Summary
 
@@ -89,70 +88,6 @@ def gains(of: Material) -> Figure | None:
     panel.set_title(
         f"Change of each job against {of.policies[0]}: below 0 it ends sooner, above it ends later"
     )
-    style.legend(figure, panel)
-    return figure
-
-
-def utilisation(of: Material) -> Figure:
-    """A panel a policy: allocated share, time mean of each interval; the band is from least to greatest."""
-    figure = style.figure(0.75 + 1.05 * len(of.policies))
-    panels = figure.subplots(len(of.policies), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
-    size, unit = axes.unit(of.within)
-    for i, (panel, policy, outcome) in enumerate(zip(panels, of.policies, of.outcomes, strict=True)):
-        seen = outcome.samples
-        used, capacity = (
-            (seen.gpu_milli, outcome.capacity_gpus * WHOLE)
-            if of.gpus
-            else (seen.cpu_milli, outcome.capacity_milli)
-        )
-        curve = intervals(seen.at_us, used * 100 / max(capacity, 1), of.within)
-        x = axes.since(curve.bounds_us, of.within.start_us, size)
-        panel.stairs(
-            curve.high, x, baseline=curve.low, fill=True, color=colors.color(i), alpha=0.22, linewidth=0
-        )
-        panel.stairs(curve.mean, x, color=colors.color(i), linewidth=1.0, baseline=None)
-        panel.set_title(policy, color=colors.color(i), fontsize=8.5)
-        panel.set_ylim(0, 104)
-        panel.set_yticks([0, 50, 100])
-        panel.yaxis.set_major_formatter("{x:g} %")
-        panel.set_xlim(0, x[-1])
-    panels[-1].set_xlabel(f"{unit} since the first submission")
-    figure.supylabel(f"{'GPUs' if of.gpus else 'CPUs'} allocated", fontsize=8.5, color=colors.MUTED)
-    return figure
-
-
-def queue(of: Material) -> Figure:
-    """Waiting jobs of all policies, time mean of each interval; the bands are from least to greatest."""
-    figure = style.figure(3.3)
-    panel = figure.subplots()
-    size, unit = axes.unit(of.within)
-    most = 1.0
-    for i, (policy, outcome) in enumerate(zip(of.policies, of.outcomes, strict=True)):
-        curve = intervals(outcome.samples.at_us, outcome.samples.waiting, of.within)
-        x = axes.since(curve.bounds_us, of.within.start_us, size)
-        most = max(most, float(curve.high.max()))
-        panel.stairs(
-            curve.high, x, baseline=curve.low, fill=True, color=colors.color(i), alpha=0.15, linewidth=0
-        )
-        panel.stairs(
-            curve.mean,
-            x,
-            baseline=None,
-            color=colors.color(i),
-            linestyle=style.line(i),
-            linewidth=1.2,
-            label=policy,
-        )
-    if most > 30:
-        panel.set_yscale("symlog", linthresh=10, linscale=0.7)
-        ticks = [0, 10, *(10**k * f for k in range(1, 8) for f in (3, 10) if 10**k * f <= most * 1.2)]
-        panel.set_yticks(ticks, [f"{tick:,}" for tick in ticks])
-        panel.minorticks_off()
-    panel.set_ylim(0, most * 1.15)
-    panel.set_xlim(0, x[-1])
-    panel.set_xlabel(f"{unit} since the first submission")
-    panel.set_ylabel("jobs")
-    panel.set_title("Waiting jobs")
     style.legend(figure, panel)
     return figure
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from matplotlib.figure import Figure
 
 from packhorse.simulator.outcome import Outcome
-from packhorse.simulator.report import gantt_plot, html, plots, style, tables
-from packhorse.simulator.report.curves import INTERVALS
+from packhorse.simulator.report import gantt_plot, html, over_time, plots, style, tables
+from packhorse.simulator.report.curves import INTERVALS, MEANS
 from packhorse.simulator.report.material import Material, material
 from packhorse.simulator.summary import Summary
+
+BAND: Final = (
+    f"Line: mean of each of {MEANS} intervals. Band: from the least to the greatest value in each of "
+    f"{INTERVALS}, so that no moment is hidden."
+)
 
 
 class Section(NamedTuple):
@@ -42,18 +47,8 @@ def section(trace: str, summaries: Sequence[Summary], outcomes: Sequence[Outcome
         if len(of.policies) > 1:
             _against(made, of)
         made.heading("cluster", "The cluster over time", "")
-        made.plot(
-            "utilisation",
-            plots.utilisation(of),
-            f"Line: mean of each of {INTERVALS} intervals. "
-            "Band: from the least to the greatest value within it, so that no idle moment is hidden.",
-        )
-        made.plot(
-            "queue",
-            plots.queue(of),
-            f"Line: mean of each of {INTERVALS} intervals. Band: from the least "
-            "to the greatest value within it.",
-        )
+        made.plot("utilisation", over_time.utilisation(of), BAND)
+        made.plot("queue", over_time.queue(of), BAND)
         made.plot(
             "gantt",
             gantt_plot.plot(of),
