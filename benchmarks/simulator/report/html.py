@@ -12,6 +12,10 @@ TIGHT: Final = 6
 """Columns; more policies side by side are written smaller."""
 
 
+UNKNOWN: Final = ("–", "never")
+"""Texts of a cell of numbers that has none; they sort as the greatest."""
+
+
 class Cell(NamedTuple):
     """text: as shown. value: what the column is sorted by, None: the text. best: of those beside it. hint:
     said when the pointer rests on it. color: position of the policy that it names.
@@ -60,8 +64,10 @@ def _row(row: Sequence[Cell], width: int) -> str:
 
 def _cell(cell: Cell, first: bool) -> str:
     attributes = " class=name" if first else " class=best" if cell.best else ""
-    if cell.value is not None or not first:
-        attributes += ' data-value=""' if cell.value is None else f' data-value="{cell.value:.10g}"'
+    if cell.value is not None:
+        attributes += f' data-value="{cell.value:.10g}"'
+    elif cell.text in UNKNOWN:
+        attributes += ' data-value=""'
     attributes += f' title="{escape(cell.hint)}"' if cell.hint else ""
     mean, pm, deviation = cell.text.partition(" ± ")
     text = escape(mean) if cell.color is None else policy(mean, cell.color)

@@ -42,7 +42,7 @@ def section(trace: str, summaries: Sequence[Summary], outcomes: Sequence[Outcome
             "Left: what part of the jobs waits at most so long. Right: what part "
             "waits longer, so that the few that wait longest can be told apart.",
         )
-        made.add(tables.longest_waits(of))
+        made.add(f"<h3>Longest waits</h3>{tables.longest_waits(of)}")
         made.add(f"<h3>By class of job</h3>{tables.classes(of)}")
         if len(of.policies) > 1:
             _against(made, of)

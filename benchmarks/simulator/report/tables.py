@@ -202,7 +202,7 @@ def _waits(of: Material, position: int) -> str:
         rows.append(
             [
                 Cell(jobs[i].id),
-                Cell(jobs[i].user or "–", int(of.of.user[i])),
+                Cell(jobs[i].user or "(no name)"),
                 Cell(f"{size[i] / WHOLE:g}", float(size[i])),
                 Cell(f"{submitted:,.2f}", submitted),
                 *(Cell(duration(s), s) if s == s else Cell("never") for s in spent[:2]),
