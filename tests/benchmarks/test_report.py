@@ -300,6 +300,15 @@ def test_traces_have_sections_and_pictures_of_their_own(two: list[Outcome], tmp_
     assert {"t0-waits.png", "t1-waits.png"} <= {path.name for path in tmp_path.iterdir()}
 
 
+def test_a_policy_that_is_not_drawn_is_in_the_tables(two: list[Outcome], tmp_path: Path) -> None:
+    other = summarise(two[1]._replace(policy="not drawn"))
+    runs = [other, *(summarise(run) for run in two)]
+    text = write(tmp_path, About("three"), runs, two[:1]).read_text()
+    heads = re.findall(r'<th scope="col"><span[^>]*></span>([^<]+)</th>', text)
+    assert heads == ["fcfs", "not drawn", "sjf"]
+    assert (tmp_path / "classes.png").exists() and not (tmp_path / "gains.png").exists()
+
+
 def test_an_empty_trace_has_a_page(tmp_path: Path) -> None:
     nothing = outcome([], [])
     assert "0 jobs" in write(tmp_path, About("nothing"), [summarise(nothing)], [nothing]).read_text()

@@ -15,8 +15,8 @@ from packhorse.simulator.table import by_policy
 
 
 class Material(NamedTuple):
-    """policies: names in order, the first is the one others are compared with. runs: by policy, one a seed.
-    outcomes, spent, changes: of the seed that is drawn, by position of the policy; changes lack the first.
+    """policies: those that are drawn, in order; the first is the one others are compared with. runs: by
+    policy, one a seed, those that are drawn first. outcomes, spent, changes: of the seed that is drawn, by position of the policy; changes lack the first.
     within: from the first submission to the last end under any policy.
     """
 
@@ -48,7 +48,7 @@ def material(trace: str, summaries: Sequence[Summary], outcomes: Sequence[Outcom
     return Material(
         trace=trace,
         policies=list(first),
-        runs={policy: runs.get(policy, []) for policy in first},
+        runs={policy: runs.get(policy, []) for policy in [*first, *runs]},
         outcomes=drawn,
         of=of,
         spent=[times(outcome, of) for outcome in drawn],

@@ -95,9 +95,10 @@ def gains(of: Material) -> Figure | None:
 def by_class(of: Material) -> Figure | None:
     """Mean wait and mean bounded slowdown of each class of jobs against the first policy, over all seeds."""
     cut = _classes(of)
-    if len(of.policies) < 2 or not cut:
+    base_name, *others = of.runs
+    if not others or not cut:
         return None
-    rows = len(of.policies) - 1
+    rows = len(others)
     figure = style.figure(1.25 + 0.62 * rows)
     panels = figure.subplots(2, 1, sharex=True)
     measures: list[tuple[str, Callable[[ClassOfJobs], Spread | None]]] = [
@@ -105,13 +106,13 @@ def by_class(of: Material) -> Figure | None:
         ("mean bounded slowdown", lambda each: each.slowdown),
     ]
     for panel, (name, measure) in zip(panels, measures, strict=True):
-        base = _means(of.runs[of.policies[0]], measure)
-        for y, policy in enumerate(of.policies[1:]):
+        base = _means(of.runs[base_name], measure)
+        for y, policy in enumerate(others):
             mine = _means(of.runs[policy], measure)
             for x, label in enumerate(cut):
                 _cell(panel, x, y, mine.get(label), base.get(label))
-        panel.set_title(f"{name.capitalize()} against {of.policies[0]}")
-        panel.set_yticks(range(rows), of.policies[1:])
+        panel.set_title(f"{name.capitalize()} against {base_name}")
+        panel.set_yticks(range(rows), others)
         panel.set_ylim(rows - 0.5, -0.5)
         panel.set_xlim(-0.5, len(cut) - 0.5)
         panel.grid(False)

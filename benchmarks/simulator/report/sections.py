@@ -44,7 +44,7 @@ def section(trace: str, summaries: Sequence[Summary], outcomes: Sequence[Outcome
         )
         made.add(f"<h3>Longest waits</h3>{tables.longest_waits(of)}")
         made.add(f"<h3>By class of job</h3>{tables.classes(of)}")
-        if len(of.policies) > 1:
+        if len(of.runs) > 1:
             _against(made, of)
         made.heading("cluster", "The cluster over time", "")
         made.plot("utilisation", over_time.utilisation(of), BAND)
@@ -107,7 +107,8 @@ def _against(made: _Maker, of: Material) -> None:
         f"Against {base}",
         f'<p class="note">{escape(f"Turnaround of each job compared with its turnaround under {base}.")}</p>',
     )
-    made.add(tables.changes(of))
+    if of.changes:
+        made.add(tables.changes(of))
     made.plot(
         "gains",
         plots.gains(of),

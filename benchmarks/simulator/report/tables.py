@@ -37,12 +37,12 @@ def figures(of: Material) -> str:
         name = f"{figure.name}, {figure.unit}" if figure.unit else figure.name
         rows.append([Cell(name, hint=figure.hint), *_values(of, figure)])
     return html.table(
-        [Head(""), *(Head(policy, color=i) for i, policy in enumerate(of.policies))], rows, sortable=False
+        [Head(""), *(Head(policy, color=i) for i, policy in enumerate(of.runs))], rows, sortable=False
     )
 
 
 def _values(of: Material, figure: Figure) -> list[Cell]:
-    found = [value(figure, of.runs[policy]) for policy in of.policies]
+    found = [value(figure, mine) for mine in of.runs.values()]
     means = [each.mean for each in found if each is not None]
     best = None
     if figure.better is not Better.NEITHER and len(means) > 1 and max(means) > min(means):
@@ -126,8 +126,8 @@ def classes(of: Material) -> str:
     """Of each policy, of its first seed."""
     return html.folds(
         html.folded(html.policy(policy, i), _classes([*run.by_size, *run.by_run, *run.by_user]))
-        for i, policy in enumerate(of.policies)
-        for run in of.runs[policy][:1]
+        for i, (policy, mine) in enumerate(of.runs.items())
+        for run in mine[:1]
     )
 
 
