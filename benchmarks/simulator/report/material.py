@@ -16,8 +16,9 @@ from packhorse.simulator.table import by_policy
 
 class Material(NamedTuple):
     """policies: those that are drawn, in order; the first is the one others are compared with. runs: by
-    policy, one a seed, those that are drawn first. outcomes, spent, changes: of the seed that is drawn, by position of the policy; changes lack the first.
-    within: from the first submission to the last end under any policy.
+    policy, one a seed, those that are drawn first. outcomes, spent, changes: of the seed that is drawn, by
+    position of the policy; changes lack the first. within: from the first submission to the last end under
+    any policy.
     """
 
     trace: str

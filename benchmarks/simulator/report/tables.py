@@ -68,8 +68,8 @@ def changes(of: Material) -> str:
         Head("as before"),
         Head("gained", "job-h", "sum over the jobs that end sooner"),
         Head("lost", "job-h", "sum over the jobs that end later"),
-        Head("users who gain"),
-        Head("users who lose"),
+        Head("users who gain", "", "whose jobs take less long in all"),
+        Head("users who lose", "", "whose jobs take longer in all"),
     ]
     rows = [
         [
