@@ -1,11 +1,11 @@
 """A scheduling policy by name: an order, who may go before blocked jobs, a predictor and a placement policy.
 
-    fcfs, sjf, saf, f1, wfp3 …           an order of core/orders.py, with easy backfilling
-    saf+textbook, fcfs+none              with another kind of backfilling (core/backfill_kinds.py)
-    fcfs+easy:4, fcfs+easy:all           planned starts for the first four blocked jobs, or for all (conservative)
-    sjf@last2, fcfs@clairvoyant          with a predictor (core/predictors.py); clairvoyant: told the run times
-    fcfs/fgd                             with a placement policy (core/packing/policies.py)
-    fcfs+none!                           a blocked job that is next stays next, whoever comes
+    fcfs, sjf, saf, f1, wfp3 …    an order of core/orders.py, with easy backfilling
+    saf+textbook, fcfs+none       with another kind of backfilling (core/backfill_kinds.py)
+    fcfs+easy:4, fcfs+easy:all    planned starts for the first four blocked jobs, or for all (conservative)
+    fcfs+none!                    a blocked job that is next stays next, whoever comes
+    sjf@last2, fcfs@clairvoyant   with a predictor (core/predictors.py); clairvoyant: told the run times
+    fcfs/fgd                      with a placement policy (core/packing/policies.py)
 
 Parts can be put together in this order, `sjf+sjbf:2@last2/best-fit`; PRESETS are names for some of them.
 """
@@ -74,8 +74,8 @@ def lab_policy(name: str) -> LabPolicy:
     found = _SHAPE.fullmatch(text)
     if found is None:
         raise BadValue(
-            f'policy "{name}": not of the form ORDER[+BACKFILL[:DEPTH]][!][@PREDICTOR][/PLACEMENT], nor one of '
-            + ", ".join(PRESETS)
+            f'policy "{name}": not of the form ORDER[+BACKFILL[:DEPTH]][!][@PREDICTOR][/PLACEMENT], nor one '
+            f"of {', '.join(PRESETS)}"
         )
     part = found.groupdict()
     try:

@@ -1,23 +1,21 @@
 """What the simulated machines do with the jobs they are given; all chance from one seed.
 
-Nothing is decided here: a job that was launched runs for as long as the trace says, a machine fails when the dice
-say so, and everybody reports what a real agent would report, through the same inputs.
+Nothing is decided here: a job that was launched runs for as long as the trace says, a machine fails when the
+dice say so, and everybody reports what a real agent would report, through the same inputs.
 """
 
 from __future__ import annotations
 
 from random import Random
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from packhorse.scheduler.model.ids import US
 
-OK: Final = (0, 0)
-
 
 class World(NamedTuple):
-    """seed: of all chance. launch_s: from the grant to the first instruction of the job. failures_per_day: of one
-    node, on average; repair_s: how long it is away then. enforce_limits: jobs are stopped at their time limit;
-    otherwise nobody reports that they have started, and they run as long as the trace says.
+    """seed: of all chance. launch_s: from the grant to the first instruction of the job. failures_per_day: of
+    one node, on average; repair_s: how long it is away then. enforce_limits: jobs are stopped at their time
+    limit; otherwise nobody reports that they have started, and they run as long as the trace says.
     """
 
     seed: int = 0

@@ -42,11 +42,12 @@ class Order(NamedTuple):
 
 
 def _log10(x: np.ndarray) -> np.ndarray:
-    return np.asarray(np.log10(np.maximum(x, 1.0)))
+    found: np.ndarray = np.log10(np.maximum(x, 1.0))
+    return found
 
 
 def _f1(w: Waiting) -> np.ndarray:
-    return _log10(w.run_s) * w.cpus + 870.0 * _log10(w.submit_s)
+    return np.asarray(_log10(w.run_s) * w.cpus + 870.0 * _log10(w.submit_s))
 
 
 def _f2(w: Waiting) -> np.ndarray:
@@ -54,7 +55,7 @@ def _f2(w: Waiting) -> np.ndarray:
 
 
 def _f3(w: Waiting) -> np.ndarray:
-    return w.run_s * w.cpus + 6_860_000.0 * _log10(w.submit_s)
+    return np.asarray(w.run_s * w.cpus + 6_860_000.0 * _log10(w.submit_s))
 
 
 def _f4(w: Waiting) -> np.ndarray:

@@ -74,6 +74,8 @@ def test_the_least_and_seconds(tmp_path: Path) -> None:
         ("id,submit_s,run_s,gpu_milli\na,1,2,500\n", "expected 1000, since n_gpus is not 1"),
         ("id,submit_s,run_s,weight\na,1,2,-1\n", 'column 4 (weight): "-1", expected 0 and more'),
         ('id,submit_s,run_s\n"a,1,2\n', "unexpected end of data"),
+        ('id,submit_s,run_s\na,"1\n2\x1b",2\n', r'column 2 (submit_s): "1\n2\x1b", expected a number'),
+        (f"id,submit_s,run_us\na,1,{'9' * 5000}\n", f'(run_us): "{"9" * 59}…", expected at most'),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, said: str) -> None:

@@ -28,6 +28,7 @@ SMALL = """; Version: 2.2
   3  20  -1    0  1  -1    -1  1   60  -1  5  7  3 -1 -1 -1  -1  -1
   4  30  -1   -1  2  -1    -1  2   60  -1  5  7  3 -1 -1 -1  -1  -1
   5  40  -1   50 -1  -1    -1 -1   60  -1  1  7  3 -1 -1 -1  -1  -1
+  7  -1  -1   50  1  -1    -1  1   60  -1  1  7  3 -1 -1 -1  -1  -1
   6  50  -1   50  1 9.5    -1  1   60  -1  4  7  3 -1 -1 -1  -1  -1
 """
 
@@ -76,10 +77,12 @@ def test_jobs(small: Path) -> None:
     assert skipped.left_out == {
         "run time unknown": 1,
         "processors unknown": 1,
+        "submission unknown": 1,
         "part of a job that has another line": 1,
     }
     assert str(skipped) == (
-        "3 lines skipped: 1 part of a job that has another line, 1 processors unknown, 1 run time unknown"
+        "4 lines skipped: 1 part of a job that has another line, 1 processors unknown, 1 run time unknown, "
+        "1 submission unknown"
     )
 
 
@@ -99,12 +102,12 @@ def test_reads_as_it_goes(small: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("7 1 2", "line 17: 3 fields, expected 18"),
-        ("x " + "1 " * 17, 'line 17, field 1 (job): "x", expected a whole number'),
-        ("1 1 1 1 1.5 " + "1 " * 13, 'line 17, field 5 (procs): "1.5", expected a whole number'),
-        ("1 1 1 nan " + "1 " * 14, 'line 17, field 4 (run_s): "nan", expected a number'),
-        ("1 1e30 " + "1 " * 16, 'line 17, field 2 (submit_s): "1e30", expected a number'),
-        ("1 1 1 1 " + "9" * 5000 + " 1" * 13, "line 17, field 5 (procs)"),
+        ("7 1 2", "line 18: 3 fields, expected 18"),
+        ("x " + "1 " * 17, 'line 18, field 1 (job): "x", expected a whole number'),
+        ("1 1 1 1 1.5 " + "1 " * 13, 'line 18, field 5 (procs): "1.5", expected a whole number'),
+        ("1 1 1 nan " + "1 " * 14, 'line 18, field 4 (run_s): "nan", expected a number'),
+        ("1 1e30 " + "1 " * 16, 'line 18, field 2 (submit_s): "1e30", expected a number'),
+        ("1 1 1 1 " + "9" * 5000 + " 1" * 13, "line 18, field 5 (procs)"),
     ],
 )
 def test_broken_lines(small: Path, line: str, said: str) -> None:
@@ -115,7 +118,7 @@ def test_broken_lines(small: Path, line: str, said: str) -> None:
     assert said in str(broken.value)
     skipped = Skipped("skip")
     assert [job.id for job in swf.read(small, skipped)] == ["1", "2", "3", "8"]
-    assert (skipped.broken, skipped.count) == (1, 4)
+    assert (skipped.broken, skipped.count) == (1, 5)
     assert said in skipped.messages[0]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from packhorse.scheduler.model.resources import WHOLE
 from packhorse.simulator.metrics.columns import Columns
-from packhorse.simulator.metrics.usage import Window
+from packhorse.simulator.metrics.usage import Window, curve
 from packhorse.simulator.outcome import NOT_YET, Outcome
 
 MOST_JOBS: Final = 350
@@ -61,14 +61,16 @@ def gantt(outcomes: Sequence[Outcome], of: Columns, whole: Window) -> Gantt:
     """
     units = -(-(of.gpu_milli if of.gpu_milli.any() else of.cpu_milli) // WHOLE)
     has = outcomes[0].capacity_gpus or outcomes[0].capacity_milli // WHOLE
+    queue = curve(outcomes[0], of)
+    peak = int(queue.at_us[int(np.argmax(queue.waiting))]) if queue.at_us.size else whole.start_us
     names = sorted({name for each in outcomes for name in set().union(*set(each.nodes))}, key=_natural)
     drawn = names[: MOST_NODES if len(names) > ALL_NODES else ALL_NODES]
     on = [_on(outcome, set(drawn)) for outcome in outcomes] if len(drawn) < len(names) else None
     room = dict.fromkeys(drawn, -(-has // max(len(names), 1)))
-    found = _drawn(outcomes, units, _window(outcomes, on, whole), on, room)
+    found = _drawn(outcomes, units, _window(outcomes, on, whole, peak), on, room)
     if _fits(outcomes, found, room):
         return _gantt(outcomes, found, len(names))
-    pooled = _drawn(outcomes, units, _window(outcomes, None, whole), None, {"": has})
+    pooled = _drawn(outcomes, units, _window(outcomes, None, whole, peak), None, {"": has})
     return _gantt(outcomes, pooled, len(names))
 
 
@@ -90,9 +92,8 @@ def _on(outcome: Outcome, names: set[str]) -> np.ndarray:
     return np.fromiter((not names.isdisjoint(nodes) for nodes in outcome.nodes), bool, len(outcome.nodes))
 
 
-def _window(outcomes: Sequence[Outcome], on: list[np.ndarray] | None, whole: Window) -> Window:
-    samples = outcomes[0].samples
-    peak = int(samples.at_us[int(np.argmax(samples.waiting))]) if samples.at_us.size else whole.start_us
+def _window(outcomes: Sequence[Outcome], on: list[np.ndarray] | None, whole: Window, peak: int) -> Window:
+    """As long as no policy runs too many jobs in it. peak: instant within."""
     length = whole.length_us
     while length > 1:
         start = max(whole.start_us, min(peak - length // 2, whole.end_us - length))

@@ -8,17 +8,17 @@ from typing import NamedTuple
 from packhorse.simulator.metrics import usage
 from packhorse.simulator.metrics.columns import Columns, Times, columns, times
 from packhorse.simulator.metrics.fairness import Change
-from packhorse.simulator.metrics.usage import Window
+from packhorse.simulator.metrics.usage import Curve, Window
 from packhorse.simulator.outcome import Outcome
-from packhorse.simulator.summary import Summary, compare
+from packhorse.simulator.summary import Summary, aligned, compare
 from packhorse.simulator.table import by_policy
 
 
 class Material(NamedTuple):
     """policies: those that are drawn, in order; the first is the one others are compared with. runs: by
-    policy, one a seed, those that are drawn first. outcomes, spent, changes: of the seed that is drawn, by
-    position of the policy; changes lack the first. within: from the first submission to the last end under
-    any policy.
+    policy, one a seed, those that are drawn first. outcomes, spent, curves, changes: of the seed that is
+    drawn, by position of the policy; changes lack the first. within: from the first submission to the last
+    end under any policy.
     """
 
     trace: str
@@ -27,6 +27,7 @@ class Material(NamedTuple):
     outcomes: list[Outcome]
     of: Columns
     spent: list[Times]
+    curves: list[Curve]
     changes: list[Change]
     within: Window
 
@@ -42,8 +43,9 @@ def material(trace: str, summaries: Sequence[Summary], outcomes: Sequence[Outcom
     for outcome in outcomes:
         if outcome.trace == trace:
             first.setdefault(outcome.policy, outcome)
-    drawn = list(first.values())
-    of = columns(drawn[0].jobs)
+    base = next(iter(first.values()))
+    drawn = [aligned(outcome, base) for outcome in first.values()]
+    of = columns(base.jobs)
     windows = [usage.whole(outcome, of) for outcome in drawn]
     runs = by_policy([run for run in summaries if run.trace == trace])
     return Material(
@@ -53,6 +55,7 @@ def material(trace: str, summaries: Sequence[Summary], outcomes: Sequence[Outcom
         outcomes=drawn,
         of=of,
         spent=[times(outcome, of) for outcome in drawn],
-        changes=[compare(outcome, drawn[0], of) for outcome in drawn[1:]],
+        curves=[usage.curve(outcome, of) for outcome in drawn],
+        changes=[compare(outcome, base, of) for outcome in drawn[1:]],
         within=Window(min(w.start_us for w in windows), max(w.end_us for w in windows)),
     )

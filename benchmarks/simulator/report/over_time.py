@@ -19,10 +19,10 @@ def utilisation(of: Material) -> Figure:
     panels = figure.subplots(len(of.policies), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for i, (panel, policy, outcome) in enumerate(zip(panels, of.policies, of.outcomes, strict=True)):
         if of.gpus:
-            used, capacity = outcome.samples.gpu_milli, outcome.capacity_gpus * WHOLE
+            allocated, capacity = of.curves[i].gpu_milli, outcome.capacity_gpus * WHOLE
         else:
-            used, capacity = outcome.samples.cpu_milli, outcome.capacity_milli
-        _band(panel, of, i, used * 100 / max(capacity, 1))
+            allocated, capacity = of.curves[i].cpu_milli, outcome.capacity_milli
+        _band(panel, of, i, allocated * 100 / max(capacity, 1))
         panel.set_title(policy, color=colors.color(i), fontsize=8.5)
         panel.set_ylim(0, 104)
         panel.set_yticks([0, 50, 100])
@@ -36,7 +36,7 @@ def queue(of: Material) -> Figure:
     """The waiting jobs of all policies."""
     figure = style.figure(3.3)
     panel = figure.subplots()
-    most = max(_band(panel, of, i, outcome.samples.waiting) for i, outcome in enumerate(of.outcomes))
+    most = max(_band(panel, of, i, curve.waiting) for i, curve in enumerate(of.curves))
     if most > 30:
         panel.set_yscale("symlog", linthresh=10, linscale=0.7)
         ticks = [0, 10, *(10**k * f for k in range(1, 8) for f in (3, 10) if 10**k * f <= most * 1.2)]
@@ -51,9 +51,9 @@ def queue(of: Material) -> Figure:
 
 
 def _band(panel: Any, of: Material, position: int, values: np.ndarray) -> float:
-    """The line and the band of one policy; values: by sample. Returns the greatest."""
+    """The line and the band of one policy; values: by point of its curve. Returns the greatest."""
     size, _ = axes.unit(of.within)
-    at_us = of.outcomes[position].samples.at_us
+    at_us = of.curves[position].at_us
     band, line = intervals(at_us, values, of.within), intervals(at_us, values, of.within, MEANS)
     x, x_line = (axes.since(each.bounds_us, of.within.start_us, size) for each in (band, line))
     color = colors.color(position)

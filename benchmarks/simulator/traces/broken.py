@@ -12,12 +12,21 @@ from packhorse.scheduler.model.errors import PackhorseError
 KEPT_MESSAGES: Final = 5
 """Of skipped lines; a file in another format than thought has as many as lines."""
 
+SHOWN: Final = 60
+"""Characters of a field that errors show."""
+
 Line = TypeVar("Line")
 Made = TypeVar("Made")
 
 
 class TraceBroken(PackhorseError):
     """A trace cannot be read: file, line, column, and what was expected there."""
+
+
+def shown(text: str) -> str:
+    """A field as errors show it: in quotes, on one line, and not too long."""
+    short = text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+    return '"' + "".join(char if char.isprintable() else ascii(char)[1:-1] for char in short) + '"'
 
 
 class OnBroken(StrEnum):

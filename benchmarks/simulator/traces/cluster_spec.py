@@ -64,7 +64,7 @@ class Parser:
     """Reads one text from left to right; `at` is the next character."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.text = re.sub(r"\s", " ", text)
         self.at = 0
 
     def pools(self) -> list[Pool]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
-from packhorse.simulator.traces.broken import Skipped
+from packhorse.simulator.traces.broken import Skipped, shown
 from packhorse.simulator.traces.broken import TraceBroken as TraceBroken
 from packhorse.simulator.traces.textfile import lines
 
@@ -62,7 +62,7 @@ class Record:
         """Raises TraceBroken about this field."""
         field = self._columns[column] + 1
         raise TraceBroken(
-            f'{self.path}, line {self.line}, column {field} ({column}): "{self.text(column)}", '
+            f"{self.path}, line {self.line}, column {field} ({column}): {shown(self.text(column))}, "
             f"expected {expected}"
         )
 

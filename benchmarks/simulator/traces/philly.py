@@ -151,6 +151,8 @@ def _when_us(line: Record, column: str) -> int:
         except ValueError:
             line.wrong(column, "seconds, or a date as 2020-04-01 12:30:00")
         since = (at if at.tzinfo else at.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
+        if since.days < 0:
+            line.wrong(column, "a date from 1970 on")
         return (since.days * 86_400 + since.seconds) * US + since.microseconds
     if not 0 <= seconds <= MOST_S:
         line.wrong(column, f"0 to {MOST_S} seconds")

@@ -7,8 +7,8 @@ with ";" are `; Name: value` and come first. Files may be gzipped.
 What a line becomes (`Rules` says what may be chosen):
 - tasks: the larger of fields 5 and 8 (processors allocated and requested), each one CPU.
 - run_us: field 4. Unknown (below 0): left out, or taken for `unknown_run_s`. 0: kept, or left out
-  (`drop_zero_run`). Processors unknown: left out. A status of 2, 3 or 4 is part of a job that has a line for
-  the whole as well, and is left out.
+  (`drop_zero_run`). Processors or submission unknown: left out. A status of 2, 3 or 4 is part of a job that
+  has a line for the whole as well, and is left out.
 - limit_us: field 9, what the user asked for; where unknown, the run time.
 - mem_mib of a task: field 10 (requested), where unknown field 7 (used); both are KiB for each processor.
 - user, group, name (executable) and queue: fields 12 to 15 as they stand there. Partition (16) is not used,
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from packhorse.scheduler.model.ids import US
-from packhorse.simulator.traces.broken import Skipped, TraceBroken, converted
+from packhorse.simulator.traces.broken import Skipped, TraceBroken, converted, shown
 from packhorse.simulator.traces.cluster_spec import cluster
 from packhorse.simulator.traces.csvfile import records
 from packhorse.simulator.traces.job import Ending, TraceJob
@@ -142,6 +142,8 @@ def trace_job(line: SwfLine, rules: Rules, skipped: Skipped) -> TraceJob | None:
     reason = ""
     if line.status in _PARTS:
         reason = "part of a job that has another line"
+    elif line.submit_s < 0:
+        reason = "submission unknown"
     elif tasks <= 0:
         reason = "processors unknown"
     elif run_s < 0:
@@ -205,7 +207,7 @@ def _line(path: Path, number: int, fields: list[str]) -> SwfLine:
         if not -MOST <= value <= MOST:
             what = "a whole number" if i in _WHOLE else "a number"
             raise TraceBroken(
-                f'{path}, line {number}, field {i + 1} ({SwfLine._fields[i]}): "{text}", expected {what}'
+                f"{path}, line {number}, field {i + 1} ({SwfLine._fields[i]}): {shown(text)}, expected {what}"
             )
         values.append(value)
     return SwfLine(*values)  # type: ignore[arg-type]
@@ -215,7 +217,7 @@ def _count(path: Path, fields: dict[str, tuple[str, ...]], name: str) -> int:
     """The first word of a header field, "-1" and what is not there for 0."""
     word = (fields.get(name, ("",))[0].split() or ["0"])[0]
     if not word.removeprefix("-").isdecimal() or len(word) > 15:
-        raise TraceBroken(f'{path}, header field {name}: "{word}", expected a whole number')
+        raise TraceBroken(f"{path}, header field {name}: {shown(word)}, expected a whole number")
     return max(0, int(word))
 
 

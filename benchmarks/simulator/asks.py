@@ -1,0 +1,109 @@
+"""A trace's job as the scheduler is asked for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from packhorse.scheduler.model.ids import US
+from packhorse.scheduler.model.input import Caller
+from packhorse.scheduler.model.job import JobSpec, Owner
+from packhorse.scheduler.model.resources import WHOLE, Ask, Gres
+from packhorse.simulator.traces.job import TraceJob
+
+_FIRST_UID: Final = 1000
+
+LimitOf = Callable[[TraceJob], int]
+"""The time limit of a job in microseconds, 0 for none."""
+
+
+def asked(job: TraceJob) -> int:
+    """What its user asked for; what it runs where that is not known."""
+    return job.limit_us or job.run_us
+
+
+def clairvoyant(job: TraceJob) -> int:
+    """What it runs."""
+    return job.run_us
+
+
+class Asks:
+    """Specs and callers for jobs; equal jobs share one, so that the core sees few classes.
+
+    one_node: the cluster is a single node, on which tasks need no telling apart. limit: see LimitOf.
+    """
+
+    def __init__(self, one_node: bool, limit: LimitOf) -> None:
+        self._one_node = one_node
+        self._limit = limit
+        self._specs: dict[tuple[object, ...], JobSpec] = {}
+        self._callers: dict[tuple[str, str], Caller] = {}
+
+    def spec(self, job: TraceJob) -> JobSpec:
+        """The same one for jobs that ask for the same. Limits are whole seconds, one at least."""
+        limit_us = self._limit(job)
+        limit_s = max(-(-limit_us // US), 1) if limit_us else 0
+        key = (
+            job.tasks,
+            job.cpu_milli,
+            job.mem_mib,
+            job.n_gpus,
+            job.gpu_milli,
+            job.gpu_type,
+            job.nodes,
+            limit_s,
+        )
+        found = self._specs.get(key)
+        if found is None:
+            found = self._specs[key] = JobSpec(
+                name="",
+                ask=self._ask(job),
+                partition="",
+                script_ref="",
+                env_ref="",
+                work_dir="/",
+                time_limit_s=limit_s,
+                requeue=True,
+            )
+        return found
+
+    def caller(self, job: TraceJob) -> Caller:
+        """Its user; users are numbered as they come."""
+        key = (job.user, job.group)
+        found = self._callers.get(key)
+        if found is None:
+            uid = _FIRST_UID + len(self._callers)
+            owner = Owner(uid, uid, job.user or "nobody", job.group or "nobody")
+            found = self._callers[key] = Caller(owner, admin=True)
+        return found
+
+    def _ask(self, job: TraceJob) -> Ask:
+        if self._one_node and job.nodes <= 1:
+            share = job.n_gpus == 1 and job.gpu_milli < WHOLE
+            gres = () if not job.n_gpus else _gres(job, 1 if share else job.n_gpus * job.tasks)
+            if not (share and job.tasks > 1):
+                return Ask(
+                    n_tasks=1,
+                    cpu_milli_per_task=job.tasks * job.cpu_milli,
+                    mem_mib_per_node=job.tasks * job.mem_mib,
+                    min_nodes=1,
+                    max_nodes=1,
+                    gres_per_node=gres,
+                )
+        single = job.tasks == 1 or job.nodes == 1
+        gres = _gres(job, job.n_gpus) if job.n_gpus else ()
+        return Ask(
+            n_tasks=job.tasks,
+            cpu_milli_per_task=job.cpu_milli,
+            mem_mib_per_node=job.tasks * job.mem_mib if single else 0,
+            mem_mib_per_cpu=0 if single else -(-job.mem_mib * 1000 // max(job.cpu_milli, 1)),
+            min_nodes=max(job.nodes, 1),
+            max_nodes=1 if single else job.nodes,
+            gres_per_task=gres,
+        )
+
+
+def _gres(job: TraceJob, n: int) -> tuple[Gres, ...]:
+    if job.n_gpus == 1 and job.gpu_milli < WHOLE:
+        return (Gres("gpu", job.gpu_type, 1, job.gpu_milli),)
+    return (Gres("gpu", job.gpu_type, n),)

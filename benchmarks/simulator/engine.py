@@ -1,0 +1,375 @@
+"""The simulator's loop: the next thing that happens goes into the very `step` that the daemon calls.
+
+The heap holds what the world will do: jobs that end, machines that fail and come back. Everything that happens
+at one instant is told first, ends before arrivals, then one scheduling cycle follows, as in the daemon, where
+a cycle sees all that came in while the last one ran. Not one rule about jobs is here: what is decided comes
+out of the core as commands, and the world carries them out.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+from msgspec.structs import replace
+
+from packhorse.scheduler.core.apply import apply
+from packhorse.scheduler.core.decision import Decision
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.step import next_timer, step
+from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.command import Launch, Terminate
+from packhorse.scheduler.model.errors import PackhorseError
+from packhorse.scheduler.model.event import Event, Item, JobEnded, JobGranted, JobRequeued
+from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
+from packhorse.scheduler.model.input import (
+    Input,
+    RegisterNode,
+    ReportExit,
+    ReportSilence,
+    ReportStart,
+    RunCycle,
+    Start,
+    Submit,
+    Tick,
+)
+from packhorse.scheduler.model.job import Active
+from packhorse.scheduler.model.node import NodeSpec, Offer
+from packhorse.scheduler.model.reply import Refused, Submitted
+from packhorse.scheduler.model.resources import Placement
+from packhorse.simulator.asks import Asks, asked, clairvoyant
+from packhorse.simulator.lab_policy import LabPolicy
+from packhorse.simulator.outcome import NOT_YET, Outcome
+from packhorse.simulator.sampling import Sampler
+from packhorse.simulator.traces.job import TraceJob
+from packhorse.simulator.world import Dice, World
+
+ORIGIN: Final = Instant(1_000_000_000 * US)
+"""Instant of the trace's second 0: time 0 means "unknown" to the scheduler."""
+
+_TERM: Final = 15
+
+
+class NotRunnable(PackhorseError):
+    """A job of the trace that the cluster refuses: which one and why."""
+
+
+class _Kind(IntEnum):
+    """What happens next, in the order of what happens at one instant."""
+
+    EXIT = 0
+    BACK = 1
+    FAIL = 2
+    STARTED = 3
+
+
+class Simulation:
+    """One run. Give it jobs by `run`, then ask for the `outcome`.
+
+    keep_going: jobs that the cluster refuses are left out and listed in `refused`; otherwise NotRunnable.
+    seen: is told every event; progress: how many jobs have ended, now and then.
+    """
+
+    def __init__(
+        self,
+        policy: LabPolicy,
+        nodes: Sequence[NodeSpec],
+        world: World,
+        config: ClusterConfig | None = None,
+        keep_going: bool = False,
+        seen: Callable[[Event], None] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self.policy = policy
+        self.state = State.empty()
+        self.now_us = 0
+        self.refused: list[tuple[str, str]] = []
+        self.n_cycles = 0
+        self._nodes = tuple(nodes)
+        self._world = world
+        self._dice = Dice(world)
+        self._keep_going = keep_going
+        self._seen, self._progress = seen, progress
+        self._asks = Asks(len(nodes) == 1, clairvoyant if policy.clairvoyant else asked)
+        self._heap: list[tuple[int, _Kind, int, object]] = []
+        self._n_entries = 0
+        self._sampler = Sampler()
+        self._jobs: list[TraceJob] = []
+        self._number: dict[JobId, int] = {}
+        self._boots = dict.fromkeys([spec.name for spec in nodes], 0)
+        self._start: list[int] = []
+        self._end: list[int] = []
+        self._restarts: list[int] = []
+        self._lost: list[int] = []
+        self._stopped: list[int] = []
+        self._since: list[int] = []
+        self._where: list[tuple[str, ...]] = []
+        self._names: dict[tuple[Placement, ...], tuple[str, ...]] = {}
+        self._cpu_milli = self._gpu_milli = 0
+        self._n_ended = 0
+        base = config or ClusterConfig(min_job_age_s=0, max_finished_kept=1000, max_requeues=1 << 30)
+        self._do(Start(policy.configured(replace(base, origin=ORIGIN))))
+        for spec in nodes:
+            self._register(spec)
+        if world.failures_per_day:
+            self._push(self._dice.next_failure_us(len(nodes)), _Kind.FAIL, None)
+
+    # -- running -----------------------------------------------------------------------------------------
+
+    def run(self, jobs: Iterable[TraceJob]) -> None:
+        """Everything until the last job has ended. Jobs by time of submission; those that wait for another
+        one come when it has ended."""
+        arrivals = _Arrivals(jobs)
+        while True:
+            times = [arrivals.next_us, self._heap[0][0] if self._heap and not self._idle(arrivals) else None]
+            timer = next_timer(self.state)
+            if timer is not None and len(self.state.jobs) > len(self.state.finished):
+                times.append(timer - ORIGIN)
+            known = [at for at in times if at is not None]
+            if not known:
+                break
+            self.now_us = max(min(known), self.now_us)
+            self._instant(arrivals)
+
+    def outcome(self, trace: str) -> Outcome:
+        """What became of the jobs that have come so far."""
+        return Outcome(
+            self.policy.name,
+            trace,
+            self._world.seed,
+            self._jobs,
+            np.array(self._start, dtype=np.int64),
+            np.array(self._end, dtype=np.int64),
+            np.array(self._restarts, dtype=np.int64),
+            np.array(self._lost, dtype=np.int64),
+            np.array(self._stopped, dtype=np.int64),
+            self._where,
+            sum(spec.cpu_milli for spec in self._nodes),
+            sum(1 for spec in self._nodes for d in spec.devices if d.kind == "gpu"),
+            self._sampler.samples(),
+        )
+
+    def _idle(self, arrivals: _Arrivals) -> bool:
+        """Whether only machines that fail and come back are left to happen."""
+        return arrivals.done and self._n_ended == len(self._jobs)
+
+    def _instant(self, arrivals: _Arrivals) -> None:
+        """All that happens now, and one cycle."""
+        now = self.now_us
+        while self._heap and self._heap[0][0] <= now:
+            _, kind, _, what = heapq.heappop(self._heap)
+            self._happen(kind, what, arrivals)
+        for job in arrivals.until(now):
+            self._submit(job)
+        timer = next_timer(self.state)
+        while timer is not None and timer <= ORIGIN + now:
+            self._do(Tick())
+            timer = next_timer(self.state)
+        if self.state.pending_columns.n_ready:
+            self.n_cycles += 1
+            while self._do(RunCycle()).more:
+                pass
+        if self._sampler.due(now):
+            self._sampler.look(self.state, now, self._cpu_milli, self._gpu_milli)
+
+    def _happen(self, kind: _Kind, what: object, arrivals: _Arrivals) -> None:
+        if kind is _Kind.EXIT:
+            assert isinstance(what, ReportExit)
+            if self._runs(what.attempt, what.node):
+                self._do(what)
+                self._after(what.attempt.job, arrivals)
+        elif kind is _Kind.STARTED:
+            assert isinstance(what, ReportStart)
+            if self._runs(what.attempt, what.node):
+                self._do(what)
+        elif kind is _Kind.FAIL:
+            spec = self._nodes[self._dice.node(len(self._nodes))]
+            if self.state.nodes[spec.name].reachable:
+                self._do(ReportSilence(spec.name))
+                self._push(self.now_us + round(self._world.repair_s * US), _Kind.BACK, spec)
+            self._push(self.now_us + self._dice.next_failure_us(len(self._nodes)), _Kind.FAIL, None)
+        else:
+            assert isinstance(what, NodeSpec)
+            self._boots[what.name] += 1
+            self._register(what)
+
+    def _after(self, id: JobId, arrivals: _Arrivals) -> None:
+        """A job has ended, perhaps for good; those that waited for it may come."""
+        number = self._number[id]
+        if self._end[number] != NOT_YET:
+            arrivals.ended(self._jobs[number].id, self.now_us)
+
+    def _runs(self, attempt: AttemptKey, node: NodeName) -> bool:
+        """Whether the attempt is alive on a machine that can say so."""
+        job = self.state.jobs.get(attempt.job)
+        alive = job is not None and isinstance(job.phase, Active) and job.phase.attempt == attempt
+        return alive and self.state.nodes[node].reachable
+
+    # -- telling and doing -------------------------------------------------------------------------------
+
+    def _do(self, input: Input) -> Decision:
+        decision = step(self.state, input, Instant(ORIGIN + self.now_us))
+        for event in decision.events:
+            kind = type(event)
+            if kind is JobGranted:
+                self._granted(event)  # type: ignore[arg-type]
+            elif kind is JobEnded or kind is JobRequeued:
+                self._left(event)  # type: ignore[arg-type]
+            apply(self.state, event)
+            if self._seen is not None:
+                self._seen(event)
+        for command in decision.commands:
+            if type(command) is Launch:
+                self._launch(command)
+            elif type(command) is Terminate:
+                self._terminate(command)
+        return decision
+
+    def _submit(self, job: TraceJob) -> None:
+        caller = self._asks.caller(job)
+        reply = self._do(Submit(caller, (self._asks.spec(job),), (Item(0),))).reply
+        if isinstance(reply, Refused):
+            if not self._keep_going:
+                raise NotRunnable(f"job {job.id}: {reply.message}")
+            self.refused.append((job.id, reply.message))
+            return
+        assert isinstance(reply, Submitted)
+        self._number[reply.first_id] = len(self._jobs)
+        self._jobs.append(job)
+        self._start.append(NOT_YET)
+        self._end.append(NOT_YET)
+        self._restarts.append(0)
+        self._lost.append(0)
+        self._stopped.append(0)
+        self._since.append(NOT_YET)
+        self._where.append(())
+
+    def _launch(self, command: Launch) -> None:
+        job = self._jobs[self._number[command.job]]
+        began = self.now_us + round(self._world.launch_s * US)
+        if self._world.enforce_limits:
+            at = Instant(ORIGIN + began)
+            if began > self.now_us:
+                self._push(began, _Kind.STARTED, ReportStart(command.node, command.attempt, at))
+            else:
+                self._do(ReportStart(command.node, command.attempt, at))
+        self._exit_at(began + job.run_us, command.node, command.attempt, began, 0)
+
+    def _terminate(self, command: Terminate) -> None:
+        """It ends at once. The exit it would have had later finds nobody any more."""
+        number = self._number[command.attempt.job]
+        self._exit_at(self.now_us, command.node, command.attempt, self._since[number], _TERM)
+
+    def _exit_at(self, at_us: int, node: NodeName, attempt: AttemptKey, began_us: int, signal: int) -> None:
+        began = Instant(ORIGIN + min(began_us, at_us))
+        report = ReportExit(node, attempt, began, Instant(ORIGIN + at_us), exit_signal=signal)
+        self._push(at_us, _Kind.EXIT, report)
+
+    def _register(self, spec: NodeSpec) -> None:
+        boot = f"boot{self._boots[spec.name]}"
+        self._do(RegisterNode(spec, boot, Offer(1, spec.cpu_milli, spec.mem_mib)))
+
+    def _push(self, at_us: int, kind: _Kind, what: object) -> None:
+        self._n_entries += 1
+        heapq.heappush(self._heap, (at_us, kind, self._n_entries, what))
+
+    # -- keeping the books -------------------------------------------------------------------------------
+
+    def _granted(self, event: JobGranted) -> None:
+        number = self._number[event.job]
+        if self._start[number] == NOT_YET:
+            self._start[number] = self.now_us
+        else:
+            self._restarts[number] += 1
+            self._stopped[number] += self.now_us - self._since[number]
+        self._since[number] = self.now_us
+        names = self._names.get(event.placements)
+        if names is None:
+            if len(self._names) > 10_000:
+                self._names.clear()
+            names = self._names[event.placements] = tuple(str(p.node) for p in event.placements)
+        self._where[number] = names
+        self._count(event.placements, 1)
+
+    def _left(self, event: JobEnded | JobRequeued) -> None:
+        job = self.state.jobs[event.job]
+        number = self._number[event.job]
+        if isinstance(job.phase, Active):
+            self._count(job.phase.placements, -1)
+        if type(event) is JobEnded:
+            self._end[number] = self.now_us
+            self._n_ended += 1
+            del self._number[event.job]
+            self._number[event.job] = number
+            if self._progress is not None and not self._n_ended % 256:
+                self._progress(self._n_ended)
+        else:
+            self._lost[number] += self.now_us - self._since[number]
+            self._since[number] = self.now_us
+
+    def _count(self, placements: tuple[Placement, ...], sign: int) -> None:
+        for placement in placements:
+            self._cpu_milli += sign * placement.cpu_milli
+            for d in placement.devices:
+                if d.kind == "gpu":
+                    self._gpu_milli += sign * d.milli * len(d.indices)
+
+
+class _Arrivals:
+    """Jobs by time of submission; those that wait for another one when it has ended and their user thought."""
+
+    def __init__(self, jobs: Iterable[TraceJob]) -> None:
+        self._jobs: Iterator[TraceJob] = iter(jobs)
+        self._next: TraceJob | None = next(self._jobs, None)
+        self._n = 0
+        self._later: list[tuple[int, int, TraceJob]] = []
+        self._waiting: dict[str, list[TraceJob]] = {}
+        self._open: set[str] = set()
+        self._last_us = -(1 << 62)
+
+    @property
+    def done(self) -> bool:
+        """Whether nobody comes any more."""
+        return self._next is None and not self._later and not self._waiting
+
+    @property
+    def next_us(self) -> int | None:
+        """When the next one comes, None: not before another one ends, or never."""
+        first = self._next.submit_us if self._next is not None else None
+        later = self._later[0][0] if self._later else None
+        if first is None or later is None:
+            return first if later is None else later
+        return min(first, later)
+
+    def until(self, now_us: int) -> Iterator[TraceJob]:
+        """Those that come up to now."""
+        while self._later and self._later[0][0] <= now_us:
+            yield self._came(heapq.heappop(self._later)[2])
+        while self._next is not None and self._next.submit_us <= now_us:
+            job = self._next
+            if job.submit_us < self._last_us:
+                raise NotRunnable(
+                    f"job {job.id}: submitted at {job.submit_us / US:g} s, before the one above it in the "
+                    f"trace ({self._last_us / US:g} s); sort the trace by time of submission"
+                )
+            self._last_us = job.submit_us
+            self._next = next(self._jobs, None)
+            if job.after in self._open:
+                self._waiting.setdefault(job.after, []).append(job)
+            else:
+                yield self._came(job)
+
+    def ended(self, id: str, now_us: int) -> None:
+        """A job has ended for good."""
+        self._open.discard(id)
+        for job in self._waiting.pop(id, ()):
+            self._n += 1
+            at = max(now_us + job.think_us, job.submit_us)
+            heapq.heappush(self._later, (at, self._n, job))
+
+    def _came(self, job: TraceJob) -> TraceJob:
+        self._open.add(job.id)
+        return job
