@@ -150,6 +150,7 @@ def test_the_check_reads_a_log_by_itself(tmp_path: Path) -> None:
         "1": jobs_check.Job(Fraction(0), Fraction(10), Fraction(4)),
         "2": jobs_check.Job(Fraction(1), Fraction(0), Fraction(4)),
     }
+    assert jobs_check.swf(tmp_path / "log.swf", unknown_run_s=10)["3"].run == 10
     (tmp_path / "jobs.csv").write_text("job,submit,start,end,procs,nodes,restarts\n1,0,0,10,4,n,0\n")
     assert jobs_check.check(jobs_check.swf(tmp_path / "log.swf"), tmp_path / "jobs.csv", 4).ended == 1
 
