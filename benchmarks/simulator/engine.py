@@ -1,9 +1,9 @@
 """The simulator's loop: the next thing that happens goes into the very `step` that the daemon calls.
 
-The heap holds what the world will do: jobs that end, machines that fail and come back. Everything that happens
-at one instant is told first, ends before arrivals, then one scheduling cycle follows, as in the daemon, where
-a cycle sees all that came in while the last one ran. Not one rule about jobs is here: what is decided comes
-out of the core as commands, and the world carries them out.
+The heap holds what the world will do: jobs that end, machines that fail and come back. Everything that
+happens at one instant is told first, ends before arrivals, then one scheduling cycle follows, as in the
+daemon, where a cycle sees all that came in while the last one ran. Not one rule about jobs is here: what is
+decided comes out of the core as commands, and the world carries them out.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from packhorse.scheduler.core.step import next_timer, step
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Launch, Terminate
 from packhorse.scheduler.model.errors import PackhorseError
-from packhorse.scheduler.model.event import Event, Item, JobEnded, JobGranted, JobRequeued
+from packhorse.scheduler.model.event import Event, Item, JobEnded, JobGranted, JobRequeued, JobsForgotten
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
     Input,
@@ -110,6 +110,8 @@ class Simulation:
         self._names: dict[tuple[Placement, ...], tuple[str, ...]] = {}
         self._cpu_milli = self._gpu_milli = 0
         self._n_ended = 0
+        self._changed = True
+        """Something happened since the last cycle that one could make a difference for."""
         base = config or ClusterConfig(min_job_age_s=0, max_finished_kept=1000, max_requeues=1 << 30)
         self._do(Start(policy.configured(replace(base, origin=ORIGIN))))
         for spec in nodes:
@@ -159,21 +161,33 @@ class Simulation:
     def _instant(self, arrivals: _Arrivals) -> None:
         """All that happens now, and one cycle."""
         now = self.now_us
+        if self._world.one_by_one:
+            for job in arrivals.until(now):
+                self._submit(job)
+                self._cycle()
         while self._heap and self._heap[0][0] <= now:
             _, kind, _, what = heapq.heappop(self._heap)
             self._happen(kind, what, arrivals)
+            if self._world.one_by_one:
+                self._cycle()
         for job in arrivals.until(now):
             self._submit(job)
+        self._cycle()
+        if self._sampler.due(now):
+            self._sampler.look(self.state, now, self._cpu_milli, self._gpu_milli)
+
+    def _cycle(self) -> None:
+        """What time brings about by now, and a scheduling cycle if anybody waits."""
+        now = self.now_us
         timer = next_timer(self.state)
         while timer is not None and timer <= ORIGIN + now:
             self._do(Tick())
             timer = next_timer(self.state)
-        if self.state.pending_columns.n_ready:
+        if self._changed and self.state.pending_columns.n_ready:
             self.n_cycles += 1
             while self._do(RunCycle()).more:
                 pass
-        if self._sampler.due(now):
-            self._sampler.look(self.state, now, self._cpu_milli, self._gpu_milli)
+        self._changed = False
 
     def _happen(self, kind: _Kind, what: object, arrivals: _Arrivals) -> None:
         if kind is _Kind.EXIT:
@@ -219,6 +233,7 @@ class Simulation:
             elif kind is JobEnded or kind is JobRequeued:
                 self._left(event)  # type: ignore[arg-type]
             apply(self.state, event)
+            self._changed |= kind is not JobsForgotten
             if self._seen is not None:
                 self._seen(event)
         for command in decision.commands:
@@ -302,8 +317,6 @@ class Simulation:
         if type(event) is JobEnded:
             self._end[number] = self.now_us
             self._n_ended += 1
-            del self._number[event.job]
-            self._number[event.job] = number
             if self._progress is not None and not self._n_ended % 256:
                 self._progress(self._n_ended)
         else:
@@ -319,7 +332,8 @@ class Simulation:
 
 
 class _Arrivals:
-    """Jobs by time of submission; those that wait for another one when it has ended and their user thought."""
+    """Jobs by time of submission; those that wait for another one when it has ended and their user has
+    thought."""
 
     def __init__(self, jobs: Iterable[TraceJob]) -> None:
         self._jobs: Iterator[TraceJob] = iter(jobs)

@@ -16,6 +16,8 @@ class World(NamedTuple):
     """seed: of all chance. launch_s: from the grant to the first instruction of the job. failures_per_day: of
     one node, on average; repair_s: how long it is away then. enforce_limits: jobs are stopped at their time
     limit; otherwise nobody reports that they have started, and they run as long as the trace says.
+    one_by_one: a cycle follows every single arrival and end, arrivals first; otherwise one for all that
+    happens at one instant.
     """
 
     seed: int = 0
@@ -23,6 +25,7 @@ class World(NamedTuple):
     failures_per_day: float = 0.0
     repair_s: float = 3600.0
     enforce_limits: bool = False
+    one_by_one: bool = False
 
 
 class Dice:

@@ -67,7 +67,8 @@ def _wfp3(w: Waiting, wait_s: np.ndarray) -> np.ndarray:
 
 
 def _unicep(w: Waiting, wait_s: np.ndarray) -> np.ndarray:
-    return np.asarray(-wait_s / (np.log2(np.maximum(w.cpus, 1.0)) * np.maximum(w.run_s, 1.0) + 1e-9))
+    width = np.maximum(np.log2(np.maximum(w.cpus, 1.0)), 1e-9)
+    return np.asarray(-wait_s / (width * np.maximum(w.run_s, 1.0)))
 
 
 FCFS: Final = "priority"
