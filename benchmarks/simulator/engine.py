@@ -36,7 +36,7 @@ from packhorse.scheduler.model.input import (
     Submit,
     Tick,
 )
-from packhorse.scheduler.model.job import Active
+from packhorse.scheduler.model.job import Active, EndCause
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.reply import Refused, Submitted
 from packhorse.scheduler.model.resources import Placement
@@ -106,6 +106,8 @@ class Simulation:
         self._lost: list[int] = []
         self._stopped: list[int] = []
         self._since: list[int] = []
+        self._to_run: list[int] = []
+        """What each job still has to run."""
         self._where: list[tuple[str, ...]] = []
         self._names: dict[tuple[Placement, ...], tuple[str, ...]] = {}
         self._cpu_milli = self._gpu_milli = 0
@@ -260,10 +262,11 @@ class Simulation:
         self._lost.append(0)
         self._stopped.append(0)
         self._since.append(NOT_YET)
+        self._to_run.append(job.run_us)
         self._where.append(())
 
     def _launch(self, command: Launch) -> None:
-        job = self._jobs[self._number[command.job]]
+        number = self._number[command.job]
         began = self.now_us + round(self._world.launch_s * US)
         if self._world.enforce_limits:
             at = Instant(ORIGIN + began)
@@ -271,7 +274,8 @@ class Simulation:
                 self._push(began, _Kind.STARTED, ReportStart(command.node, command.attempt, at))
             else:
                 self._do(ReportStart(command.node, command.attempt, at))
-        self._exit_at(began + job.run_us, command.node, command.attempt, began, 0)
+        run_us = self._jobs[number].start_us + self._to_run[number]
+        self._exit_at(began + run_us, command.node, command.attempt, began, 0)
 
     def _terminate(self, command: Terminate) -> None:
         """It ends at once. The exit it would have had later finds nobody any more."""
@@ -314,13 +318,20 @@ class Simulation:
         number = self._number[event.job]
         if isinstance(job.phase, Active):
             self._count(job.phase.placements, -1)
-        if type(event) is JobEnded:
+        if isinstance(event, JobEnded):
             self._end[number] = self.now_us
             self._n_ended += 1
             if self._progress is not None and not self._n_ended % 256:
                 self._progress(self._n_ended)
         else:
-            self._lost[number] += self.now_us - self._since[number]
+            held_us, kept_us = self.now_us - self._since[number], 0
+            if event.cause is EndCause.PREEMPTED and self._world.keeps_work:
+                before_us = round(self._world.launch_s * US) + self._jobs[number].start_us
+                kept_us = min(max(held_us - before_us, 0), self._to_run[number])
+                self._to_run[number] -= kept_us
+            else:
+                self._to_run[number] = self._jobs[number].run_us
+            self._lost[number] += held_us - kept_us
             self._since[number] = self.now_us
 
     def _count(self, placements: tuple[Placement, ...], sign: int) -> None:

@@ -9,7 +9,13 @@
                          et al., SC 2020) were made with: -1 less the submission time, since the start of a
                          waiting job was not set there. For reproducing these numbers only.
 
-Times are expected run times: the user's limit, or what a predictor makes of it.
+    srtf, srsf   shortest remaining time first; the same times devices (shortest remaining service)
+    las2d        Tiresias-L: Gu et al., "Tiresias: a GPU cluster manager for distributed deep learning", NSDI
+                 2019: three queues by the service that a job has had, run time times devices; within a queue
+                 those that run come first, then as they came
+
+Times are expected run times: the user's limit, or what a predictor makes of it. What remains is that less how
+long the job has run in all its attempts. Devices of a job that has none are its CPUs.
 """
 
 from __future__ import annotations
@@ -19,26 +25,49 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from packhorse.scheduler.core.predictors import total_cpu_milli
 from packhorse.scheduler.model.errors import BadValue
+from packhorse.scheduler.model.resources import Ask
+
+NOBODY: Final = "none"
+BY_ORDER: Final = "order"
+"""Values of `preempt` of the configuration: no running job makes room for another; the order is one of
+running and waiting jobs together."""
 
 
 class Waiting(NamedTuple):
-    """n jobs that may start. submit_s: since when they may, counted from the cluster's origin; wait_s: since
-    then; run_s: how long they are expected to run; cpus: of the whole job. All `[n]`, decimal."""
+    """n jobs that may start, or run already where running jobs may be stopped. submit_s: since when they may,
+    counted from the cluster's origin; wait_s: since then; run_s: how long they are expected to run in all;
+    cpus: of the whole job; width: its devices, or CPUs where it has none; attained_s: how long it has run in
+    all its attempts. All `[n]`, decimal. running: whether it holds an allocation `[n]`."""
 
     submit_s: np.ndarray
     wait_s: np.ndarray
     run_s: np.ndarray
     cpus: np.ndarray
+    width: np.ndarray
+    attained_s: np.ndarray
+    running: np.ndarray
 
 
 class Order(NamedTuple):
-    """An order by name. moves: keys change as time goes by."""
+    """An order by name. moves: keys change as time goes by. marks: run time times width, in seconds, at which
+    a job comes to stand elsewhere in the order; ascending."""
 
     name: str
     summary: str
     moves: bool
     key: Callable[[Waiting], np.ndarray]
+    marks: tuple[int, ...] = ()
+
+
+def width_milli(ask: Ask) -> int:
+    """Thousandths of devices that a job takes; of CPUs if it takes no devices; at least 1."""
+    per_node = sum(g.n * g.milli for g in ask.gres_per_node)
+    per_task = sum(g.n * g.milli for g in ask.gres_per_task)
+    per_job = sum(g.n * g.milli for g in ask.gres_per_job)
+    devices = per_node * ask.min_nodes + per_task * ask.n_tasks + per_job
+    return max(devices or total_cpu_milli(ask), 1)
 
 
 def _log10(x: np.ndarray) -> np.ndarray:
@@ -71,6 +100,21 @@ def _unicep(w: Waiting, wait_s: np.ndarray) -> np.ndarray:
     return np.asarray(-wait_s / (width * np.maximum(w.run_s, 1.0)))
 
 
+def _remaining_s(w: Waiting) -> np.ndarray:
+    found: np.ndarray = np.maximum(w.run_s - w.attained_s, 0.0)
+    return found
+
+
+TIRESIAS_MARKS: Final = (3250, 7200)
+"""Device-seconds at which a job falls into the next queue; as Muri's simulator has them."""
+
+
+def _las2d(w: Waiting) -> np.ndarray:
+    """The queue, less one half for those that run."""
+    queue = np.searchsorted(np.array(TIRESIAS_MARKS), w.attained_s * w.width, side="right")
+    return np.asarray(queue - 0.5 * w.running)
+
+
 FCFS: Final = "priority"
 
 ORDERS: Final[dict[str, Order]] = {
@@ -89,6 +133,9 @@ ORDERS: Final[dict[str, Order]] = {
         Order("unicep", "largest wait/(log2(CPUs) run) first", True, lambda w: _unicep(w, w.wait_s)),
         Order("wfp3-rl", "wfp3 as in RLScheduler", False, lambda w: _wfp3(w, -1.0 - w.submit_s)),
         Order("unicep-rl", "unicep as in RLScheduler", False, lambda w: _unicep(w, -1.0 - w.submit_s)),
+        Order("srtf", "shortest remaining time first", True, _remaining_s),
+        Order("srsf", "least remaining time times devices first", True, lambda w: _remaining_s(w) * w.width),
+        Order("las2d", "queues by run time times devices so far", True, _las2d, TIRESIAS_MARKS),
     )
 }
 """All that come with Packhorse."""

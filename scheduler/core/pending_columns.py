@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core.licenses import Wanted
-from packhorse.scheduler.core.orders import FCFS, ORDERS, Waiting
+from packhorse.scheduler.core.orders import FCFS, ORDERS, Waiting, width_milli
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.demands import Demands
 from packhorse.scheduler.core.packing.layout import Shape
@@ -40,7 +40,8 @@ class PendingRow(NamedTuple):
 
     priority None: the partition's, less nice. room: how many more of the array may run at once now,
     -1 for no limit. eligible False: something but resources and order is in the way; reason says what.
-    expected_us: how long it is expected to run, 0: for all of its time limit.
+    expected_us: how long it is expected to run, 0: for all of its time limit. ran_us: how long it has run
+    before.
     """
 
     id: JobId
@@ -57,6 +58,7 @@ class PendingRow(NamedTuple):
     reason: Reason = Reason.NONE
     licenses: str = ""
     expected_us: int = 0
+    ran_us: int = 0
 
 
 class AskClass:
@@ -99,6 +101,7 @@ class PendingColumns:
         self.nice = np.zeros(n, dtype=np.int64)
         self.duration_us = np.zeros(n, dtype=np.int64)
         self.expected_us = np.zeros(n, dtype=np.int64)
+        self.ran_us = np.zeros(n, dtype=np.int64)
         self.eligible_at = np.zeros(n, dtype=np.int64)
         self.count = np.zeros(n, dtype=np.int32)
         self.room = np.zeros(n, dtype=np.int32)
@@ -131,6 +134,8 @@ class PendingColumns:
         """Codes of the classes that want licences, and which."""
         self._cpus = np.zeros(16)
         """CPUs of a job of each class."""
+        self._width = np.zeros(16)
+        """Devices of a job of each class, CPUs where it has none."""
         self._class_code: dict[tuple[Ask, str, tuple[NodeName, ...], str], int] = {}
         self._free_classes: list[int] = []
         self._n_idle_classes = 0
@@ -175,6 +180,7 @@ class PendingColumns:
             why,
             licenses,
             expected,
+            ran,
         ) = zip(*rows, strict=True)
         if not self._slot.keys().isdisjoint(ids) or len(set(ids)) != n:
             raise ValueError("a job of the batch already waits")
@@ -200,6 +206,7 @@ class PendingColumns:
         limit = np.array(limits, dtype=np.int64)
         self.duration_us[at] = np.where(limit > 0, limit * US, FOREVER)
         self.expected_us[at] = expected
+        self.ran_us[at] = ran
         self.nice[at] = nices
         explicit = np.array([p is not None for p in prios], dtype=np.bool_)
         self.explicit[at] = explicit
@@ -281,6 +288,7 @@ class PendingColumns:
             reason=REASONS[int(self.reason_code[s])],
             licenses=c.licenses,
             expected_us=int(self.expected_us[s]),
+            ran_us=int(self.ran_us[s]),
         )
 
     # -- one value of a row ------------------------------------------------------------------------------
@@ -405,16 +413,8 @@ class PendingColumns:
         """The same, but jobs of equal tier and priority in the order that the configuration names. A copy."""
         slots, found = self.order(config), ORDERS[config.order]
         if slots.size > 1 and found.name != FCFS:
-            since = self.eligible_at[slots]
-            key = found.key(
-                Waiting(
-                    (since - config.origin) / US,
-                    np.maximum(now - since, 0) / US,
-                    self.run_us(slots, config.predictor) / US,
-                    self._cpus[self.ask_class[slots]],
-                )
-            )
-            tier, priority, _ = self._keys(slots, self.rules(config))
+            key = found.key(self.facts(slots, config, now))
+            tier, priority, _ = self.keys(slots, self.rules(config))
             if tier[0] == tier[-1] and (tier == tier[0]).all() and (priority == priority[0]).all():
                 slots = slots[np.argsort(key, kind="stable")]
             else:
@@ -424,6 +424,19 @@ class PendingColumns:
             if first.any():
                 slots = np.concatenate([slots[first], slots[~first]])
         return slots
+
+    def facts(self, slots: np.ndarray, config: ClusterConfig, now: Instant) -> Waiting:
+        """What orders go by, of these rows."""
+        since, classes = self.eligible_at[slots], self.ask_class[slots]
+        return Waiting(
+            (since - config.origin) / US,
+            np.maximum(now - since, 0) / US,
+            self.run_us(slots, config.predictor) / US,
+            self._cpus[classes],
+            self._width[classes],
+            self.ran_us[slots] / US,
+            np.zeros(slots.size, dtype=np.bool_),
+        )
 
     def run_us(self, slots: np.ndarray, predictor: str) -> np.ndarray:
         """How long these rows are expected to run, at most their time limits; FOREVER where nobody knows."""
@@ -463,7 +476,7 @@ class PendingColumns:
         priority = np.where(self.explicit[slots], priority, priority + bonuses[part])
         return np.lexsort((ids, -priority, -tiers[part]))
 
-    def _keys(self, slots: np.ndarray, rules: Rules) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def keys(self, slots: np.ndarray, rules: Rules) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What rows are ordered by, ascending: tier, priority (both with the highest first) and id."""
         tiers, bonuses = rules.by_code(self.partitions)
         part, own = self.partition[slots], self.own_priority[slots]
@@ -472,12 +485,12 @@ class PendingColumns:
 
     def _places(self, old: np.ndarray, fresh: np.ndarray, rules: Rules) -> np.ndarray:
         """Before which of the old rows each fresh one comes, both being in order; all at once by halving."""
-        tier, priority, id = self._keys(fresh, rules)
+        tier, priority, id = self.keys(fresh, rules)
         low = np.zeros(fresh.size, dtype=np.intp)
         high = np.full(fresh.size, old.size, dtype=np.intp)
         while (low < high).any():
             middle = (low + high) // 2
-            t, p, i = self._keys(old[np.minimum(middle, old.size - 1)], rules)
+            t, p, i = self.keys(old[np.minimum(middle, old.size - 1)], rules)
             before = (t < tier) | ((t == tier) & ((p < priority) | ((p == priority) & (i < id))))
             open_ = low < high
             low = np.where(open_ & before, middle + 1, low)
@@ -494,6 +507,7 @@ class PendingColumns:
         self.nice[s] = row.nice
         self.duration_us[s] = row.time_limit_s * US if row.time_limit_s > 0 else FOREVER
         self.expected_us[s] = row.expected_us
+        self.ran_us[s] = row.ran_us
         self.eligible_at[s] = row.eligible_at
         self.count[s] = row.count
         self.room[s] = row.room
@@ -571,7 +585,9 @@ class PendingColumns:
         self._class_code[key] = code
         if code >= self._cpus.size:
             self._cpus = np.concatenate([self._cpus, np.zeros_like(self._cpus)])
+            self._width = np.concatenate([self._width, np.zeros_like(self._width)])
         self._cpus[code] = total_cpu_milli(ask) / 1000
+        self._width[code] = width_milli(ask) / 1000
         if licenses:
             self.licensed[code] = parse_licenses(licenses)
         self.fresh_classes.append(code)
@@ -603,6 +619,7 @@ _COLUMNS = (
     "nice",
     "duration_us",
     "expected_us",
+    "ran_us",
     "eligible_at",
     "count",
     "room",
