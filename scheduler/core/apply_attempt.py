@@ -145,13 +145,10 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
 
 
 def job_requeued(state: State, event: ev.JobRequeued) -> None:
-    job, active = _current(state, event, event.attempt)
+    job, _ = _current(state, event, event.attempt)
     _release(state, job)
     begin_at = event.begin_at if event.begin_at > event.at else UNKNOWN
-    preempted = event.cause is EndCause.PREEMPTED
-    since = active.eligible_at if preempted else UNKNOWN  # it keeps its place
-    phase = Pending(begin_at=begin_at, eligible_at=since, held=event.held)
-    phase = waiting.with_eligibility(phase, event.at)
+    phase = waiting.with_eligibility(Pending(begin_at=begin_at, held=event.held), event.at)
     ran_us = (event.ended_at or event.at) - event.started_at if event.started_at else 0
     avoid = job.avoid
     if event.avoid is not None and event.avoid not in avoid:
@@ -164,7 +161,7 @@ def job_requeued(state: State, event: ev.JobRequeued) -> None:
         avoid=avoid,
         refusals=job.refusals + (1 if event.cause is EndCause.LAUNCH_FAILED else 0),
         ran_us=job.ran_us + ran_us,
-        preemptions=job.preemptions + (1 if preempted and event.started_at else 0),
+        preemptions=job.preemptions + (1 if event.cause is EndCause.PREEMPTED and event.started_at else 0),
     )
     state.jobs[job.id] = new
     if job.array_id:

@@ -11,8 +11,10 @@
 
     srtf, srsf   shortest remaining time first; the same times devices (shortest remaining service)
     las2d        Tiresias-L: Gu et al., "Tiresias: a GPU cluster manager for distributed deep learning", NSDI
-                 2019: three queues by the service that a job has had, run time times devices; within a queue
-                 those that run come first, then as they came
+                 2019: three queues by the service that a job has had, run time times devices. Within a queue
+                 those that run come first, as long as they have run in it; then those that have run in it
+                 before, the last one that was stopped first; then as they came to it. (So does the simulator
+                 of Zhao et al., "Multi-resource interleaving for deep learning training", SIGCOMM 2022.)
 
 Times are expected run times: the user's limit, or what a predictor makes of it. What remains is that less how
 long the job has run in all its attempts. Devices of a job that has none are its CPUs.
@@ -39,7 +41,8 @@ class Waiting(NamedTuple):
     """n jobs that may start, or run already where running jobs may be stopped. submit_s: since when they may,
     counted from the cluster's origin; wait_s: since then; run_s: how long they are expected to run in all;
     cpus: of the whole job; width: its devices, or CPUs where it has none; attained_s: how long it has run in
-    all its attempts. All `[n]`, decimal. running: whether it holds an allocation `[n]`."""
+    all its attempts; since_s: since when it runs now, or waits, counted like submit_s. All
+    `[n]`, decimal. running: whether it holds an allocation `[n]`."""
 
     submit_s: np.ndarray
     wait_s: np.ndarray
@@ -47,6 +50,7 @@ class Waiting(NamedTuple):
     cpus: np.ndarray
     width: np.ndarray
     attained_s: np.ndarray
+    since_s: np.ndarray
     running: np.ndarray
 
 
@@ -109,10 +113,22 @@ TIRESIAS_MARKS: Final = (3250, 7200)
 """Device-seconds at which a job falls into the next queue; as Muri's simulator has them."""
 
 
+_LATEST_S: Final = 1e11
+"""After every instant, in seconds: times become parts of a key below 1."""
+
+
 def _las2d(w: Waiting) -> np.ndarray:
-    """The queue, less one half for those that run."""
+    """Three times the queue, plus which part of it, plus the place in that part."""
     queue = np.searchsorted(np.array(TIRESIAS_MARKS), w.attained_s * w.width, side="right")
-    return np.asarray(queue - 0.5 * w.running)
+    came_at = np.array((0, *TIRESIAS_MARKS))[queue]
+    here_s = w.attained_s - np.ceil(came_at / np.maximum(w.width, 1e-3))
+    now_s = w.submit_s + w.wait_s
+    run_s = np.where(w.running, now_s - w.since_s, 0.0)
+    runs_here = w.running & ((run_s <= 0) | (here_s > 0))  # one that has just come to it is the last
+    since_s = np.where(w.running, now_s - np.clip(here_s, 0.0, run_s), w.since_s)
+    since = since_s / _LATEST_S
+    waits = np.where(here_s > 0, 2.0 - since, 2.0 + since)
+    return np.asarray(3.0 * queue + np.where(runs_here, since, waits))
 
 
 FCFS: Final = "priority"

@@ -435,6 +435,7 @@ class PendingColumns:
             self._cpus[classes],
             self._width[classes],
             self.ran_us[slots] / US,
+            (since - config.origin) / US,
             np.zeros(slots.size, dtype=np.bool_),
         )
 

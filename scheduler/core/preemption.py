@@ -258,6 +258,7 @@ def _facts(state: State, jobs: list[Job], now: Instant) -> Waiting:
     for job in jobs:
         active, spec = job.phase, job.spec
         assert isinstance(active, Active)
+        begun = active.started_at or active.granted_at
         limit_us = spec.time_limit_s * US or FOREVER
         run_us = min(waiting.expected_us(state, job) or limit_us, limit_us)
         facts.append(
@@ -267,7 +268,8 @@ def _facts(state: State, jobs: list[Job], now: Instant) -> Waiting:
                 run_us / US,
                 total_cpu_milli(spec.ask) / 1000,
                 width_milli(spec.ask) / 1000,
-                (job.ran_us + now - (active.started_at or active.granted_at)) / US,
+                (job.ran_us + now - begun) / US,
+                (begun - state.config.origin) / US,
             )
         )
     return Waiting(*np.array(facts).T, running=np.ones(len(jobs), dtype=np.bool_))
