@@ -32,6 +32,7 @@ from packhorse.scheduler.core.predictors import total_cpu_milli
 from packhorse.scheduler.core.priority import BASE_PRIORITY
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.usage import device_milli
 from packhorse.scheduler.model.ids import US, Instant, JobId
 from packhorse.scheduler.model.job import Active, Job
 
@@ -213,11 +214,12 @@ class _Walk(Cycle):
             return [], np.arange(n)
         tier, priority, ids = self.pending.keys(self.order, self.rules)
         standing = np.array([self._standing(job) for job in jobs], dtype=np.int64)
-        key = ORDERS[config.order].key
-        own = key(_facts(self.state, jobs, self.now))
+        total = self.state.node_columns.board().totals
+        theirs = self.pending.facts(self.order, config, self.now, self.state.usage, total)
+        both = zip(theirs, _facts(self.state, jobs, self.now, total), strict=True)
         keys = (
             np.concatenate([ids, np.array([job.id for job in jobs], dtype=np.int64)]),
-            np.concatenate([key(self.pending.facts(self.order, config, self.now)), own]),
+            ORDERS[config.order].key(Waiting(*[np.concatenate(pair) for pair in both])),
             np.concatenate([priority, standing[:, 1]]),
             np.concatenate([tier, standing[:, 0]]),
         )
@@ -252,10 +254,13 @@ def _may_be_stopped(job: Job, active: Active) -> bool:
     return job.spec.requeue and not any(d.part for p in active.placements for d in p.devices)
 
 
-def _facts(state: State, jobs: list[Job], now: Instant) -> Waiting:
-    """What orders go by, of these running jobs."""
+def _facts(state: State, jobs: list[Job], now: Instant, total: np.ndarray) -> Waiting:
+    """What orders go by, of these running jobs. total: as of PendingColumns.ordered."""
     facts = []
-    for job in jobs:
+    shares = (
+        _shares(state, jobs, now, total) if ORDERS[state.config.order].users else [(0.0, 0.0)] * len(jobs)
+    )
+    for job, share in zip(jobs, shares, strict=True):
         active, spec = job.phase, job.spec
         assert isinstance(active, Active)
         begun = active.started_at or active.granted_at
@@ -267,12 +272,28 @@ def _facts(state: State, jobs: list[Job], now: Instant) -> Waiting:
                 max(now - active.eligible_at, 0) / US,
                 run_us / US,
                 total_cpu_milli(spec.ask) / 1000,
+                *share,
                 width_milli(spec.ask) / 1000,
                 (job.ran_us + now - begun) / US,
                 (begun - state.config.origin) / US,
             )
         )
     return Waiting(*np.array(facts).T, running=np.ones(len(jobs), dtype=np.bool_))
+
+
+def _shares(state: State, jobs: list[Job], now: Instant, total: np.ndarray) -> list[tuple[float, float]]:
+    """Of each job's owner: CPU seconds used, and the dominant share held without this job and those that
+    began after it."""
+    used_by = state.usage.used(now)
+    held: dict[int, np.ndarray] = {}
+    out = []
+    for job in jobs:
+        uid, placements = job.owner.uid, state.node_columns.held(job.id)
+        before = held.get(uid, np.zeros(3))
+        out.append((used_by.get(uid, 0.0), float((before / np.maximum(total, 1)).max())))
+        mine = [(p.cpu_milli, p.mem_mib, device_milli(p)) for p in placements]
+        held[uid] = before + np.array(mine).sum(axis=0)
+    return out
 
 
 def _room_for(field: Field, request: Request) -> Taken | None:

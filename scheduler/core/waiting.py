@@ -251,6 +251,7 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
             Reason.NONE,
             spec.licenses,
             expected_us(state, waiter),
+            waiter.owner.uid,
             waiter.ran_us,
         )
     reason = reason_of(waiter)
@@ -269,6 +270,7 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
         reason=reason,
         licenses=spec.licenses,
         expected_us=expected_us(state, waiter),
+        uid=waiter.owner.uid,
         ran_us=waiter.ran_us if not isinstance(waiter, ArrayJob) else 0,
     )
 
