@@ -50,6 +50,8 @@ WISHES = (
     (Gres("gpu", "3g.40gb", 1),),
 )
 """Nothing, a whole GPU, shares, slices."""
+POLICIES = (("priority", "none"), ("priority", "none"), ("srtf", "order"), ("las2d", "order"))
+"""Order, and who makes room for others."""
 CALLERS = st.sampled_from([Caller(USER), Caller(USER), Caller(OTHER), ADMIN])
 KINDS = ("after", "afterany", "afterok", "afternotok", "aftercorr")
 WAITS = st.none() | st.tuples(st.sampled_from(KINDS), st.lists(st.integers(0, 12), max_size=2), st.booleans())
@@ -58,7 +60,7 @@ WAITS = st.none() | st.tuples(st.sampled_from(KINDS), st.lists(st.integers(0, 12
 class Recorded(Cluster):
     """A cluster that keeps its inputs, to be fed to another one."""
 
-    def __init__(self) -> None:
+    def __init__(self, order: str, preempt: str) -> None:
         self.inputs: list[tuple[Instant, Input]] = []
         super().__init__(
             a_config(
@@ -67,6 +69,8 @@ class Recorded(Cluster):
                 allow_root_jobs=True,
                 key_retention_s=50,
                 licenses=(("matlab", 2),),
+                order=order,
+                preempt=preempt,
             )
         )
 
@@ -78,9 +82,9 @@ class Recorded(Cluster):
 class ClusterMachine(RuleBasedStateMachine):
     """See the module."""
 
-    @initialize()
-    def boot(self) -> None:
-        self.cluster = Recorded()
+    @initialize(policy=st.sampled_from(POLICIES))
+    def boot(self, policy: tuple[str, str]) -> None:
+        self.cluster = Recorded(*policy)
         self.truth = Truth()
         self.agents = {
             NodeName(name): Agent(
