@@ -58,7 +58,7 @@ class PendingRow(NamedTuple):
     reason: Reason = Reason.NONE
     licenses: str = ""
     expected_us: int = 0
-    uid: int = -1
+    uid: int = 0
 
 
 class AskClass:
@@ -103,7 +103,7 @@ class PendingColumns:
         self.nice = np.zeros(n, dtype=np.int64)
         self.duration_us = np.zeros(n, dtype=np.int64)
         self.expected_us = np.zeros(n, dtype=np.int64)
-        self.uid = np.zeros(n, dtype=np.int64)
+        self.uid = np.zeros(n, dtype=np.uint32)
         self.eligible_at = np.zeros(n, dtype=np.int64)
         self.count = np.zeros(n, dtype=np.int32)
         self.room = np.zeros(n, dtype=np.int32)
