@@ -108,7 +108,12 @@ def summarise(
     sized = _sized(outcome, of)
     equal = fairness.equal_users(of, run_us)
     rho = fairness.finish_time_fairness(spent.turnaround, of, run_us, sized.capacity_milli, equal)
-    samples = outcome.samples
+    curve, busy = usage.curve(outcome, of), usage.busy(of)
+    cpus = _Kind(outcome.capacity_milli, of.cpu_milli, curve.cpu_milli, used.cpu_milli if used else None)
+    gpus = _Kind(
+        outcome.capacity_gpus * WHOLE, of.gpu_milli, curve.gpu_milli, used.gpu_milli if used else None
+    )
+    seen = outcome.samples
     found = Summary(
         policy=outcome.policy,
         trace=outcome.trace,
@@ -129,13 +134,13 @@ def summarise(
         by_size=_by_class(classes.sizes(of), spent, slow),
         by_run=_by_class(classes.runs(run_us), spent, slow),
         by_user=_by_class(classes.user_classes(of, run_us), spent, slow),
-        cpu=_cpu_share(outcome, of, spent, within, used),
-        gpu=_gpu_share(outcome, of, spent, within, used) if outcome.capacity_gpus else None,
-        queue_mean=usage.queue_length(outcome, within),
-        queue_max=usage.longest_queue(outcome),
+        cpu=_share(cpus, curve, spent, within, busy),
+        gpu=_share(gpus, curve, spent, within, busy) if outcome.capacity_gpus else None,
+        queue_mean=usage.queue_length(curve, within),
+        queue_max=usage.longest_queue(curve),
         stranded=usage.stranded(outcome, within),
         free_block_mean=usage.free_block(outcome, within),
-        free_block_p5=usage.time_quantile(samples.free_block, samples, within, 0.05),
+        free_block_p5=usage.time_quantile(seen.free_block, seen.at_us, within, 0.05),
         jain_users=fairness.jain(fairness.user_means(slow, of)) if len(of.users) > 1 else None,
         equal_users=equal,
         finish_time_fairness=slowdown.spread(rho),
@@ -145,33 +150,52 @@ def summarise(
         lost_cpu_hours=cost.lost_cpu_hours(outcome, of),
         lost_gpu_hours=cost.lost_gpu_hours(outcome, of),
         stopped_hours=cost.stopped_hours(outcome),
-        energy_kwh=cost.energy_kwh(outcome, prices, within) if prices else None,
-        cost=cost.money(outcome, prices, within) if prices else None,
+        energy_kwh=cost.energy_kwh(outcome, curve, prices, within) if prices else None,
+        cost=cost.money(outcome, curve, prices, within) if prices else None,
     )
     return msgspec.convert(_rounded(msgspec.to_builtins(found)), Summary)
 
 
 def compare(mine: Outcome, base: Outcome, of: Columns | None = None) -> Change:
-    """Who is better and who is worse off than in the other run; OtherJobs where that had other jobs."""
-    same_jobs(mine, base)
-    of = of or columns(mine.jobs)
+    """Who is better and who is worse off than in the other run; OtherJobs where that had other jobs. of: of
+    the other run's jobs.
+    """
+    mine = aligned(mine, base)
+    of = of or columns(base.jobs)
     delta_s = fairness.deltas(times(mine, of).turnaround, times(base, of).turnaround)
     found = fairness.change(delta_s, of, base.policy)
     return msgspec.convert(_rounded(msgspec.to_builtins(found)), Change)
 
 
-def same_jobs(mine: Outcome, base: Outcome) -> None:
-    """Raises OtherJobs unless the same jobs stand at the same places."""
+def aligned(mine: Outcome, base: Outcome) -> Outcome:
+    """The run with its jobs in the order of the other's: jobs that wait for another one come when that has
+    ended, which differs from policy to policy. Raises OtherJobs unless they are the same jobs.
+    """
     if mine.jobs is base.jobs:
-        return
-    n, m = len(mine.jobs), len(base.jobs)
-    if n != m:
-        raise OtherJobs(f"{mine.policy} ran {n} jobs, {base.policy} {m}: run both on the same trace")
-    for one, other in zip(mine.jobs, base.jobs, strict=True):
-        if one.id != other.id:
+        return mine
+    here, there = [job.id for job in mine.jobs], [job.id for job in base.jobs]
+    if here == there:
+        return mine
+    place = {id: i for i, id in enumerate(here)}
+    for id in there:
+        if id not in place:
             raise OtherJobs(
-                f"{mine.policy} ran {one.id} where {base.policy} ran {other.id}: run both on the same trace"
+                f"{base.policy} ran job {id}, which {mine.policy} did not: run both on the same trace"
             )
+    if len(here) != len(there) or len(place) != len(there):
+        raise OtherJobs(
+            f"{mine.policy} ran {len(here)} jobs, {base.policy} {len(there)}: run both on the same trace"
+        )
+    order = np.array([place[id] for id in there], np.int64)
+    return mine._replace(
+        jobs=[mine.jobs[i] for i in order.tolist()],
+        nodes=[mine.nodes[i] for i in order.tolist()],
+        start_us=mine.start_us[order],
+        end_us=mine.end_us[order],
+        restarts=mine.restarts[order],
+        lost_us=mine.lost_us[order],
+        stopped_us=mine.stopped_us[order],
+    )
 
 
 class _Sized(NamedTuple):
@@ -194,25 +218,25 @@ def _by_class(cut: classes.Classes, spent: Times, slow: Metric) -> list[ClassOfJ
     ]
 
 
-def _cpu_share(outcome: Outcome, of: Columns, spent: Times, within: Window, used: Used | None) -> Share:
-    samples, capacity = outcome.samples, outcome.capacity_milli
-    return Share(
-        allocated=usage.allocated_cpu(outcome, within),
-        busy=usage.allocated_cpu(outcome, usage.busy(of)),
-        useful=usage.useful(spent, of.cpu_milli, capacity, within),
-        used=usage.used(spent, used.cpu_milli, capacity, within) if used else None,
-        lost=usage.loss_of_capacity(capacity - samples.cpu_milli, capacity, samples, within),
-    )
+class _Kind(NamedTuple):
+    """CPUs or devices: what the cluster has, what each job asks for `[n]`, what is allocated by point of the
+    curve `[m]`, and what each job used `[n]`.
+    """
+
+    capacity_milli: int
+    asked_milli: np.ndarray
+    allocated_milli: np.ndarray
+    used_milli: Metric | None
 
 
-def _gpu_share(outcome: Outcome, of: Columns, spent: Times, within: Window, used: Used | None) -> Share:
-    samples, capacity = outcome.samples, outcome.capacity_gpus * WHOLE
+def _share(kind: _Kind, curve: usage.Curve, spent: Times, within: Window, busy: Window) -> Share:
+    capacity = kind.capacity_milli
     return Share(
-        allocated=usage.allocated_gpu(outcome, within),
-        busy=usage.allocated_gpu(outcome, usage.busy(of)),
-        useful=usage.useful(spent, of.gpu_milli, capacity, within),
-        used=usage.used(spent, used.gpu_milli, capacity, within) if used else None,
-        lost=usage.loss_of_capacity(capacity - samples.gpu_milli, capacity, samples, within),
+        allocated=usage.allocated(kind.allocated_milli, capacity, curve.at_us, within),
+        busy=usage.allocated(kind.allocated_milli, capacity, curve.at_us, busy),
+        useful=usage.useful(spent, kind.asked_milli, capacity, within),
+        used=None if kind.used_milli is None else usage.used(spent, kind.used_milli, capacity, within),
+        lost=usage.loss_of_capacity(kind.allocated_milli, capacity, curve, within),
     )
 
 

@@ -1,7 +1,8 @@
 """Checks what a simulation says of its jobs against the trace, by the rules of the trace alone.
 
 Knows nothing of the simulator: it reads both files itself. `python tests/benchmarks/jobs_check.py
-TRACE.swf.gz JOBS.csv PROCS` says what it found, and exits 1 at the first line that breaks a rule.
+TRACE.swf.gz JOBS.csv PROCS [SECONDS]` says what it found, and exits 1 at the first line that breaks a rule;
+SECONDS: what was taken for a run time that the log does not know.
 """
 
 from __future__ import annotations
@@ -45,23 +46,31 @@ def larger(allocated: Fraction, requested: Fraction) -> Fraction:
     return max(allocated, requested)
 
 
-def swf(path: Path, procs: Callable[[Fraction, Fraction], Fraction] = larger) -> dict[str, Job]:
-    """The jobs of a log that ran. procs: from the allocated (column 5) and the requested ones (column 8)."""
+def swf(
+    path: Path,
+    procs: Callable[[Fraction, Fraction], Fraction] = larger,
+    unknown_run_s: int | None = None,
+) -> dict[str, Job]:
+    """The jobs of a log whose run time and processors are known, each once. procs: from the allocated
+    (column 5) and the requested ones (column 8). unknown_run_s: taken for a run time that is not known.
+    """
     jobs = {}
     for line in lines_of(path):
         fields = line.split()
         if fields and not fields[0].startswith(";"):
-            run = Fraction(fields[3])
-            if run > 0:
-                jobs[fields[0]] = Job(
-                    Fraction(fields[1]), run, procs(Fraction(fields[4]), Fraction(fields[7]))
-                )
+            run, width = Fraction(fields[3]), procs(Fraction(fields[4]), Fraction(fields[7]))
+            if run < 0 and unknown_run_s is not None:
+                run = Fraction(unknown_run_s)
+            part_of_another = fields[10] in ("2", "3", "4")
+            if run >= 0 and width > 0 and not part_of_another:
+                jobs[fields[0]] = Job(Fraction(fields[1]), run, width)
     return jobs
 
 
 def check(jobs: dict[str, Job], out: Path, capacity: int, *, all_end: bool = True) -> Found:
     """Every job once, none before its submission, each as wide and as long as in the trace, a restarted one
-    longer, and at no time more processors than there are. all_end: a job without an end breaks a rule.
+    longer, and at no time more processors than there are. A job of no run time may be left out.
+    all_end: a job without an end breaks a rule.
     """
     seen: set[str] = set()
     edges: list[tuple[Fraction, Fraction, str]] = []
@@ -87,7 +96,7 @@ def check(jobs: dict[str, Job], out: Path, capacity: int, *, all_end: bool = Tru
         waits += start - submit
         slowdown += max(Fraction(1), (end - submit) / max(job.run, Fraction(10)))
         ended += 1
-    missing = jobs.keys() - seen
+    missing = {name for name, job in jobs.items() if job.run > 0} - seen
     if missing:
         raise Wrong(f"{out.name}: {len(missing)} jobs of the trace are not there, {min(missing)} is one")
     most = use(edges, capacity)
@@ -119,8 +128,9 @@ def use(edges: list[tuple[Fraction, Fraction, str]], capacity: int) -> Fraction:
 
 
 if __name__ == "__main__":
-    trace, jobs_out, n_procs = sys.argv[1:]
+    trace, jobs_out, n_procs, *seconds = sys.argv[1:]
     try:
-        print(check(swf(Path(trace)), Path(jobs_out), int(n_procs)))
+        log = swf(Path(trace), unknown_run_s=int(seconds[0]) if seconds else None)
+        print(check(log, Path(jobs_out), int(n_procs)))
     except Wrong as why:
         sys.exit(str(why))

@@ -13,7 +13,8 @@ from packhorse.simulator import jobs_out
 from packhorse.simulator.metrics import slowdown
 from packhorse.simulator.metrics.columns import columns, times
 from packhorse.simulator.outcome import NOT_YET, Outcome
-from packhorse.simulator.traces.csvfile import TraceBroken
+from packhorse.simulator.traces import swf
+from packhorse.simulator.traces.broken import Skipped, TraceBroken
 from packhorse.simulator.traces.job import TraceJob
 from tests.benchmarks import jobs_check
 from tests.benchmarks.outcomes import S, outcome, played, random_jobs
@@ -101,6 +102,13 @@ def test_the_check_finds_the_same_metrics(tmp_path: Path, shortest: bool) -> Non
     assert [found.slowdown, found.wait_s] == pytest.approx([slow.mean, wait.mean])
 
 
+LOG = """; a log
+1 0 -1 10 4 -1 -1 2 20 -1 1 1 1 1 1 1 -1 -1
+2 1 -1 0 4 -1 -1 4 20 -1 1 1 1 1 1 1 -1 -1
+3 1 -1 -1 4 -1 -1 4 20 -1 1 1 1 1 1 1 -1 -1
+4 1 -1 5 -1 -1 -1 -1 20 -1 1 1 1 1 1 1 -1 -1
+1 1 -1 5 4 -1 -1 4 20 -1 3 1 1 1 1 1 -1 -1
+"""
 GOOD = """job,submit,start,end,procs,nodes,restarts
 1,0,0,10,4,n,0
 2,1,10,15,8,n,0
@@ -137,6 +145,22 @@ def test_the_check_refuses(tmp_path: Path, was: str, becomes: str, why: str) -> 
 
 
 def test_the_check_reads_a_log_by_itself(tmp_path: Path) -> None:
-    (tmp_path / "log.swf").write_text("; a log\n1 0 -1 10 4 -1 -1 2 20\n2 1 -1 0 4 -1 -1 4 20\n")
-    jobs = jobs_check.swf(tmp_path / "log.swf")
-    assert jobs == {"1": jobs_check.Job(Fraction(0), Fraction(10), Fraction(4))}
+    (tmp_path / "log.swf").write_text(LOG)
+    assert jobs_check.swf(tmp_path / "log.swf") == {
+        "1": jobs_check.Job(Fraction(0), Fraction(10), Fraction(4)),
+        "2": jobs_check.Job(Fraction(1), Fraction(0), Fraction(4)),
+    }
+    assert jobs_check.swf(tmp_path / "log.swf", unknown_run_s=10)["3"].run == 10
+    (tmp_path / "jobs.csv").write_text("job,submit,start,end,procs,nodes,restarts\n1,0,0,10,4,n,0\n")
+    assert jobs_check.check(jobs_check.swf(tmp_path / "log.swf"), tmp_path / "jobs.csv", 4).ended == 1
+
+
+@pytest.mark.parametrize("name", ["KTH-SP2-filtered", "HPC2N-2002-first3171", "lublin_256"])
+def test_the_check_and_the_reader_agree_on_a_log(repository: Path, name: str) -> None:
+    path = repository / "benchmarks" / "data" / "swf" / f"{name}.swf.gz"
+    read = {job.id: job for job in swf.read(path, Skipped())}
+    checked = jobs_check.swf(path)
+    assert read.keys() == checked.keys()
+    for i, job in read.items():
+        submit, run, procs = checked[i]
+        assert [job.submit_us, job.run_us, job.tasks] == [submit * S, run * S, procs]

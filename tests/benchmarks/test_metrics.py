@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from packhorse.simulator.metrics import classes, cost, fairness, slowdown, usage
-from packhorse.simulator.metrics.columns import Columns, columns, times
+from packhorse.simulator.metrics.columns import Columns, columns, submitted_us, times
 from packhorse.simulator.outcome import NOT_YET, Outcome
 from packhorse.simulator.traces.job import TraceJob
 from tests.benchmarks.outcomes import S, outcome, played, random_jobs, samples
@@ -65,9 +65,14 @@ def test_a_job_after_another_is_submitted_when_that_has_ended() -> None:
         job("d", 1, 10, after="z"),
         job("e", 1, 10, after="f"),
         job("f", 1, 10),
+        job("g", 1, 10, after="a", think_us=50 * S),
+        job("h", 1, 10, after="f"),
     ]
-    ran = outcome(jobs, [(20, 30), (40, 50), (91, 101), (3, 13), (NOT_YET, NOT_YET), (NOT_YET, NOT_YET)])
-    np.testing.assert_array_equal(times(ran, columns(jobs)).wait, [20, 5, 1, 2, math.nan, math.nan])
+    never = (NOT_YET, NOT_YET)
+    ran = outcome(jobs, [(20, 30), (40, 50), (91, 101), (3, 13), never, never, (60, 70), (4, 14)])
+    found = times(ran, columns(jobs)).wait
+    np.testing.assert_array_equal(found, [20, 5, 1, 2, math.nan, math.nan, 0, 3])
+    assert submitted_us(ran, columns(jobs))[4] == NOT_YET
 
 
 # ------------------------------------------------------------------------------------------------- slowdown
@@ -120,10 +125,10 @@ def test_classes_of_size() -> None:
 def test_classes_of_run_time() -> None:
     run_us = np.array([0, 60, 61, 3600, 28801]) * S
     assert {name: np.flatnonzero(mask).tolist() for name, mask in classes.runs(run_us).items()} == {
-        "to 1 min": [0, 1],
-        "to 10 min": [2],
-        "to 1 h": [3],
-        "over 8 h": [4],
+        "runs to 1 min": [0, 1],
+        "runs to 10 min": [2],
+        "runs to 1 h": [3],
+        "runs over 8 h": [4],
     }
 
 
@@ -152,25 +157,47 @@ def test_classes_take_every_job_once(chance: tuple[Outcome, Columns]) -> None:
 
 
 def test_areas_by_hand() -> None:
-    """8 CPUs and 4 devices from 0 to 100 s; half of the CPUs to 50 s, then all to 90 s."""
+    """8 CPUs and 4 devices from 0 to 100 s: 4 CPUs and 1 device to 50 s, then all CPUs and 2 to 90 s."""
     seen = samples((0, 4, 1, 0, 1, 3, 0), (50, 8, 2, 3, 2, 1, 1), (90, 0, 0, 1, 0, 4, 0))
     jobs = [job("a", 0, 90), job("b", 20, 30)]
     ran = outcome(jobs, [(0, 100), (50, 80)], gpus=4, seen=seen)
+    of = usage.Curve(seen.at_us, seen.cpu_milli, seen.gpu_milli, seen.waiting)
     within = usage.whole(ran, columns(jobs))
     assert within == (0, 100 * S)
     assert usage.makespan_s(within) == 100
-    assert usage.allocated_cpu(ran, within) == pytest.approx((4 * 50 + 8 * 40) / 800)
-    assert usage.allocated_gpu(ran, within) == pytest.approx((50 + 2 * 40) / 400)
-    assert usage.allocated_cpu(ran, usage.Window(40 * S, 60 * S)) == pytest.approx(0.75)
-    assert usage.queue_length(ran, within) == pytest.approx(1.3)
-    assert usage.longest_queue(ran) == 3
-    idle = ran.capacity_milli - seen.cpu_milli
-    assert usage.loss_of_capacity(idle, 8000, seen, within) == pytest.approx(8 * 10 / 800)
+    assert usage.allocated(of.cpu_milli, 8000, of.at_us, within) == pytest.approx((4 * 50 + 8 * 40) / 800)
+    assert usage.allocated(of.gpu_milli, 4000, of.at_us, within) == pytest.approx((50 + 2 * 40) / 400)
+    part = usage.Window(40 * S, 60 * S)
+    assert usage.allocated(of.cpu_milli, 8000, of.at_us, part) == pytest.approx(0.75)
+    assert usage.queue_length(of, within) == pytest.approx(1.3)
+    assert usage.longest_queue(of) == 3
+    assert usage.loss_of_capacity(of.cpu_milli, 8000, of, within) == pytest.approx(8 * 10 / 800)
     assert usage.stranded(ran, within) == pytest.approx(40 / (3 * 50 + 2 * 40 + 4 * 10))
     assert usage.free_block(ran, within) == pytest.approx((3 * 50 + 40 + 4 * 10) / 100)
-    assert usage.time_quantile(seen.free_block, seen, within, 0.05) == 1
-    assert usage.time_quantile(seen.free_block, seen, within, 0.5) == 3
-    assert usage.time_quantile(seen.free_block, seen, within, 0.95) == 4
+    assert usage.time_quantile(seen.free_block, seen.at_us, within, 0.05) == 1
+    assert usage.time_quantile(seen.free_block, seen.at_us, within, 0.5) == 3
+    assert usage.time_quantile(seen.free_block, seen.at_us, within, 0.95) == 4
+
+
+def test_the_curve_is_that_of_the_jobs_whatever_was_sampled() -> None:
+    jobs = [job("a", 0, 50, tasks=3, n_gpus=1), job("b", 10, 5), job("c", 10, 5), job("d", 60, 1)]
+    ran = outcome(jobs, [(0, 50), (50, 55), (12, NOT_YET), (NOT_YET, NOT_YET)], seen=samples((0, 7)))
+    of = usage.curve(ran, columns(jobs))
+    assert (of.at_us // S).tolist() == [0, 10, 12, 50, 55, 60]
+    assert (of.cpu_milli // 1000).tolist() == [3, 3, 4, 2, 1, 1]
+    assert (of.gpu_milli // 1000).tolist() == [3, 3, 3, 0, 0, 0]
+    assert of.waiting.tolist() == [0, 2, 1, 0, 0, 1]
+
+
+def test_of_interrupted_jobs_only_the_samples_tell() -> None:
+    seen = samples((0, 1), (5, 0, 0, 1), (10, 1))
+    jobs, ran = [job("a", 0, 10)], [(0, 20)]
+    for run in (
+        outcome(jobs, ran, seen=seen, restarts=[1], lost=[5]),
+        outcome(jobs, ran, seen=seen, stopped=[5]),
+    ):
+        of = usage.curve(run, columns(jobs))
+        assert (of.cpu_milli.tolist(), of.waiting.tolist()) == ([1000, 0, 1000], [0, 1, 0])
 
 
 def test_what_is_used_is_known_only_of_measured_jobs() -> None:
@@ -186,9 +213,11 @@ def test_what_is_used_is_known_only_of_measured_jobs() -> None:
 def test_an_empty_run_has_no_area() -> None:
     ran = outcome([], [])
     within = usage.whole(ran, columns([]))
-    assert usage.allocated_cpu(ran, within) == usage.stranded(ran, within) == usage.longest_queue(ran) == 0
+    of = usage.curve(ran, columns([]))
+    assert usage.allocated(of.cpu_milli, 8000, of.at_us, within) == usage.longest_queue(of) == 0
+    assert usage.stranded(ran, within) == 0
     assert usage.busy(columns([])) == (0, 0)
-    assert usage.time_quantile(ran.samples.free_block, ran.samples, within, 0.5) == 0
+    assert usage.time_quantile(ran.samples.free_block, ran.samples.at_us, within, 0.5) == 0
 
 
 def test_a_run_with_an_endless_job_lasts_as_long_as_it_was_watched() -> None:
@@ -201,29 +230,37 @@ def test_the_busy_window_leaves_out_warm_up_and_drain() -> None:
     assert usage.busy(of) == (5 * S, 99 * S)
 
 
-def test_samples_and_jobs_give_the_same_areas(chance: tuple[Outcome, Columns]) -> None:
+def test_areas_are_sums_over_jobs(chance: tuple[Outcome, Columns]) -> None:
     """Allocated CPU is the sum of CPUs x run; by Little's law the queue is the sum of waits / time."""
     ran, of = chance
-    within = usage.whole(ran, of)
+    within, curve = usage.whole(ran, of), usage.curve(ran, of)
     area = sum(j.tasks * j.run_us for j in ran.jobs)
-    last = max(ran.end_us.tolist())
-    first = min(j.submit_us for j in ran.jobs)
-    assert usage.allocated_cpu(ran, within) == pytest.approx(area / (16 * (last - first)), rel=1e-9)
-    assert usage.useful(times(ran, of), of.cpu_milli, 16000, within) == pytest.approx(
-        area / (16 * (last - first)), rel=1e-9
-    )
+    length = max(ran.end_us.tolist()) - min(j.submit_us for j in ran.jobs)
+    share = usage.allocated(curve.cpu_milli, 16000, curve.at_us, within)
+    assert share == pytest.approx(area / (16 * length), rel=1e-9)
+    useful = usage.useful(times(ran, of), of.cpu_milli, 16000, within)
+    assert useful == pytest.approx(area / (16 * length), rel=1e-9)
     waited = sum(int(ran.start_us[i]) - j.submit_us for i, j in enumerate(ran.jobs))
-    assert usage.queue_length(ran, within) == pytest.approx(waited / (last - first), rel=1e-9)
+    assert usage.queue_length(curve, within) == pytest.approx(waited / length, rel=1e-9)
+
+
+def test_the_curve_is_what_is_seen_when_all_is_sampled(chance: tuple[Outcome, Columns]) -> None:
+    ran, of = chance
+    seen = usage.curve(ran._replace(restarts=ran.restarts + 1), of)
+    last = np.append(seen.at_us[1:] != seen.at_us[:-1], True)
+    for exact, sampled in zip(usage.curve(ran, of), seen, strict=True):
+        assert exact.tolist() == sampled[last].tolist()
 
 
 def test_area_in_a_window_counts_parts_of_jobs(chance: tuple[Outcome, Columns]) -> None:
     ran, of = chance
-    within = usage.busy(of)
+    within, curve = usage.busy(of), usage.curve(ran, of)
     area = sum(
         j.tasks * max(0, min(int(end), within.end_us) - max(int(start), within.start_us))
         for j, start, end in zip(ran.jobs, ran.start_us, ran.end_us, strict=True)
     )
-    assert usage.allocated_cpu(ran, within) == pytest.approx(area / 16 / within.length_us, rel=1e-9)
+    share = usage.allocated(curve.cpu_milli, 16000, curve.at_us, within)
+    assert share == pytest.approx(area / 16 / within.length_us, rel=1e-9)
 
 
 # ------------------------------------------------------------------------------------------------- fairness
@@ -312,8 +349,9 @@ def test_lost_work_by_hand() -> None:
 
 def test_energy_and_money_by_hand() -> None:
     """An hour: 2 nodes at 100 W, 8 CPUs at 1 W of which 4 at 5 W, 4 devices at 50 W of which 1 at 450 W."""
-    ran = outcome([job("a", 0, 3600)], [(0, 3600)], gpus=4, seen=samples((0, 4, 1), (3600, 0, 0)))
-    within = usage.whole(ran, columns(ran.jobs))
+    ran = outcome([job("a", 0, 3600, cpu_milli=4000, n_gpus=1)], [(0, 3600)], gpus=4)
+    of = columns(ran.jobs)
+    within, curve = usage.whole(ran, of), usage.curve(ran, of)
     prices = cost.Prices(
         nodes=2,
         node_watts=100,
@@ -327,6 +365,6 @@ def test_energy_and_money_by_hand() -> None:
         per_hour=10,
     )
     kwh = (200 + 8 + 4 * 4 + 200 + 400) / 1000
-    assert cost.energy_kwh(ran, prices, within) == pytest.approx(kwh)
-    assert cost.money(ran, prices, within) == pytest.approx(kwh * 0.5 + 4 * 0.01 + 2 + 10)
-    assert cost.money(ran, cost.Prices(), within) == 0
+    assert cost.energy_kwh(ran, curve, prices, within) == pytest.approx(kwh)
+    assert cost.money(ran, curve, prices, within) == pytest.approx(kwh * 0.5 + 4 * 0.01 + 2 + 10)
+    assert cost.money(ran, curve, cost.Prices(), within) == 0

@@ -49,7 +49,7 @@ def test_a_summary_by_hand() -> None:
     assert found.per_processor_slowdown.mean == pytest.approx((1 + 1.5 + 5.5) / 3)
     assert found.cpu.allocated == found.cpu.useful == pytest.approx((800 + 100) / 960)
     assert (found.cpu.used, found.cpu.lost) == (None, 0.0)
-    assert [found.queue_mean, found.queue_max] == pytest.approx([200 / 120, 2])
+    assert [found.queue_mean, found.queue_max] == pytest.approx([190 / 120, 2])
     assert found.jain_users == pytest.approx((1 + 5.75) ** 2 / (2 * (1 + 5.75**2)))
     assert [(c.name, c.n) for c in found.by_size] == [("1 CPU", 1), ("2 to 4 CPUs", 1), ("5 to 16 CPUs", 1)]
     assert [(c.name, c.n) for c in found.by_user] == [("heavy users", 1), ("medium users", 2)]
@@ -58,7 +58,7 @@ def test_a_summary_by_hand() -> None:
 
 def test_a_summary_with_devices_prices_and_use() -> None:
     jobs = [TraceJob("a", 0, 3600 * S, n_gpus=4), TraceJob("b", 0, 3600 * S)]
-    ran = outcome(jobs, [(0, 3600), (0, NOT_YET)], gpus=8, seen=samples((0, 2, 4), (3600, 1, 0)))
+    ran = outcome(jobs, [(0, 3600), (0, NOT_YET)], gpus=8, seen=samples((0,), (3600,)))
     used = Used(np.array([500, math.nan]), np.array([2000, math.nan]))
     found = summarise(ran, columns(jobs), Prices(gpu_busy_watts=500, per_gpu_hour=2), used)
     assert found.gpu is not None
@@ -91,10 +91,21 @@ def test_one_run_against_another() -> None:
 
 
 def test_runs_of_other_jobs_are_not_compared() -> None:
-    with pytest.raises(OtherJobs, match="sjf ran 3 jobs, fcfs 1"):
+    with pytest.raises(OtherJobs, match="sjf ran 3 jobs, fcfs 1: run both on the same trace"):
         compare(sjf(), outcome(two()[:1], [(0, 1)]))
-    with pytest.raises(OtherJobs, match="sjf ran a where fcfs ran b"):
-        compare(sjf(), fcfs()._replace(jobs=[two()[1], two()[0], two()[2]]))
+    with pytest.raises(OtherJobs, match="fcfs ran job z, which sjf did not"):
+        compare(sjf(), fcfs()._replace(jobs=[TraceJob("z", 0, S), *two()[1:]]))
+
+
+def test_jobs_that_came_in_another_order_are_matched() -> None:
+    order = [2, 0, 1]
+    ran = sjf()
+    columns_of = {
+        name: getattr(ran, name)[order]
+        for name in ("start_us", "end_us", "restarts", "lost_us", "stopped_us")
+    }
+    other = ran._replace(jobs=[ran.jobs[i] for i in order], nodes=[ran.nodes[i] for i in order], **columns_of)
+    assert compare(other, fcfs()) == compare(ran, fcfs())
 
 
 def test_the_mean_and_deviation_over_seeds() -> None:

@@ -15,7 +15,7 @@ from packhorse.simulator.metrics.columns import US, Columns
 SIZES: Final = (0, 1, 4, 16, 64, 256, 1024)
 """A class is what is above one bound, up to the next: 2 to 4, 5 to 16."""
 
-RUNS_S: Final = (("to 1 min", 60), ("to 10 min", 600), ("to 1 h", 3600), ("to 8 h", 28800))
+RUNS_S: Final = (("1 min", 60), ("10 min", 600), ("1 h", 3600), ("8 h", 28800))
 """Upper bounds; what runs longer is the last class."""
 
 HEAVY: Final = 0.5
@@ -53,9 +53,9 @@ def runs(run_us: np.ndarray) -> Classes:
     found: Classes = {}
     low = -1
     for name, high in RUNS_S:
-        found[name] = (run_us > low) & (run_us <= high * US)
+        found[f"runs to {name}"] = (run_us > low) & (run_us <= high * US)
         low = high * US
-    found[f"over {RUNS_S[-1][0].removeprefix('to ')}"] = run_us > low
+    found[f"runs over {RUNS_S[-1][0]}"] = run_us > low
     return {name: mask for name, mask in found.items() if mask.any()}
 
 

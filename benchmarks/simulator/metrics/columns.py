@@ -66,7 +66,8 @@ def columns(jobs: Sequence[TraceJob]) -> Columns:
 
 def submitted_us(outcome: Outcome, of: Columns) -> np.ndarray:
     """When each job was submitted: as the trace says or, if later, think time after the end of the job it is
-    after; NOT_YET where that one did not end. A job that is after one the trace lacks is after none.
+    after; NOT_YET where that one did not end. A job that is after one the trace lacks is after none. No job
+    is submitted later than it began.
     """
     followers = [i for i, job in enumerate(outcome.jobs) if job.after]
     if not followers:
@@ -78,7 +79,11 @@ def submitted_us(outcome: Outcome, of: Columns) -> np.ndarray:
         before = place.get(job.after)
         if before is not None:
             ended = int(outcome.end_us[before])
-            submit[i] = NOT_YET if ended == NOT_YET else max(job.submit_us, ended + job.think_us)
+            began = int(outcome.start_us[i])
+            come = NOT_YET if ended == NOT_YET else max(job.submit_us, ended + job.think_us)
+            if began != NOT_YET:
+                come = job.submit_us if come == NOT_YET else min(come, began)
+            submit[i] = come
     return submit
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from packhorse.scheduler.model.resources import WHOLE
 from packhorse.simulator.metrics.columns import US_PER_HOUR, Columns
-from packhorse.simulator.metrics.usage import Window, time_mean
+from packhorse.simulator.metrics.usage import Curve, Window, time_mean
 from packhorse.simulator.outcome import Outcome
 
 
@@ -51,32 +52,31 @@ def stopped_hours(outcome: Outcome) -> float:
 
 
 def _hours(milli: np.ndarray, us: np.ndarray) -> float:
-    return float(milli.astype(np.float64) @ us) / 1000 / US_PER_HOUR
+    return float(milli.astype(np.float64) @ us) / WHOLE / US_PER_HOUR
 
 
-def energy_kwh(outcome: Outcome, prices: Prices, within: Window) -> float:
+def energy_kwh(outcome: Outcome, of: Curve, prices: Prices, within: Window) -> float:
     """Integral over the window of nodes x node watts + idle watts of all CPUs and devices
     + (busy - idle watts) of the allocated ones, in kWh.
     """
-    cpus, gpus = _allocated(outcome, within)
+    cpus, gpus = _allocated(of, within)
     watts = prices.nodes * prices.node_watts
-    watts += outcome.capacity_milli / 1000 * prices.cpu_idle_watts
+    watts += outcome.capacity_milli / WHOLE * prices.cpu_idle_watts
     watts += cpus * (prices.cpu_busy_watts - prices.cpu_idle_watts)
     watts += outcome.capacity_gpus * prices.gpu_idle_watts
     watts += gpus * (prices.gpu_busy_watts - prices.gpu_idle_watts)
     return watts * within.length_us / US_PER_HOUR / 1000
 
 
-def money(outcome: Outcome, prices: Prices, within: Window) -> float:
+def money(outcome: Outcome, of: Curve, prices: Prices, within: Window) -> float:
     """kWh x price + allocated CPU-hours and GPU-hours x their prices + hours of the window x price of one."""
-    cpus, gpus = _allocated(outcome, within)
+    cpus, gpus = _allocated(of, within)
     hours = within.length_us / US_PER_HOUR
     an_hour = cpus * prices.per_cpu_hour + gpus * prices.per_gpu_hour + prices.per_hour
-    return energy_kwh(outcome, prices, within) * prices.per_kwh + hours * an_hour
+    return energy_kwh(outcome, of, prices, within) * prices.per_kwh + hours * an_hour
 
 
-def _allocated(outcome: Outcome, within: Window) -> tuple[float, float]:
+def _allocated(of: Curve, within: Window) -> tuple[float, float]:
     """CPUs and devices, on the mean over the window."""
-    samples = outcome.samples
-    cpus, gpus = time_mean(samples.cpu_milli, samples, within), time_mean(samples.gpu_milli, samples, within)
-    return cpus / 1000, gpus / 1000
+    cpus, gpus = (time_mean(milli, of.at_us, within) for milli in (of.cpu_milli, of.gpu_milli))
+    return cpus / WHOLE, gpus / WHOLE

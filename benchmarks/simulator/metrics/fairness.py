@@ -92,6 +92,7 @@ class Change(msgspec.Struct, frozen=True):
     """One policy against another, by turnaround of the jobs that ended under both.
 
     better, worse, same: jobs. gained_h, lost_h: sums over the better and over the worse, hours, 0 or more.
+    users_better, users_worse: whose jobs end more than a second sooner or later in all.
     losers, gainers: the users who lose and gain most in all, at most 20 of each.
     """
 
@@ -101,6 +102,8 @@ class Change(msgspec.Struct, frozen=True):
     same: int
     gained_h: float
     lost_h: float
+    users_better: int
+    users_worse: int
     losers: list[Party]
     gainers: list[Party]
 
@@ -129,6 +132,8 @@ def change(delta_s: Metric, of: Columns, against: str) -> Change:
         same=int((~np.isnan(delta_s)).sum() - better.sum() - worse.sum()),
         gained_h=float(-known[better].sum()) / 3600,
         lost_h=float(known[worse].sum()) / 3600,
+        users_better=sum(party.sum_h * 3600 < -SAME_S for party in parties),
+        users_worse=sum(party.sum_h * 3600 > SAME_S for party in parties),
         losers=[party for party in parties[:MOST] if party.sum_h > 0],
         gainers=[party for party in parties[::-1][:MOST] if party.sum_h < 0],
     )

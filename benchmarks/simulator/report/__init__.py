@@ -1,0 +1,1 @@
+"""One page with tables and plots of several policies, complete in itself, and the plots as pictures."""
