@@ -129,7 +129,7 @@ async def serve(
         configuration.cluster,
         clock=clock,
         meter=metrics,
-        recorder=Recorder(home / RECORDING) if service.record_inputs else None,
+        recorder=Recorder(home / RECORDING, service.record_limit_mib) if service.record_inputs else None,
         housekeeping=_housekeeping(configuration),
         min_cycle_gap_s=service.cycle_interval_ms / 1000,
         improver_dumps=home / "log",
