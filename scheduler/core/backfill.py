@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core.packing.board import EXCLUSIVE, SLOTS
-from packhorse.scheduler.core.packing.field import Field
+from packhorse.scheduler.core.packing.field import Field, Layer
 from packhorse.scheduler.core.packing.fit import fitting, gang_shares
 from packhorse.scheduler.core.packing.growth import Begun, Columns, Growth, Taken
 from packhorse.scheduler.core.packing.layout import Shape
@@ -88,20 +88,36 @@ class Timeline:
         field = self.field
         if any(p == (SLOTS, EXCLUSIVE) for _, pairs in planned.taken for p in pairs):
             field.share_with_nobody()
-        self.planned.append(planned)
-        field.add_layer(planned.start)
         for layer in field.layers:
-            # Elsewhere there is no less free than now.
-            at = {position for p in self.planned if p.start <= layer.start < p.end for position, _ in p.taken}
-            new = sorted(at if layer.start == planned.start else at.intersection(p for p, _ in planned.taken))
-            free = self._free_at(layer.start, np.array(new, dtype=np.intp), self._room)
-            layer.free.update((position, free[:, position].copy()) for position in new)
-            if not self.all_surplus and layer.start == planned.start:
-                for position, pairs in planned.taken:
-                    self._growth.take_surplus(layer.start, position, pairs, layer.free[position])
+            if planned.start <= layer.start < planned.end:
+                self._share(layer, planned)
+        self.planned.append(planned)
+        layer = field.add_layer(planned.start, self._growth.n)
+        # Elsewhere there is no less free than now.
+        at = {position for p in self.planned if p.start <= layer.start < p.end for position, _ in p.taken}
+        self._see(layer, sorted(at))
+        if not self.all_surplus:
+            for position, pairs in planned.taken:
+                self._growth.take_surplus(layer.start, position, pairs, layer.free[position])
         field.see_layers()
 
     # -- inside ------------------------------------------------------------------------------------------
+
+    def _share(self, layer: Layer, planned: Planned) -> None:
+        """The planned job runs past this earlier plan's start as well."""
+        self._see(layer, sorted(position for position, _ in planned.taken if position not in layer.free))
+        field = self.field
+        for position, pairs in planned.taken:
+            free = layer.free[position]
+            for resource, amount in pairs:
+                free[resource] -= amount
+            if field.board.n_slots:
+                field.board.settle_one(free, position, field.slices_of(position))
+
+    def _see(self, layer: Layer, positions: list[int]) -> None:
+        """What is free there at the layer's start goes into it."""
+        free = self._free_at(layer.start, np.array(positions, dtype=np.intp), self._room, layer.since)
+        layer.free.update((position, free[:, position].copy()) for position in positions)
 
     def _merge_new(self) -> None:
         """Jobs begun since the last look become releases."""
@@ -149,11 +165,11 @@ class Timeline:
                 field.board.settle(room, able, field.slices_of)
         return find(field, request, room, able)
 
-    def _free_at(self, at: int, positions: np.ndarray, out: Columns) -> np.ndarray:
+    def _free_at(self, at: int, positions: np.ndarray, out: Columns, since: int | None = None) -> np.ndarray:
         """What is free then on these nodes, nothing on others: releases up to then added, planned jobs that
-        run then taken off."""
+        run then taken off. since: as for Growth.free_at."""
         field = self.field
-        free = self._growth.free_at(at, positions, out)
+        free = self._growth.free_at(at, positions, out, since)
         wanted = set(positions.tolist())
         for p in self.planned:
             if not p.start <= at < p.end:

@@ -50,6 +50,7 @@ from packhorse.scheduler.model.resources import Placement
 
 _FIRST_PIECE: Final = 256
 _LARGEST_PIECE: Final = 65_536
+_FIRST_NODES: Final = 256
 _MANY_CLASSES: Final = 24  # from here on, testing classes together is cheaper than one by one
 _NOT_BLOCKED: Final = FOREVER + 1
 
@@ -220,7 +221,7 @@ class _Cycle:
             return
         least = self.demands.least[:, classes]
         live = field.narrow(least.min(axis=1))
-        at, piece = 0, _FIRST_PIECE
+        at, piece = 0, _FIRST_NODES
         while classes.size and at < live.size:
             fits = _fit_somewhere(self.demands.least[:, classes], field.free[:, live[at : at + piece]])
             classes = classes[~fits]
@@ -316,7 +317,9 @@ class _Cycle:
                 rooms[i] -= done if rooms[i] > 0 else 0
                 i += done == most
                 if code in pending.licensed:
-                    self._pass_over_unlicensed(self.supply.take(code, done), where[i] if i < n else end)
+                    self._pass_over_unlicensed(
+                        self.supply.take(code, done), where[i - 1] + 1 if i else where[0]
+                    )
                 continue
             run, want = i, 0
             while run < n and classes[run] == code and want < self.left and ids[run] not in self.guide:
@@ -332,7 +335,7 @@ class _Cycle:
             i = self._hand_out(batches, i, run, ids, counts, rooms, durations)
             if licensed:
                 lost = self.supply.take(code, sum(n for _, n in batches))
-                self._pass_over_unlicensed(lost, where[i] if i < n else end)
+                self._pass_over_unlicensed(lost, where[i - 1] + 1 if i else where[0])
             if i < run and self.left and code not in self.supply.short:
                 blocked[code] = self._shortest(j)
                 self.blocked_from[code] = min(self.blocked_from[code], blocked[code])
@@ -448,5 +451,6 @@ def _fit_somewhere(least: np.ndarray, free: np.ndarray) -> np.ndarray:
     `[n_resources, n_nodes]`."""
     fits = np.ones((least.shape[1], free.shape[1]), dtype=np.bool_)
     for resource in np.flatnonzero(least.any(axis=1)).tolist():
-        fits &= free[resource][None, :] >= least[resource][:, None]
+        # A node may have less than nothing, if it shrank; who wants nothing of it does not mind.
+        fits &= np.maximum(free[resource], 0)[None, :] >= least[resource][:, None]
     return np.asarray(fits.any(axis=1))

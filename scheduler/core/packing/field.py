@@ -25,18 +25,19 @@ from packhorse.scheduler.model.resources import WHOLE, Devices, Placement
 class Layer:
     """start: the planned start. free: what is free then `[n_resources]` by position, where planned jobs are;
     elsewhere it is as much as now, or more. room: the least of now and all layers up to here
-    `[n_resources, n_nodes]`."""
+    `[n_resources, n_nodes]`. since: releases from this number on are of jobs begun after it was made."""
 
-    __slots__ = ("free", "room", "start")
+    __slots__ = ("free", "room", "since", "start")
 
-    def __init__(self, start: int, room: np.ndarray) -> None:
+    def __init__(self, start: int, room: np.ndarray, since: int) -> None:
         self.start = start
+        self.since = since
         self.free: dict[int, np.ndarray] = {}
         self.room = room
 
 
 class Field:
-    """See the module. knowing: the scorer, if it is of that kind.
+    """See the module. knowing: the scorer, if it is of the kind `Knowing`.
 
     scorer: the placement policy made ready, None for best fit by `score`. version: grows when scores of all
     nodes may have changed. live: positions of the nodes that may take something, ascending; None for all.
@@ -167,11 +168,13 @@ class Field:
             j += 1
         return j
 
-    def add_layer(self, start: int) -> None:
+    def add_layer(self, start: int, since: int) -> Layer:
         """One more planned start. The caller says in `Layer.free` what is left then, on all layers that the
         planned job runs past, and calls `see_layers`."""
-        self.layers.append(Layer(start, self.free.copy()))
+        layer = Layer(start, self.free.copy(), since)
+        self.layers.append(layer)
         self.layers.sort(key=lambda layer: layer.start)
+        return layer
 
     def see_layers(self) -> None:
         """What is left at planned starts has changed."""

@@ -30,7 +30,7 @@ _FIRST: Final = 2048
 """Releases that a search begins with; eight times as many in every further step."""
 
 
-Amounts = Callable[[int, np.ndarray], np.ndarray]
+AmountsOf = Callable[[int, np.ndarray], np.ndarray]
 """What entries release of a resource."""
 
 
@@ -126,7 +126,7 @@ class Growth:
         return self._times
 
     def _on(self, positions: np.ndarray) -> np.ndarray:
-        """The releases on these nodes, and all of jobs begun in this pass."""
+        """The releases on these nodes, and perhaps others: all those of jobs begun in this pass."""
         n = self._n_running
         begun = np.arange(n, self._end.size)
         if positions.size * 8 > self._field.n:
@@ -137,14 +137,22 @@ class Growth:
         parts = [self._by_node[starts[p] : starts[p + 1]] for p in positions.tolist()]
         return np.concatenate([*parts, begun])
 
-    def free_at(self, at: int, positions: np.ndarray, out: Columns) -> np.ndarray:
+    @property
+    def n(self) -> int:
+        """Releases so far."""
+        return int(self._end.size)
+
+    def free_at(self, at: int, positions: np.ndarray, out: Columns, since: int | None = None) -> np.ndarray:
         """What is free then on these nodes, never above what they offer, nothing on all others; in the
-        matrix of `out`. positions: ascending."""
+        matrix of `out`. positions: ascending. since: jobs without an end that began with this release or
+        later run on, even at NEVER."""
         field, board = self._field, self._field.board
         free = out.use(positions)
         free[:, positions] = field.free[:, positions]
         over = self._on(positions)
         over = over[self._end[over] <= at]
+        if since is not None and at >= NEVER:
+            over = over[(self._end[over] < NEVER) | (over < since)]
         on = self._position[over]
         place = np.searchsorted(positions, on)
         known = np.flatnonzero(positions.take(place, mode="clip") == on) if positions.size else over[:0]
@@ -260,7 +268,8 @@ class Growth:
             able = able[(dev >= need[:, able]).sum(axis=0) >= n_devices]
         times[able] = self._now
         search.times, search.until = times, sequences.until
-        search.first = int(np.partition(times, search.n - 1)[search.n - 1])
+        if search.n <= times.size:
+            search.first = int(np.partition(times, search.n - 1)[search.n - 1])
 
     def _first_releases(self, n: int) -> Sequences:
         """The first n releases, and all that come at the same time as the last of them."""
@@ -321,7 +330,7 @@ class Sequences:
 
     def first(
         self,
-        amounts: Amounts,
+        amounts: AmountsOf,
         usable: np.ndarray,
         sums: Pairs,
         need: np.ndarray,
@@ -347,7 +356,7 @@ class Sequences:
         times[position[fresh]] = self._end[found[fresh]]
         return times
 
-    def _sum(self, amounts: Amounts, resource: int) -> np.ndarray:
+    def _sum(self, amounts: AmountsOf, resource: int) -> np.ndarray:
         """Free on the entry's node once it and all before it there are released."""
         found = self._sums.get(resource)
         if found is None:

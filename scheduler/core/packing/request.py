@@ -40,19 +40,17 @@ class Request:
 
     alone: nodes that may hold the whole job. together: nodes that may be part of it, one mask per
     alternative of `[a|b]`. whole: least amounts of the whole job on one node; None if it cannot be on one, or
-    asks for devices that no node has; columns, amounts: the same as arrays `[k]`, `[k, 1]`. required:
-    positions of nodes that must take part. most: nodes at most, the partition's limit included. serial: of
-    the board (kept instead of the board, which a request must not keep alive). want: what a policy is told of
-    the whole job on one node; need: thousandths that each device would have to have free for it,
-    `[n_slots, n_nodes]`, more than there are where it is of the wrong kind. by_amounts: whether amounts and
-    `need` say it all on a node in `alone`. counts: masks of nodes and how many of the job's must be of them.
+    asks for devices that no node has. required: positions of nodes that must take part. most: nodes at most,
+    the partition's limit included. serial: of the board (kept instead of the board, which a request must not
+    keep alive). want: what a policy is told of the whole job on one node; need: thousandths that each device
+    would have to have free for it, `[n_slots, n_nodes]`, more than there are where it is of the wrong kind.
+    by_amounts: whether amounts and `need` say it all on a node in `alone`. counts: masks of nodes and how
+    many of the job's must be of them.
     """
 
     __slots__ = (
         "alone",
-        "amounts",
         "by_amounts",
-        "columns",
         "counts",
         "most",
         "need",
@@ -103,9 +101,6 @@ class Request:
         self.want, self.need = _wanted(shape, board)
         several = shape.linked or shape.aligned or (shape.share_per_task and shape.tasks > 1)
         self.by_amounts = not (shape.node_decides or several)
-        whole = self.whole or []
-        self.columns = np.array([r for r, _ in whole], dtype=np.intp)
-        self.amounts = np.array([[n] for _, n in whole], dtype=np.int64).reshape(-1, 1)
 
 
 def _wanted(shape: Shape, board: Board) -> tuple[Want, np.ndarray]:

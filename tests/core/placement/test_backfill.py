@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.model.cluster import Partition
 from packhorse.scheduler.model.ids import US, JobId
+from packhorse.scheduler.model.node import Offer
 from packhorse.scheduler.model.resources import Ask
 from tests.core.placement.yard import NOON, Yard, an_ask, gres
 
@@ -275,3 +276,45 @@ def test_a_short_gap_before_two_planned_starts() -> None:
     yard.wait(6, cpus=1, limit_s=10)
     assert yard.cycle() == {6: "n1"}
     assert (yard.planned(3), yard.planned(4)) == (10, 5)
+
+
+def test_two_starts_after_jobs_without_end_are_kept_from_those_without_end_that_begin_now() -> None:
+    """Job 1 (6 CPUs) and job 3 (the GPU, 1 CPU) both wait for job 10, which may run for ever. Of the two free
+    CPUs job 2 gets one between the two plans; job 4 would leave 6 + 1 + 1 + 1 > 8 to them."""
+    yard = Yard(depth=2)
+    yard.node("n1", cpus=8, gpus="gpu:1")
+    yard.wait(10, an_ask(4, gres_per_node=gres("gpu:1")))
+    yard.cycle()
+    yard.wait(1, cpus=6)
+    yard.wait(2, cpus=1)
+    yard.wait(3, an_ask(1, gres_per_node=gres("gpu:1")))
+    yard.wait(4, cpus=1)
+    assert list(yard.cycle()) == [2]
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_a_shrunk_node_takes_those_who_want_nothing_of_what_it_lacks(others: bool) -> None:
+    """Whoever else waits."""
+    yard = Yard()
+    yard.node("n1", cpus=8, mem=16_000)
+    yard.wait(10, cpus=1, mem=8_000)
+    yard.cycle()
+    yard.change("n1", offer=Offer(2, 8_000, 4_000))
+    yard.wait(1, cpus=1)
+    if others:
+        yard.wait(2, cpus=1, mem=1_000)
+    assert list(yard.cycle()) == [1]
+
+
+def test_a_full_cluster_is_looked_at_where_something_is_free() -> None:
+    """Nine of ten nodes are full; the field leaves them aside and the answers stay the same."""
+    yard = Yard()
+    for i in range(10):
+        yard.node(f"n{i + 1}", cpus=4)
+    for i in range(9):
+        yard.wait(100 + i, cpus=4, limit_s=100)
+    assert len(yard.cycle()) == 9
+    yard.wait(1, cpus=4, limit_s=10)
+    yard.wait(2, cpus=2, limit_s=10)
+    assert list(yard.cycle()) == [1]
+    assert yard.reason(2) is Reason.RESOURCES

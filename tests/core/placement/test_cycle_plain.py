@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from packhorse.scheduler.core import cycle
+from packhorse.scheduler.core.packing import growth
 from packhorse.scheduler.core.running_columns import NEVER
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
 from packhorse.scheduler.model.resources import Ask, Devices, Gres, Placement
@@ -85,12 +86,14 @@ def test_same_as_one_job_and_one_node_at_a_time(piece: int, seed: int) -> None:
         if any(all(a <= c for a, c in zip(j.need, n.capacity, strict=True)) for n in nodes)
     ]
     went, planned = plan(nodes, held, running, NOON, yard.state.config.backfill_depth)
-    first, many = cycle._FIRST_PIECE, cycle._MANY_CLASSES
+    first, many, releases = cycle._FIRST_PIECE, cycle._MANY_CLASSES, growth._FIRST
     cycle._FIRST_PIECE, cycle._MANY_CLASSES = piece, 1  # type: ignore[misc]
+    growth._FIRST = 1 if piece == 2 else releases  # type: ignore[misc]
     try:
         found = yard.plan()
     finally:
         cycle._FIRST_PIECE, cycle._MANY_CLASSES = first, many  # type: ignore[misc]
+        growth._FIRST = releases  # type: ignore[misc]
     assert {grant.id: grant.placements[0].node for grant in found.grants} == went
     assert len(found.grants) == len(went)
     assert found.planned == ({planned[0]: planned[1]} if planned else {})
