@@ -440,8 +440,8 @@ MEANING: dict[str, str] = {
     "store.snapshot_every_events": "A snapshot of the state is written after this many events.",
     "store.retention_days": "How long accounting keeps ended jobs; 0: for ever.",
     "store.record_inputs": (
-        "Keep every input of the core in log/inputs.rec, so that `packhorse replay` can run it again. It names "
-        "users and what they submit, but holds no script and no environment."
+        "Keep every input of the core in log/inputs.rec, so that `packhorse replay` can run it again. It "
+        "names users and what they ask for, but holds no script and no environment."
     ),
     "store.record_limit_mib": "The recording ends when it is that large.",
     "log.level": "The least serious messages that are written.",

@@ -29,6 +29,9 @@ from packhorse.scheduler.model.input import Input
 
 log = structlog.get_logger()
 
+RECORDING: Final = "log/inputs.rec"
+"""Where a home has it."""
+
 FORMAT: Final = 1
 MIB: Final = 1 << 20
 

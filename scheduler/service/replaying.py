@@ -41,9 +41,9 @@ class Difference(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """n_same: events that are equal. only_recorded: events of the store that the recording tells nothing about,
-    before, between and after its parts. only_replayed: events that are not in the store: they were decided
-    when the scheduler died or after the store was read, or the store has forgotten them.
+    """n_same: events that are equal. only_recorded: events of the store that the recording tells nothing
+    about, before, between and after its parts. only_replayed: events that are not in the store: they were
+    decided when the scheduler died or after the store was read, or the store has forgotten them.
     """
 
     n_same: int
@@ -81,7 +81,7 @@ def replay(path: Path) -> Replayed:
 def compare(
     mine: dict[int, LogRecord], recorded: Iterable[LogRecord], until: int | None = None
 ) -> Comparison:
-    """The replayed log against the recorded one, up to the first difference. until: no event after this one."""
+    """The replayed log against the recorded one, up to the first difference. until: the last event."""
     n_same = only = 0
     for record in recorded:
         if until is not None and record.seq > until:
