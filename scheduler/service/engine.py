@@ -306,7 +306,7 @@ class Engine:
             )
         self.clock.not_before(found.last_at)
         if self._recorder is not None:
-            self._recorder.recovered(found.seq, found.state)
+            self._recorder.recovered(self.store)
         state, now, start = found.state, self.clock.now(), Start(self.config)
         decision = step(state, start, now)
         if self._recorder is not None:

@@ -21,11 +21,10 @@ from typing import BinaryIO, Final
 import msgspec
 import structlog
 
-from packhorse.scheduler.core import snapshot
-from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.errors import PackhorseError
 from packhorse.scheduler.model.ids import Instant
 from packhorse.scheduler.model.input import Input
+from packhorse.scheduler.store.protocol import Store
 
 log = structlog.get_logger()
 
@@ -52,10 +51,14 @@ class Happened(msgspec.Struct, frozen=True, tag=1, array_like=True):
 
 
 class Recovered(msgspec.Struct, frozen=True, tag=2, array_like=True):
-    """The scheduler went on from its store: the log up to seq, and the state that it came to."""
+    """The scheduler went on from its store, whose log ends with seq: the chunks of the newest snapshot, none
+    where there is none, and the data of the records behind it. Not the state that it came to: what is derived
+    from the past, such as predictions, must come about as it did.
+    """
 
     seq: int
-    state: list[bytes]
+    snapshot: list[bytes]
+    tail: list[bytes]
 
 
 class Full(msgspec.Struct, frozen=True, tag=3, array_like=True):
@@ -97,9 +100,10 @@ class Recorder:
         """This input was decided at this time."""
         self._write(Happened(now, input))
 
-    def recovered(self, seq: int, state: State) -> None:
-        """The scheduler begins, or begins anew, with this."""
-        self._write(Recovered(seq, list(snapshot.dump(state.freeze()))))
+    def recovered(self, store: Store) -> None:
+        """The scheduler begins, or begins anew, with what is in its store. Raises StoreError."""
+        seq, chunks = store.read_snapshot() or (0, ())
+        self._write(Recovered(store.last_seq(), list(chunks), [r.data for r in store.read_log(seq)]))
 
     def flush(self) -> None:
         """Hand over to the kernel what came so far."""

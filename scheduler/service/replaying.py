@@ -16,7 +16,7 @@ from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import step
 from packhorse.scheduler.service.recording import Entry, Full, Happened, RecordingBroken, Recovered, read
-from packhorse.scheduler.store.codec import encode
+from packhorse.scheduler.store.codec import decode_data, encode
 from packhorse.scheduler.store.protocol import LogRecord
 
 
@@ -67,7 +67,7 @@ def replay(path: Path) -> Replayed:
             case Recovered():
                 for void in range(entry.seq + 1, seq + 1):
                     log.pop(void, None)
-                seq, state = entry.seq, snapshot.load(entry.state)
+                seq, state = entry.seq, _state(entry)
                 n_lives += 1
             case Happened(now=now, input=input):
                 n_inputs += 1
@@ -76,6 +76,14 @@ def replay(path: Path) -> Replayed:
                     seq += 1
                     log[seq] = encode(event, seq)
     return Replayed(log, state, n_inputs, n_lives, trouble)
+
+
+def _state(of: Recovered) -> State:
+    """As the scheduler came to it."""
+    state = snapshot.load(of.snapshot) if of.snapshot else State.empty()
+    for seq, data in enumerate(of.tail, of.seq - len(of.tail) + 1):
+        apply(state, decode_data(data, seq))
+    return state
 
 
 def compare(
