@@ -21,7 +21,8 @@ COMMANDS = {
     "wait": "wait for jobs to end, with progress",
     "invite": "the command with which another machine joins this cluster",
     "token": "a token for calls over TCP",
-    "whatif": "what a change of the configuration would have done to the jobs of the past",
+    "simulate": "traces under scheduling policies, in the scheduler's own code",
+    "whatif": "what another configuration would have done to the jobs of the past",
     "replay": "run a recorded scheduler again: it must give the same event log",
     "bench": "measure the scheduler's core on published traces and generated work",
     "doctor": "check this machine and this cluster, say what is missing",
@@ -64,23 +65,6 @@ def command_parser(name: str) -> argparse.ArgumentParser:
     return own
 
 
-def hand_over(name: str, program: str, words: Sequence[str]) -> int:
-    """Become a program that needs the scheduler's libraries, with its own options: it has the terminal, the
-    exit status and Ctrl-C. Returns only where that cannot be.
-    """
-    from packhorse.cli import daemons
-
-    try:
-        daemons.require_scheduler()
-    except PackhorseError as error:
-        print(f"packhorse {name}: {error}", file=sys.stderr)
-        return 1
-    # What runs beside a scheduler must not start a thread on each of its cores.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    command = [*daemons.PYTHON, "-m", program, *words]
-    os.execv(command[0], command)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 it went wrong (one line on stderr), 2 wrong usage."""
     words = list(sys.argv[1:] if argv is None else argv)
@@ -88,8 +72,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         words[:1] = ["version"]
     name = parser().parse_args(words[:1] or ["--help"]).command
     module = importlib.import_module(f"packhorse.cli.commands.{name}")
-    if hasattr(module, "PROGRAM"):
-        return hand_over(name, module.PROGRAM, words[1:])
+    if hasattr(module, "hand_over"):
+        try:
+            return int(module.hand_over(words[1:]))
+        except PackhorseError as error:  # the libraries it needs are not there
+            print(f"packhorse {name}: {error}", file=sys.stderr)
+            return 1
     own = command_parser(name)
     module.add_arguments(own)
     args = own.parse_args(words[1:])

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core.licenses import Wanted
-from packhorse.scheduler.core.orders import FCFS, ORDERS, Waiting
+from packhorse.scheduler.core.orders import FCFS, ORDERS, Order, Waiting
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.demands import Demands
 from packhorse.scheduler.core.packing.layout import Shape
@@ -24,6 +24,7 @@ from packhorse.scheduler.core.packing.request import Request
 from packhorse.scheduler.core.predictors import LIMIT, total_cpu_milli
 from packhorse.scheduler.core.priority import BASE_PRIORITY, Rules
 from packhorse.scheduler.core.reasons import REASONS, Reason
+from packhorse.scheduler.core.usage import UserUsage, about
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
 from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId, NodeName
@@ -40,7 +41,7 @@ class PendingRow(NamedTuple):
 
     priority None: the partition's, less nice. room: how many more of the array may run at once now,
     -1 for no limit. eligible False: something but resources and order is in the way; reason says what.
-    expected_us: how long it is expected to run, 0: for all of its time limit.
+    expected_us: how long it is expected to run, 0: for all of its time limit. uid: of its owner.
     """
 
     id: JobId
@@ -57,12 +58,13 @@ class PendingRow(NamedTuple):
     reason: Reason = Reason.NONE
     licenses: str = ""
     expected_us: int = 0
+    uid: int = -1
 
 
 class AskClass:
     """Equal asks in one partition: what a cycle knows about all of them. code: its index in `classes`."""
 
-    __slots__ = ("_request", "ask", "avoid", "code", "licenses", "partition", "profile", "shape")
+    __slots__ = ("_request", "ask", "avoid", "code", "licenses", "partition", "profile", "shape", "wants")
 
     def __init__(
         self, code: int, ask: Ask, partition: str, avoid: tuple[NodeName, ...], licenses: str = ""
@@ -75,6 +77,8 @@ class AskClass:
         self.shape = Shape(ask)
         self.profile: tuple[int, int, int, int, str] | None = None
         """What a job of it takes of a node; core/demand.py works it out when it first wants it."""
+        self.wants: tuple[float, float, float] | None = None
+        """About what a job of it takes in all; see usage.about."""
         self._request: Request | None = None
 
     def request(self, board: Board, partition: Partition | None, column_of: dict[str, int]) -> Request:
@@ -99,6 +103,7 @@ class PendingColumns:
         self.nice = np.zeros(n, dtype=np.int64)
         self.duration_us = np.zeros(n, dtype=np.int64)
         self.expected_us = np.zeros(n, dtype=np.int64)
+        self.uid = np.zeros(n, dtype=np.int64)
         self.eligible_at = np.zeros(n, dtype=np.int64)
         self.count = np.zeros(n, dtype=np.int32)
         self.room = np.zeros(n, dtype=np.int32)
@@ -175,6 +180,7 @@ class PendingColumns:
             why,
             licenses,
             expected,
+            uids,
         ) = zip(*rows, strict=True)
         if not self._slot.keys().isdisjoint(ids) or len(set(ids)) != n:
             raise ValueError("a job of the batch already waits")
@@ -200,6 +206,7 @@ class PendingColumns:
         limit = np.array(limits, dtype=np.int64)
         self.duration_us[at] = np.where(limit > 0, limit * US, FOREVER)
         self.expected_us[at] = expected
+        self.uid[at] = uids
         self.nice[at] = nices
         explicit = np.array([p is not None for p in prios], dtype=np.bool_)
         self.explicit[at] = explicit
@@ -281,6 +288,7 @@ class PendingColumns:
             reason=REASONS[int(self.reason_code[s])],
             licenses=c.licenses,
             expected_us=int(self.expected_us[s]),
+            uid=int(self.uid[s]),
         )
 
     # -- one value of a row ------------------------------------------------------------------------------
@@ -401,8 +409,12 @@ class PendingColumns:
                     self._order = both[self._sorted(both, rules)]
         return self._order
 
-    def ordered(self, config: ClusterConfig, now: Instant) -> np.ndarray:
-        """The same, but jobs of equal tier and priority in the order that the configuration names. A copy."""
+    def ordered(self, config: ClusterConfig, now: Instant, usage: UserUsage, total: np.ndarray) -> np.ndarray:
+        """The same, but jobs of equal tier and priority in the order that the configuration names. A copy.
+
+        usage: of their owners. total: CPUs in thousandths, MiB and thousandths of devices of the cluster
+        `[3]`.
+        """
         slots, found = self.order(config), ORDERS[config.order]
         if slots.size > 1 and found.name != FCFS:
             since = self.eligible_at[slots]
@@ -412,6 +424,7 @@ class PendingColumns:
                     np.maximum(now - since, 0) / US,
                     self.run_us(slots, config.predictor) / US,
                     self._cpus[self.ask_class[slots]],
+                    *self._shares(found, slots, now, usage, total),
                 )
             )
             tier, priority, _ = self._keys(slots, self.rules(config))
@@ -424,6 +437,40 @@ class PendingColumns:
             if first.any():
                 slots = np.concatenate([slots[first], slots[~first]])
         return slots
+
+    def _shares(
+        self, found: Order, slots: np.ndarray, now: Instant, usage: UserUsage, total: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Of each row's owner: CPU seconds used, and the dominant share held once all that the owner has
+        waiting before the row runs as well; `[n]` each, zeros where the order wants neither."""
+        if not found.users:
+            none = np.zeros(slots.size)
+            return none, none
+        users, of = np.unique(self.uid[slots], return_inverse=True)
+        used_by = usage.used(now)
+        used = np.array([used_by.get(uid, 0.0) for uid in users.tolist()])[of]
+        held = np.zeros((3, users.size))
+        for i, uid in enumerate(users.tolist()):
+            mine = usage.held.get(uid)
+            if mine is not None:
+                held[:, i] = mine.cpu_milli, mine.mem_mib, mine.device_milli
+        wants = np.array([self._wants(code) for code in self.ask_class[slots].tolist()]).T
+        by_user = np.argsort(of, kind="stable")
+        before = wants[:, by_user].cumsum(axis=1) - wants[:, by_user]
+        first = np.searchsorted(of[by_user], np.arange(users.size))
+        before -= before[:, first][:, of[by_user]]
+        share = (held[:, of[by_user]] + before) / np.maximum(total, 1)[:, None]
+        dominant = np.empty(slots.size)
+        dominant[by_user] = share.max(axis=0)
+        return used, dominant
+
+    def _wants(self, code: int) -> tuple[float, float, float]:
+        """CPU in thousandths, MiB and thousandths of devices that a job of the class takes, about."""
+        found = self.classes[code]
+        assert found is not None
+        if found.wants is None:
+            found.wants = about(found.ask)
+        return found.wants
 
     def run_us(self, slots: np.ndarray, predictor: str) -> np.ndarray:
         """How long these rows are expected to run, at most their time limits; FOREVER where nobody knows."""
@@ -494,6 +541,7 @@ class PendingColumns:
         self.nice[s] = row.nice
         self.duration_us[s] = row.time_limit_s * US if row.time_limit_s > 0 else FOREVER
         self.expected_us[s] = row.expected_us
+        self.uid[s] = row.uid
         self.eligible_at[s] = row.eligible_at
         self.count[s] = row.count
         self.room[s] = row.room
@@ -603,6 +651,7 @@ _COLUMNS = (
     "nice",
     "duration_us",
     "expected_us",
+    "uid",
     "eligible_at",
     "count",
     "room",

@@ -69,6 +69,7 @@ def test_a_recorded_run_replays_to_the_same_events(recorded: Cluster, tmp_path: 
     cluster.wait_all(jobs, within_s=120)
     out = tmp_path / "events"
     said = cluster.text("packhorse", "replay", "--out", out)
+    print(said)
     assert "difference none" in said
     assert "2 times begun" in said
     assert "unknown" not in said
