@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Final
 
 from packhorse.scheduler.model.ids import US
@@ -22,6 +22,11 @@ def asked(job: TraceJob) -> int:
     return job.limit_us or job.run_us
 
 
+def recorded(job: TraceJob) -> int:
+    """What its user asked for; no limit where that was none."""
+    return job.limit_us
+
+
 def clairvoyant(job: TraceJob) -> int:
     """What it runs."""
     return job.run_us
@@ -31,11 +36,13 @@ class Asks:
     """Specs and callers for jobs; equal jobs share one, so that the core sees few classes.
 
     one_node: the cluster is a single node, on which tasks need no telling apart. limit: see LimitOf.
+    partitions: those there are; jobs of another queue go to the default one.
     """
 
-    def __init__(self, one_node: bool, limit: LimitOf) -> None:
+    def __init__(self, one_node: bool, limit: LimitOf, partitions: Container[str] = ()) -> None:
         self._one_node = one_node
         self._limit = limit
+        self._partitions = partitions
         self._specs: dict[tuple[object, ...], JobSpec] = {}
         self._callers: dict[tuple[str, str], Caller] = {}
 
@@ -43,7 +50,9 @@ class Asks:
         """The same one for jobs that ask for the same. Limits are whole seconds, one at least."""
         limit_us = self._limit(job)
         limit_s = max(-(-limit_us // US), 1) if limit_us else 0
+        partition = job.queue if job.queue in self._partitions else ""
         key = (
+            partition,
             job.tasks,
             job.cpu_milli,
             job.mem_mib,
@@ -58,7 +67,7 @@ class Asks:
             found = self._specs[key] = JobSpec(
                 name="",
                 ask=self._ask(job),
-                partition="",
+                partition=partition,
                 script_ref="",
                 env_ref="",
                 work_dir="/",
