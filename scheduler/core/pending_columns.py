@@ -16,7 +16,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core.licenses import Wanted
-from packhorse.scheduler.core.orders import FCFS, ORDERS, Waiting
+from packhorse.scheduler.core.orders import FCFS, Waiting
+from packhorse.scheduler.core.orders import order as order_of
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.demands import Demands
 from packhorse.scheduler.core.packing.layout import Shape
@@ -356,6 +357,10 @@ class PendingColumns:
         """The same of a job."""
         return self.standing(self._slot[id], rules)
 
+    def expect(self, id: JobId, expected_us: int) -> None:
+        """How long it is expected to run from now on, 0: for all of its time limit."""
+        self.expected_us[self._slot[id]] = expected_us
+
     # -- for the cycle -----------------------------------------------------------------------------------
 
     def rules(self, config: ClusterConfig) -> Rules:
@@ -402,28 +407,29 @@ class PendingColumns:
         return self._order
 
     def ordered(self, config: ClusterConfig, now: Instant) -> np.ndarray:
-        """The same, but jobs of equal tier and priority in the order that the configuration names. A copy."""
-        slots, found = self.order(config), ORDERS[config.order]
+        """The same, but jobs of equal tier and priority in the order that the configuration names; with
+        keep_next those first that have a planned start. Not to be changed either."""
+        slots, found = self.order(config), order_of(config.order)
+        keys: list[np.ndarray] = []
         if slots.size > 1 and found.name != FCFS:
             since = self.eligible_at[slots]
-            key = found.key(
-                Waiting(
-                    (since - config.origin) / US,
-                    np.maximum(now - since, 0) / US,
-                    self.run_us(slots, config.predictor) / US,
-                    self._cpus[self.ask_class[slots]],
-                )
+            waiting = Waiting(
+                (since - config.origin) / US,
+                np.maximum(now - since, 0) / US,
+                self.run_us(slots, config.predictor) / US,
+                self._cpus[self.ask_class[slots]],
             )
-            tier, priority, _ = self._keys(slots, self.rules(config))
-            if tier[0] == tier[-1] and (tier == tier[0]).all() and (priority == priority[0]).all():
-                slots = slots[np.argsort(key, kind="stable")]
-            else:
-                slots = slots[np.lexsort((key, priority, tier))]
+            keys.append(found.key(waiting))
         if config.keep_next and slots.size > 1:
-            first = self.planned_at[slots] > 0
-            if first.any():
-                slots = np.concatenate([slots[first], slots[~first]])
-        return slots
+            later = self.planned_at[slots] == 0
+            if not later.all():
+                keys.append(later)
+        if not keys:
+            return slots
+        tier, priority, _ = self._keys(slots, self.rules(config))
+        if tier[0] != tier[-1] or (tier != tier[0]).any() or (priority != priority[0]).any():
+            keys += [priority, tier]
+        return slots[np.lexsort(keys) if len(keys) > 1 else np.argsort(keys[0], kind="stable")]
 
     def run_us(self, slots: np.ndarray, predictor: str) -> np.ndarray:
         """How long these rows are expected to run, at most their time limits; FOREVER where nobody knows."""
