@@ -152,6 +152,7 @@ class Simulation:
             sum(spec.cpu_milli for spec in self._nodes),
             sum(1 for spec in self._nodes for d in spec.devices if d.kind == "gpu"),
             self._sampler.samples(),
+            self._world.think_times,
         )
 
     def _idle(self, arrivals: _Arrivals) -> bool:
@@ -335,7 +336,7 @@ class Simulation:
 
 
 class _Arrivals:
-    """Jobs by time of submission. think_times: see World; the jobs of a world without are after nobody."""
+    """Jobs by time of submission. think_times: see World."""
 
     def __init__(self, jobs: Iterable[TraceJob], think_times: bool) -> None:
         self._jobs: Iterator[TraceJob] = iter(jobs)
@@ -376,7 +377,7 @@ class _Arrivals:
             self._last_us = job.submit_us
             self._next = next(self._jobs, None)
             if not self._think_times:
-                yield replace(job, after="", think_us=0) if job.after else job
+                yield job
             elif job.after not in self._ended:
                 yield self._came(job)
             else:
