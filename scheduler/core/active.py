@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from packhorse.scheduler.core.orders import BY_ORDER, ORDERS, width_milli
+from packhorse.scheduler.core.orders import BY_ORDER, order, width_milli
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.timers import Timer
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, NodeName
@@ -32,7 +32,7 @@ def set_rank_timer(state: State, job: Job, active: Active) -> None:
 
 def ranked_next_at(state: State, job: Job, active: Active) -> Instant:
     """When the job has run for so long that the order looks at it anew; 0 for never, or if nobody cares."""
-    marks = ORDERS[state.config.order].marks if state.config.preempt == BY_ORDER else ()
+    marks = order(state.config.order).marks if state.config.preempt == BY_ORDER else ()
     if not marks or active.ending is not None:
         return UNKNOWN
     since = active.started_at or active.granted_at

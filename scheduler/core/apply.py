@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from packhorse.scheduler.core import apply_attempt, apply_node, apply_pending
+from packhorse.scheduler.core import apply_attempt, apply_node, apply_pending, waiting
 from packhorse.scheduler.core.active import set_rank_timer
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model import event as ev
@@ -27,7 +27,9 @@ def apply(state: State, event: Event) -> None:
 
 def _configured(state: State, event: ev.Configured) -> None:
     before, state.config = state.config, event.config
-    if (before.preempt, before.order) != (event.config.preempt, event.config.order):
+    if event.config.predictor != before.predictor:
+        waiting.expect_again(state)
+    if (event.config.preempt, event.config.order) != (before.preempt, before.order):
         for id in state.running_columns.jobs():
             job = state.jobs[id]
             assert isinstance(job.phase, Active)

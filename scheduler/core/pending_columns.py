@@ -16,12 +16,13 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core.licenses import Wanted
-from packhorse.scheduler.core.orders import FCFS, ORDERS, Order, Waiting, width_milli
+from packhorse.scheduler.core.orders import FCFS, Order, Waiting
+from packhorse.scheduler.core.orders import order as order_of
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.demands import Demands
 from packhorse.scheduler.core.packing.layout import Shape
 from packhorse.scheduler.core.packing.request import Request
-from packhorse.scheduler.core.predictors import LIMIT, total_cpu_milli
+from packhorse.scheduler.core.predictors import LIMIT
 from packhorse.scheduler.core.priority import BASE_PRIORITY, Rules
 from packhorse.scheduler.core.reasons import REASONS, Reason
 from packhorse.scheduler.core.usage import UserUsage, about
@@ -59,14 +60,14 @@ class PendingRow(NamedTuple):
     reason: Reason = Reason.NONE
     licenses: str = ""
     expected_us: int = 0
-    uid: int = -1
+    uid: int = 0
     ran_us: int = 0
 
 
 class AskClass:
     """Equal asks in one partition: what a cycle knows about all of them. code: its index in `classes`."""
 
-    __slots__ = ("_request", "ask", "avoid", "code", "licenses", "partition", "profile", "shape", "wants")
+    __slots__ = ("_request", "ask", "avoid", "code", "licenses", "partition", "profile", "shape")
 
     def __init__(
         self, code: int, ask: Ask, partition: str, avoid: tuple[NodeName, ...], licenses: str = ""
@@ -79,8 +80,6 @@ class AskClass:
         self.shape = Shape(ask)
         self.profile: tuple[int, int, int, int, str] | None = None
         """What a job of it takes of a node; core/demand.py works it out when it first wants it."""
-        self.wants: tuple[float, float, float] | None = None
-        """About what a job of it takes in all; see usage.about."""
         self._request: Request | None = None
 
     def request(self, board: Board, partition: Partition | None, column_of: dict[str, int]) -> Request:
@@ -105,7 +104,7 @@ class PendingColumns:
         self.nice = np.zeros(n, dtype=np.int64)
         self.duration_us = np.zeros(n, dtype=np.int64)
         self.expected_us = np.zeros(n, dtype=np.int64)
-        self.uid = np.zeros(n, dtype=np.int64)
+        self.uid = np.zeros(n, dtype=np.uint32)
         self.ran_us = np.zeros(n, dtype=np.int64)
         self.eligible_at = np.zeros(n, dtype=np.int64)
         self.count = np.zeros(n, dtype=np.int32)
@@ -137,10 +136,8 @@ class PendingColumns:
         """What classes need, as arrays by code; the cycle keeps it."""
         self.licensed: dict[int, Wanted] = {}
         """Codes of the classes that want licences, and which."""
-        self._cpus = np.zeros(16)
-        """CPUs of a job of each class."""
-        self._width = np.zeros(16)
-        """Devices of a job of each class, CPUs where it has none."""
+        self._wants = np.zeros((3, 16))
+        """About what a job of each class takes in all; see usage.about."""
         self._class_code: dict[tuple[Ask, str, tuple[NodeName, ...], str], int] = {}
         self._free_classes: list[int] = []
         self._n_idle_classes = 0
@@ -372,6 +369,10 @@ class PendingColumns:
         """The same of a job."""
         return self.standing(self._slot[id], rules)
 
+    def expect(self, id: JobId, expected_us: int) -> None:
+        """How long it is expected to run from now on, 0: for all of its time limit."""
+        self.expected_us[self._slot[id]] = expected_us
+
     # -- for the cycle -----------------------------------------------------------------------------------
 
     def rules(self, config: ClusterConfig) -> Rules:
@@ -418,37 +419,40 @@ class PendingColumns:
         return self._order
 
     def ordered(self, config: ClusterConfig, now: Instant, usage: UserUsage, total: np.ndarray) -> np.ndarray:
-        """The same, but jobs of equal tier and priority in the order that the configuration names. A copy.
+        """The same, but jobs of equal tier and priority in the order that the configuration names; with
+        keep_next those first that have a planned start. Not to be changed either.
 
         usage: of their owners. total: CPUs in thousandths, MiB and thousandths of devices of the cluster
         `[3]`.
         """
-        slots, found = self.order(config), ORDERS[config.order]
+        slots, found = self.order(config), order_of(config.order)
+        keys: list[np.ndarray] = []
         if slots.size > 1 and found.name != FCFS:
-            key = found.key(self.facts(slots, config, now, usage, total))
-            tier, priority, _ = self.keys(slots, self.rules(config))
-            if tier[0] == tier[-1] and (tier == tier[0]).all() and (priority == priority[0]).all():
-                slots = slots[np.argsort(key, kind="stable")]
-            else:
-                slots = slots[np.lexsort((key, priority, tier))]
+            keys.append(found.key(self.facts(slots, config, now, usage, total)))
         if config.keep_next and slots.size > 1:
-            first = self.planned_at[slots] > 0
-            if first.any():
-                slots = np.concatenate([slots[first], slots[~first]])
-        return slots
+            later = self.planned_at[slots] == 0
+            if not later.all():
+                keys.append(later)
+        if not keys:
+            return slots
+        tier, priority, _ = self.keys(slots, self.rules(config))
+        if tier[0] != tier[-1] or (tier != tier[0]).any() or (priority != priority[0]).any():
+            keys += [priority, tier]
+        return slots[np.lexsort(keys) if len(keys) > 1 else np.argsort(keys[0], kind="stable")]
 
     def facts(
         self, slots: np.ndarray, config: ClusterConfig, now: Instant, usage: UserUsage, total: np.ndarray
     ) -> Waiting:
         """What orders go by, of these rows."""
-        since, classes = self.eligible_at[slots], self.ask_class[slots]
+        since = self.eligible_at[slots]
+        cpus, _, devices = self._wants[:, self.ask_class[slots]] / np.array([[1000], [1], [1000]])
         return Waiting(
             (since - config.origin) / US,
             np.maximum(now - since, 0) / US,
             self.run_us(slots, config.predictor) / US,
-            self._cpus[classes],
-            *self._shares(ORDERS[config.order], slots, now, usage, total),
-            self._width[classes],
+            cpus,
+            *self._shares(order_of(config.order), slots, now, usage, total),
+            np.where(devices > 0, devices, cpus),
             self.ran_us[slots] / US,
             (since - config.origin) / US,
             np.zeros(slots.size, dtype=np.bool_),
@@ -470,7 +474,7 @@ class PendingColumns:
             mine = usage.held.get(uid)
             if mine is not None:
                 held[:, i] = mine.cpu_milli, mine.mem_mib, mine.device_milli
-        wants = np.array([self._wants(code) for code in self.ask_class[slots].tolist()]).T
+        wants = self._wants[:, self.ask_class[slots]]
         by_user = np.argsort(of, kind="stable")
         before = wants[:, by_user].cumsum(axis=1) - wants[:, by_user]
         first = np.searchsorted(of[by_user], np.arange(users.size))
@@ -479,14 +483,6 @@ class PendingColumns:
         dominant = np.empty(slots.size)
         dominant[by_user] = share.max(axis=0)
         return used, dominant
-
-    def _wants(self, code: int) -> tuple[float, float, float]:
-        """CPU in thousandths, MiB and thousandths of devices that a job of the class takes, about."""
-        found = self.classes[code]
-        assert found is not None
-        if found.wants is None:
-            found.wants = about(found.ask)
-        return found.wants
 
     def run_us(self, slots: np.ndarray, predictor: str) -> np.ndarray:
         """How long these rows are expected to run, at most their time limits; FOREVER where nobody knows."""
@@ -634,11 +630,9 @@ class PendingColumns:
             self.classes.append(AskClass(code, ask, partition, avoid, licenses))
             self.class_rows.append(1)
         self._class_code[key] = code
-        if code >= self._cpus.size:
-            self._cpus = np.concatenate([self._cpus, np.zeros_like(self._cpus)])
-            self._width = np.concatenate([self._width, np.zeros_like(self._width)])
-        self._cpus[code] = total_cpu_milli(ask) / 1000
-        self._width[code] = width_milli(ask) / 1000
+        if code >= self._wants.shape[1]:
+            self._wants = np.concatenate([self._wants, np.zeros_like(self._wants)], axis=1)
+        self._wants[:, code] = about(ask)
         if licenses:
             self.licensed[code] = parse_licenses(licenses)
         self.fresh_classes.append(code)

@@ -22,7 +22,7 @@ import numpy as np
 
 from packhorse.scheduler.core import waiting
 from packhorse.scheduler.core.cycle import Cycle, Grant, Plan
-from packhorse.scheduler.core.orders import ORDERS, Waiting, width_milli
+from packhorse.scheduler.core.orders import Waiting, order, width_milli
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.fit import candidates, gang_shares
 from packhorse.scheduler.core.packing.greedy import place
@@ -219,7 +219,7 @@ class _Walk(Cycle):
         both = zip(theirs, _facts(self.state, jobs, self.now, total), strict=True)
         keys = (
             np.concatenate([ids, np.array([job.id for job in jobs], dtype=np.int64)]),
-            ORDERS[config.order].key(Waiting(*[np.concatenate(pair) for pair in both])),
+            order(config.order).key(Waiting(*[np.concatenate(pair) for pair in both])),
             np.concatenate([priority, standing[:, 1]]),
             np.concatenate([tier, standing[:, 0]]),
         )
@@ -257,9 +257,7 @@ def _may_be_stopped(job: Job, active: Active) -> bool:
 def _facts(state: State, jobs: list[Job], now: Instant, total: np.ndarray) -> Waiting:
     """What orders go by, of these running jobs. total: as of PendingColumns.ordered."""
     facts = []
-    shares = (
-        _shares(state, jobs, now, total) if ORDERS[state.config.order].users else [(0.0, 0.0)] * len(jobs)
-    )
+    shares = _shares(state, jobs, now, total) if order(state.config.order).users else [(0.0, 0.0)] * len(jobs)
     for job, share in zip(jobs, shares, strict=True):
         active, spec = job.phase, job.spec
         assert isinstance(active, Active)
@@ -278,7 +276,7 @@ def _facts(state: State, jobs: list[Job], now: Instant, total: np.ndarray) -> Wa
                 (begun - state.config.origin) / US,
             )
         )
-    return Waiting(*np.array(facts).T, running=np.ones(len(jobs), dtype=np.bool_))
+    return Waiting(*np.array(facts).T, np.ones(len(jobs), dtype=np.bool_))
 
 
 def _shares(state: State, jobs: list[Job], now: Instant, total: np.ndarray) -> list[tuple[float, float]]:
