@@ -17,6 +17,7 @@
                  those that run come first, as long as they have run in it; then those that have run in it
                  before, the last one that was stopped first; then as they came to it. (So does the simulator
                  of Zhao et al., "Multi-resource interleaving for deep learning training", SIGCOMM 2022.)
+    las2d-10     the same with six queues, each ten times as long as the one before
 
 Times are expected run times: the user's limit, or what a predictor makes of it. What remains is that less how
 long the job has run in all its attempts. Devices of a job that has none are its CPUs.
@@ -118,16 +119,17 @@ def _remaining_s(w: Waiting) -> np.ndarray:
 
 TIRESIAS_MARKS: Final = (3250, 7200)
 """Device-seconds at which a job falls into the next queue; as Muri's simulator has them."""
-
+TENFOLD_MARKS: Final = (3250, 32_500, 325_000, 3_250_000, 32_500_000)
+"""The first of them, and further ones wherever jobs of another order of magnitude may be told apart."""
 
 _LATEST_S: Final = 1e11
 """After every instant, in seconds: times become parts of a key below 1."""
 
 
-def _las2d(w: Waiting) -> np.ndarray:
+def _las2d(w: Waiting, marks: tuple[int, ...] = TIRESIAS_MARKS) -> np.ndarray:
     """Three times the queue, plus which part of it, plus the place in that part."""
-    queue = np.searchsorted(np.array(TIRESIAS_MARKS), w.attained_s * w.width, side="right")
-    came_at = np.array((0, *TIRESIAS_MARKS))[queue]
+    queue = np.searchsorted(np.array(marks), w.attained_s * w.width, side="right")
+    came_at = np.array((0, *marks))[queue]
     here_s = w.attained_s - np.ceil(came_at / np.maximum(w.width, 1e-3))
     now_s = w.submit_s + w.wait_s
     run_s = np.where(w.running, now_s - w.since_s, 0.0)
@@ -171,6 +173,13 @@ ORDERS: Final[dict[str, Order]] = {
         Order("srtf", "shortest remaining time first", True, _remaining_s),
         Order("srsf", "least remaining time times devices first", True, lambda w: _remaining_s(w) * w.width),
         Order("las2d", "queues by run time times devices so far", True, _las2d, marks=TIRESIAS_MARKS),
+        Order(
+            "las2d-10",
+            "las2d with ever longer queues",
+            True,
+            lambda w: _las2d(w, TENFOLD_MARKS),
+            marks=TENFOLD_MARKS,
+        ),
     )
 }
 """All that come with Packhorse."""

@@ -276,7 +276,8 @@ def _facts(state: State, jobs: list[Job], now: Instant, total: np.ndarray) -> Wa
                 (begun - state.config.origin) / US,
             )
         )
-    return Waiting(*np.array(facts).T, np.ones(len(jobs), dtype=np.bool_))
+    columns = [*np.array(facts).T, np.ones(len(jobs), dtype=np.bool_)]
+    return Waiting(*columns)
 
 
 def _shares(state: State, jobs: list[Job], now: Instant, total: np.ndarray) -> list[tuple[float, float]]:
