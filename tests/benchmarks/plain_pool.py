@@ -55,7 +55,8 @@ KEYS: dict[str, Key] = {
 
 
 class Pool:
-    """jobs: by submission. order: one of KEYS. backfill: easy, sjbf, textbook, textbook-sjbf, before, none."""
+    """jobs: by submission. order: one of KEYS. backfill: easy, sjbf, textbook, textbook-sjbf, before, none.
+    keep_next: the first job that does not fit stays the first. one_by_one: see the module."""
 
     def __init__(
         self,

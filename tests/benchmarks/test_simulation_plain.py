@@ -1,4 +1,4 @@
-"""The simulator starts every job when a plain pool of processors would: textbook policies, published values."""
+"""The simulator starts every job when a plain pool of processors would; values others found."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from packhorse.simulator.traces import swf
 from packhorse.simulator.traces.cluster_spec import cluster
 from packhorse.simulator.traces.job import TraceJob
 from packhorse.simulator.world import World
-from tests.benchmarks.plain_pool import KEYS, Job, Pool
+from tests.benchmarks.plain_pool import Job, Pool
 
 SWF = Path("benchmarks", "data", "swf")
 KINDS = ("easy", "sjbf", "textbook", "textbook-sjbf", "before", "none")
@@ -113,7 +113,7 @@ def test_orders_on_a_part_of_a_published_sequence(order: str, kind: str) -> None
 
 
 def test_a_whole_log_with_its_reference_values() -> None:
-    """Textbook EASY on the beginning of HPC2N: bounded slowdown and mean wait as in reference_full_logs.csv."""
+    """Textbook EASY on the beginning of HPC2N: slowdown and mean wait as in reference_full_logs.csv."""
     jobs = swf.rlscheduler_jobs(SWF / "HPC2N-2002-first3171.swf.gz")
     jobs.sort(key=lambda job: job.submit_us)
     found = simulated(jobs, 240, "fcfs+textbook")

@@ -150,7 +150,7 @@ def test_another_order_counts_from_the_next_cycle_on() -> None:
 
 
 def test_unknown_names_are_told_with_the_known_ones() -> None:
-    with pytest.raises(BadValue, match='order "fifo" is not known; there are f1, f2.*wfp3'):
+    with pytest.raises(BadValue, match=r'order "fifo" is not known; there are f1, f2.*wfp3'):
         order("fifo")
     assert order("f1").name == "f1"
     yard = a_yard(order="fifo")
