@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -32,6 +32,11 @@ def asked(job: TraceJob) -> int:
     return job.limit_us or job.run_us
 
 
+def recorded(job: TraceJob) -> int:
+    """What its user asked for; no limit where that was none."""
+    return job.limit_us
+
+
 def clairvoyant(job: TraceJob) -> int:
     """What it runs."""
     return job.run_us
@@ -40,13 +45,15 @@ def clairvoyant(job: TraceJob) -> int:
 class Asks:
     """Specs and callers for jobs; equal jobs share one, so that the core sees few classes.
 
-    On a cluster of a single node tasks need no telling apart. limit: see LimitOf.
+    On a cluster of a single node tasks need no telling apart. limit: see LimitOf. partitions: those there
+    are; jobs of another queue go to the default one.
     """
 
-    def __init__(self, nodes: Sequence[NodeSpec], limit: LimitOf) -> None:
+    def __init__(self, nodes: Sequence[NodeSpec], limit: LimitOf, partitions: Container[str] = ()) -> None:
         self._one_node = len(nodes) == 1
         self._mixed = next((spec.name for spec in nodes if len(_models(spec)) > 1), None)
         self._limit = limit
+        self._partitions = partitions
         self._specs: dict[tuple[object, ...], JobSpec] = {}
         self._callers: dict[tuple[str, str], Caller] = {}
 
@@ -63,7 +70,9 @@ class Asks:
             )
         limit_us = self._limit(job)
         limit_s = max(-(-limit_us // US), 1) if limit_us else 0
+        partition = job.queue if job.queue in self._partitions else ""
         key = (
+            partition,
             job.tasks,
             job.cpu_milli,
             job.mem_mib,
@@ -78,7 +87,7 @@ class Asks:
             found = self._specs[key] = JobSpec(
                 name="",
                 ask=self._ask(job),
-                partition="",
+                partition=partition,
                 script_ref="",
                 env_ref="",
                 work_dir="/",

@@ -40,7 +40,7 @@ from packhorse.scheduler.model.job import Active
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.reply import Refused, Submitted
 from packhorse.scheduler.model.resources import Placement
-from packhorse.simulator.asks import Asks, asked, clairvoyant, with_models
+from packhorse.simulator.asks import Asks, LimitOf, asked, clairvoyant, with_models
 from packhorse.simulator.lab_policy import LabPolicy
 from packhorse.simulator.outcome import NOT_YET, Outcome
 from packhorse.simulator.sampling import Sampler
@@ -70,7 +70,8 @@ class Simulation:
     """One run. Give it jobs by `run`, then ask for the `outcome`.
 
     keep_going: jobs that the cluster refuses are left out and listed in `refused`; otherwise NotRunnable.
-    seen: is told every event; progress: how many jobs have ended, now and then.
+    seen: is told every event; progress: how many jobs have ended, now and then. limit: of jobs, unless the
+    policy is clairvoyant.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Simulation:
         keep_going: bool = False,
         seen: Callable[[Event], None] | None = None,
         progress: Callable[[int], None] | None = None,
+        limit: LimitOf = asked,
     ) -> None:
         self.policy = policy
         self.state = State.empty()
@@ -93,7 +95,12 @@ class Simulation:
         self._dice = Dice(world)
         self._keep_going = keep_going
         self._seen, self._progress = seen, progress
-        self._asks = Asks(nodes, clairvoyant if policy.clairvoyant else asked)
+        base = config or ClusterConfig(min_job_age_s=0, max_finished_kept=1000, max_requeues=1 << 30)
+        self._asks = Asks(
+            nodes,
+            clairvoyant if policy.clairvoyant else limit,
+            frozenset(partition.name for partition in base.partitions),
+        )
         self._arrivals = _Arrivals((), world.think_times)
         self._heap: list[tuple[int, _Kind, int, object]] = []
         self._n_entries = 0
@@ -116,7 +123,6 @@ class Simulation:
         self._n_ended = 0
         self._changed = True
         """Something happened since the last cycle that one could make a difference for."""
-        base = config or ClusterConfig(min_job_age_s=0, max_finished_kept=1000, max_requeues=1 << 30)
         self._do(Start(policy.configured(replace(base, origin=ORIGIN))))
         for spec in self._nodes:
             self._register(spec)

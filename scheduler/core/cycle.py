@@ -126,7 +126,7 @@ class _Cycle:
         self.pending = pending = state.pending_columns
         self.rules = pending.rules(state.config)
         refresh(pending, state.node_columns, self.rules)
-        self.order = pending.ordered(state.config, now)
+        self.order = pending.ordered(state.config, now, state.usage, state.node_columns.board().totals)
         self.backfill = backfill(state.config.backfill)
         if state.config.predictor != LIMIT:
             state.running_columns.correct(now)

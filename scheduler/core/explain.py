@@ -275,7 +275,7 @@ def _ahead(state: State, id: JobId, now: Instant) -> tuple[int, tuple[JobId, Ins
     """How many jobs of its partition that could run come before it, and the first with a planned start."""
     pending = state.pending_columns
     refresh(pending, state.node_columns, pending.rules(state.config))
-    order = pending.ordered(state.config, now)
+    order = pending.ordered(state.config, now, state.usage, state.node_columns.board().totals)
     found = np.flatnonzero(pending.id[order] == id)
     if found.size == 0:
         return 0, None

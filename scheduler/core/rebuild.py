@@ -33,6 +33,7 @@ def rebuild(state: State) -> None:
         if ended is not None and isinstance(ended.phase, Ended) and ended.phase.started_at:
             run_us = ended.phase.ended_at - ended.phase.started_at
             state.history.add(kind_of(ended.owner.uid, ended.spec), run_us)
+            state.usage.use(ended.owner.uid, ended.phase.placements, run_us, ended.phase.ended_at)
     rows: list[PendingRow] = []
     for job in state.jobs.values():
         phase = job.phase
@@ -59,6 +60,7 @@ def _hold(state: State, job: Job, active: Active) -> None:
         job.id, active.placements, exclusive=job.spec.ask.exclusive, beyond_capacity=True
     )
     state.running_columns.add(job.id, active.end_by, active.placements)
+    state.usage.take(job.owner.uid, active.placements)
     waiting.expect(state, job, active)
     if job.spec.licenses:
         state.licenses.hold(job.spec.licenses)

@@ -252,6 +252,7 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
             Reason.NONE,
             spec.licenses,
             expected_us(state, waiter),
+            waiter.owner.uid,
         )
     reason = reason_of(waiter)
     return PendingRow(
@@ -269,6 +270,7 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
         reason=reason,
         licenses=spec.licenses,
         expected_us=expected_us(state, waiter),
+        uid=waiter.owner.uid,
     )
 
 
