@@ -86,6 +86,7 @@ def as_configured(config: ClusterConfig, name: str) -> LabPolicy:
         config.keep_next,
         config.predictor,
         placement=config.policy,
+        preempt=config.preempt,
     )
 
 
