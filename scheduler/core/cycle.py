@@ -28,6 +28,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from packhorse.scheduler.core import one_node
 from packhorse.scheduler.core.backfill import Planned, Timeline
 from packhorse.scheduler.core.backfill_kinds import BACKFILLS
 from packhorse.scheduler.core.contended import Contended, Outcome, Started, contended
@@ -82,6 +83,10 @@ def plan(state: State, now: Instant, guide: Sequence[Guided] = (), hold: bool = 
     """
     if not state.pending_columns.n_ready:
         return Plan([], {}, False)
+    if not guide and not hold:
+        simple = one_node.plan(state, now)
+        if simple is not None:
+            return Plan([Grant(*started) for started in simple[0]], simple[1], False)
     cycle = _Cycle(state, now, remember=hold)
     found = cycle.run()
     if guide:
@@ -305,8 +310,8 @@ class _Cycle:
             if duration >= limit:
                 if self.heads_left[partitions[i]]:
                     self._next_of(partitions[i], where[i], ids[i], code, duration)
-                    if field.layers or self.backfill.nobody:
-                        return where[i] + 1
+                    if field.layers or self.backfill.nobody or self.backfill.by != "queue":
+                        return where[i] + 1  # what is behind it may have changed, and its order
                 i += 1
                 continue
             j = field.layer_of(self.now + duration)

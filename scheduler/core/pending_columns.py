@@ -60,9 +60,10 @@ class PendingRow(NamedTuple):
 
 
 class AskClass:
-    """Equal asks in one partition: what a cycle knows about all of them. code: its index in `classes`."""
+    """Equal asks in one partition: what a cycle knows about all of them. code: its index in `classes`. plain:
+    a job takes amounts of CPU, memory and scratch space of one node, the same of every node."""
 
-    __slots__ = ("_request", "ask", "avoid", "code", "licenses", "partition", "profile", "shape")
+    __slots__ = ("_request", "ask", "avoid", "code", "licenses", "partition", "plain", "profile", "shape")
 
     def __init__(
         self, code: int, ask: Ask, partition: str, avoid: tuple[NodeName, ...], licenses: str = ""
@@ -72,7 +73,8 @@ class AskClass:
         self.partition = partition
         self.avoid = avoid
         self.licenses = licenses
-        self.shape = Shape(ask)
+        self.shape = shape = Shape(ask)
+        self.plain = shape.single and not (shape.multi or shape.has_devices or shape.undecided)
         self.profile: tuple[int, int, int, int, str] | None = None
         """What a job of it takes of a node; core/demand.py works it out when it first wants it."""
         self._request: Request | None = None
