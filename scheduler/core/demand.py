@@ -69,7 +69,10 @@ class Demand:
             lesson = Lesson(policy, taught.mix, taught.ground)
             if lesson.ground != self._digest_of(board):
                 lesson = None  # other nodes than it learned on
-        mix = lesson.mix if lesson is not None else mixed(pending, nodes)
+        if lesson is not None:
+            mix = lesson.mix
+        else:
+            mix = () if policy.devices and not board.n_slots else mixed(pending, nodes)
         key = (policy, board.serial, mix, lesson is not None)
         if key != self._key:
             self._scorer = self._make(policy, lesson, mix_of(mix, board), board.ground)

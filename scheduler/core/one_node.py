@@ -18,7 +18,7 @@ from packhorse.scheduler.core.backfill_kinds import BACKFILLS
 from packhorse.scheduler.core.packing.board import CPU, FIXED
 from packhorse.scheduler.core.packing.request import Pairs
 from packhorse.scheduler.core.packing.verdicts import refresh
-from packhorse.scheduler.core.pending_columns import FOREVER, AskClass
+from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.predictors import LIMIT
 from packhorse.scheduler.core.priority import Rules
 from packhorse.scheduler.core.reasons import Reason
@@ -130,10 +130,8 @@ class _Pass:
         """What a job of the class takes, and where it would go."""
         found = self.pending.classes[code]
         assert found is not None
-        cpu, mem, pairs = found.shape.base(found.shape.tasks)
-        placement = Placement(self.board.names[0], cpu, mem, found.shape.tasks, (), found.shape.tmp)
-        self.known[code] = pairs, (placement,)
-        return self.known[code]
+        self.known[code] = known = found.alone_on(self.board.names[0])
+        return known
 
     def _plan(self, code: int, never: int) -> int:
         """When the blocked job starts at the latest, `never` if no end is in sight; `then` is set."""
@@ -206,7 +204,7 @@ class _Pass:
 
 
 def _fits(pairs: Pairs, free: list[int]) -> bool:
-    for resource, amount in pairs:
+    for resource, amount in pairs:  # noqa: SIM110  # three times as fast as all()
         if free[resource] < amount:
             return False
     return True

@@ -20,7 +20,7 @@ from packhorse.scheduler.core.packing.request import Request
 
 _MAX_ROWS: Final = 512
 _FEW: Final = 6  # up to so many nodes are scored one after the other
-_MANY: Final = 64  # from so many nodes on, finding those alike is cheaper than scoring them all
+_MANY: Final = 64  # from so many nodes on, finding those alike is cheaper than scoring them all, if there are devices
 
 
 _NONE: Final = np.zeros(0)
@@ -166,7 +166,7 @@ def _score(
         at = at[fitting(field, request, whole, room, at=at)]
     if not at.size:
         return
-    if j == 0 and at.size >= _MANY and not scorer.relative:
+    if j == 0 and at.size >= _MANY and field.board.n_slots and not scorer.relative:
         alike = field.alike()
         one, place = alike.one_of_each(at, field)
         score, device = scorer.scores(request.want, _sight(field, request, room, at[one], None), phase)
