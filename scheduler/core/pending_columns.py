@@ -63,7 +63,18 @@ class AskClass:
     """Equal asks in one partition: what a cycle knows about all of them. code: its index in `classes`. plain:
     a job takes amounts of CPU, memory and scratch space of one node, the same of every node."""
 
-    __slots__ = ("_alone", "_request", "ask", "avoid", "code", "licenses", "partition", "plain", "profile", "shape")
+    __slots__ = (
+        "_alone",
+        "_request",
+        "ask",
+        "avoid",
+        "code",
+        "licenses",
+        "partition",
+        "plain",
+        "profile",
+        "shape",
+    )
 
     def __init__(
         self, code: int, ask: Ask, partition: str, avoid: tuple[NodeName, ...], licenses: str = ""
@@ -87,7 +98,6 @@ class AskClass:
             request = Request(self.ask, self.shape, partition, self.avoid, board, column_of)
             self._request = request
         return request
-
 
     def alone_on(self, node: NodeName) -> tuple[Pairs, tuple[Placement, ...]]:
         """What a job of a plain class takes of this node, and the placement; the last answer is kept."""
