@@ -54,8 +54,8 @@ _TERM: Final = 15
 
 _FINISHED: Final = 1000
 _LONG_S: Final = 100 * 366 * 86_400
-"""Finished jobs are forgotten when there are too many, never because time has passed: that would be a tick for
-nearly every job."""
+"""Finished jobs are forgotten when there are too many, never because time has passed: that would be a tick
+for nearly every job."""
 
 
 class NotRunnable(PackhorseError):

@@ -83,10 +83,10 @@ class NodeColumns:
         self.availability = 0
         """Grows with shape, and when a node starts or stops taking new work, or for another reason."""
         self.touched: list[int] = []
-        """Rows at which something has come to be free or taken, or may have in a pass that was given up; after
-        those that are not listed any more."""
+        """Rows at which something has come to be free or taken, or may have in a pass that was given up;
+        after those that are listed no more."""
         self.n_untold = 0
-        """How many touched rows are not listed any more."""
+        """How many touched rows are listed no more."""
         self._nodes: list[Node | None] = []
         self._on_row: list[dict[JobId, Placement]] = []
         self._held: dict[JobId, tuple[Placement, ...]] = {}

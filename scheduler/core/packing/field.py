@@ -44,8 +44,9 @@ class Field:
     """See the module. knowing: the scorer, if it is of the kind `Knowing`.
 
     scorer: the placement policy made ready, None for best fit by `score`. version: grows when scores of all
-    nodes may have changed. kept: rows of scores from earlier passes, None where they cannot be used; touched_at:
-    how often nodes were touched when this pass began. live: positions of the nodes that may take something, ascending; None for all.
+    nodes may have changed. live: positions of the nodes that may take something, ascending; None for all.
+    kept: rows of scores from earlier passes, None where they cannot be used. touched_at: how often nodes had
+    been touched when this pass began.
     """
 
     __slots__ = (

@@ -5,7 +5,8 @@ nodes at which something was taken since the row was last used are scored again,
 look at a handful of nodes and one search for the least, however many nodes there are. Borg's "score caching"
 and "equivalence classes" (Verma et al., EuroSys 2015, section 3.4) in columns.
 
-Where no node has devices, rows are kept from pass to pass as well: scored again is what was touched meanwhile.
+Where no node has devices, rows are kept from pass to pass as well, and only the nodes that were touched
+meanwhile are scored again.
 """
 
 from __future__ import annotations
@@ -100,8 +101,8 @@ class KeptRows:
 
 
 _FRESH: Final = (0, 0, 0)
-"""What a row is made of that can be kept: a field in which nobody keeps others off his nodes, no planned start,
-no phase of the policy."""
+"""What a row is made of that can be kept: a field in which nobody keeps others off his nodes, no planned
+start, no phase of the policy."""
 
 
 def best(field: Field, request: Request, scorer: Scorer, j: int) -> tuple[int, int]:
