@@ -46,7 +46,8 @@ _LEAST_RANDOM, _MOST_RANDOM = 0.04, 0.2
 _FADE, _SLOWER = 0.9, 0.7
 _JUDGED = 0.4  # of the rounds have passed before one can be the best
 _NEAR = np.array([1 / (1 + 2 * e * e) for e in range(-3, 4)])  # weight of neighbouring bins of CPU per device
-_FAR = np.int32(1 << 30)
+_FAR = np.int64(1 << 30)
+_GAMES = np.arange(GAMES)
 
 
 class Seen(NamedTuple):
@@ -121,33 +122,61 @@ def estimate(seen: Seen) -> np.ndarray:
     return np.asarray((free + 5 * middle) / (visits + 5))
 
 
+class _Classes:
+    """The mix by class of jobs, all `[n]`. ask: of each device in STEPs; least: the same, 1 for none; amount:
+    of all its devices. whole: wholly free devices that are none any more with the job on the node, shares apart.
+    chances: running sums of weights up to 1; mean: amount of a job. allowed: by type, the last one for none.
+    """
+
+    def __init__(self, mix: Mix) -> None:
+        self.n = mix.weight.size
+        self.cpu, self.mem, self.n_devices = mix.cpu, mix.mem, mix.n_devices
+        self.ask = -(-np.where(mix.n_devices > 0, mix.milli, 0) // STEP)
+        self.least = np.maximum(self.ask, 1)
+        self.amount = mix.n_devices * self.ask
+        self.shares = (mix.n_devices == 1) & (self.ask < PARTS)
+        self.whole = np.where(self.shares, 0, mix.n_devices)
+        weight = np.cumsum(mix.weight)
+        self.chances = weight / weight[-1]
+        self.mean = float((mix.weight * mix.n_devices * self.ask).sum())
+        self.anything = bool(mix.types.all())
+        self.allowed = np.concatenate([mix.types, np.zeros((self.n, 1), bool)], axis=1)
+
+
 class Games:
-    """Some games side by side. Nodes are `[games, nodes]`, devices `[D, games, nodes]` in STEPs."""
+    """Some games side by side. Nodes are `[games, nodes]`, those of all games one after the other `[spots]`;
+    devices `[D, spots]` in STEPs.
+
+    A job's scores on all nodes are kept for each game and class of jobs, and only nodes that have changed since
+    are scored again: in a game one of a hundred does at a time.
+    """
 
     def __init__(
         self, ground: Ground, mix: Mix, kinds: Kinds, table: Table, chance: tuple[Chance, Chance]
     ) -> None:
-        self.mix, self.kinds, self.chance = mix, kinds, chance
-        self.part, self.whole = (x.reshape(-1).astype(np.int32) for x in table)
+        self.kinds, self.chance = kinds, chance
+        self.part, self.whole = (x.reshape(-1) for x in table)
         at = self._sample()
-        self.base = (kinds.of[at] * ROWS).astype(np.int32)
+        self.n_nodes = at.shape[1]
+        at = at.reshape(-1)
+        self.base = kinds.of[at] * ROWS
         self.cpu, self.mem = ground.cpu[at].astype(np.int64), ground.mem[at].astype(np.int64)
-        self.type_of = ground.type_of[:, at]
-        self.free = np.where(self.type_of >= 0, PARTS, 0).astype(np.int32)
+        self.type_of = ground.type_of[:, at].astype(np.intp)
+        self.free = np.where(self.type_of >= 0, PARTS, 0)
         # What follows from `free` and `cpu` of a node: kept, since one node of a game changes at a time.
         self.column = self.free % PARTS  # of the table; wholly free ones count apart
-        self.total = self.free.sum(axis=0, dtype=np.int32)
+        self.total = self.free.sum(axis=0)
         self.n_whole = (self.free == PARTS).sum(axis=0)
         self.value = self._value(self._rows(self.cpu, self.total, self.base), self.free, self.n_whole)
-        self.capacity = np.maximum(self.total.sum(axis=1), 1)
-        self.came = np.zeros(GAMES)
+        self.capacity = np.maximum(self.total.reshape(GAMES, -1).sum(axis=1), 1)
         self.random = _LEAST_RANDOM + (_MOST_RANDOM - _LEAST_RANDOM) * self._numbers(1)[0]
         self.random[:_HALF] = 0
-        self.ask = (-(-np.where(mix.n_devices > 0, mix.milli, 0) // STEP)).astype(
-            np.int32
-        )  # of each device, in STEPs
-        self.anything = bool(mix.types.all())
-        self.allowed = np.concatenate([mix.types, np.zeros((mix.weight.size, 1), bool)], axis=1)
+        self.classes = _Classes(mix)
+        n = self.classes.n
+        self.scores = np.empty((GAMES * n, self.n_nodes), dtype=np.int64)
+        self.known = np.zeros(GAMES * n, dtype=np.int64)  # at which arrival, from 1, scores were worked out
+        self.changed = np.ones((GAMES, self.n_nodes), dtype=np.int64)  # from which arrival on it is as it is
+        self.game_of = np.repeat(np.arange(GAMES), self.n_nodes)
         self.visits: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
         self.ends: list[np.ndarray] = []
 
@@ -166,7 +195,7 @@ class Games:
         return np.concatenate((same.numbers(n, _HALF), new.numbers(n, GAMES - _HALF)), axis=1)
 
     def _rows(self, cpu: np.ndarray, total: np.ndarray, base: np.ndarray) -> np.ndarray:
-        return np.asarray((self.kinds.place(cpu, total * STEP) * FINER + 0.5).astype(np.int32) + base)
+        return np.asarray((self.kinds.place(cpu, total * STEP) * FINER + 0.5).astype(np.int64) + base)
 
     def _value(self, row: np.ndarray, free: np.ndarray, n_whole: np.ndarray) -> np.ndarray:
         """Sum of potentials of each node."""
@@ -175,86 +204,133 @@ class Games:
 
     def play(self) -> None:
         """Until all work of the last end has come, or LONGEST arrivals."""
-        weight = np.cumsum(self.mix.weight)
-        mean = float((self.mix.weight * self.mix.n_devices * self.ask).sum())
-        longest = int(min(ENDS[-1] * self.capacity.max() / mean * 1.2 + 50, LONGEST))
-        jobs = np.searchsorted(weight / weight[-1], self._numbers(longest), side="right")
+        kinds = self.classes
+        longest = int(min(ENDS[-1] * self.capacity.max() / kinds.mean * 1.2 + 50, LONGEST))
+        jobs = np.searchsorted(kinds.chances, self._numbers(longest), side="right")
+        came = np.zeros((longest + 1, GAMES))  # before each arrival
+        np.cumsum(kinds.amount[jobs] / self.capacity, axis=0, out=came[1:])
+        over = np.flatnonzero(came[1:].min(axis=1) >= ENDS[-1])
+        n = int(over[0]) + 1 if over.size else longest
+        luck = self._numbers(2 * n).reshape(n, 2, GAMES)
         self.ends = [self.free.copy() for _ in ENDS]
-        for now in jobs:
-            before = self.came
-            self._arrive(now)
-            self.came = before + self.mix.n_devices[now] * self.ask[now] / self.capacity
-            for end, when in zip(self.ends, ENDS, strict=True):
-                over = (before < when) & (self.came >= when)
-                if over.any():
-                    end[:, over] = self.free[:, over]
-            if self.came.min() >= ENDS[-1]:
-                return
-        for end, when in zip(self.ends, ENDS, strict=True):
-            end[:, self.came < when] = self.free[:, self.came < when]
+        last = [np.minimum((came[1:n] < when).sum(axis=0), n - 1) for when in ENDS]
+        when = {i for each in last for i in each.tolist()}
+        for i in range(n):
+            self._arrive(i + 1, jobs[i], came[i], luck[i])
+            if i in when:
+                for end, each in zip(self.ends, last, strict=True):
+                    self._keep(end, each == i)
 
-    def _arrive(self, jobs: np.ndarray) -> None:
+    def _keep(self, end: np.ndarray, games: np.ndarray) -> None:
+        """What is free in these games goes into `end`."""
+        spots = games[self.game_of]
+        end[:, spots] = self.free[:, spots]
+
+    def _arrive(self, now: int, jobs: np.ndarray, came: np.ndarray, luck: np.ndarray) -> None:
         """One job for each game, placed where its score is least or, now and then, anywhere."""
-        mix, games = self.mix, np.arange(GAMES)
-        n, ask = mix.n_devices[jobs][:, None], self.ask[jobs][:, None]
-        may = self.free >= np.maximum(ask, 1)
-        if not self.anything:
-            may &= self.allowed[jobs][games[:, None], self.type_of]
-        left = self.cpu - mix.cpu[jobs][:, None]
-        fits = (left >= 0) & (self.mem >= mix.mem[jobs][:, None]) & (may.sum(axis=0) >= n)
-        score, rise = self._scores(left, n, ask, may)
-        node = np.where(fits, score, _FAR).argmin(axis=1)
-        luck = self._numbers(2)
-        for game in np.flatnonzero(luck[0] < self.random):
-            choice = np.flatnonzero(fits[game])
+        rows = _GAMES * self.classes.n + jobs
+        stale = (self.changed > self.known[rows][:, None]).reshape(-1).nonzero()[0]
+        self.known[rows] = now
+        if stale.size:
+            game = self.game_of.take(stale)
+            place = (rows * self.n_nodes - _GAMES * self.n_nodes).take(game) + stale
+            self.scores.reshape(-1)[place] = self._score(stale, jobs.take(game))
+        score = self.scores.take(rows, axis=0)
+        node = score.argmin(axis=1)
+        for game in (luck[0] < self.random).nonzero()[0].tolist():
+            choice = (score[game] < _FAR).nonzero()[0]
             if choice.size:
                 node[game] = choice[int(luck[1, game] * choice.size)]
-        placed = np.flatnonzero(fits[games, node])
-        if placed.size:
-            node = node[placed]
-            self._take(jobs[placed], placed, node, rise[:, placed, node], may[:, placed, node])
+        games = (score[_GAMES, node] < _FAR).nonzero()[0]
+        if games.size:
+            self._take(now, jobs[games], games, games * self.n_nodes + node[games], came[games])
 
-    def _scores(
-        self, left: np.ndarray, n: np.ndarray, ask: np.ndarray, may: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Score of each node, and rise by each device as Potential.scores has it; of nodes that fit."""
-        row = self._rows(np.maximum(left, 0), np.maximum(self.total - n * ask, 0), self.base)
-        cell = row * PARTS
-        part = self.part.take(cell + self.column)
-        at = row * (self.kinds.most + 1) + self.n_whole
-        shares = (n == 1) & (ask < PARTS)
-        whole = self.whole.take(np.maximum(at - np.where(shares, 0, n), 0))
-        score = part.sum(axis=0) + whole - self.value + FULLER * STEP * self.total
-        one = whole - self.whole.take(np.maximum(at - 1, 0))
-        rise = self.part.take(cell + np.maximum(self.free - np.maximum(ask, 1), 0))
-        rise -= np.where(self.free == PARTS, one, part)
-        rise = np.where(may, rise, _FAR)
-        return score + np.where(shares, rise.min(axis=0), 0), rise
+    def _score(self, spots: np.ndarray, jobs: np.ndarray) -> np.ndarray:
+        """Score of the job on each node as Potential.scores has it, `_FAR` where it does not fit; `[k]`."""
+        kinds = self.classes
+        out = np.full(spots.size, _FAR)
+        left = self.cpu.take(spots) - kinds.cpu.take(jobs)
+        able = ((left >= 0) & (self.mem.take(spots) >= kinds.mem.take(jobs))).nonzero()[0]
+        spots, jobs, left = spots.take(able), jobs.take(able), left.take(able)
+        free, n = self.free.take(spots, axis=1), kinds.n_devices.take(jobs)
+        may = self._may(spots, jobs, free)
+        fits = (np.add.reduce(may, axis=0, dtype=np.int8) >= n).nonzero()[0]
+        if fits.size < able.size:
+            able, spots, jobs, left = able.take(fits), spots.take(fits), jobs.take(fits), left.take(fits)
+            free, may, n = free.take(fits, axis=1), may.take(fits, axis=1), n.take(fits)
+        total = self.total.take(spots)
+        after = np.maximum(total - kinds.amount.take(jobs), 0)
+        row = self._rows(left, after, self.base.take(spots))
+        cell, most = row * PARTS, row * (self.kinds.most + 1) + self.n_whole.take(spots)
+        part = self.part.take(cell + self.column.take(spots, axis=1))
+        score = part.sum(axis=0)
+        score += FULLER * STEP * total - self.value.take(spots)
+        whole = self.whole.take(most - kinds.whole.take(jobs))
+        score += whole
+        some = kinds.shares.take(jobs).nonzero()[0]
+        if some.size:
+            args = (cell.take(some), most.take(some), free.take(some, axis=1), part.take(some, axis=1))
+            score[some] += self._rise(*args, jobs.take(some), may.take(some, axis=1)).min(axis=0)
+        out[able] = score
+        return out
+
+    def _may(self, spots: np.ndarray, jobs: np.ndarray, free: np.ndarray) -> np.ndarray:
+        """Which devices the jobs may use and have enough free `[D, k]`."""
+        kinds = self.classes
+        may: np.ndarray = free >= kinds.least.take(jobs)
+        if not kinds.anything:
+            may &= kinds.allowed[jobs, self.type_of.take(spots, axis=1)]
+        return may
+
+    def _rise(
+        self,
+        cell: np.ndarray,
+        most: np.ndarray,
+        free: np.ndarray,
+        part: np.ndarray,
+        jobs: np.ndarray,
+        may: np.ndarray,
+    ) -> np.ndarray:
+        """How the potentials rise by a share from each device, as in Potential.scores; `_FAR` where it may not
+        be."""
+        one = self.whole.take(most) - self.whole.take(np.maximum(most - 1, 0))
+        rise = self.part.take(cell + np.maximum(free - self.classes.least.take(jobs), 0))
+        rise -= np.where(free == PARTS, one, part)
+        return np.where(may, rise, _FAR)
 
     def _take(
-        self, jobs: np.ndarray, games: np.ndarray, node: np.ndarray, rise: np.ndarray, may: np.ndarray
+        self, now: int, jobs: np.ndarray, games: np.ndarray, spots: np.ndarray, came: np.ndarray
     ) -> None:
-        """Places jobs `[p]`, one in each of these games, on these nodes; rise and may `[D, p]`."""
-        mix, spot = self.mix, (games, node)
-        n, ask = mix.n_devices[jobs], self.ask[jobs]
-        shares = (n == 1) & (ask < PARTS)
-        first = may & (np.cumsum(may, axis=0) <= n)
-        taken = np.where(shares, np.arange(may.shape[0])[:, None] == rise.argmin(axis=0), first)
-        self.cpu[spot] -= mix.cpu[jobs]
-        self.mem[spot] -= mix.mem[jobs]
-        free = self.free[:, games, node] - taken * ask
-        self.free[:, games, node] = free
-        self.column[:, games, node] = free % PARTS
-        total, n_whole, base = free.sum(axis=0), (free == PARTS).sum(axis=0), self.base[spot]
-        self.total[spot], self.n_whole[spot] = total, n_whole
-        self.value[spot] = self._value(self._rows(self.cpu[spot], total, base), free, n_whole)
-        place = self.kinds.place(self.cpu[spot], total * STEP) + base // ROWS * BINS
+        """Places jobs `[p]`, one in each of these games, on these nodes."""
+        kinds, base = self.classes, self.base.take(spots)
+        free, n, ask = self.free.take(spots, axis=1), kinds.n_devices.take(jobs), kinds.ask.take(jobs)
+        may = self._may(spots, jobs, free)
+        taken = may & (np.cumsum(may, axis=0) <= n)
+        some = kinds.shares.take(jobs).nonzero()[0]
+        if some.size:
+            at, share = spots.take(some), jobs.take(some)
+            after = np.maximum(self.total.take(at) - kinds.amount.take(share), 0)
+            row = self._rows(self.cpu.take(at) - kinds.cpu.take(share), after, self.base.take(at))
+            cell, most = row * PARTS, row * (self.kinds.most + 1) + self.n_whole.take(at)
+            part = self.part.take(cell + self.column.take(at, axis=1))
+            rise = self._rise(cell, most, free.take(some, axis=1), part, share, may.take(some, axis=1))
+            taken[:, some] = np.arange(free.shape[0])[:, None] == rise.argmin(axis=0)
+        free -= taken * ask
+        self.free[:, spots], self.column[:, spots] = free, free % PARTS
+        total, n_whole = free.sum(axis=0), (free == PARTS).sum(axis=0)
+        cpu = self.cpu.take(spots) - kinds.cpu.take(jobs)
+        self.cpu[spots] = cpu
+        self.mem[spots] -= kinds.mem.take(jobs)
+        self.total[spots], self.n_whole[spots] = total, n_whole
+        place = self.kinds.place(cpu, total * STEP)
+        self.value[spots] = self._value((place * FINER + 0.5).astype(np.int64) + base, free, n_whole)
+        self.changed.reshape(-1)[spots] = now + 1
         column = np.where(free == PARTS, PARTS - 1 + n_whole, free)
-        self.visits.append((games * self.cpu.shape[1] + node, self.came[games], place, column))
+        self.visits.append((spots, came, place + base // ROWS * BINS, column))
 
     def allocated(self) -> float:
         """Part of all devices that was allocated, mean of both ends, in the games without random moves."""
-        free = np.stack([end[:, :_HALF].sum(axis=(0, 2)) for end in self.ends])
+        free = np.stack([end.reshape(-1, GAMES, self.n_nodes)[:, :_HALF].sum(axis=(0, 2)) for end in self.ends])
         return float(1 - (free / self.capacity[:_HALF]).mean())
 
     def note(self, seen: Seen) -> None:
@@ -262,7 +338,7 @@ class Games:
         spot, came, place, column = (np.concatenate(x, axis=-1) for x in zip(*self.visits, strict=True))
         later = came <= ENDS[:, None]
         kept = later.any(axis=0) & (column > 0)
-        final = np.stack([end.reshape(end.shape[0], -1)[:, spot] for end in self.ends]) * STEP
+        final = np.stack([end[:, spot] for end in self.ends]) * STEP
         mean = ((final * later[:, None]).sum(axis=0) / np.maximum(later.sum(axis=0), 1))[kept]
         low = place.astype(np.int64)
         part = np.broadcast_to(place - low, column.shape)[kept]
