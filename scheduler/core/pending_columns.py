@@ -21,7 +21,7 @@ from packhorse.scheduler.core.orders import order as order_of
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.demands import Demands
 from packhorse.scheduler.core.packing.layout import Shape
-from packhorse.scheduler.core.packing.request import Request
+from packhorse.scheduler.core.packing.request import Pairs, Request
 from packhorse.scheduler.core.predictors import LIMIT
 from packhorse.scheduler.core.priority import BASE_PRIORITY, Rules
 from packhorse.scheduler.core.reasons import REASONS, Reason
@@ -29,7 +29,7 @@ from packhorse.scheduler.core.usage import UserUsage, about
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
 from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId, NodeName
-from packhorse.scheduler.model.resources import Ask
+from packhorse.scheduler.model.resources import Ask, Placement
 
 FOREVER: Final = 1 << 61
 """Duration in microseconds of a job without time limit."""
@@ -63,9 +63,21 @@ class PendingRow(NamedTuple):
 
 
 class AskClass:
-    """Equal asks in one partition: what a cycle knows about all of them. code: its index in `classes`."""
+    """Equal asks in one partition: what a cycle knows about all of them. code: its index in `classes`. plain:
+    a job takes amounts of CPU, memory and scratch space of one node, the same of every node."""
 
-    __slots__ = ("_request", "ask", "avoid", "code", "licenses", "partition", "profile", "shape")
+    __slots__ = (
+        "_alone",
+        "_request",
+        "ask",
+        "avoid",
+        "code",
+        "licenses",
+        "partition",
+        "plain",
+        "profile",
+        "shape",
+    )
 
     def __init__(
         self, code: int, ask: Ask, partition: str, avoid: tuple[NodeName, ...], licenses: str = ""
@@ -75,10 +87,12 @@ class AskClass:
         self.partition = partition
         self.avoid = avoid
         self.licenses = licenses
-        self.shape = Shape(ask)
+        self.shape = shape = Shape(ask)
+        self.plain = shape.single and not (shape.multi or shape.has_devices or shape.undecided)
         self.profile: tuple[int, int, int, int, str] | None = None
         """What a job of it takes of a node; core/demand.py works it out when it first wants it."""
         self._request: Request | None = None
+        self._alone: tuple[Pairs, tuple[Placement, ...]] = ([], ())
 
     def request(self, board: Board, partition: Partition | None, column_of: dict[str, int]) -> Request:
         """Ready to be placed on this board; made once for it. partition: as configured now."""
@@ -87,6 +101,16 @@ class AskClass:
             request = Request(self.ask, self.shape, partition, self.avoid, board, column_of)
             self._request = request
         return request
+
+    def alone_on(self, node: NodeName) -> tuple[Pairs, tuple[Placement, ...]]:
+        """What a job of a plain class takes of this node, and the placement; the last answer is kept."""
+        pairs, placements = self._alone
+        if not placements or placements[0].node != node:
+            shape = self.shape
+            cpu, mem, pairs = shape.base(shape.tasks)
+            placements = (Placement(node, cpu, mem, shape.tasks, (), shape.tmp),)
+            self._alone = pairs, placements
+        return pairs, placements
 
 
 class PendingColumns:

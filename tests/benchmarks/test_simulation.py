@@ -113,6 +113,7 @@ def test_failures_and_repairs_lose_nobody(policy: str, repair_s: float) -> None:
         mine = [event.at for event in failed if event.node in found.nodes[i]]
         assert not any(end - launched_us < at < end for at in mine), each.id
     simulation.state.node_columns.check()
+    assert not simulation.state.usage.held
     assert not len(simulation.state.running_columns) and not len(simulation.state.pending_columns)
 
 
