@@ -30,7 +30,7 @@ import numpy as np
 
 from packhorse.scheduler.core import one_node
 from packhorse.scheduler.core.backfill import Planned, Timeline
-from packhorse.scheduler.core.backfill_kinds import BACKFILLS
+from packhorse.scheduler.core.backfill_kinds import backfill
 from packhorse.scheduler.core.contended import Contended, Outcome, Started, contended
 from packhorse.scheduler.core.licenses import Supply
 from packhorse.scheduler.core.packing.field import Field
@@ -132,8 +132,8 @@ class _Cycle:
         self.pending = pending = state.pending_columns
         self.rules = pending.rules(state.config)
         refresh(pending, state.node_columns, self.rules)
-        self.order = pending.ordered(state.config, now)
-        self.backfill = BACKFILLS[state.config.backfill]
+        self.order = pending.ordered(state.config, now, state.usage, state.node_columns.board().totals)
+        self.backfill = backfill(state.config.backfill)
         if state.config.predictor != LIMIT:
             state.running_columns.correct(now)
         self.demands = pending.demands
@@ -146,7 +146,8 @@ class _Cycle:
             self._check_time_limits()
         self.blocked_from = np.full(self.demands.n, _NOT_BLOCKED, dtype=np.int64)
         """Per class: jobs with this time limit (or a longer one) do not fit any more."""
-        self.heads_left = [max(state.config.backfill_depth, 1)] * len(pending.partitions)
+        depth = 1 if self.backfill.one_next else max(state.config.backfill_depth, 1)
+        self.heads_left = [depth] * len(pending.partitions)
         """Per partition: how many blocked jobs may still count as its next ones."""
         self.n_open = len(pending.partitions)
         self.open = np.ones(len(pending.partitions), dtype=np.bool_)
@@ -311,8 +312,8 @@ class _Cycle:
             if duration >= limit:
                 if self.heads_left[partitions[i]]:
                     self._next_of(partitions[i], where[i], ids[i], code, duration)
-                    if field.layers or self.backfill.nobody or self.backfill.by != "queue":
-                        return where[i] + 1  # what is behind it may have changed, and its order
+                    if field.layers or not self.heads_left[partitions[i]]:  # rows may have changed places
+                        return where[i] + 1
                 i += 1
                 continue
             j = field.layer_of(self.now + duration)

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from packhorse.scheduler.core.backfill_kinds import BACKFILLS
+from packhorse.scheduler.core.backfill_kinds import backfill
 from packhorse.scheduler.core.packing.board import CPU, FIXED
 from packhorse.scheduler.core.packing.request import Pairs
 from packhorse.scheduler.core.packing.verdicts import refresh
@@ -49,7 +49,7 @@ def plan(state: State, now: Instant) -> tuple[list[Started], dict[JobId, Instant
     if rules.limited or pending.licensed or nodes.n_exclusive:
         return None
     refresh(pending, nodes, rules)
-    order = pending.ordered(config, now)
+    order = pending.ordered(config, now, state.usage, nodes.board().totals)
     classes: list[int] = pending.ask_class[order].tolist()
     for code in set(classes):
         found = pending.classes[code]
@@ -79,7 +79,7 @@ class _Pass:
         self.ids: list[int] = pending.id[order].tolist()
         self.durations: list[int] = pending.run_us(order, state.config.predictor).tolist()
         self.codes: list[int] = pending.demands.verdict[pending.ask_class[order]].tolist()
-        self.backfill = BACKFILLS[state.config.backfill]
+        self.backfill = backfill(state.config.backfill)
         self.board = state.node_columns.board()
         self.row = int(self.board.order[0])
         self.free: list[int] = state.node_columns.free[:FIXED, self.row].tolist()

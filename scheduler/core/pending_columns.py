@@ -16,14 +16,16 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core.licenses import Wanted
-from packhorse.scheduler.core.orders import FCFS, ORDERS, Waiting
+from packhorse.scheduler.core.orders import FCFS, Order, Waiting
+from packhorse.scheduler.core.orders import order as order_of
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.demands import Demands
 from packhorse.scheduler.core.packing.layout import Shape
 from packhorse.scheduler.core.packing.request import Pairs, Request
-from packhorse.scheduler.core.predictors import LIMIT, total_cpu_milli
+from packhorse.scheduler.core.predictors import LIMIT
 from packhorse.scheduler.core.priority import BASE_PRIORITY, Rules
 from packhorse.scheduler.core.reasons import REASONS, Reason
+from packhorse.scheduler.core.usage import UserUsage, about
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
 from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId, NodeName
@@ -40,7 +42,7 @@ class PendingRow(NamedTuple):
 
     priority None: the partition's, less nice. room: how many more of the array may run at once now,
     -1 for no limit. eligible False: something but resources and order is in the way; reason says what.
-    expected_us: how long it is expected to run, 0: for all of its time limit.
+    expected_us: how long it is expected to run, 0: for all of its time limit. uid: of its owner.
     """
 
     id: JobId
@@ -57,6 +59,7 @@ class PendingRow(NamedTuple):
     reason: Reason = Reason.NONE
     licenses: str = ""
     expected_us: int = 0
+    uid: int = 0
 
 
 class AskClass:
@@ -123,6 +126,7 @@ class PendingColumns:
         self.nice = np.zeros(n, dtype=np.int64)
         self.duration_us = np.zeros(n, dtype=np.int64)
         self.expected_us = np.zeros(n, dtype=np.int64)
+        self.uid = np.zeros(n, dtype=np.uint32)
         self.eligible_at = np.zeros(n, dtype=np.int64)
         self.count = np.zeros(n, dtype=np.int32)
         self.room = np.zeros(n, dtype=np.int32)
@@ -153,8 +157,8 @@ class PendingColumns:
         """What classes need, as arrays by code; the cycle keeps it."""
         self.licensed: dict[int, Wanted] = {}
         """Codes of the classes that want licences, and which."""
-        self._cpus = np.zeros(16)
-        """CPUs of a job of each class."""
+        self._wants = np.zeros((3, 16))
+        """About what a job of each class takes in all; see usage.about."""
         self._class_code: dict[tuple[Ask, str, tuple[NodeName, ...], str], int] = {}
         self._free_classes: list[int] = []
         self._n_idle_classes = 0
@@ -199,6 +203,7 @@ class PendingColumns:
             why,
             licenses,
             expected,
+            uids,
         ) = zip(*rows, strict=True)
         if not self._slot.keys().isdisjoint(ids) or len(set(ids)) != n:
             raise ValueError("a job of the batch already waits")
@@ -224,6 +229,7 @@ class PendingColumns:
         limit = np.array(limits, dtype=np.int64)
         self.duration_us[at] = np.where(limit > 0, limit * US, FOREVER)
         self.expected_us[at] = expected
+        self.uid[at] = uids
         self.nice[at] = nices
         explicit = np.array([p is not None for p in prios], dtype=np.bool_)
         self.explicit[at] = explicit
@@ -305,6 +311,7 @@ class PendingColumns:
             reason=REASONS[int(self.reason_code[s])],
             licenses=c.licenses,
             expected_us=int(self.expected_us[s]),
+            uid=int(self.uid[s]),
         )
 
     # -- one value of a row ------------------------------------------------------------------------------
@@ -380,6 +387,10 @@ class PendingColumns:
         """The same of a job."""
         return self.standing(self._slot[id], rules)
 
+    def expect(self, id: JobId, expected_us: int) -> None:
+        """How long it is expected to run from now on, 0: for all of its time limit."""
+        self.expected_us[self._slot[id]] = expected_us
+
     # -- for the cycle -----------------------------------------------------------------------------------
 
     def rules(self, config: ClusterConfig) -> Rules:
@@ -425,29 +436,61 @@ class PendingColumns:
                     self._order = both[self._sorted(both, rules)]
         return self._order
 
-    def ordered(self, config: ClusterConfig, now: Instant) -> np.ndarray:
-        """The same, but jobs of equal tier and priority in the order that the configuration names. A copy."""
-        slots, found = self.order(config), ORDERS[config.order]
+    def ordered(self, config: ClusterConfig, now: Instant, usage: UserUsage, total: np.ndarray) -> np.ndarray:
+        """The same, but jobs of equal tier and priority in the order that the configuration names; with
+        keep_next those first that have a planned start. Not to be changed either.
+
+        usage: of their owners. total: CPUs in thousandths, MiB and thousandths of devices of the cluster
+        `[3]`.
+        """
+        slots, found = self.order(config), order_of(config.order)
+        keys: list[np.ndarray] = []
         if slots.size > 1 and found.name != FCFS:
             since = self.eligible_at[slots]
-            key = found.key(
-                Waiting(
-                    (since - config.origin) / US,
-                    np.maximum(now - since, 0) / US,
-                    self.run_us(slots, config.predictor) / US,
-                    self._cpus[self.ask_class[slots]],
-                )
+            waiting = Waiting(
+                (since - config.origin) / US,
+                np.maximum(now - since, 0) / US,
+                self.run_us(slots, config.predictor) / US,
+                self._wants[0, self.ask_class[slots]] / 1000,
+                *self._shares(found, slots, now, usage, total),
             )
-            tier, priority, _ = self._keys(slots, self.rules(config))
-            if tier[0] == tier[-1] and (tier == tier[0]).all() and (priority == priority[0]).all():
-                slots = slots[np.argsort(key, kind="stable")]
-            else:
-                slots = slots[np.lexsort((key, priority, tier))]
+            keys.append(found.key(waiting))
         if config.keep_next and slots.size > 1:
-            first = self.planned_at[slots] > 0
-            if first.any():
-                slots = np.concatenate([slots[first], slots[~first]])
-        return slots
+            later = self.planned_at[slots] == 0
+            if not later.all():
+                keys.append(later)
+        if not keys:
+            return slots
+        tier, priority, _ = self._keys(slots, self.rules(config))
+        if tier[0] != tier[-1] or (tier != tier[0]).any() or (priority != priority[0]).any():
+            keys += [priority, tier]
+        return slots[np.lexsort(keys) if len(keys) > 1 else np.argsort(keys[0], kind="stable")]
+
+    def _shares(
+        self, found: Order, slots: np.ndarray, now: Instant, usage: UserUsage, total: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Of each row's owner: CPU seconds used, and the dominant share held once all that the owner has
+        waiting before the row runs as well; `[n]` each, zeros where the order wants neither."""
+        if not found.users:
+            none = np.zeros(slots.size)
+            return none, none
+        users, of = np.unique(self.uid[slots], return_inverse=True)
+        used_by = usage.used(now)
+        used = np.array([used_by.get(uid, 0.0) for uid in users.tolist()])[of]
+        held = np.zeros((3, users.size))
+        for i, uid in enumerate(users.tolist()):
+            mine = usage.held.get(uid)
+            if mine is not None:
+                held[:, i] = mine.cpu_milli, mine.mem_mib, mine.device_milli
+        wants = self._wants[:, self.ask_class[slots]]
+        by_user = np.argsort(of, kind="stable")
+        before = wants[:, by_user].cumsum(axis=1) - wants[:, by_user]
+        first = np.searchsorted(of[by_user], np.arange(users.size))
+        before -= before[:, first][:, of[by_user]]
+        share = (held[:, of[by_user]] + before) / np.maximum(total, 1)[:, None]
+        dominant = np.empty(slots.size)
+        dominant[by_user] = share.max(axis=0)
+        return used, dominant
 
     def run_us(self, slots: np.ndarray, predictor: str) -> np.ndarray:
         """How long these rows are expected to run, at most their time limits; FOREVER where nobody knows."""
@@ -518,6 +561,7 @@ class PendingColumns:
         self.nice[s] = row.nice
         self.duration_us[s] = row.time_limit_s * US if row.time_limit_s > 0 else FOREVER
         self.expected_us[s] = row.expected_us
+        self.uid[s] = row.uid
         self.eligible_at[s] = row.eligible_at
         self.count[s] = row.count
         self.room[s] = row.room
@@ -593,9 +637,9 @@ class PendingColumns:
             self.classes.append(AskClass(code, ask, partition, avoid, licenses))
             self.class_rows.append(1)
         self._class_code[key] = code
-        if code >= self._cpus.size:
-            self._cpus = np.concatenate([self._cpus, np.zeros_like(self._cpus)])
-        self._cpus[code] = total_cpu_milli(ask) / 1000
+        if code >= self._wants.shape[1]:
+            self._wants = np.concatenate([self._wants, np.zeros_like(self._wants)], axis=1)
+        self._wants[:, code] = about(ask)
         if licenses:
             self.licensed[code] = parse_licenses(licenses)
         self.fresh_classes.append(code)
@@ -627,6 +671,7 @@ _COLUMNS = (
     "nice",
     "duration_us",
     "expected_us",
+    "uid",
     "eligible_at",
     "count",
     "room",
