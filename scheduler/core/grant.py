@@ -52,7 +52,7 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
                 space.take(placements)
                 take(wanted, 1, free)
                 _grant(draft, task, 1, waiter.spec, placements)
-    return draft.decision()._replace(more=plan.more)
+    return Decision(tuple(draft.events), tuple(draft.commands), more=plan.more)
 
 
 def _grant(draft: Draft, id: JobId, number: int, spec: JobSpec, placements: tuple[Placement, ...]) -> None:

@@ -51,12 +51,9 @@ def plan(state: State, now: Instant) -> tuple[list[Started], dict[JobId, Instant
     refresh(pending, nodes, rules)
     order = pending.ordered(config, now, state.usage, nodes.board().totals)
     classes: list[int] = pending.ask_class[order].tolist()
-    for code in set(classes):
-        found = pending.classes[code]
-        assert found is not None
-        if not found.plain:
-            return None
-    if (pending.room[order] >= 0).any() or (pending.count[order] > 1).any():
+    if pending.n_odd_classes and not all(pending.is_plain(code) for code in set(classes)):
+        return None
+    if pending.arrays and ((pending.room[order] >= 0).any() or (pending.count[order] > 1).any()):
         return None
     if config.predictor != LIMIT:
         state.running_columns.correct(now)

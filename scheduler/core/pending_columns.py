@@ -155,6 +155,10 @@ class PendingColumns:
         """Codes given since the cycle last looked (it empties the list)."""
         self.demands = Demands()
         """What classes need, as arrays by code; the cycle keeps it."""
+        self.n_odd_classes = 0
+        """How many of the classes are not plain."""
+        self.arrays = False
+        """Some row may be that of an array; stays so."""
         self.licensed: dict[int, Wanted] = {}
         """Codes of the classes that want licences, and which."""
         self._wants = np.zeros((3, 16))
@@ -241,6 +245,7 @@ class PendingColumns:
         self.eligible_at[at] = since
         self.count[at] = counts
         self.room[at] = rooms
+        self.arrays = self.arrays or max(counts) > 1 or max(rooms) >= 0
         self.eligible[at] = ready
         codes_of = {reason: reason.code for reason in set(why)}
         self.reason_code[at] = [codes_of[reason] for reason in why]
@@ -319,6 +324,7 @@ class PendingColumns:
     def set_count(self, id: JobId, count: int, room: int | None = None) -> None:
         """Indices that still wait, and (None: as before) how many more may run at once."""
         slot = self._slot[id]
+        self.arrays = True
         self.count[slot] = count
         if room is not None:
             self.room[slot] = room
@@ -327,6 +333,7 @@ class PendingColumns:
     def set_room(self, id: JobId, room: int) -> None:
         """How many more tasks of the array may run at once; -1: no limit."""
         slot = self._slot[id]
+        self.arrays = True
         self.room[slot] = room
         self._rate(slot)
 
@@ -378,6 +385,11 @@ class PendingColumns:
         found = self.classes[int(self.ask_class[self._slot[id]])]
         assert found is not None
         return found
+
+    def is_plain(self, code: int) -> bool:
+        """Whether the class is; see AskClass."""
+        found = self.classes[code]
+        return found is not None and found.plain
 
     def standing(self, slot: int, rules: Rules) -> tuple[int, int]:
         """What the row's place in the order follows from before its id does; less is better."""
@@ -565,6 +577,7 @@ class PendingColumns:
         self.eligible_at[s] = row.eligible_at
         self.count[s] = row.count
         self.room[s] = row.room
+        self.arrays = self.arrays or row.count > 1 or row.room >= 0
         self.eligible[s] = row.eligible
         self.reason_code[s] = row.reason.code
         self.planned_at[s] = 0
@@ -637,6 +650,7 @@ class PendingColumns:
             self.classes.append(AskClass(code, ask, partition, avoid, licenses))
             self.class_rows.append(1)
         self._class_code[key] = code
+        self.n_odd_classes += not self.is_plain(code)
         if code >= self._wants.shape[1]:
             self._wants = np.concatenate([self._wants, np.zeros_like(self._wants)], axis=1)
         self._wants[:, code] = about(ask)
@@ -657,6 +671,7 @@ class PendingColumns:
             if found is not None and self.class_rows[code] == 0:
                 del self._class_code[(found.ask, found.partition, found.avoid, found.licenses)]
                 self.licensed.pop(code, None)
+                self.n_odd_classes -= not found.plain
                 self.classes[code] = None
                 self._free_classes.append(code)
         self._n_idle_classes = 0
