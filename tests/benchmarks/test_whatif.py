@@ -44,7 +44,8 @@ def a_site(home: Path, jobs: Sequence[dict[str, Any]], nodes: int = 1) -> Path:
     store = SqliteStore(home / "store" / FILE_NAME, ballast=0)
     names = [NodeName(f"n{i}") for i in range(nodes)]
     inputs = [RegisterNode(NodeSpec(name, name, 4000, 8000), "boot", Offer(1, 4000, 8000)) for name in names]
-    rows = [row(i, **({"partition": "main", "mem_mib": 0} | job)) for i, job in enumerate(jobs, 1)]
+    plain: dict[str, Any] = {"partition": "main", "mem_mib": 0}
+    rows = [row(i, **(plain | job)) for i, job in enumerate(jobs, 1)]
     store.append(Batch(records([Start(ClusterConfig()), *inputs]), (), rows))
     store.close()
     return home
