@@ -138,11 +138,11 @@ def _run(args: argparse.Namespace, command: str) -> None:
     asked = _asked(args)
     columns = [(asked.site.config, as_configured(asked.site.config, TODAY)), *asked.others]
     world = World(seed=asked.seed, launch_s=asked.site.launch_s, enforce_limits=True)
-    trace = asked.store.parent.parent.name if asked.store.parent.name == "store" else asked.store.stem
     runs: list[Run] = []
     with Progress(len(columns), "configurations simulated") as progress:
         for configuration, policy in columns:
-            runs.append(run(asked.site.jobs, asked.nodes, configuration, policy, world, trace))
+            name = asked.site.config.name
+            runs.append(run(asked.site.jobs, asked.nodes, configuration, policy, world, name))
             progress.step(policy.name)
     found = _found(asked, runs)
     if args.json is None or str(args.json) != "-":
