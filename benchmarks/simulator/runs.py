@@ -191,4 +191,5 @@ def read(folder: Path, run: Run) -> Outcome:
             milli,
             gpus,
             Samples(*found["samples"]),
+            run.world.think_times,
         )

@@ -41,7 +41,7 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
     state.running_columns.add(job.id, event.end_by, event.placements)
     state.usage.take(job.owner.uid, event.placements)
     if expected_us:
-        state.running_columns.expect(job.id, event.at, Instant(event.at + expected_us))
+        state.running_columns.expect(job.id, event.at, expected_us)
     if job.spec.licenses:
         state.licenses.hold(job.spec.licenses)
     if job.array_id:
@@ -55,6 +55,7 @@ def attempt_started(state: State, event: ev.AttemptStarted) -> None:
     active = replace(active, started_at=event.started_at or event.at, end_by=event.end_by)
     new = _set(state, job, active)
     state.running_columns.set_end(job.id, event.end_by)
+    state.running_columns.began(job.id, active.started_at)
     set_timers(state, new, active)
     if job.array_id:
         task_moved(state, job, new)

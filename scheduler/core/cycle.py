@@ -28,8 +28,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from packhorse.scheduler.core import one_node
 from packhorse.scheduler.core.backfill import Planned, Timeline
-from packhorse.scheduler.core.backfill_kinds import BACKFILLS
+from packhorse.scheduler.core.backfill_kinds import backfill
 from packhorse.scheduler.core.contended import Contended, Outcome, Started, contended
 from packhorse.scheduler.core.licenses import Supply
 from packhorse.scheduler.core.packing.field import Field
@@ -52,6 +53,7 @@ _FIRST_PIECE: Final = 256
 _LARGEST_PIECE: Final = 65_536
 _FIRST_NODES: Final = 256
 _MANY_CLASSES: Final = 24  # from here on, testing classes together is cheaper than one by one
+_FEW_CLASSES: Final = 4  # that are not looked at beforehand, if scores are kept from pass to pass
 _NOT_BLOCKED: Final = FOREVER + 1
 
 
@@ -82,6 +84,10 @@ def plan(state: State, now: Instant, guide: Sequence[Guided] = (), hold: bool = 
     """
     if not state.pending_columns.n_ready:
         return Plan([], {}, False)
+    if not guide and not hold:
+        simple = one_node.plan(state, now)
+        if simple is not None:
+            return Plan([Grant(*started) for started in simple[0]], simple[1], False)
     cycle = _Cycle(state, now, remember=hold)
     found = cycle.run()
     if guide:
@@ -127,12 +133,12 @@ class _Cycle:
         self.rules = pending.rules(state.config)
         refresh(pending, state.node_columns, self.rules)
         self.order = pending.ordered(state.config, now, state.usage, state.node_columns.board().totals)
-        self.backfill = BACKFILLS[state.config.backfill]
+        self.backfill = backfill(state.config.backfill)
         if state.config.predictor != LIMIT:
             state.running_columns.correct(now)
         self.demands = pending.demands
         scorer = state.demand.scorer(policy(state.config.policy), state.taught, pending, state.node_columns)
-        self.field = Field(state.node_columns, scorer=scorer)
+        self.field = Field(state.node_columns, scorer=scorer, kept=state.demand.kept.by(scorer))
         self.classes = pending.ask_class[self.order]
         self.durations = pending.run_us(self.order, state.config.predictor)
         self.codes = self.demands.verdict[self.classes]
@@ -140,7 +146,8 @@ class _Cycle:
             self._check_time_limits()
         self.blocked_from = np.full(self.demands.n, _NOT_BLOCKED, dtype=np.int64)
         """Per class: jobs with this time limit (or a longer one) do not fit any more."""
-        self.heads_left = [max(state.config.backfill_depth, 1)] * len(pending.partitions)
+        depth = 1 if self.backfill.one_next else max(state.config.backfill_depth, 1)
+        self.heads_left = [depth] * len(pending.partitions)
         """Per partition: how many blocked jobs may still count as its next ones."""
         self.n_open = len(pending.partitions)
         self.open = np.ones(len(pending.partitions), dtype=np.bool_)
@@ -217,8 +224,8 @@ class _Cycle:
         waiting[self.classes[self.codes == 0]] = True
         self.blocked_from[~self.demands.known[:n]] = 0
         classes = np.flatnonzero(waiting & self.demands.known[:n])
-        if not classes.size:
-            return
+        if classes.size <= (_FEW_CLASSES if field.kept is not None else 0):
+            return  # trying them costs less
         least = self.demands.least[:, classes]
         live = field.narrow(least.min(axis=1))
         at, piece = 0, _FIRST_NODES
@@ -305,7 +312,7 @@ class _Cycle:
             if duration >= limit:
                 if self.heads_left[partitions[i]]:
                     self._next_of(partitions[i], where[i], ids[i], code, duration)
-                    if field.layers or self.backfill.nobody:
+                    if field.layers or not self.heads_left[partitions[i]]:  # rows may have changed places
                         return where[i] + 1
                 i += 1
                 continue

@@ -26,6 +26,8 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
     plan = cycle.plan(state, now, input.guide, input.hold)
     if plan.contended is not None:
         return UNCHANGED._replace(contended=plan.contended)
+    if not plan.grants:
+        return Decision((), more=plan.more)
     draft = Draft(state, now)
     room, space, free = _Room(state), _Space(state), state.licenses.free(state.config)
     for id, placements in plan.grants:

@@ -16,19 +16,20 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core.licenses import Wanted
-from packhorse.scheduler.core.orders import FCFS, ORDERS, Order, Waiting
+from packhorse.scheduler.core.orders import FCFS, Order, Waiting
+from packhorse.scheduler.core.orders import order as order_of
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.demands import Demands
 from packhorse.scheduler.core.packing.layout import Shape
-from packhorse.scheduler.core.packing.request import Request
-from packhorse.scheduler.core.predictors import LIMIT, total_cpu_milli
+from packhorse.scheduler.core.packing.request import Pairs, Request
+from packhorse.scheduler.core.predictors import LIMIT
 from packhorse.scheduler.core.priority import BASE_PRIORITY, Rules
 from packhorse.scheduler.core.reasons import REASONS, Reason
 from packhorse.scheduler.core.usage import UserUsage, about
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
 from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId, NodeName
-from packhorse.scheduler.model.resources import Ask
+from packhorse.scheduler.model.resources import Ask, Placement
 
 FOREVER: Final = 1 << 61
 """Duration in microseconds of a job without time limit."""
@@ -58,13 +59,25 @@ class PendingRow(NamedTuple):
     reason: Reason = Reason.NONE
     licenses: str = ""
     expected_us: int = 0
-    uid: int = -1
+    uid: int = 0
 
 
 class AskClass:
-    """Equal asks in one partition: what a cycle knows about all of them. code: its index in `classes`."""
+    """Equal asks in one partition: what a cycle knows about all of them. code: its index in `classes`. plain:
+    a job takes amounts of CPU, memory and scratch space of one node, the same of every node."""
 
-    __slots__ = ("_request", "ask", "avoid", "code", "licenses", "partition", "profile", "shape", "wants")
+    __slots__ = (
+        "_alone",
+        "_request",
+        "ask",
+        "avoid",
+        "code",
+        "licenses",
+        "partition",
+        "plain",
+        "profile",
+        "shape",
+    )
 
     def __init__(
         self, code: int, ask: Ask, partition: str, avoid: tuple[NodeName, ...], licenses: str = ""
@@ -74,12 +87,12 @@ class AskClass:
         self.partition = partition
         self.avoid = avoid
         self.licenses = licenses
-        self.shape = Shape(ask)
+        self.shape = shape = Shape(ask)
+        self.plain = shape.single and not (shape.multi or shape.has_devices or shape.undecided)
         self.profile: tuple[int, int, int, int, str] | None = None
         """What a job of it takes of a node; core/demand.py works it out when it first wants it."""
-        self.wants: tuple[float, float, float] | None = None
-        """About what a job of it takes in all; see usage.about."""
         self._request: Request | None = None
+        self._alone: tuple[Pairs, tuple[Placement, ...]] = ([], ())
 
     def request(self, board: Board, partition: Partition | None, column_of: dict[str, int]) -> Request:
         """Ready to be placed on this board; made once for it. partition: as configured now."""
@@ -88,6 +101,16 @@ class AskClass:
             request = Request(self.ask, self.shape, partition, self.avoid, board, column_of)
             self._request = request
         return request
+
+    def alone_on(self, node: NodeName) -> tuple[Pairs, tuple[Placement, ...]]:
+        """What a job of a plain class takes of this node, and the placement; the last answer is kept."""
+        pairs, placements = self._alone
+        if not placements or placements[0].node != node:
+            shape = self.shape
+            cpu, mem, pairs = shape.base(shape.tasks)
+            placements = (Placement(node, cpu, mem, shape.tasks, (), shape.tmp),)
+            self._alone = pairs, placements
+        return pairs, placements
 
 
 class PendingColumns:
@@ -103,7 +126,7 @@ class PendingColumns:
         self.nice = np.zeros(n, dtype=np.int64)
         self.duration_us = np.zeros(n, dtype=np.int64)
         self.expected_us = np.zeros(n, dtype=np.int64)
-        self.uid = np.zeros(n, dtype=np.int64)
+        self.uid = np.zeros(n, dtype=np.uint32)
         self.eligible_at = np.zeros(n, dtype=np.int64)
         self.count = np.zeros(n, dtype=np.int32)
         self.room = np.zeros(n, dtype=np.int32)
@@ -134,8 +157,8 @@ class PendingColumns:
         """What classes need, as arrays by code; the cycle keeps it."""
         self.licensed: dict[int, Wanted] = {}
         """Codes of the classes that want licences, and which."""
-        self._cpus = np.zeros(16)
-        """CPUs of a job of each class."""
+        self._wants = np.zeros((3, 16))
+        """About what a job of each class takes in all; see usage.about."""
         self._class_code: dict[tuple[Ask, str, tuple[NodeName, ...], str], int] = {}
         self._free_classes: list[int] = []
         self._n_idle_classes = 0
@@ -364,6 +387,10 @@ class PendingColumns:
         """The same of a job."""
         return self.standing(self._slot[id], rules)
 
+    def expect(self, id: JobId, expected_us: int) -> None:
+        """How long it is expected to run from now on, 0: for all of its time limit."""
+        self.expected_us[self._slot[id]] = expected_us
+
     # -- for the cycle -----------------------------------------------------------------------------------
 
     def rules(self, config: ClusterConfig) -> Rules:
@@ -410,33 +437,34 @@ class PendingColumns:
         return self._order
 
     def ordered(self, config: ClusterConfig, now: Instant, usage: UserUsage, total: np.ndarray) -> np.ndarray:
-        """The same, but jobs of equal tier and priority in the order that the configuration names. A copy.
+        """The same, but jobs of equal tier and priority in the order that the configuration names; with
+        keep_next those first that have a planned start. Not to be changed either.
 
         usage: of their owners. total: CPUs in thousandths, MiB and thousandths of devices of the cluster
         `[3]`.
         """
-        slots, found = self.order(config), ORDERS[config.order]
+        slots, found = self.order(config), order_of(config.order)
+        keys: list[np.ndarray] = []
         if slots.size > 1 and found.name != FCFS:
             since = self.eligible_at[slots]
-            key = found.key(
-                Waiting(
-                    (since - config.origin) / US,
-                    np.maximum(now - since, 0) / US,
-                    self.run_us(slots, config.predictor) / US,
-                    self._cpus[self.ask_class[slots]],
-                    *self._shares(found, slots, now, usage, total),
-                )
+            waiting = Waiting(
+                (since - config.origin) / US,
+                np.maximum(now - since, 0) / US,
+                self.run_us(slots, config.predictor) / US,
+                self._wants[0, self.ask_class[slots]] / 1000,
+                *self._shares(found, slots, now, usage, total),
             )
-            tier, priority, _ = self._keys(slots, self.rules(config))
-            if tier[0] == tier[-1] and (tier == tier[0]).all() and (priority == priority[0]).all():
-                slots = slots[np.argsort(key, kind="stable")]
-            else:
-                slots = slots[np.lexsort((key, priority, tier))]
+            keys.append(found.key(waiting))
         if config.keep_next and slots.size > 1:
-            first = self.planned_at[slots] > 0
-            if first.any():
-                slots = np.concatenate([slots[first], slots[~first]])
-        return slots
+            later = self.planned_at[slots] == 0
+            if not later.all():
+                keys.append(later)
+        if not keys:
+            return slots
+        tier, priority, _ = self._keys(slots, self.rules(config))
+        if tier[0] != tier[-1] or (tier != tier[0]).any() or (priority != priority[0]).any():
+            keys += [priority, tier]
+        return slots[np.lexsort(keys) if len(keys) > 1 else np.argsort(keys[0], kind="stable")]
 
     def _shares(
         self, found: Order, slots: np.ndarray, now: Instant, usage: UserUsage, total: np.ndarray
@@ -454,7 +482,7 @@ class PendingColumns:
             mine = usage.held.get(uid)
             if mine is not None:
                 held[:, i] = mine.cpu_milli, mine.mem_mib, mine.device_milli
-        wants = np.array([self._wants(code) for code in self.ask_class[slots].tolist()]).T
+        wants = self._wants[:, self.ask_class[slots]]
         by_user = np.argsort(of, kind="stable")
         before = wants[:, by_user].cumsum(axis=1) - wants[:, by_user]
         first = np.searchsorted(of[by_user], np.arange(users.size))
@@ -463,14 +491,6 @@ class PendingColumns:
         dominant = np.empty(slots.size)
         dominant[by_user] = share.max(axis=0)
         return used, dominant
-
-    def _wants(self, code: int) -> tuple[float, float, float]:
-        """CPU in thousandths, MiB and thousandths of devices that a job of the class takes, about."""
-        found = self.classes[code]
-        assert found is not None
-        if found.wants is None:
-            found.wants = about(found.ask)
-        return found.wants
 
     def run_us(self, slots: np.ndarray, predictor: str) -> np.ndarray:
         """How long these rows are expected to run, at most their time limits; FOREVER where nobody knows."""
@@ -617,9 +637,9 @@ class PendingColumns:
             self.classes.append(AskClass(code, ask, partition, avoid, licenses))
             self.class_rows.append(1)
         self._class_code[key] = code
-        if code >= self._cpus.size:
-            self._cpus = np.concatenate([self._cpus, np.zeros_like(self._cpus)])
-        self._cpus[code] = total_cpu_milli(ask) / 1000
+        if code >= self._wants.shape[1]:
+            self._wants = np.concatenate([self._wants, np.zeros_like(self._wants)], axis=1)
+        self._wants[:, code] = about(ask)
         if licenses:
             self.licensed[code] = parse_licenses(licenses)
         self.fresh_classes.append(code)

@@ -7,8 +7,8 @@ prediction is above it, and nobody is stopped for running longer than predicted.
     like    the mean of the last two run times of the user's jobs with the same limit and as many CPUs, else
             as last2
 
-A running job that has outlived its prediction gets the next of `STEPS_S` on top of what it was given (the
-same paper, section 4), until its time limit.
+A running job that has outlived its prediction gets the first of `STEPS_S` on top of what it was given, when
+it has outlived that the second as well, and so on (the same paper, section 4), until its time limit.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class History:
 
     def add(self, kind: Kind, run_us: int) -> None:
         """A job ran that long, to whatever end of its own."""
+        run_us = max(run_us, 1)  # 0 is for what is not known
         for key in (kind.uid, kind):
             last = self._last.pop(key, None)
             self._last[key] = (last[1], run_us) if last else (run_us, run_us)
@@ -104,15 +105,20 @@ def predictor(name: str) -> Predictor:
 
 
 def predicted_us(name: str, history: History, kind: Kind) -> int:
-    """What a job is expected to run, at most its limit; 0 for as long as it may."""
-    found = PREDICTORS[name].expect(history, kind)
+    """What a job is expected to run, at most its limit; 0 for as long as it may.
+
+    Also 0 for a name that is not known: a state may have been stored by a version that knew others.
+    """
+    known = PREDICTORS.get(name)
+    found = known.expect(history, kind) if known is not None else 0
     if not found:
         return 0
     return min(found, kind.limit_us) if kind.limit_us else found
 
 
 def corrected_us(passed_us: int, given_us: int, limit_us: int) -> int:
-    """A new expectation, from its start, for a job that has run passed_us and was given no more than that.
+    """What a job is expected to run in all that has run passed_us and was given given_us at its start: the
+    same however often it was corrected in between.
 
     limit_us 0: it has none.
     """

@@ -9,7 +9,6 @@ from packhorse.scheduler.core.conditions import ensure_members
 from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.predictors import kind_of
 from packhorse.scheduler.core.state import ArrayTasks, State
-from packhorse.scheduler.model.ids import Instant
 from packhorse.scheduler.model.job import Active, DependencyKind, Ended, Job, Pending
 
 
@@ -62,10 +61,7 @@ def _hold(state: State, job: Job, active: Active) -> None:
     )
     state.running_columns.add(job.id, active.end_by, active.placements)
     state.usage.take(job.owner.uid, active.placements)
-    expected_us = waiting.expected_us(state, job)
-    if expected_us:
-        since = active.granted_at
-        state.running_columns.expect(job.id, since, Instant(since + expected_us))
+    waiting.expect(state, job, active)
     if job.spec.licenses:
         state.licenses.hold(job.spec.licenses)
     set_timers(state, job, active)
