@@ -36,7 +36,7 @@ from packhorse.scheduler.model.input import (
     Submit,
     Tick,
 )
-from packhorse.scheduler.model.job import Active
+from packhorse.scheduler.model.job import Active, EndCause
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.reply import Refused, Submitted
 from packhorse.scheduler.model.resources import Placement
@@ -124,6 +124,8 @@ class Simulation:
         self._began: list[int] = []
         """The first instruction of what was launched last."""
         self._attempt: list[AttemptKey | None] = []
+        self._to_run: list[int] = []
+        """What each job still has to run."""
         self._where: list[tuple[str, ...]] = []
         self._names: dict[tuple[Placement, ...], tuple[str, ...]] = {}
         self._cpu_milli = self._gpu_milli = 0
@@ -282,6 +284,7 @@ class Simulation:
         self._since.append(NOT_YET)
         self._began.append(NOT_YET)
         self._attempt.append(None)
+        self._to_run.append(job.run_us)
         self._where.append(())
 
     def _refuse(self, job: TraceJob, why: str) -> None:
@@ -297,6 +300,7 @@ class Simulation:
             self._restarts[number] += 1
             self._lost[number] += self.now_us - self._since[number]
             self._since[number] = self.now_us
+            self._to_run[number] = job.run_us
         self._attempt[number] = command.attempt
         self._began[number] = began = self.now_us + round(self._world.launch_s * US)
         if self._world.enforce_limits:
@@ -305,7 +309,8 @@ class Simulation:
                 self._push(began, _Kind.STARTED, ReportStart(command.node, command.attempt, at))
             else:
                 self._do(ReportStart(command.node, command.attempt, at))
-        self._exit_at(began + job.run_us, command.node, command.attempt, began, 0)
+        run_us = self._jobs[number].start_us + self._to_run[number]
+        self._exit_at(began + run_us, command.node, command.attempt, began, 0)
 
     def _terminate(self, command: Terminate) -> None:
         """It ends at once. The exit it would have had later finds nobody any more."""
@@ -348,14 +353,21 @@ class Simulation:
         number = self._number[event.job]
         if isinstance(job.phase, Active):
             self._count(job.phase.placements, -1)
-        if type(event) is JobEnded:
+        if isinstance(event, JobEnded):
             self._end[number] = self.now_us
             self._n_ended += 1
             self._arrivals.ended(self._jobs[number].id, self.now_us)
             if self._progress is not None and not self._n_ended % 256:
                 self._progress(self._n_ended)
         else:
-            self._lost[number] += self.now_us - self._since[number]
+            held_us, kept_us = self.now_us - self._since[number], 0
+            if event.cause is EndCause.PREEMPTED and self._world.keeps_work:
+                before_us = round(self._world.launch_s * US) + self._jobs[number].start_us
+                kept_us = min(max(held_us - before_us, 0), self._to_run[number])
+                self._to_run[number] -= kept_us
+            else:
+                self._to_run[number] = self._jobs[number].run_us
+            self._lost[number] += held_us - kept_us
             self._since[number] = self.now_us
 
     def _count(self, placements: tuple[Placement, ...], sign: int) -> None:

@@ -181,7 +181,13 @@ def job_reopened(state: State, event: ev.JobReopened) -> None:
     # Cancelled while it waited, it has an accounting row without an attempt: that number is used up.
     attempts = job.attempts + (1 if end.attempt is None else 0)
     restarts = job.restarts + (1 if end.started_at else 0)
-    job = replace(job, phase=waiting.with_eligibility(phase, event.at), attempts=attempts, restarts=restarts)
+    job = replace(
+        job,
+        phase=waiting.with_eligibility(phase, event.at),
+        attempts=attempts,
+        restarts=restarts,
+        ran_us=0,  # it does all of its work again
+    )
     state.jobs[job.id] = job
     if job.array_id:
         state.tasks[job.array_id].n_pending += 1

@@ -68,13 +68,15 @@ class Plan(NamedTuple):
     """What a cycle decided. more: it stopped at max_starts_per_cycle; another one should follow at once.
 
     planned: the starts it promised to jobs that go on waiting, where an end is in sight. contended: what a
-    better plan could be found for, if that was asked.
+    better plan could be found for, if that was asked. stops: running jobs that have to make room, and for
+    whom.
     """
 
     grants: list[Grant]
     planned: dict[JobId, Instant]
     more: bool
     contended: Contended | None = None
+    stops: tuple[tuple[JobId, JobId], ...] = ()
 
 
 def plan(state: State, now: Instant, guide: Sequence[Guided] = (), hold: bool = False) -> Plan:
@@ -88,10 +90,10 @@ def plan(state: State, now: Instant, guide: Sequence[Guided] = (), hold: bool = 
         simple = one_node.plan(state, now)
         if simple is not None:
             return Plan([Grant(*started) for started in simple[0]], simple[1], False)
-    cycle = _Cycle(state, now, remember=hold)
+    cycle = Cycle(state, now, remember=hold)
     found = cycle.run()
     if guide:
-        led = _Cycle(state, now, guide)
+        led = Cycle(state, now, guide)
         with_guide = led.run()
         if _as_good(with_guide, found, cycle.pending.id[cycle.order]):
             cycle, found = led, with_guide
@@ -119,7 +121,7 @@ def _as_good(new: Plan, old: Plan, ids: np.ndarray) -> bool:
     return outcome(n_new, new, first) > outcome(n_old, old, first)
 
 
-class _Cycle:
+class Cycle:
     """One pass. Arrays are by place in the order: place 0 is the first row to be looked at."""
 
     def __init__(

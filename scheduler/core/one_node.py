@@ -180,7 +180,7 @@ class _Pass:
                 then[resource] -= amounts[resource]
 
     def _admit(self, at: int, start: int) -> None:
-        """Which rows from this place on may go first; as _Cycle._admit."""
+        """Which rows from this place on may go first; as Cycle._admit."""
         kind, codes = self.backfill, self.codes
         if kind.by == "queue" and not kind.nobody:
             return

@@ -42,7 +42,8 @@ class PendingRow(NamedTuple):
 
     priority None: the partition's, less nice. room: how many more of the array may run at once now,
     -1 for no limit. eligible False: something but resources and order is in the way; reason says what.
-    expected_us: how long it is expected to run, 0: for all of its time limit. uid: of its owner.
+    expected_us: how long it is expected to run, 0: for all of its time limit. uid: of its owner. ran_us: how
+    long it has run before.
     """
 
     id: JobId
@@ -60,6 +61,7 @@ class PendingRow(NamedTuple):
     licenses: str = ""
     expected_us: int = 0
     uid: int = 0
+    ran_us: int = 0
 
 
 class AskClass:
@@ -127,6 +129,7 @@ class PendingColumns:
         self.duration_us = np.zeros(n, dtype=np.int64)
         self.expected_us = np.zeros(n, dtype=np.int64)
         self.uid = np.zeros(n, dtype=np.uint32)
+        self.ran_us = np.zeros(n, dtype=np.int64)
         self.eligible_at = np.zeros(n, dtype=np.int64)
         self.count = np.zeros(n, dtype=np.int32)
         self.room = np.zeros(n, dtype=np.int32)
@@ -208,6 +211,7 @@ class PendingColumns:
             licenses,
             expected,
             uids,
+            ran,
         ) = zip(*rows, strict=True)
         if not self._slot.keys().isdisjoint(ids) or len(set(ids)) != n:
             raise ValueError("a job of the batch already waits")
@@ -234,6 +238,7 @@ class PendingColumns:
         self.duration_us[at] = np.where(limit > 0, limit * US, FOREVER)
         self.expected_us[at] = expected
         self.uid[at] = uids
+        self.ran_us[at] = ran
         self.nice[at] = nices
         explicit = np.array([p is not None for p in prios], dtype=np.bool_)
         self.explicit[at] = explicit
@@ -317,6 +322,7 @@ class PendingColumns:
             licenses=c.licenses,
             expected_us=int(self.expected_us[s]),
             uid=int(self.uid[s]),
+            ran_us=int(self.ran_us[s]),
         )
 
     # -- one value of a row ------------------------------------------------------------------------------
@@ -458,25 +464,35 @@ class PendingColumns:
         slots, found = self.order(config), order_of(config.order)
         keys: list[np.ndarray] = []
         if slots.size > 1 and found.name != FCFS:
-            since = self.eligible_at[slots]
-            waiting = Waiting(
-                (since - config.origin) / US,
-                np.maximum(now - since, 0) / US,
-                self.run_us(slots, config.predictor) / US,
-                self._wants[0, self.ask_class[slots]] / 1000,
-                *self._shares(found, slots, now, usage, total),
-            )
-            keys.append(found.key(waiting))
+            keys.append(found.key(self.facts(slots, config, now, usage, total)))
         if config.keep_next and slots.size > 1:
             later = self.planned_at[slots] == 0
             if not later.all():
                 keys.append(later)
         if not keys:
             return slots
-        tier, priority, _ = self._keys(slots, self.rules(config))
+        tier, priority, _ = self.keys(slots, self.rules(config))
         if tier[0] != tier[-1] or (tier != tier[0]).any() or (priority != priority[0]).any():
             keys += [priority, tier]
         return slots[np.lexsort(keys) if len(keys) > 1 else np.argsort(keys[0], kind="stable")]
+
+    def facts(
+        self, slots: np.ndarray, config: ClusterConfig, now: Instant, usage: UserUsage, total: np.ndarray
+    ) -> Waiting:
+        """What orders go by, of these rows."""
+        since = self.eligible_at[slots]
+        cpus, _, devices = self._wants[:, self.ask_class[slots]] / np.array([[1000], [1], [1000]])
+        return Waiting(
+            (since - config.origin) / US,
+            np.maximum(now - since, 0) / US,
+            self.run_us(slots, config.predictor) / US,
+            cpus,
+            *self._shares(order_of(config.order), slots, now, usage, total),
+            np.where(devices > 0, devices, cpus),
+            self.ran_us[slots] / US,
+            (since - config.origin) / US,
+            np.zeros(slots.size, dtype=np.bool_),
+        )
 
     def _shares(
         self, found: Order, slots: np.ndarray, now: Instant, usage: UserUsage, total: np.ndarray
@@ -542,7 +558,7 @@ class PendingColumns:
         priority = np.where(self.explicit[slots], priority, priority + bonuses[part])
         return np.lexsort((ids, -priority, -tiers[part]))
 
-    def _keys(self, slots: np.ndarray, rules: Rules) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def keys(self, slots: np.ndarray, rules: Rules) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What rows are ordered by, ascending: tier, priority (both with the highest first) and id."""
         tiers, bonuses = rules.by_code(self.partitions)
         part, own = self.partition[slots], self.own_priority[slots]
@@ -551,12 +567,12 @@ class PendingColumns:
 
     def _places(self, old: np.ndarray, fresh: np.ndarray, rules: Rules) -> np.ndarray:
         """Before which of the old rows each fresh one comes, both being in order; all at once by halving."""
-        tier, priority, id = self._keys(fresh, rules)
+        tier, priority, id = self.keys(fresh, rules)
         low = np.zeros(fresh.size, dtype=np.intp)
         high = np.full(fresh.size, old.size, dtype=np.intp)
         while (low < high).any():
             middle = (low + high) // 2
-            t, p, i = self._keys(old[np.minimum(middle, old.size - 1)], rules)
+            t, p, i = self.keys(old[np.minimum(middle, old.size - 1)], rules)
             before = (t < tier) | ((t == tier) & ((p < priority) | ((p == priority) & (i < id))))
             open_ = low < high
             low = np.where(open_ & before, middle + 1, low)
@@ -574,6 +590,7 @@ class PendingColumns:
         self.duration_us[s] = row.time_limit_s * US if row.time_limit_s > 0 else FOREVER
         self.expected_us[s] = row.expected_us
         self.uid[s] = row.uid
+        self.ran_us[s] = row.ran_us
         self.eligible_at[s] = row.eligible_at
         self.count[s] = row.count
         self.room[s] = row.room
@@ -687,6 +704,7 @@ _COLUMNS = (
     "duration_us",
     "expected_us",
     "uid",
+    "ran_us",
     "eligible_at",
     "count",
     "room",

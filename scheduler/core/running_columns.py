@@ -71,6 +71,10 @@ class RunningColumns:
     def __contains__(self, job: JobId) -> bool:
         return job in self._jobs
 
+    def jobs(self) -> tuple[JobId, ...]:
+        """Who runs, in order of start."""
+        return tuple(self._jobs)
+
     def add(self, job: JobId, end_by: Instant, placements: tuple[Placement, ...]) -> None:
         """The job holds the placements and has to end at end_by (0: never). ValueError if known."""
         if job in self._jobs:

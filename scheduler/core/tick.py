@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import islice
 
 from packhorse.scheduler.core import waiting
-from packhorse.scheduler.core.active import brake_holds, lease_over_at, warn_at
+from packhorse.scheduler.core.active import brake_holds, lease_over_at, ranked_next_at, warn_at
 from packhorse.scheduler.core.cancel import end_pending, end_remainder
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.lifecycle import lose_node, stop, terminate
@@ -16,7 +16,13 @@ from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.timers import Entry, Timer
 from packhorse.scheduler.model.command import Signal
-from packhorse.scheduler.model.event import JobsEligible, JobsForgotten, JobTerminating, JobWarned
+from packhorse.scheduler.model.event import (
+    JobsEligible,
+    JobsForgotten,
+    JobsRanked,
+    JobTerminating,
+    JobWarned,
+)
 from packhorse.scheduler.model.ids import US, Instant, JobId
 from packhorse.scheduler.model.input import SignalScope, Tick
 from packhorse.scheduler.model.job import Active, ArrayJob, EndCause, Job, Pending
@@ -42,6 +48,7 @@ def tick(state: State, _input: Tick, now: Instant) -> Decision:
     """What is due by now, one thing per job; what follows from that is for the next Tick, due at once."""
     draft = Draft(state, now)
     eligible: list[JobId] = []
+    ranked: list[JobId] = []
     seen: set[JobId] = set()
     for _at, kind, id in state.timers.due(now, lambda found: _stands(state, found), not brake_holds(state)):
         if id in seen:
@@ -51,6 +58,8 @@ def tick(state: State, _input: Tick, now: Instant) -> Decision:
             eligible.append(id)
         elif kind is Timer.DOOMED:
             _doom(draft, id)
+        elif kind is Timer.RANK:
+            ranked.append(id)
         else:
             job = state.jobs[id]
             active = job.phase
@@ -58,6 +67,8 @@ def tick(state: State, _input: Tick, now: Instant) -> Decision:
             _act(draft, kind, job, active)
     if eligible:
         draft.events.append(JobsEligible(now, tuple(eligible)))
+    if ranked:
+        draft.events.append(JobsRanked(now, tuple(ranked)))
     _forget(draft)
     return draft.decision()
 
@@ -125,6 +136,8 @@ def _stands(state: State, entry: Entry) -> bool:
             return can and waiter.spec.warn is not None and warn_at(waiter, phase) == at
         case Timer.TERMINATE:
             return phase.terminate_at == at
+        case Timer.RANK:
+            return ranked_next_at(state, waiter, phase) == at
         case Timer.LEASE:
             first = phase.placements[0].node
             return any(

@@ -63,6 +63,8 @@ LAWS: tuple[dict[str, Any], ...] = (
     {"order": "saf", "backfill": "before", "predictor": "last2", "keep_next": True},
     {"order": "f1", "backfill": "textbook-sjbf", "backfill_depth": 0},
     {"order": "unicep", "backfill": "none"},
+    {"order": "srtf", "preempt": "order"},
+    {"order": "las2d", "preempt": "order"},
 )
 """Who goes first, as an administrator may set it."""
 

@@ -78,9 +78,9 @@ def test_who_has_used_less_goes_first(order: str) -> None:
 def test_age_counts_up_to_a_week() -> None:
     n, week = np.ones(4), 7 * 86_400
     wait = np.array([0.0, week / 2, week, 50 * week])
-    key = ORDERS["multifactor"].key(Waiting(n, wait, n, n, 0 * n, n))
+    key = ORDERS["multifactor"].key(Waiting(n, wait, n, n, 0 * n, *(n,) * 5))
     assert key.tolist() == [-10_000, -10_500, -11_000, -11_000]
-    key = ORDERS["multifactor"].key(Waiting(n, 0 * n, n, n, np.array([0.0, 5, 5, 10]), n))
+    key = ORDERS["multifactor"].key(Waiting(n, 0 * n, n, n, np.array([0.0, 5, 5, 10]), *(n,) * 5))
     assert key.tolist() == [-10_000, -5_000, -5_000, -2_500]
 
 

@@ -73,7 +73,7 @@ def test_same_as_the_general_cycle(seed: int) -> None:
     for _ in range(3):
         found = one_node.plan(simple.state, simple.now)
         assert found is not None
-        full = cycle._Cycle(general.state, general.now)
+        full = cycle.Cycle(general.state, general.now)
         plan = full.run()
         full.tell(plan)
         assert ([cycle.Grant(*grant) for grant in found[0]], found[1]) == (plan.grants, plan.planned)
