@@ -52,6 +52,11 @@ ORIGIN: Final = Instant(1_000_000_000 * US)
 
 _TERM: Final = 15
 
+_FINISHED: Final = 1000
+_LONG_S: Final = 100 * 366 * 86_400
+"""Finished jobs are forgotten when there are too many, never because time has passed: that would be a tick
+for nearly every job."""
+
 
 class NotRunnable(PackhorseError):
     """A job of the trace that the cluster refuses: which one and why."""
@@ -95,7 +100,9 @@ class Simulation:
         self._dice = Dice(world)
         self._keep_going = keep_going
         self._seen, self._progress = seen, progress
-        base = config or ClusterConfig(min_job_age_s=0, max_finished_kept=1000, max_requeues=1 << 30)
+        base = config or ClusterConfig(
+            min_job_age_s=_LONG_S, max_finished_kept=_FINISHED, max_requeues=1 << 30
+        )
         self._asks = Asks(
             nodes,
             clairvoyant if policy.clairvoyant else limit,
@@ -138,7 +145,8 @@ class Simulation:
         self._arrivals = arrivals = _Arrivals(jobs, self._world.think_times)
         while True:
             times = [arrivals.next_us, self._heap[0][0] if self._heap and not self._idle(arrivals) else None]
-            timer = next_timer(self.state)
+            # Nobody wakes up only to forget.
+            timer = next_timer(self.state) if len(self.state.timers) else None
             if timer is not None and len(self.state.jobs) > len(self.state.finished):
                 times.append(timer - ORIGIN)
             known = [at for at in times if at is not None]

@@ -28,6 +28,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from packhorse.scheduler.core import one_node
 from packhorse.scheduler.core.backfill import Planned, Timeline
 from packhorse.scheduler.core.backfill_kinds import backfill
 from packhorse.scheduler.core.contended import Contended, Outcome, Started, contended
@@ -52,6 +53,7 @@ _FIRST_PIECE: Final = 256
 _LARGEST_PIECE: Final = 65_536
 _FIRST_NODES: Final = 256
 _MANY_CLASSES: Final = 24  # from here on, testing classes together is cheaper than one by one
+_FEW_CLASSES: Final = 4  # that are not looked at beforehand, if scores are kept from pass to pass
 _NOT_BLOCKED: Final = FOREVER + 1
 
 
@@ -84,6 +86,10 @@ def plan(state: State, now: Instant, guide: Sequence[Guided] = (), hold: bool = 
     """
     if not state.pending_columns.n_ready:
         return Plan([], {}, False)
+    if not guide and not hold:
+        simple = one_node.plan(state, now)
+        if simple is not None:
+            return Plan([Grant(*started) for started in simple[0]], simple[1], False)
     cycle = Cycle(state, now, remember=hold)
     found = cycle.run()
     if guide:
@@ -134,7 +140,7 @@ class Cycle:
             state.running_columns.correct(now)
         self.demands = pending.demands
         scorer = state.demand.scorer(policy(state.config.policy), state.taught, pending, state.node_columns)
-        self.field = Field(state.node_columns, scorer=scorer)
+        self.field = Field(state.node_columns, scorer=scorer, kept=state.demand.kept.by(scorer))
         self.classes = pending.ask_class[self.order]
         self.durations = pending.run_us(self.order, state.config.predictor)
         self.codes = self.demands.verdict[self.classes]
@@ -220,8 +226,8 @@ class Cycle:
         waiting[self.classes[self.codes == 0]] = True
         self.blocked_from[~self.demands.known[:n]] = 0
         classes = np.flatnonzero(waiting & self.demands.known[:n])
-        if not classes.size:
-            return
+        if classes.size <= (_FEW_CLASSES if field.kept is not None else 0):
+            return  # trying them costs less
         least = self.demands.least[:, classes]
         live = field.narrow(least.min(axis=1))
         at, piece = 0, _FIRST_NODES

@@ -33,6 +33,8 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
         plan = cycle.plan(state, now, input.guide, input.hold)
     if plan.contended is not None:
         return UNCHANGED._replace(contended=plan.contended)
+    if not plan.grants and not plan.stops:
+        return Decision((), more=plan.more)
     draft = Draft(state, now)
     room, space, free = _Room(state), _Space(state), state.licenses.free(state.config)
     for id, placements in plan.grants:
@@ -61,7 +63,7 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
         job = state.jobs[id]
         if isinstance(job.phase, Active) and job.phase.ending is None:
             stop(draft, job, job.phase, EndCause.PREEMPTED, for_job=for_job)
-    return draft.decision()._replace(more=plan.more)
+    return Decision(tuple(draft.events), tuple(draft.commands), more=plan.more)
 
 
 def _grant(draft: Draft, id: JobId, number: int, spec: JobSpec, placements: tuple[Placement, ...]) -> None:

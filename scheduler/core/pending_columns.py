@@ -21,7 +21,7 @@ from packhorse.scheduler.core.orders import order as order_of
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.demands import Demands
 from packhorse.scheduler.core.packing.layout import Shape
-from packhorse.scheduler.core.packing.request import Request
+from packhorse.scheduler.core.packing.request import Pairs, Request
 from packhorse.scheduler.core.predictors import LIMIT
 from packhorse.scheduler.core.priority import BASE_PRIORITY, Rules
 from packhorse.scheduler.core.reasons import REASONS, Reason
@@ -29,7 +29,7 @@ from packhorse.scheduler.core.usage import UserUsage, about
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
 from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId, NodeName
-from packhorse.scheduler.model.resources import Ask
+from packhorse.scheduler.model.resources import Ask, Placement
 
 FOREVER: Final = 1 << 61
 """Duration in microseconds of a job without time limit."""
@@ -65,9 +65,21 @@ class PendingRow(NamedTuple):
 
 
 class AskClass:
-    """Equal asks in one partition: what a cycle knows about all of them. code: its index in `classes`."""
+    """Equal asks in one partition: what a cycle knows about all of them. code: its index in `classes`. plain:
+    a job takes amounts of CPU, memory and scratch space of one node, the same of every node."""
 
-    __slots__ = ("_request", "ask", "avoid", "code", "licenses", "partition", "profile", "shape")
+    __slots__ = (
+        "_alone",
+        "_request",
+        "ask",
+        "avoid",
+        "code",
+        "licenses",
+        "partition",
+        "plain",
+        "profile",
+        "shape",
+    )
 
     def __init__(
         self, code: int, ask: Ask, partition: str, avoid: tuple[NodeName, ...], licenses: str = ""
@@ -77,10 +89,12 @@ class AskClass:
         self.partition = partition
         self.avoid = avoid
         self.licenses = licenses
-        self.shape = Shape(ask)
+        self.shape = shape = Shape(ask)
+        self.plain = shape.single and not (shape.multi or shape.has_devices or shape.undecided)
         self.profile: tuple[int, int, int, int, str] | None = None
         """What a job of it takes of a node; core/demand.py works it out when it first wants it."""
         self._request: Request | None = None
+        self._alone: tuple[Pairs, tuple[Placement, ...]] = ([], ())
 
     def request(self, board: Board, partition: Partition | None, column_of: dict[str, int]) -> Request:
         """Ready to be placed on this board; made once for it. partition: as configured now."""
@@ -89,6 +103,16 @@ class AskClass:
             request = Request(self.ask, self.shape, partition, self.avoid, board, column_of)
             self._request = request
         return request
+
+    def alone_on(self, node: NodeName) -> tuple[Pairs, tuple[Placement, ...]]:
+        """What a job of a plain class takes of this node, and the placement; the last answer is kept."""
+        pairs, placements = self._alone
+        if not placements or placements[0].node != node:
+            shape = self.shape
+            cpu, mem, pairs = shape.base(shape.tasks)
+            placements = (Placement(node, cpu, mem, shape.tasks, (), shape.tmp),)
+            self._alone = pairs, placements
+        return pairs, placements
 
 
 class PendingColumns:
@@ -134,6 +158,10 @@ class PendingColumns:
         """Codes given since the cycle last looked (it empties the list)."""
         self.demands = Demands()
         """What classes need, as arrays by code; the cycle keeps it."""
+        self.n_odd_classes = 0
+        """How many of the classes are not plain."""
+        self.arrays = False
+        """Some row may be that of an array; stays so."""
         self.licensed: dict[int, Wanted] = {}
         """Codes of the classes that want licences, and which."""
         self._wants = np.zeros((3, 16))
@@ -222,6 +250,7 @@ class PendingColumns:
         self.eligible_at[at] = since
         self.count[at] = counts
         self.room[at] = rooms
+        self.arrays = self.arrays or max(counts) > 1 or max(rooms) >= 0
         self.eligible[at] = ready
         codes_of = {reason: reason.code for reason in set(why)}
         self.reason_code[at] = [codes_of[reason] for reason in why]
@@ -301,6 +330,7 @@ class PendingColumns:
     def set_count(self, id: JobId, count: int, room: int | None = None) -> None:
         """Indices that still wait, and (None: as before) how many more may run at once."""
         slot = self._slot[id]
+        self.arrays = True
         self.count[slot] = count
         if room is not None:
             self.room[slot] = room
@@ -309,6 +339,7 @@ class PendingColumns:
     def set_room(self, id: JobId, room: int) -> None:
         """How many more tasks of the array may run at once; -1: no limit."""
         slot = self._slot[id]
+        self.arrays = True
         self.room[slot] = room
         self._rate(slot)
 
@@ -360,6 +391,11 @@ class PendingColumns:
         found = self.classes[int(self.ask_class[self._slot[id]])]
         assert found is not None
         return found
+
+    def is_plain(self, code: int) -> bool:
+        """Whether the class is; see AskClass."""
+        found = self.classes[code]
+        return found is not None and found.plain
 
     def standing(self, slot: int, rules: Rules) -> tuple[int, int]:
         """What the row's place in the order follows from before its id does; less is better."""
@@ -558,6 +594,7 @@ class PendingColumns:
         self.eligible_at[s] = row.eligible_at
         self.count[s] = row.count
         self.room[s] = row.room
+        self.arrays = self.arrays or row.count > 1 or row.room >= 0
         self.eligible[s] = row.eligible
         self.reason_code[s] = row.reason.code
         self.planned_at[s] = 0
@@ -630,6 +667,7 @@ class PendingColumns:
             self.classes.append(AskClass(code, ask, partition, avoid, licenses))
             self.class_rows.append(1)
         self._class_code[key] = code
+        self.n_odd_classes += not self.is_plain(code)
         if code >= self._wants.shape[1]:
             self._wants = np.concatenate([self._wants, np.zeros_like(self._wants)], axis=1)
         self._wants[:, code] = about(ask)
@@ -650,6 +688,7 @@ class PendingColumns:
             if found is not None and self.class_rows[code] == 0:
                 del self._class_code[(found.ask, found.partition, found.avoid, found.licenses)]
                 self.licensed.pop(code, None)
+                self.n_odd_classes -= not found.plain
                 self.classes[code] = None
                 self._free_classes.append(code)
         self._n_idle_classes = 0

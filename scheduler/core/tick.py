@@ -35,7 +35,9 @@ FORGET_AT_ONCE = 2_000
 
 def next_timer(state: State) -> Instant | None:
     """When the next Tick has something to do, None if only an input can change that. May lie in the past."""
-    at = state.timers.next(lambda entry: _stands(state, entry), not brake_holds(state))
+    at = None
+    if len(state.timers):
+        at = state.timers.next(lambda entry: _stands(state, entry), not brake_holds(state))
     forget = _forget_at(state)
     if at is None or forget is None:
         return forget if at is None else at

@@ -115,7 +115,7 @@ class Given(msgspec.Struct, frozen=True, array_like=True, gc=False):
     threads_per_core: bool = False
 
 
-class JobSpec(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class JobSpec(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash=True):
     """A job as submitted, with every default filled in. Hashable; equal specs are kept once.
 
     script_ref and env_ref name blobs in the store (sha256, hex). Output paths are patterns

@@ -128,7 +128,8 @@ def _front(state: State, submission: Submit | SubmitArray, now: Instant) -> Set[
     pending = state.pending_columns
     if len(pending) <= MAX_AHEAD:
         return None
-    first = pending.ordered(state.config, now)[:MAX_AHEAD]
+    totals = state.node_columns.board().totals
+    first = pending.ordered(state.config, now, state.usage, totals)[:MAX_AHEAD]
     specs = submission.specs if isinstance(submission, Submit) else (submission.spec,)
     named = (c.job for spec in specs if spec.dependency is not None for c in spec.dependency.conditions)
     return frozenset([*(JobId(id) for id in pending.id[first].tolist()), *named])

@@ -33,9 +33,11 @@ def job(id: str, submit: float = 0, run: float = 10, **fields: Any) -> TraceJob:
 class Checked(Simulation):
     """Every invariant after every event, and all events in order."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, policy: str, nodes: Sequence[NodeSpec], world: World, keep_going: bool = False
+    ) -> None:
         self.events: list[Event] = []
-        super().__init__(*args, seen=self._look, **kwargs)
+        super().__init__(lab_policy(policy), nodes, world, keep_going=keep_going, seen=self._look)
 
     def _look(self, event: Event) -> None:
         self.events.append(event)
@@ -47,10 +49,10 @@ def run(
     nodes: str | Sequence[NodeSpec] = "8",
     policy: str = "fcfs",
     world: World | None = None,
-    **more: Any,
+    keep_going: bool = False,
 ) -> tuple[Checked, Outcome]:
     specs = cluster(nodes) if isinstance(nodes, str) else nodes
-    simulation = Checked(lab_policy(policy), specs, world or World(), **more)
+    simulation = Checked(policy, specs, world or World(), keep_going)
     simulation.run(jobs)
     return simulation, simulation.outcome("by hand")
 
@@ -111,6 +113,7 @@ def test_failures_and_repairs_lose_nobody(policy: str, repair_s: float) -> None:
         mine = [event.at for event in failed if event.node in found.nodes[i]]
         assert not any(end - launched_us < at < end for at in mine), each.id
     simulation.state.node_columns.check()
+    assert not simulation.state.usage.held
     assert not len(simulation.state.running_columns) and not len(simulation.state.pending_columns)
 
 
