@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from packhorse.scheduler.core import one_node
 from packhorse.scheduler.model.ids import US
 from packhorse.simulator.engine import Simulation
 from packhorse.simulator.lab_policy import lab_policy
@@ -22,6 +23,15 @@ from tests.benchmarks.plain_pool import Job, Pool
 
 SWF = Path("benchmarks", "data", "swf")
 KINDS = ("easy", "sjbf", "textbook", "textbook-sjbf", "before", "none")
+
+
+@pytest.fixture(autouse=True, scope="module", params=[one_node.MOST_ROWS, -1], ids=["quick", "general"])
+def both_cycles(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A pool of processors is one node, for which there is a cycle of its own."""
+    most = one_node.MOST_ROWS
+    one_node.MOST_ROWS = request.param  # type: ignore[misc]
+    yield
+    one_node.MOST_ROWS = most  # type: ignore[misc]
 
 
 def simulated(jobs: Sequence[TraceJob], procs: int, policy: str, world: World | None = None) -> Outcome:
