@@ -121,6 +121,9 @@ class Simulation:
         self._lost: list[int] = []
         self._stopped: list[int] = []
         self._since: list[int] = []
+        self._began: list[int] = []
+        """The first instruction of what was launched last."""
+        self._attempt: list[AttemptKey | None] = []
         self._where: list[tuple[str, ...]] = []
         self._names: dict[tuple[Placement, ...], tuple[str, ...]] = {}
         self._cpu_milli = self._gpu_milli = 0
@@ -207,11 +210,11 @@ class Simulation:
     def _happen(self, kind: _Kind, what: object) -> None:
         if kind is _Kind.EXIT:
             assert isinstance(what, ReportExit)
-            if self._runs(what.attempt):
+            if self._runs(what.attempt, min(self._began_at(what.attempt), what.ended_at), what.started_at):
                 self._do(what)
         elif kind is _Kind.STARTED:
             assert isinstance(what, ReportStart)
-            if self._runs(what.attempt):
+            if self._runs(what.attempt, self._began_at(what.attempt), what.started_at):
                 self._do(what)
         elif kind is _Kind.FAIL:
             spec = self._nodes[self._dice.node(len(self._nodes))]
@@ -224,9 +227,15 @@ class Simulation:
             self._boots[what.name] += 1
             self._register(what)
 
-    def _runs(self, attempt: AttemptKey) -> bool:
-        """Whether the attempt is alive: the last one of its job, and none of its machines has failed."""
+    def _began_at(self, attempt: AttemptKey) -> Instant:
+        return Instant(ORIGIN + self._began[self._number[attempt.job]])
+
+    def _runs(self, attempt: AttemptKey, began: Instant, said: Instant) -> bool:
+        """Whether the attempt is alive: the last one of its job, launched last when it says that it began,
+        and none of its machines has failed."""
         job = self.state.jobs.get(attempt.job)
+        if began != said:
+            return False
         if job is None or not isinstance(job.phase, Active) or job.phase.attempt != attempt:
             return False
         return all(self.state.nodes[placement.node].reachable for placement in job.phase.placements)
@@ -271,6 +280,8 @@ class Simulation:
         self._lost.append(0)
         self._stopped.append(0)
         self._since.append(NOT_YET)
+        self._began.append(NOT_YET)
+        self._attempt.append(None)
         self._where.append(())
 
     def _refuse(self, job: TraceJob, why: str) -> None:
@@ -280,8 +291,14 @@ class Simulation:
         self._arrivals.ended(job.id, self.now_us)
 
     def _launch(self, command: Launch) -> None:
-        job = self._jobs[self._number[command.job]]
-        began = self.now_us + round(self._world.launch_s * US)
+        number = self._number[command.job]
+        job = self._jobs[number]
+        if self._attempt[number] == command.attempt:  # its machine has failed and come back without it
+            self._restarts[number] += 1
+            self._lost[number] += self.now_us - self._since[number]
+            self._since[number] = self.now_us
+        self._attempt[number] = command.attempt
+        self._began[number] = began = self.now_us + round(self._world.launch_s * US)
         if self._world.enforce_limits:
             at = Instant(ORIGIN + began)
             if began > self.now_us:
@@ -293,7 +310,7 @@ class Simulation:
     def _terminate(self, command: Terminate) -> None:
         """It ends at once. The exit it would have had later finds nobody any more."""
         number = self._number[command.attempt.job]
-        self._exit_at(self.now_us, command.node, command.attempt, self._since[number], _TERM)
+        self._exit_at(self.now_us, command.node, command.attempt, self._began[number], _TERM)
 
     def _exit_at(self, at_us: int, node: NodeName, attempt: AttemptKey, began_us: int, signal: int) -> None:
         began = Instant(ORIGIN + min(began_us, at_us))

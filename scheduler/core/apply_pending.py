@@ -251,6 +251,9 @@ def _claim(state: State, event: ev.Event, first: JobId, n: int) -> None:
 def _shrink(state: State, array: ArrayJob, left: ArrayJob) -> None:
     """Store the array with fewer indices waiting; without any its row goes."""
     state.arrays[array.id] = left
+    if left.remaining:
+        # Its first tasks may have ended since it was submitted.
+        state.pending_columns.expect(left.id, waiting.expected_us(state, left))
     if left.remaining and not left.blocked:
         state.pending_columns.set_count(left.id, waiting.startable(left), waiting.room_of(state, left))
     elif left.remaining:
