@@ -14,11 +14,11 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from packhorse.scheduler.config import file as config
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.ids import US, Instant
 from packhorse.scheduler.model.node import NodeSpec
-from packhorse.scheduler.service import config
 from packhorse.simulator.lab_policy import LabPolicy, as_configured, lab_policy
 from packhorse.simulator.metrics.fairness import Change
 from packhorse.simulator.progress import Progress

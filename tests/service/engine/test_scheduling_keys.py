@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from packhorse.scheduler.config import file as config
 from packhorse.scheduler.core.backfill_kinds import BACKFILLS
 from packhorse.scheduler.core.orders import ORDERS
 from packhorse.scheduler.core.predictors import PREDICTORS
 from packhorse.scheduler.model.event import JobGranted
 from packhorse.scheduler.model.ids import JobId
 from packhorse.scheduler.model.resources import Ask
-from packhorse.scheduler.service import config
 from packhorse.scheduler.service.replaying import replay
 from packhorse.scheduler.store.codec import decode
 from packhorse.scheduler.store.memory import MemoryStore
