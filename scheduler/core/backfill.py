@@ -53,7 +53,7 @@ class Timeline:
         self.planned: list[Planned] = []
         self._new: list[Begun] = []
         self._growth = Growth(field, releases, begun, now)
-        self._room, self._later = Columns(field.free.shape), Columns(field.free.shape)
+        self._room = Columns(field.free.shape)
 
     def begin(self, begun: Begun) -> None:
         """More jobs started now; the field says so already."""
@@ -158,11 +158,14 @@ class Timeline:
         field = self.field
         able = self._growth.able(start)
         room = self._free_at(start, able, self._room)
-        for p in self.planned:
-            if start < p.start < start + duration_us:
-                later = self._free_at(p.start, able, self._later)
-                room[:, able] = field.board.both(room[:, able], later[:, able])
-                field.board.settle(room, able, field.slices_of)
+        wanted = set(able.tolist())
+        for layer in field.layers:
+            if start < layer.start < start + duration_us:
+                # Where no planned job runs by then, there is no less free than at the start.
+                for position in sorted(wanted & layer.free.keys()):
+                    both = field.board.both(room[:, position], layer.free[position])
+                    field.board.settle_one(both, position, field.slices_of(position))
+                    room[:, position] = both
         return find(field, request, room, able)
 
     def _free_at(self, at: int, positions: np.ndarray, out: Columns, since: int | None = None) -> np.ndarray:
