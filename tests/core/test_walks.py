@@ -19,7 +19,7 @@ import pytest
 from packhorse.scheduler.model.input import Caller
 from packhorse.scheduler.model.job import Retry, WarnSignal
 from tests.core.scenario import ADMIN, OTHER, USER
-from tests.core.test_machine import KINDS, NODES, WISHES, ClusterMachine
+from tests.core.test_machine import KINDS, LAWS, NODES, WISHES, ClusterMachine
 from tests.core.world import Agent
 
 N_WALKS = int(os.environ.get("PACKHORSE_WALKS", "40"))
@@ -178,7 +178,7 @@ def walk(seed: int) -> ClusterMachine:
     """A machine after its walk, before everything is repaired and judged."""
     rng = random.Random(seed)
     machine = ClusterMachine()
-    machine.boot()
+    machine.boot(LAWS[seed % len(LAWS)])
     weights = WEIGHTS | MOODS[seed % len(MOODS)]
     for _ in range(STEPS):
         (name,) = rng.choices(list(weights), list(weights.values()))
