@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import queue
 import signal
 import sys
@@ -84,8 +85,15 @@ def _listen(
 def _work(i: int, run: Run, folder: Path, told: Queue[Told]) -> None:
     """In a process of its own, which knows the traces and policies that its parent has read."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops it
+    parent = os.getppid()
+
+    def tell(n: int) -> None:
+        if os.getppid() != parent:
+            os._exit(1)  # it was killed, and nobody wants the result
+        told.put(Told(i, n))
+
     try:
-        outcome = runs.simulate(run, lambda n: told.put(Told(i, n)))
+        outcome = runs.simulate(run, tell)
         runs.save(folder, run, outcome)
     except PackhorseError as why:
         told.put(Told(i, 0, str(why), True))

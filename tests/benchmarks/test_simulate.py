@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from packhorse.scheduler.core.orders import ORDERS
 from packhorse.simulator import policy_file, simulate
 from packhorse.simulator.lab_policy import lab_policy
 
@@ -20,6 +21,15 @@ ROOT = Path(__file__).parents[2]
 TRACE = "poisson:jobs=120,load=0.9,procs=32"
 MUTATES = "ORDER = Order('mutates', '', True, key)"
 IMPORT = "from packhorse.scheduler.core.orders import Order\n"
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """What a test makes known is not known to the next one."""
+    before = dict(ORDERS)
+    yield
+    ORDERS.clear()
+    ORDERS.update(before)
 
 
 @pytest.fixture
@@ -160,11 +170,12 @@ def test_a_stopped_sweep_goes_on(tmp_path: Path) -> None:
     words = ["poisson:jobs=600,load=0.9,procs=64", "--policy", "easy,sjf", "--seeds", "1-6", "--jobs", "1"]
     command = [sys.executable, "-m", "packhorse.simulator.simulate", *words, "--runs", str(tmp_path)]
     env = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, env=env, stdout=quiet, stderr=quiet, start_new_session=True) as process:
         deadline = time.monotonic() + 120
         while len(list(tmp_path.glob("*.npz"))) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     done = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.npz")}
     assert 2 <= len(done) < 12

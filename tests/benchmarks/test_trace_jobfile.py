@@ -31,6 +31,7 @@ FULL = TraceJob(
     ending=Ending.TIMEOUT,
     after="x",
     think_us=7,
+    start_us=9,
     weight=0.5,
 )
 

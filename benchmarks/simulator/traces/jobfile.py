@@ -18,6 +18,7 @@ Columns, in any order; id, a submission and a run time must be there. An empty f
     after       text     id of the job that has to end before this one is submitted ("": none)
     think_us    whole    how long after that it is submitted (0); or think_s
     weight      number   relative importance (1)
+    start_us    whole    time that every start of it takes before it gets on with its work (0); or start_s
 """
 
 from __future__ import annotations
@@ -113,6 +114,8 @@ COLUMNS: Final[dict[str, Column]] = {
     "after": Column("after", _text),
     "think_us": Column("think_us", _whole(MOST_US)),
     "think_s": Column("think_us", _seconds),
+    "start_us": Column("start_us", _whole(MOST_US)),
+    "start_s": Column("start_us", _seconds),
     "weight": Column("weight", _weight),
 }
 NEEDED: Final = ("id", "submit_us", "run_us")

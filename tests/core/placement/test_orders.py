@@ -108,7 +108,7 @@ def test_a_kept_job_that_may_not_start_any_more_is_let_go() -> None:
 def test_without_a_limit_comes_last_and_no_key_is_odd() -> None:
     one = np.array([0.0, 1.0, 1e9])
     run = np.array([0.0, FOREVER / US, 1e-6])
-    w = Waiting(one, one, run, np.array([1.0, 0.5, 1e6]), *(one,) * 6)
+    w = Waiting(one, one, run, np.array([1.0, 0.5, 1e6]), *(one,) * 5, one > 0)
     for found in ORDERS.values():
         key = np.asarray(found.key(w))
         assert key.shape == (3,) and np.isfinite(key).all(), found.name
@@ -122,8 +122,10 @@ def test_without_a_limit_comes_last_and_no_key_is_odd() -> None:
 
 def test_what_moves_says_so() -> None:
     some = np.array([1.0, 3.0])
-    early = Waiting(np.zeros(2), np.array([10.0, 20.0]), np.array([5.0, 50.0]), np.ones(2), *(some,) * 6)
-    late = early._replace(wait_s=early.wait_s + 1000)
+    early = Waiting(
+        np.zeros(2), np.array([10.0, 20.0]), np.array([5.0, 50.0]), np.ones(2), *(some,) * 5, some > 0
+    )
+    late = early._replace(wait_s=early.wait_s + 1000, attained_s=early.attained_s + 10_000)
     for found in ORDERS.values():
         if found.users:
             continue  # what their owners have used moves them
