@@ -181,7 +181,7 @@ class Simulation:
         now = self.now_us
         timer = next_timer(self.state)
         while timer is not None and timer <= ORIGIN + now:
-            self._do(Tick())
+            self._changed |= self._do(Tick()).more
             timer = next_timer(self.state)
         if self._changed and self.state.pending_columns.n_ready:
             self.n_cycles += 1

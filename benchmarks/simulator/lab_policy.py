@@ -34,6 +34,7 @@ PRESETS: Final = {
     "easy++": "fcfs+sjbf@last2",
     "conservative": "fcfs+easy:all",
     "rlscheduler": "fcfs+before!",
+    "packhorse": "packhorse+easy",
 }
 """Names for combinations."""
 

@@ -8,6 +8,8 @@
     wfp3-rl, unicep-rl   as wfp3 and unicep, but with the wait that the published RLScheduler numbers (Zhang
                          et al., SC 2020) were made with: -1 less the submission time, since the start of a
                          waiting job was not set there. For reproducing these numbers only.
+    packhorse            smallest expected work per slowdown gained first, long waits before it all, with
+                         room and quiet hours kept for those concerned: core/batch/turns.py
 
 Times are expected run times: the user's limit, or what a predictor makes of it.
 """
@@ -72,6 +74,7 @@ def _unicep(w: Waiting, wait_s: np.ndarray) -> np.ndarray:
 
 
 FCFS: Final = "priority"
+PACKHORSE: Final = "packhorse"
 
 ORDERS: Final[dict[str, Order]] = {
     order.name: order
@@ -88,6 +91,7 @@ ORDERS: Final[dict[str, Order]] = {
         Order("wfp3", "largest (wait/run)^3 CPUs first", True, lambda w: _wfp3(w, w.wait_s)),
         Order("unicep", "largest wait/(log2(CPUs) run) first", True, lambda w: _unicep(w, w.wait_s)),
         Order("wfp3-rl", "wfp3 as in RLScheduler", False, lambda w: _wfp3(w, -1.0 - w.submit_s)),
+        Order(PACKHORSE, "core/batch/turns.py works the keys out", True, lambda w: np.zeros(w.run_s.size)),
         Order("unicep-rl", "unicep as in RLScheduler", False, lambda w: _unicep(w, -1.0 - w.submit_s)),
     )
 }

@@ -10,7 +10,7 @@ in one vector step, new ones are sorted in, so that a cycle costs no sort when l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.demands import Demands
 from packhorse.scheduler.core.packing.layout import Shape
 from packhorse.scheduler.core.packing.request import Request
-from packhorse.scheduler.core.predictors import LIMIT, total_cpu_milli
+from packhorse.scheduler.core.predictors import LIMIT, devices, total_cpu_milli
 from packhorse.scheduler.core.priority import BASE_PRIORITY, Rules
 from packhorse.scheduler.core.reasons import REASONS, Reason
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
@@ -40,7 +40,8 @@ class PendingRow(NamedTuple):
 
     priority None: the partition's, less nice. room: how many more of the array may run at once now,
     -1 for no limit. eligible False: something but resources and order is in the way; reason says what.
-    expected_us: how long it is expected to run, 0: for all of its time limit.
+    expected_us: how long it is expected to run, 0: for all of its time limit. uid: of its user, -1 where that
+    does not matter.
     """
 
     id: JobId
@@ -57,6 +58,7 @@ class PendingRow(NamedTuple):
     reason: Reason = Reason.NONE
     licenses: str = ""
     expected_us: int = 0
+    uid: int = -1
 
 
 class AskClass:
@@ -99,6 +101,9 @@ class PendingColumns:
         self.nice = np.zeros(n, dtype=np.int64)
         self.duration_us = np.zeros(n, dtype=np.int64)
         self.expected_us = np.zeros(n, dtype=np.int64)
+        self.uid = np.zeros(n, dtype=np.int64)
+        self.guess = np.zeros(n, dtype=np.int32)
+        """Code of what core/batch/estimates.py expects of the row, -1 before it was asked."""
         self.eligible_at = np.zeros(n, dtype=np.int64)
         self.count = np.zeros(n, dtype=np.int32)
         self.room = np.zeros(n, dtype=np.int32)
@@ -129,8 +134,8 @@ class PendingColumns:
         """What classes need, as arrays by code; the cycle keeps it."""
         self.licensed: dict[int, Wanted] = {}
         """Codes of the classes that want licences, and which."""
-        self._cpus = np.zeros(16)
-        """CPUs of a job of each class."""
+        self.widths = np.zeros((3, 16))
+        """Of a job of each class: CPUs, devices, and nodes that it has for itself."""
         self._class_code: dict[tuple[Ask, str, tuple[NodeName, ...], str], int] = {}
         self._free_classes: list[int] = []
         self._n_idle_classes = 0
@@ -175,6 +180,7 @@ class PendingColumns:
             why,
             licenses,
             expected,
+            uids,
         ) = zip(*rows, strict=True)
         if not self._slot.keys().isdisjoint(ids) or len(set(ids)) != n:
             raise ValueError("a job of the batch already waits")
@@ -200,6 +206,8 @@ class PendingColumns:
         limit = np.array(limits, dtype=np.int64)
         self.duration_us[at] = np.where(limit > 0, limit * US, FOREVER)
         self.expected_us[at] = expected
+        self.uid[at] = uids
+        self.guess[at] = -1
         self.nice[at] = nices
         explicit = np.array([p is not None for p in prios], dtype=np.bool_)
         self.explicit[at] = explicit
@@ -281,6 +289,7 @@ class PendingColumns:
             reason=REASONS[int(self.reason_code[s])],
             licenses=c.licenses,
             expected_us=int(self.expected_us[s]),
+            uid=int(self.uid[s]),
         )
 
     # -- one value of a row ------------------------------------------------------------------------------
@@ -401,17 +410,24 @@ class PendingColumns:
                     self._order = both[self._sorted(both, rules)]
         return self._order
 
-    def ordered(self, config: ClusterConfig, now: Instant) -> np.ndarray:
-        """The same, but jobs of equal tier and priority in the order that the configuration names. A copy."""
+    def ordered(
+        self, config: ClusterConfig, now: Instant, key_of: Callable[[np.ndarray], np.ndarray] | None = None
+    ) -> np.ndarray:
+        """The same, but jobs of equal tier and priority in the order that the configuration names, or by the
+        keys that key_of has for slots. A copy."""
         slots, found = self.order(config), ORDERS[config.order]
-        if slots.size > 1 and found.name != FCFS:
+        if slots.size > 1 and (key_of or found.name != FCFS):
             since = self.eligible_at[slots]
-            key = found.key(
-                Waiting(
-                    (since - config.origin) / US,
-                    np.maximum(now - since, 0) / US,
-                    self.run_us(slots, config.predictor) / US,
-                    self._cpus[self.ask_class[slots]],
+            key = (
+                key_of(slots)
+                if key_of
+                else found.key(
+                    Waiting(
+                        (since - config.origin) / US,
+                        np.maximum(now - since, 0) / US,
+                        self.run_us(slots, config.predictor) / US,
+                        self.widths[0, self.ask_class[slots]],
+                    )
                 )
             )
             tier, priority, _ = self._keys(slots, self.rules(config))
@@ -494,6 +510,8 @@ class PendingColumns:
         self.nice[s] = row.nice
         self.duration_us[s] = row.time_limit_s * US if row.time_limit_s > 0 else FOREVER
         self.expected_us[s] = row.expected_us
+        self.uid[s] = row.uid
+        self.guess[s] = -1
         self.eligible_at[s] = row.eligible_at
         self.count[s] = row.count
         self.room[s] = row.room
@@ -569,9 +587,10 @@ class PendingColumns:
             self.classes.append(AskClass(code, ask, partition, avoid, licenses))
             self.class_rows.append(1)
         self._class_code[key] = code
-        if code >= self._cpus.size:
-            self._cpus = np.concatenate([self._cpus, np.zeros_like(self._cpus)])
-        self._cpus[code] = total_cpu_milli(ask) / 1000
+        if code >= self.widths.shape[1]:
+            self.widths = np.concatenate([self.widths, np.zeros_like(self.widths)], axis=1)
+        alone = ask.exclusive or ask.mem_all
+        self.widths[:, code] = total_cpu_milli(ask) / 1000, devices(ask), ask.min_nodes if alone else 0
         if licenses:
             self.licensed[code] = parse_licenses(licenses)
         self.fresh_classes.append(code)
@@ -603,6 +622,8 @@ _COLUMNS = (
     "nice",
     "duration_us",
     "expected_us",
+    "uid",
+    "guess",
     "eligible_at",
     "count",
     "room",

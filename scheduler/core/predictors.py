@@ -16,10 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Final, NamedTuple
 
+from packhorse.scheduler.core.batch.samples import Samples
+from packhorse.scheduler.core.packing.slots import LOCATED
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.model.job import JobSpec
-from packhorse.scheduler.model.resources import Ask
+from packhorse.scheduler.model.resources import WHOLE, Ask
 
 STEPS_S: Final = (60, 300, 900, 1800, 3600, 7200, 18_000, 36_000, 72_000, 180_000, 360_000)
 """One minute to a hundred hours, one after the other."""
@@ -41,21 +43,32 @@ def total_cpu_milli(ask: Ask) -> int:
     return max(ask.n_tasks * ask.cpu_milli_per_task, ask.min_nodes * ask.min_cpu_milli_per_node)
 
 
+def devices(ask: Ask) -> float:
+    """GPUs and TPU chips that a job takes, shares as such."""
+    per = ((ask.gres_per_node, ask.min_nodes), (ask.gres_per_task, ask.n_tasks), (ask.gres_per_job, 1))
+    return sum(gres.n * gres.milli * n / WHOLE for found, n in per for gres in found if gres.kind in LOCATED)
+
+
 def kind_of(uid: int, spec: JobSpec) -> Kind:
     """Of a job of this user."""
     return Kind(uid, total_cpu_milli(spec.ask), spec.time_limit_s * US)
 
 
 class History:
-    """The last two run times of each user, and of each user's jobs of one kind; in the order of use."""
+    """The last two run times of each user, and of each user's jobs of one kind; in the order of use.
 
-    __slots__ = ("_last",)
+    samples: the last run times against their limits, of all and of each user.
+    """
+
+    __slots__ = ("_last", "samples")
 
     def __init__(self) -> None:
+        self.samples = Samples()
         self._last: dict[Hashable, tuple[int, int]] = {}
 
     def add(self, kind: Kind, run_us: int) -> None:
         """A job ran that long, to whatever end of its own."""
+        self.samples.add(kind.uid, kind.limit_us, run_us)
         for key in (kind.uid, kind):
             last = self._last.pop(key, None)
             self._last[key] = (last[1], run_us) if last else (run_us, run_us)

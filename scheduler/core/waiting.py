@@ -251,6 +251,7 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
             Reason.NONE,
             spec.licenses,
             expected_us(state, waiter),
+            waiter.owner.uid,
         )
     reason = reason_of(waiter)
     return PendingRow(
@@ -268,6 +269,7 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
         reason=reason,
         licenses=spec.licenses,
         expected_us=expected_us(state, waiter),
+        uid=waiter.owner.uid,
     )
 
 
