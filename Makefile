@@ -76,7 +76,7 @@ demo: install  ## a one-machine cluster in a temporary directory, and the digits
 
 # ---------------------------------------------------------------------------------------------- checking
 
-.PHONY: test soak check format format-check lint types imports proto proto-check bench bench-packing
+.PHONY: test soak check format format-check lint types imports proto proto-check bench bench-packing bench-policies
 test: dev  ## install, then all tests but the slow ones
 	@$(MAKE) --no-print-directory $(VENV)/.package
 	@$(BIN)/python -m pytest $(ARGS)
@@ -120,6 +120,9 @@ bench-packing: install  ## openb, passes and improver in full: half an hour and 
 	$(BIN)/packhorse bench openb $(if $(OPENB),--data $(OPENB) --variant all) --policy packhorse,fgd,best-fit
 	$(BIN)/packhorse bench cycle
 	$(BIN)/packhorse bench improver $(if $(OPENB),--data $(OPENB))
+
+bench-policies: install  ## the simulator against published numbers, row by row: half an hour
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.policies
 
 # ---------------------------------------------------------------------------------------------- maintaining
 

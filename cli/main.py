@@ -21,6 +21,9 @@ COMMANDS = {
     "wait": "wait for jobs to end, with progress",
     "invite": "the command with which another machine joins this cluster",
     "token": "a token for calls over TCP",
+    "simulate": "traces under scheduling policies, in the scheduler's own code",
+    "whatif": "what another configuration would have done to the jobs of the past",
+    "replay": "run a recorded scheduler again: it must give the same event log",
     "bench": "measure the scheduler's core on published traces and generated work",
     "doctor": "check this machine and this cluster, say what is missing",
     "scheduler": "run the scheduler in the foreground",
@@ -69,6 +72,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         words[:1] = ["version"]
     name = parser().parse_args(words[:1] or ["--help"]).command
     module = importlib.import_module(f"packhorse.cli.commands.{name}")
+    if hasattr(module, "hand_over"):
+        try:
+            return int(module.hand_over(words[1:]))
+        except PackhorseError as error:  # the libraries it needs are not there
+            print(f"packhorse {name}: {error}", file=sys.stderr)
+            return 1
     own = command_parser(name)
     module.add_arguments(own)
     args = own.parse_args(words[1:])

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
+from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.model.input import Caller
 from packhorse.scheduler.model.job import JobSpec, Owner
+from packhorse.scheduler.model.node import NodeSpec
 from packhorse.scheduler.model.resources import WHOLE, Ask, Gres
 from packhorse.simulator.traces.job import TraceJob
+
+SEVERAL: Final = "|"
+"""Between models of devices of which a job may use any."""
+
+_MODEL: Final = "gpu:"
+"""What the names of models begin with among the features of a node."""
 
 _FIRST_UID: Final = 1000
 
@@ -22,6 +32,11 @@ def asked(job: TraceJob) -> int:
     return job.limit_us or job.run_us
 
 
+def recorded(job: TraceJob) -> int:
+    """What its user asked for; no limit where that was none."""
+    return job.limit_us
+
+
 def clairvoyant(job: TraceJob) -> int:
     """What it runs."""
     return job.run_us
@@ -30,20 +45,34 @@ def clairvoyant(job: TraceJob) -> int:
 class Asks:
     """Specs and callers for jobs; equal jobs share one, so that the core sees few classes.
 
-    one_node: the cluster is a single node, on which tasks need no telling apart. limit: see LimitOf.
+    On a cluster of a single node tasks need no telling apart. limit: see LimitOf. partitions: those there
+    are; jobs of another queue go to the default one.
     """
 
-    def __init__(self, one_node: bool, limit: LimitOf) -> None:
-        self._one_node = one_node
+    def __init__(self, nodes: Sequence[NodeSpec], limit: LimitOf, partitions: Container[str] = ()) -> None:
+        self._one_node = len(nodes) == 1
+        self._mixed = next((spec.name for spec in nodes if len(_models(spec)) > 1), None)
         self._limit = limit
+        self._partitions = partitions
         self._specs: dict[tuple[object, ...], JobSpec] = {}
         self._callers: dict[tuple[str, str], Caller] = {}
 
     def spec(self, job: TraceJob) -> JobSpec:
-        """The same one for jobs that ask for the same. Limits are whole seconds, one at least."""
+        """The same one for jobs that ask for the same. Limits are whole seconds, one at least.
+
+        BadValue if any of several models of devices is asked for and a node has several: a node is chosen by
+        its models then (`with_models`), and nothing says which of its devices are meant.
+        """
+        if SEVERAL in job.gpu_type and self._mixed is not None:
+            raise BadValue(
+                f'any of "{job.gpu_type}": node {self._mixed} has devices of several models, where '
+                "this cannot be asked for; name one model, or split the node"
+            )
         limit_us = self._limit(job)
         limit_s = max(-(-limit_us // US), 1) if limit_us else 0
+        partition = job.queue if job.queue in self._partitions else ""
         key = (
+            partition,
             job.tasks,
             job.cpu_milli,
             job.mem_mib,
@@ -58,7 +87,7 @@ class Asks:
             found = self._specs[key] = JobSpec(
                 name="",
                 ask=self._ask(job),
-                partition="",
+                partition=partition,
                 script_ref="",
                 env_ref="",
                 work_dir="/",
@@ -89,6 +118,7 @@ class Asks:
                     min_nodes=1,
                     max_nodes=1,
                     gres_per_node=gres,
+                    features=_features(job),
                 )
         single = job.tasks == 1 or job.nodes == 1
         gres = _gres(job, job.n_gpus) if job.n_gpus else ()
@@ -100,10 +130,28 @@ class Asks:
             min_nodes=max(job.nodes, 1),
             max_nodes=1 if single else job.nodes,
             gres_per_task=gres,
+            features=_features(job),
         )
 
 
+def with_models(spec: NodeSpec) -> NodeSpec:
+    """The node with the models of its devices among its features, so that any of several can be asked for."""
+    models = tuple(f"{_MODEL}{model}" for model in _models(spec))
+    return replace(spec, features=(*spec.features, *models)) if models else spec
+
+
+def _models(spec: NodeSpec) -> list[str]:
+    return sorted({device.type for device in spec.devices if device.kind == "gpu" and device.type})
+
+
+def _features(job: TraceJob) -> str:
+    if not job.n_gpus or SEVERAL not in job.gpu_type:
+        return ""
+    return SEVERAL.join(f"{_MODEL}{model}" for model in job.gpu_type.split(SEVERAL))
+
+
 def _gres(job: TraceJob, n: int) -> tuple[Gres, ...]:
+    model = "" if SEVERAL in job.gpu_type else job.gpu_type
     if job.n_gpus == 1 and job.gpu_milli < WHOLE:
-        return (Gres("gpu", job.gpu_type, 1, job.gpu_milli),)
-    return (Gres("gpu", job.gpu_type, n),)
+        return (Gres("gpu", model, 1, job.gpu_milli),)
+    return (Gres("gpu", model, n),)

@@ -22,7 +22,7 @@ from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Launch, Terminate
-from packhorse.scheduler.model.errors import PackhorseError
+from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.event import Event, Item, JobEnded, JobGranted, JobRequeued, JobsForgotten
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
@@ -40,7 +40,7 @@ from packhorse.scheduler.model.job import Active
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.reply import Refused, Submitted
 from packhorse.scheduler.model.resources import Placement
-from packhorse.simulator.asks import Asks, asked, clairvoyant
+from packhorse.simulator.asks import Asks, LimitOf, asked, clairvoyant, with_models
 from packhorse.simulator.lab_policy import LabPolicy
 from packhorse.simulator.outcome import NOT_YET, Outcome
 from packhorse.simulator.sampling import Sampler
@@ -70,7 +70,8 @@ class Simulation:
     """One run. Give it jobs by `run`, then ask for the `outcome`.
 
     keep_going: jobs that the cluster refuses are left out and listed in `refused`; otherwise NotRunnable.
-    seen: is told every event; progress: how many jobs have ended, now and then.
+    seen: is told every event; progress: how many jobs have ended, now and then. limit: of jobs, unless the
+    policy is clairvoyant.
     """
 
     def __init__(
@@ -82,18 +83,25 @@ class Simulation:
         keep_going: bool = False,
         seen: Callable[[Event], None] | None = None,
         progress: Callable[[int], None] | None = None,
+        limit: LimitOf = asked,
     ) -> None:
         self.policy = policy
         self.state = State.empty()
         self.now_us = 0
         self.refused: list[tuple[str, str]] = []
         self.n_cycles = 0
-        self._nodes = tuple(nodes)
+        self._nodes = tuple(with_models(spec) for spec in nodes)
         self._world = world
         self._dice = Dice(world)
         self._keep_going = keep_going
         self._seen, self._progress = seen, progress
-        self._asks = Asks(len(nodes) == 1, clairvoyant if policy.clairvoyant else asked)
+        base = config or ClusterConfig(min_job_age_s=0, max_finished_kept=1000, max_requeues=1 << 30)
+        self._asks = Asks(
+            nodes,
+            clairvoyant if policy.clairvoyant else limit,
+            frozenset(partition.name for partition in base.partitions),
+        )
+        self._arrivals = _Arrivals((), world.think_times)
         self._heap: list[tuple[int, _Kind, int, object]] = []
         self._n_entries = 0
         self._sampler = Sampler()
@@ -112,9 +120,8 @@ class Simulation:
         self._n_ended = 0
         self._changed = True
         """Something happened since the last cycle that one could make a difference for."""
-        base = config or ClusterConfig(min_job_age_s=0, max_finished_kept=1000, max_requeues=1 << 30)
         self._do(Start(policy.configured(replace(base, origin=ORIGIN))))
-        for spec in nodes:
+        for spec in self._nodes:
             self._register(spec)
         if world.failures_per_day:
             self._push(self._dice.next_failure_us(len(nodes)), _Kind.FAIL, None)
@@ -122,9 +129,8 @@ class Simulation:
     # -- running -----------------------------------------------------------------------------------------
 
     def run(self, jobs: Iterable[TraceJob]) -> None:
-        """Everything until the last job has ended. Jobs by time of submission; those that wait for another
-        one come when it has ended."""
-        arrivals = _Arrivals(jobs)
+        """Everything until the last job has ended. Jobs by time of submission."""
+        self._arrivals = arrivals = _Arrivals(jobs, self._world.think_times)
         while True:
             times = [arrivals.next_us, self._heap[0][0] if self._heap and not self._idle(arrivals) else None]
             timer = next_timer(self.state)
@@ -152,6 +158,7 @@ class Simulation:
             sum(spec.cpu_milli for spec in self._nodes),
             sum(1 for spec in self._nodes for d in spec.devices if d.kind == "gpu"),
             self._sampler.samples(),
+            self._world.think_times,
         )
 
     def _idle(self, arrivals: _Arrivals) -> bool:
@@ -167,7 +174,7 @@ class Simulation:
                 self._cycle()
         while self._heap and self._heap[0][0] <= now:
             _, kind, _, what = heapq.heappop(self._heap)
-            self._happen(kind, what, arrivals)
+            self._happen(kind, what)
             if self._world.one_by_one:
                 self._cycle()
         for job in arrivals.until(now):
@@ -189,15 +196,14 @@ class Simulation:
                 pass
         self._changed = False
 
-    def _happen(self, kind: _Kind, what: object, arrivals: _Arrivals) -> None:
+    def _happen(self, kind: _Kind, what: object) -> None:
         if kind is _Kind.EXIT:
             assert isinstance(what, ReportExit)
-            if self._runs(what.attempt, what.node):
+            if self._runs(what.attempt):
                 self._do(what)
-                self._after(what.attempt.job, arrivals)
         elif kind is _Kind.STARTED:
             assert isinstance(what, ReportStart)
-            if self._runs(what.attempt, what.node):
+            if self._runs(what.attempt):
                 self._do(what)
         elif kind is _Kind.FAIL:
             spec = self._nodes[self._dice.node(len(self._nodes))]
@@ -210,17 +216,12 @@ class Simulation:
             self._boots[what.name] += 1
             self._register(what)
 
-    def _after(self, id: JobId, arrivals: _Arrivals) -> None:
-        """A job has ended, perhaps for good; those that waited for it may come."""
-        number = self._number[id]
-        if self._end[number] != NOT_YET:
-            arrivals.ended(self._jobs[number].id, self.now_us)
-
-    def _runs(self, attempt: AttemptKey, node: NodeName) -> bool:
-        """Whether the attempt is alive on a machine that can say so."""
+    def _runs(self, attempt: AttemptKey) -> bool:
+        """Whether the attempt is alive: the last one of its job, and none of its machines has failed."""
         job = self.state.jobs.get(attempt.job)
-        alive = job is not None and isinstance(job.phase, Active) and job.phase.attempt == attempt
-        return alive and self.state.nodes[node].reachable
+        if job is None or not isinstance(job.phase, Active) or job.phase.attempt != attempt:
+            return False
+        return all(self.state.nodes[placement.node].reachable for placement in job.phase.placements)
 
     # -- telling and doing -------------------------------------------------------------------------------
 
@@ -244,12 +245,14 @@ class Simulation:
         return decision
 
     def _submit(self, job: TraceJob) -> None:
-        caller = self._asks.caller(job)
-        reply = self._do(Submit(caller, (self._asks.spec(job),), (Item(0),))).reply
+        try:
+            spec = self._asks.spec(job)
+        except BadValue as bad:
+            self._refuse(job, str(bad))
+            return
+        reply = self._do(Submit(self._asks.caller(job), (spec,), (Item(0),))).reply
         if isinstance(reply, Refused):
-            if not self._keep_going:
-                raise NotRunnable(f"job {job.id}: {reply.message}")
-            self.refused.append((job.id, reply.message))
+            self._refuse(job, reply.message)
             return
         assert isinstance(reply, Submitted)
         self._number[reply.first_id] = len(self._jobs)
@@ -261,6 +264,12 @@ class Simulation:
         self._stopped.append(0)
         self._since.append(NOT_YET)
         self._where.append(())
+
+    def _refuse(self, job: TraceJob, why: str) -> None:
+        if not self._keep_going:
+            raise NotRunnable(f"job {job.id}: {why}")
+        self.refused.append((job.id, why))
+        self._arrivals.ended(job.id, self.now_us)
 
     def _launch(self, command: Launch) -> None:
         job = self._jobs[self._number[command.job]]
@@ -317,6 +326,7 @@ class Simulation:
         if type(event) is JobEnded:
             self._end[number] = self.now_us
             self._n_ended += 1
+            self._arrivals.ended(self._jobs[number].id, self.now_us)
             if self._progress is not None and not self._n_ended % 256:
                 self._progress(self._n_ended)
         else:
@@ -332,16 +342,17 @@ class Simulation:
 
 
 class _Arrivals:
-    """Jobs by time of submission; those that wait for another one when it has ended and their user has
-    thought."""
+    """Jobs by time of submission. think_times: see World."""
 
-    def __init__(self, jobs: Iterable[TraceJob]) -> None:
+    def __init__(self, jobs: Iterable[TraceJob], think_times: bool) -> None:
         self._jobs: Iterator[TraceJob] = iter(jobs)
         self._next: TraceJob | None = next(self._jobs, None)
         self._n = 0
         self._later: list[tuple[int, int, TraceJob]] = []
+        self._think_times = think_times
         self._waiting: dict[str, list[TraceJob]] = {}
-        self._open: set[str] = set()
+        self._ended: dict[str, int | None] = {}
+        """When the jobs that came so far have ended, None: not yet."""
         self._last_us = -(1 << 62)
 
     @property
@@ -371,19 +382,30 @@ class _Arrivals:
                 )
             self._last_us = job.submit_us
             self._next = next(self._jobs, None)
-            if job.after in self._open:
-                self._waiting.setdefault(job.after, []).append(job)
-            else:
+            if not self._think_times:
+                yield job
+            elif job.after not in self._ended:
                 yield self._came(job)
+            else:
+                ended_us = self._ended[job.after]
+                if ended_us is None:
+                    self._waiting.setdefault(job.after, []).append(job)
+                elif ended_us + job.think_us > now_us:
+                    self._put_off(job, ended_us)
+                else:
+                    yield self._came(job)
 
     def ended(self, id: str, now_us: int) -> None:
-        """A job has ended for good."""
-        self._open.discard(id)
-        for job in self._waiting.pop(id, ()):
-            self._n += 1
-            at = max(now_us + job.think_us, job.submit_us)
-            heapq.heappush(self._later, (at, self._n, job))
+        """A job has ended for good, or was refused."""
+        if self._think_times:
+            self._ended[id] = now_us
+            for job in self._waiting.pop(id, ()):
+                self._put_off(job, now_us)
+
+    def _put_off(self, job: TraceJob, ended_us: int) -> None:
+        self._n += 1
+        heapq.heappush(self._later, (max(ended_us + job.think_us, job.submit_us), self._n, job))
 
     def _came(self, job: TraceJob) -> TraceJob:
-        self._open.add(job.id)
+        self._ended[job.id] = None
         return job

@@ -69,6 +69,19 @@ class LabPolicy(NamedTuple):
         )
 
 
+def as_configured(config: ClusterConfig, name: str) -> LabPolicy:
+    """The policy that a configuration stands for, under a name."""
+    return LabPolicy(
+        name,
+        config.order,
+        config.backfill,
+        config.backfill_depth,
+        config.keep_next,
+        config.predictor,
+        placement=config.policy,
+    )
+
+
 def lab_policy(name: str) -> LabPolicy:
     """The policy of this name; BadValue says which part of it is not known."""
     text = PRESETS.get(name, name)

@@ -21,7 +21,8 @@ class Outcome(NamedTuple):
     summed over restarts. stopped_us: time between its first start and its end in which it did not run.
     nodes: the names of the nodes of the last start, empty tuples where it never started.
     capacity_milli, capacity_gpus: CPU in thousandths and devices of the whole cluster.
-    samples: see Samples. policy, trace, seed: what was run.
+    samples: see Samples. policy, trace, seed: what was run. think_times: jobs that are after another one were
+    submitted accordingly, otherwise all were when the trace says.
     """
 
     policy: str
@@ -37,6 +38,7 @@ class Outcome(NamedTuple):
     capacity_milli: int
     capacity_gpus: int
     samples: Samples
+    think_times: bool = False
 
 
 class Samples(NamedTuple):

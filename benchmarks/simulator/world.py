@@ -17,7 +17,8 @@ class World(NamedTuple):
     one node, on average; repair_s: how long it is away then. enforce_limits: jobs are stopped at their time
     limit; otherwise nobody reports that they have started, and they run as long as the trace says.
     one_by_one: a cycle follows every single arrival and end, arrivals first; otherwise one for all that
-    happens at one instant.
+    happens at one instant. think_times: a job that is after another one comes when that has ended and its
+    user has thought, if that is later than the trace says; otherwise jobs come when the trace says.
     """
 
     seed: int = 0
@@ -26,6 +27,7 @@ class World(NamedTuple):
     repair_s: float = 3600.0
     enforce_limits: bool = False
     one_by_one: bool = False
+    think_times: bool = False
 
 
 class Dice:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from packhorse.scheduler.core import apply_attempt, apply_node, apply_pending
+from packhorse.scheduler.core import apply_attempt, apply_node, apply_pending, waiting
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
@@ -24,7 +24,10 @@ def apply(state: State, event: Event) -> None:
 
 
 def _configured(state: State, event: ev.Configured) -> None:
+    predictor = state.config.predictor
     state.config = event.config
+    if event.config.predictor != predictor:
+        waiting.expect_again(state)
 
 
 def _taught(state: State, event: ev.PolicyTaught) -> None:

@@ -40,8 +40,9 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
     state.jobs[job.id] = new
     limit_us = job.spec.time_limit_s * US
     state.running_columns.add(job.id, event.end_by, event.placements, limit_us)
+    state.usage.take(job.owner.uid, event.placements)
     if expected_us:
-        state.running_columns.expect(job.id, event.at, Instant(event.at + expected_us))
+        state.running_columns.expect(job.id, event.at, expected_us)
     if job.spec.licenses:
         state.licenses.hold(job.spec.licenses)
     if job.array_id:
@@ -55,6 +56,7 @@ def attempt_started(state: State, event: ev.AttemptStarted) -> None:
     active = replace(active, started_at=event.started_at or event.at, end_by=event.end_by)
     new = _set(state, job, active)
     state.running_columns.set_end(job.id, event.end_by)
+    state.running_columns.began(job.id, active.started_at)
     set_timers(state, new, active)
     if job.array_id:
         task_moved(state, job, new)
@@ -95,7 +97,7 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
     if isinstance(phase, Active):
         if event.attempt != phase.attempt:
             raise InvalidTransition(event, f"the current attempt is {phase.attempt}")
-        _release(state, job)
+        _release(state, job, event.at)
         if event.started_at:
             run_us = (event.ended_at or event.at) - event.started_at
             state.history.add(kind_of(job.owner.uid, job.spec), run_us)
@@ -133,7 +135,7 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
 
 def job_requeued(state: State, event: ev.JobRequeued) -> None:
     job, _ = _current(state, event, event.attempt)
-    _release(state, job)
+    _release(state, job, event.at)
     begin_at = event.begin_at if event.begin_at > event.at else UNKNOWN
     phase = waiting.with_eligibility(Pending(begin_at=begin_at, held=event.held), event.at)
     avoid = job.avoid
@@ -154,8 +156,12 @@ def job_requeued(state: State, event: ev.JobRequeued) -> None:
     state.pending_columns.add(waiting.row_of(state, new))
 
 
-def _release(state: State, job: Job) -> None:
+def _release(state: State, job: Job, now: Instant) -> None:
     """The job's allocation is free again."""
+    phase = job.phase
+    assert isinstance(phase, Active)
+    state.usage.take(job.owner.uid, phase.placements, -1)
+    state.usage.use(job.owner.uid, phase.placements, now - phase.granted_at, now)
     state.node_columns.release(job.id)
     state.running_columns.remove(job.id)
     if job.spec.licenses:

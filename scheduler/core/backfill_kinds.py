@@ -9,6 +9,8 @@ textbook, textbook-sjbf
 before     in the order of submission, only jobs that end before the planned start: RLScheduler (Zhang et al.,
            SC 2020)
 none       nobody: a blocked job blocks all behind it in its partition
+
+The last two know one blocked job per partition that is next, whatever the backfill depth is.
 """
 
 from __future__ import annotations
@@ -28,6 +30,11 @@ class Backfill(NamedTuple):
     all_surplus: bool = True
     before: bool = False
     nobody: bool = False
+
+    @property
+    def one_next(self) -> bool:
+        """Whether the first blocked job alone says who may go before it."""
+        return self.before or self.nobody
 
 
 BACKFILLS: Final[dict[str, Backfill]] = {

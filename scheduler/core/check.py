@@ -238,8 +238,10 @@ def _pending_rows(state: State) -> None:
 
 
 def _comparable(row: PendingRow, expected: PendingRow) -> bool:
-    """Reasons of eligible rows are the cycle's, and nice means nothing beside a priority."""
-    return row._replace(reason=Reason.NONE, nice=0) == expected._replace(reason=Reason.NONE, nice=0)
+    """Reasons of eligible rows are the cycle's, nice means nothing beside a priority, and a job is expected
+    to run as long as was thought when it came."""
+    free = {"reason": Reason.NONE, "nice": 0, "expected_us": 0}
+    return row._replace(**free) == expected._replace(**free)  # type: ignore[arg-type]
 
 
 def _dependents(state: State) -> None:

@@ -29,7 +29,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core.backfill import Planned, Timeline, find
-from packhorse.scheduler.core.backfill_kinds import BACKFILLS
+from packhorse.scheduler.core.backfill_kinds import backfill
 from packhorse.scheduler.core.batch.turns import Turns
 from packhorse.scheduler.core.contended import Contended, Outcome, Started, contended
 from packhorse.scheduler.core.licenses import Supply
@@ -128,14 +128,15 @@ class _Cycle:
         self.pending = pending = state.pending_columns
         self.rules = pending.rules(state.config)
         refresh(pending, state.node_columns, self.rules)
-        self.backfill = BACKFILLS[state.config.backfill]
+        self.backfill = backfill(state.config.backfill)
         if state.config.predictor != LIMIT:
             state.running_columns.correct(now)
         self.demands = pending.demands
         scorer = state.demand.scorer(policy(state.config.policy), state.taught, pending, state.node_columns)
         self.field = Field(state.node_columns, scorer=scorer)
         self.turns = Turns(state, self.field, now) if state.config.order == PACKHORSE else None
-        self.order = pending.ordered(state.config, now, self.turns.key if self.turns else None)
+        totals, key_of = state.node_columns.board().totals, self.turns.key if self.turns else None
+        self.order = pending.ordered(state.config, now, state.usage, totals, key_of)
         if self.turns is not None:
             self.turns.view(self.order)
         self.classes = pending.ask_class[self.order]
@@ -145,7 +146,8 @@ class _Cycle:
             self._check_time_limits()
         self.blocked_from = np.full(self.demands.n, _NOT_BLOCKED, dtype=np.int64)
         """Per class: jobs with this time limit (or a longer one) do not fit any more."""
-        self.heads_left = [max(state.config.backfill_depth, 1)] * len(pending.partitions)
+        depth = 1 if self.backfill.one_next else max(state.config.backfill_depth, 1)
+        self.heads_left = [depth] * len(pending.partitions)
         """Per partition: how many blocked jobs may still count as its next ones."""
         self.n_open = len(pending.partitions)
         self.open = np.ones(len(pending.partitions), dtype=np.bool_)
@@ -322,7 +324,7 @@ class _Cycle:
             if duration >= limit or not most:
                 if self.heads_left[partitions[i]]:
                     self._next_of(partitions[i], where[i], ids[i], code, duration)
-                    if field.layers or self.backfill.nobody:
+                    if field.layers or not self.heads_left[partitions[i]]:  # rows may have changed places
                         return where[i] + 1
                 i += 1
                 continue

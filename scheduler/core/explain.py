@@ -176,7 +176,7 @@ def _eligible(state: State, job: Job | ArrayJob, now: Instant) -> list[Explanati
     licenses = _unlicensed(state, spec.licenses)
     field = Field(state.node_columns)
     shortage = None if holds(field, request, up=True) else _shortage(field, request)
-    ahead, promised = _ahead(state, job.id)
+    ahead, promised = _ahead(state, job.id, now)
     out = []
     if licenses:
         out.append(Explanation(Reason.LICENSES, licenses))
@@ -258,11 +258,11 @@ def _why_away(node: Node) -> str:
     return f"not accepting work ({node.offer.reason or 'the agent says so'})"
 
 
-def _ahead(state: State, id: JobId) -> tuple[int, tuple[JobId, Instant] | None]:
+def _ahead(state: State, id: JobId, now: Instant) -> tuple[int, tuple[JobId, Instant] | None]:
     """How many jobs of its partition that could run come before it, and the first with a planned start."""
     pending = state.pending_columns
     refresh(pending, state.node_columns, pending.rules(state.config))
-    order = pending.order(state.config)
+    order = pending.ordered(state.config, now, state.usage, state.node_columns.board().totals)
     found = np.flatnonzero(pending.id[order] == id)
     if found.size == 0:
         return 0, None

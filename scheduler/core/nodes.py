@@ -7,6 +7,8 @@ does not know them, or an operator says so, or (jobs with a lease) the node has 
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
 from packhorse.scheduler.core.lifecycle import current, lose_node, started, stop, terminate
 from packhorse.scheduler.core.state import State
@@ -21,7 +23,7 @@ from packhorse.scheduler.model.event import (
     NodeSilenced,
     SchedulerStarted,
 )
-from packhorse.scheduler.model.ids import AttemptKey, Instant
+from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant
 from packhorse.scheduler.model.input import (
     NodeAction,
     RegisterNode,
@@ -36,11 +38,18 @@ from packhorse.scheduler.model.reply import Done, Outcome, RefusalCode, Refused
 
 
 def start(state: State, input: Start, now: Instant) -> Decision:
-    """A process takes over: a new epoch, so that what it grants outranks whatever was granted before."""
+    """A process takes over: a new epoch, so that what it grants outranks whatever was granted before.
+
+    Where the configuration has no origin, it stays the instant of the first start.
+    """
     draft = Draft(state, now)
     draft.events.append(SchedulerStarted(now, state.epoch + 1))
-    if input.config != state.config:
-        draft.events.append(Configured(now, input.config))
+    config = input.config
+    if config.origin == UNKNOWN:
+        # Orders that count from the beginning of a log would hardly tell two jobs apart, counted from 1970.
+        config = replace(config, origin=state.config.origin or now)
+    if config != state.config:
+        draft.events.append(Configured(now, config))
     return draft.decision()
 
 

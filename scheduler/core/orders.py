@@ -5,6 +5,8 @@
     wfp3, unicep         Tang et al., "Fault-aware, utility-based job scheduling on Blue Gene/P", CLUSTER 2009
     f1 … f4              Carastan-Santos and de Camargo, "Obtaining dynamic scheduling policies with
                          simulation and machine learning", SC 2017, table 3
+    fairshare, multifactor   Slurm's priority/multifactor: decayed use of the owner, alone or with age
+    drf                  Ghodsi et al., "Dominant resource fairness", NSDI 2011: progressive filling
     wfp3-rl, unicep-rl   as wfp3 and unicep, but with the wait that the published RLScheduler numbers (Zhang
                          et al., SC 2020) were made with: -1 less the submission time, since the start of a
                          waiting job was not set there. For reproducing these numbers only.
@@ -26,21 +28,27 @@ from packhorse.scheduler.model.errors import BadValue
 
 class Waiting(NamedTuple):
     """n jobs that may start. submit_s: since when they may, counted from the cluster's origin; wait_s: since
-    then; run_s: how long they are expected to run; cpus: of the whole job. All `[n]`, decimal."""
+    then; run_s: how long they are expected to run; cpus: of the whole job. For an order with `users`: used_s,
+    CPU seconds that the owner has used, older ones counting for less (core/usage.py); dominant, the largest
+    of the owner's shares of CPUs, memory and devices once all of the owner's that come before the job run as
+    well. All `[n]`, decimal."""
 
     submit_s: np.ndarray
     wait_s: np.ndarray
     run_s: np.ndarray
     cpus: np.ndarray
+    used_s: np.ndarray
+    dominant: np.ndarray
 
 
 class Order(NamedTuple):
-    """An order by name. moves: keys change as time goes by."""
+    """An order by name. moves: keys change as time goes by. users: it looks at their shares."""
 
     name: str
     summary: str
     moves: bool
     key: Callable[[Waiting], np.ndarray]
+    users: bool = False
 
 
 def _log10(x: np.ndarray) -> np.ndarray:
@@ -73,6 +81,15 @@ def _unicep(w: Waiting, wait_s: np.ndarray) -> np.ndarray:
     return np.asarray(-wait_s / (width * np.maximum(w.run_s, 1.0)))
 
 
+def _multifactor(w: Waiting) -> np.ndarray:
+    """Slurm's multifactor priority with the weights of its example: age 1000 up to seven days, fair share
+    10000 as 2^-(used / mean used)."""
+    age = np.minimum(w.wait_s / (7 * 86_400), 1.0)
+    mean = w.used_s.mean() if w.used_s.size else 0.0
+    fair = np.exp2(-w.used_s / mean) if mean > 0 else np.ones(w.used_s.size)
+    return np.asarray(-(1000.0 * age + 10_000.0 * fair))
+
+
 FCFS: Final = "priority"
 PACKHORSE: Final = "packhorse"
 
@@ -90,6 +107,9 @@ ORDERS: Final[dict[str, Order]] = {
         Order("f4", "run sqrt(CPUs) + 5.3e5 log10(submit)", False, _f4),
         Order("wfp3", "largest (wait/run)^3 CPUs first", True, lambda w: _wfp3(w, w.wait_s)),
         Order("unicep", "largest wait/(log2(CPUs) run) first", True, lambda w: _unicep(w, w.wait_s)),
+        Order("fairshare", "who has used least first", True, lambda w: w.used_s, True),
+        Order("multifactor", "age and fair share, weighted as in Slurm's example", True, _multifactor, True),
+        Order("drf", "whose largest share of a resource is least first", True, lambda w: w.dominant, True),
         Order("wfp3-rl", "wfp3 as in RLScheduler", False, lambda w: _wfp3(w, -1.0 - w.submit_s)),
         Order(PACKHORSE, "core/batch/turns.py works the keys out", True, lambda w: np.zeros(w.run_s.size)),
         Order("unicep-rl", "unicep as in RLScheduler", False, lambda w: _unicep(w, -1.0 - w.submit_s)),

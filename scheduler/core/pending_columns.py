@@ -16,14 +16,16 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core.licenses import Wanted
-from packhorse.scheduler.core.orders import FCFS, ORDERS, Waiting
+from packhorse.scheduler.core.orders import FCFS, Order, Waiting
+from packhorse.scheduler.core.orders import order as order_of
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.demands import Demands
 from packhorse.scheduler.core.packing.layout import Shape
 from packhorse.scheduler.core.packing.request import Request
-from packhorse.scheduler.core.predictors import LIMIT, devices, total_cpu_milli
+from packhorse.scheduler.core.predictors import LIMIT
 from packhorse.scheduler.core.priority import BASE_PRIORITY, Rules
 from packhorse.scheduler.core.reasons import REASONS, Reason
+from packhorse.scheduler.core.usage import UserUsage, about
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
 from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId, NodeName
@@ -40,8 +42,7 @@ class PendingRow(NamedTuple):
 
     priority None: the partition's, less nice. room: how many more of the array may run at once now,
     -1 for no limit. eligible False: something but resources and order is in the way; reason says what.
-    expected_us: how long it is expected to run, 0: for all of its time limit. uid: of its user, -1 where that
-    does not matter.
+    expected_us: how long it is expected to run, 0: for all of its time limit. uid: of its owner.
     """
 
     id: JobId
@@ -58,7 +59,7 @@ class PendingRow(NamedTuple):
     reason: Reason = Reason.NONE
     licenses: str = ""
     expected_us: int = 0
-    uid: int = -1
+    uid: int = 0
 
 
 class AskClass:
@@ -101,7 +102,7 @@ class PendingColumns:
         self.nice = np.zeros(n, dtype=np.int64)
         self.duration_us = np.zeros(n, dtype=np.int64)
         self.expected_us = np.zeros(n, dtype=np.int64)
-        self.uid = np.zeros(n, dtype=np.int64)
+        self.uid = np.zeros(n, dtype=np.uint32)
         self.guess = np.zeros(n, dtype=np.int32)
         """Code of what core/batch/estimates.py expects of the row, -1 before it was asked."""
         self.eligible_at = np.zeros(n, dtype=np.int64)
@@ -134,8 +135,10 @@ class PendingColumns:
         """What classes need, as arrays by code; the cycle keeps it."""
         self.licensed: dict[int, Wanted] = {}
         """Codes of the classes that want licences, and which."""
-        self.widths = np.zeros((3, 16))
-        """Of a job of each class: CPUs, devices, and nodes that it has for itself."""
+        self.wants = np.zeros((3, 16))
+        """About what a job of each class takes in all; see usage.about."""
+        self.own_nodes = np.zeros(16)
+        """How many nodes a job of each class has for itself."""
         self._class_code: dict[tuple[Ask, str, tuple[NodeName, ...], str], int] = {}
         self._free_classes: list[int] = []
         self._n_idle_classes = 0
@@ -365,6 +368,10 @@ class PendingColumns:
         """The same of a job."""
         return self.standing(self._slot[id], rules)
 
+    def expect(self, id: JobId, expected_us: int) -> None:
+        """How long it is expected to run from now on, 0: for all of its time limit."""
+        self.expected_us[self._slot[id]] = expected_us
+
     # -- for the cycle -----------------------------------------------------------------------------------
 
     def rules(self, config: ClusterConfig) -> Rules:
@@ -411,35 +418,69 @@ class PendingColumns:
         return self._order
 
     def ordered(
-        self, config: ClusterConfig, now: Instant, key_of: Callable[[np.ndarray], np.ndarray] | None = None
+        self,
+        config: ClusterConfig,
+        now: Instant,
+        usage: UserUsage,
+        total: np.ndarray,
+        key_of: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> np.ndarray:
-        """The same, but jobs of equal tier and priority in the order that the configuration names, or by the
-        keys that key_of has for slots. A copy."""
-        slots, found = self.order(config), ORDERS[config.order]
-        if slots.size > 1 and (key_of or found.name != FCFS):
+        """The same, but jobs of equal tier and priority in the order that the configuration names; with
+        keep_next those first that have a planned start. Not to be changed either.
+
+        usage: of their owners. total: CPUs in thousandths, MiB and thousandths of devices of the cluster
+        `[3]`. key_of: keys of slots, instead of the order's own.
+        """
+        slots, found = self.order(config), order_of(config.order)
+        keys: list[np.ndarray] = []
+        if key_of is not None:
+            keys.append(key_of(slots))
+        elif slots.size > 1 and found.name != FCFS:
             since = self.eligible_at[slots]
-            key = (
-                key_of(slots)
-                if key_of
-                else found.key(
-                    Waiting(
-                        (since - config.origin) / US,
-                        np.maximum(now - since, 0) / US,
-                        self.run_us(slots, config.predictor) / US,
-                        self.widths[0, self.ask_class[slots]],
-                    )
-                )
+            waiting = Waiting(
+                (since - config.origin) / US,
+                np.maximum(now - since, 0) / US,
+                self.run_us(slots, config.predictor) / US,
+                self.wants[0, self.ask_class[slots]] / 1000,
+                *self._shares(found, slots, now, usage, total),
             )
-            tier, priority, _ = self._keys(slots, self.rules(config))
-            if tier[0] == tier[-1] and (tier == tier[0]).all() and (priority == priority[0]).all():
-                slots = slots[np.argsort(key, kind="stable")]
-            else:
-                slots = slots[np.lexsort((key, priority, tier))]
+            keys.append(found.key(waiting))
         if config.keep_next and slots.size > 1:
-            first = self.planned_at[slots] > 0
-            if first.any():
-                slots = np.concatenate([slots[first], slots[~first]])
-        return slots
+            later = self.planned_at[slots] == 0
+            if not later.all():
+                keys.append(later)
+        if not keys:
+            return slots
+        tier, priority, _ = self._keys(slots, self.rules(config))
+        if tier[0] != tier[-1] or (tier != tier[0]).any() or (priority != priority[0]).any():
+            keys += [priority, tier]
+        return slots[np.lexsort(keys) if len(keys) > 1 else np.argsort(keys[0], kind="stable")]
+
+    def _shares(
+        self, found: Order, slots: np.ndarray, now: Instant, usage: UserUsage, total: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Of each row's owner: CPU seconds used, and the dominant share held once all that the owner has
+        waiting before the row runs as well; `[n]` each, zeros where the order wants neither."""
+        if not found.users:
+            none = np.zeros(slots.size)
+            return none, none
+        users, of = np.unique(self.uid[slots], return_inverse=True)
+        used_by = usage.used(now)
+        used = np.array([used_by.get(uid, 0.0) for uid in users.tolist()])[of]
+        held = np.zeros((3, users.size))
+        for i, uid in enumerate(users.tolist()):
+            mine = usage.held.get(uid)
+            if mine is not None:
+                held[:, i] = mine.cpu_milli, mine.mem_mib, mine.device_milli
+        wants = self.wants[:, self.ask_class[slots]]
+        by_user = np.argsort(of, kind="stable")
+        before = wants[:, by_user].cumsum(axis=1) - wants[:, by_user]
+        first = np.searchsorted(of[by_user], np.arange(users.size))
+        before -= before[:, first][:, of[by_user]]
+        share = (held[:, of[by_user]] + before) / np.maximum(total, 1)[:, None]
+        dominant = np.empty(slots.size)
+        dominant[by_user] = share.max(axis=0)
+        return used, dominant
 
     def run_us(self, slots: np.ndarray, predictor: str) -> np.ndarray:
         """How long these rows are expected to run, at most their time limits; FOREVER where nobody knows."""
@@ -587,10 +628,11 @@ class PendingColumns:
             self.classes.append(AskClass(code, ask, partition, avoid, licenses))
             self.class_rows.append(1)
         self._class_code[key] = code
-        if code >= self.widths.shape[1]:
-            self.widths = np.concatenate([self.widths, np.zeros_like(self.widths)], axis=1)
-        alone = ask.exclusive or ask.mem_all
-        self.widths[:, code] = total_cpu_milli(ask) / 1000, devices(ask), ask.min_nodes if alone else 0
+        if code >= self.wants.shape[1]:
+            self.wants = np.concatenate([self.wants, np.zeros_like(self.wants)], axis=1)
+            self.own_nodes = np.concatenate([self.own_nodes, np.zeros_like(self.own_nodes)])
+        self.wants[:, code] = about(ask)
+        self.own_nodes[code] = ask.min_nodes if ask.exclusive or ask.mem_all else 0
         if licenses:
             self.licensed[code] = parse_licenses(licenses)
         self.fresh_classes.append(code)

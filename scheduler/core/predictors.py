@@ -7,8 +7,8 @@ prediction is above it, and nobody is stopped for running longer than predicted.
     like    the mean of the last two run times of the user's jobs with the same limit and as many CPUs, else
             as last2
 
-A running job that has outlived its prediction gets the next of `STEPS_S` on top of what it was given (the
-same paper, section 4), until its time limit.
+A running job that has outlived its prediction gets the first of `STEPS_S` on top of what it was given, when
+it has outlived that the second as well, and so on (the same paper, section 4), until its time limit.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from collections.abc import Callable, Hashable
 from typing import Final, NamedTuple
 
 from packhorse.scheduler.core.batch.samples import Samples
-from packhorse.scheduler.core.packing.slots import LOCATED
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.model.job import JobSpec
-from packhorse.scheduler.model.resources import WHOLE, Ask
+from packhorse.scheduler.model.resources import Ask
 
 STEPS_S: Final = (60, 300, 900, 1800, 3600, 7200, 18_000, 36_000, 72_000, 180_000, 360_000)
 """One minute to a hundred hours, one after the other."""
@@ -41,12 +40,6 @@ class Kind(NamedTuple):
 def total_cpu_milli(ask: Ask) -> int:
     """Thousandths of CPUs that a job takes, at least."""
     return max(ask.n_tasks * ask.cpu_milli_per_task, ask.min_nodes * ask.min_cpu_milli_per_node)
-
-
-def devices(ask: Ask) -> float:
-    """GPUs and TPU chips that a job takes, shares as such."""
-    per = ((ask.gres_per_node, ask.min_nodes), (ask.gres_per_task, ask.n_tasks), (ask.gres_per_job, 1))
-    return sum(gres.n * gres.milli * n / WHOLE for found, n in per for gres in found if gres.kind in LOCATED)
 
 
 def kind_of(uid: int, spec: JobSpec) -> Kind:
@@ -69,6 +62,7 @@ class History:
     def add(self, kind: Kind, run_us: int) -> None:
         """A job ran that long, to whatever end of its own."""
         self.samples.add(kind.uid, kind.limit_us, run_us)
+        run_us = max(run_us, 1)  # 0 is for what is not known
         for key in (kind.uid, kind):
             last = self._last.pop(key, None)
             self._last[key] = (last[1], run_us) if last else (run_us, run_us)
@@ -117,15 +111,20 @@ def predictor(name: str) -> Predictor:
 
 
 def predicted_us(name: str, history: History, kind: Kind) -> int:
-    """What a job is expected to run, at most its limit; 0 for as long as it may."""
-    found = PREDICTORS[name].expect(history, kind)
+    """What a job is expected to run, at most its limit; 0 for as long as it may.
+
+    Also 0 for a name that is not known: a state may have been stored by a version that knew others.
+    """
+    known = PREDICTORS.get(name)
+    found = known.expect(history, kind) if known is not None else 0
     if not found:
         return 0
     return min(found, kind.limit_us) if kind.limit_us else found
 
 
 def corrected_us(passed_us: int, given_us: int, limit_us: int) -> int:
-    """A new expectation, from its start, for a job that has run passed_us and was given no more than that.
+    """What a job is expected to run in all that has run passed_us and was given given_us at its start: the
+    same however often it was corrected in between.
 
     limit_us 0: it has none.
     """

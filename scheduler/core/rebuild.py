@@ -9,7 +9,7 @@ from packhorse.scheduler.core.conditions import ensure_members
 from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.predictors import kind_of
 from packhorse.scheduler.core.state import ArrayTasks, State
-from packhorse.scheduler.model.ids import US, Instant
+from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.model.job import Active, DependencyKind, Ended, Job, Pending
 
 
@@ -34,6 +34,7 @@ def rebuild(state: State) -> None:
         if ended is not None and isinstance(ended.phase, Ended) and ended.phase.started_at:
             run_us = ended.phase.ended_at - ended.phase.started_at
             state.history.add(kind_of(ended.owner.uid, ended.spec), run_us)
+            state.usage.use(ended.owner.uid, ended.phase.placements, run_us, ended.phase.ended_at)
     rows: list[PendingRow] = []
     for job in state.jobs.values():
         phase = job.phase
@@ -61,10 +62,8 @@ def _hold(state: State, job: Job, active: Active) -> None:
     )
     limit_us = job.spec.time_limit_s * US
     state.running_columns.add(job.id, active.end_by, active.placements, limit_us)
-    expected_us = waiting.expected_us(state, job)
-    if expected_us:
-        since = active.granted_at
-        state.running_columns.expect(job.id, since, Instant(since + expected_us))
+    state.usage.take(job.owner.uid, active.placements)
+    waiting.expect(state, job, active)
     if job.spec.licenses:
         state.licenses.hold(job.spec.licenses)
     set_timers(state, job, active)

@@ -55,8 +55,9 @@ class RunningColumns:
         self._live = np.zeros(n, dtype=np.bool_)
         self._free: list[int] = list(range(n - 1, -1, -1))
         self._jobs: dict[JobId, tuple[Instant, tuple[Placement, ...]]] = {}
-        self._expected: dict[JobId, tuple[Instant, Instant]] = {}
-        """Of jobs that are expected to end before their limit: when they began, and when they will end."""
+        self._expected: dict[JobId, tuple[Instant, int, Instant]] = {}
+        """Of jobs that are expected to end before their limit: when they began, how long they were expected
+        to run then, and when they will end as far as is known now."""
         self._soon: list[tuple[Instant, JobId]] = []
         """A heap of these ends; those that do not count any more among them."""
         self._limit_us: dict[JobId, int] = {}
@@ -90,26 +91,32 @@ class RunningColumns:
         self._jobs[job] = (end_by, placements)
         self._fresh[job] = None
 
-    def expect(self, job: JobId, since: Instant, end: Instant) -> None:
-        """The job runs since then and is expected to end then, before its limit."""
-        self._expected[job] = (since, end)
-        heapq.heappush(self._soon, (end, job))
-        self._set(job)
+    def expect(self, job: JobId, since: Instant, run_us: int) -> None:
+        """The job runs since then and is expected to run that long; 0: until its limit."""
+        if run_us:
+            self._expect(job, since, run_us, Instant(since + run_us))
+        elif self._expected.pop(job, None):
+            self._set(job)
+
+    def began(self, job: JobId, since: Instant) -> None:
+        """It runs only since then."""
+        expected = self._expected.get(job)
+        if expected is not None:
+            self.expect(job, since, expected[1])
 
     def correct(self, now: Instant) -> None:
         """Jobs that have outlived what was expected get another expectation."""
         while self._soon and self._soon[0][0] <= now:
             end, job = heapq.heappop(self._soon)
-            since, expected = self._expected.get(job, (UNKNOWN, UNKNOWN))
+            since, run_us, expected = self._expected.get(job, (UNKNOWN, 0, UNKNOWN))
             if expected != end:
                 continue
             limit = self._jobs[job][0]
-            later = Instant(since + corrected_us(now - since, end - since, limit - since if limit else 0))
+            later = Instant(since + corrected_us(now - since, run_us, limit - since if limit else 0))
             if limit and later >= limit:
-                del self._expected[job]
-                self._set(job)
+                self.expect(job, since, 0)
             else:
-                self.expect(job, since, later)
+                self._expect(job, since, run_us, later)
 
     def longest_limit_us(self) -> int:
         """The longest limit of all that run, 0 if none has any."""
@@ -127,7 +134,12 @@ class RunningColumns:
         """When the job is expected to end, 0 for never."""
         end_by = self._jobs[job][0]
         expected = self._expected.get(job)
-        return min(expected[1], end_by or expected[1]) if expected else end_by
+        return min(expected[2], end_by or expected[2]) if expected else end_by
+
+    def _expect(self, job: JobId, since: Instant, run_us: int, end: Instant) -> None:
+        self._expected[job] = (since, run_us, end)
+        heapq.heappush(self._soon, (end, job))
+        self._set(job)
 
     def _set(self, job: JobId) -> None:
         for entry in self._entries.get(job, ()):

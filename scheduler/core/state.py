@@ -16,6 +16,7 @@ from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.core.predictors import History
 from packhorse.scheduler.core.running_columns import RunningColumns
 from packhorse.scheduler.core.timers import Timers
+from packhorse.scheduler.core.usage import UserUsage
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.event import CallAnswered, PolicyTaught
 from packhorse.scheduler.model.ids import Instant, JobId, NodeName
@@ -74,13 +75,12 @@ class State:
     taught: what the placement policy goes by, None for what it knows by itself; of this epoch only, so in no
     snapshot, and no part of what makes states equal.
 
-    Derived:
-    tasks: the tasks of each array. What jobs hold on which node is in node_columns.
-    dependents: who waits on what, keyed (job or array, index); index -1: the whole of it, -2: index by
-    index (aftercorr). singletons: unfinished jobs by (uid, name) and the number that orders them, only
-    for the pairs that a waiting singleton asks about. n_silent: nodes whose agent is not connected. demand:
-    what jobs are like, for the placement policy. history: how long jobs ran. batch: what the order "packhorse"
-    remembers. licenses: what jobs hold of the cluster's licences.
+    Derived: tasks: the tasks of each array. What jobs hold on which node is in node_columns. dependents: who
+    waits on what, keyed (job or array, index); index -1: the whole of it, -2: index by index (aftercorr).
+    singletons: unfinished jobs by (uid, name) and the number that orders them, only for the pairs that a
+    waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what jobs are like,
+    for the placement policy. history: how long jobs ran, usage: who used how much. batch: what the order
+    "packhorse" remembers. licenses: what jobs hold of the cluster's licences.
     """
 
     __slots__ = (
@@ -106,6 +106,7 @@ class State:
         "tasks",
         "taught",
         "timers",
+        "usage",
     )
 
     def __init__(self) -> None:
@@ -133,6 +134,7 @@ class State:
         self.running_columns = RunningColumns()
         self.demand = Demand()
         self.history = History()
+        self.usage = UserUsage()
         self.batch = Memory()
         self.licenses = Licenses()
 

@@ -28,6 +28,7 @@ from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.timers import Timer
 from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId
 from packhorse.scheduler.model.job import (
+    Active,
     ArrayJob,
     Condition,
     DependencyKind,
@@ -279,6 +280,24 @@ def expected_us(state: State, waiter: Waiter) -> int:
     if name == LIMIT:
         return 0
     return predicted_us(name, state.history, kind_of(waiter.owner.uid, waiter.spec))
+
+
+def expect(state: State, job: Job, active: Active) -> None:
+    """What is expected of a running job, by what is known now."""
+    since = active.started_at or active.granted_at
+    state.running_columns.expect(job.id, since, expected_us(state, job))
+
+
+def expect_again(state: State) -> None:
+    """The same of all that wait or run: the configuration names another predictor."""
+    for job in state.jobs.values():
+        if isinstance(job.phase, Active):
+            expect(state, job, job.phase)
+        elif isinstance(job.phase, Pending):
+            state.pending_columns.expect(job.id, expected_us(state, job))
+    for array in state.arrays.values():
+        if array.remaining:
+            state.pending_columns.expect(array.id, expected_us(state, array))
 
 
 def refresh_row(state: State, waiter: Waiter) -> None:

@@ -76,10 +76,10 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Settings that decisions depend on; part of the recorded state, so that replay sees them too.
 
     policy: name of the placement policy. licenses: (name, how many the cluster has). order: of jobs of equal
-    tier and priority (core/orders.py); origin: what submission times are counted from there. backfill: who
-    may go before blocked jobs (core/backfill_kinds.py), of which backfill_depth have planned starts.
-    keep_next: a blocked job that has a planned start stays ahead of those that come. predictor: how long jobs
-    are expected to run (core/predictors.py). batch: of the order "packhorse".
+    tier and priority (core/orders.py); origin: what submission times are counted from there, UNKNOWN: the
+    first start. backfill: who may go before blocked jobs (core/backfill_kinds.py), of which backfill_depth
+    have planned starts. keep_next: a blocked job that has a planned start stays ahead of those that come.
+    predictor: how long jobs are expected to run (core/predictors.py). batch: of the order "packhorse".
     """
 
     name: str = "packhorse"

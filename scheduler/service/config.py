@@ -47,6 +47,7 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_every_events: int = 50_000
     retention_days: int = 365
     record_inputs: bool = False
+    record_limit_mib: int = 1_024
     heartbeat_s: int = 10
     usage_s: int = 10
     cycle_interval_ms: int = 20

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from packhorse.scheduler.core.backfill_kinds import BACKFILLS
+from packhorse.scheduler.core.orders import ORDERS
+from packhorse.scheduler.core.predictors import PREDICTORS
 from packhorse.scheduler.model.units import UnitError, parse_mem_mib, parse_time_limit_s
 
 CLUSTER_TARGET = "cluster"
@@ -151,6 +154,18 @@ def _policy(raw: object) -> str:
     return str(raw)
 
 
+def _named(what: str, names: Iterable[str]) -> Kind:
+    """One of a table's names."""
+    known = tuple(names)
+
+    def read(raw: object) -> str:
+        if raw not in known:
+            raise KeyProblem(f"there is no such {what}")
+        return str(raw)
+
+    return Kind(", ".join(f'"{name}"' for name in known), read)
+
+
 def _seconds(raw: object) -> float:
     if not isinstance(raw, int | float) or isinstance(raw, bool) or not 0 <= raw <= 3600:
         raise KeyProblem("not between 0 and 3600")
@@ -238,6 +253,9 @@ FRACTION = Kind("a number from 0 to 1", _fraction)
 TIME_LIMIT = Kind('minutes, or a text like "01:30:00", "2-00:00:00", "UNLIMITED"', _time_limit)
 MEMORY = Kind('MiB, or a text like "500M", "4G"', _memory)
 LICENSES = Kind('a list of texts with counts, like ["matlab:10", "fluent:2"]', _licenses)
+ORDER = _named("order", ORDERS)
+BACKFILL = _named("kind of backfilling", BACKFILLS)
+PREDICTOR = _named("predictor", PREDICTORS)
 POLICY = Kind("the name of a policy, see docs/packing.md", _policy)
 SHORT_TIME = _short_time(1)
 SHORT_TIME_OR_0 = _short_time(0)
@@ -277,7 +295,11 @@ KEYS: tuple[Key, ...] = (
     Key("jobs", "key_retention", _duration_kind(1, _YEAR_S), "3600", "seconds", _C, "key_retention_s"),
     Key("jobs", "max_keys_kept", _count(1, 1 << 24), "200000", "keys", _C, "max_keys_kept"),
     Key("scheduling", "policy", POLICY, '"packhorse"', "", _C, "policy"),
+    Key("scheduling", "order", ORDER, '"priority"', "", _C, "order"),
+    Key("scheduling", "backfill", BACKFILL, '"easy"', "", _C, "backfill"),
     Key("scheduling", "backfill_depth", _count(0, 1 << 16), "1", "jobs", _C, "backfill_depth"),
+    Key("scheduling", "keep_next", FLAG, "false", "", _C, "keep_next"),
+    Key("scheduling", "predictor", PREDICTOR, '"limit"', "", _C, "predictor"),
     Key("scheduling", "max_starts_per_cycle", _count(1, 1 << 20), "4096", "jobs", _C, "max_starts_per_cycle"),
     Key("scheduling", "learn_interval", _duration_kind(0, _YEAR_S), "600", "seconds", _S, "learn_interval_s"),
     Key("scheduling", "cycle_interval_ms", _count(0, 60000), "20", "milliseconds", _S, "cycle_interval_ms"),
@@ -309,6 +331,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("store", "retention_days", _count(0, 36500), "365", "days", _S, "retention_days"),
     Key("store", "record_inputs", FLAG, "false", "", _S, "record_inputs"),
+    Key("store", "record_limit_mib", _count(1, 1 << 24), "1024", "MiB", _S, "record_limit_mib"),
     Key("log", "level", LEVEL, '"info"', "", _S, "log_level"),
     Key("log", "file", TEXT, '"log/scheduler.log"', "", _S, "log_file"),
 )
@@ -358,8 +381,20 @@ MEANING: dict[str, str] = {
     "jobs.key_retention": "How long the answer to a call with an idempotency key is remembered.",
     "jobs.max_keys_kept": "Most such answers remembered.",
     "scheduling.policy": "How nodes and devices are chosen among those that fit.",
+    "scheduling.order": (
+        "In what order jobs of equal partition tier and priority are looked at; `priority`: as they came. "
+        "f1 to f4 count submission times from the first start of the scheduler."
+    ),
+    "scheduling.backfill": "Who may start before blocked jobs that have a planned start; `none`: nobody.",
     "scheduling.backfill_depth": (
         "How many blocked jobs get a planned start that others must not delay; 1 is EASY backfilling."
+    ),
+    "scheduling.keep_next": (
+        "A blocked job that has a planned start stays ahead of those that come later, whatever the order."
+    ),
+    "scheduling.predictor": (
+        "How long jobs are expected to run, for the order and for backfilling; `limit`: their time limit, "
+        "which stays the bound whatever is predicted."
     ),
     "scheduling.max_starts_per_cycle": "Most jobs started in one pass.",
     "scheduling.learn_interval": (
@@ -404,7 +439,11 @@ MEANING: dict[str, str] = {
     ),
     "store.snapshot_every_events": "A snapshot of the state is written after this many events.",
     "store.retention_days": "How long accounting keeps ended jobs; 0: for ever.",
-    "store.record_inputs": "Keep every input of the core, so that a run can be replayed in the simulator.",
+    "store.record_inputs": (
+        "Keep every input of the core in log/inputs.rec, so that `packhorse replay` can run it again. It "
+        "names users and what they ask for, but holds no script and no environment."
+    ),
+    "store.record_limit_mib": "The recording ends when it is that large.",
     "log.level": "The least serious messages that are written.",
     "log.file": 'JSON lines, relative to PACKHORSE_HOME; "-" is standard error, for people to read.',
 }

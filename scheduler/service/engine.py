@@ -306,7 +306,7 @@ class Engine:
             )
         self.clock.not_before(found.last_at)
         if self._recorder is not None:
-            self._recorder.recovered(found.seq, found.state)
+            self._recorder.recovered(self.store)
         state, now, start = found.state, self.clock.now(), Start(self.config)
         decision = step(state, start, now)
         if self._recorder is not None:
@@ -314,6 +314,8 @@ class Engine:
         self._seq = found.seq
         first = _Group()
         self._apply(state, decision, first)
+        if self._recorder is not None:
+            self._recorder.flush()
         await self._writer.submit(Batch(first.records, (), first.rows))
         self._durable_seq = self._seq
         self._state, self._why = state, ""
@@ -430,6 +432,8 @@ class Engine:
         if group.records or group.commands:
             self._group = _Group()
             self._flying.append(group)
+            if self._recorder is not None:
+                self._recorder.flush()
             if group.records or len(self._flying) > 1:
                 batch = Batch(group.records, tuple(group.blobs.items()), group.rows)
                 self._writer.submit(batch).add_done_callback(lambda written: self._done(group, written))

@@ -30,7 +30,7 @@ from packhorse.scheduler.service.failures import HTTP_STATUS, Code
 from packhorse.scheduler.service.http_door import HttpDoor, Identify, Page, Pages
 from packhorse.scheduler.service.methods import Methods
 from packhorse.scheduler.service.metrics import CONTENT_TYPE, Metrics
-from packhorse.scheduler.service.recording import Recorder
+from packhorse.scheduler.service.recording import RECORDING, Recorder
 from packhorse.scheduler.service.recovery import Housekeeping
 from packhorse.scheduler.service.status import About, installed_version
 from packhorse.scheduler.service.teaching import Teacher
@@ -41,7 +41,6 @@ log = structlog.get_logger(__name__)
 
 PID_FILE = "run/scheduler.pid"
 ADDRESS_FILE = "run/scheduler.addr"
-RECORDING = "log/inputs.rec"
 
 STOP_GRACE_S = 0.5
 """What is being answered when the scheduler stops gets this long to be over."""
@@ -129,7 +128,7 @@ async def serve(
         configuration.cluster,
         clock=clock,
         meter=metrics,
-        recorder=Recorder(home / RECORDING) if service.record_inputs else None,
+        recorder=Recorder(home / RECORDING, service.record_limit_mib) if service.record_inputs else None,
         housekeeping=_housekeeping(configuration),
         min_cycle_gap_s=service.cycle_interval_ms / 1000,
         improver_dumps=home / "log",

@@ -1,27 +1,46 @@
 """Recorded inputs: everything that happened to a scheduler, in order, with the time it was told.
 
-A recording replayed gives the event log of the live run byte for byte: the proof that nothing but the inputs
-and the clock decides. Each entry is its length and one msgpack array.
+A recording replayed (replaying.py) gives the event log of the live run byte for byte: the proof that nothing
+but the inputs and the clock decides. The file begins with a line that names its format; each entry is its
+length, its CRC-32 and one msgpack array. Format 0 had neither line nor checksums.
+
+Entries are handed to the kernel before the events they led to are handed to the store: a scheduler that dies
+has recorded all that is in its store. Where the machine dies, the end of the recording may be missing, and
+replaying says which events it cannot tell anything about.
 """
 
 from __future__ import annotations
 
+import os
 import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import msgspec
+import structlog
 
-from packhorse.scheduler.core import snapshot
-from packhorse.scheduler.core.apply import apply
-from packhorse.scheduler.core.state import State
-from packhorse.scheduler.core.step import step
+from packhorse.scheduler.model.errors import PackhorseError
 from packhorse.scheduler.model.ids import Instant
 from packhorse.scheduler.model.input import Input
-from packhorse.scheduler.store.codec import encode
+from packhorse.scheduler.store.protocol import Store
 
-_LENGTH = struct.Struct("<I")
+log = structlog.get_logger()
+
+RECORDING: Final = "log/inputs.rec"
+"""Where a home has it."""
+
+FORMAT: Final = 1
+MIB: Final = 1 << 20
+
+_NAME: Final = b"packhorse inputs "
+_FIRST_LINE: Final = _NAME + b"%d\n" % FORMAT
+_HEAD: Final = struct.Struct("<II")
+
+
+class RecordingBroken(PackhorseError):
+    """A file is not a recording, or not one that can be read: which, where and why."""
 
 
 class Happened(msgspec.Struct, frozen=True, tag=1, array_like=True):
@@ -32,70 +51,165 @@ class Happened(msgspec.Struct, frozen=True, tag=1, array_like=True):
 
 
 class Recovered(msgspec.Struct, frozen=True, tag=2, array_like=True):
-    """The scheduler went on from its store: the log up to seq, and the state that it came to."""
+    """The scheduler went on from its store, whose log ends with seq: the chunks of the newest snapshot, none
+    where there is none, and the data of the records behind it. Not the state that it came to: what is derived
+    from the past, such as predictions, must come about as it did.
+    """
 
     seq: int
-    state: list[bytes]
+    snapshot: list[bytes]
+    tail: list[bytes]
 
 
-Entry = Happened | Recovered
+class Full(msgspec.Struct, frozen=True, tag=3, array_like=True):
+    """The recording has reached its limit: what happened afterwards is not in it."""
+
+    limit_mib: int
+
+
+Entry = Happened | Recovered | Full
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
 
 
 class Recorder:
-    """Writes a recording. Never flushed on purpose: it serves tests and investigations, not durability."""
+    """Writes a recording, or goes on with one. What goes wrong with it ends it, never the scheduler."""
 
-    def __init__(self, path: Path) -> None:
-        self._file: BinaryIO = path.open("ab")
+    def __init__(self, path: Path, limit_mib: int = 1024) -> None:
+        """limit_mib: the file gets no longer than about this. One of another format is moved out of the way,
+        to the same name with `.old`. Raises OSError.
+        """
+        self._path = path
+        self._limit_mib = limit_mib
+        end = _end_of(path)
+        if end is None:
+            path.replace(path.with_name(f"{path.name}.old"))
+            end = 0
+        self._file: BinaryIO | None = os.fdopen(
+            os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b"
+        )
+        self._file.truncate(end)  # an entry that a crash cut short would make all behind it unreadable
+        self._file.seek(end)
+        self._size = end
+        if not end:
+            self._file.write(_FIRST_LINE)
+            self._size = len(_FIRST_LINE)
 
     def input(self, now: Instant, input: Input) -> None:
         """This input was decided at this time."""
         self._write(Happened(now, input))
 
-    def recovered(self, seq: int, state: State) -> None:
-        """The scheduler begins, or begins anew, with this."""
-        self._write(Recovered(seq, list(snapshot.dump(state.freeze()))))
+    def recovered(self, store: Store) -> None:
+        """The scheduler begins, or begins anew, with what is in its store. Raises StoreError."""
+        seq, chunks = store.read_snapshot() or (0, ())
+        self._write(Recovered(store.last_seq(), list(chunks), [r.data for r in store.read_log(seq)]))
+
+    def flush(self) -> None:
+        """Hand over to the kernel what came so far."""
+        if self._file is not None:
+            try:
+                self._file.flush()
+            except OSError as error:
+                self._give_up(error)
 
     def close(self) -> None:
         """Write out what is buffered."""
-        self._file.close()
+        self.flush()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _write(self, entry: Entry) -> None:
+        if self._file is None:
+            return
+        if self._size >= self._limit_mib * MIB and not isinstance(entry, Full):
+            log.warning("recording.full", path=str(self._path), limit_mib=self._limit_mib)
+            self._write(Full(self._limit_mib))
+            self.close()
+            return
         data = _encoder.encode(entry)
-        self._file.write(_LENGTH.pack(len(data)) + data)
+        try:
+            self._file.write(_HEAD.pack(len(data), zlib.crc32(data)) + data)
+        except OSError as error:
+            self._give_up(error)
+        self._size += _HEAD.size + len(data)
+
+    def _give_up(self, error: OSError) -> None:
+        log.error("recording.failed", path=str(self._path), why=str(error))
+        file, self._file = self._file, None
+        try:
+            if file is not None:
+                file.close()
+        except OSError:
+            pass  # the same again: what was buffered is lost
 
 
 def read(path: Path) -> Iterator[Entry]:
-    """The entries of a recording; one cut short at the end is left out."""
-    with path.open("rb") as file:
-        while len(head := file.read(_LENGTH.size)) == _LENGTH.size:
-            (length,) = _LENGTH.unpack(head)
-            data = file.read(length)
-            if len(data) < length:
-                return
-            yield _decoder.decode(data)
+    """The entries of a recording.
 
-
-def replay(path: Path) -> tuple[list[bytes], State]:
-    """The data of the log records a recording leads to, from its first recovery on, and the last state.
-
-    What was decided and then lost with a failed store (a later recovery says so) is not in there, as it is
-    not in the store.
+    Raises RecordingBroken: at once for a file of another kind or format, after the last whole entry where
+    the file ends in the middle of one or holds what was not written.
     """
-    state = State.empty()
-    base = 0
-    log: list[bytes] = []
-    for entry in read(path):
-        match entry:
-            case Recovered(seq=seq, state=chunks):
-                if not log:
-                    base = seq
-                del log[seq - base :]
-                state = snapshot.load(chunks)
-            case Happened(now=now, input=input):
-                for event in step(state, input, now).events:
-                    apply(state, event)
-                    log.append(encode(event, base + len(log) + 1).data)
-    return log, state
+    with _opened(path) as file:
+        _check_format(path, file.readline(len(_FIRST_LINE)))
+        n = 0
+        while head := file.read(_HEAD.size):
+            at = file.tell() - len(head)
+            data = b""
+            if len(head) == _HEAD.size:
+                length, crc = _HEAD.unpack(head)
+                data = file.read(length)
+            if len(head) < _HEAD.size or len(data) < length:
+                raise RecordingBroken(
+                    f"{path}: ends in the middle of entry {n + 1} (byte {at}), as a crash leaves it; "
+                    f"the {n} before it are good"
+                )
+            if zlib.crc32(data) != crc:
+                raise RecordingBroken(
+                    f"{path}: entry {n + 1} (byte {at}) is not what was written (checksum); "
+                    f"the {n} before it are good"
+                )
+            try:
+                entry = _decoder.decode(data)
+            except msgspec.DecodeError as error:
+                raise RecordingBroken(f"{path}: entry {n + 1} (byte {at}) cannot be read: {error}") from error
+            n += 1
+            yield entry
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise RecordingBroken(f"{path}: {error.strerror}") from error
+
+
+def _check_format(path: Path, line: bytes) -> None:
+    if line == _FIRST_LINE:
+        return
+    if line.startswith(_NAME):
+        version = line.removeprefix(_NAME).strip().decode(errors="replace")
+        raise RecordingBroken(
+            f"{path}: a recording of format {version}; this packhorse reads format {FORMAT}: "
+            "replay it with the one that wrote it"
+        )
+    raise RecordingBroken(
+        f'{path}: not a recording of inputs; "record_inputs = true" in [store] makes one, log/inputs.rec'
+    )
+
+
+def _end_of(path: Path) -> int | None:
+    """Where the last whole entry ends, 0 for no file or an empty one; None for one of another format."""
+    if not path.exists() or not (size := path.stat().st_size):
+        return 0
+    with path.open("rb") as file:
+        if file.readline(len(_FIRST_LINE)) != _FIRST_LINE:
+            return None
+        end = file.tell()
+        while len(head := file.read(_HEAD.size)) == _HEAD.size:
+            after = file.seek(_HEAD.unpack(head)[0], os.SEEK_CUR)
+            if after > size:
+                break
+            end = after
+    return end

@@ -37,9 +37,9 @@ _RECORDS = RowInsert(
     "log", ("seq", "at", "kind", "first_job", "last_job", "node", "highest_job", "span", "crc", "data")
 )
 _BLOBS = RowInsert("blobs", ("ref", "packed", "content"), "OR IGNORE")
-_SELECT_RECORDS = "SELECT seq, at, kind, first_job, last_job, node, data, crc FROM log"
+SELECT_RECORDS = "SELECT seq, at, kind, first_job, last_job, node, data, crc FROM log"
 _STORY = (
-    f"{_SELECT_RECORDS} WHERE span > 0 AND span IN ({{spans}}) AND first_job <= ? AND last_job >= ? "
+    f"{SELECT_RECORDS} WHERE span > 0 AND span IN ({{spans}}) AND first_job <= ? AND last_job >= ? "
     "AND seq <= ? ORDER BY seq DESC LIMIT ?"
 )
 _PAGE = 2000
@@ -210,7 +210,7 @@ class SqliteStore:
         while after_seq < last:
             with self._file.queries() as connection:
                 rows = connection.execute(
-                    f"{_SELECT_RECORDS} WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT {_PAGE}",
+                    f"{SELECT_RECORDS} WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT {_PAGE}",
                     (after_seq, last),
                 ).fetchall()
             if not rows:
@@ -220,7 +220,7 @@ class SqliteStore:
                 if row[0] != after_seq:
                     self._check_reaches(after_seq - 1)  # compaction may have been at work meanwhile
                     raise StoreDamaged(f"store {self.where}: log record {after_seq} is missing")
-                yield self._verified(row)
+                yield verified(row, self.where)
 
     def _story(self, job: JobId, up_to: int, limit: int) -> list[LogRecord]:
         """Records about the job itself or the array itself, in order; exactly those, `limit` at most."""
@@ -231,7 +231,7 @@ class SqliteStore:
             with self._file.points() as connection:
                 rows = connection.execute(statement, (*spans, job, job, up_to, limit)).fetchall()
             for row in rows:
-                record = self._verified(row)
+                record = verified(row, self.where)
                 if concerns(record, job):
                     story.append(record)
             if len(rows) < limit:
@@ -239,14 +239,14 @@ class SqliteStore:
             up_to = rows[-1][0] - 1
         return story[:limit][::-1]
 
-    def _verified(self, row: tuple[int, Instant, str, JobId, JobId, str, bytes, int]) -> LogRecord:
-        *fields, crc = row
-        record = LogRecord(*fields)  # type: ignore[arg-type]
-        if _crc(record) != crc:
-            raise StoreDamaged(
-                f"store {self.where}: log record {record.seq} is not what was stored (checksum)"
-            )
-        return record
+
+def verified(row: tuple[int, Instant, str, JobId, JobId, str, bytes, int], where: str) -> LogRecord:
+    """The record that a row of SELECT_RECORDS holds. Raises StoreDamaged if it is not what was stored."""
+    *fields, crc = row
+    record = LogRecord(*fields)  # type: ignore[arg-type]
+    if _crc(record) != crc:
+        raise StoreDamaged(f"store {where}: log record {record.seq} is not what was stored (checksum)")
+    return record
 
 
 def _crc(record: LogRecord) -> int:

@@ -6,9 +6,12 @@ all of it is durable; whatever is not current is rubbish, to be removed piece by
 
 from __future__ import annotations
 
+import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 from packhorse.scheduler.model.crashpoint import crash_point
 from packhorse.scheduler.model.errors import StoreDamaged
@@ -79,27 +82,8 @@ class Snapshots:
             yield
 
     def read(self) -> tuple[int, Iterator[bytes]] | None:
-        """See Store.read_snapshot. Every part is verified before the first chunk is handed out."""
-        with self._file.queries() as connection:
-            first = connection.execute("SELECT min(seq) FROM log").fetchone()[0]
-        damage: list[str] = []
-        for snapshot in self._current():
-            if first is not None and first > snapshot.seq + 1:
-                damage.append(f"snapshot {snapshot.seq}: the log begins later, with record {first}")
-                continue
-            try:
-                for _ in self._chunks(snapshot):
-                    pass
-            except StoreDamaged as error:
-                damage.append(str(error))
-                continue
-            return snapshot.seq, self._chunks(snapshot)
-        if first is None or first == 1:
-            return None
-        raise StoreDamaged(
-            f"store {self._file.path}: no usable snapshot, and the log begins with record {first}"
-            f"{''.join(f'; {text}' for text in damage)}: restore a backup"
-        )
+        """See Store.read_snapshot."""
+        return read_newest(self._file)
 
     def covered_seq(self) -> int:
         """Every kept snapshot holds the state after this record or a later one; 0 if there is none."""
@@ -127,32 +111,67 @@ class Snapshots:
                 connection.execute("DELETE FROM snapshots WHERE id = ?", (row[0],))
         return True
 
-    def _current(self) -> list[_Snapshot]:
-        """Newest first."""
-        with self._file.queries() as connection:
-            rows = connection.execute(
-                "SELECT id, seq, n_parts FROM snapshots WHERE current ORDER BY id DESC"
-            ).fetchall()
-        return [_Snapshot(*row) for row in rows]
 
-    def _chunks(self, snapshot: _Snapshot) -> Iterator[bytes]:
-        """Chunks as written; StoreDamaged at the first part that is missing or not what was written."""
-        parts: list[bytes] = []
-        for number in range(snapshot.n_parts):
-            id_ = snapshot.id << _ID_SHIFT | number
-            with self._file.queries() as connection:
-                row = connection.execute(
-                    "SELECT ends, crc, data FROM snapshot_parts WHERE id = ?", (id_,)
-                ).fetchone()
-            if row is None or _crc(id_, row[2]) != row[1]:
-                what = "is missing" if row is None else "is not what was stored"
-                raise StoreDamaged(
-                    f"snapshot {snapshot.seq} of store {self._file.path}: part {number} {what}"
-                )
-            parts.append(row[2])
-            if row[0]:
-                yield b"".join(parts) if len(parts) > 1 else parts[0]
-                parts.clear()
+class Readable(Protocol):
+    """A file that is open for reading."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+
+    def queries(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Its connection."""
+
+
+def read_newest(file: Readable) -> tuple[int, Iterator[bytes]] | None:
+    """See Store.read_snapshot. Every part is verified before the first chunk is handed out."""
+    with file.queries() as connection:
+        first = connection.execute("SELECT min(seq) FROM log").fetchone()[0]
+    damage: list[str] = []
+    for snapshot in _current(file):
+        if first is not None and first > snapshot.seq + 1:
+            damage.append(f"snapshot {snapshot.seq}: the log begins later, with record {first}")
+            continue
+        try:
+            for _ in _chunks(file, snapshot):
+                pass
+        except StoreDamaged as error:
+            damage.append(str(error))
+            continue
+        return snapshot.seq, _chunks(file, snapshot)
+    if first is None or first == 1:
+        return None
+    raise StoreDamaged(
+        f"store {file.path}: no usable snapshot, and the log begins with record {first}"
+        f"{''.join(f'; {text}' for text in damage)}: restore a backup"
+    )
+
+
+def _current(file: Readable) -> list[_Snapshot]:
+    """Newest first."""
+    with file.queries() as connection:
+        rows = connection.execute(
+            "SELECT id, seq, n_parts FROM snapshots WHERE current ORDER BY id DESC"
+        ).fetchall()
+    return [_Snapshot(*row) for row in rows]
+
+
+def _chunks(file: Readable, snapshot: _Snapshot) -> Iterator[bytes]:
+    """Chunks as written; StoreDamaged at the first part that is missing or not what was written."""
+    parts: list[bytes] = []
+    for number in range(snapshot.n_parts):
+        id_ = snapshot.id << _ID_SHIFT | number
+        with file.queries() as connection:
+            row = connection.execute(
+                "SELECT ends, crc, data FROM snapshot_parts WHERE id = ?", (id_,)
+            ).fetchone()
+        if row is None or _crc(id_, row[2]) != row[1]:
+            what = "is missing" if row is None else "is not what was stored"
+            raise StoreDamaged(f"snapshot {snapshot.seq} of store {file.path}: part {number} {what}")
+        parts.append(row[2])
+        if row[0]:
+            yield b"".join(parts) if len(parts) > 1 else parts[0]
+            parts.clear()
 
 
 def _crc(id_: int, data: bytes) -> int:

@@ -70,6 +70,8 @@ def test_a_job_after_another_is_submitted_when_that_has_ended() -> None:
     ]
     never = (NOT_YET, NOT_YET)
     ran = outcome(jobs, [(20, 30), (40, 50), (91, 101), (3, 13), never, never, (60, 70), (4, 14)])
+    assert times(ran, columns(jobs)).wait[:4].tolist() == [20, 39, 1, 2], "as the trace says"
+    ran = ran._replace(think_times=True)
     found = times(ran, columns(jobs)).wait
     np.testing.assert_array_equal(found, [20, 5, 1, 2, math.nan, math.nan, 0, 3])
     assert submitted_us(ran, columns(jobs))[4] == NOT_YET

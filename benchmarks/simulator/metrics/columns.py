@@ -65,11 +65,11 @@ def columns(jobs: Sequence[TraceJob]) -> Columns:
 
 
 def submitted_us(outcome: Outcome, of: Columns) -> np.ndarray:
-    """When each job was submitted: as the trace says or, if later, think time after the end of the job it is
-    after; NOT_YET where that one did not end. A job that is after one the trace lacks is after none. No job
-    is submitted later than it began.
+    """When each job was submitted: as the trace says. With think times or, if later, think time after the end
+    of the job it is after; NOT_YET where that one did not end. A job that is after one the trace lacks is
+    after none. No job is submitted later than it began.
     """
-    followers = [i for i, job in enumerate(outcome.jobs) if job.after]
+    followers = [i for i, job in enumerate(outcome.jobs) if job.after] if outcome.think_times else []
     if not followers:
         return of.submit_us
     place = {job.id: i for i, job in enumerate(outcome.jobs)}

@@ -10,7 +10,7 @@ keep that from wasting a partition: the share is of what the job leaves, so that
 partition has nothing kept back; nothing is kept while more than `idle` of the partition is free; nor while
 all that waits there is less work than the partition does in the job's own time.
 
-CPUs are counted for jobs on CPUs, GPUs and TPU chips for jobs that want such. Partitions that share nodes
+CPUs are counted for jobs on CPUs, GPUs and TPU chips for jobs that want devices. Partitions that share nodes
 are each counted as a whole: what starts in one is taken off the other as well, up to the next pass.
 """
 
@@ -48,20 +48,22 @@ class Pools:
         self.free = np.where(field.up, np.stack([free, devices]), 0.0) @ masks.T
         self.nodes = masks.sum(axis=1)
         self._shared = (masks @ masks.T > 0).astype(np.float64)
-        self.amounts = pending.widths[:2]
+        self.amounts = pending.wants[::2] / 1000.0
         self._begun: list[tuple[int, int, int, int]] = []
 
     def sizes(self, pending: PendingColumns, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of these rows: how much they take of what they are counted in, which that is (0 or 1), and the
         share of their partition that they take, by the scarcer of both. `[n]` each."""
         classes, part = pending.ask_class[slots], pending.partition[slots]
-        cpus, devices = pending.widths[0, classes], pending.widths[1, classes]
+        cpus, devices = self.amounts[:, classes]
         each = self.total[0] / np.maximum(self.nodes, 1.0)
-        cpus = np.maximum(cpus, pending.widths[2, classes] * each[part])
-        total = np.maximum(self.total, 1.0)
-        share = np.minimum(np.maximum(cpus / total[0, part], devices / total[1, part]), 1.0)
+        cpus = np.maximum(cpus, pending.own_nodes[classes] * each[part])
+        total = self.total[:, part]
+        devices = np.where(total[1] > 0, devices, 0.0)  # those that are only counted are left aside
+        share = np.maximum(cpus / np.maximum(total[0], 1.0), devices / np.maximum(total[1], 1.0))
         on_devices = devices > 0
-        return np.where(on_devices, devices, cpus), on_devices.astype(np.intp), share
+        amount = np.where(on_devices, devices, cpus)
+        return amount, on_devices.astype(np.intp), np.minimum(share, 1.0)
 
     def take(self, part: int, code: int, n: int, end: int) -> None:
         """n jobs of the class start in the partition."""

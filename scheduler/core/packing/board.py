@@ -58,7 +58,8 @@ class Board:
     one_type: no node has devices of several types in its slots. mem_sizes: MiB of memory that devices have.
     masks: node masks by the key they were asked under, filled by packing/masks.py. possible: what
     packing/possible.py has found to fit.
-    topology: path of each node from the top of the tree of racks and switches.
+    topology: path of each node from the top of the tree of racks and switches. totals: CPUs in thousandths,
+    MiB and thousandths of devices of all nodes `[3]`.
     """
 
     __slots__ = (
@@ -97,6 +98,7 @@ class Board:
         "special",
         "tightness",
         "topology",
+        "totals",
         "type_of",
         "typed_kinds",
         "types",
@@ -161,6 +163,10 @@ class Board:
         if slot_columns:
             most = max([slots.n for slots in set(maps)], default=0)
             self.tightness[slot_columns] = (1 << _SCORE_BITS) // max(most * WHOLE, 1)
+        devices = sum(slots.n for slots in maps) * WHOLE
+        self.totals = np.array(
+            [self.capacity[CPU].sum(), self.capacity[MEM].sum(), devices], dtype=np.float64
+        )
         self.masks: dict[object, np.ndarray] = {}
         self._matrices: dict[object, np.ndarray] = {}
         self.possible: set[object] = set()

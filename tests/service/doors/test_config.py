@@ -28,7 +28,7 @@ TARGETS = {
     IMPROVER_TARGET: Improver,
     "service": ServiceConfig,
 }
-SET_ELSEWHERE = {"owner_uid", "partitions", "improver"}
+SET_ELSEWHERE = {"owner_uid", "partitions", "improver", "origin"}
 
 
 def problems(text: str) -> list[str]:

@@ -26,7 +26,8 @@ from packhorse.scheduler.service import improving
 from packhorse.scheduler.service.engine import Engine, Meter, NoMeter
 from packhorse.scheduler.service.improving import MOST_DUMPS
 from packhorse.scheduler.service.metrics import Metrics
-from packhorse.scheduler.service.recording import Happened, Recorder, read, replay
+from packhorse.scheduler.service.recording import Happened, Recorder, read
+from packhorse.scheduler.service.replaying import replay
 from packhorse.scheduler.store.memory import MemoryStore
 from tests.service.engine.cluster import TEXTS, a_submission, until
 
@@ -270,5 +271,4 @@ async def test_a_recording_with_a_guided_cycle_replays_byte_for_byte(tmp_path: P
     assert any(c.hold for c in cycles)
     (guided,) = [c for c in cycles if c.guide]
     assert sorted(g.job for g in guided.guide) == [JobId(1), JobId(2)]
-    log, _ = replay(site.recording)
-    assert log == [record.data for record in site.store.read_log()]
+    assert list(replay(site.recording).log.values()) == list(site.store.read_log())

@@ -17,8 +17,8 @@ from packhorse.scheduler.model.input import Cancel, Hold, Release, SubmitArray, 
 from packhorse.scheduler.model.job import ArraySpec, IndexRange, JobState
 from packhorse.scheduler.model.reply import Refused, Submitted
 from packhorse.scheduler.service.clock import BEGINNING, ManualClock
-from packhorse.scheduler.service.recording import replay
 from packhorse.scheduler.service.recovery import Housekeeping, recover
+from packhorse.scheduler.service.replaying import replay
 from packhorse.scheduler.store.protocol import Batch
 from packhorse.scheduler.store.sqlite import SqliteStore
 from tests.service.engine.cluster import CALLER, SCRIPT, TEXTS, Cluster, a_spec, a_submission, until
@@ -193,9 +193,11 @@ async def test_a_recording_replays_to_the_same_log_byte_for_byte(tmp_path: Path)
         await cluster.stop()
         store.revive()
     log = [record.data for record in store.read_log()]
-    replayed, state = replay(path)
-    assert replayed == log
-    assert state == recover(store).state
+    replayed = replay(path)
+    assert [record.data for record in replayed.log.values()] == log
+    assert replayed.state == recover(store).state
+    assert replayed.n_lives == 3
+    assert not replayed.trouble
     assert len(log) > 50
 
 

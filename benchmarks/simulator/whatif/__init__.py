@@ -1,0 +1,1 @@
+"""What a change of the configuration would have done to the jobs that a site has recorded."""
