@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -32,11 +31,11 @@ from packhorse.simulator.traces.job import TraceJob
 from packhorse.simulator.world import World
 
 LOGS: Final = {
-    "kth": ("KTH-SP2-filtered", ""),
-    "kth96": ("KTH-SP2-1996", ""),
-    "hpc2n": ("HPC2N-2002-first3171", RULES),
-    "atlas": ("LLNL-Atlas-2006-2.1-cln", ""),
-    "nasa": ("NASA-iPSC-1993-3.1-cln", ""),
+    "kth": "KTH-SP2-filtered",
+    "kth96": "KTH-SP2-1996",
+    "hpc2n": "HPC2N-2002-first3171",
+    "atlas": "LLNL-Atlas-2006-2.1-cln",
+    "nasa": "NASA-iPSC-1993-3.1-cln",
 }
 WINDOWS: Final = {"others": [i * 8976 // 9 for i in range(10)], "fifty": [181 * i for i in range(50)]}
 SETS: Final = ("ten", *WINDOWS, *LOGS)
@@ -63,10 +62,9 @@ def find(log: str, folder: Path) -> Path:
 
 def parts(name: str, folder: Path) -> Iterator[tuple[list[TraceJob], Sequence[NodeSpec]]]:
     """The runs of a set: jobs and the cluster."""
-    log, format = LOGS.get(name, ("lublin_256", ""))
-    path = find(log, folder)
+    path = find(LOGS.get(name, "lublin_256"), folder)
     if name in LOGS:
-        trace = open_trace(path, format)
+        trace = open_trace(path, RULES)
         assert trace.cluster is not None
         yield list(trace.jobs), trace.cluster
         return

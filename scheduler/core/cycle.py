@@ -331,10 +331,9 @@ class _Cycle:
             j = field.layer_of(self.now + duration)
             if ids[i] in self.guide:
                 most = min(most, counts[i] if rooms[i] < 0 else min(counts[i], rooms[i]))
-                done = self._follow(ids[i], most, code, duration, j)
+                done = self._follow(ids[i], most, code, duration, j, partitions[i])
                 counts[i] -= done
                 rooms[i] -= done if rooms[i] > 0 else 0
-                self._note_taken(partitions[i], code, done, duration)
                 i += done == most
                 if code in pending.licensed:
                     self._pass_over_unlicensed(
@@ -356,8 +355,7 @@ class _Cycle:
                 want = min(want, self.supply.jobs(code))
             batches = place(field, self._request(code), want, j)
             done = sum(n for _, n in batches)
-            self._note_taken(partitions[i], code, done, duration)
-            i = self._hand_out(batches, i, run, ids, counts, rooms, durations)
+            i = self._hand_out(batches, i, run, ids, counts, rooms, durations, partitions, code)
             if licensed:
                 lost = self.supply.take(code, done)
                 self._pass_over_unlicensed(lost, where[i - 1] + 1 if i else where[0])
@@ -378,6 +376,8 @@ class _Cycle:
         counts: list[int],
         rooms: list[int],
         durations: list[int],
+        partitions: list[int],
+        code: int,
     ) -> int:
         """Gives the places to rows i up to run, in order. Returns the first row that still waits for some."""
         grants = self.grants
@@ -397,6 +397,8 @@ class _Cycle:
                 duration = durations[i]
                 begun = Begun(NEVER if duration == FOREVER else self.now + duration, taken, some)
                 self.begun.append(begun)
+                if self.turns is not None:
+                    self.turns.pools.take(partitions[i], code, some, begun.end)
                 if self.started is not None:
                     self.started.append(Started(grant.id, begun, placements))
                 left -= some
@@ -405,7 +407,7 @@ class _Cycle:
                     i += 1
         return i
 
-    def _follow(self, id: int, want: int, code: int, duration: int, j: int) -> int:
+    def _follow(self, id: int, want: int, code: int, duration: int, j: int, partition: int) -> int:
         """Starts up to so many jobs of the row where the guide says. Returns how many."""
         request, position = self._request(code), self.field.board.position
         if code in self.pending.licensed:
@@ -415,7 +417,7 @@ class _Cycle:
             at = [position[name] for name in dict.fromkeys(place_.nodes) if name in position]
             batch = place_at(self.field, request, at, place_.device, j) if at else None
             if batch is not None:
-                self._hand_out([batch], 0, 1, [id], [1], [-1], [duration])
+                self._hand_out([batch], 0, 1, [id], [1], [-1], [duration], [partition], code)
                 n += 1
         return n
 
@@ -477,11 +479,6 @@ class _Cycle:
 
     # -- turns -------------------------------------------------------------------------------------------
 
-    def _note_taken(self, partition: int, code: int, n: int, duration: int) -> None:
-        """So many jobs of the class start in the partition."""
-        if self.turns is not None and n:
-            self.turns.pools.take(partition, code, n, NEVER if duration == FOREVER else self.now + duration)
-
     def _room_at(self, place_: int) -> Instant:
         """Before when the row may not start because it would leave too little room; UNKNOWN: any time."""
         if self.turns is None or not self.turns.hold[place_]:
@@ -499,7 +496,7 @@ class _Cycle:
         j = field.layer_of(self.now + duration)
         if not most or find(field, request, field.room(j), able) is None:
             found = self._timeline().earliest(request, duration, self._room_at(place_))
-            first = found.start if found is not None else first
+            first = max(found.start, first) if found is not None else first
         start = self.turns.quiet_from(place_, first)
         if start <= first:
             return None

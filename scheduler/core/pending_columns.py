@@ -103,8 +103,9 @@ class PendingColumns:
         self.duration_us = np.zeros(n, dtype=np.int64)
         self.expected_us = np.zeros(n, dtype=np.int64)
         self.uid = np.zeros(n, dtype=np.uint32)
-        self.guess = np.zeros(n, dtype=np.int32)
-        """Code of what core/batch/estimates.py expects of the row, -1 before it was asked."""
+        self.mean_s = np.zeros(n)
+        self.rate = np.zeros(n)
+        """These two are kept by core/batch/estimates.py; rate 0: it was not asked yet."""
         self.eligible_at = np.zeros(n, dtype=np.int64)
         self.count = np.zeros(n, dtype=np.int32)
         self.room = np.zeros(n, dtype=np.int32)
@@ -210,7 +211,7 @@ class PendingColumns:
         self.duration_us[at] = np.where(limit > 0, limit * US, FOREVER)
         self.expected_us[at] = expected
         self.uid[at] = uids
-        self.guess[at] = -1
+        self.rate[at] = 0.0
         self.nice[at] = nices
         explicit = np.array([p is not None for p in prios], dtype=np.bool_)
         self.explicit[at] = explicit
@@ -552,7 +553,7 @@ class PendingColumns:
         self.duration_us[s] = row.time_limit_s * US if row.time_limit_s > 0 else FOREVER
         self.expected_us[s] = row.expected_us
         self.uid[s] = row.uid
-        self.guess[s] = -1
+        self.rate[s] = 0.0
         self.eligible_at[s] = row.eligible_at
         self.count[s] = row.count
         self.room[s] = row.room
@@ -665,7 +666,8 @@ _COLUMNS = (
     "duration_us",
     "expected_us",
     "uid",
-    "guess",
+    "mean_s",
+    "rate",
     "eligible_at",
     "count",
     "room",

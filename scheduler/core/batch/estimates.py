@@ -11,8 +11,8 @@ The weighing of samples is that of a kernel estimate over log(limit); a job all 
 limit in full keeps its limit, so exact estimates stay exact. Time limits stay the bound for backfilling: a
 prediction that is wrong costs a turn, never a promise.
 
-Rows of equal user and limit share a *kind*, which is predicted once: when a row of it arrives, and when a job
-of its user has ended.
+A row is predicted when it arrives, and again when a job of its user has ended; those of equal user and limit
+together.
 """
 
 from __future__ import annotations
@@ -33,99 +33,64 @@ _RECENT: Final = 500
 """Arrivals that "small" is measured against."""
 
 _AT_ONCE: Final = 2048
-"""Kinds that are predicted together."""
+"""Pairs of user and limit that are predicted together."""
 
-_MOST_KINDS: Final = 50_000
-"""Kinds beyond which those without rows are dropped."""
+_MOST_LIMIT_S: Final = (1 << 31) - 1
 
 
 class Estimates:
-    """Expectations of the rows of PendingColumns, by kind. Derived: made anew after a restart.
+    """Keeps the columns mean_s and rate of PendingColumns. Derived: made anew after a restart."""
 
-    mean_s, rate: `[n_kinds]` and more, see the module.
-    """
-
-    __slots__ = ("_code", "_limit_s", "_recent", "_uid", "mean_s", "rate")
+    __slots__ = ("_recent",)
 
     def __init__(self) -> None:
-        self._code: dict[tuple[int, float], int] = {}
         self._recent: deque[float] = deque(maxlen=_RECENT)
-        self._uid = np.zeros(64, dtype=np.int64)
-        self._limit_s, self.mean_s, self.rate = np.zeros(64), np.zeros(64), np.zeros(64)
 
     def refresh(self, pending: PendingColumns, slots: np.ndarray, samples: Samples) -> int:
-        """Every row of these slots has a kind, and every kind of theirs what the samples now say. How many
-        rows arrived since the last time."""
-        guess = pending.guess[slots]
-        fresh = slots[guess < 0]
-        stale = np.zeros(len(self._code), dtype=np.bool_)
+        """All rows of these slots are predicted as the module says. How many arrived since the last time."""
+        fresh = pending.rate[slots] == 0
+        due = fresh.copy()
         if samples.touched:
-            stale[guess[guess >= 0]] = True
-            stale &= np.isin(self._uid[: stale.size], list(samples.touched))
+            due |= np.isin(pending.uid[slots], np.array(list(samples.touched), dtype=np.uint32))
             samples.touched.clear()
-        if not fresh.size:
-            self._predict(np.flatnonzero(stale), samples)
+        if not due.any():
             return 0
-        if stale.size > _MOST_KINDS:
-            self._compact(pending)
-            stale = np.ones(len(self._code), dtype=np.bool_)
-        fresh = fresh[np.argsort(pending.id[fresh], kind="stable")]
-        limits = pending.duration_us[fresh]
-        limits_s = np.where(limits == FOREVER, NOMINAL_S, limits / US)
-        kinds = zip(pending.uid[fresh].tolist(), limits_s.tolist(), strict=True)
-        pending.guess[fresh] = codes = np.array([self._intern(kind) for kind in kinds], dtype=np.intp)
-        self._predict(np.union1d(np.flatnonzero(stale), codes), samples)
-        self._recent.extend(self.mean_s[codes[-_RECENT:]].tolist())
-        return int(codes.size)
+        rows = slots[due]
+        limit_us = pending.duration_us[rows]
+        limit_s = np.where(limit_us == FOREVER, 0, np.minimum(limit_us // US, _MOST_LIMIT_S))
+        kinds, of = np.unique(pending.uid[rows].astype(np.int64) << 31 | limit_s, return_inverse=True)
+        mean_s, rate = np.empty(kinds.size), np.empty(kinds.size)
+        for at in range(0, kinds.size, _AT_ONCE):
+            some = kinds[at : at + _AT_ONCE]
+            limits = (some & _MOST_LIMIT_S).astype(np.float64)
+            limits[limits == 0] = NOMINAL_S
+            mean_s[at : at + _AT_ONCE], rate[at : at + _AT_ONCE] = predicted(samples, some >> 31, limits)
+        pending.mean_s[rows], pending.rate[rows] = mean_s[of], rate[of]
+        arrived = slots[fresh]
+        arrived = arrived[np.argsort(pending.id[arrived], kind="stable")][-_RECENT:]
+        self._recent.extend(pending.mean_s[arrived].tolist())
+        return int(fresh.sum())
 
     def small_s(self) -> float:
         """The median prediction of the last arrivals: a job that is expected to run no longer is small."""
         recent = sorted(self._recent)
         return recent[len(recent) // 2] if recent else 0.0
 
-    # -- inside ------------------------------------------------------------------------------------------
 
-    def _intern(self, kind: tuple[int, float]) -> int:
-        code = self._code.get(kind)
-        if code is None:
-            code = self._code[kind] = len(self._code)
-            if code >= self.rate.size:
-                for title in ("_uid", "_limit_s", "mean_s", "rate"):
-                    column = getattr(self, title)
-                    setattr(self, title, np.concatenate([column, np.zeros_like(column)]))
-            self._uid[code], self._limit_s[code] = kind
-        return code
-
-    def _predict(self, codes: np.ndarray, samples: Samples) -> None:
-        """Anew, for these kinds."""
-        if codes.size > _AT_ONCE:
-            for at in range(0, codes.size, _AT_ONCE):
-                self._predict(codes[at : at + _AT_ONCE], samples)
-            return
-        shares = np.minimum(np.array(samples.shares or (1.0,)), 1.0)
-        limit_s, uids = self._limit_s[codes], self._uid[codes]
-        run = limit_s * shares.mean()
-        rate = (1.0 / np.maximum(limit_s[:, None] * shares, BOUND_S)).mean(axis=1)
-        weights = np.ones(codes.size)
-        for uid in np.unique(uids).tolist():
-            own = np.array(samples.own(uid)).reshape(-1, 2)
-            if own.size:
-                mine = np.flatnonzero(uids == uid)
-                limit = limit_s[mine, None]
-                weight = np.minimum(own[:, 0] / limit, limit / own[:, 0])
-                likely_s = np.minimum(own[:, 1] / own[:, 0], 1.0) * limit
-                weights[mine] += weight.sum(axis=1)
-                run[mine] += (weight * likely_s).sum(axis=1)
-                rate[mine] += (weight / np.maximum(likely_s, BOUND_S)).sum(axis=1)
-        self.mean_s[codes] = run / weights
-        self.rate[codes] = rate / weights
-
-    def _compact(self, pending: PendingColumns) -> None:
-        """Only kinds that rows have; what is expected of them is lost."""
-        rows = np.flatnonzero((pending.id > 0) & (pending.guess >= 0))
-        used, codes = np.unique(pending.guess[rows], return_inverse=True)
-        pending.guess[rows] = codes
-        kinds = list(zip(self._uid[used].tolist(), self._limit_s[used].tolist(), strict=True))
-        self._code = {}
-        for kind in kinds:
-            self._intern(kind)
+def predicted(samples: Samples, uids: np.ndarray, limit_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean run time and rate of jobs of these users with these limits, see the module. All `[n]`."""
+    shares = np.minimum(np.array(samples.shares or (1.0,)), 1.0)
+    run = limit_s * shares.mean()
+    rate = (1.0 / np.maximum(limit_s[:, None] * shares, BOUND_S)).mean(axis=1)
+    weights = np.ones(limit_s.size)
+    for uid in np.unique(uids).tolist():
+        own = np.array(samples.own(uid)).reshape(-1, 2)
+        if own.size:
+            mine = np.flatnonzero(uids == uid)
+            limit = limit_s[mine, None]
+            weight = np.minimum(own[:, 0] / limit, limit / own[:, 0])
+            likely_s = np.minimum(own[:, 1] / own[:, 0], 1.0) * limit
+            weights[mine] += weight.sum(axis=1)
+            run[mine] += (weight * likely_s).sum(axis=1)
+            rate[mine] += (weight / np.maximum(likely_s, BOUND_S)).sum(axis=1)
+    return run / weights, rate / weights

@@ -51,13 +51,12 @@ class Pools:
         self.amounts = pending.wants[::2] / 1000.0
         self._begun: list[tuple[int, int, int, int]] = []
 
-    def sizes(self, pending: PendingColumns, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of these rows: how much they take of what they are counted in, which that is (0 or 1), and the
-        share of their partition that they take, by the scarcer of both. `[n]` each."""
-        classes, part = pending.ask_class[slots], pending.partition[slots]
-        cpus, devices = self.amounts[:, classes]
+    def sizes(self, pending: PendingColumns, part: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """By class `[n_classes]`: how much a job takes of what it is counted in, which that is (0 or 1), and
+        the share of the partition that it takes, by the scarcer of both. part: code of the class's."""
+        cpus, devices = self.amounts
         each = self.total[0] / np.maximum(self.nodes, 1.0)
-        cpus = np.maximum(cpus, pending.own_nodes[classes] * each[part])
+        cpus = np.maximum(cpus, pending.own_nodes * each[part])
         total = self.total[:, part]
         devices = np.where(total[1] > 0, devices, 0.0)  # those that are only counted are left aside
         share = np.maximum(cpus / np.maximum(total[0], 1.0), devices / np.maximum(total[1], 1.0))

@@ -53,6 +53,10 @@ class Turns:
         arrived = memory.estimates.refresh(pending, slots, state.history.samples)
         memory.hours.see(self._since_us, arrived)
         self.pools = Pools(field, pending, pending.rules(state.config))
+        part = np.zeros(pending.own_nodes.size, dtype=np.intp)
+        part[pending.ask_class[slots]] = pending.partition[slots]
+        self._amount, self._kind, self._share = self.pools.sizes(pending, part)
+        self._cpus = self._share * np.maximum(self.pools.total[0], 1.0)[part]
         self._small_s = memory.estimates.small_s()
         longest_us = max(
             state.running_columns.longest_limit_us(), int(pending.duration_us[slots].max(initial=0))
@@ -64,14 +68,13 @@ class Turns:
 
     def key(self, slots: np.ndarray) -> np.ndarray:
         """What rows of equal tier and priority are ordered by, the least first `[n]`."""
-        rules, pending, estimates = self._rules, self._pending, self._memory.estimates
+        rules, pending = self._rules, self._pending
         ageing_s = float(rules.ageing_s)
-        guess = pending.guess[slots]
         since = pending.eligible_at[slots]
         wait_s = (self._now - since) / US
-        _, _, share = self.pools.sizes(pending, slots)
-        cpus = share * np.maximum(self.pools.total[0], 1.0)[pending.partition[slots]]
-        size = estimates.mean_s[guess] * cpus / estimates.rate[guess]
+        classes = pending.ask_class[slots]
+        share = self._share[classes]
+        size = pending.mean_s[slots] / pending.rate[slots] * self._cpus[classes]
         late = np.maximum(wait_s + self._drain_s * share, 0.0) / ageing_s
         key = size / (1.0 + late**rules.power)
         overdue = wait_s > rules.guard * ageing_s
@@ -81,9 +84,10 @@ class Turns:
         """The rows as they will be looked at."""
         rules, pending = self._rules, self._pending
         self.part = part = pending.partition[order].astype(np.intp)
-        self.mean_s = mean_s = self._memory.estimates.mean_s[pending.guess[order]]
+        self.mean_s = mean_s = pending.mean_s[order]
         self.since = pending.eligible_at[order]
-        self.amount, self.kind, share = self.pools.sizes(pending, order)
+        classes = pending.ask_class[order]
+        self.amount, self.kind, share = self._amount[classes], self._kind[classes], self._share[classes]
         wait_s = (self._now - self.since) / US
         jobs, room = pending.count[order], pending.room[order]
         jobs = np.where(room < 0, jobs, np.minimum(jobs, room))
@@ -134,8 +138,10 @@ class Turns:
     def room_at(self, place: int, releases: Releases) -> Instant:
         """When the row may start as far as headroom goes, by what is known of the ends of others; now if that
         is never, since then the job itself is all that matters."""
-        amount = float(self.amount[place] + self.hold[place])
         kind, part = int(self.kind[place]), int(self.part[place])
+        if self.pools.free[kind, part] > self.idle[place]:
+            return self._now
+        amount = float(self.amount[place] + self.hold[place])
         return self.pools.when(kind, part, amount, releases, self._now)
 
     def quiet_from(self, place: int, first: Instant) -> Instant:
