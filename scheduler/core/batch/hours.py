@@ -4,7 +4,7 @@ A job that takes a whole partition stops everybody else for as long as it runs. 
 night few, and a late one can as well wait for the evening: the other jobs are served meanwhile, up to its
 planned start.
 
-Counts and the time they were counted over fade with a half-life of two weeks, so that the profile follows
+Counts and the time they were counted over fade with a half-life of four weeks, so that the profile follows
 the site. Before anything is known all hours are alike, and nothing waits. Hours are those of the cluster's
 origin (UTC where none is set).
 """
@@ -18,7 +18,7 @@ import numpy as np
 from packhorse.scheduler.model.ids import US, Instant
 
 _HOUR_US: Final = 3600 * US
-_FADING: Final = 0.5 ** (1 / (24 * 14))
+_FADING: Final = 0.5 ** (1 / (24 * 28))
 """Per hour."""
 
 _PRIOR_H: Final = 0.5
