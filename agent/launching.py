@@ -17,6 +17,7 @@ from packhorse.scheduler.model.resources import Usage
 _NOTICES = {
     EndCause.TIME_LIMIT: "DUE TO TIME LIMIT",
     EndCause.REQUEUED: "DUE TO JOB REQUEUE",
+    EndCause.PREEMPTED: "DUE TO PREEMPTION",
     EndCause.NODE_FAIL: "DUE TO NODE FAILURE",
 }
 

@@ -36,7 +36,7 @@ from packhorse.scheduler.model.input import (
     Submit,
     Tick,
 )
-from packhorse.scheduler.model.job import Active
+from packhorse.scheduler.model.job import Active, EndCause
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.reply import Refused, Submitted
 from packhorse.scheduler.model.resources import Placement
@@ -51,6 +51,11 @@ ORIGIN: Final = Instant(1_000_000_000 * US)
 """Instant of the trace's second 0: time 0 means "unknown" to the scheduler."""
 
 _TERM: Final = 15
+
+_FINISHED: Final = 1000
+_LONG_S: Final = 100 * 366 * 86_400
+"""Finished jobs are forgotten when there are too many, never because time has passed: that would be a tick
+for nearly every job."""
 
 
 class NotRunnable(PackhorseError):
@@ -95,7 +100,9 @@ class Simulation:
         self._dice = Dice(world)
         self._keep_going = keep_going
         self._seen, self._progress = seen, progress
-        base = config or ClusterConfig(min_job_age_s=0, max_finished_kept=1000, max_requeues=1 << 30)
+        base = config or ClusterConfig(
+            min_job_age_s=_LONG_S, max_finished_kept=_FINISHED, max_requeues=1 << 30
+        )
         self._asks = Asks(
             nodes,
             clairvoyant if policy.clairvoyant else limit,
@@ -114,6 +121,11 @@ class Simulation:
         self._lost: list[int] = []
         self._stopped: list[int] = []
         self._since: list[int] = []
+        self._began: list[int] = []
+        """The first instruction of what was launched last."""
+        self._attempt: list[AttemptKey | None] = []
+        self._to_run: list[int] = []
+        """What each job still has to run."""
         self._where: list[tuple[str, ...]] = []
         self._names: dict[tuple[Placement, ...], tuple[str, ...]] = {}
         self._cpu_milli = self._gpu_milli = 0
@@ -133,7 +145,9 @@ class Simulation:
         self._arrivals = arrivals = _Arrivals(jobs, self._world.think_times)
         while True:
             times = [arrivals.next_us, self._heap[0][0] if self._heap and not self._idle(arrivals) else None]
-            timer = next_timer(self.state)
+            # Nobody wakes up only to forget.
+            due = len(self.state.timers) or self.state.batch.wake_at
+            timer = next_timer(self.state) if due else None
             if timer is not None and len(self.state.jobs) > len(self.state.finished):
                 times.append(timer - ORIGIN)
             known = [at for at in times if at is not None]
@@ -199,11 +213,11 @@ class Simulation:
     def _happen(self, kind: _Kind, what: object) -> None:
         if kind is _Kind.EXIT:
             assert isinstance(what, ReportExit)
-            if self._runs(what.attempt):
+            if self._runs(what.attempt, min(self._began_at(what.attempt), what.ended_at), what.started_at):
                 self._do(what)
         elif kind is _Kind.STARTED:
             assert isinstance(what, ReportStart)
-            if self._runs(what.attempt):
+            if self._runs(what.attempt, self._began_at(what.attempt), what.started_at):
                 self._do(what)
         elif kind is _Kind.FAIL:
             spec = self._nodes[self._dice.node(len(self._nodes))]
@@ -216,9 +230,15 @@ class Simulation:
             self._boots[what.name] += 1
             self._register(what)
 
-    def _runs(self, attempt: AttemptKey) -> bool:
-        """Whether the attempt is alive: the last one of its job, and none of its machines has failed."""
+    def _began_at(self, attempt: AttemptKey) -> Instant:
+        return Instant(ORIGIN + self._began[self._number[attempt.job]])
+
+    def _runs(self, attempt: AttemptKey, began: Instant, said: Instant) -> bool:
+        """Whether the attempt is alive: the last one of its job, launched last when it says that it began,
+        and none of its machines has failed."""
         job = self.state.jobs.get(attempt.job)
+        if began != said:
+            return False
         if job is None or not isinstance(job.phase, Active) or job.phase.attempt != attempt:
             return False
         return all(self.state.nodes[placement.node].reachable for placement in job.phase.placements)
@@ -263,6 +283,9 @@ class Simulation:
         self._lost.append(0)
         self._stopped.append(0)
         self._since.append(NOT_YET)
+        self._began.append(NOT_YET)
+        self._attempt.append(None)
+        self._to_run.append(job.run_us)
         self._where.append(())
 
     def _refuse(self, job: TraceJob, why: str) -> None:
@@ -272,20 +295,28 @@ class Simulation:
         self._arrivals.ended(job.id, self.now_us)
 
     def _launch(self, command: Launch) -> None:
-        job = self._jobs[self._number[command.job]]
-        began = self.now_us + round(self._world.launch_s * US)
+        number = self._number[command.job]
+        job = self._jobs[number]
+        if self._attempt[number] == command.attempt:  # its machine has failed and come back without it
+            self._restarts[number] += 1
+            self._lost[number] += self.now_us - self._since[number]
+            self._since[number] = self.now_us
+            self._to_run[number] = job.run_us
+        self._attempt[number] = command.attempt
+        self._began[number] = began = self.now_us + round(self._world.launch_s * US)
         if self._world.enforce_limits:
             at = Instant(ORIGIN + began)
             if began > self.now_us:
                 self._push(began, _Kind.STARTED, ReportStart(command.node, command.attempt, at))
             else:
                 self._do(ReportStart(command.node, command.attempt, at))
-        self._exit_at(began + job.run_us, command.node, command.attempt, began, 0)
+        run_us = self._jobs[number].start_us + self._to_run[number]
+        self._exit_at(began + run_us, command.node, command.attempt, began, 0)
 
     def _terminate(self, command: Terminate) -> None:
         """It ends at once. The exit it would have had later finds nobody any more."""
         number = self._number[command.attempt.job]
-        self._exit_at(self.now_us, command.node, command.attempt, self._since[number], _TERM)
+        self._exit_at(self.now_us, command.node, command.attempt, self._began[number], _TERM)
 
     def _exit_at(self, at_us: int, node: NodeName, attempt: AttemptKey, began_us: int, signal: int) -> None:
         began = Instant(ORIGIN + min(began_us, at_us))
@@ -323,14 +354,21 @@ class Simulation:
         number = self._number[event.job]
         if isinstance(job.phase, Active):
             self._count(job.phase.placements, -1)
-        if type(event) is JobEnded:
+        if isinstance(event, JobEnded):
             self._end[number] = self.now_us
             self._n_ended += 1
             self._arrivals.ended(self._jobs[number].id, self.now_us)
             if self._progress is not None and not self._n_ended % 256:
                 self._progress(self._n_ended)
         else:
-            self._lost[number] += self.now_us - self._since[number]
+            held_us, kept_us = self.now_us - self._since[number], 0
+            if event.cause is EndCause.PREEMPTED and self._world.keeps_work:
+                before_us = round(self._world.launch_s * US) + self._jobs[number].start_us
+                kept_us = min(max(held_us - before_us, 0), self._to_run[number])
+                self._to_run[number] -= kept_us
+            else:
+                self._to_run[number] = self._jobs[number].run_us
+            self._lost[number] += held_us - kept_us
             self._since[number] = self.now_us
 
     def _count(self, placements: tuple[Placement, ...], sign: int) -> None:

@@ -4,6 +4,8 @@
     saf+textbook, fcfs+none       with another kind of backfilling (core/backfill_kinds.py)
     fcfs+easy:4, fcfs+easy:all    planned starts for the first four blocked jobs, or for all (conservative)
     fcfs+none!                    a blocked job that is next stays next, whoever comes
+    srsf^order                    running jobs make room for those before them (core/preemption.py);
+                                  nothing is planned ahead then
     sjf@last2, fcfs@clairvoyant   with a predictor (core/predictors.py); clairvoyant: told the run times
     fcfs/fgd                      with a placement policy (core/packing/policies.py)
 
@@ -18,7 +20,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from packhorse.scheduler.core.backfill_kinds import backfill
-from packhorse.scheduler.core.orders import FCFS, order
+from packhorse.scheduler.core.orders import BY_ORDER, FCFS, NOBODY, order
 from packhorse.scheduler.core.predictors import LIMIT, predictor
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.errors import BadValue
@@ -35,11 +37,15 @@ PRESETS: Final = {
     "conservative": "fcfs+easy:all",
     "rlscheduler": "fcfs+before!",
     "packhorse": "packhorse+easy",
+    "srtf": "srtf^order@clairvoyant",
+    "srsf": "srsf^order@clairvoyant",
+    "tiresias": "las2d^order",
 }
 """Names for combinations."""
 
 _SHAPE: Final = re.compile(
     r"(?P<order>[a-z0-9-]+)(\+(?P<backfill>[a-z-]+)(:(?P<depth>\d+|all))?)?(?P<keep>!)?"
+    r"(\^(?P<preempt>[a-z]+))?"
     r"(@(?P<predictor>[a-z0-9-]+))?(/(?P<placement>[a-z0-9-]+))?"
 )
 
@@ -55,6 +61,7 @@ class LabPolicy(NamedTuple):
     predictor: str = LIMIT
     clairvoyant: bool = False
     placement: str = ""
+    preempt: str = NOBODY
 
     def configured(self, config: ClusterConfig) -> ClusterConfig:
         """The configuration of a cluster under this policy."""
@@ -66,6 +73,7 @@ class LabPolicy(NamedTuple):
             keep_next=self.keep_next,
             predictor=self.predictor,
             policy=self.placement or config.policy,
+            preempt=self.preempt,
         )
 
 
@@ -79,6 +87,7 @@ def as_configured(config: ClusterConfig, name: str) -> LabPolicy:
         config.keep_next,
         config.predictor,
         placement=config.policy,
+        preempt=config.preempt,
     )
 
 
@@ -88,8 +97,9 @@ def lab_policy(name: str) -> LabPolicy:
     found = _SHAPE.fullmatch(text)
     if found is None:
         raise BadValue(
-            f'policy "{name}": not of the form ORDER[+BACKFILL[:DEPTH]][!][@PREDICTOR][/PLACEMENT], nor one '
-            f"of {', '.join(PRESETS)}"
+            f'policy "{name}": not of the form '
+            "ORDER[+BACKFILL[:DEPTH]][!][^PREEMPT][@PREDICTOR][/PLACEMENT], "
+            f"nor one of {', '.join(PRESETS)}"
         )
     part = found.groupdict()
     try:
@@ -103,4 +113,7 @@ def lab_policy(name: str) -> LabPolicy:
     depth = ALL if part["depth"] == "all" else int(part["depth"] or 1)
     if not 1 <= depth <= ALL:
         raise BadValue(f'policy "{name}": depth {depth}: from 1 to {ALL}, or all')
-    return LabPolicy(name, queue, kind, depth, bool(part["keep"]), run, clairvoyant, placement)
+    preempt = part["preempt"] or NOBODY
+    if preempt not in (NOBODY, BY_ORDER):
+        raise BadValue(f'policy "{name}": preemption "{preempt}" is not known; there is {BY_ORDER}')
+    return LabPolicy(name, queue, kind, depth, bool(part["keep"]), run, clairvoyant, placement, preempt)

@@ -17,8 +17,9 @@ class Outcome(NamedTuple):
     """One run of one policy. Arrays are by job `[n]`, in the order of the trace; times in microseconds.
 
     jobs: as the trace has them. start_us: when it first began, end_us: when it ended for good; NOT_YET where
-    that did not happen. restarts: how often it began again. lost_us: run time that had to be done again,
-    summed over restarts. stopped_us: time between its first start and its end in which it did not run.
+    that did not happen. restarts: how often it began again. lost_us: time that it held its nodes for nothing
+    that it could keep, summed over restarts. stopped_us: time between its first start and its end in which it
+    did not run.
     nodes: the names of the nodes of the last start, empty tuples where it never started.
     capacity_milli, capacity_gpus: CPU in thousandths and devices of the whole cluster.
     samples: see Samples. policy, trace, seed: what was run. think_times: jobs that are after another one were

@@ -30,9 +30,9 @@ class Progress:
         if self._terminal:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
-    def step(self, note: str) -> None:
-        """One more is done."""
-        self._done += 1
+    def step(self, note: str, n: int = 1) -> None:
+        """So many more are done."""
+        self._done += n
         self._show(note)
 
     def _show(self, note: str) -> None:

@@ -33,7 +33,7 @@ class Sampler:
         self._next_us = at_us + self._every_us
         nodes = state.node_columns
         board = nodes.board()
-        rows = board.order
+        rows = slice(board.n) if board.identity else board.order
         cpu = nodes.free[CPU, rows]
         if board.n_slots:
             dev = nodes.free[board.slot_columns][:, rows]

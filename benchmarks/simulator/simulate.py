@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 
 from packhorse.scheduler.core.backfill_kinds import BACKFILLS
-from packhorse.scheduler.core.orders import FCFS, ORDERS
+from packhorse.scheduler.core.orders import BY_ORDER, FCFS, ORDERS
 from packhorse.scheduler.core.predictors import PREDICTORS
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.node import NodeSpec
@@ -86,8 +86,8 @@ def parser() -> argparse.ArgumentParser:
 def _names() -> str:
     """What policies are made of."""
     lines = [
-        "policies: ORDER[+BACKFILL[:DEPTH]][!][@PREDICTOR][/PLACEMENT], a file with one of your own",
-        "  (name.py), or one of these presets:",
+        "policies: ORDER[+BACKFILL[:DEPTH]][!][^PREEMPT][@PREDICTOR][/PLACEMENT], a file with one of",
+        "  your own (name.py), or one of these presets:",
         *(f"    {name:<16}{text}" for name, text in PRESETS.items()),
         "  orders:",
         *(f"    {'fcfs' if name == FCFS else name:<16}{found.summary}" for name, found in ORDERS.items()),
@@ -97,6 +97,7 @@ def _names() -> str:
         *(f"    {name:<16}{found.summary}" for name, found in PREDICTORS.items()),
         f"    {CLAIRVOYANT:<16}the real run time",
         "  !: a blocked job that is next stays next",
+        f"  ^{BY_ORDER}: running jobs make room for those before them",
     ]
     return "\n".join(lines)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from packhorse.scheduler.core.orders import BY_ORDER, order, width_milli
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.timers import Timer
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, NodeName
@@ -13,12 +14,35 @@ LEASE_MARGIN_S = 30
 
 def set_timers(state: State, job: Job, active: Active) -> None:
     """Enter what is due for the attempt. Entries made before become stale by themselves."""
+    set_rank_timer(state, job, active)
     if active.terminate_at:
         state.timers.add(active.terminate_at, Timer.TERMINATE, job.id)
     if active.ending is None and active.started_at and active.end_by:
         state.timers.add(active.end_by, Timer.LIMIT, job.id)
         if job.spec.warn is not None and not active.warned:
             state.timers.add(warn_at(job, active), Timer.WARN, job.id)
+
+
+def set_rank_timer(state: State, job: Job, active: Active) -> None:
+    """Enter when the attempt will stand elsewhere in the order."""
+    at = ranked_next_at(state, job, active)
+    if at:
+        state.timers.add(at, Timer.RANK, job.id)
+
+
+def ranked_next_at(state: State, job: Job, active: Active) -> Instant:
+    """When the job has run for so long that the order looks at it anew; 0 for never, or if nobody cares."""
+    marks = order(state.config.order).marks if state.config.preempt == BY_ORDER else ()
+    if not marks or active.ending is not None:
+        return UNKNOWN
+    since = active.started_at or active.granted_at
+    last = max(since, active.ranked_at)
+    milli = width_milli(job.spec.ask)
+    for mark in marks:
+        at = since - job.ran_us + -(-mark * 1000 // milli) * US
+        if at > last:
+            return Instant(at)
+    return UNKNOWN
 
 
 def warn_at(job: Job, active: Active) -> Instant:

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 from packhorse.scheduler.core import apply_attempt, apply_node, apply_pending, waiting
+from packhorse.scheduler.core.active import set_rank_timer
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.ids import US
+from packhorse.scheduler.model.job import Active
 
 
 def apply(state: State, event: Event) -> None:
@@ -24,10 +26,14 @@ def apply(state: State, event: Event) -> None:
 
 
 def _configured(state: State, event: ev.Configured) -> None:
-    predictor = state.config.predictor
-    state.config = event.config
-    if event.config.predictor != predictor:
+    before, state.config = state.config, event.config
+    if event.config.predictor != before.predictor:
         waiting.expect_again(state)
+    if (event.config.preempt, event.config.order) != (before.preempt, before.order):
+        for id in state.running_columns.jobs():
+            job = state.jobs[id]
+            assert isinstance(job.phase, Active)
+            set_rank_timer(state, job, job.phase)
 
 
 def _taught(state: State, event: ev.PolicyTaught) -> None:
@@ -68,6 +74,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.JobGranted: apply_attempt.job_granted,
     ev.AttemptStarted: apply_attempt.attempt_started,
     ev.JobWarned: apply_attempt.job_warned,
+    ev.JobsRanked: apply_attempt.jobs_ranked,
     ev.JobEnding: apply_attempt.job_ending,
     ev.JobTerminating: apply_attempt.job_terminating,
     ev.JobEnded: apply_attempt.job_ended,

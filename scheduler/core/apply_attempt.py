@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from packhorse.scheduler.core import waiting
-from packhorse.scheduler.core.active import set_timers
+from packhorse.scheduler.core.active import set_rank_timer, set_timers
 from packhorse.scheduler.core.array_tasks import task_ended, task_moved
 from packhorse.scheduler.core.conditions import WHOLE
 from packhorse.scheduler.core.predictors import kind_of
@@ -47,6 +47,7 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
         state.licenses.hold(job.spec.licenses)
     if job.array_id:
         task_moved(state, job, new)
+    set_rank_timer(state, new, active)
 
 
 def attempt_started(state: State, event: ev.AttemptStarted) -> None:
@@ -69,6 +70,18 @@ def job_warned(state: State, event: ev.JobWarned) -> None:
     _set(state, job, replace(active, warned=True))
 
 
+def jobs_ranked(state: State, event: ev.JobsRanked) -> None:
+    for id in event.jobs:
+        job = state.jobs.get(id)
+        if job is None:
+            raise InvalidTransition(event, f"no job {id}")
+        require(event, job)
+        active = job.phase
+        assert isinstance(active, Active)
+        active = replace(active, ranked_at=event.at)
+        set_rank_timer(state, _set(state, job, active), active)
+
+
 def job_ending(state: State, event: ev.JobEnding) -> None:
     job, active = _current(state, event, event.attempt)
     active = replace(
@@ -78,6 +91,7 @@ def job_ending(state: State, event: ev.JobEnding) -> None:
         ending_by=event.by,
         requeue_held=event.requeue_held,
         terminate_at=event.terminate_at,
+        ending_for=event.for_job,
     )
     set_timers(state, _set(state, job, active), active)
 
@@ -138,6 +152,7 @@ def job_requeued(state: State, event: ev.JobRequeued) -> None:
     _release(state, job, event.at)
     begin_at = event.begin_at if event.begin_at > event.at else UNKNOWN
     phase = waiting.with_eligibility(Pending(begin_at=begin_at, held=event.held), event.at)
+    ran_us = (event.ended_at or event.at) - event.started_at if event.started_at else 0
     avoid = job.avoid
     if event.avoid is not None and event.avoid not in avoid:
         avoid = (*avoid, event.avoid)
@@ -148,6 +163,8 @@ def job_requeued(state: State, event: ev.JobRequeued) -> None:
         retries=job.retries + (1 if event.retried else 0),
         avoid=avoid,
         refusals=job.refusals + (1 if event.cause is EndCause.LAUNCH_FAILED else 0),
+        ran_us=job.ran_us + ran_us,
+        preemptions=job.preemptions + (1 if event.cause is EndCause.PREEMPTED and event.started_at else 0),
     )
     state.jobs[job.id] = new
     if job.array_id:

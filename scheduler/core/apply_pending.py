@@ -181,7 +181,13 @@ def job_reopened(state: State, event: ev.JobReopened) -> None:
     # Cancelled while it waited, it has an accounting row without an attempt: that number is used up.
     attempts = job.attempts + (1 if end.attempt is None else 0)
     restarts = job.restarts + (1 if end.started_at else 0)
-    job = replace(job, phase=waiting.with_eligibility(phase, event.at), attempts=attempts, restarts=restarts)
+    job = replace(
+        job,
+        phase=waiting.with_eligibility(phase, event.at),
+        attempts=attempts,
+        restarts=restarts,
+        ran_us=0,  # it does all of its work again
+    )
     state.jobs[job.id] = job
     if job.array_id:
         state.tasks[job.array_id].n_pending += 1
@@ -251,6 +257,9 @@ def _claim(state: State, event: ev.Event, first: JobId, n: int) -> None:
 def _shrink(state: State, array: ArrayJob, left: ArrayJob) -> None:
     """Store the array with fewer indices waiting; without any its row goes."""
     state.arrays[array.id] = left
+    if left.remaining:
+        # Its first tasks may have ended since it was submitted.
+        state.pending_columns.expect(left.id, waiting.expected_us(state, left))
     if left.remaining and not left.blocked:
         state.pending_columns.set_count(left.id, waiting.startable(left), waiting.room_of(state, left))
     elif left.remaining:

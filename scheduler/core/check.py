@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 
 from packhorse.scheduler.core import indices, waiting
-from packhorse.scheduler.core.active import brake_holds, lease_over_at
+from packhorse.scheduler.core.active import brake_holds, lease_over_at, ranked_next_at
 from packhorse.scheduler.core.array_tasks import count
 from packhorse.scheduler.core.conditions import order_of
 from packhorse.scheduler.core.pending_columns import PendingRow
@@ -65,6 +65,8 @@ def _job(state: State, job: Job) -> None:
         _require(tasks is not None and tasks.by_index.get(job.index) == job.id, f"{name}: array has another")
     runs = max(job.retries, job.restarts, job.refusals)
     _require(runs <= job.attempts, f"{name}: {runs} of {job.attempts} attempts are over")
+    _require(job.preemptions <= job.restarts, f"{name}: {job.preemptions} of {job.restarts} restarts")
+    _require(job.ran_us >= 0, f"{name} ran {job.ran_us} us")
     match job.phase:
         case Pending() as phase:
             _pending(name, phase)
@@ -276,6 +278,11 @@ def _timers(state: State) -> None:
         due = _due(state, job)
         _require(
             due is None or (at is not None and at <= due), f"job {job.id} is due at {due}, next timer {at}"
+        )
+        ranked = ranked_next_at(state, job, job.phase) if isinstance(job.phase, Active) else None
+        _require(
+            not ranked or (at is not None and at <= ranked),
+            f"job {job.id} stands elsewhere in the order at {ranked}, next timer {at}",
         )
     for array in state.arrays.values():
         if array.remaining and waiting.doomed(array):

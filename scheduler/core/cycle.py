@@ -28,6 +28,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from packhorse.scheduler.core import one_node
 from packhorse.scheduler.core.backfill import Planned, Timeline, find
 from packhorse.scheduler.core.backfill_kinds import backfill
 from packhorse.scheduler.core.batch.turns import Turns
@@ -54,6 +55,7 @@ _FIRST_PIECE: Final = 256
 _LARGEST_PIECE: Final = 65_536
 _FIRST_NODES: Final = 256
 _MANY_CLASSES: Final = 24  # from here on, testing classes together is cheaper than one by one
+_FEW_CLASSES: Final = 4  # that are not looked at beforehand, if scores are kept from pass to pass
 _NOT_BLOCKED: Final = FOREVER + 1
 
 
@@ -68,13 +70,15 @@ class Plan(NamedTuple):
     """What a cycle decided. more: it stopped at max_starts_per_cycle; another one should follow at once.
 
     planned: the starts it promised to jobs that go on waiting, where an end is in sight. contended: what a
-    better plan could be found for, if that was asked.
+    better plan could be found for, if that was asked. stops: running jobs that have to make room, and for
+    whom.
     """
 
     grants: list[Grant]
     planned: dict[JobId, Instant]
     more: bool
     contended: Contended | None = None
+    stops: tuple[tuple[JobId, JobId], ...] = ()
 
 
 def plan(state: State, now: Instant, guide: Sequence[Guided] = (), hold: bool = False) -> Plan:
@@ -84,10 +88,14 @@ def plan(state: State, now: Instant, guide: Sequence[Guided] = (), hold: bool = 
     """
     if not state.pending_columns.n_ready:
         return Plan([], {}, False)
-    cycle = _Cycle(state, now, remember=hold)
+    if not guide and not hold:
+        simple = one_node.plan(state, now)
+        if simple is not None:
+            return Plan([Grant(*started) for started in simple[0]], simple[1], False)
+    cycle = Cycle(state, now, remember=hold)
     found = cycle.run()
     if guide:
-        led = _Cycle(state, now, guide)
+        led = Cycle(state, now, guide)
         with_guide = led.run()
         if _as_good(with_guide, found, cycle.pending.id[cycle.order]):
             cycle, found = led, with_guide
@@ -115,7 +123,7 @@ def _as_good(new: Plan, old: Plan, ids: np.ndarray) -> bool:
     return outcome(n_new, new, first) > outcome(n_old, old, first)
 
 
-class _Cycle:
+class Cycle:
     """One pass. Arrays are by place in the order: place 0 is the first row to be looked at."""
 
     def __init__(
@@ -133,7 +141,7 @@ class _Cycle:
             state.running_columns.correct(now)
         self.demands = pending.demands
         scorer = state.demand.scorer(policy(state.config.policy), state.taught, pending, state.node_columns)
-        self.field = Field(state.node_columns, scorer=scorer)
+        self.field = Field(state.node_columns, scorer=scorer, kept=state.demand.kept.by(scorer))
         self.turns = Turns(state, self.field, now) if state.config.order == PACKHORSE else None
         totals, key_of = state.node_columns.board().totals, self.turns.key if self.turns else None
         self.order = pending.ordered(state.config, now, state.usage, totals, key_of)
@@ -226,8 +234,8 @@ class _Cycle:
         waiting[self.classes[self.codes == 0]] = True
         self.blocked_from[~self.demands.known[:n]] = 0
         classes = np.flatnonzero(waiting & self.demands.known[:n])
-        if not classes.size:
-            return
+        if classes.size <= (_FEW_CLASSES if field.kept is not None else 0):
+            return  # trying them costs less
         least = self.demands.least[:, classes]
         live = field.narrow(least.min(axis=1))
         at, piece = 0, _FIRST_NODES

@@ -18,6 +18,7 @@ from packhorse.scheduler.core.node_columns import NodeColumns, Profile
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.layout import Shape
 from packhorse.scheduler.core.packing.policy import Ground, Mix, Policy, Scorer
+from packhorse.scheduler.core.packing.rows import KeptRows
 from packhorse.scheduler.core.packing.slots import Part, Share, Whole
 from packhorse.scheduler.core.packing.tightest import TIGHTEST
 from packhorse.scheduler.core.pending_columns import AskClass, PendingColumns
@@ -49,13 +50,15 @@ class Demand:
     the state has it done elsewhere and puts it here; what is missing is worked out when it is needed.
     """
 
-    __slots__ = ("_digest", "_key", "_scorer", "lessons")
+    __slots__ = ("_digest", "_key", "_scorer", "kept", "lessons")
 
     def __init__(self) -> None:
         self._digest: tuple[int, str] = (-1, "")
         self._key: object = None
         self._scorer: Scorer | None = None
         self.lessons: dict[Lesson, np.ndarray] = {}
+        self.kept = KeptRows()
+        """Scores of nodes, from pass to pass."""
 
     def scorer(
         self, policy: Policy, taught: PolicyTaught | None, pending: PendingColumns, nodes: NodeColumns
@@ -69,7 +72,10 @@ class Demand:
             lesson = Lesson(policy, taught.mix, taught.ground)
             if lesson.ground != self._digest_of(board):
                 lesson = None  # other nodes than it learned on
-        mix = lesson.mix if lesson is not None else mixed(pending, nodes)
+        if lesson is not None:
+            mix = lesson.mix
+        else:
+            mix = () if policy.devices and not board.n_slots else mixed(pending, nodes)
         key = (policy, board.serial, mix, lesson is not None)
         if key != self._key:
             self._scorer = self._make(policy, lesson, mix_of(mix, board), board.ground)

@@ -11,14 +11,17 @@ from typing import NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core import indices
+from packhorse.scheduler.core.orders import FCFS
 from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS, TMP
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.masks import partition_mask
 from packhorse.scheduler.core.packing.request import Request
 from packhorse.scheduler.core.packing.verdicts import holds, judge, refresh
 from packhorse.scheduler.core.pending_columns import FOREVER
+from packhorse.scheduler.core.predictors import LIMIT
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.hostlist import compress_sorted
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
@@ -191,8 +194,12 @@ def _eligible(state: State, job: Job | ArrayJob, now: Instant) -> list[Explanati
     planned = pending.planned(job.id)
     if planned > now and out:
         first = out[0]
-        at_the_latest = f"; it starts in {_span(planned - now)} at the latest if all keep to their limits"
-        out[0] = Explanation(first.reason, first.sentence + at_the_latest)
+        when = _span(planned - now)
+        if _promised(state.config):
+            planned_for = f"; it starts in {when} at the latest if all keep to their limits"
+        else:
+            planned_for = f"; as things stand it starts in {when}"
+        out[0] = Explanation(first.reason, first.sentence + planned_for)
     if pending.reason(job.id) is Reason.PRIORITY:
         out.sort(key=lambda e: e.reason is not Reason.PRIORITY)
     return out
@@ -256,6 +263,12 @@ def _why_away(node: Node) -> str:
     if not node.reachable:
         return "silent: the agent is not connected"
     return f"not accepting work ({node.offer.reason or 'the agent says so'})"
+
+
+def _promised(config: ClusterConfig) -> bool:
+    """Whether a planned start is a promise: nobody who comes later goes first, and what runs may not run for
+    longer than is believed."""
+    return config.predictor == LIMIT and (config.order == FCFS or config.keep_next)
 
 
 def _ahead(state: State, id: JobId, now: Instant) -> tuple[int, tuple[JobId, Instant] | None]:

@@ -1,5 +1,7 @@
 """One scheduling cycle made into facts: the plan is checked against the state, grant by grant.
 
+Jobs that have to make room are told to stop; whom that was for starts in a later cycle, once they are gone.
+
 What the plan says about those who go on waiting (reasons, planned starts) is written to the columns;
 it is derived, and the first cycle after a restart finds it again.
 """
@@ -8,24 +10,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from packhorse.scheduler.core import cycle, indices, waiting
+from packhorse.scheduler.core import cycle, indices, preemption, waiting
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
 from packhorse.scheduler.core.licenses import jobs_within, take
+from packhorse.scheduler.core.lifecycle import stop
+from packhorse.scheduler.core.orders import BY_ORDER
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.command import Launch
 from packhorse.scheduler.model.event import ArrayTaskSplit, JobGranted
 from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import UNKNOWN, US, AttemptKey, Instant, JobId
 from packhorse.scheduler.model.input import RunCycle
-from packhorse.scheduler.model.job import ArrayJob, Job, JobSpec, Pending
+from packhorse.scheduler.model.job import Active, ArrayJob, EndCause, Job, JobSpec, Pending
 from packhorse.scheduler.model.resources import Placement
 
 
 def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
     """Start what can start now."""
-    plan = cycle.plan(state, now, input.guide, input.hold)
+    if state.config.preempt == BY_ORDER:
+        plan = preemption.plan(state, now)
+    else:
+        plan = cycle.plan(state, now, input.guide, input.hold)
     if plan.contended is not None:
         return UNCHANGED._replace(contended=plan.contended)
+    if not plan.grants and not plan.stops:
+        return Decision((), more=plan.more)
     draft = Draft(state, now)
     room, space, free = _Room(state), _Space(state), state.licenses.free(state.config)
     for id, placements in plan.grants:
@@ -50,7 +59,11 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
                 space.take(placements)
                 take(wanted, 1, free)
                 _grant(draft, task, 1, waiter.spec, placements)
-    return draft.decision()._replace(more=plan.more)
+    for id, for_job in plan.stops:
+        job = state.jobs[id]
+        if isinstance(job.phase, Active) and job.phase.ending is None:
+            stop(draft, job, job.phase, EndCause.PREEMPTED, for_job=for_job)
+    return Decision(tuple(draft.events), tuple(draft.commands), more=plan.more)
 
 
 def _grant(draft: Draft, id: JobId, number: int, spec: JobSpec, placements: tuple[Placement, ...]) -> None:

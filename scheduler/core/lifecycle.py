@@ -13,12 +13,13 @@ from packhorse.scheduler.core.packing.possible import possible
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.command import AckExit, Terminate
 from packhorse.scheduler.model.event import AttemptStarted, JobEnded, JobEnding, JobRequeued
-from packhorse.scheduler.model.ids import UNKNOWN, US, AttemptKey, Instant, NodeName
+from packhorse.scheduler.model.ids import UNKNOWN, US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import ReportExit, ReportStart
 from packhorse.scheduler.model.job import Active, EndCause, Held, Job, JobState
 from packhorse.scheduler.model.resources import Usage
 
 NO_USAGE = Usage()
+NO_JOB = JobId(0)
 MAX_BACKOFF_S = 24 * 3600
 """A retry never waits longer, however often it failed."""
 MAX_REFUSALS = 5
@@ -92,6 +93,8 @@ def settle(draft: Draft, job: Job, active: Active, report: ReportExit) -> None:
             )
         case EndCause.REQUEUED:
             _requeue_asked(draft, job, active, started_at, ended_at, report)
+        case EndCause.PREEMPTED:
+            _preempted(draft, job, active, started_at, ended_at, report)
         case EndCause.NODE_FAIL | EndCause.LEASE | EndCause.STALE as cause:
             lost(draft, job, active, cause, _LOST[cause], started_at, ended_at, report)
         case EndCause.OUT_OF_MEMORY:
@@ -224,7 +227,7 @@ def lost(
         )
         return
     config = draft.state.config
-    worn_out = job.restarts >= config.max_requeues
+    worn_out = job.restarts - job.preemptions >= config.max_requeues
     if worn_out:
         detail += f"; run {job.restarts + 1} times (max_requeues = {config.max_requeues}), so it is held"
     draft.events.append(
@@ -259,6 +262,8 @@ def settle_dead(
             end(draft, job, active, JobState.TIMEOUT, "TimeLimit", detail, started_at, ended_at)
         case EndCause.REQUEUED:
             _requeue_asked(draft, job, active, started_at, ended_at, None)
+        case EndCause.PREEMPTED:
+            _preempted(draft, job, active, started_at, ended_at, None)
         case _:
             lost(draft, job, active, cause, detail, started_at, ended_at, None)
 
@@ -275,9 +280,11 @@ def lose_node(draft: Draft, job: Job, active: Active, node: NodeName, detail: st
         stop(draft, job, active, EndCause.NODE_FAIL)
 
 
-def stop(draft: Draft, job: Job, active: Active, cause: EndCause, by: int = -1) -> None:
+def stop(
+    draft: Draft, job: Job, active: Active, cause: EndCause, by: int = -1, for_job: JobId = NO_JOB
+) -> None:
     """Tell the attempt to end, now."""
-    draft.events.append(JobEnding(draft.now, job.id, active.attempt, cause, by))
+    draft.events.append(JobEnding(draft.now, job.id, active.attempt, cause, by, for_job=for_job))
     terminate(draft, active, cause)
 
 
@@ -337,6 +344,29 @@ def _requeue_asked(
             exit_code=report.exit_code if report else 0,
             exit_signal=report.exit_signal if report else 0,
             usage=report.usage if report else NO_USAGE,
+            ended_at=ended_at,
+            by=active.ending_by,
+        )
+    )
+
+
+def _preempted(
+    draft: Draft, job: Job, active: Active, started_at: Instant, ended_at: Instant, report: ReportExit | None
+) -> None:
+    """It made room: however the run ended, the job waits again at once, in its old place."""
+    draft.events.append(
+        JobRequeued(
+            draft.now,
+            job.id,
+            active.attempt,
+            EndCause.PREEMPTED,
+            JobState.PREEMPTED,
+            begin_at=UNKNOWN,
+            started_at=started_at,
+            exit_code=report.exit_code if report else 0,
+            exit_signal=report.exit_signal if report else 0,
+            usage=report.usage if report else NO_USAGE,
+            detail=f"made room for job {active.ending_for}" if active.ending_for else "",
             ended_at=ended_at,
             by=active.ending_by,
         )

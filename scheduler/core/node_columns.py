@@ -25,6 +25,8 @@ from packhorse.scheduler.model.resources import WHOLE, Device, Placement
 
 NO_SLOTS = SlotMap(())
 
+_MOST_TOUCHED = 4096
+
 Profile = tuple[int, int, int, int, str]
 """What a job takes of a node, for the placement policies: milli-CPU, MiB, devices, thousandths of each, and
 the kind or kind:type of these."""
@@ -80,6 +82,11 @@ class NodeColumns:
         """Grows when a node comes to have other slots while jobs hold something there."""
         self.availability = 0
         """Grows with shape, and when a node starts or stops taking new work, or for another reason."""
+        self.touched: list[int] = []
+        """Rows at which something has come to be free or taken, or may have in a pass that was given up;
+        after those that are listed no more."""
+        self.n_untold = 0
+        """How many touched rows are listed no more."""
         self._nodes: list[Node | None] = []
         self._on_row: list[dict[JobId, Placement]] = []
         self._held: dict[JobId, tuple[Placement, ...]] = {}
@@ -119,6 +126,22 @@ class NodeColumns:
         row = self.row_of[name]
         return {resource: int(self.free[i, row]) for i, resource in enumerate(self.resources)}
 
+    def touch(self, row: int) -> None:
+        """What is free there has changed, or may have; see `touched`."""
+        if len(self.touched) >= _MOST_TOUCHED:
+            self.n_untold += len(self.touched)
+            self.touched.clear()
+        self.touched.append(row)
+
+    def touched_since(self, n: int) -> list[int] | None:
+        """Rows touched after the first n; None if nobody knows any more."""
+        return self.touched[n - self.n_untold :] if n >= self.n_untold else None
+
+    @property
+    def n_touched(self) -> int:
+        """How many times a row was touched."""
+        return self.n_untold + len(self.touched)
+
     # -- nodes -------------------------------------------------------------------------------------------
 
     def put(self, node: Node) -> None:
@@ -132,6 +155,7 @@ class NodeColumns:
         else:
             before = self._nodes[row]
         self._nodes[row] = node
+        self.touch(row)
         if before is None or before.spec != node.spec:
             self._put_spec(row, node)
             self._changed()
@@ -528,6 +552,7 @@ class NodeColumns:
                     slices[slot] = (layout, mask | 1 << place)
 
     def _take(self, row: int, p: Placement, slots: int, sign: int) -> None:
+        self.touch(row)
         used, free = self.used, self.free
         for column, amount in ((CPU, p.cpu_milli), (MEM, p.mem_mib), (TMP, p.tmp_mib), (SLOTS, slots)):
             if amount:

@@ -21,7 +21,7 @@ from packhorse.scheduler.core.orders import order as order_of
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.demands import Demands
 from packhorse.scheduler.core.packing.layout import Shape
-from packhorse.scheduler.core.packing.request import Request
+from packhorse.scheduler.core.packing.request import Pairs, Request
 from packhorse.scheduler.core.predictors import LIMIT
 from packhorse.scheduler.core.priority import BASE_PRIORITY, Rules
 from packhorse.scheduler.core.reasons import REASONS, Reason
@@ -29,7 +29,7 @@ from packhorse.scheduler.core.usage import UserUsage, about
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
 from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId, NodeName
-from packhorse.scheduler.model.resources import Ask
+from packhorse.scheduler.model.resources import Ask, Placement
 
 FOREVER: Final = 1 << 61
 """Duration in microseconds of a job without time limit."""
@@ -42,7 +42,8 @@ class PendingRow(NamedTuple):
 
     priority None: the partition's, less nice. room: how many more of the array may run at once now,
     -1 for no limit. eligible False: something but resources and order is in the way; reason says what.
-    expected_us: how long it is expected to run, 0: for all of its time limit. uid: of its owner.
+    expected_us: how long it is expected to run, 0: for all of its time limit. uid: of its owner. ran_us: how
+    long it has run before.
     """
 
     id: JobId
@@ -60,12 +61,25 @@ class PendingRow(NamedTuple):
     licenses: str = ""
     expected_us: int = 0
     uid: int = 0
+    ran_us: int = 0
 
 
 class AskClass:
-    """Equal asks in one partition: what a cycle knows about all of them. code: its index in `classes`."""
+    """Equal asks in one partition: what a cycle knows about all of them. code: its index in `classes`. plain:
+    a job takes amounts of CPU, memory and scratch space of one node, the same of every node."""
 
-    __slots__ = ("_request", "ask", "avoid", "code", "licenses", "partition", "profile", "shape")
+    __slots__ = (
+        "_alone",
+        "_request",
+        "ask",
+        "avoid",
+        "code",
+        "licenses",
+        "partition",
+        "plain",
+        "profile",
+        "shape",
+    )
 
     def __init__(
         self, code: int, ask: Ask, partition: str, avoid: tuple[NodeName, ...], licenses: str = ""
@@ -75,10 +89,12 @@ class AskClass:
         self.partition = partition
         self.avoid = avoid
         self.licenses = licenses
-        self.shape = Shape(ask)
+        self.shape = shape = Shape(ask)
+        self.plain = shape.single and not (shape.multi or shape.has_devices or shape.undecided)
         self.profile: tuple[int, int, int, int, str] | None = None
         """What a job of it takes of a node; core/demand.py works it out when it first wants it."""
         self._request: Request | None = None
+        self._alone: tuple[Pairs, tuple[Placement, ...]] = ([], ())
 
     def request(self, board: Board, partition: Partition | None, column_of: dict[str, int]) -> Request:
         """Ready to be placed on this board; made once for it. partition: as configured now."""
@@ -87,6 +103,16 @@ class AskClass:
             request = Request(self.ask, self.shape, partition, self.avoid, board, column_of)
             self._request = request
         return request
+
+    def alone_on(self, node: NodeName) -> tuple[Pairs, tuple[Placement, ...]]:
+        """What a job of a plain class takes of this node, and the placement; the last answer is kept."""
+        pairs, placements = self._alone
+        if not placements or placements[0].node != node:
+            shape = self.shape
+            cpu, mem, pairs = shape.base(shape.tasks)
+            placements = (Placement(node, cpu, mem, shape.tasks, (), shape.tmp),)
+            self._alone = pairs, placements
+        return pairs, placements
 
 
 class PendingColumns:
@@ -103,6 +129,7 @@ class PendingColumns:
         self.duration_us = np.zeros(n, dtype=np.int64)
         self.expected_us = np.zeros(n, dtype=np.int64)
         self.uid = np.zeros(n, dtype=np.uint32)
+        self.ran_us = np.zeros(n, dtype=np.int64)
         self.mean_s = np.zeros(n)
         self.rate = np.zeros(n)
         """These two are kept by core/batch/estimates.py; rate 0: it was not asked yet."""
@@ -134,6 +161,10 @@ class PendingColumns:
         """Codes given since the cycle last looked (it empties the list)."""
         self.demands = Demands()
         """What classes need, as arrays by code; the cycle keeps it."""
+        self.n_odd_classes = 0
+        """How many of the classes are not plain."""
+        self.arrays = False
+        """Some row may be that of an array; stays so."""
         self.licensed: dict[int, Wanted] = {}
         """Codes of the classes that want licences, and which."""
         self.wants = np.zeros((3, 16))
@@ -185,6 +216,7 @@ class PendingColumns:
             licenses,
             expected,
             uids,
+            ran,
         ) = zip(*rows, strict=True)
         if not self._slot.keys().isdisjoint(ids) or len(set(ids)) != n:
             raise ValueError("a job of the batch already waits")
@@ -211,6 +243,7 @@ class PendingColumns:
         self.duration_us[at] = np.where(limit > 0, limit * US, FOREVER)
         self.expected_us[at] = expected
         self.uid[at] = uids
+        self.ran_us[at] = ran
         self.rate[at] = 0.0
         self.nice[at] = nices
         explicit = np.array([p is not None for p in prios], dtype=np.bool_)
@@ -223,6 +256,7 @@ class PendingColumns:
         self.eligible_at[at] = since
         self.count[at] = counts
         self.room[at] = rooms
+        self.arrays = self.arrays or max(counts) > 1 or max(rooms) >= 0
         self.eligible[at] = ready
         codes_of = {reason: reason.code for reason in set(why)}
         self.reason_code[at] = [codes_of[reason] for reason in why]
@@ -294,6 +328,7 @@ class PendingColumns:
             licenses=c.licenses,
             expected_us=int(self.expected_us[s]),
             uid=int(self.uid[s]),
+            ran_us=int(self.ran_us[s]),
         )
 
     # -- one value of a row ------------------------------------------------------------------------------
@@ -301,6 +336,7 @@ class PendingColumns:
     def set_count(self, id: JobId, count: int, room: int | None = None) -> None:
         """Indices that still wait, and (None: as before) how many more may run at once."""
         slot = self._slot[id]
+        self.arrays = True
         self.count[slot] = count
         if room is not None:
             self.room[slot] = room
@@ -309,6 +345,7 @@ class PendingColumns:
     def set_room(self, id: JobId, room: int) -> None:
         """How many more tasks of the array may run at once; -1: no limit."""
         slot = self._slot[id]
+        self.arrays = True
         self.room[slot] = room
         self._rate(slot)
 
@@ -360,6 +397,11 @@ class PendingColumns:
         found = self.classes[int(self.ask_class[self._slot[id]])]
         assert found is not None
         return found
+
+    def is_plain(self, code: int) -> bool:
+        """Whether the class is; see AskClass."""
+        found = self.classes[code]
+        return found is not None and found.plain
 
     def standing(self, slot: int, rules: Rules) -> tuple[int, int]:
         """What the row's place in the order follows from before its id does; less is better."""
@@ -437,25 +479,35 @@ class PendingColumns:
         if key_of is not None:
             keys.append(key_of(slots))
         elif slots.size > 1 and found.name != FCFS:
-            since = self.eligible_at[slots]
-            waiting = Waiting(
-                (since - config.origin) / US,
-                np.maximum(now - since, 0) / US,
-                self.run_us(slots, config.predictor) / US,
-                self.wants[0, self.ask_class[slots]] / 1000,
-                *self._shares(found, slots, now, usage, total),
-            )
-            keys.append(found.key(waiting))
+            keys.append(found.key(self.facts(slots, config, now, usage, total)))
         if config.keep_next and slots.size > 1:
             later = self.planned_at[slots] == 0
             if not later.all():
                 keys.append(later)
         if not keys:
             return slots
-        tier, priority, _ = self._keys(slots, self.rules(config))
+        tier, priority, _ = self.keys(slots, self.rules(config))
         if tier[0] != tier[-1] or (tier != tier[0]).any() or (priority != priority[0]).any():
             keys += [priority, tier]
         return slots[np.lexsort(keys) if len(keys) > 1 else np.argsort(keys[0], kind="stable")]
+
+    def facts(
+        self, slots: np.ndarray, config: ClusterConfig, now: Instant, usage: UserUsage, total: np.ndarray
+    ) -> Waiting:
+        """What orders go by, of these rows."""
+        since = self.eligible_at[slots]
+        cpus, _, devices = self.wants[:, self.ask_class[slots]] / np.array([[1000], [1], [1000]])
+        return Waiting(
+            (since - config.origin) / US,
+            np.maximum(now - since, 0) / US,
+            self.run_us(slots, config.predictor) / US,
+            cpus,
+            *self._shares(order_of(config.order), slots, now, usage, total),
+            np.where(devices > 0, devices, cpus),
+            self.ran_us[slots] / US,
+            (since - config.origin) / US,
+            np.zeros(slots.size, dtype=np.bool_),
+        )
 
     def _shares(
         self, found: Order, slots: np.ndarray, now: Instant, usage: UserUsage, total: np.ndarray
@@ -521,7 +573,7 @@ class PendingColumns:
         priority = np.where(self.explicit[slots], priority, priority + bonuses[part])
         return np.lexsort((ids, -priority, -tiers[part]))
 
-    def _keys(self, slots: np.ndarray, rules: Rules) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def keys(self, slots: np.ndarray, rules: Rules) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What rows are ordered by, ascending: tier, priority (both with the highest first) and id."""
         tiers, bonuses = rules.by_code(self.partitions)
         part, own = self.partition[slots], self.own_priority[slots]
@@ -530,12 +582,12 @@ class PendingColumns:
 
     def _places(self, old: np.ndarray, fresh: np.ndarray, rules: Rules) -> np.ndarray:
         """Before which of the old rows each fresh one comes, both being in order; all at once by halving."""
-        tier, priority, id = self._keys(fresh, rules)
+        tier, priority, id = self.keys(fresh, rules)
         low = np.zeros(fresh.size, dtype=np.intp)
         high = np.full(fresh.size, old.size, dtype=np.intp)
         while (low < high).any():
             middle = (low + high) // 2
-            t, p, i = self._keys(old[np.minimum(middle, old.size - 1)], rules)
+            t, p, i = self.keys(old[np.minimum(middle, old.size - 1)], rules)
             before = (t < tier) | ((t == tier) & ((p < priority) | ((p == priority) & (i < id))))
             open_ = low < high
             low = np.where(open_ & before, middle + 1, low)
@@ -553,10 +605,12 @@ class PendingColumns:
         self.duration_us[s] = row.time_limit_s * US if row.time_limit_s > 0 else FOREVER
         self.expected_us[s] = row.expected_us
         self.uid[s] = row.uid
+        self.ran_us[s] = row.ran_us
         self.rate[s] = 0.0
         self.eligible_at[s] = row.eligible_at
         self.count[s] = row.count
         self.room[s] = row.room
+        self.arrays = self.arrays or row.count > 1 or row.room >= 0
         self.eligible[s] = row.eligible
         self.reason_code[s] = row.reason.code
         self.planned_at[s] = 0
@@ -629,6 +683,7 @@ class PendingColumns:
             self.classes.append(AskClass(code, ask, partition, avoid, licenses))
             self.class_rows.append(1)
         self._class_code[key] = code
+        self.n_odd_classes += not self.is_plain(code)
         if code >= self.wants.shape[1]:
             self.wants = np.concatenate([self.wants, np.zeros_like(self.wants)], axis=1)
             self.own_nodes = np.concatenate([self.own_nodes, np.zeros_like(self.own_nodes)])
@@ -651,6 +706,7 @@ class PendingColumns:
             if found is not None and self.class_rows[code] == 0:
                 del self._class_code[(found.ask, found.partition, found.avoid, found.licenses)]
                 self.licensed.pop(code, None)
+                self.n_odd_classes -= not found.plain
                 self.classes[code] = None
                 self._free_classes.append(code)
         self._n_idle_classes = 0
@@ -666,6 +722,7 @@ _COLUMNS = (
     "duration_us",
     "expected_us",
     "uid",
+    "ran_us",
     "mean_s",
     "rate",
     "eligible_at",

@@ -78,6 +78,10 @@ class RunningColumns:
     def __contains__(self, job: JobId) -> bool:
         return job in self._jobs
 
+    def jobs(self) -> tuple[JobId, ...]:
+        """Who runs, in order of start."""
+        return tuple(self._jobs)
+
     def add(self, job: JobId, end_by: Instant, placements: tuple[Placement, ...], limit_us: int = 0) -> None:
         """The job holds the placements and has to end at end_by (0: never). limit_us: what it may run in all,
         0 for any time. ValueError if known."""

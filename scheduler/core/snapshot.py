@@ -77,6 +77,8 @@ class StoredJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
     retries: int
     avoid: tuple[NodeName, ...]
     refusals: int
+    ran_us: int = 0
+    preemptions: int = 0
 
 
 class Jobs(_Chunk, frozen=True, array_like=True, tag="jobs", gc=False):
@@ -235,6 +237,8 @@ def _stored(job: Job, spec: int, owner: int) -> StoredJob:
         job.retries,
         job.avoid,
         job.refusals,
+        job.ran_us,
+        job.preemptions,
     )
 
 
@@ -267,6 +271,8 @@ def _take_jobs(
             s.retries,
             s.avoid,
             s.refusals,
+            s.ran_us,
+            s.preemptions,
         )
 
 

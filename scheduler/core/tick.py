@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import islice
 
 from packhorse.scheduler.core import waiting
-from packhorse.scheduler.core.active import brake_holds, lease_over_at, warn_at
+from packhorse.scheduler.core.active import brake_holds, lease_over_at, ranked_next_at, warn_at
 from packhorse.scheduler.core.cancel import end_pending, end_remainder
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.lifecycle import lose_node, stop, terminate
@@ -16,7 +16,13 @@ from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.timers import Entry, Timer
 from packhorse.scheduler.model.command import Signal
-from packhorse.scheduler.model.event import JobsEligible, JobsForgotten, JobTerminating, JobWarned
+from packhorse.scheduler.model.event import (
+    JobsEligible,
+    JobsForgotten,
+    JobsRanked,
+    JobTerminating,
+    JobWarned,
+)
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId
 from packhorse.scheduler.model.input import SignalScope, Tick
 from packhorse.scheduler.model.job import Active, ArrayJob, EndCause, Job, Pending
@@ -29,7 +35,9 @@ FORGET_AT_ONCE = 2_000
 
 def next_timer(state: State) -> Instant | None:
     """When the next Tick has something to do, None if only an input can change that. May lie in the past."""
-    at = state.timers.next(lambda entry: _stands(state, entry), not brake_holds(state))
+    at = None
+    if len(state.timers):
+        at = state.timers.next(lambda entry: _stands(state, entry), not brake_holds(state))
     known = [found for found in (at, _forget_at(state), state.batch.wake_at or None) if found is not None]
     return min(known, default=None)
 
@@ -44,6 +52,7 @@ def tick(state: State, _input: Tick, now: Instant) -> Decision:
     if wake:
         state.batch.wake_at = UNKNOWN
     eligible: list[JobId] = []
+    ranked: list[JobId] = []
     seen: set[JobId] = set()
     for _at, kind, id in state.timers.due(now, lambda found: _stands(state, found), not brake_holds(state)):
         if id in seen:
@@ -53,6 +62,8 @@ def tick(state: State, _input: Tick, now: Instant) -> Decision:
             eligible.append(id)
         elif kind is Timer.DOOMED:
             _doom(draft, id)
+        elif kind is Timer.RANK:
+            ranked.append(id)
         else:
             job = state.jobs[id]
             active = job.phase
@@ -60,6 +71,8 @@ def tick(state: State, _input: Tick, now: Instant) -> Decision:
             _act(draft, kind, job, active)
     if eligible:
         draft.events.append(JobsEligible(now, tuple(eligible)))
+    if ranked:
+        draft.events.append(JobsRanked(now, tuple(ranked)))
     _forget(draft)
     return draft.decision()._replace(more=wake)
 
@@ -127,6 +140,8 @@ def _stands(state: State, entry: Entry) -> bool:
             return can and waiter.spec.warn is not None and warn_at(waiter, phase) == at
         case Timer.TERMINATE:
             return phase.terminate_at == at
+        case Timer.RANK:
+            return ranked_next_at(state, waiter, phase) == at
         case Timer.LEASE:
             first = phase.placements[0].node
             return any(

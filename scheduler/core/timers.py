@@ -23,6 +23,7 @@ class Timer(IntEnum):
     LIMIT = 3  # the time limit
     WARN = 4  # the signal before the time limit
     LEASE = 5  # a silent node has stopped the job by itself
+    RANK = 6  # it has run for so long that it stands elsewhere in the order
 
 
 Entry = tuple[Instant, Timer, JobId]

@@ -20,6 +20,7 @@ from packhorse.scheduler.model.event import (
     JobRequeued,
     JobsEligible,
     JobsForgotten,
+    JobsRanked,
     JobsSubmitted,
     JobTerminating,
     JobUpdated,
@@ -66,11 +67,14 @@ TABLE: tuple[Transition, ...] = (
     Transition(AttemptStarted, (CONFIGURING,), (RUNNING,), "the agent says that the batch script runs"),
     Transition(AttemptStarted, (COMPLETING,), (COMPLETING,), "it started while it was already told to stop"),
     Transition(JobWarned, (RUNNING,), (RUNNING,), "the signal before the time limit was ordered"),
+    Transition(JobsRanked, (CONFIGURING,), (CONFIGURING,), "it stands elsewhere in the order by now"),
+    Transition(JobsRanked, (RUNNING,), (RUNNING,), "the same"),
     Transition(
         JobEnding,
         (CONFIGURING, RUNNING, COMPLETING),
         (COMPLETING,),
-        "it has to stop (cancel, limit, requeue, lost node); its nodes are held until nothing of it is left",
+        "it has to stop (cancel, limit, requeue, lost node, a better job); "
+        "its nodes are held until nothing of it is left",
     ),
     Transition(JobTerminating, (COMPLETING,), (COMPLETING,), "the delayed order to stop was sent"),
     Transition(
@@ -98,7 +102,8 @@ TABLE: tuple[Transition, ...] = (
         JobRequeued,
         (CONFIGURING, RUNNING, COMPLETING),
         (PENDING,),
-        "this run is over and another will follow (asked for, node lost, retry after a failure)",
+        "this run is over and another will follow "
+        "(asked for, node lost, a better job, retry after a failure)",
     ),
     Transition(JobReopened, FINAL, (PENDING,), "a finished job was asked to run once more"),
     Transition(JobsForgotten, FINAL, (), "finished long enough ago; its accounting stays"),

@@ -59,7 +59,8 @@ class UserUsage:
         """A job of the user has had these for so long."""
         cpu_s = sum(p.cpu_milli + device_milli(p) for p in placements) / 1000 * (run_us / US)
         # Old use is not halved again and again: new use weighs the more instead.
-        self._used[uid] = self._used.get(uid, 0.0) + cpu_s * 2 ** self._age(now)
+        weight = 2 ** self._age(now)  # first: it may change the scale of all others
+        self._used[uid] = self._used.get(uid, 0.0) + cpu_s * weight
 
     def used(self, now: Instant) -> dict[int, float]:
         """CPU seconds of each user, as of now; of those who have any."""

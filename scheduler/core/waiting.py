@@ -253,6 +253,7 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
             spec.licenses,
             expected_us(state, waiter),
             waiter.owner.uid,
+            waiter.ran_us,
         )
     reason = reason_of(waiter)
     return PendingRow(
@@ -271,6 +272,7 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
         licenses=spec.licenses,
         expected_us=expected_us(state, waiter),
         uid=waiter.owner.uid,
+        ran_us=waiter.ran_us if not isinstance(waiter, ArrayJob) else 0,
     )
 
 

@@ -79,7 +79,9 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     tier and priority (core/orders.py); origin: what submission times are counted from there, UNKNOWN: the
     first start. backfill: who may go before blocked jobs (core/backfill_kinds.py), of which backfill_depth
     have planned starts. keep_next: a blocked job that has a planned start stays ahead of those that come.
-    predictor: how long jobs are expected to run (core/predictors.py). batch: of the order "packhorse".
+    predictor: how long jobs are expected to run (core/predictors.py). preempt: "order": running jobs are
+    stopped, and wait again, where jobs that come before them in the order need their room
+    (core/preemption.py); "none": never. batch: of the order "packhorse".
     """
 
     name: str = "packhorse"
@@ -106,4 +108,5 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     backfill: str = "easy"
     keep_next: bool = False
     predictor: str = "limit"
+    preempt: str = "none"
     batch: Batch = Batch()

@@ -113,7 +113,8 @@ class JobWarned(_Event, frozen=True, array_like=True, gc=False, tag=True):
 class JobEnding(_Event, frozen=True, array_like=True, gc=False, tag=True):
     """The attempt has to stop; its allocation is held until it is known to be gone.
 
-    terminate_at: its node is told at that instant (JobTerminating), 0: it was told at once.
+    terminate_at: its node is told at that instant (JobTerminating), 0: it was told at once. for_job: the job
+    that its room is needed for, 0 for none.
     """
 
     job: JobId
@@ -122,6 +123,7 @@ class JobEnding(_Event, frozen=True, array_like=True, gc=False, tag=True):
     by: int = -1
     requeue_held: bool = False
     terminate_at: Instant = UNKNOWN
+    for_job: JobId = JobId(0)
 
 
 class JobTerminating(_Event, frozen=True, array_like=True, gc=False, tag=True):
@@ -271,6 +273,12 @@ class PolicyTaught(_Event, frozen=True, array_like=True, gc=False, tag=True):
     ground: str
 
 
+class JobsRanked(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """These active jobs have run for so long by now that they stand elsewhere in the order."""
+
+    jobs: tuple[JobId, ...]
+
+
 Event = (
     SchedulerStarted
     | Configured
@@ -299,4 +307,5 @@ Event = (
     | JobsForgotten
     | CallAnswered
     | PolicyTaught
+    | JobsRanked
 )

@@ -115,7 +115,7 @@ class Given(msgspec.Struct, frozen=True, array_like=True, gc=False):
     threads_per_core: bool = False
 
 
-class JobSpec(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class JobSpec(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash=True):
     """A job as submitted, with every default filled in. Hashable; equal specs are kept once.
 
     script_ref and env_ref name blobs in the store (sha256, hex). Output paths are patterns
@@ -178,6 +178,7 @@ class EndCause(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     LEASE = "lease"
     STALE = "stale"
+    PREEMPTED = "preempted"
 
 
 class Pending(msgspec.Struct, frozen=True, tag="pending", array_like=True, gc=False):
@@ -201,7 +202,9 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
 
     end_by: the instant of the time limit, 0 for none. ending: why it was told to stop, None while it
     was not; ending_by is the uid that asked (-1: the scheduler itself). terminate_at: when the agent
-    is to be told, 0 once it was (a job that requeues itself gets its answer before its TERM).
+    is to be told, 0 once it was (a job that requeues itself gets its answer before its TERM). ending_for:
+    the job that its room was needed for, 0 for none. ranked_at: when it last came to stand elsewhere in the
+    order because of how much it has run, 0: not in this attempt.
     """
 
     attempt: AttemptKey
@@ -216,6 +219,8 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     requeue_held: bool = False
     terminate_at: Instant = UNKNOWN
     eligible_at: Instant = UNKNOWN
+    ending_for: JobId = JobId(0)
+    ranked_at: Instant = UNKNOWN
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False):
@@ -244,7 +249,8 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     attempts is the number of the last grant; one is skipped when a job that was cancelled before it
     ran is reopened. restarts counts the runs that were requeued, retries the attempts that failed and
     were tried again. array_id 0 and index -1: not part of an array. refusals: how often an agent would
-    not launch it; avoid: those agents' nodes.
+    not launch it; avoid: those agents' nodes. ran_us: how long earlier attempts ran, whatever became of
+    their work. preemptions: those of the restarts that made room for another job.
     """
 
     id: JobId
@@ -259,6 +265,8 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     retries: int = 0
     avoid: tuple[NodeName, ...] = ()
     refusals: int = 0
+    ran_us: int = 0
+    preemptions: int = 0
 
     @property
     def state(self) -> JobState:

@@ -84,7 +84,7 @@ class Device(msgspec.Struct, frozen=True, array_like=True, gc=False):
     layouts: tuple[tuple[str, ...], ...] = ()
 
 
-class Ask(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Ask(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash=True):
     """What one job needs, before it is known where. Hashable: equal asks form one ask class.
 
     A job has n_tasks tasks on min_nodes..max_nodes nodes (max_nodes 0: as many as it takes), at

@@ -8,8 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+from packhorse.scheduler.config import file as config
 from packhorse.scheduler.model.errors import PackhorseError
-from packhorse.scheduler.service import config
 
 CONFIG_FILE = "packhorse.toml"
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Set
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.cycle import plan
-from packhorse.scheduler.core.priority import base_priority
 from packhorse.scheduler.core.rebuild import rebuild
 from packhorse.scheduler.core.state import Frozen, State
 from packhorse.scheduler.core.step import step
@@ -45,14 +45,17 @@ class Start(NamedTuple):
 
 async def estimate(engine: Engine, submission: Submit | SubmitArray) -> SubmitJobResponse:
     """The answer to a test-only submission. Raises CallFailed if it would be refused."""
-    frozen = engine.state.freeze()
     now = engine.clock.now()
+    front = _front(engine.state, submission, now)
+    frozen = engine.state.freeze()
     trial = replace(submission, caller=replace(submission.caller, key="", fingerprint=""))
-    return await asyncio.to_thread(_tried, frozen, trial, now)
+    return await asyncio.to_thread(_tried, frozen, front, trial, now)
 
 
-def _tried(frozen: Frozen, submission: Submit | SubmitArray, now: Instant) -> SubmitJobResponse:
-    state = _copy(frozen)
+def _tried(
+    frozen: Frozen, front: Set[JobId] | None, submission: Submit | SubmitArray, now: Instant
+) -> SubmitJobResponse:
+    state = _copy(frozen, front)
     decision = step(state, submission, now)
     if isinstance(decision.reply, Refused):
         raise refused(decision.reply)
@@ -120,21 +123,30 @@ def _places_then(state: State, waiter: Job | ArrayJob, at: Instant) -> tuple[Pla
     return ()
 
 
-def _copy(frozen: Frozen) -> State:
-    """A state with what runs and the front of the queue."""
+def _front(state: State, submission: Submit | SubmitArray, now: Instant) -> Set[JobId] | None:
+    """Who would go first, and whom the submission names, if too many wait for all to be kept."""
+    pending = state.pending_columns
+    if len(pending) <= MAX_AHEAD:
+        return None
+    totals = state.node_columns.board().totals
+    first = pending.ordered(state.config, now, state.usage, totals)[:MAX_AHEAD]
+    specs = submission.specs if isinstance(submission, Submit) else (submission.spec,)
+    named = (c.job for spec in specs if spec.dependency is not None for c in spec.dependency.conditions)
+    return frozenset([*(JobId(id) for id in pending.id[first].tolist()), *named])
+
+
+def _copy(frozen: Frozen, front: Set[JobId] | None) -> State:
+    """A state with what runs and the front of the queue; None: with all of it."""
     state = State.empty()
     state.config = replace(frozen.config, backfill_depth=PLAN_DEPTH)
     state.epoch = frozen.epoch
     state.next_job_id = frozen.next_job_id
     state.nodes = frozen.nodes
-    partitions = {partition.name: partition for partition in frozen.config.partitions}
-    waiting = [job for job in frozen.jobs.values() if type(job.phase) is Pending]
-    if len(waiting) > MAX_AHEAD:
-        waiting.sort(key=lambda job: (-base_priority(job.spec, partitions.get(job.spec.partition)), job.id))
-        dropped = {job.id for job in waiting[MAX_AHEAD:]}
-        state.jobs = {id: job for id, job in frozen.jobs.items() if id not in dropped}
-    else:
-        state.jobs = frozen.jobs
+    state.jobs = frozen.jobs
+    if front is not None:
+        state.jobs = {
+            id: job for id, job in frozen.jobs.items() if id in front or type(job.phase) is not Pending
+        }
     state.arrays = frozen.arrays
     state.finished = {
         id: at

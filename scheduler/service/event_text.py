@@ -34,6 +34,7 @@ CAUSES: dict[EndCause, str] = {
     EndCause.OUT_OF_MEMORY: "it ran out of memory",
     EndCause.LEASE: "its node had not heard from the scheduler for too long",
     EndCause.STALE: "an attempt was running that this scheduler does not know",
+    EndCause.PREEMPTED: "a job that comes before it needs its room",
 }
 
 HOLDS: dict[Held, str] = {
@@ -181,6 +182,7 @@ def _offered(event: ev.NodeOffered) -> str:
 
 def _ending(event: ev.JobEnding) -> str:
     text = f"told to stop{_by(event.by)}: {CAUSES[event.cause]}"
+    text += f" (job {event.for_job})" if event.for_job else ""
     return f"{text}; its processes are told at {_clock(event.terminate_at)}" if event.terminate_at else text
 
 
@@ -213,6 +215,7 @@ SENTENCES: dict[type[Any], Callable[[Any], str]] = {
     ev.JobGranted: _granted,
     ev.AttemptStarted: lambda e: "running" + (f", until {_clock(e.end_by)} at most" if e.end_by else ""),
     ev.JobWarned: lambda e: "signalled ahead of its time limit",
+    ev.JobsRanked: lambda e: "has run for so long that it stands elsewhere in the order now",
     ev.JobEnding: _ending,
     ev.JobTerminating: lambda e: "its processes were told to stop",
     ev.JobEnded: _ended,

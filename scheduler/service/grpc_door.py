@@ -14,10 +14,10 @@ import grpc
 import grpc.aio
 import structlog
 
+from packhorse.scheduler.config.file import ServiceConfig, is_loopback
 from packhorse.scheduler.model.errors import ConfigError, PackhorseError
 from packhorse.scheduler.model.ids import Instant
 from packhorse.scheduler.service.auth import Principal
-from packhorse.scheduler.service.config import ServiceConfig, is_loopback
 from packhorse.scheduler.service.convert_queries import SERVICE, message_class, reader, writer
 from packhorse.scheduler.service.failures import CallFailed, Code, failure_of
 from packhorse.scheduler.service.rpc import Method, Streaming, Unary

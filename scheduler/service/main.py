@@ -16,6 +16,7 @@ from typing import NamedTuple
 import structlog
 from aiohttp import web
 
+from packhorse.scheduler.config.file import Configuration, is_loopback
 from packhorse.scheduler.model.errors import ConfigError
 from packhorse.scheduler.model.ids import Instant
 from packhorse.scheduler.model.pidfile import PidFile
@@ -24,7 +25,6 @@ from packhorse.scheduler.service import grpc_door, http_door, logs, socket_door,
 from packhorse.scheduler.service.agent_sessions import AgentSessions, SessionSettings
 from packhorse.scheduler.service.auth import Directory, Principal
 from packhorse.scheduler.service.clock import SystemClock
-from packhorse.scheduler.service.config import Configuration, is_loopback
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.failures import HTTP_STATUS, Code
 from packhorse.scheduler.service.http_door import HttpDoor, Identify, Page, Pages

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
+from packhorse.scheduler.config.file import Configuration
 from packhorse.scheduler.core.targets import owner_uid, resolve
 from packhorse.scheduler.model.ids import US, Instant, JobId
 from packhorse.scheduler.model.input import Input
@@ -20,7 +21,6 @@ from packhorse.scheduler.model.reply import Done, Refused, Reply, Submitted
 from packhorse.scheduler.service import convert, messages
 from packhorse.scheduler.service.accounting_view import list_accounting
 from packhorse.scheduler.service.auth import Principal, Relation, Role, allowed, require
-from packhorse.scheduler.service.config import Configuration
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.estimate import estimate
 from packhorse.scheduler.service.event_text import job_event

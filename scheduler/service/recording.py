@@ -34,6 +34,7 @@ RECORDING: Final = "log/inputs.rec"
 FORMAT: Final = 1
 MIB: Final = 1 << 20
 
+_BUFFER: Final = 64 << 10
 _NAME: Final = b"packhorse inputs "
 _FIRST_LINE: Final = _NAME + b"%d\n" % FORMAT
 _HEAD: Final = struct.Struct("<II")
@@ -86,15 +87,12 @@ class Recorder:
         if end is None:
             path.replace(path.with_name(f"{path.name}.old"))
             end = 0
-        self._file: BinaryIO | None = os.fdopen(
-            os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b"
-        )
-        self._file.truncate(end)  # an entry that a crash cut short would make all behind it unreadable
-        self._file.seek(end)
-        self._size = end
-        if not end:
-            self._file.write(_FIRST_LINE)
-            self._size = len(_FIRST_LINE)
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if path.is_file():
+            os.ftruncate(self._fd, end)  # an entry that a crash cut short would make all behind it unreadable
+        os.lseek(self._fd, end, os.SEEK_SET)
+        self._buffer = bytearray() if end else bytearray(_FIRST_LINE)
+        self._size = end + len(self._buffer)
 
     def input(self, now: Instant, input: Input) -> None:
         """This input was decided at this time."""
@@ -107,42 +105,42 @@ class Recorder:
 
     def flush(self) -> None:
         """Hand over to the kernel what came so far."""
-        if self._file is not None:
-            try:
-                self._file.flush()
-            except OSError as error:
-                self._give_up(error)
+        if self._fd < 0:
+            return
+        try:
+            written = 0
+            while written < len(self._buffer):
+                written += os.write(self._fd, memoryview(self._buffer)[written:])
+        except OSError as error:
+            log.error("recording.failed", path=str(self._path), why=str(error))
+            self._end()
+        self._buffer = bytearray()
 
     def close(self) -> None:
         """Write out what is buffered."""
         self.flush()
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._end()
 
     def _write(self, entry: Entry) -> None:
-        if self._file is None:
+        if self._fd < 0:
             return
-        if self._size >= self._limit_mib * MIB and not isinstance(entry, Full):
-            log.warning("recording.full", path=str(self._path), limit_mib=self._limit_mib)
-            self._write(Full(self._limit_mib))
-            self.close()
-            return
+        full = self._size >= self._limit_mib * MIB
+        if full:
+            entry = Full(self._limit_mib)
         data = _encoder.encode(entry)
-        try:
-            self._file.write(_HEAD.pack(len(data), zlib.crc32(data)) + data)
-        except OSError as error:
-            self._give_up(error)
+        self._buffer += _HEAD.pack(len(data), zlib.crc32(data))
+        self._buffer += data
         self._size += _HEAD.size + len(data)
+        if full:
+            log.warning("recording.full", path=str(self._path), limit_mib=self._limit_mib)
+            self.close()
+        elif len(self._buffer) >= _BUFFER:
+            self.flush()
 
-    def _give_up(self, error: OSError) -> None:
-        log.error("recording.failed", path=str(self._path), why=str(error))
-        file, self._file = self._file, None
-        try:
-            if file is not None:
-                file.close()
-        except OSError:
-            pass  # the same again: what was buffered is lost
+    def _end(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
 
 def read(path: Path) -> Iterator[Entry]:

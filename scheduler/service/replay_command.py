@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from packhorse.scheduler.config import file as config
 from packhorse.scheduler.model.errors import PackhorseError
 from packhorse.scheduler.model.ids import US, Instant
-from packhorse.scheduler.service import config
 from packhorse.scheduler.service.recording import RECORDING
 from packhorse.scheduler.service.replaying import Comparison, Difference, Replayed, compare, replay
 from packhorse.scheduler.store.codec import decode

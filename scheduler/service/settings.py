@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from packhorse.scheduler.model.ids import US
-from packhorse.scheduler.service.config import Configuration
-from packhorse.scheduler.service.config_keys import (
+from packhorse.scheduler.config.file import Configuration
+from packhorse.scheduler.config.keys import (
     CLUSTER_TARGET,
     IMPROVER_TARGET,
     KEYS,
     PARTITION,
     SERVICE_TARGET,
 )
+from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.messages import Setting
 from packhorse.scheduler.service.status import About

@@ -21,6 +21,7 @@ from packhorse.scheduler.model.event import (
     Event,
     JobsEligible,
     JobsForgotten,
+    JobsRanked,
     JobsSubmitted,
     NodeRegistered,
     PolicyTaught,
@@ -86,24 +87,24 @@ def concerns(record: LogRecord, job: JobId) -> bool:
     """The event is part of this job's story: for most kinds, its range of jobs holds it."""
     if not record.first_job <= job <= record.last_job:
         return False
-    if record.kind != JobsEligible.__name__:
+    if record.kind not in (JobsEligible.__name__, JobsRanked.__name__):
         return True
     event = decode(record)
-    return isinstance(event, JobsEligible) and job in event.jobs
+    return isinstance(event, JobsEligible | JobsRanked) and job in event.jobs
 
 
 def jobs_of(event: Event) -> tuple[JobId, JobId]:
     """First and last number of the jobs whose story the event belongs to; zeros for none.
 
-    Between those of JobsEligible may lie others, see `concerns`. A task splitting off belongs to the task.
-    Forgetting belongs to no story: it is about memory, not about jobs.
+    Between those of JobsEligible and JobsRanked may lie others, see `concerns`. A task splitting off belongs
+    to the task. Forgetting belongs to no story: it is about memory, not about jobs.
     """
     match event:
         case JobsSubmitted(first_id=first, items=items):
             return first, JobId(first + len(items) - 1)
         case ArraySubmitted(id=array) | ArrayRemainderCancelled(array=array):
             return array, array
-        case JobsEligible(jobs=jobs):
+        case JobsEligible(jobs=jobs) | JobsRanked(jobs=jobs):
             return (min(jobs), max(jobs)) if jobs else (NO_JOB, NO_JOB)
         case SchedulerStarted() | Configured() | JobsForgotten() | CallAnswered() | PolicyTaught():
             return NO_JOB, NO_JOB

@@ -28,7 +28,8 @@ def by_hand() -> Outcome:
         TraceJob("4", 2 * S, S, after="3"),
     ]
     ran = [(4.25, 14.25), (5, NOT_YET), (NOT_YET, NOT_YET), (NOT_YET, NOT_YET)]
-    return outcome(jobs, ran, restarts=[1, 0, 0, 0], nodes=[("n2", "n1"), ("n1",), (), ()])
+    found = outcome(jobs, ran, restarts=[1, 0, 0, 0], nodes=[("n2", "n1"), ("n1",), (), ()])
+    return found._replace(think_times=True)
 
 
 TEXT = """job,submit,start,end,procs,nodes,restarts

@@ -149,7 +149,7 @@ def test_wrong_words_are_told_in_a_line(run, words: list[str], said: str) -> Non
 
 def test_names_of_policies() -> None:
     full = lab_policy("sjf+sjbf:3!@last2/best-fit")
-    assert full[1:] == ("sjf", "sjbf", 3, True, "last2", False, "best-fit")
+    assert full[1:8] == ("sjf", "sjbf", 3, True, "last2", False, "best-fit")
     assert lab_policy("easy++")[1:6] == ("priority", "sjbf", 1, False, "last2")
     assert lab_policy("fcfs@clairvoyant").clairvoyant
     assert lab_policy("fcfs+easy:all").depth == 1 << 16

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,8 @@ T0 = 1_700_000_000 * US
 
 def records(inputs: Sequence[Input]) -> list[LogRecord]:
     """The log that these lead to, a second after each other."""
-    state, found = State.empty(), []
+    state = State.empty()
+    found: list[LogRecord] = []
     for i, input in enumerate(inputs):
         for event in step(state, input, Instant(T0 + i * US)).events:
             apply(state, event)
@@ -36,19 +38,20 @@ def records(inputs: Sequence[Input]) -> list[LogRecord]:
     return found
 
 
-def a_site(home: Path, jobs: Sequence[dict[str, object]], nodes: int = 1) -> Path:
+def a_site(home: Path, jobs: Sequence[dict[str, Any]], nodes: int = 1) -> Path:
     """A home with a store: nodes of four CPUs, and these jobs in its accounting."""
     home.mkdir()
     store = SqliteStore(home / "store" / FILE_NAME, ballast=0)
     names = [NodeName(f"n{i}") for i in range(nodes)]
     inputs = [RegisterNode(NodeSpec(name, name, 4000, 8000), "boot", Offer(1, 4000, 8000)) for name in names]
-    rows = [row(i, **({"partition": "main", "mem_mib": 0} | job)) for i, job in enumerate(jobs, 1)]
+    plain: dict[str, Any] = {"partition": "main", "mem_mib": 0}
+    rows = [row(i, **(plain | job)) for i, job in enumerate(jobs, 1)]
     store.append(Batch(records([Start(ClusterConfig()), *inputs]), (), rows))
     store.close()
     return home
 
 
-def a_job(submit_s: int, start_s: int, run_s: int, cpus: int = 4, **more: object) -> dict[str, object]:
+def a_job(submit_s: int, start_s: int, run_s: int, cpus: int = 4, **more: Any) -> dict[str, Any]:
     return {
         "submitted_at": T0 + submit_s * US,
         "eligible_at": T0 + submit_s * US,
@@ -77,10 +80,10 @@ def home(tmp_path: Path) -> Path:
     return a_site(tmp_path / "site", QUEUE)
 
 
-def found(home: Path, *words: str) -> dict[str, object]:
+def found(home: Path, *words: str) -> dict[str, Any]:
     out = home / "found.json"
     assert main(["--home", str(home), "--json", str(out), *words]) == 0
-    read: dict[str, object] = json.loads(out.read_text())
+    read: dict[str, Any] = json.loads(out.read_text())
     return read
 
 

@@ -46,4 +46,7 @@ def test_an_old_snapshot_is_read(data: Path) -> None:
         apply(replayed, decoder.decode(record))
     state = load(records(data / "snapshot-1.msgpack"))
     check(state)
+    # It was written before it was known how long a job had run in earlier attempts.
+    for id, job in replayed.jobs.items():
+        replayed.jobs[id] = msgspec.structs.replace(job, ran_us=0)
     assert state == replayed

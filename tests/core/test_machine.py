@@ -55,10 +55,24 @@ KINDS = ("after", "afterany", "afterok", "afternotok", "aftercorr")
 WAITS = st.none() | st.tuples(st.sampled_from(KINDS), st.lists(st.integers(0, 12), max_size=2), st.booleans())
 
 
+LAWS: tuple[dict[str, Any], ...] = (
+    {},
+    {},
+    {"order": "sjf", "backfill": "sjbf", "predictor": "last2"},
+    {"order": "wfp3", "backfill_depth": 3, "predictor": "like", "keep_next": True},
+    {"order": "saf", "backfill": "before", "predictor": "last2", "keep_next": True},
+    {"order": "f1", "backfill": "textbook-sjbf", "backfill_depth": 0},
+    {"order": "unicep", "backfill": "none"},
+    {"order": "srtf", "preempt": "order"},
+    {"order": "las2d", "preempt": "order"},
+)
+"""Who goes first, as an administrator may set it."""
+
+
 class Recorded(Cluster):
     """A cluster that keeps its inputs, to be fed to another one."""
 
-    def __init__(self) -> None:
+    def __init__(self, **law: Any) -> None:
         self.inputs: list[tuple[Instant, Input]] = []
         super().__init__(
             a_config(
@@ -67,6 +81,7 @@ class Recorded(Cluster):
                 allow_root_jobs=True,
                 key_retention_s=50,
                 licenses=(("matlab", 2),),
+                **law,
             )
         )
 
@@ -78,9 +93,11 @@ class Recorded(Cluster):
 class ClusterMachine(RuleBasedStateMachine):
     """See the module."""
 
-    @initialize()
-    def boot(self) -> None:
-        self.cluster = Recorded()
+    @initialize(law=st.sampled_from(LAWS))
+    def boot(self, law: dict[str, Any]) -> None:
+        self.cluster = Recorded(**law)
+        self.forgets = bool({"predictor", "keep_next"} & law.keys())
+        self.restarted = False
         self.truth = Truth()
         self.agents = {
             NodeName(name): Agent(
@@ -256,6 +273,7 @@ class ClusterMachine(RuleBasedStateMachine):
                 agent.disconnect(self.now, lose_reports=True)
             agent.outbox.clear()
         self.cluster.do(Start(state.config))
+        self.restarted = True
 
     # -- wires -------------------------------------------------------------------------------------------
 
@@ -381,6 +399,8 @@ class ClusterMachine(RuleBasedStateMachine):
         self.accounting_is_true()
         log = [ENCODER.encode(event) for event in self.cluster.log]
         assert [EVENT_DECODER.decode(data) for data in log] == self.cluster.log
+        if self.restarted and self.forgets:
+            return  # a new process expects run times, and plans starts, by what is in memory only
         again = State.empty()
         events: list[bytes] = []
         for now, input in self.cluster.inputs:

@@ -3,7 +3,7 @@
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.step import next_timer
 from packhorse.scheduler.model.command import Launch, SetTimeLimit, Terminate
-from packhorse.scheduler.model.ids import AttemptKey, JobId, NodeName
+from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
     Caller,
     NodeAction,
@@ -26,6 +26,18 @@ def running_job(**what: object) -> tuple[Cluster, JobId]:
     job = cluster.submit(**what)  # type: ignore[arg-type]
     cluster.run(job)
     return cluster, job
+
+
+def test_submissions_are_counted_from_the_first_start() -> None:
+    """Whatever the file says later; a configuration that names an instant has its way."""
+    cluster = a_cluster()
+    first = cluster.state.config.origin
+    assert first == cluster.clock.now
+    cluster.pass_time(3600)
+    cluster.do(Start(a_config(order="f1")))
+    assert (cluster.state.config.order, cluster.state.config.origin) == ("f1", first)
+    cluster.do(Start(a_config(origin=Instant(7))))
+    assert cluster.state.config.origin == 7
 
 
 def test_silence_proves_nothing() -> None:

@@ -26,6 +26,7 @@ from packhorse.scheduler.model.event import (
     JobRequeued,
     JobsEligible,
     JobsForgotten,
+    JobsRanked,
     JobsSubmitted,
     JobTerminating,
     JobUpdated,
@@ -115,6 +116,7 @@ EVENTS: tuple[Event, ...] = (
     JobsForgotten(AT, (JOB, JobId(80))),
     CallAnswered(AT, 1000, "key-1", "fingerprint", Submitted(JOB, 2)),
     PolicyTaught(AT, "packhorse", ((4000, 8192, 1, 250, "gpu", 724), (8000, 0, 0, 0, "", 300)), "8f3d"),
+    JobsRanked(AT, (JOB, ARRAY)),
     CallAnswered(AT, 1000, "key-2", "fingerprint", Refused(RefusalCode.IMPOSSIBLE, "no node", "phrase")),
 )  # fmt: skip
 
@@ -129,6 +131,7 @@ JOBS: dict[str, tuple[int, int]] = {
     "ArrayTaskSplit": (JOB, JOB),
     "ArrayRemainderCancelled": (ARRAY, ARRAY),
     "JobsEligible": (ARRAY, JOB),
+    "JobsRanked": (ARRAY, JOB),
     "JobUpdated": (ARRAY, ARRAY),
     "JobsForgotten": (0, 0),
 }

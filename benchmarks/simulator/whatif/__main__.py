@@ -14,11 +14,11 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from packhorse.scheduler.config import file as config
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.ids import US, Instant
 from packhorse.scheduler.model.node import NodeSpec
-from packhorse.scheduler.service import config
 from packhorse.simulator.lab_policy import LabPolicy, as_configured, lab_policy
 from packhorse.simulator.metrics.fairness import Change
 from packhorse.simulator.progress import Progress
@@ -138,12 +138,7 @@ def _run(args: argparse.Namespace, command: str) -> None:
     asked = _asked(args)
     columns = [(asked.site.config, as_configured(asked.site.config, TODAY)), *asked.others]
     world = World(seed=asked.seed, launch_s=asked.site.launch_s, enforce_limits=True)
-    trace = asked.store.parent.parent.name if asked.store.parent.name == "store" else asked.store.stem
-    runs: list[Run] = []
-    with Progress(len(columns), "configurations simulated") as progress:
-        for configuration, policy in columns:
-            runs.append(run(asked.site.jobs, asked.nodes, configuration, policy, world, trace))
-            progress.step(policy.name)
+    runs = _simulated(asked, columns, world)
     found = _found(asked, runs)
     if args.json is None or str(args.json) != "-":
         print(_text(asked, runs, found))
@@ -161,6 +156,23 @@ def _run(args: argparse.Namespace, command: str) -> None:
             [each.outcome for each in runs],
         )
         print(f"report: {page}", file=sys.stderr)
+
+
+def _simulated(asked: _Asked, columns: Sequence[tuple[ClusterConfig, LabPolicy]], world: World) -> list[Run]:
+    jobs, trace = asked.site.jobs, asked.site.config.name
+    runs: list[Run] = []
+    with Progress(len(jobs) * len(columns), "jobs simulated") as progress:
+        for configuration, policy in columns:
+            done = 0
+
+            def ended(n: int, name: str = policy.name) -> None:
+                nonlocal done
+                progress.step(name, n - done)
+                done = n
+
+            runs.append(run(jobs, asked.nodes, configuration, policy, world, trace, ended))
+            ended(len(jobs))
+    return runs
 
 
 def _asked(args: argparse.Namespace) -> _Asked:

@@ -120,8 +120,9 @@ def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
 
 def gains(name: str, of: Change) -> list[str]:
     """Who is better and who is worse off than today."""
-    text = f"{name} against {of.against}: {of.better:,} jobs end sooner ({of.gained_h:,.2f} h in all), "
-    lines = [text + f"{of.worse:,} later ({of.lost_h:,.2f} h), {of.same:,} as before"]
+    gained, lost = of.gained_h + 0.0, of.lost_h + 0.0  # no minus before a zero
+    text = f"{name} against {of.against}: {of.better:,} jobs end sooner ({gained:,.2f} h in all), "
+    lines = [text + f"{of.worse:,} later ({lost:,.2f} h), {of.same:,} as before"]
     lines += [f"  gains most  {_party(party)}" for party in of.gainers[:NAMED]]
     lines += [f"  loses most  {_party(party)}" for party in of.losers[:NAMED]]
     return lines

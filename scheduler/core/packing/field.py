@@ -9,6 +9,7 @@ was taken, in order, so that scores which were worked out before can be brought 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from packhorse.scheduler.core.packing.policy import Knowing, Scorer
 from packhorse.scheduler.core.packing.request import Pairs
 from packhorse.scheduler.core.packing.slots import Part, Share, Slices, Taken, Whole
 from packhorse.scheduler.model.resources import WHOLE, Devices, Placement
+
+if TYPE_CHECKING:
+    from packhorse.scheduler.core.packing.rows import KeptRows
 
 
 class Layer:
@@ -41,6 +45,8 @@ class Field:
 
     scorer: the placement policy made ready, None for best fit by `score`. version: grows when scores of all
     nodes may have changed. live: positions of the nodes that may take something, ascending; None for all.
+    kept: rows of scores from earlier passes, None where they cannot be used. touched_at: how often nodes had
+    been touched when this pass began.
     """
 
     __slots__ = (
@@ -62,6 +68,7 @@ class Field:
         "column_of",
         "empty",
         "free",
+        "kept",
         "knowing",
         "layers",
         "layers_version",
@@ -74,12 +81,19 @@ class Field:
         "scorer",
         "slots_matter",
         "tightness",
+        "touched_at",
         "up",
         "version",
     )
 
-    def __init__(self, nodes: NodeColumns, empty: bool = False, scorer: Scorer | None = None) -> None:
-        """empty: as if nothing ran and every node offered all that it registered."""
+    def __init__(
+        self,
+        nodes: NodeColumns,
+        empty: bool = False,
+        scorer: Scorer | None = None,
+        kept: KeptRows | None = None,
+    ) -> None:
+        """empty: as if nothing ran and every node offered all that it registered. kept: by this scorer."""
         board = nodes.board()
         self.board = board
         self.nodes = nodes
@@ -105,6 +119,9 @@ class Field:
         self.live: np.ndarray | None = None
         self.slots_matter = nodes.n_exclusive > 0 and not empty
         """Some node is held by an exclusive job, or was given to one in this pass."""
+        usable = kept is not None and not board.n_slots and not self.slots_matter
+        self.kept = kept if usable else None
+        self.touched_at = nodes.n_touched
         self.layers: list[Layer] = []
         self._masks: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._counted: dict[tuple[int, str], int] = {}
@@ -278,6 +295,8 @@ class Field:
                 self.board.settle_one(later, position, slices)
         if self.layers:
             self._settle_layers(position)
+        if self.kept is not None:
+            self.nodes.touch(int(self.board.order[position]))
 
     def cost(
         self,

@@ -154,8 +154,8 @@ class Growth:
         if since is not None and at >= NEVER:
             over = over[(self._end[over] < NEVER) | (over < since)]
         on = self._position[over]
-        place = np.searchsorted(positions, on)
-        known = np.flatnonzero(positions.take(place, mode="clip") == on) if positions.size else over[:0]
+        place = _places(positions, on, field.n)
+        known = np.flatnonzero(place >= 0)
         place, over = place[known], self._at[over[known]]
         amounts = self._table.take(over, axis=1, mode="clip")
         if self._begun.size:
@@ -367,6 +367,18 @@ class Sequences:
             found += np.repeat(self._free[resource] - before, self._length)
             self._sums[resource] = found
         return found
+
+
+def _places(positions: np.ndarray, of: np.ndarray, n: int) -> np.ndarray:
+    """Where each `of` is among these positions below n, -1 where it is not; positions: ascending."""
+    if of.size * 4 < n:
+        if not positions.size:
+            return np.full(of.size, -1)
+        place = np.searchsorted(positions, of)
+        return np.where(positions.take(place, mode="clip") == of, place, -1)
+    table = np.full(n, -1, dtype=np.intp)
+    table[positions] = np.arange(positions.size)
+    return np.asarray(table[of])
 
 
 def _by(position: np.ndarray, n: int) -> np.ndarray:

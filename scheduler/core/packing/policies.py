@@ -63,6 +63,7 @@ POLICIES: Final[dict[str, Policy]] = {
             packhorse,
             lesson,
             taught,
+            devices=True,
         ),
         Policy(TIGHTEST, "the node it leaves fullest, over all resources", Tightest),
         Policy("fgd", "fragmentation gradient descent (Weng et al., ATC 2023)", Fgd),

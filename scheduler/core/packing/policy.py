@@ -144,6 +144,9 @@ class Policy(NamedTuple):
     have it learn elsewhere and start with what it knows without: learn: the slow part; taught: the scorer,
     from what `learn` returned for the same mix and the same nodes in any order, or None. `make` is both
     together.
+
+    devices: it makes of the mix what concerns devices only, so that where no node has any the mix is not even
+    worked out.
     """
 
     name: str
@@ -151,3 +154,4 @@ class Policy(NamedTuple):
     make: Callable[[Ground, Mix], Scorer]
     learn: Callable[[Ground, Mix], np.ndarray] | None = None
     taught: Callable[[Ground, Mix, np.ndarray | None], Scorer] | None = None
+    devices: bool = False

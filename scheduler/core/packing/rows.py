@@ -4,6 +4,9 @@ Each ask that was placed once has a row of scores, one per node, infinite where 
 nodes at which something was taken since the row was last used are scored again, so that a decision costs a
 look at a handful of nodes and one search for the least, however many nodes there are. Borg's "score caching"
 and "equivalence classes" (Verma et al., EuroSys 2015, section 3.4) in columns.
+
+Where no node has devices, rows are kept from pass to pass as well, and only the nodes that were touched
+meanwhile are scored again.
 """
 
 from __future__ import annotations
@@ -20,8 +23,12 @@ from packhorse.scheduler.core.packing.request import Request
 
 _MAX_ROWS: Final = 512
 _FEW: Final = 6  # up to so many nodes are scored one after the other
-_MANY: Final = 64  # from so many nodes on, finding those alike is cheaper than scoring them all
+_MANY: Final = (
+    64  # from so many nodes on, finding those alike is cheaper than scoring them all, if there are devices
+)
 
+
+_KEPT_SCORES: Final = 1 << 21  # of all rows that are kept from pass to pass
 
 _NONE: Final = np.zeros(0)
 _NOWHERE: Final = np.zeros(0, dtype=np.intp)
@@ -30,10 +37,11 @@ _NOWHERE: Final = np.zeros(0, dtype=np.intp)
 class Row:
     """score: `[n_nodes]`, infinite where the job does not fit; empty if it never did. device: the slot a
     share would come from. any: it fitted somewhere. seen: how much of the field's changes the row knows.
-    made_of: versions and phase it was made for.
+    made_of: versions and phase it was made for. touched_at: of a row that is kept, how many touches of the
+    nodes it surely knows.
     """
 
-    __slots__ = ("any", "device", "made_of", "n", "score", "seen")
+    __slots__ = ("any", "device", "made_of", "n", "score", "seen", "touched_at")
 
     def __init__(self, n: int) -> None:
         self.n = n
@@ -42,6 +50,7 @@ class Row:
         self.device = _NOWHERE
         self.seen = 0
         self.made_of: tuple[int, int, int] = (-1, -1, -1)
+        self.touched_at = -1
 
     def fill(self) -> None:
         """No node fits, for now."""
@@ -51,6 +60,49 @@ class Row:
             self.any = True
             self.score = np.full(self.n, np.inf)
             self.device = np.zeros(self.n, dtype=np.intp)
+
+
+class KeptRows:
+    """Rows of the jobs that run past no planned start, from pass to pass; those used last. For one scorer and
+    the same nodes."""
+
+    __slots__ = ("_rows", "_scorer")
+
+    def __init__(self) -> None:
+        self._rows: dict[Request, Row] = {}
+        self._scorer: Scorer | None = None
+
+    def by(self, scorer: Scorer | None) -> KeptRows | None:
+        """What is kept of this scorer; None if it is not one whose scores can be kept."""
+        if scorer is not self._scorer:
+            self._scorer = scorer
+            self._rows.clear()
+        return self if scorer is not None and not scorer.relative else None
+
+    def row(self, field: Field, request: Request) -> Row:
+        """The row, brought up to date with the field."""
+        row = self._rows.pop(request, None) or Row(field.n)
+        while self._rows and (len(self._rows) + 1) * field.n > _KEPT_SCORES:
+            del self._rows[next(iter(self._rows))]
+        self._rows[request] = row
+        scorer, since = field.scorer, None
+        assert scorer is not None
+        if row.made_of == _FRESH:
+            since = field.nodes.touched_since(row.touched_at)
+        row.made_of, row.seen, row.touched_at = _FRESH, field.n_changes, field.touched_at
+        if since is None or len(since) * 4 > field.n:
+            _score(row, field, request, scorer, 0, 0, None)
+        elif since:
+            if not row.any:
+                row.fill()
+            at = field.board.position_of_row[list(set(since))]
+            _score(row, field, request, scorer, 0, 0, np.sort(at))
+        return row
+
+
+_FRESH: Final = (0, 0, 0)
+"""What a row is made of that can be kept: a field in which nobody keeps others off his nodes, no planned
+start, no phase of the policy."""
 
 
 def best(field: Field, request: Request, scorer: Scorer, j: int) -> tuple[int, int]:
@@ -79,7 +131,8 @@ def up_to_date(field: Field, request: Request, scorer: Scorer, j: int) -> Row:
     if not isinstance(row, Row):
         if len(field.rows) >= _MAX_ROWS:
             field.rows.clear()
-        row = field.rows[key] = Row(field.n)
+        keep = field.kept is not None and made_of == _FRESH and request.by_amounts
+        row = field.rows[key] = field.kept.row(field, request) if keep and field.kept else Row(field.n)
     if row.made_of != made_of or scorer.relative:
         row.made_of = made_of
         row.seen = field.n_changes
@@ -166,7 +219,7 @@ def _score(
         at = at[fitting(field, request, whole, room, at=at)]
     if not at.size:
         return
-    if j == 0 and at.size >= _MANY and not scorer.relative:
+    if j == 0 and at.size >= _MANY and field.board.n_slots and not scorer.relative:
         alike = field.alike()
         one, place = alike.one_of_each(at, field)
         score, device = scorer.scores(request.want, _sight(field, request, room, at[one], None), phase)

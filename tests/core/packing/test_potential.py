@@ -127,23 +127,64 @@ def test_what_is_learned_allocates_more_than_a_tight_fit(jobs: list[field.Job]) 
 
     def allocated(value: np.ndarray) -> float:
         chance = (learning.Chance(7), learning.Chance(8))
-        games = learning.Games(on, mix, kinds, table_of(kinds, value), chance)
+        games = learning.Games(on, mix, kinds, [table_of(kinds, value)], [chance])
         games.play()
-        return games.allocated()
+        return games.allocated(0)
 
     assert allocated(learning.learn(on, mix, kinds, rounds=3)) > allocated(prior(kinds)) + 0.005
 
 
-def test_games_never_take_more_than_there_is() -> None:
+def some_games() -> learning.Games:
     on, mix = field.ground([EIGHT] * 3 + [PAIR] * 2 + [(8000, 4000, 0, 0)]), field.mix(JOBS)
     kinds = kinds_of(on, mix)
-    games = learning.Games(
-        on, mix, kinds, table_of(kinds, prior(kinds)), (learning.Chance(1), learning.Chance(2))
-    )
+    chances = [(learning.Chance(1), learning.Chance(2 + start)) for start in range(2)]
+    tables = [table_of(kinds, value) for value in (prior(kinds), potential.untaught(kinds))]
+    games = learning.Games(on, mix, kinds, tables, chances)
     games.play()
-    assert games.cpu.min() >= 0 and games.mem.min() >= 0 and games.free.min() >= 0
-    assert (games.total == games.free.sum(axis=0)).all()
-    assert (games.came >= learning.ENDS[-1]).all()
+    return games
+
+
+def test_games_never_take_more_than_there_is() -> None:
+    games = some_games()
+    free = games.nodes[games.free]
+    assert games.nodes[:2].min() >= 0 and free.min() >= 0
+    assert (games.nodes[learning._TOTAL] == free.sum(axis=0)).all()
+    assert games.ends[1].sum() < games.ends[0].sum() < games.capacity.sum()
+    assert (games.ends[1] == free).mean() > 0.9  # a game may go on until the last one is over
+
+
+def test_scores_that_are_kept_are_those_that_would_be_made() -> None:
+    games = some_games()
+    n, n_nodes = games.classes.n, games.n_nodes
+    kept, device = games.scores.copy(), games.device.copy()
+    row, node = np.nonzero(games.changed[np.arange(games.n_games * n) // n] <= games.known[:, None])
+    assert row.size > 100
+    games._score(row * n_nodes + node, row // n * n_nodes + node, row % n)
+    assert (games.scores[row, node] == kept[row, node]).all()
+    assert (games.device[row, node] == device[row, node]).all()
+
+
+def test_starts_play_side_by_side_as_alone() -> None:
+    on, mix = field.ground([EIGHT] * 3 + [PAIR] * 2), field.mix(JOBS)
+    kinds = kinds_of(on, mix)
+    table = table_of(kinds, prior(kinds))
+
+    def played(*seeds: int) -> learning.Games:
+        chances = [(learning.Chance(1), learning.Chance(seed)) for seed in seeds]
+        games = learning.Games(on, mix, kinds, [table] * len(seeds), chances)
+        games.play()
+        return games
+
+    both = played(5, 6)
+    for start, seed in enumerate((5, 6)):
+        alone = played(seed)
+        assert alone.allocated(0) == both.allocated(start)
+        mine, ours = (
+            learning.Seen(np.zeros_like(prior(kinds)), np.zeros_like(prior(kinds))) for _ in range(2)
+        )
+        alone.note(mine, 0)
+        both.note(ours, start)
+        assert (mine.free == ours.free).all() and (mine.visits == ours.visits).all()
 
 
 @settings(deadline=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from packhorse.scheduler.core.explain import Explanation, explain, reason_text
 from packhorse.scheduler.core.reasons import Reason
@@ -171,6 +172,23 @@ def test_planned_starts_and_those_behind_them() -> None:
             ),
         )
     ]
+
+
+def test_who_is_ahead_is_told_by_the_order_in_force() -> None:
+    yard = Yard()
+    yard.state.config = replace(yard.state.config, order="sjf")
+    yard.node("n1", cpus=4)
+    yard.wait(90, cpus=4, limit_s=600)
+    yard.cycle()
+    known(yard, 1, an_ask(cpus=4), limit_s=3600)
+    known(yard, 2, an_ask(cpus=4), limit_s=60)
+    yard.cycle()
+    ((reason, sentence),) = sentences(yard, 2)
+    assert reason is Reason.RESOURCES
+    assert sentence.endswith("as things stand it starts in 10:00"), "a shorter one may come"
+    assert sentences(yard, 1)[0] == (Reason.PRIORITY, '1 job is ahead in partition "main"')
+    yard.state.config = replace(yard.state.config, keep_next=True)
+    assert sentences(yard, 2)[0][1].endswith("it starts in 10:00 at the latest if all keep to their limits")
 
 
 def test_sentences_about_nodes_and_partitions() -> None:

@@ -11,12 +11,13 @@ from typing import Any, Self
 
 import aiohttp
 
+from packhorse.scheduler.config import file as config
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import RegisterNode, ReportExit, ReportStart, Tick
 from packhorse.scheduler.model.job import Active
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.resources import Device, Usage
-from packhorse.scheduler.service import config, main
+from packhorse.scheduler.service import main
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.methods import Methods
 from packhorse.scheduler.store.memory import MemoryStore

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from packhorse.scheduler.model.cluster import ClusterConfig, Improver, Partition
-from packhorse.scheduler.model.errors import ConfigError
-from packhorse.scheduler.service import config, config_text
-from packhorse.scheduler.service.config import ServiceConfig
-from packhorse.scheduler.service.config_keys import (
+from packhorse.scheduler.config import file as config
+from packhorse.scheduler.config import text as config_text
+from packhorse.scheduler.config.file import ServiceConfig
+from packhorse.scheduler.config.keys import (
     CLUSTER_TARGET,
     IMPROVER_TARGET,
     KEYS,
@@ -21,6 +20,8 @@ from packhorse.scheduler.service.config_keys import (
     SECTIONS,
     Key,
 )
+from packhorse.scheduler.model.cluster import ClusterConfig, Improver, Partition
+from packhorse.scheduler.model.errors import ConfigError
 
 TARGETS = {
     CLUSTER_TARGET: ClusterConfig,

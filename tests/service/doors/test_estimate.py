@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from packhorse.scheduler.model.ids import US
 from tests.service.doors.running import SCRIPT, Answer, Running
@@ -87,3 +88,23 @@ async def test_a_long_queue_is_cut(scheduler: Running, monkeypatch: pytest.Monke
     await scheduler.call("SubmitJobs", body)
     await scheduler.settle()
     assert (await trial(scheduler, timeLimitS=60)).status == 200
+    held = await scheduler.submit(hold=True)
+    answer = await trial(scheduler, dependency={"conditions": [{"kind": "afterany", "jobId": held}]})
+    assert "its start cannot be foreseen" in answer["estimate"], "it is not among the first"
+
+
+async def test_the_front_of_a_long_queue_is_that_of_the_order_in_force(
+    scheduler: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("packhorse.scheduler.service.estimate.MAX_AHEAD", 1)
+    state = scheduler.engine.state
+    state.config = replace(state.config, order="sjf")
+    full = {"nTasks": 8, "minNodes": 2}
+    runs = await scheduler.submit(ask=full, timeLimitS=600)
+    await scheduler.settle()
+    await scheduler.started(runs)
+    for limit in (7200, 1800):
+        await scheduler.submit(ask=full, timeLimitS=limit)
+    await scheduler.settle()
+    answer = await trial(scheduler, ask=full, timeLimitS=3600)
+    assert answer["plannedStartUs"] == scheduler.active(runs).end_by + 1800 * US

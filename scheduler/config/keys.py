@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from packhorse.scheduler.core.backfill_kinds import BACKFILLS
-from packhorse.scheduler.core.orders import ORDERS
+from packhorse.scheduler.core.orders import BY_ORDER, NOBODY, ORDERS
 from packhorse.scheduler.core.predictors import PREDICTORS
 from packhorse.scheduler.model.units import UnitError, parse_mem_mib, parse_time_limit_s
 
@@ -255,6 +255,7 @@ MEMORY = Kind('MiB, or a text like "500M", "4G"', _memory)
 LICENSES = Kind('a list of texts with counts, like ["matlab:10", "fluent:2"]', _licenses)
 ORDER = _named("order", ORDERS)
 BACKFILL = _named("kind of backfilling", BACKFILLS)
+PREEMPT = _named("kind of preemption", (NOBODY, BY_ORDER))
 PREDICTOR = _named("predictor", PREDICTORS)
 POLICY = Kind("the name of a policy, see docs/packing.md", _policy)
 SHORT_TIME = _short_time(1)
@@ -299,6 +300,7 @@ KEYS: tuple[Key, ...] = (
     Key("scheduling", "backfill", BACKFILL, '"easy"', "", _C, "backfill"),
     Key("scheduling", "backfill_depth", _count(0, 1 << 16), "1", "jobs", _C, "backfill_depth"),
     Key("scheduling", "keep_next", FLAG, "false", "", _C, "keep_next"),
+    Key("scheduling", "preempt", PREEMPT, '"none"', "", _C, "preempt"),
     Key("scheduling", "predictor", PREDICTOR, '"limit"', "", _C, "predictor"),
     Key("scheduling", "max_starts_per_cycle", _count(1, 1 << 20), "4096", "jobs", _C, "max_starts_per_cycle"),
     Key("scheduling", "learn_interval", _duration_kind(0, _YEAR_S), "600", "seconds", _S, "learn_interval_s"),
@@ -391,6 +393,10 @@ MEANING: dict[str, str] = {
     ),
     "scheduling.keep_next": (
         "A blocked job that has a planned start stays ahead of those that come later, whatever the order."
+    ),
+    "scheduling.preempt": (
+        "Who may be stopped, and waits again, where a job before it needs its room; `none`: nobody; "
+        "`order`: running jobs that may be requeued. With `order` there are no planned starts."
     ),
     "scheduling.predictor": (
         "How long jobs are expected to run, for the order and for backfilling; `limit`: their time limit, "

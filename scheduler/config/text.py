@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from packhorse.scheduler.service.config_keys import KEYS, PARTITION, SECTIONS, Key
+from packhorse.scheduler.config.keys import KEYS, PARTITION, SECTIONS, Key
 
 
 def markdown() -> str:

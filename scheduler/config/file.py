@@ -14,9 +14,7 @@ from typing import Any
 
 import msgspec
 
-from packhorse.scheduler.model.cluster import ClusterConfig, Improver, Partition
-from packhorse.scheduler.model.errors import ConfigError
-from packhorse.scheduler.service.config_keys import (
+from packhorse.scheduler.config.keys import (
     CLUSTER_TARGET,
     IMPROVER_TARGET,
     KEYS,
@@ -26,6 +24,8 @@ from packhorse.scheduler.service.config_keys import (
     Key,
     KeyProblem,
 )
+from packhorse.scheduler.model.cluster import ClusterConfig, Improver, Partition
+from packhorse.scheduler.model.errors import ConfigError
 
 
 class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
