@@ -172,7 +172,7 @@ ORDERS: Final[dict[str, Order]] = {
         Order("multifactor", "age and fair share, weighted as in Slurm's example", True, _multifactor, True),
         Order("drf", "whose largest share of a resource is least first", True, lambda w: w.dominant, True),
         Order("wfp3-rl", "wfp3 as in RLScheduler", False, lambda w: _wfp3(w, -1.0 - w.submit_s)),
-        Order(PACKHORSE, "core/batch/turns.py works the keys out", True, lambda w: np.zeros(w.run_s.size)),
+        Order(PACKHORSE, "core/batch/turns.py works the keys out", False, lambda w: np.zeros(w.run_s.size)),
         Order("unicep-rl", "unicep as in RLScheduler", False, lambda w: _unicep(w, -1.0 - w.submit_s)),
         Order("srtf", "shortest remaining time first", True, _remaining_s),
         Order("srsf", "least remaining time times devices first", True, lambda w: _remaining_s(w) * w.width),
