@@ -56,6 +56,7 @@ class Asks:
         self._partitions = partitions
         self._specs: dict[tuple[object, ...], JobSpec] = {}
         self._callers: dict[tuple[str, str], Caller] = {}
+        self._uids: dict[str, int] = {}
 
     def spec(self, job: TraceJob) -> JobSpec:
         """The same one for jobs that ask for the same. Limits are whole seconds, one at least.
@@ -97,11 +98,11 @@ class Asks:
         return found
 
     def caller(self, job: TraceJob) -> Caller:
-        """Its user; users are numbered as they come."""
+        """Its user; users are numbered as they come, the same in every group."""
         key = (job.user, job.group)
         found = self._callers.get(key)
         if found is None:
-            uid = _FIRST_UID + len(self._callers)
+            uid = self._uids.setdefault(job.user, _FIRST_UID + len(self._uids))
             owner = Owner(uid, uid, job.user or "nobody", job.group or "nobody")
             found = self._callers[key] = Caller(owner, admin=True)
         return found

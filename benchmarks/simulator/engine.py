@@ -146,7 +146,8 @@ class Simulation:
         while True:
             times = [arrivals.next_us, self._heap[0][0] if self._heap and not self._idle(arrivals) else None]
             # Nobody wakes up only to forget.
-            timer = next_timer(self.state) if len(self.state.timers) else None
+            due = len(self.state.timers) or self.state.batch.wake_at
+            timer = next_timer(self.state) if due else None
             if timer is not None and len(self.state.jobs) > len(self.state.finished):
                 times.append(timer - ORIGIN)
             known = [at for at in times if at is not None]
@@ -201,7 +202,7 @@ class Simulation:
         now = self.now_us
         timer = next_timer(self.state)
         while timer is not None and timer <= ORIGIN + now:
-            self._do(Tick())
+            self._changed |= self._do(Tick()).more
             timer = next_timer(self.state)
         if self._changed and self.state.pending_columns.n_ready:
             self.n_cycles += 1

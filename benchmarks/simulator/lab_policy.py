@@ -36,6 +36,7 @@ PRESETS: Final = {
     "easy++": "fcfs+sjbf@last2",
     "conservative": "fcfs+easy:all",
     "rlscheduler": "fcfs+before!",
+    "packhorse": "packhorse+easy",
     "srtf": "srtf^order@clairvoyant",
     "srsf": "srsf^order@clairvoyant",
     "tiresias": "las2d^order",

@@ -13,7 +13,7 @@ from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.transitions import allowed, require
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
-from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant
+from packhorse.scheduler.model.ids import UNKNOWN, US, AttemptKey, Instant
 from packhorse.scheduler.model.job import Active, EndCause, Ended, Job, Pending
 
 
@@ -38,7 +38,8 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
     )
     new = replace(job, phase=active, attempts=job.attempts + 1)
     state.jobs[job.id] = new
-    state.running_columns.add(job.id, event.end_by, event.placements)
+    limit_us = job.spec.time_limit_s * US
+    state.running_columns.add(job.id, event.end_by, event.placements, limit_us)
     state.usage.take(job.owner.uid, event.placements)
     if expected_us:
         state.running_columns.expect(job.id, event.at, expected_us)

@@ -22,7 +22,7 @@ from packhorse.scheduler.core.packing.growth import Begun, Columns, Growth, Take
 from packhorse.scheduler.core.packing.layout import Shape
 from packhorse.scheduler.core.packing.request import Pairs, Request
 from packhorse.scheduler.core.running_columns import NEVER, Releases
-from packhorse.scheduler.model.ids import Instant
+from packhorse.scheduler.model.ids import UNKNOWN, Instant
 from packhorse.scheduler.model.resources import WHOLE
 
 
@@ -59,16 +59,18 @@ class Timeline:
         """More jobs started now; the field says so already."""
         self._new.append(begun)
 
-    def earliest(self, request: Request, duration_us: int) -> Planned | None:
+    def earliest(self, request: Request, duration_us: int, not_before: Instant = UNKNOWN) -> Planned | None:
         """The first time the job fits for its whole duration, and where; None if it never does.
 
-        It is not tried now: the caller has seen that it does not fit.
+        It is not tried now: the caller has seen that it does not fit, or may not start before some time.
         """
         self._merge_new()
-        first = self._growth.bound(request)
+        first = max(self._growth.bound(request), not_before)
         if first > NEVER:
             return None
         times = self._candidates()
+        if not_before > self.now:
+            times = np.union1d(times, [not_before])
         low = int(np.searchsorted(times, first))
         for cut in [
             *sorted({t for p in self.planned for t in (p.start, p.start - duration_us + 1)}),

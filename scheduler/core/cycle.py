@@ -29,10 +29,12 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core import one_node
-from packhorse.scheduler.core.backfill import Planned, Timeline
+from packhorse.scheduler.core.backfill import Planned, Timeline, find
 from packhorse.scheduler.core.backfill_kinds import backfill
+from packhorse.scheduler.core.batch.turns import Turns
 from packhorse.scheduler.core.contended import Contended, Outcome, Started, contended
 from packhorse.scheduler.core.licenses import Supply
+from packhorse.scheduler.core.orders import PACKHORSE
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.greedy import place
 from packhorse.scheduler.core.packing.growth import Begun
@@ -45,7 +47,7 @@ from packhorse.scheduler.core.predictors import LIMIT
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.running_columns import NEVER
 from packhorse.scheduler.core.state import State
-from packhorse.scheduler.model.ids import US, Instant, JobId
+from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId
 from packhorse.scheduler.model.input import Guided
 from packhorse.scheduler.model.resources import Placement
 
@@ -134,13 +136,17 @@ class Cycle:
         self.pending = pending = state.pending_columns
         self.rules = pending.rules(state.config)
         refresh(pending, state.node_columns, self.rules)
-        self.order = pending.ordered(state.config, now, state.usage, state.node_columns.board().totals)
         self.backfill = backfill(state.config.backfill)
         if state.config.predictor != LIMIT:
             state.running_columns.correct(now)
         self.demands = pending.demands
         scorer = state.demand.scorer(policy(state.config.policy), state.taught, pending, state.node_columns)
         self.field = Field(state.node_columns, scorer=scorer, kept=state.demand.kept.by(scorer))
+        self.turns = Turns(state, self.field, now) if state.config.order == PACKHORSE else None
+        totals, key_of = state.node_columns.board().totals, self.turns.key if self.turns else None
+        self.order = pending.ordered(state.config, now, state.usage, totals, key_of)
+        if self.turns is not None:
+            self.turns.view(self.order)
         self.classes = pending.ask_class[self.order]
         self.durations = pending.run_us(self.order, state.config.predictor)
         self.codes = self.demands.verdict[self.classes]
@@ -193,6 +199,8 @@ class Cycle:
         if waiting.size:
             waiting[waiting == 0] = Reason.PRIORITY.code
             self.pending.note(self.order[: waiting.size], waiting, plan.planned)
+        if self.turns is not None:
+            self.turns.tell()
 
     def contended(self) -> Contended | None:
         """What of this plan could be better; after `tell`."""
@@ -250,6 +258,8 @@ class Cycle:
         """Places from at up to end whose row may start, or may be the next of its partition."""
         classes = self.classes[at:end]
         keep: np.ndarray = self.durations[at:end] < self.blocked_from[classes]
+        if self.turns is not None:
+            keep &= self.turns.leaves_room(at, end)
         any_open = False
         if self.n_open:
             is_open = self.open[self.pending.partition[self.order[at:end]]]
@@ -311,7 +321,15 @@ class Cycle:
             limit = blocked.get(code)
             if limit is None:
                 limit = blocked[code] = int(self.blocked_from[code])
-            if duration >= limit:
+            most = self.turns.most(where[i]) if self.turns is not None else self.left
+            if self.turns is not None and self.turns.late[where[i]]:
+                quiet = self._quiet_start(partitions[i], where[i], ids[i], code, duration, most)
+                if quiet is not None:
+                    if quiet:
+                        return where[i] + 1
+                    i += 1
+                    continue
+            if duration >= limit or not most:
                 if self.heads_left[partitions[i]]:
                     self._next_of(partitions[i], where[i], ids[i], code, duration)
                     if field.layers or not self.heads_left[partitions[i]]:  # rows may have changed places
@@ -320,8 +338,8 @@ class Cycle:
                 continue
             j = field.layer_of(self.now + duration)
             if ids[i] in self.guide:
-                most = counts[i] if rooms[i] < 0 else min(counts[i], rooms[i])
-                done = self._follow(ids[i], most, code, duration, j)
+                most = min(most, counts[i] if rooms[i] < 0 else min(counts[i], rooms[i]))
+                done = self._follow(ids[i], most, code, duration, j, partitions[i])
                 counts[i] -= done
                 rooms[i] -= done if rooms[i] > 0 else 0
                 i += done == most
@@ -336,16 +354,23 @@ class Cycle:
                     break
                 want += counts[run] if rooms[run] < 0 else min(counts[run], rooms[run])
                 run += 1
-            want = min(want, self.left)
+                if self.turns is not None and self.turns.special[where[run - 1 : run + 1]].any():
+                    break
+            limited = want > most
+            want = min(want, self.left, most)
             licensed = code in pending.licensed
             if licensed:
                 want = min(want, self.supply.jobs(code))
             batches = place(field, self._request(code), want, j)
-            i = self._hand_out(batches, i, run, ids, counts, rooms, durations)
+            done = sum(n for _, n in batches)
+            i = self._hand_out(batches, i, run, ids, counts, rooms, durations, partitions, code)
             if licensed:
-                lost = self.supply.take(code, sum(n for _, n in batches))
+                lost = self.supply.take(code, done)
                 self._pass_over_unlicensed(lost, where[i - 1] + 1 if i else where[0])
-            if i < run and self.left and code not in self.supply.short:
+            if limited and done == most:
+                counts[i] -= done
+                rooms[i] -= done if rooms[i] > 0 else 0
+            elif i < run and self.left and code not in self.supply.short:
                 blocked[code] = self._shortest(j)
                 self.blocked_from[code] = min(self.blocked_from[code], blocked[code])
         return where[i] if i < n else end
@@ -359,6 +384,8 @@ class Cycle:
         counts: list[int],
         rooms: list[int],
         durations: list[int],
+        partitions: list[int],
+        code: int,
     ) -> int:
         """Gives the places to rows i up to run, in order. Returns the first row that still waits for some."""
         grants = self.grants
@@ -378,6 +405,8 @@ class Cycle:
                 duration = durations[i]
                 begun = Begun(NEVER if duration == FOREVER else self.now + duration, taken, some)
                 self.begun.append(begun)
+                if self.turns is not None:
+                    self.turns.pools.take(partitions[i], code, some, begun.end)
                 if self.started is not None:
                     self.started.append(Started(grant.id, begun, placements))
                 left -= some
@@ -386,7 +415,7 @@ class Cycle:
                     i += 1
         return i
 
-    def _follow(self, id: int, want: int, code: int, duration: int, j: int) -> int:
+    def _follow(self, id: int, want: int, code: int, duration: int, j: int, partition: int) -> int:
         """Starts up to so many jobs of the row where the guide says. Returns how many."""
         request, position = self._request(code), self.field.board.position
         if code in self.pending.licensed:
@@ -396,7 +425,7 @@ class Cycle:
             at = [position[name] for name in dict.fromkeys(place_.nodes) if name in position]
             batch = place_at(self.field, request, at, place_.device, j) if at else None
             if batch is not None:
-                self._hand_out([batch], 0, 1, [id], [1], [-1], [duration])
+                self._hand_out([batch], 0, 1, [id], [1], [-1], [duration], [partition], code)
                 n += 1
         return n
 
@@ -408,7 +437,9 @@ class Cycle:
         if last:
             self.open[partition] = False
             self.n_open -= 1
-        planned = self._plan(id, code, duration) if self.config.backfill_depth else None
+        planned = None
+        if self.config.backfill_depth:
+            planned = self._plan(id, code, duration, self._room_at(place_))
         if last:
             self._admit(partition, place_ + 1, planned)
 
@@ -426,14 +457,15 @@ class Cycle:
         by = self.durations[places] if kind.by == "run" else self.pending.id[self.order[places]]
         found = places[np.argsort(by, kind="stable")]
         self.order = self.order.copy()  # it may be that of the columns
-        for column in (self.order, self.classes, self.durations, self.codes):
+        of_turns = self.turns.columns if self.turns is not None else ()
+        for column in (self.order, self.classes, self.durations, self.codes, *of_turns):
             column[places] = column[found]
         if kind.before and planned is not None:
             late = self.durations[places] >= planned.start - self.now
             self.codes[places[late]] = Reason.PRIORITY.code
 
-    def _plan(self, id: int, code: int, duration: int) -> Planned | None:
-        """The planned start of a blocked job, None if none is in sight."""
+    def _timeline(self) -> Timeline:
+        """What is free from now on, with all that has begun in this pass."""
         if self.timeline is None:
             releases = self.state.running_columns.releases(self.state.node_columns)
             self.timeline = Timeline(self.field, releases, self.begun, self.now, self.backfill.all_surplus)
@@ -441,12 +473,49 @@ class Cycle:
             for begun in self.begun:
                 self.timeline.begin(begun)
         self.begun = []
-        planned = self.timeline.earliest(self._request(code), duration)
+        return self.timeline
+
+    def _plan(self, id: int, code: int, duration: int, not_before: Instant = UNKNOWN) -> Planned | None:
+        """The planned start of a blocked job, None if none is in sight."""
+        timeline = self._timeline()
+        planned = timeline.earliest(self._request(code), duration, not_before)
         if planned is not None:
-            self.timeline.plan(planned)
+            timeline.plan(planned)
             if planned.start < NEVER:
                 self.planned[JobId(id)] = planned.start
         return planned
+
+    # -- turns -------------------------------------------------------------------------------------------
+
+    def _room_at(self, place_: int) -> Instant:
+        """Before when the row may not start because it would leave too little room; UNKNOWN: any time."""
+        if self.turns is None or not self.turns.hold[place_]:
+            return UNKNOWN
+        return self.turns.room_at(place_, self.state.running_columns.releases(self.state.node_columns))
+
+    def _quiet_start(
+        self, partition: int, place_: int, id: int, code: int, duration: int, most: int
+    ) -> bool | None:
+        """Whether a late row that takes nearly all of its partition got a planned start in a quiet hour;
+        False: it waits without one. None: this hour is quiet enough, it is a row like others."""
+        assert self.turns is not None
+        field, request, first = self.field, self._request(code), self.now
+        able = np.arange(field.n)[field.up]
+        j = field.layer_of(self.now + duration)
+        if not most or find(field, request, field.room(j), able) is None:
+            found = self._timeline().earliest(request, duration, self._room_at(place_))
+            first = max(found.start, first) if found is not None else first
+        start = self.turns.quiet_from(place_, first)
+        if start <= first:
+            return None
+        self.codes[place_] = Reason.PRIORITY.code
+        if self.turns.n_quiet[partition] or not self.open[partition] or not self.config.backfill_depth:
+            return False
+        planned = self._plan(id, code, duration, start)
+        if planned is None:
+            return False
+        self.turns.planned_quiet(partition, planned.start)
+        return True
 
     def _request(self, code: int) -> Request:
         found = self.pending.classes[code]

@@ -5,7 +5,8 @@ enough of what runs has come to its end. Then the vectors of the general cycle c
 out. This is the pool of processors of most published traces, and a single machine.
 
 Taken are queues of single jobs that ask for CPU, memory and scratch space in one partition, with one planned
-start at most; `plan` says None to everything else. Tests compare the two, on all kinds of queues.
+start at most, in any order but "packhorse"; `plan` says None to everything else. Tests compare the two, on
+all kinds of queues.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from packhorse.scheduler.core.backfill_kinds import backfill
+from packhorse.scheduler.core.orders import PACKHORSE
 from packhorse.scheduler.core.packing.board import CPU, FIXED
 from packhorse.scheduler.core.packing.request import Pairs
 from packhorse.scheduler.core.packing.verdicts import refresh
@@ -46,7 +48,7 @@ def plan(state: State, now: Instant) -> tuple[list[Started], dict[JobId, Instant
     if not few or len(nodes) != 1 or config.backfill_depth > 1 or len(pending.partitions) != 1:
         return None
     rules = pending.rules(config)
-    if rules.limited or pending.licensed or nodes.n_exclusive:
+    if config.order == PACKHORSE or rules.limited or pending.licensed or nodes.n_exclusive:
         return None
     refresh(pending, nodes, rules)
     order = pending.ordered(config, now, state.usage, nodes.board().totals)

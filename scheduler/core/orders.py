@@ -10,6 +10,8 @@
     wfp3-rl, unicep-rl   as wfp3 and unicep, but with the wait that the published RLScheduler numbers (Zhang
                          et al., SC 2020) were made with: -1 less the submission time, since the start of a
                          waiting job was not set there. For reproducing these numbers only.
+    packhorse            smallest expected work per slowdown gained first, long waits before it all, with
+                         room and quiet hours kept for those concerned: core/batch/turns.py
 
     srtf, srsf   shortest remaining time first; the same times devices (shortest remaining service)
     las2d        Tiresias-L: Gu et al., "Tiresias: a GPU cluster manager for distributed deep learning", NSDI
@@ -150,6 +152,7 @@ def _multifactor(w: Waiting) -> np.ndarray:
 
 
 FCFS: Final = "priority"
+PACKHORSE: Final = "packhorse"
 
 ORDERS: Final[dict[str, Order]] = {
     order.name: order
@@ -169,6 +172,7 @@ ORDERS: Final[dict[str, Order]] = {
         Order("multifactor", "age and fair share, weighted as in Slurm's example", True, _multifactor, True),
         Order("drf", "whose largest share of a resource is least first", True, lambda w: w.dominant, True),
         Order("wfp3-rl", "wfp3 as in RLScheduler", False, lambda w: _wfp3(w, -1.0 - w.submit_s)),
+        Order(PACKHORSE, "core/batch/turns.py works the keys out", False, lambda w: np.zeros(w.run_s.size)),
         Order("unicep-rl", "unicep as in RLScheduler", False, lambda w: _unicep(w, -1.0 - w.submit_s)),
         Order("srtf", "shortest remaining time first", True, _remaining_s),
         Order("srsf", "least remaining time times devices first", True, lambda w: _remaining_s(w) * w.width),

@@ -10,7 +10,7 @@ in one vector step, new ones are sorted in, so that a cycle costs no sort when l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -130,6 +130,9 @@ class PendingColumns:
         self.expected_us = np.zeros(n, dtype=np.int64)
         self.uid = np.zeros(n, dtype=np.uint32)
         self.ran_us = np.zeros(n, dtype=np.int64)
+        self.mean_s = np.zeros(n)
+        self.rate = np.zeros(n)
+        """These two are kept by core/batch/estimates.py; rate 0: it was not asked yet."""
         self.eligible_at = np.zeros(n, dtype=np.int64)
         self.count = np.zeros(n, dtype=np.int32)
         self.room = np.zeros(n, dtype=np.int32)
@@ -164,8 +167,10 @@ class PendingColumns:
         """Some row may be that of an array; stays so."""
         self.licensed: dict[int, Wanted] = {}
         """Codes of the classes that want licences, and which."""
-        self._wants = np.zeros((3, 16))
+        self.wants = np.zeros((3, 16))
         """About what a job of each class takes in all; see usage.about."""
+        self.own_nodes = np.zeros(16)
+        """How many nodes a job of each class has for itself."""
         self._class_code: dict[tuple[Ask, str, tuple[NodeName, ...], str], int] = {}
         self._free_classes: list[int] = []
         self._n_idle_classes = 0
@@ -239,6 +244,7 @@ class PendingColumns:
         self.expected_us[at] = expected
         self.uid[at] = uids
         self.ran_us[at] = ran
+        self.rate[at] = 0.0
         self.nice[at] = nices
         explicit = np.array([p is not None for p in prios], dtype=np.bool_)
         self.explicit[at] = explicit
@@ -454,16 +460,25 @@ class PendingColumns:
                     self._order = both[self._sorted(both, rules)]
         return self._order
 
-    def ordered(self, config: ClusterConfig, now: Instant, usage: UserUsage, total: np.ndarray) -> np.ndarray:
+    def ordered(
+        self,
+        config: ClusterConfig,
+        now: Instant,
+        usage: UserUsage,
+        total: np.ndarray,
+        key_of: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> np.ndarray:
         """The same, but jobs of equal tier and priority in the order that the configuration names; with
         keep_next those first that have a planned start. Not to be changed either.
 
         usage: of their owners. total: CPUs in thousandths, MiB and thousandths of devices of the cluster
-        `[3]`.
+        `[3]`. key_of: keys of slots, instead of the order's own.
         """
         slots, found = self.order(config), order_of(config.order)
         keys: list[np.ndarray] = []
-        if slots.size > 1 and found.name != FCFS:
+        if key_of is not None:
+            keys.append(key_of(slots))
+        elif slots.size > 1 and found.name != FCFS:
             keys.append(found.key(self.facts(slots, config, now, usage, total)))
         if config.keep_next and slots.size > 1:
             later = self.planned_at[slots] == 0
@@ -481,7 +496,7 @@ class PendingColumns:
     ) -> Waiting:
         """What orders go by, of these rows."""
         since = self.eligible_at[slots]
-        cpus, _, devices = self._wants[:, self.ask_class[slots]] / np.array([[1000], [1], [1000]])
+        cpus, _, devices = self.wants[:, self.ask_class[slots]] / np.array([[1000], [1], [1000]])
         return Waiting(
             (since - config.origin) / US,
             np.maximum(now - since, 0) / US,
@@ -510,7 +525,7 @@ class PendingColumns:
             mine = usage.held.get(uid)
             if mine is not None:
                 held[:, i] = mine.cpu_milli, mine.mem_mib, mine.device_milli
-        wants = self._wants[:, self.ask_class[slots]]
+        wants = self.wants[:, self.ask_class[slots]]
         by_user = np.argsort(of, kind="stable")
         before = wants[:, by_user].cumsum(axis=1) - wants[:, by_user]
         first = np.searchsorted(of[by_user], np.arange(users.size))
@@ -591,6 +606,7 @@ class PendingColumns:
         self.expected_us[s] = row.expected_us
         self.uid[s] = row.uid
         self.ran_us[s] = row.ran_us
+        self.rate[s] = 0.0
         self.eligible_at[s] = row.eligible_at
         self.count[s] = row.count
         self.room[s] = row.room
@@ -668,9 +684,11 @@ class PendingColumns:
             self.class_rows.append(1)
         self._class_code[key] = code
         self.n_odd_classes += not self.is_plain(code)
-        if code >= self._wants.shape[1]:
-            self._wants = np.concatenate([self._wants, np.zeros_like(self._wants)], axis=1)
-        self._wants[:, code] = about(ask)
+        if code >= self.wants.shape[1]:
+            self.wants = np.concatenate([self.wants, np.zeros_like(self.wants)], axis=1)
+            self.own_nodes = np.concatenate([self.own_nodes, np.zeros_like(self.own_nodes)])
+        self.wants[:, code] = about(ask)
+        self.own_nodes[code] = ask.min_nodes if ask.exclusive or ask.mem_all else 0
         if licenses:
             self.licensed[code] = parse_licenses(licenses)
         self.fresh_classes.append(code)
@@ -705,6 +723,8 @@ _COLUMNS = (
     "expected_us",
     "uid",
     "ran_us",
+    "mean_s",
+    "rate",
     "eligible_at",
     "count",
     "room",

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Final, NamedTuple
 
+from packhorse.scheduler.core.batch.samples import Samples
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.model.job import JobSpec
@@ -47,15 +48,20 @@ def kind_of(uid: int, spec: JobSpec) -> Kind:
 
 
 class History:
-    """The last two run times of each user, and of each user's jobs of one kind; in the order of use."""
+    """The last two run times of each user, and of each user's jobs of one kind; in the order of use.
 
-    __slots__ = ("_last",)
+    samples: the last run times against their limits, of all and of each user.
+    """
+
+    __slots__ = ("_last", "samples")
 
     def __init__(self) -> None:
+        self.samples = Samples()
         self._last: dict[Hashable, tuple[int, int]] = {}
 
     def add(self, kind: Kind, run_us: int) -> None:
         """A job ran that long, to whatever end of its own."""
+        self.samples.add(kind.uid, kind.limit_us, run_us)
         run_us = max(run_us, 1)  # 0 is for what is not known
         for key in (kind.uid, kind):
             last = self._last.pop(key, None)

@@ -9,6 +9,7 @@ from packhorse.scheduler.core.conditions import ensure_members
 from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.predictors import kind_of
 from packhorse.scheduler.core.state import ArrayTasks, State
+from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.model.job import Active, DependencyKind, Ended, Job, Pending
 
 
@@ -59,7 +60,8 @@ def _hold(state: State, job: Job, active: Active) -> None:
     state.node_columns.allocate(
         job.id, active.placements, exclusive=job.spec.ask.exclusive, beyond_capacity=True
     )
-    state.running_columns.add(job.id, active.end_by, active.placements)
+    limit_us = job.spec.time_limit_s * US
+    state.running_columns.add(job.id, active.end_by, active.placements, limit_us)
     state.usage.take(job.owner.uid, active.placements)
     waiting.expect(state, job, active)
     if job.spec.licenses:

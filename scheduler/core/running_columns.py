@@ -25,6 +25,10 @@ NEVER: Final = Instant(1 << 60)
 """After every instant with a name, and before now plus FOREVER of the pending columns."""
 
 
+_STALE: Final = 4096
+"""Entries of jobs that have gone, not worth a sweep."""
+
+
 class Releases(NamedTuple):
     """One entry per job and node, by end. row: of NodeColumns. table: amounts `[n_resources, …]`, of which
     the entries are the columns `at`; it is that of the columns itself, and not to be changed."""
@@ -56,6 +60,9 @@ class RunningColumns:
         to run then, and when they will end as far as is known now."""
         self._soon: list[tuple[Instant, JobId]] = []
         """A heap of these ends; those that do not count any more among them."""
+        self._limit_us: dict[JobId, int] = {}
+        self._longest: list[tuple[int, JobId]] = []
+        """A heap of limits, negative; those of jobs that have gone among them."""
         self._entries: dict[JobId, list[int]] = {}
         self._fresh: dict[JobId, None] = {}
         self._order = np.zeros(0, dtype=np.intp)
@@ -75,10 +82,16 @@ class RunningColumns:
         """Who runs, in order of start."""
         return tuple(self._jobs)
 
-    def add(self, job: JobId, end_by: Instant, placements: tuple[Placement, ...]) -> None:
-        """The job holds the placements and has to end at end_by (0: never). ValueError if known."""
+    def add(self, job: JobId, end_by: Instant, placements: tuple[Placement, ...], limit_us: int = 0) -> None:
+        """The job holds the placements and has to end at end_by (0: never). limit_us: what it may run in all,
+        0 for any time. ValueError if known."""
         if job in self._jobs:
             raise ValueError(f"job {job} already runs")
+        self._limit_us[job] = limit_us
+        heapq.heappush(self._longest, (-limit_us, job))
+        if len(self._longest) > 2 * len(self._jobs) + _STALE:
+            self._longest = [(-limit, id) for id, limit in self._limit_us.items()]
+            heapq.heapify(self._longest)
         self._jobs[job] = (end_by, placements)
         self._fresh[job] = None
 
@@ -109,6 +122,13 @@ class RunningColumns:
             else:
                 self._expect(job, since, run_us, later)
 
+    def longest_limit_us(self) -> int:
+        """The longest limit of all that run, 0 if none has any."""
+        heap = self._longest
+        while heap and self._limit_us.get(heap[0][1]) != -heap[0][0]:
+            heapq.heappop(heap)
+        return -heap[0][0] if heap else 0
+
     def set_end(self, job: JobId, end_by: Instant) -> None:
         """The job has to end then (0: never)."""
         self._jobs[job] = (end_by, self._jobs[job][1])
@@ -133,6 +153,7 @@ class RunningColumns:
     def remove(self, job: JobId) -> None:
         """The job holds nothing any more."""
         del self._jobs[job]
+        del self._limit_us[job]
         self._expected.pop(job, None)
         self._fresh.pop(job, None)
         self._drop(self._entries.pop(job, ()))

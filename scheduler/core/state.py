@@ -7,6 +7,7 @@ and rebuilt by `rebuild` after a snapshot was read.
 
 from __future__ import annotations
 
+from packhorse.scheduler.core.batch.memory import Memory
 from packhorse.scheduler.core.demand import Demand
 from packhorse.scheduler.core.interning import Interned
 from packhorse.scheduler.core.licenses import Licenses
@@ -78,13 +79,14 @@ class State:
     waits on what, keyed (job or array, index); index -1: the whole of it, -2: index by index (aftercorr).
     singletons: unfinished jobs by (uid, name) and the number that orders them, only for the pairs that a
     waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what jobs are like,
-    for the placement policy. history: how long jobs ran, usage: who used how much. licenses: what jobs hold
-    of the cluster's licences.
+    for the placement policy. history: how long jobs ran, usage: who used how much. batch: what the order
+    "packhorse" remembers. licenses: what jobs hold of the cluster's licences.
     """
 
     __slots__ = (
         "answered",
         "arrays",
+        "batch",
         "config",
         "demand",
         "dependents",
@@ -133,6 +135,7 @@ class State:
         self.demand = Demand()
         self.history = History()
         self.usage = UserUsage()
+        self.batch = Memory()
         self.licenses = Licenses()
 
     @classmethod

@@ -23,7 +23,7 @@ from packhorse.scheduler.model.event import (
     JobTerminating,
     JobWarned,
 )
-from packhorse.scheduler.model.ids import US, Instant, JobId
+from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId
 from packhorse.scheduler.model.input import SignalScope, Tick
 from packhorse.scheduler.model.job import Active, ArrayJob, EndCause, Job, Pending
 
@@ -38,15 +38,19 @@ def next_timer(state: State) -> Instant | None:
     at = None
     if len(state.timers):
         at = state.timers.next(lambda entry: _stands(state, entry), not brake_holds(state))
-    forget = _forget_at(state)
-    if at is None or forget is None:
-        return forget if at is None else at
-    return min(at, forget)
+    known = [found for found in (at, _forget_at(state), state.batch.wake_at or None) if found is not None]
+    return min(known, default=None)
 
 
 def tick(state: State, _input: Tick, now: Instant) -> Decision:
-    """What is due by now, one thing per job; what follows from that is for the next Tick, due at once."""
+    """What is due by now, one thing per job; what follows from that is for the next Tick, due at once.
+
+    more: a pass is due as well.
+    """
     draft = Draft(state, now)
+    wake = bool(state.batch.wake_at) and state.batch.wake_at <= now
+    if wake:
+        state.batch.wake_at = UNKNOWN
     eligible: list[JobId] = []
     ranked: list[JobId] = []
     seen: set[JobId] = set()
@@ -70,7 +74,7 @@ def tick(state: State, _input: Tick, now: Instant) -> Decision:
     if ranked:
         draft.events.append(JobsRanked(now, tuple(ranked)))
     _forget(draft)
-    return draft.decision()
+    return draft.decision()._replace(more=wake)
 
 
 def _act(draft: Draft, kind: Timer, job: Job, active: Active) -> None:

@@ -49,6 +49,29 @@ class Improver(msgspec.Struct, frozen=True, array_like=True, gc=False):
     hold_ms: int = 0
 
 
+class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the order "packhorse" goes by (core/batch/turns.py); without meaning under any other.
+
+    ageing_s: a wait from which a job moves ahead, and fast: a job that has waited x times as long counts as
+    if it were 1 + x**power times smaller; guard: times ageing_s, after which the longest wait goes first,
+    whatever the job. reserve: share of what a job leaves of its partition that is kept free of it, for small
+    jobs, 0: none; this much for jobs that are `spread` times as long as a small one, less for shorter ones,
+    and nothing while more than `idle` of the partition is free. wide: share of its partition from which a
+    job that is late, its wait beyond ageing_s, starts in quiet hours, above 1: none; quiet: how quiet, 0: the
+    quietest of the next 24 hours, 1: any; yielding: what is added to that for each further ageing_s.
+    """
+
+    ageing_s: int = 280_000
+    power: float = 28.0
+    guard: float = 4.0
+    reserve: float = 0.2
+    spread: float = 1000.0
+    idle: float = 0.3
+    wide: float = 0.8
+    quiet: float = 0.2
+    yielding: float = 0.3
+
+
 class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Settings that decisions depend on; part of the recorded state, so that replay sees them too.
 
@@ -58,7 +81,7 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     have planned starts. keep_next: a blocked job that has a planned start stays ahead of those that come.
     predictor: how long jobs are expected to run (core/predictors.py). preempt: "order": running jobs are
     stopped, and wait again, where jobs that come before them in the order need their room
-    (core/preemption.py); "none": never.
+    (core/preemption.py); "none": never. batch: of the order "packhorse".
     """
 
     name: str = "packhorse"
@@ -86,3 +109,4 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     keep_next: bool = False
     predictor: str = "limit"
     preempt: str = "none"
+    batch: Batch = Batch()

@@ -338,6 +338,8 @@ class Engine:
         decision = step(state, input, now)
         if self._recorder is not None:
             self._recorder.input(now, input)
+        if decision.more and type(input) is Tick:
+            self._cycle.again()
         group = self._group
         events = decision.events
         if events:

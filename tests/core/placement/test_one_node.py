@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from packhorse.scheduler.core import cycle, one_node
 from packhorse.scheduler.core.backfill_kinds import BACKFILLS
-from packhorse.scheduler.core.orders import ORDERS
+from packhorse.scheduler.core.orders import ORDERS, PACKHORSE
 from packhorse.scheduler.model.cluster import Partition
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
 from packhorse.scheduler.model.node import Offer
@@ -26,7 +26,7 @@ def a_queue(chance: Random) -> Yard:
         yard.state.config,
         backfill=chance.choice(list(BACKFILLS)),
         backfill_depth=chance.choice([0, 1, 1, 1]),
-        order=chance.choice(["priority", "priority", *ORDERS]),
+        order=chance.choice(["priority", "priority", *(name for name in ORDERS if name != PACKHORSE)]),
         keep_next=chance.random() < 0.3,
         predictor=chance.choice(["limit", "last2"]),
     )

@@ -29,7 +29,7 @@ TARGETS = {
     IMPROVER_TARGET: Improver,
     "service": ServiceConfig,
 }
-SET_ELSEWHERE = {"owner_uid", "partitions", "improver", "origin"}
+SET_ELSEWHERE = {"owner_uid", "partitions", "improver", "origin", "batch"}
 
 
 def problems(text: str) -> list[str]:
