@@ -149,7 +149,7 @@ def main(words: Sequence[str] | None = None) -> int:
         digits = len(row.value.partition(".")[2])
         exact = abs(ours - float(row.value)) <= 0.5 * 10**-digits + 1e-9
         close = abs(ours - float(row.value)) <= (0.02 if row.metric == "bsld" else 1e-3 * float(row.value))
-        off += not close
+        off += not (exact or close)
         verdict = "" if exact else " close" if close else " OFF"
         print(f"{row.log:<28}{row.what:<48}{row.metric:<7}{row.value:>10}{ours:>12.3f}{verdict}")
         entry = {"log": row.log, "policy": row.what, "ours": row.policy, "metric": row.metric}
