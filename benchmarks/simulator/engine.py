@@ -202,7 +202,8 @@ class Simulation:
         now = self.now_us
         timer = next_timer(self.state)
         while timer is not None and timer <= ORIGIN + now:
-            self._changed |= self._do(Tick()).more
+            wanted = self._do(Tick()).more  # which itself says whether something changed
+            self._changed |= wanted
             timer = next_timer(self.state)
         if self._changed and self.state.pending_columns.n_ready:
             self.n_cycles += 1
