@@ -251,8 +251,13 @@ class Field:
         scorer, slots = self.knowing, self.board.slot_columns
         assert scorer is not None
         if not self._known_each:
-            self._known = scorer.know(np.arange(self.n), self.free[CPU], self.free[slots])
-            self._known_each = list(self._known.T.tolist())
+            at = np.arange(self.n) if self.live is None else self.live  # nobody asks about the others
+            found = scorer.know(at, self.free[CPU].take(at), self.free[slots].take(at, axis=1))
+            self._known = np.zeros((found.shape[0], self.n), dtype=np.int64)
+            self._known[:, at] = found
+            self._known_each = [()] * self.n
+            for position, numbers in zip(at.tolist(), found.T.tolist(), strict=True):
+                self._known_each[position] = numbers
             self._known_at = self._known_each_at = self.n_changes
         elif self._known_each_at < self.n_changes:
             for position in dict.fromkeys(self.changed(self._known_each_at).tolist()):
