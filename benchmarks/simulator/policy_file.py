@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 
 from packhorse.scheduler.core.orders import ORDERS, Order, Waiting
-from packhorse.scheduler.core.packing.policies import POLICIES
+from packhorse.scheduler.core.packing.policies import add
 from packhorse.scheduler.core.packing.policy import Policy
 from packhorse.scheduler.model.errors import BadValue
 
@@ -76,8 +76,11 @@ def load(path: Path) -> tuple[Order | None, Policy | None]:
         _try(path, order)
         if ORDERS.setdefault(order.name, order) is not order:
             raise BadValue(f'{path}: there is an order "{order.name}" already; give it another name')
-    if policy is not None and POLICIES.setdefault(policy.name, policy) is not policy:
-        raise BadValue(f'{path}: there is a placement policy "{policy.name}" already; give it another name')
+    if policy is not None:
+        try:
+            add(policy.name, policy)
+        except BadValue as bad:
+            raise BadValue(f"{path}: {bad}") from None
     return order, policy
 
 
