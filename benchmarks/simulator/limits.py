@@ -1,8 +1,9 @@
 """Usage estimates judged on usage over time: what an estimate would have kept idle, and when it was too low.
 
 A sample is judged by the estimate from the samples before it; only then is it told to the estimator. An
-estimate is never above what was asked for, E <= L; where more than that was used, L counts as used (a machine
-would have stopped the attempt at its own limit, whatever was estimated) and the sample is counted in `beyond`.
+estimate is never above what was asked for, E <= L; where more than that was used, L counts as used (a
+machine would have stopped the attempt at its own limit, whatever was estimated), and the sample is counted in
+`beyond`.
 """
 
 from __future__ import annotations
@@ -90,8 +91,10 @@ def estimated(told: Samples, name: str, settings: Settings) -> np.ndarray:
 
 
 def score(told: Samples, estimate_mib: np.ndarray, which: np.ndarray | None = None) -> Score:
-    """Of estimates as estimated() gives them; which: only these samples, `[n]` true or false. Days are counted
-    from the first sample of all."""
+    """Of estimates as estimated() gives them; which: only these samples, `[n]` true or false.
+
+    Days are counted from the first sample of all.
+    """
     counted = np.ones(len(told.at_us), dtype=np.bool_) if which is None else which
     used, limit, estimate = told.used_mib[counted], told.limit_mib[counted], estimate_mib[counted]
     over = used > estimate
