@@ -258,16 +258,22 @@ def test_moving_peaks_against_a_plain_search(samples: list[tuple[int, int]], win
 
 
 def test_growth_is_counted_by_class_and_drawn_towards_all() -> None:
-    """20 days of class 0 with two samples above 1.5 times the peak, none in 20 days of class 1."""
-    growth = Growth(2)
+    """Two samples above 1.5 times the peak in 20 days of class 0, none in as many of class 1 of its group and
+    of class 2 of another."""
+    growth = Growth(2, 2)
     growth.add(np.zeros(20, dtype=int), np.array([1.6, 1.6] + [0.5] * 18), np.ones(20))
-    growth.add(np.ones(20, dtype=int), np.full(20, 0.5), np.ones(20))
+    growth.add(np.full(20, 1), np.full(20, 0.5), np.ones(20))
+    growth.add(np.full(20, 2), np.full(20, 0.5), np.ones(20))
     below, above = np.searchsorted(TIMES, 1.5), np.searchsorted(TIMES, 1.7)
     rates = growth.rates()
-    together = (2 + 5 * TIMES[below] ** -2) / 45
-    assert rates[0, below] == pytest.approx((2 + 20 * together) / 40)
-    assert rates[1, below] == pytest.approx(20 * together / 40)
-    assert rates[0, above] == pytest.approx(rates[1, above]) == pytest.approx(5 * TIMES[above] ** -2 / 90)
+    together = (2 + 5 * TIMES[below] ** -2) / 65
+    first, second = (2 + 20 * together) / 60, 20 * together / 40
+    assert rates[0, below] == pytest.approx((2 + 20 * first) / 40)
+    assert rates[1, below] == pytest.approx(20 * first / 40)
+    assert rates[2, below] == pytest.approx(20 * second / 40)
+    assert rates[3, below] == pytest.approx(second)
+    assert rates[0, above] == pytest.approx(rates[1, above])
+    assert rates[0, above] == pytest.approx(5 * TIMES[above] ** -2 / 65 * 20 / 60 * 20 / 40)
     assert (np.diff(rates, axis=1) <= 0).all()
 
 
