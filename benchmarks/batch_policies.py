@@ -124,16 +124,27 @@ def main(words: Sequence[str] | None = None) -> int:
     own.add_argument("--policies", default=",".join(POLICIES))
     own.add_argument("--logs", type=Path, default=SHARED, help="folder of logs that do not come along")
     args = own.parse_args(words)
-    out = csv.writer(sys.stdout, lineterminator="\n")
-    out.writerow(("set", "policy", *Figures._fields))
-    for name in args.sets.split(","):
+    sets, policies = args.sets.split(","), args.policies.split(",")
+    for name in sets:
         if name not in SETS:
             own.error(f"{name}: not one of {', '.join(SETS)}")
-        for policy in args.policies.split(","):
-            found = measured(policy, name, args.logs)
+    try:
+        for policy in policies:
+            lab_policy(setting(policy)[0])
+        _write(sets, policies, args.logs)
+    except PackhorseError as error:
+        own.error(str(error))
+    return 0
+
+
+def _write(sets: Sequence[str], policies: Sequence[str], logs: Path) -> None:
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(("set", "policy", *Figures._fields))
+    for name in sets:
+        for policy in policies:
+            found = measured(policy, name, logs)
             out.writerow((name, policy, *(f"{value:.4f}" for value in found)))
             sys.stdout.flush()
-    return 0
 
 
 if __name__ == "__main__":
