@@ -68,8 +68,9 @@ LAWS: tuple[dict[str, Any], ...] = (
     {"order": "las2d", "preempt": "order"},
     {"order": "fairshare"},
     {"order": "drf", "predictor": "last2"},
+    {"order": "packhorse", "batch": Batch(ageing_s=600, guard=3.0)},
     {"order": "packhorse", "batch": Batch(ageing_s=60, reserve=0.5, wide=0.7, guard=2.0)},
-    {"order": "packhorse", "predictor": "like", "batch": Batch(ageing_s=20, reserve=0.3, idle=0.1)},
+    {"order": "packhorse", "batch": Batch(ageing_s=60, idle=0.0, reserve=0.5, wide=0.3), "predictor": "like"},
 )
 """Who goes first, as an administrator may set it."""
 
