@@ -9,6 +9,7 @@ from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId
 from packhorse.scheduler.model.input import RunningAttempt
 from packhorse.scheduler.model.node import Offer
 from packhorse.scheduler.model.resources import WHOLE, Device, Devices, Usage
+from packhorse.scheduler.model.sample import DeviceSample
 from packhorse.v1 import agent_pb2 as pb
 from packhorse.v1.agent_pb2_grpc import AgentsStub
 
@@ -50,10 +51,9 @@ def to_message(report: orders.Report) -> pb.AgentMessage:
                     mem_mib_used=report.mem_mib_used,
                     load_milli=report.load_milli,
                     mem_mib_free=report.mem_mib_free,
-                    attempts=[
-                        pb.AttemptSample(attempt=_key(s.attempt), usage=_usage(s.usage), rss_kib=s.rss_kib)
-                        for s in report.attempts
-                    ],
+                    attempts=[_sample(sample) for sample in report.attempts],
+                    devices=[_device_sample(device) for device in report.devices],
+                    pressure_milli=report.pressure_milli,
                 )
             )
         case orders.Heartbeat(at=at):
@@ -85,7 +85,7 @@ def _order(message: pb.SchedulerMessage) -> orders.Order | None:
             return orders.SignalOrder(_attempt(s.attempt), s.signal, s.scope)
         case "terminate":
             t = message.terminate
-            return orders.TerminateOrder(_attempt(t.attempt), t.grace_s, t.cause)
+            return orders.TerminateOrder(_attempt(t.attempt), t.grace_s, t.cause, t.signal)
         case "set_time_limit":
             limit = message.set_time_limit
             return orders.TimeLimitOrder(_attempt(limit.attempt), limit.time_limit_s)
@@ -124,6 +124,7 @@ def _launch(order: pb.Launch) -> orders.LaunchOrder:
         lease_s=order.lease_s,
         job_name=order.job_name,
         allow_root=order.allow_root,
+        lent_mib=order.lent_mib,
     )
 
 
@@ -183,11 +184,35 @@ def _offer(offer: Offer) -> pb.Offer:
         accepting=offer.accepting,
         reason=offer.reason,
         dead_devices=[pb.Device(kind=kind, index=index) for kind, index in offer.dead_devices],
+        dead_reasons=offer.dead_reasons,
+        warnings=offer.warnings,
     )
 
 
 def _running(running: RunningAttempt) -> pb.Running:
     return pb.Running(attempt=_key(running.attempt), started_at_us=running.started_at)
+
+
+def _sample(sample: orders.AttemptSample) -> pb.AttemptSample:
+    return pb.AttemptSample(
+        attempt=_key(sample.attempt),
+        usage=_usage(sample.usage),
+        rss_kib=sample.rss_kib,
+        cache_kib=sample.cache_kib,
+        devices=[_device_sample(device) for device in sample.devices],
+    )
+
+
+def _device_sample(sample: DeviceSample) -> pb.DeviceSample:
+    return pb.DeviceSample(
+        kind=sample.kind,
+        index=sample.index,
+        busy_milli=sample.busy_milli,
+        mem_mib=sample.mem_mib,
+        power_mw=sample.power_mw,
+        celsius=sample.celsius,
+        flops_milli=sample.flops_milli,
+    )
 
 
 def _usage(usage: Usage) -> pb.AttemptUsage:
@@ -198,6 +223,14 @@ def _usage(usage: Usage) -> pb.AttemptUsage:
         max_vm_kib=usage.max_vm_kib,
         disk_read_bytes=usage.disk_read_bytes,
         disk_write_bytes=usage.disk_write_bytes,
+        max_cache_kib=usage.max_cache_kib,
+        oom_kills=usage.oom_kills,
+        gpu_ms=usage.gpu_ms,
+        gpu_busy_ms=usage.gpu_busy_ms,
+        gpu_max_mem_mib=usage.gpu_max_mem_mib,
+        gpu_energy_mj=usage.gpu_energy_mj,
+        gpu_gflop=usage.gpu_gflop,
+        gpu_peak_gflop=usage.gpu_peak_gflop,
     )
 
 

@@ -8,6 +8,7 @@ from packhorse.scheduler.model.ids import AttemptKey, Instant
 from packhorse.scheduler.model.input import RunningAttempt
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.resources import Devices, Usage
+from packhorse.scheduler.model.sample import DeviceSample
 
 
 class Welcome(msgspec.Struct, frozen=True):
@@ -46,6 +47,7 @@ class LaunchOrder(msgspec.Struct, frozen=True):
     lease_s: int = 0
     job_name: str = ""
     allow_root: bool = False
+    lent_mib: int = 0
 
 
 class SignalOrder(msgspec.Struct, frozen=True):
@@ -58,6 +60,7 @@ class TerminateOrder(msgspec.Struct, frozen=True):
     attempt: AttemptKey
     grace_s: int
     cause: str
+    signal: int = 0  # sent first, 0: TERM
 
 
 class TimeLimitOrder(msgspec.Struct, frozen=True):
@@ -120,15 +123,21 @@ class ExitReport(msgspec.Struct, frozen=True):
 
 
 class AttemptSample(msgspec.Struct, frozen=True):
-    """What one running attempt uses now."""
+    """What one running attempt uses now. rss_kib: memory that counts against its limit, cache_kib: page cache
+    beside that."""
 
     attempt: AttemptKey
     usage: Usage
     rss_kib: int = 0
+    cache_kib: int = 0
+    devices: tuple[DeviceSample, ...] = ()
 
 
 class UsageSample(msgspec.Struct, frozen=True):
-    """What the node uses now; load_milli is the one-minute load average times 1000."""
+    """What the node uses now; load_milli is the one-minute load average times 1000.
+
+    pressure_milli: thousandths of the last 10 s in which some process waited for memory, None: not told here.
+    """
 
     at: Instant
     cpu_milli_used: int
@@ -136,6 +145,8 @@ class UsageSample(msgspec.Struct, frozen=True):
     mem_mib_free: int
     load_milli: int
     attempts: tuple[AttemptSample, ...] = ()
+    devices: tuple[DeviceSample, ...] = ()
+    pressure_milli: int | None = None
 
 
 class Heartbeat(msgspec.Struct, frozen=True):

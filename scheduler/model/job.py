@@ -121,7 +121,9 @@ class JobSpec(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash
     script_ref and env_ref name blobs in the store (sha256, hex). Output paths are patterns
     (model/outputpath.py); "" means Slurm's default name, std_err "" means the same file as std_out.
     time_limit_s 0: no limit. priority None: computed. lease_s 0: the job outlives any silence of
-    its scheduler; otherwise its node stops it after that long without contact.
+    its scheduler; otherwise its node stops it after that long without contact. no_lend: memory that it leaves
+    unused is never lent to others. oom_factor_milli: after it ran out of memory it runs again with so many
+    thousandths of that memory, 0: it does not.
     """
 
     name: str
@@ -157,6 +159,8 @@ class JobSpec(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash
     lease_s: int = 0
     licenses: str = ""
     submit_dir: str = ""  # "": work_dir
+    no_lend: bool = False
+    oom_factor_milli: int = 0
 
 
 class Held(StrEnum):

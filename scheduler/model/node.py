@@ -40,7 +40,8 @@ class Offer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a node can take in all (running work included) as of epoch; a later epoch voids it.
 
     Never counted above the registered amounts. accepting False: running work goes on, nothing new.
-    dead_devices: (kind, index) pairs that must not be handed out.
+    dead_devices: (kind, index) pairs that must not be handed out; dead_reasons: why, in the same order.
+    warnings: what an operator should know although the node takes work (a sensor that answers garbage …).
     """
 
     epoch: int
@@ -49,6 +50,8 @@ class Offer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     accepting: bool = True
     reason: str = ""
     dead_devices: tuple[tuple[str, int], ...] = ()
+    dead_reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Admin(StrEnum):

@@ -135,7 +135,14 @@ class Placement(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Usage(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What an attempt really used, as its supervisor or the agent measured it."""
+    """What an attempt really used, as its supervisor or the agent measured it.
+
+    max_rss_kib: the most that counted against its memory limit; max_cache_kib: page cache beside that.
+    oom_kills: processes that the kernel ended for want of memory. gpu_ms: milliseconds in which its GPUs were
+    measured, summed over them, of which something ran on them for gpu_busy_ms. gpu_max_mem_mib: on all of
+    them together. gpu_gflop: operations done, gpu_peak_gflop: what they could have done in the same time,
+    both 0 where the GPUs do not tell.
+    """
 
     user_cpu_us: int = 0
     system_cpu_us: int = 0
@@ -143,3 +150,11 @@ class Usage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     max_vm_kib: int = 0
     disk_read_bytes: int = 0
     disk_write_bytes: int = 0
+    max_cache_kib: int = 0
+    oom_kills: int = 0
+    gpu_ms: int = 0
+    gpu_busy_ms: int = 0
+    gpu_max_mem_mib: int = 0
+    gpu_energy_mj: int = 0
+    gpu_gflop: int = 0
+    gpu_peak_gflop: int = 0

@@ -65,6 +65,9 @@ MAX_RETRIES = 1_000
 MAX_LIMIT = (1 << 63) - 1
 MAX_NODE_NAMES = 1 << 20
 """Characters of all node names of one list together."""
+LEAST_OOM_FACTOR = 1_001
+MOST_OOM_FACTOR = 100_000
+"""Thousandths: memory that does not grow would run out again."""
 UNSET_LIMIT = -1
 UNSET_LEASE = 0
 
@@ -242,8 +245,15 @@ def job_spec(wire: Any, has: Has) -> tuple[JobSpec, tuple[Payload, Payload]]:
         lease_s=duration("lease_s", wire.lease_s) if has(wire, "lease_s") else UNSET_LEASE,
         licenses=licenses(wire.licenses),
         submit_dir=text("submit_dir", wire.submit_dir, bounds.MAX_PATH),
+        no_lend=wire.no_lend,
+        oom_factor_milli=_oom_factor(wire.oom_factor_milli),
     )
     return spec, (program, variables)
+
+
+def _oom_factor(milli: int) -> int:
+    """Growth of the memory from one try to the next, in thousandths; 0: no other try. Raises BadValue."""
+    return whole("oom_factor_milli", milli, LEAST_OOM_FACTOR, MOST_OOM_FACTOR) if milli else 0
 
 
 def work_dir(path: str) -> str:

@@ -25,6 +25,7 @@ from packhorse.scheduler.model.job import Active, ArraySpec, EndCause, Job
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.outputpath import default_output, expand_pattern
 from packhorse.scheduler.model.resources import WHOLE, Device, Devices, Usage, is_slice
+from packhorse.scheduler.model.sample import DeviceSample
 from packhorse.scheduler.service import bounds
 from packhorse.scheduler.service.batch_environment import batch_environment, submitted_environment
 from packhorse.scheduler.service.bounds import text, texts, whole
@@ -36,6 +37,9 @@ MAX_DISK_MIB = 1 << 42
 MAX_DEVICE_INDEX = 4_095
 MAX_GROUP = 4_095
 """NUMA nodes and link groups of one node."""
+MAX_REMARK = 400
+"""Characters of a warning of a node, and of the reason of a dead device: what is longer is cut off."""
+MAX_REMARKS = 32
 MAX_LEVELS = 8
 """Of racks and switches above a node."""
 
@@ -44,14 +48,18 @@ SchedulerMessage = pb.SchedulerMessage
 
 
 class AttemptSample(msgspec.Struct, frozen=True, gc=False):
-    """What one running attempt uses: all it has used so far, and its memory now."""
+    """What one running attempt uses: all it has used so far, and its memory and devices now. rss_kib counts
+    against its limit, cache_kib is the page cache beside that."""
 
     usage: Usage
     rss_kib: int
+    cache_kib: int = 0
+    devices: tuple[DeviceSample, ...] = ()
 
 
 class NodeUsage(msgspec.Struct, frozen=True, gc=False):
-    """What a node and its jobs use, as its agent last measured. load_milli: 1000 times the load average."""
+    """What a node and its jobs use, as its agent last measured. load_milli: 1000 times the load average.
+    pressure_milli: thousandths of the last 10 s in which some process waited for memory, None: not told."""
 
     at: Instant
     cpu_milli_used: int
@@ -59,6 +67,8 @@ class NodeUsage(msgspec.Struct, frozen=True, gc=False):
     mem_mib_free: int
     load_milli: int
     attempts: Mapping[AttemptKey, AttemptSample]
+    devices: tuple[DeviceSample, ...] = ()
+    pressure_milli: int | None = None
 
 
 class HeardHeartbeat(msgspec.Struct, frozen=True, gc=False):
@@ -186,6 +196,8 @@ def _offer(wire: pb.Offer) -> Offer:
         wire.accepting,
         wire.reason,
         tuple([(device.kind, device.index) for device in wire.dead_devices]),
+        tuple([reason[:MAX_REMARK] for reason in wire.dead_reasons]),
+        tuple([warning[:MAX_REMARK] for warning in wire.warnings[:MAX_REMARKS]]),
     )
 
 
@@ -197,6 +209,14 @@ def _usage(wire: pb.AttemptUsage) -> Usage:
         wire.max_vm_kib,
         wire.disk_read_bytes,
         wire.disk_write_bytes,
+        wire.max_cache_kib,
+        wire.oom_kills,
+        wire.gpu_ms,
+        wire.gpu_busy_ms,
+        wire.gpu_max_mem_mib,
+        wire.gpu_energy_mj,
+        wire.gpu_gflop,
+        wire.gpu_peak_gflop,
     )
 
 
@@ -224,7 +244,26 @@ def _usage_report(wire: pb.UsageReport) -> NodeUsage:
         wire.mem_mib_used,
         wire.mem_mib_free,
         wire.load_milli,
-        {attempt_key(s.attempt): AttemptSample(_usage(s.usage), s.rss_kib) for s in wire.attempts},
+        {attempt_key(s.attempt): _sample(s) for s in wire.attempts},
+        tuple([_device_sample(device) for device in wire.devices]),
+        wire.pressure_milli if wire.HasField("pressure_milli") else None,
+    )
+
+
+def _sample(wire: pb.AttemptSample) -> AttemptSample:
+    devices = tuple([_device_sample(device) for device in wire.devices])
+    return AttemptSample(_usage(wire.usage), wire.rss_kib, wire.cache_kib, devices)
+
+
+def _device_sample(wire: pb.DeviceSample) -> DeviceSample:
+    return DeviceSample(
+        wire.kind,
+        wire.index,
+        wire.busy_milli if wire.HasField("busy_milli") else None,
+        wire.mem_mib if wire.HasField("mem_mib") else None,
+        wire.power_mw if wire.HasField("power_mw") else None,
+        wire.celsius if wire.HasField("celsius") else None,
+        wire.flops_milli if wire.HasField("flops_milli") else None,
     )
 
 

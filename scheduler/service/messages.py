@@ -141,6 +141,8 @@ class JobSpec(_Message):
     script: bytes = b""
     environment: list[str] = []
     submit_dir: str = ""
+    no_lend: bool = False
+    oom_factor_milli: I64 = 0
 
 
 class PingRequest(_Message):

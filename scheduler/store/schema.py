@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x5061636B
 """Marks the file as Packhorse's ("Pack")."""
 
-NAMES = ("0001_log_blobs_snapshots_attempts",)
+NAMES = ("0001_log_blobs_snapshots_attempts", "0002_measured_usage_and_loans")
 """The migrations, oldest first."""
 
 FORMAT = len(NAMES)
@@ -28,7 +28,18 @@ USAGE_COLUMNS = (
     "max_vm_kib",
     "disk_read_bytes",
     "disk_write_bytes",
+    "max_cache_kib",
+    "oom_kills",
+    "gpu_ms",
+    "gpu_busy_ms",
+    "gpu_max_mem_mib",
+    "gpu_energy_mj",
+    "gpu_gflop",
+    "gpu_peak_gflop",
 )
+
+_FIRST_USAGE = USAGE_COLUMNS[:6]
+"""Those of the first migration; the second one adds the others."""
 
 TEXT_COLUMNS = frozenset(
     {
@@ -54,6 +65,7 @@ def migrate(connection: sqlite3.Connection) -> None:
 
     migrations = Migrations("packhorse")
     migrations(name=NAMES[0])(_log_blobs_snapshots_attempts)
+    migrations(name=NAMES[1])(_measured_usage_and_loans)
     migrations.apply(Database(connection))
 
 
@@ -80,7 +92,8 @@ def _log_blobs_snapshots_attempts(db: Database) -> None:
     db.table("snapshot_parts").create({"id": int, "ends": int, "crc": int, "data": bytes}, pk="id")
     # No unique key: several rows may tell of one array's cancelled indices. Every index grows at its end, so
     # that a full store writes no more pages than an empty one.
-    columns = {name: str if name in TEXT_COLUMNS else int for name in ATTEMPT_COLUMNS}
+    names = [*(name for name in ATTEMPT_COLUMNS if name not in USAGE_COLUMNS), *_FIRST_USAGE]
+    columns = {name: str if name in TEXT_COLUMNS else int for name in names}
     db.table("attempts").create({"id": int, **columns}, pk="id")
     db.table("attempts").create_index(["job", "attempt"], index_name="attempts_by_job")
     # One index for times and users: a user's rows of a day are found by passing over the day's entries, about
@@ -89,3 +102,27 @@ def _log_blobs_snapshots_attempts(db: Database) -> None:
     db.table("attempts").create_index(["ended_at", "user"], index_name="attempts_by_end")
     db.execute("CREATE INDEX attempts_by_array ON attempts(array_id) WHERE array_id > 0")
     db.execute("PRAGMA user_version = 1")
+
+
+def _measured_usage_and_loans(db: Database) -> None:
+    for name in USAGE_COLUMNS[len(_FIRST_USAGE) :]:
+        db.execute(f"ALTER TABLE attempts ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0")
+    # What an attempt used over time, packed; its times are those of its row in attempts.
+    db.table("usage_series").create(
+        {"id": int, "job": int, "attempt": int, "ended_at": int, "data": bytes}, pk="id"
+    )
+    db.table("usage_series").create_index(["job", "attempt"], index_name="usage_series_by_job")
+    db.table("usage_series").create_index(["ended_at"], index_name="usage_series_by_end")
+    # Memory of one job lent to another, from since to until; outcome: what ended it.
+    db.table("loans").create(
+        {
+            "id": int, "node": str, "lender": int, "lender_user": str, "lender_account": str,
+            "borrower": int, "borrower_attempt": int, "borrower_user": str, "borrower_account": str,
+            "mem_mib": int, "since": int, "until": int, "outcome": str,
+        },
+        pk="id",
+    )  # fmt: skip
+    db.table("loans").create_index(["until"], index_name="loans_by_end")
+    db.table("loans").create_index(["borrower"], index_name="loans_by_borrower")
+    db.table("loans").create_index(["lender"], index_name="loans_by_lender")
+    db.execute("PRAGMA user_version = 2")

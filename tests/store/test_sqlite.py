@@ -17,6 +17,7 @@ import pytest
 from packhorse.scheduler.model.errors import StoreDamaged, StoreError, StoreNewer, StoreUnavailable
 from packhorse.scheduler.model.event import SCHEMA
 from packhorse.scheduler.model.ids import Instant, JobId
+from packhorse.scheduler.model.resources import Usage
 from packhorse.scheduler.store import schema, sqlite_file
 from packhorse.scheduler.store.lock import StoreLocked
 from packhorse.scheduler.store.protocol import AttemptQuery, Batch, Live, Retention, blob_ref
@@ -363,3 +364,26 @@ class TestSmall:
         store.close()
         with pytest.raises(StoreError, match="closed"):
             store.blob(blob_ref(BLOB))
+
+
+def test_a_store_of_the_first_format_is_migrated_with_its_rows(tmp_path: Path) -> None:
+    """What an older program wrote is read with zeros for what was not measured then."""
+    file = tmp_path / "store.db"
+    SqliteStore(file).close()
+    connection = sqlite3.connect(file)
+    for table in ("usage_series", "loans"):
+        connection.execute(f"DROP TABLE {table}")
+    for name in schema.USAGE_COLUMNS[6:]:
+        connection.execute(f"ALTER TABLE attempts DROP COLUMN {name}")
+    old = [name for name in schema.ATTEMPT_COLUMNS if name not in schema.USAGE_COLUMNS[6:]]
+    values = ["x" if name in schema.TEXT_COLUMNS else 7 for name in old]
+    names, marks = ", ".join(f'"{name}"' for name in old), ", ".join("?" * len(old))
+    connection.execute(f"INSERT INTO attempts ({names}) VALUES ({marks})", values)
+    connection.execute("DELETE FROM _sqlite_migrations WHERE name = ?", (schema.NAMES[1],))
+    connection.execute("PRAGMA user_version = 1")
+    connection.commit()
+    connection.close()
+    store = SqliteStore(file)
+    (row,) = store.attempts(AttemptQuery())
+    assert row.usage == Usage(7, 7, 7, 7, 7, 7)
+    store.close()

@@ -43,36 +43,56 @@ class Layout(_message.Message):
     def __init__(self, slices: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Offer(_message.Message):
-    __slots__ = ("epoch", "cpu_milli", "mem_mib", "accepting", "reason", "dead_devices")
+    __slots__ = ("epoch", "cpu_milli", "mem_mib", "accepting", "reason", "dead_devices", "dead_reasons", "warnings")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     CPU_MILLI_FIELD_NUMBER: _ClassVar[int]
     MEM_MIB_FIELD_NUMBER: _ClassVar[int]
     ACCEPTING_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     DEAD_DEVICES_FIELD_NUMBER: _ClassVar[int]
+    DEAD_REASONS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     cpu_milli: int
     mem_mib: int
     accepting: bool
     reason: str
     dead_devices: _containers.RepeatedCompositeFieldContainer[Device]
-    def __init__(self, epoch: _Optional[int] = ..., cpu_milli: _Optional[int] = ..., mem_mib: _Optional[int] = ..., accepting: _Optional[bool] = ..., reason: _Optional[str] = ..., dead_devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ...) -> None: ...
+    dead_reasons: _containers.RepeatedScalarFieldContainer[str]
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, epoch: _Optional[int] = ..., cpu_milli: _Optional[int] = ..., mem_mib: _Optional[int] = ..., accepting: _Optional[bool] = ..., reason: _Optional[str] = ..., dead_devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., dead_reasons: _Optional[_Iterable[str]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class AttemptUsage(_message.Message):
-    __slots__ = ("user_cpu_us", "system_cpu_us", "max_rss_kib", "max_vm_kib", "disk_read_bytes", "disk_write_bytes")
+    __slots__ = ("user_cpu_us", "system_cpu_us", "max_rss_kib", "max_vm_kib", "disk_read_bytes", "disk_write_bytes", "max_cache_kib", "oom_kills", "gpu_ms", "gpu_busy_ms", "gpu_max_mem_mib", "gpu_energy_mj", "gpu_gflop", "gpu_peak_gflop")
     USER_CPU_US_FIELD_NUMBER: _ClassVar[int]
     SYSTEM_CPU_US_FIELD_NUMBER: _ClassVar[int]
     MAX_RSS_KIB_FIELD_NUMBER: _ClassVar[int]
     MAX_VM_KIB_FIELD_NUMBER: _ClassVar[int]
     DISK_READ_BYTES_FIELD_NUMBER: _ClassVar[int]
     DISK_WRITE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_CACHE_KIB_FIELD_NUMBER: _ClassVar[int]
+    OOM_KILLS_FIELD_NUMBER: _ClassVar[int]
+    GPU_MS_FIELD_NUMBER: _ClassVar[int]
+    GPU_BUSY_MS_FIELD_NUMBER: _ClassVar[int]
+    GPU_MAX_MEM_MIB_FIELD_NUMBER: _ClassVar[int]
+    GPU_ENERGY_MJ_FIELD_NUMBER: _ClassVar[int]
+    GPU_GFLOP_FIELD_NUMBER: _ClassVar[int]
+    GPU_PEAK_GFLOP_FIELD_NUMBER: _ClassVar[int]
     user_cpu_us: int
     system_cpu_us: int
     max_rss_kib: int
     max_vm_kib: int
     disk_read_bytes: int
     disk_write_bytes: int
-    def __init__(self, user_cpu_us: _Optional[int] = ..., system_cpu_us: _Optional[int] = ..., max_rss_kib: _Optional[int] = ..., max_vm_kib: _Optional[int] = ..., disk_read_bytes: _Optional[int] = ..., disk_write_bytes: _Optional[int] = ...) -> None: ...
+    max_cache_kib: int
+    oom_kills: int
+    gpu_ms: int
+    gpu_busy_ms: int
+    gpu_max_mem_mib: int
+    gpu_energy_mj: int
+    gpu_gflop: int
+    gpu_peak_gflop: int
+    def __init__(self, user_cpu_us: _Optional[int] = ..., system_cpu_us: _Optional[int] = ..., max_rss_kib: _Optional[int] = ..., max_vm_kib: _Optional[int] = ..., disk_read_bytes: _Optional[int] = ..., disk_write_bytes: _Optional[int] = ..., max_cache_kib: _Optional[int] = ..., oom_kills: _Optional[int] = ..., gpu_ms: _Optional[int] = ..., gpu_busy_ms: _Optional[int] = ..., gpu_max_mem_mib: _Optional[int] = ..., gpu_energy_mj: _Optional[int] = ..., gpu_gflop: _Optional[int] = ..., gpu_peak_gflop: _Optional[int] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("node", "host_name", "boot_id", "version", "cpu_milli", "mem_mib", "tmp_mib", "devices", "features", "sockets", "cores_per_socket", "threads_per_core", "weight", "declared", "isolation", "arch", "os", "boot_at_us", "offer", "running", "launching", "exited", "takes_batches", "topology")
@@ -161,30 +181,56 @@ class Exited(_message.Message):
     def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ..., started_at_us: _Optional[int] = ..., ended_at_us: _Optional[int] = ..., exit_code: _Optional[int] = ..., exit_signal: _Optional[int] = ..., cause: _Optional[str] = ..., launch_error: _Optional[str] = ..., lost: _Optional[bool] = ..., refused: _Optional[bool] = ..., usage: _Optional[_Union[AttemptUsage, _Mapping]] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class AttemptSample(_message.Message):
-    __slots__ = ("attempt", "usage", "rss_kib")
+    __slots__ = ("attempt", "usage", "rss_kib", "cache_kib", "devices")
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
     RSS_KIB_FIELD_NUMBER: _ClassVar[int]
+    CACHE_KIB_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
     attempt: AttemptKey
     usage: AttemptUsage
     rss_kib: int
-    def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ..., usage: _Optional[_Union[AttemptUsage, _Mapping]] = ..., rss_kib: _Optional[int] = ...) -> None: ...
+    cache_kib: int
+    devices: _containers.RepeatedCompositeFieldContainer[DeviceSample]
+    def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ..., usage: _Optional[_Union[AttemptUsage, _Mapping]] = ..., rss_kib: _Optional[int] = ..., cache_kib: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[DeviceSample, _Mapping]]] = ...) -> None: ...
+
+class DeviceSample(_message.Message):
+    __slots__ = ("kind", "index", "busy_milli", "mem_mib", "power_mw", "celsius", "flops_milli")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    BUSY_MILLI_FIELD_NUMBER: _ClassVar[int]
+    MEM_MIB_FIELD_NUMBER: _ClassVar[int]
+    POWER_MW_FIELD_NUMBER: _ClassVar[int]
+    CELSIUS_FIELD_NUMBER: _ClassVar[int]
+    FLOPS_MILLI_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    index: int
+    busy_milli: int
+    mem_mib: int
+    power_mw: int
+    celsius: int
+    flops_milli: int
+    def __init__(self, kind: _Optional[str] = ..., index: _Optional[int] = ..., busy_milli: _Optional[int] = ..., mem_mib: _Optional[int] = ..., power_mw: _Optional[int] = ..., celsius: _Optional[int] = ..., flops_milli: _Optional[int] = ...) -> None: ...
 
 class UsageReport(_message.Message):
-    __slots__ = ("at_us", "cpu_milli_used", "mem_mib_used", "load_milli", "mem_mib_free", "attempts")
+    __slots__ = ("at_us", "cpu_milli_used", "mem_mib_used", "load_milli", "mem_mib_free", "attempts", "devices", "pressure_milli")
     AT_US_FIELD_NUMBER: _ClassVar[int]
     CPU_MILLI_USED_FIELD_NUMBER: _ClassVar[int]
     MEM_MIB_USED_FIELD_NUMBER: _ClassVar[int]
     LOAD_MILLI_FIELD_NUMBER: _ClassVar[int]
     MEM_MIB_FREE_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    PRESSURE_MILLI_FIELD_NUMBER: _ClassVar[int]
     at_us: int
     cpu_milli_used: int
     mem_mib_used: int
     load_milli: int
     mem_mib_free: int
     attempts: _containers.RepeatedCompositeFieldContainer[AttemptSample]
-    def __init__(self, at_us: _Optional[int] = ..., cpu_milli_used: _Optional[int] = ..., mem_mib_used: _Optional[int] = ..., load_milli: _Optional[int] = ..., mem_mib_free: _Optional[int] = ..., attempts: _Optional[_Iterable[_Union[AttemptSample, _Mapping]]] = ...) -> None: ...
+    devices: _containers.RepeatedCompositeFieldContainer[DeviceSample]
+    pressure_milli: int
+    def __init__(self, at_us: _Optional[int] = ..., cpu_milli_used: _Optional[int] = ..., mem_mib_used: _Optional[int] = ..., load_milli: _Optional[int] = ..., mem_mib_free: _Optional[int] = ..., attempts: _Optional[_Iterable[_Union[AttemptSample, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[DeviceSample, _Mapping]]] = ..., pressure_milli: _Optional[int] = ...) -> None: ...
 
 class AgentMessage(_message.Message):
     __slots__ = ("hello", "offer", "started", "exited", "usage", "heartbeat", "batch")
@@ -231,7 +277,7 @@ class Welcome(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., cluster: _Optional[str] = ..., heartbeat_s: _Optional[int] = ..., usage_s: _Optional[int] = ..., takes_batches: _Optional[bool] = ...) -> None: ...
 
 class Launch(_message.Message):
-    __slots__ = ("attempt", "uid", "gid", "user", "script", "args", "environment", "slurm_environment", "work_dir", "std_in", "std_out", "std_err", "append", "umask", "rlimits", "cpu_milli", "mem_mib", "devices", "time_limit_s", "kill_wait_s", "lease_s", "job_name", "allow_root")
+    __slots__ = ("attempt", "uid", "gid", "user", "script", "args", "environment", "slurm_environment", "work_dir", "std_in", "std_out", "std_err", "append", "umask", "rlimits", "cpu_milli", "mem_mib", "devices", "time_limit_s", "kill_wait_s", "lease_s", "job_name", "allow_root", "lent_mib")
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     UID_FIELD_NUMBER: _ClassVar[int]
     GID_FIELD_NUMBER: _ClassVar[int]
@@ -255,6 +301,7 @@ class Launch(_message.Message):
     LEASE_S_FIELD_NUMBER: _ClassVar[int]
     JOB_NAME_FIELD_NUMBER: _ClassVar[int]
     ALLOW_ROOT_FIELD_NUMBER: _ClassVar[int]
+    LENT_MIB_FIELD_NUMBER: _ClassVar[int]
     attempt: AttemptKey
     uid: int
     gid: int
@@ -278,7 +325,8 @@ class Launch(_message.Message):
     lease_s: int
     job_name: str
     allow_root: bool
-    def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ..., uid: _Optional[int] = ..., gid: _Optional[int] = ..., user: _Optional[str] = ..., script: _Optional[bytes] = ..., args: _Optional[_Iterable[str]] = ..., environment: _Optional[_Iterable[str]] = ..., slurm_environment: _Optional[_Iterable[str]] = ..., work_dir: _Optional[str] = ..., std_in: _Optional[str] = ..., std_out: _Optional[str] = ..., std_err: _Optional[str] = ..., append: _Optional[bool] = ..., umask: _Optional[int] = ..., rlimits: _Optional[_Iterable[_Union[RLimit, _Mapping]]] = ..., cpu_milli: _Optional[int] = ..., mem_mib: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[DeviceGrant, _Mapping]]] = ..., time_limit_s: _Optional[int] = ..., kill_wait_s: _Optional[int] = ..., lease_s: _Optional[int] = ..., job_name: _Optional[str] = ..., allow_root: _Optional[bool] = ...) -> None: ...
+    lent_mib: int
+    def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ..., uid: _Optional[int] = ..., gid: _Optional[int] = ..., user: _Optional[str] = ..., script: _Optional[bytes] = ..., args: _Optional[_Iterable[str]] = ..., environment: _Optional[_Iterable[str]] = ..., slurm_environment: _Optional[_Iterable[str]] = ..., work_dir: _Optional[str] = ..., std_in: _Optional[str] = ..., std_out: _Optional[str] = ..., std_err: _Optional[str] = ..., append: _Optional[bool] = ..., umask: _Optional[int] = ..., rlimits: _Optional[_Iterable[_Union[RLimit, _Mapping]]] = ..., cpu_milli: _Optional[int] = ..., mem_mib: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[DeviceGrant, _Mapping]]] = ..., time_limit_s: _Optional[int] = ..., kill_wait_s: _Optional[int] = ..., lease_s: _Optional[int] = ..., job_name: _Optional[str] = ..., allow_root: _Optional[bool] = ..., lent_mib: _Optional[int] = ...) -> None: ...
 
 class RLimit(_message.Message):
     __slots__ = ("name", "value")
@@ -317,14 +365,16 @@ class SignalAttempt(_message.Message):
     def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ..., signal: _Optional[int] = ..., scope: _Optional[str] = ...) -> None: ...
 
 class TerminateAttempt(_message.Message):
-    __slots__ = ("attempt", "grace_s", "cause")
+    __slots__ = ("attempt", "grace_s", "cause", "signal")
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     GRACE_S_FIELD_NUMBER: _ClassVar[int]
     CAUSE_FIELD_NUMBER: _ClassVar[int]
+    SIGNAL_FIELD_NUMBER: _ClassVar[int]
     attempt: AttemptKey
     grace_s: int
     cause: str
-    def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ..., grace_s: _Optional[int] = ..., cause: _Optional[str] = ...) -> None: ...
+    signal: int
+    def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ..., grace_s: _Optional[int] = ..., cause: _Optional[str] = ..., signal: _Optional[int] = ...) -> None: ...
 
 class SetTimeLimit(_message.Message):
     __slots__ = ("attempt", "time_limit_s")
