@@ -84,14 +84,10 @@ def test_halves_share_no_sample() -> None:
     assert (parts["odd"] ^ parts["even"]).all() and (parts["early"] ^ parts["late"]).all()
 
 
-OTHERS = (
-    ("borg 7 d", 1000),
-    ("borg 7 d", 5000),
-    ("window peak 1 d", 1000),
-    ("window peak 1 d", 1100),
-    ("window peak 7 d", 1100),
-    ("window peak 7 d", 9000),
-)
+OTHERS = {
+    "bitbrains_vm1-50_first_6_days": (("borg 7 d", 5000), ("window peak 7 d", 9000)),
+    "google2011_every_4th": (("borg 1 h", 1000), ("window peak 6 h", 1100), ("window peak 1 d", 1100)),
+}
 
 
 @pytest.mark.parametrize(
@@ -107,11 +103,12 @@ def test_ours_keeps_less_idle_on_the_slices(
     assert ours.slack == pytest.approx(slack, abs=0.002)
     assert ours.days_overrun == pytest.approx(days_overrun, abs=0.0035)
     others = []
-    for label, margin in OTHERS:
+    for label, margin in OTHERS[stem]:
         name, base = bench.WINDOWS[label]
         others.append(score(told, estimated(told, name, bench.with_margin(base, margin))))
     as_safe = [each.slack for each in others if each.days_overrun <= ours.days_overrun]
-    assert as_safe and ours.slack < min(as_safe) - 0.005
+    assert len(as_safe) > 1
+    assert ours.slack < min(as_safe) - 0.005
 
 
 def test_the_command_prints_a_line_per_setting_and_writes_them(

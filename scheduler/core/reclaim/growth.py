@@ -60,9 +60,11 @@ class Growth:
         return [*self._days.tolist(), *self._above.ravel().tolist()]
 
     def teach(self, learned: Sequence[float]) -> None:
-        """Counts that learned() gave. ValueError for another number of them."""
+        """Counts that learned() gave. ValueError for another number of them, or for what is no count."""
         n = len(self._days)
         if len(learned) != n + self._above.size:
             raise ValueError(f"{len(learned)} numbers learned, where {n + self._above.size} are")
-        self._days = np.array(learned[:n])
-        self._above = np.array(learned[n:]).reshape(self._above.shape)
+        counts = np.array(learned, dtype=np.float64)
+        if not (np.isfinite(counts).all() and counts.min() >= 0):
+            raise ValueError("of what was learned not all is a count")
+        self._days, self._above = counts[:n], counts[n:].reshape(self._above.shape)
