@@ -14,6 +14,7 @@ from packhorse.scheduler.core.licenses import Licenses
 from packhorse.scheduler.core.node_columns import NodeColumns
 from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.core.predictors import History
+from packhorse.scheduler.core.reclaim.book import Book
 from packhorse.scheduler.core.running_columns import RunningColumns
 from packhorse.scheduler.core.timers import Timers
 from packhorse.scheduler.core.usage import UserUsage
@@ -21,6 +22,7 @@ from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.event import CallAnswered, PolicyTaught
 from packhorse.scheduler.model.ids import Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArrayJob, Job
+from packhorse.scheduler.model.loan import Switch
 from packhorse.scheduler.model.node import Node
 
 CallId = tuple[int, str]
@@ -52,7 +54,17 @@ class ArrayTasks:
 class Frozen:
     """The values of a state at one moment; the state may go on while this is written out."""
 
-    __slots__ = ("answered", "arrays", "config", "epoch", "finished", "jobs", "next_job_id", "nodes")
+    __slots__ = (
+        "answered",
+        "arrays",
+        "config",
+        "epoch",
+        "finished",
+        "jobs",
+        "lending_off",
+        "next_job_id",
+        "nodes",
+    )
 
     config: ClusterConfig
     epoch: int
@@ -62,6 +74,7 @@ class Frozen:
     nodes: dict[NodeName, Node]
     finished: dict[JobId, Instant]
     answered: dict[CallId, CallAnswered]
+    lending_off: tuple[Switch, ...]
 
 
 class State:
@@ -71,6 +84,7 @@ class State:
     jobs, arrays, nodes: by id and name, in the order in which they came.
     finished: ended jobs, and arrays that are through, in the order in which that was known; when.
     answered: calls with an idempotency key, oldest first.
+    lending_off: for which jobs an administrator has switched off the lending of memory.
     next_job_id: no job, array or task was ever given this number or a higher one.
     taught: what the placement policy goes by, None for what it knows by itself; of this epoch only, so in no
     snapshot, and no part of what makes states equal.
@@ -80,7 +94,7 @@ class State:
     singletons: unfinished jobs by (uid, name) and the number that orders them, only for the pairs that a
     waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what jobs are like,
     for the placement policy. history: how long jobs ran, usage: who used how much. batch: what the order
-    "packhorse" remembers. licenses: what jobs hold of the cluster's licences.
+    "packhorse" remembers. licenses: what jobs hold of the cluster's licences. reclaim: who lends memory to whom.
     """
 
     __slots__ = (
@@ -95,12 +109,14 @@ class State:
         "history",
         "interned",
         "jobs",
+        "lending_off",
         "licenses",
         "n_silent",
         "next_job_id",
         "node_columns",
         "nodes",
         "pending_columns",
+        "reclaim",
         "running_columns",
         "singletons",
         "tasks",
@@ -119,6 +135,7 @@ class State:
         self.finished: dict[JobId, Instant] = {}
         self.answered: dict[CallId, CallAnswered] = {}
         self.taught: PolicyTaught | None = None
+        self.lending_off: tuple[Switch, ...] = ()
         self.clear_derived()
 
     def clear_derived(self) -> None:
@@ -137,6 +154,7 @@ class State:
         self.usage = UserUsage()
         self.batch = Memory()
         self.licenses = Licenses()
+        self.reclaim = Book()
 
     @classmethod
     def empty(cls) -> State:
@@ -156,6 +174,7 @@ class State:
             and self.nodes == other.nodes
             and list(self.finished.items()) == list(other.finished.items())
             and list(self.answered.items()) == list(other.answered.items())
+            and self.lending_off == other.lending_off
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -171,4 +190,5 @@ class State:
         frozen.nodes = self.nodes.copy()
         frozen.finished = self.finished.copy()
         frozen.answered = self.answered.copy()
+        frozen.lending_off = self.lending_off
         return frozen
