@@ -37,7 +37,7 @@ class EndedLoan(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Switch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Lending is switched off: everywhere (kind ""), or for the jobs of one "partition" or "account".
 
-    recall: what they have lent or borrowed is taken back as well.
+    recall: what they have lent is taken back as well.
     """
 
     kind: str = ""

@@ -19,6 +19,7 @@ from packhorse.scheduler.model.input import (
     ReportExit,
     ReportOffer,
     ReportStart,
+    ReportUsage,
     RunningAttempt,
 )
 from packhorse.scheduler.model.job import Active, ArraySpec, EndCause, Job
@@ -267,6 +268,12 @@ def _device_sample(wire: pb.DeviceSample) -> DeviceSample:
     )
 
 
+def report_usage(node: NodeName, usage: NodeUsage) -> ReportUsage:
+    """What the core wants to know of it where memory is lent."""
+    attempts = tuple([(key, -(-sample.rss_kib // 1024)) for key, sample in usage.attempts.items()])
+    return ReportUsage(node, usage.at, usage.mem_mib_free, usage.pressure_milli, attempts)
+
+
 # -- to an agent
 
 
@@ -306,7 +313,10 @@ def order(command: commands.Signal | commands.Terminate | commands.SetTimeLimit)
         case commands.Terminate():
             return pb.SchedulerMessage(
                 terminate=pb.TerminateAttempt(
-                    attempt=key, grace_s=command.grace_s, cause=_cause(command.cause)
+                    attempt=key,
+                    grace_s=command.grace_s,
+                    cause=_cause(command.cause),
+                    signal=command.signal,
                 )
             )
         case commands.SetTimeLimit():
@@ -364,6 +374,7 @@ def launch(
             rlimits=[pb.RLimit(name=name, value=value) for name, value in spec.rlimits],
             cpu_milli=first.cpu_milli,
             mem_mib=first.mem_mib,
+            lent_mib=first.lent_mib,
             devices=[_grant(devices) for devices in first.devices],
             time_limit_s=spec.time_limit_s,
             kill_wait_s=config.kill_wait_s,

@@ -23,16 +23,27 @@ import structlog
 from packhorse.scheduler.core.accounting import accounting_rows
 from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.decision import Decision
+from packhorse.scheduler.core.reclaim.ledger import loan_rows
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
-from packhorse.scheduler.model.accounting import AttemptRow
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Command
 from packhorse.scheduler.model.crashpoint import crash_point, register
 from packhorse.scheduler.model.errors import StoreDamaged, StoreError, StoreUnavailable
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.ids import US, Instant, NodeName
-from packhorse.scheduler.model.input import Caller, Guided, Input, RunCycle, Start, Submit, SubmitArray, Tick
+from packhorse.scheduler.model.input import (
+    Caller,
+    Guided,
+    Input,
+    ReportUsage,
+    RunCycle,
+    Start,
+    Submit,
+    SubmitArray,
+    Tick,
+)
 from packhorse.scheduler.model.reply import Nothing, RefusalCode, Refused, Reply
 from packhorse.scheduler.service.clock import Clock, SystemClock
 from packhorse.scheduler.service.convert_agents import NodeUsage
@@ -124,13 +135,14 @@ class NoAgents:
 class _Group:
     """What was decided since the last batch was handed over."""
 
-    __slots__ = ("blobs", "commands", "events", "records", "rows", "waiters")
+    __slots__ = ("blobs", "commands", "events", "loans", "records", "rows", "waiters")
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.records: list[LogRecord] = []
         self.blobs: dict[str, bytes] = {}
         self.rows: list[AttemptRow] = []
+        self.loans: list[LoanRow] = []
         self.commands: list[Command] = []
         self.waiters: list[tuple[asyncio.Future[Reply], Reply]] = []
 
@@ -316,7 +328,7 @@ class Engine:
         self._apply(state, decision, first)
         if self._recorder is not None:
             self._recorder.flush()
-        await self._writer.submit(Batch(first.records, (), first.rows))
+        await self._writer.submit(Batch(first.records, (), first.rows, first.loans))
         self._durable_seq = self._seq
         self._state, self._why = state, ""
         self._group = _Group()
@@ -338,7 +350,7 @@ class Engine:
         decision = step(state, input, now)
         if self._recorder is not None:
             self._recorder.input(now, input)
-        if decision.more and type(input) is Tick:
+        if decision.more and type(input) in (Tick, ReportUsage):
             self._cycle.again()
         group = self._group
         events = decision.events
@@ -366,6 +378,7 @@ class Engine:
         seq = self._seq
         for event in decision.events:
             group.rows += accounting_rows(state, event)
+            group.loans += loan_rows(state, event)
             apply(state, event)
             seq += 1
             group.records.append(encode(event, seq))
@@ -435,7 +448,7 @@ class Engine:
             if self._recorder is not None:
                 self._recorder.flush()
             if group.records or len(self._flying) > 1:
-                batch = Batch(group.records, tuple(group.blobs.items()), group.rows)
+                batch = Batch(group.records, tuple(group.blobs.items()), group.rows, group.loans)
                 self._writer.submit(batch).add_done_callback(lambda written: self._done(group, written))
                 self._snapshots.saw(len(group.records))
             else:

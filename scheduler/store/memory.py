@@ -9,17 +9,19 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from packhorse.scheduler.model.accounting import AttemptRow
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow
 from packhorse.scheduler.model.errors import StoreError, StoreUnavailable
 from packhorse.scheduler.model.event import ArrayTaskSplit
 from packhorse.scheduler.model.ids import Instant, JobId
 from packhorse.scheduler.store.accounting import holds_index, ran_on
 from packhorse.scheduler.store.codec import concerns, decode
+from packhorse.scheduler.store.loans import fits
 from packhorse.scheduler.store.protocol import (
     AttemptQuery,
     Attempts,
     Batch,
     Live,
+    LoanQuery,
     LogRecord,
     Retention,
     Space,
@@ -28,6 +30,7 @@ from packhorse.scheduler.store.protocol import (
 )
 
 _ROW_BYTES = 320  # of an accounting row in SQLite, as measured there
+_LOAN_BYTES = 110
 _RECORD_BYTES = 60
 _KEPT_SNAPSHOTS = 2
 
@@ -47,6 +50,7 @@ class MemoryStore:
         self._blobs: dict[str, bytes] = {}
         self._named: dict[str, int] = {}
         self._rows: list[AttemptRow] = []
+        self._loans: list[LoanRow] = []
         self._snapshots: list[tuple[int, list[bytes]]] = []
         self._writing: object = None
         self._failed: str = ""
@@ -60,11 +64,13 @@ class MemoryStore:
             sum(len(record.data) + _RECORD_BYTES for record in batch.records)
             + sum(map(len, new.values()))
             + _ROW_BYTES * len(batch.rows)
+            + _LOAN_BYTES * len(batch.loans)
         )
         self._log += batch.records
         self._last_seq += len(batch.records)
         self._blobs |= new
         self._rows += batch.rows
+        self._loans += batch.loans
         self._highest_job = max(self._highest_job, *(record.last_job for record in batch.records), 0)
         for ref, _ in batch.blobs:
             self._named[ref] = self._last_seq
@@ -143,6 +149,7 @@ class MemoryStore:
         if retention.attempts_keep_us is not None:
             before = now - retention.attempts_keep_us
             self._rows = [row for row in self._rows if row.ended_at >= before]
+            self._loans = [loan for loan in self._loans if loan.until >= before]
         for ref in [ref for ref in self._blobs if ref not in live.refs and self._named[ref] <= live.seq]:
             del self._blobs[ref], self._named[ref]
         return False
@@ -161,6 +168,9 @@ class MemoryStore:
             del found[query.limit :]
         found.sort(key=lambda pair: (pair[0].job, pair[0].attempt, pair[1]))
         return [row for row, _ in found]
+
+    def loans(self, query: LoanQuery) -> list[LoanRow]:
+        return sorted((loan for loan in self._loans if fits(loan, query)), key=lambda loan: loan.until)
 
     def space(self) -> Space:
         free = 1 << 50 if self.capacity is None else max(self.capacity - self._used(), 0)
@@ -189,6 +199,7 @@ class MemoryStore:
             sum(len(record.data) + _RECORD_BYTES for record in self._log)
             + sum(map(len, self._blobs.values()))
             + _ROW_BYTES * len(self._rows)
+            + _LOAN_BYTES * len(self._loans)
             + sum(len(chunk) for _, chunks in self._snapshots for chunk in chunks)
         )
 

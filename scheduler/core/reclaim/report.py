@@ -63,7 +63,7 @@ def _sorted_out(
     lenders: list[tuple[JobId, Active]] = []
     used: list[int] = []
     borrowed: dict[JobId, int] = {}
-    for key, used_mib in report.attempts:
+    for key, used_mib in dict(report.attempts).items():
         found = current(state, key)
         if found is None:
             continue
