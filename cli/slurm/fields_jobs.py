@@ -73,6 +73,7 @@ JOB_COLUMNS = {
     "features": "text",
     "exclusive": "int",
     "contiguous": "int",
+    "lending": "text",  # "expected=1200M,lent=3000M,to=7", "" for nothing
     "topology": "text",  # "hops=0,spread,linked", "" for no wish
     "licenses": "text",
     "work_dir": "text",

@@ -20,6 +20,8 @@ NODE_COLUMNS = {
     "cpus_alloc": "int",
     "mem_mib": "int",
     "mem_alloc_mib": "int",
+    "mem_lent_mib": "int",
+    "mem_lendable_mib": "int",
     "mem_free_mib": "int",  # as the operating system says; -1: not known
     "cpu_load_milli": "int",  # one-minute load times 1000; -1: not known
     "gres": "text",  # "gpu:h200:4,nic:1", "" for none

@@ -91,6 +91,8 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
     ):
         if row[column]:
             lines.append(f"{name}={','.join(['gres:' + part for part in row[column].split(',')])}")
+    if row["lending"]:
+        lines.append(f"PackhorseLending={row['lending']}")
     if row["topology"]:
         lines.append(f"PackhorseTopology={row['topology']}")
     lines.append("")

@@ -50,6 +50,9 @@ def node_lines(row: Row) -> list[str]:
         "ExtSensorsJoules=n/s ExtSensorsWatts=0 ExtSensorsTemp=n/s",
     ]
     lines += device_lines(row)
+    if row["mem_lent_mib"] or row["mem_lendable_mib"]:
+        lent, lendable = format_mem_mib(row["mem_lent_mib"]), format_mem_mib(row["mem_lendable_mib"])
+        lines.append(f"PackhorseLending=lent={lent},lendable={lendable}")
     if row["topology"]:
         lines.append(f"PackhorseTopology={row['topology']}")
     if row["declared"]:

@@ -19,12 +19,14 @@ from packhorse.scheduler.config.keys import (
     IMPROVER_TARGET,
     KEYS,
     PARTITION,
+    RECLAIM_TARGET,
     SECTIONS,
     SERVICE_TARGET,
     Key,
     KeyProblem,
 )
-from packhorse.scheduler.model.cluster import ClusterConfig, Improver, Partition
+from packhorse.scheduler.core.orders import BY_ORDER
+from packhorse.scheduler.model.cluster import ClusterConfig, Improver, Partition, Reclaim
 from packhorse.scheduler.model.errors import ConfigError
 
 
@@ -100,6 +102,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
     cluster: dict[str, Any] = {"owner_uid": owner_uid}
     service: dict[str, Any] = {}
     improver: dict[str, Any] = {}
+    reclaim: dict[str, Any] = {}
     partitions: list[Partition] = []
     for section, body in document.items():
         if section == PARTITION:
@@ -120,7 +123,10 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
                     service[key.field] = value
                 elif key.target == IMPROVER_TARGET:
                     improver[key.field] = value
+                elif key.target == RECLAIM_TARGET:
+                    reclaim[key.field] = value
     cluster["improver"] = Improver(**improver)
+    cluster["reclaim"] = Reclaim(**reclaim)
     if partitions:
         cluster["partitions"] = tuple(partitions)
     elif PARTITION in document and not problems:
@@ -205,6 +211,25 @@ def _contradictions(cluster: dict[str, Any], service: dict[str, Any], where: _Li
                 f"{where.at(PARTITION, 'min_nodes', index)}: min_nodes of partition "
                 f'"{partition.name}" is over its max_nodes'
             )
+    return problems + _lending(cluster, where)
+
+
+def _lending(cluster: dict[str, Any], where: _Lines) -> list[str]:
+    """What makes lending impossible, or means nobody."""
+    reclaim: Reclaim = cluster["reclaim"]
+    problems = []
+    if reclaim.enabled and cluster.get("preempt") == BY_ORDER:
+        problems.append(
+            f'{where.at("reclaim", "enabled")}: memory is not lent with preempt = "{BY_ORDER}" in [scheduling]; '
+            "leave out one of the two"
+        )
+    known = [partition.name for partition in cluster.get("partitions", ClusterConfig().partitions)]
+    for key in ("exempt_partitions", "no_borrow"):
+        for name in getattr(reclaim, key):
+            if name not in known:
+                problems.append(
+                    f'{where.at("reclaim", key)}: partition "{name}" does not exist; there are {", ".join(known)}'
+                )
     return problems
 
 

@@ -289,8 +289,8 @@ def stop(
 
 
 def terminate(draft: Draft, active: Active, cause: EndCause, lent: bool = False) -> None:
-    """TERM, grace, KILL on the batch script's node. lent: for memory that was lent to it, with the signal that it
-    wants as a warning."""
+    """TERM, grace, KILL on the batch script's node. lent: for memory that was lent to it, with the signal
+    that it wants as a warning."""
     config, signal, grace_s = draft.state.config, 0, draft.state.config.kill_wait_s
     if lent or active.ending_why:
         grace_s = config.reclaim.grace_s
@@ -357,10 +357,11 @@ def _requeue_asked(
 def _preempted(
     draft: Draft, job: Job, active: Active, started_at: Instant, ended_at: Instant, report: ReportExit | None
 ) -> None:
-    """It made room: however the run ended, the job waits again at once, in its old place. Stopped for lent memory,
-    it gets none for a while."""
+    """It made room: however the run ended, the job waits again at once, in its old place. Stopped for lent
+    memory, it gets none for a while."""
     settle_us = draft.state.config.reclaim.settle_s * US
     borrow_after = Instant(draft.now + settle_us) if active.ending_why else UNKNOWN
+    made_room = f"made room for job {active.ending_for}" if active.ending_for else ""
     draft.events.append(
         JobRequeued(
             draft.now,
@@ -373,8 +374,7 @@ def _preempted(
             exit_code=report.exit_code if report else 0,
             exit_signal=report.exit_signal if report else 0,
             usage=report.usage if report else NO_USAGE,
-            detail=active.ending_why
-            or (f"made room for job {active.ending_for}" if active.ending_for else ""),
+            detail=active.ending_why or made_room,
             ended_at=ended_at,
             by=active.ending_by,
             borrow_after=borrow_after,

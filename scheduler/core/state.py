@@ -94,7 +94,8 @@ class State:
     singletons: unfinished jobs by (uid, name) and the number that orders them, only for the pairs that a
     waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what jobs are like,
     for the placement policy. history: how long jobs ran, usage: who used how much. batch: what the order
-    "packhorse" remembers. licenses: what jobs hold of the cluster's licences. reclaim: who lends memory to whom.
+    "packhorse" remembers. licenses: what jobs hold of the cluster's licences. reclaim: who lends memory to
+    whom.
     """
 
     __slots__ = (

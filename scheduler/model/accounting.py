@@ -57,8 +57,8 @@ class AttemptRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class LoanRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A loan that is over, or the part of one that is: so much memory of the lender, on that node, lent to that
-    attempt of the borrower from since to until. outcome: a LoanEnd.
+    """A loan that is over, or the part of one that is: so much memory of the lender, on that node, lent to
+    that attempt of the borrower from since to until. outcome: a LoanEnd.
     """
 
     node: NodeName

@@ -198,8 +198,8 @@ class ReportExit(_Input, frozen=True, array_like=True, gc=False, tag=True):
 class ReportUsage(_Input, frozen=True, array_like=True, gc=False, tag=True):
     """How much memory a node has free, and the attempts on it use; only while memory is lent at all.
 
-    at: when, by the node's clock. pressure_milli: thousandths of the last 10 s in which some process waited for
-    memory, None: not told. attempts: those that run there, with MiB used.
+    at: when, by the node's clock. pressure_milli: thousandths of the last 10 s in which some process waited
+    for memory, None: not told. attempts: those that run there, with MiB used.
     """
 
     node: NodeName

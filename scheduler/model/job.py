@@ -214,8 +214,8 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     is to be told, 0 once it was (a job that requeues itself gets its answer before its TERM). ending_for:
     the job that its room was needed for, 0 for none. ranked_at: when it last came to stand elsewhere in the
     order because of how much it has run, 0: not in this attempt. loans: memory of others that it has.
-    estimated: MiB that it is expected to use, placement by placement; empty: all it may. ending_why: a sentence,
-    where it is stopped for lent memory.
+    estimated: MiB that it is expected to use, placement by placement; empty: all it may. ending_why: a
+    sentence, where it is stopped for lent memory.
     """
 
     attempt: AttemptKey
@@ -264,8 +264,8 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ran is reopened. restarts counts the runs that were requeued, retries the attempts that failed and
     were tried again. array_id 0 and index -1: not part of an array. refusals: how often an agent would
     not launch it; avoid: those agents' nodes. ran_us: how long earlier attempts ran, whatever became of
-    their work. preemptions: those of the restarts that made room for another job. borrow_after: it gets no lent
-    memory before then.
+    their work. preemptions: those of the restarts that made room for another job. borrow_after: it gets no
+    lent memory before then.
     """
 
     id: JobId

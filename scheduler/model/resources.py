@@ -124,8 +124,8 @@ class Ask(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash=Tru
 
 
 class Placement(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What one node gives to one job: amounts, devices and how many tasks it takes. lent_mib: so much of mem_mib is
-    memory of other jobs there, lent to this one."""
+    """What one node gives to one job: amounts, devices and how many tasks it takes. lent_mib: so much of
+    mem_mib is memory of other jobs there, lent to this one."""
 
     node: NodeName
     cpu_milli: int

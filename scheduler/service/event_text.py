@@ -13,6 +13,7 @@ from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.hostlist import compress_sorted
 from packhorse.scheduler.model.ids import US, Instant
 from packhorse.scheduler.model.job import EndCause, Held
+from packhorse.scheduler.model.loan import LoanEnd
 from packhorse.scheduler.model.reply import Refused, Submitted
 from packhorse.scheduler.model.signalspec import signal_name
 from packhorse.scheduler.model.units import format_mem_mib, format_time_limit

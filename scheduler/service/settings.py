@@ -8,6 +8,7 @@ from packhorse.scheduler.config.keys import (
     IMPROVER_TARGET,
     KEYS,
     PARTITION,
+    RECLAIM_TARGET,
     SERVICE_TARGET,
 )
 from packhorse.scheduler.model.ids import US
@@ -43,6 +44,7 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
         "SLURM_VERSION": about.version,
     }
     targets = {CLUSTER_TARGET: cluster, SERVICE_TARGET: service, IMPROVER_TARGET: cluster.improver}
+    targets[RECLAIM_TARGET] = cluster.reclaim
     found = [Setting(key=key, value=value) for key, value in known.items()]
     for key in KEYS:
         if key.section == PARTITION:

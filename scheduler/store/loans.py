@@ -27,7 +27,8 @@ def from_values(values: tuple[SqlValue, ...]) -> LoanRow:
 
 def select(query: LoanQuery) -> tuple[str, list[SqlValue]]:
     """The query as a SELECT, with its parameters; rows in the order in which they ended."""
-    where, values = ["until >= ?"], [query.since]
+    where = ["until >= ?"]
+    values: list[SqlValue] = [query.since]
     if query.until is not None:
         where.append("since <= ?")
         values.append(query.until)

@@ -82,8 +82,8 @@ class AttemptQuery(msgspec.Struct, frozen=True, gc=False):
 class LoanQuery(msgspec.Struct, frozen=True, gc=False):
     """Which loans that are over; an empty tuple or None: any. Different fields must all fit.
 
-    jobs, users, accounts: of the lender or the borrower. since, until: not over before the one, not begun after
-    the other.
+    jobs, users, accounts: of the lender or the borrower. since, until: not over before the one, not begun
+    after the other.
     """
 
     jobs: tuple[int, ...] = ()

@@ -54,7 +54,9 @@ class Compaction:
         phases: tuple[Callable[[], bool], ...] = (
             self._snapshots.drop_some,
             lambda: self._paced("log", lambda n: self._drop_log(retention, now, n)),
-            lambda: self._paced("attempts", lambda n: self._drop_old("attempts", "ended_at", retention, now, n)),
+            lambda: self._paced(
+                "attempts", lambda n: self._drop_old("attempts", "ended_at", retention, now, n)
+            ),
             lambda: self._paced("loans", lambda n: self._drop_old("loans", "until", retention, now, n)),
             lambda: self._paced("blobs", lambda n: self._drop_blobs(live, recent, n)),
             lambda: self._paced("pages", self._shrink),

@@ -607,7 +607,8 @@ class ClusterMachine(RuleBasedStateMachine):
 
 
 class LendingMachine(ClusterMachine):
-    """The same where memory is lent: on two nodes runs a guaranteed job that uses little of what it asked for."""
+    """The same where memory is lent: on two nodes runs a guaranteed job that uses little of what it asked
+    for."""
 
     @initialize(law=st.sampled_from(LENDING_LAWS))
     def boot(self, law: dict[str, Any]) -> None:
@@ -619,16 +620,30 @@ class LendingMachine(ClusterMachine):
             self.node_reports_use(NodeName(name), tenths=[1], free=16_000, pressure=None, times=60)
 
     @rule(
-        mem_mib=st.sampled_from([2_000, 5_000, 9_000]),
+        mem_mib=st.sampled_from([3_000, 8_000, 10_000, 12_000]),
         count=st.integers(1, 3),
         limit=st.sampled_from([0, 600, 100_000]),
         nodes=st.sampled_from([1, 1, 1, 2]),
+        then=st.sampled_from([None, None, 3, 6, 9]),
     )
-    def idle_work_comes(self, mem_mib: int, count: int, limit: int, nodes: int) -> None:
+    def idle_work_comes(self, mem_mib: int, count: int, limit: int, nodes: int, then: int | None) -> None:
+        """On nodes that have just reported. then: tenths that the guaranteed jobs use a minute later."""
         self.cluster.try_submit(
-            count=count, caller=Caller(OTHER), mem_mib=mem_mib, qos="idle", time_limit_s=limit, nodes=nodes
+            count=count,
+            caller=Caller(OTHER),
+            mem_mib=mem_mib,
+            qos="idle",
+            time_limit_s=limit,
+            nodes=nodes,
+            nodes_excluded=(NodeName("n3"),),
         )
+        for name in NODES[:2]:
+            self.use_changes(NodeName(name), 1, 16_000, None)
         self.all_goes_well("")
+        if then is not None:
+            self.time_passes(60)
+            for name in NODES[:2]:
+                self.use_changes(NodeName(name), then, 16_000, None)
 
     @rule(
         name=st.sampled_from(NODES[:2]),

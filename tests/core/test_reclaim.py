@@ -232,7 +232,8 @@ def test_a_lender_that_ends_leaves_its_memory_to_the_borrower() -> None:
 
 
 def test_a_planned_start_is_not_put_off_by_what_becomes_of_loans() -> None:
-    """The guaranteed job is promised the end of the lender; a borrower that would outlive it does not start."""
+    """The guaranteed job is promised the end of the lender; a borrower that would outlive it does not
+    start."""
     cluster = Lending()
     first = cluster.submit(mem_mib=MEM, time_limit_s=100_000)
     cluster.run(first)

@@ -1,8 +1,8 @@
-"""What lending needs to know at once, by node and by job; all of it follows from the values of the state, but for
-what nodes last reported, which is forgotten with the process.
+"""What lending needs to know at once, by node and by job; all of it follows from the values of the state,
+but for what nodes last reported, which is forgotten with the process.
 
-`lendable` is kept by row of the nodes' columns, so that a cycle needs no look at a node. It is worked out again
-for nodes at which something has changed (core/reclaim/lending.py), when somebody asks.
+`lendable` is kept by row of the nodes' columns, so that a cycle needs no look at a node. It is worked out
+again for nodes at which something has changed (core/reclaim/lending.py), when somebody asks.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Seen(NamedTuple):
 class Book:
     """See the module.
 
-    borrowers, lenders: by node, who has and who gave memory there, in order of the first loan. borrowers_of: of
-    a lender. suspects: nodes at which more may be lent than should be. fell_at: when estimates of a node were
-    last lowered. wake_at: when a job that was stopped may borrow again, 0 if none waits for that.
+    borrowers, lenders: by node, who has and who gave memory there, in order of the first loan. borrowers_of:
+    of a lender. suspects: nodes at which more may be lent than should be. fell_at: when estimates of a node
+    were last lowered. wake_at: when a job that was stopped may borrow again, 0 if none waits for that.
     """
 
     __slots__ = (

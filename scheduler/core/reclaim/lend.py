@@ -1,9 +1,9 @@
 """The second pass of a cycle: stoppable jobs for which there is no ordinary room, into memory that is lent.
 
 A field in which each node has what is free and what may be lent there. CPUs, devices and scratch space are
-ordinary ones. At planned starts nothing of it is lent: whoever runs past one needs ordinary room by then, so that
-no planned start is delayed, also where a lender ends and its loans become ordinary memory of the borrower. Best
-fit, whatever the policy. Jobs that take all of a node's CPUs or memory do not borrow.
+ordinary ones. At planned starts nothing of it is lent: whoever runs past one needs ordinary room by then, so
+that no planned start is delayed, also where a lender ends and its loans become ordinary memory of the
+borrower. Best fit, whatever the policy. Jobs that take all of a node's CPUs or memory do not borrow.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from packhorse.scheduler.core.packing.greedy import place
 from packhorse.scheduler.core.packing.request import Batch, Parts, Request
 from packhorse.scheduler.core.reclaim.lending import (
     fresh_since,
-    floor_mib,
     left_to_lend,
     refresh,
     switched_off,

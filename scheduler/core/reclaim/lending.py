@@ -1,6 +1,7 @@
 """Who lends, and how much: the sums of docs/reclaim.md.
 
-With L the limit of a placement, E what it is expected to use, over the guaranteed jobs of a node that may lend:
+With L the limit of a placement, E what it is expected to use, over the guaranteed jobs of a node that may
+lend:
 
     spare = L - E               of one of them, never below 0
     slack = share x sum(spare) - margin, at most max_lent_mib; never below 0
@@ -61,7 +62,8 @@ def switched_off(state: State, spec: JobSpec, recall: bool = False) -> bool:
 
 
 def spare_mib(active: Active, name: NodeName, estimate: int | None = None) -> int:
-    """What the attempt is not expected to use of its memory on the node. estimate: instead of the known one."""
+    """What the attempt is not expected to use of its memory on the node. estimate: instead of the known
+    one."""
     for i, placement in enumerate(active.placements):
         if placement.node == name:
             if estimate is None:
@@ -71,7 +73,8 @@ def spare_mib(active: Active, name: NodeName, estimate: int | None = None) -> in
 
 
 def spares(state: State, name: NodeName, estimates: Mapping[JobId, int] = NO_ESTIMATES) -> dict[JobId, int]:
-    """What each lender of the node has to spare, those with something. estimates: newer than the known ones."""
+    """What each lender of the node has to spare, those with something. estimates: newer than the known
+    ones."""
     config = state.config.reclaim
     found: dict[JobId, int] = {}
     if not config.enabled:

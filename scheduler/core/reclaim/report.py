@@ -1,8 +1,8 @@
 """A node's report of what is used there: what it means for estimates, and for what is lent there.
 
 Every sample goes to the estimates in memory; the state knows them in steps, by MemoryEstimated. A step is a
-32nd of a job's limit, at least 16 MiB, and what the state knows is never below the estimate: a rise over it is
-told at once, a fall by a step or more at most once in FALL_EVERY_S for each node. Decisions rest on
+32nd of a job's limit, at least 16 MiB, and what the state knows is never below the estimate: a rise over it
+is told at once, a fall by a step or more at most once in FALL_EVERY_S for each node. Decisions rest on
 what the state knows alone, so that they are the same after a restart.
 
 Loans are taken back at once, in the same step, where estimates say that too much is lent, and where the node
@@ -119,7 +119,8 @@ def _shortage(state: State, report: ReportUsage) -> str:
         return f"{report.free_mib} MiB free on node {report.node}, floor {floor} MiB"
     pressure = report.pressure_milli
     if pressure is not None and pressure > config.pressure_milli:
-        return f"memory pressure {pressure / 10:g} % on node {report.node}, bound {config.pressure_milli / 10:g} %"
+        bound = config.pressure_milli / 10
+        return f"memory pressure {pressure / 10:g} % on node {report.node}, bound {bound:g} %"
     return ""
 
 

@@ -1,8 +1,8 @@
 """When more is lent on a node than should be: paid back with ordinary memory, lent by another, or taken back.
 
-In this order. Ordinary memory is used only while no guaranteed job waits. Those are stopped who lose least work
-(run time x CPUs, the newest first where that is equal), as few as will do, each with the signal that it asked
-for as a warning (--signal), TERM if none. Nobody but borrowers of that node is ever touched.
+In this order. Ordinary memory is used only while no guaranteed job waits. Those are stopped who lose least
+work (run time x CPUs, the newest first where that is equal), as few as will do, each with the signal that it
+asked for as a warning (--signal), TERM if none. Nobody but borrowers of that node is ever touched.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from packhorse.scheduler.core.decision import Draft
-from packhorse.scheduler.core.lifecycle import terminate
+from packhorse.scheduler.core.lifecycle import NO_JOB, terminate
 from packhorse.scheduler.core.packing.board import MEM
 from packhorse.scheduler.core.reclaim.lending import NO_ESTIMATES, loans_on, slack_mib, spares
 from packhorse.scheduler.core.state import State
@@ -52,7 +52,7 @@ def victims(holders: Sequence[Holder], need_mib: int, now: Instant) -> list[Hold
     return chosen
 
 
-def stop(draft: Draft, holder: Holder, why: str, for_job: JobId = JobId(0)) -> None:
+def stop(draft: Draft, holder: Holder, why: str, for_job: JobId = NO_JOB) -> None:
     """Its memory is taken back."""
     draft.events.append(
         JobEnding(
@@ -63,7 +63,7 @@ def stop(draft: Draft, holder: Holder, why: str, for_job: JobId = JobId(0)) -> N
 
 
 def settle(
-    draft: Draft, name: NodeName, estimates: Mapping[JobId, int] = NO_ESTIMATES, grown: JobId = JobId(0)
+    draft: Draft, name: NodeName, estimates: Mapping[JobId, int] = NO_ESTIMATES, grown: JobId = NO_JOB
 ) -> set[JobId]:
     """Brings what is lent on the node within bounds. Returns who is stopped for it.
 

@@ -7,6 +7,7 @@ from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.event import ReclaimSwitched
 from packhorse.scheduler.model.ids import Instant
 from packhorse.scheduler.model.input import SwitchReclaim
+from packhorse.scheduler.model.loan import Switch
 from packhorse.scheduler.model.reply import Done, Outcome, RefusalCode, Refused
 
 KINDS = ("", "partition", "account")
@@ -27,7 +28,7 @@ def switch_reclaim(state: State, call: SwitchReclaim, now: Instant) -> Decision:
         message = f'partition "{switch.name}" does not exist; choose one of: {", ".join(known)}'
         return draft.answer(call.caller, Refused(RefusalCode.NOT_FOUND, message))
     if call.on and not switch.kind:
-        off = ()
+        off: tuple[Switch, ...] = ()
     else:
         rest = [s for s in state.lending_off if (s.kind, s.name) != (switch.kind, switch.name)]
         off = tuple(rest) if call.on else (*rest, switch)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from packhorse.scheduler.core.packing.board import CPU, MEM
+from packhorse.scheduler.core.reclaim.lending import lendable_mib
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.ids import Instant, NodeName
@@ -59,6 +60,11 @@ class NodeView:
                 )
             )
         return found
+
+    @cached_property
+    def lending(self) -> list[tuple[int, int]]:
+        """MiB that may still be lent on each node, and that are."""
+        return [lendable_mib(self.state, node.name) for node in self.nodes]
 
     @cached_property
     def device_uses(self) -> list[list[DeviceUse]]:
@@ -148,6 +154,8 @@ NODES: Catalogue[NodeView] = {
     "cpus_alloc": ints(lambda view: [amounts.cpus for amounts in view.allocated]),
     "mem_mib": ints(lambda view: [node.spec.mem_mib for node in view.nodes]),
     "mem_alloc_mib": ints(lambda view: [amounts.mem_mib for amounts in view.allocated]),
+    "mem_lent_mib": ints(lambda view: [lent for _, lent in view.lending]),
+    "mem_lendable_mib": ints(lambda view: [lendable for lendable, _ in view.lending]),
     "mem_free_mib": ints(lambda view: _measured(view, "mem_mib_free")),
     "cpu_load_milli": ints(lambda view: _measured(view, "load_milli")),
     "gres": texts(lambda view: [devices_text(device_counts(node.spec.devices)) for node in view.nodes]),
