@@ -18,6 +18,7 @@ COMMANDS = {
     "status": "the cluster in one screen",
     "demo": "a whole cluster in a temporary directory: submit, watch, collect, stop",
     "events": "a job's whole story from the log",
+    "usage": "what a job used over time: a chart, or CSV",
     "wait": "wait for jobs to end, with progress",
     "invite": "the command with which another machine joins this cluster",
     "token": "a token for calls over TCP",
