@@ -53,11 +53,7 @@ def run(args: argparse.Namespace) -> int:
         print(csv(points), end="")
         return 0
     if not points.n:
-        print(
-            print(
-                f"job {args.job}: nothing is kept of its use over time (too short, too old, or it never ran)"
-            )
-        )
+        print(f"job {args.job}: nothing is kept of its use over time (too short, too old, or it never ran)")
         return 1
     print(page(args.job, answer, points, _given(ref, int_field(answer, "attempt"))))
     return 0

@@ -96,10 +96,10 @@ def report(job: Row, step: Row | None, units: Units) -> str:
         return "".join([line + "\n" for line in lines])
     wall_s = elapsed_s(job, units)
     cpu_s = (max(step["user_cpu_us"], 0) + max(step["system_cpu_us"], 0) + 500_000) // 1_000_000
+    core_time = format_clock(wall_s * n_cpus)
     lines += [
         f"CPU Utilized: {format_clock(cpu_s)}",
-        f"CPU Efficiency: {_percent(cpu_s, wall_s * n_cpus)} of {format_clock(wall_s * n_cpus)} "
-        "core-walltime",
+        f"CPU Efficiency: {_percent(cpu_s, wall_s * n_cpus)} of {core_time} core-walltime",
         f"Job Wall-clock time: {format_clock(wall_s)}",
     ]
     used_kib, given_kib = max(step["max_rss_kib"], 0), job["mem_mib"] * 1024

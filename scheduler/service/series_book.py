@@ -31,14 +31,15 @@ Name = tuple[int, int]
 
 
 class _Kept:
-    """One attempt's series. All times in seconds since the epoch. parted_s: when a part was last written."""
+    """One attempt's series. Times in seconds since the epoch. parted_s: up to when it was last written, 0:
+    never."""
 
     __slots__ = ("began_s", "parted_s", "series")
 
     def __init__(self, at_s: int) -> None:
         self.series = Series()
         self.began_s = at_s
-        self.parted_s = at_s
+        self.parted_s = 0
 
 
 class Late(NamedTuple):
@@ -134,7 +135,7 @@ class SeriesBook:
             pause_s = max(FIRST_PART_S, (last_s - kept.began_s) // 8)
             if name in self._unread or last_s <= kept.parted_s:
                 continue
-            if most is None or last_s - kept.parted_s >= pause_s:
+            if most is None or last_s - max(kept.parted_s, kept.began_s) >= pause_s:
                 kept.parted_s = last_s
                 found.append(packed(name, kept.series))
                 if most is not None and len(found) >= most:
