@@ -192,7 +192,6 @@ async def test_an_attempt_that_ends_before_its_part_was_read_keeps_both(tmp_path
         key = await first.started(job)
         measure(first, key, 1000, 50)
     async with Running(tmp_path, store=store) as second:
-        await second.add_node("n1")
         measure(second, key, 1010, 60)
         await second.ended(job)
         await SeriesKeeper(second.engine).turn()
