@@ -21,6 +21,8 @@ from packhorse.agent.files import Spool
 from packhorse.agent.inventory import declare
 from packhorse.agent.launch.launcher import Launcher
 from packhorse.agent.runtime import Runtime
+from packhorse.agent.sampling.flops import parse_peaks
+from packhorse.agent.sampling.nvml import Gpus
 from packhorse.agent.session import Where, at_home, invitation
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.gresspec import GresError, parse_layouts
@@ -39,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--mem-share", type=int, default=1, help="offer this fraction (1/N) of the memory found")
     p.add_argument("--gres")
     p.add_argument("--gpu-mem")
+    p.add_argument("--gpu-peak-gflops", default="")
     p.add_argument("--gpu-link-groups", type=int, default=0)
     p.add_argument("--gpu-layouts", default="")
     p.add_argument("--topology", default="")
@@ -80,6 +83,7 @@ def _main(args: argparse.Namespace) -> int:
         inventory = _inventory(args, spool_root, isolation="")
         _print_inventory(inventory, as_json=args.json)
         return 0
+    peaks = parse_peaks(args.gpu_peak_gflops)
     (home / "run").mkdir(exist_ok=True)
     pid_file = PidFile(str(home / "run" / f"agent-{args.node}.pid"))
     spool = Spool(spool_root)
@@ -88,7 +92,8 @@ def _main(args: argparse.Namespace) -> int:
     log = structlog.get_logger()
     for remark in inventory.remarks:
         log.info("inventory.remark", remark=remark)
-    why = asyncio.run(_serve(args.node, home, inventory, spool, Launcher(spool_root, cgroups)))
+    gpus = Gpus(inventory.spec.devices, peaks)
+    why = asyncio.run(_serve(args.node, home, inventory, spool, Launcher(spool_root, cgroups), gpus))
     pid_file.release()
     if why:
         print(f"packhorse agent: {why}", file=sys.stderr)
@@ -96,7 +101,7 @@ def _main(args: argparse.Namespace) -> int:
 
 
 async def _serve(
-    node: str, home: Path, inventory: declare.Inventory, spool: Spool, launcher: Launcher
+    node: str, home: Path, inventory: declare.Inventory, spool: Spool, launcher: Launcher, gpus: Gpus
 ) -> str:
     def find() -> Where:
         return at_home(home, node)
@@ -108,6 +113,7 @@ async def _serve(
         find,
         cluster={"PACKHORSE_HOME": str(home)},
         jitter=random.Random(),
+        gpus=gpus,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

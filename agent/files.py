@@ -64,6 +64,13 @@ class Spool:
         """As `directory`."""
         return self.scripts / self._names[key]
 
+    def order(self, key: AttemptKey) -> LaunchOrder | None:
+        """What was ordered, without the script; None if it cannot be read. As `directory`."""
+        try:
+            return msgspec.msgpack.decode((self.directory(key) / "order").read_bytes(), type=LaunchOrder)
+        except (OSError, msgspec.DecodeError):
+            return None
+
     # -- epoch
 
     def epoch(self) -> int:

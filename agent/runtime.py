@@ -48,6 +48,8 @@ from packhorse.agent.orders import (
     TimeLimitOrder,
     Welcome,
 )
+from packhorse.agent.sampling.attempt import Kept, final_usage, read_kept
+from packhorse.agent.sampling.nvml import Gpus
 from packhorse.agent.session import Line, Session, Where
 from packhorse.agent.usage import Sampler
 from packhorse.scheduler.model.crashpoint import crash_point, register
@@ -64,6 +66,9 @@ IDLE_USAGE_S = 30.0
 
 LAUNCH_TRIES = 5
 """Of an attempt whose fork server dies each time; then another node may try."""
+
+WARN_EVERY_S = 30.0
+"""At least between two changes of the warnings that come from sampling."""
 
 DISK_CHECK_S = 10.0
 """Between tries whether a spool that refused a write takes one again."""
@@ -85,7 +90,9 @@ class Runtime:
         *,
         cluster: Mapping[str, str],
         jitter: random.Random,
+        gpus: Gpus | None = None,
     ) -> None:
+        """gpus: those of this node that can be asked what they do."""
         self._spool = spool
         self._launcher = launcher
         self._cluster = cluster
@@ -95,7 +102,9 @@ class Runtime:
             find, opened=self._opened, closed=self._closed, received=self._received, jitter=jitter
         )
         self._supervised: dict[AttemptKey, Supervised] = {}
-        self._sampler = Sampler()
+        self._sampler = Sampler(gpus)
+        self._warned_at = -WARN_EVERY_S
+        self._sampler_warnings: tuple[str, ...] = ()
         self._files = ThreadPoolExecutor(max_workers=2, thread_name_prefix="files")
         self._to_journal: asyncio.Queue[LaunchOrder] = asyncio.Queue()
         self._to_forget: asyncio.Queue[AttemptKey] = asyncio.Queue()
@@ -133,6 +142,7 @@ class Runtime:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._sampler.keep_all()
             await self._launcher.close()
             self._files.shutdown()
 
@@ -146,11 +156,13 @@ class Runtime:
             match found:
                 case Supervised():
                     self._supervised[key] = found
+                    self._sampler.watch(key, found, self._spool.order(key))
                     self.machine.adopt_running(key, Instant(found.started_at))
                     self._spawn(self._await_exit(key, found))
                     log.info("attempt.adopted", attempt=str(key), pid=found.pid)
                 case ExitRecord():
-                    self.machine.adopt_exit(launching.report_of(key, found))
+                    kept = read_kept(str(self._spool.attempts / name))
+                    self.machine.adopt_exit(_report_of(key, found, kept))
                 case NeverStarted():
                     # Fenced: it cannot run any more. The scheduler sends the order again if it still stands.
                     self._spool.discard(name)
@@ -172,6 +184,7 @@ class Runtime:
             self._session.heartbeat_s = float(order.heartbeat_s)
             self._session.takes_batches = order.takes_batches
             self._usage_s = float(order.usage_s)
+            self._sampler.report_now()
             self._more_work.set()
             log.info("session.opened", cluster=order.cluster, epoch=order.epoch)
 
@@ -181,19 +194,31 @@ class Runtime:
             self._follow(self.machine.heartbeat(now()))
 
     async def _samples(self) -> None:
+        sampler = self._sampler
         while True:
             self._more_work.clear()
-            if self.machine.connected:
-                uses = []
-                for key, supervised in list(self._supervised.items()):
-                    with contextlib.suppress(OSError):
-                        uses.append((key, self._launcher.use(supervised)))
-                self._follow(self.machine.sampled(self._sampler.take(now(), uses)))
-            pause = self._usage_s if self._supervised else max(self._usage_s, IDLE_USAGE_S)
+            try:
+                report = sampler.step(now())
+            except Exception as error:  # nothing that is measured may stop what runs
+                sampler.failed(error)
+                report = None
+            if report is not None:
+                self._follow(self.machine.sampled(report))
+            self._warn()
+            sampler.report_s = self._usage_s if self._supervised else max(self._usage_s, IDLE_USAGE_S)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._more_work.wait(), pause)
-            # A job that just started is sampled soon, but not before it did something.
-            await asyncio.sleep(min(1.0, self._usage_s))
+                await asyncio.wait_for(self._more_work.wait(), sampler.pause_s())
+
+    def _warn(self) -> None:
+        """Show what the sampler warns of with the node, not more often than WARN_EVERY_S."""
+        offer = self.machine.offer
+        others = tuple(text for text in offer.warnings if text not in self._sampler_warnings)
+        warnings = self._sampler.warnings
+        if (*others, *warnings) == offer.warnings or time.monotonic() - self._warned_at < WARN_EVERY_S:
+            return
+        self._warned_at = time.monotonic()
+        self._sampler_warnings = warnings
+        self._follow(self.machine.offered(msgspec.structs.replace(offer, warnings=(*others, *warnings))))
 
     # -- instructions
 
@@ -291,9 +316,9 @@ class Runtime:
             self._follow(self.machine.exited(_failed(key, str(why))))
             return
         self._interrupted.pop(key, None)
-        if not self._supervised:
-            self._more_work.set()
         self._supervised[key] = supervised
+        self._sampler.watch(key, supervised, order)
+        self._more_work.set()
         self._follow(self.machine.started(key, Instant(supervised.started_at)))
         await self._await_exit(key, supervised)
 
@@ -321,9 +346,10 @@ class Runtime:
                 await asyncio.sleep(DISK_CHECK_S)
         crash_point(EXIT_SEEN)
         self._supervised.pop(key, None)
+        kept = self._sampler.end(key)
         if record.unkillable:
             log.error("attempt.unkillable", attempt=str(key), processes=record.unkillable)
-        self._follow(self.machine.exited(launching.report_of(key, record)))
+        self._follow(self.machine.exited(_report_of(key, record, kept)))
 
     async def _tell(self, key: AttemptKey, order: SignalOrder | TerminateOrder | TimeLimitOrder) -> None:
         supervised = self._supervised.get(key)
@@ -393,6 +419,12 @@ async def _all_of(queue: asyncio.Queue[T]) -> list[T]:
     while not queue.empty():
         items.append(queue.get_nowait())
     return items
+
+
+def _report_of(key: AttemptKey, record: ExitRecord, kept: Kept) -> ExitReport:
+    """The report of an exit, with what was measured before it."""
+    report = launching.report_of(key, record)
+    return msgspec.structs.replace(report, usage=final_usage(record, report.usage, kept))
 
 
 def _failed(key: AttemptKey, why: str) -> ExitReport:

@@ -17,6 +17,7 @@ DECLARATIONS = (
     "gpu-mem",
     "gpu-link-groups",
     "gpu-layouts",
+    "gpu-peak-gflops",
     "topology",
     "features",
     "weight",
@@ -42,6 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--gpu-layouts",
         metavar="LIST",
         help="ways to cut each declared GPU into slices, as in 7x1g.18gb|1x4g.71gb+1x3g.71gb",
+    )
+    parser.add_argument(
+        "--gpu-peak-gflops",
+        metavar="LIST",
+        help="what the GPUs can compute at best, where the table is wrong: 989400, or h200=989400,l4=121000",
     )
     parser.add_argument(
         "--topology", metavar="PATH", help="where the node stands, from the top down, as in rack1/switch2"

@@ -156,6 +156,17 @@ What to print
 * --allclusters --federation --local --truncate --use-local-uid --verbose --whole-hetjob
 """,
     ),
+    "sstat": (
+        "[OPTIONS] -j ID[.STEP],...",
+        """
+  -j, --jobs=ID[.STEP],...    running jobs; without a step the batch script
+  -o, --format=NAME[%[-]WIDTH],...; -e, --helpformat lists the names
+  -p, --parsable; -P, --parsable2
+  -n, --noheader
+      --noconvert
+* --allsteps --verbose
+""",
+    ),
     "scontrol": (
         "[OPTIONS] COMMAND",
         """

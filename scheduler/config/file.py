@@ -48,6 +48,8 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     reserve_mib: int = 64
     snapshot_every_events: int = 50_000
     retention_days: int = 365
+    usage_retention_days: int = 30
+    usage_max_mib: int = 1_024
     record_inputs: bool = False
     record_limit_mib: int = 1_024
     heartbeat_s: int = 10

@@ -41,6 +41,7 @@ SECTIONS: dict[str, str] = {
         "Where the scheduler can be reached. Callers over TCP need a token; the Unix socket asks the kernel."
     ),
     "store": "What is kept on disk.",
+    "accounting": "What is kept of jobs beside their rows in accounting ([store] has how long these stay).",
     "log": "What the scheduler writes about itself.",
 }
 
@@ -373,6 +374,8 @@ KEYS: tuple[Key, ...] = (
     Key("store", "retention_days", _count(0, 36500), "365", "days", _S, "retention_days"),
     Key("store", "record_inputs", FLAG, "false", "", _S, "record_inputs"),
     Key("store", "record_limit_mib", _count(1, 1 << 24), "1024", "MiB", _S, "record_limit_mib"),
+    Key("accounting", "usage_retention", _count(0, 36500), "30", "days", _S, "usage_retention_days"),
+    Key("accounting", "usage_max_mib", _count(1, 1 << 24), "1024", "MiB", _S, "usage_max_mib"),
     Key("log", "level", LEVEL, '"info"', "", _S, "log_level"),
     Key("log", "file", TEXT, '"log/scheduler.log"', "", _S, "log_file"),
 )
@@ -513,6 +516,10 @@ MEANING: dict[str, str] = {
         "names users and what they ask for, but holds no script and no environment."
     ),
     "store.record_limit_mib": "The recording ends when it is that large.",
+    "accounting.usage_retention": (
+        "How long it is kept what each job used over time (packhorse usage); 0: as long as there is room."
+    ),
+    "accounting.usage_max_mib": "And how much room there is for that; the oldest goes first.",
     "log.level": "The least serious messages that are written.",
     "log.file": 'JSON lines, relative to PACKHORSE_HOME; "-" is standard error, for people to read.',
 }

@@ -72,6 +72,7 @@ ALLOWED: dict[str, frozenset[tuple[Role, Relation]]] = {
     "GetConfig": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "GetStatus": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "GetJobScript": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
+    "GetJobUsage": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "ListJobEvents": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "WaitJobs": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "WatchEvents": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
@@ -104,6 +105,7 @@ RELAYED = frozenset(
         "GetConfig",
         "GetStatus",
         "GetJobScript",
+        "GetJobUsage",
         "ListJobEvents",
         "WaitJobs",
     }

@@ -420,6 +420,19 @@ class GetJobScriptResponse(_Message):
     args: list[str] = []
 
 
+class GetJobUsageRequest(_Message):
+    job: JobRef | None = None
+    attempt: I64 = 0
+
+
+class GetJobUsageResponse(_Message):
+    job_id: I64 = 0
+    attempt: I64 = 0
+    points: Table | None = None
+    step_s: I64 = 0
+    running: bool = False
+
+
 class ListJobEventsRequest(_Message):
     job: JobRef | None = None
 

@@ -38,6 +38,7 @@ from packhorse.scheduler.service.tables.nodes import NODES, NodeView
 from packhorse.scheduler.service.tables.partitions import PARTITIONS, PartitionView
 from packhorse.scheduler.service.tables.table import check_fields, make_table
 from packhorse.scheduler.service.tokens import LONG_LIVED_S, Tokens, is_node_name
+from packhorse.scheduler.service.usage_view import job_usage
 from packhorse.scheduler.service.wait import Waiting
 from packhorse.scheduler.store.codec import decode
 
@@ -105,6 +106,7 @@ class Methods:
             Unary("GetConfig", m.GetConfigRequest, m.GetConfigResponse, self.get_config),
             Unary("GetStatus", m.GetStatusRequest, m.GetStatusResponse, self.get_status),
             Unary("GetJobScript", m.GetJobScriptRequest, m.GetJobScriptResponse, self.get_job_script),
+            Unary("GetJobUsage", m.GetJobUsageRequest, m.GetJobUsageResponse, self.get_job_usage),
             Unary("ListJobEvents", m.ListJobEventsRequest, m.ListJobEventsResponse, self.list_job_events),
             Unary("WaitJobs", m.WaitJobsRequest, m.WaitJobsResponse, self.wait_jobs),
             Streaming("WatchEvents", m.WatchEventsRequest, m.JobEvent, self.watch_events),
@@ -321,6 +323,17 @@ class Methods:
                 Code.NOT_FOUND, f"job {ref.text or ref.job_id}: the store does not hold its script any more"
             )
         return messages.GetJobScriptResponse(script=script, args=list(spec.args))
+
+    async def get_job_usage(
+        self, principal: Principal, request: messages.GetJobUsageRequest
+    ) -> messages.GetJobUsageResponse:
+        """What an attempt used over time."""
+        require(principal, "GetJobUsage", Relation.OTHER)
+        ref = _given(request.job)
+        answer = await job_usage(self.engine, ref, request.attempt)
+        if answer is None:
+            raise _unknown(ref)
+        return answer
 
     async def list_job_events(
         self, principal: Principal, request: messages.ListJobEventsRequest

@@ -36,16 +36,27 @@ class LogRecord(NamedTuple):
     data: bytes
 
 
+class UsageSeries(NamedTuple):
+    """What an attempt used over time, packed (model/usage_series.py). until: the time of the newest point."""
+
+    job: int
+    attempt: int
+    until: Instant
+    data: bytes
+
+
 class Batch(NamedTuple):
     """What becomes durable together. records continue the log without a gap.
 
-    blobs: pairs (reference, content), see `blob_ref`; one that is there already costs little.
+    blobs: pairs (reference, content), see `blob_ref`; one that is there already costs little. series: each
+    takes the place of an earlier one of the same attempt.
     """
 
     records: Sequence[LogRecord] = ()
     blobs: Sequence[tuple[str, bytes]] = ()
     rows: Sequence[AttemptRow] = ()
     loans: Sequence[LoanRow] = ()
+    series: Sequence[UsageSeries] = ()
 
 
 class Attempts(StrEnum):
@@ -98,11 +109,15 @@ class Retention(msgspec.Struct, frozen=True, gc=False):
     """How long what is kept.
 
     The log's part that no snapshot covers is always kept. attempts_keep_us, also of loans; None: for ever.
+    series_keep_us None: series of usage as long as there is room, which is series_max_bytes for all of them;
+    what is over goes, the oldest first.
     """
 
     log_keep_us: int = 30 * DAY_US
     log_max_records: int = 20_000_000
     attempts_keep_us: int | None = None
+    series_keep_us: int | None = 30 * DAY_US
+    series_max_bytes: int = 1024 * MIB
 
 
 class Live(msgspec.Struct, frozen=True, gc=False):
@@ -184,6 +199,9 @@ class Store(Protocol):
 
     def loans(self, query: LoanQuery) -> list[LoanRow]:
         """Loans that are over, in the order in which they ended."""
+
+    def series(self, job: int, attempt: int) -> UsageSeries | None:
+        """What the attempt used over time; None if that was not measured, or is not kept any more."""
 
     def space(self) -> Space:
         """Room left."""

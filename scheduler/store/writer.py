@@ -302,6 +302,7 @@ def _merged(group: list[_Write]) -> Batch:
         [blob for batch in batches for blob in batch.blobs],
         [row for batch in batches for row in batch.rows],
         [loan for batch in batches for loan in batch.loans],
+        [series for batch in batches for series in batch.series],
     )
 
 

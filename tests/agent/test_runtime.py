@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import random
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from packhorse.agent import runtime
@@ -17,6 +19,7 @@ from packhorse.agent.launch.launcher import Launcher, Supervised
 from packhorse.agent.session import Where
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.node import NodeSpec
+from tests.agent.launch.yard import until
 
 
 class OnAFullDisk(Launcher):
@@ -48,3 +51,31 @@ async def test_an_end_that_cannot_be_written_down_is_tried_again(
     end = agent.machine.attempts[key].exit
     assert end is not None and end.lost
     assert launcher.failures == 0
+
+
+async def test_a_sampler_that_raises_is_a_warning_of_the_node_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Inventory(NodeSpec(NodeName("n1"), "host", 4000, 8192), "boot-1", ())
+    agent = runtime.Runtime(
+        found, Spool(tmp_path), OnAFullDisk(tmp_path), nowhere, cluster={}, jitter=random.Random(1)
+    )
+    other = ("a fan is loud",)
+    agent.machine.offered(msgspec.structs.replace(agent.machine.offer, warnings=other))
+
+    def broken(at: Instant) -> None:
+        raise ZeroDivisionError("no share of nothing")
+
+    monkeypatch.setattr(agent._sampler, "step", broken)
+    sampling = asyncio.create_task(agent._samples())
+    await until(lambda: len(agent.machine.offer.warnings) > 1, "the warning")
+    warning = "sampling failed: ZeroDivisionError: no share of nothing"
+    assert agent.machine.offer.warnings == (*other, warning)
+    assert agent.machine.offer.accepting
+    assert not sampling.done()
+    agent._sampler._warnings.clear()
+    agent._warned_at = -runtime.WARN_EVERY_S
+    agent._warn()
+    assert agent.machine.offer.warnings == other
+    sampling.cancel()
+    await asyncio.gather(sampling, return_exceptions=True)

@@ -28,6 +28,7 @@ from packhorse.scheduler.store.protocol import (
     LogRecord,
     Retention,
     Store,
+    UsageSeries,
     blob_ref,
 )
 from tests.store.samples import append, array_submitted, life, loan, records, row, split, submitted
@@ -326,3 +327,47 @@ class TestEnds:
             store.append(Batch())
         with pytest.raises(StoreUnavailable, match="closed"):
             store.reopen()
+
+
+class TestSeries:
+    """Series of usage: one for each attempt, the newest; gone when they are old or too many."""
+
+    @staticmethod
+    def put(store: Store, *series: UsageSeries) -> None:
+        store.append(Batch(series=series))
+
+    def test_gives_back_what_was_appended(self, store: Store) -> None:
+        self.put(store, UsageSeries(1, 1, Instant(10), b"one"), UsageSeries(1, 2, Instant(20), b"two"))
+        assert store.series(1, 1) == UsageSeries(1, 1, Instant(10), b"one")
+        assert store.series(1, 2) == UsageSeries(1, 2, Instant(20), b"two")
+        assert store.series(2, 1) is None
+        assert store.last_seq() == 0, "series are no events"
+
+    def test_the_last_one_counts(self, store: Store) -> None:
+        self.put(store, UsageSeries(1, 1, Instant(10), b"one"))
+        self.put(store, UsageSeries(1, 1, Instant(20), b"a"), UsageSeries(1, 1, Instant(30), b"b"))
+        assert store.series(1, 1) == UsageSeries(1, 1, Instant(30), b"b")
+
+    def test_with_records_and_rows(self, store: Store) -> None:
+        batch = Batch(records(store, submitted(1)), (), (row(1),), (UsageSeries(1, 1, Instant(10), b"data"),))
+        store.append(batch)
+        assert store.series(1, 1) is not None
+        assert len(store.attempts(AttemptQuery())) == 1
+
+    def test_old_ones_go_and_the_others_stay(self, store: Store) -> None:
+        for job in range(300):
+            self.put(store, UsageSeries(job, 1, Instant(job), b"data"))
+        compact(store, Retention(series_keep_us=100), now=350)
+        assert store.series(249, 1) is None
+        assert [job for job in range(300) if store.series(job, 1)] == list(range(250, 300))
+
+    def test_the_oldest_go_where_there_is_no_room(self, store: Store) -> None:
+        for job in range(1000):
+            self.put(store, UsageSeries(job, 1, Instant(job), b"x" * 100))
+        compact(store, Retention(series_keep_us=None, series_max_bytes=70_000), now=2000)
+        assert [job for job in range(1000) if store.series(job, 1)] == list(range(300, 1000))
+
+    def test_for_ever(self, store: Store) -> None:
+        self.put(store, UsageSeries(1, 1, Instant(0), b"data"))
+        compact(store, Retention(series_keep_us=None), now=FOR_EVER)
+        assert store.series(1, 1) is not None

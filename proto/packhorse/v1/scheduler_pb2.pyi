@@ -470,6 +470,28 @@ class GetJobScriptResponse(_message.Message):
     args: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, script: _Optional[bytes] = ..., args: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class GetJobUsageRequest(_message.Message):
+    __slots__ = ("job", "attempt")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    job: JobRef
+    attempt: int
+    def __init__(self, job: _Optional[_Union[JobRef, _Mapping]] = ..., attempt: _Optional[int] = ...) -> None: ...
+
+class GetJobUsageResponse(_message.Message):
+    __slots__ = ("job_id", "attempt", "points", "step_s", "running")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    STEP_S_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    attempt: int
+    points: Table
+    step_s: int
+    running: bool
+    def __init__(self, job_id: _Optional[int] = ..., attempt: _Optional[int] = ..., points: _Optional[_Union[Table, _Mapping]] = ..., step_s: _Optional[int] = ..., running: _Optional[bool] = ...) -> None: ...
+
 class ListJobEventsRequest(_message.Message):
     __slots__ = ("job",)
     JOB_FIELD_NUMBER: _ClassVar[int]

@@ -129,6 +129,11 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetJobScriptRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetJobScriptResponse.FromString,
                 _registered_method=True)
+        self.GetJobUsage = channel.unary_unary(
+                '/packhorse.v1.Scheduler/GetJobUsage',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetJobUsageRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetJobUsageResponse.FromString,
+                _registered_method=True)
         self.ListJobEvents = channel.unary_unary(
                 '/packhorse.v1.Scheduler/ListJobEvents',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListJobEventsRequest.SerializeToString,
@@ -281,6 +286,13 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetJobUsage(self, request, context):
+        """What one attempt of a job used over time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListJobEvents(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -420,6 +432,11 @@ def add_SchedulerServicer_to_server(servicer, server):
                     servicer.GetJobScript,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetJobScriptRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetJobScriptResponse.SerializeToString,
+            ),
+            'GetJobUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetJobUsage,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetJobUsageRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetJobUsageResponse.SerializeToString,
             ),
             'ListJobEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListJobEvents,
@@ -965,6 +982,33 @@ class Scheduler:
             '/packhorse.v1.Scheduler/GetJobScript',
             packhorse_dot_v1_dot_scheduler__pb2.GetJobScriptRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.GetJobScriptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetJobUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/GetJobUsage',
+            packhorse_dot_v1_dot_scheduler__pb2.GetJobUsageRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.GetJobUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

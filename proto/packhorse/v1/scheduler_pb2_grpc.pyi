@@ -55,6 +55,8 @@ class SchedulerStub:
     GetConfig: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetConfigRequest, _scheduler_pb2.GetConfigResponse]
     GetStatus: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetStatusRequest, _scheduler_pb2.GetStatusResponse]
     GetJobScript: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobScriptRequest, _scheduler_pb2.GetJobScriptResponse]
+    GetJobUsage: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobUsageRequest, _scheduler_pb2.GetJobUsageResponse]
+    """What one attempt of a job used over time."""
     ListJobEvents: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListJobEventsRequest, _scheduler_pb2.ListJobEventsResponse]
     WaitJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.WaitJobsRequest, _scheduler_pb2.WaitJobsResponse]
     """Answers when every job named has ended, or after timeout_s with what is known then."""
@@ -94,6 +96,8 @@ class SchedulerAsyncStub(SchedulerStub):
     GetConfig: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetConfigRequest, _scheduler_pb2.GetConfigResponse]  # type: ignore[assignment]
     GetStatus: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetStatusRequest, _scheduler_pb2.GetStatusResponse]  # type: ignore[assignment]
     GetJobScript: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobScriptRequest, _scheduler_pb2.GetJobScriptResponse]  # type: ignore[assignment]
+    GetJobUsage: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobUsageRequest, _scheduler_pb2.GetJobUsageResponse]  # type: ignore[assignment]
+    """What one attempt of a job used over time."""
     ListJobEvents: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListJobEventsRequest, _scheduler_pb2.ListJobEventsResponse]  # type: ignore[assignment]
     WaitJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.WaitJobsRequest, _scheduler_pb2.WaitJobsResponse]  # type: ignore[assignment]
     """Answers when every job named has ended, or after timeout_s with what is known then."""
@@ -244,6 +248,14 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         request: _scheduler_pb2.GetJobScriptRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.GetJobScriptResponse, _abc.Awaitable[_scheduler_pb2.GetJobScriptResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetJobUsage(
+        self,
+        request: _scheduler_pb2.GetJobUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.GetJobUsageResponse, _abc.Awaitable[_scheduler_pb2.GetJobUsageResponse]]:
+        """What one attempt of a job used over time."""
 
     @_abc_1.abstractmethod
     def ListJobEvents(
