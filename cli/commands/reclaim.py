@@ -37,12 +37,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(outcomes))
         return 0
-    whom = (
-        f"partition {args.partition}"
-        if args.partition
-        else f"account {args.account}"
-        if args.account
-        else "all"
-    )
+    whom = "all"
+    if args.partition or args.account:
+        whom = f"partition {args.partition}" if args.partition else f"account {args.account}"
     print(f"lending of unused memory is {args.switch} for {whom}")
     return 0

@@ -222,16 +222,16 @@ def _lending(cluster: dict[str, Any], where: _Lines) -> list[str]:
     problems = []
     if reclaim.enabled and cluster.get("preempt") == BY_ORDER:
         problems.append(
-            f'{where.at("reclaim", "enabled")}: memory is not lent with preempt = "{BY_ORDER}" in [scheduling]; '
-            "leave out one of the two"
+            f"{where.at('reclaim', 'enabled')}: memory is not lent with preempt = "
+            f'"{BY_ORDER}" in [scheduling]; leave out one of the two'
         )
     known = [partition.name for partition in cluster.get("partitions", ClusterConfig().partitions)]
-    for key in ("exempt_partitions", "no_borrow"):
-        for name in getattr(reclaim, key):
-            if name not in known:
-                problems.append(
-                    f'{where.at("reclaim", key)}: partition "{name}" does not exist; there are {", ".join(known)}'
-                )
+    problems += [
+        f'{where.at("reclaim", key)}: partition "{name}" does not exist; there are {", ".join(known)}'
+        for key in ("exempt_partitions", "no_borrow")
+        for name in getattr(reclaim, key)
+        if name not in known
+    ]
     return problems
 
 

@@ -33,8 +33,8 @@ SECTIONS: dict[str, str] = {
         "runs beside the scheduler, and delays starts only where `hold` allows it, and no longer."
     ),
     "reclaim": (
-        "Lending of memory that jobs ask for and do not use, to jobs that may be stopped; docs/reclaim.md says how "
-        "to switch it on safely."
+        "Lending of memory that jobs ask for and do not use, to jobs that may be stopped; docs/reclaim.md "
+        "says how to switch it on safely."
     ),
     "nodes": "The agents and what is expected of them.",
     "listen": (
@@ -468,8 +468,8 @@ MEANING: dict[str, str] = {
     ),
     "reclaim.estimator": "How it is estimated what a job will use; docs/reclaim.md compares them.",
     "reclaim.settle": (
-        "A job lends nothing before it has run for so long, and one that was stopped for its lent memory borrows "
-        "none for so long."
+        "A job lends nothing before it has run for so long, and one that was stopped for its lent memory "
+        "borrows none for so long."
     ),
     "reclaim.share": "How much of the memory that jobs of a node are not expected to use may be lent.",
     "reclaim.margin": "So much of it on each node is never lent.",
@@ -477,7 +477,8 @@ MEANING: dict[str, str] = {
     "reclaim.floor_percent": "With less of its memory free than this a node takes loans back.",
     "reclaim.floor": "The same as an amount; the larger of the two holds.",
     "reclaim.pressure": (
-        "A node takes loans back where processes waited for memory in more than this part of the last 10 s (PSI)."
+        "A node takes loans back where processes waited for memory in more than this part of the last 10 s "
+        "(PSI)."
     ),
     "reclaim.grace": "Between the signal that tells a borrower to stop and KILL.",
     "reclaim.exempt_partitions": "Memory of jobs in these partitions is never lent.",
@@ -485,7 +486,8 @@ MEANING: dict[str, str] = {
     "reclaim.exempt_users": "Nor that of jobs of these users.",
     "reclaim.no_borrow": "Jobs in these partitions never borrow.",
     "reclaim.stoppable_qos": (
-        'QOS that `sbatch --qos` takes beside "normal". Jobs of these may be stopped for memory, and only they borrow.'
+        'QOS that `sbatch --qos` takes beside "normal". Jobs of these may be stopped for memory, and only '
+        "they borrow."
     ),
     "nodes.silent_brake_fraction": (
         "When more than this part of the nodes falls silent at once, nothing is declared lost."

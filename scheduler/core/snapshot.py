@@ -278,6 +278,7 @@ def _take_jobs(
             s.refusals,
             s.ran_us,
             s.preemptions,
+            s.borrow_after,
         )
 
 

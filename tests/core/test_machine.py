@@ -613,11 +613,25 @@ class LendingMachine(ClusterMachine):
     @initialize(law=st.sampled_from(LENDING_LAWS))
     def boot(self, law: dict[str, Any]) -> None:
         self.begin(law)
-        for _ in range(2):
-            self.cluster.try_submit(caller=Caller(USER), mem_mib=9_000, nodes_excluded=(NodeName("n3"),))
-        self.all_goes_well("")
-        for name in ("n1", "n2"):
-            self.node_reports_use(NodeName(name), tenths=[1], free=16_000, pressure=None, times=60)
+        self.lend_again()
+
+    def lend_again(self) -> None:
+        """As in the beginning: lending is on, and what it takes for that is there."""
+        self.cluster.do(SwitchReclaim(ADMIN, True, Switch()))
+        for name in map(NodeName, NODES[:2]):
+            self.cluster.resume(name)
+            if not self.agents[name].connected:
+                self.agents[name].connect()
+        running = [job for job in self.cluster.state.jobs.values() if isinstance(job.phase, Active)]
+        if sum(bool(job.phase.estimated) for job in running if isinstance(job.phase, Active)) < 2:
+            self.cluster.try_submit(
+                count=2, caller=Caller(USER), mem_mib=9_000, nodes_excluded=(NodeName("n3"),)
+            )
+            self.all_goes_well("")
+            for _ in range(12):
+                self.time_passes(300)
+                for name in NODES[:2]:
+                    self.use_changes(NodeName(name), 1, 16_000, None)
 
     @rule(
         mem_mib=st.sampled_from([3_000, 8_000, 10_000, 12_000]),
@@ -628,6 +642,7 @@ class LendingMachine(ClusterMachine):
     )
     def idle_work_comes(self, mem_mib: int, count: int, limit: int, nodes: int, then: int | None) -> None:
         """On nodes that have just reported. then: tenths that the guaranteed jobs use a minute later."""
+        self.lend_again()
         self.cluster.try_submit(
             count=count,
             caller=Caller(OTHER),
@@ -652,6 +667,7 @@ class LendingMachine(ClusterMachine):
         pressure=st.sampled_from([None, None, 400]),
     )
     def use_changes(self, name: NodeName, tenths: int, free: int, pressure: int | None) -> None:
+        """The guaranteed job came first."""
         self.node_reports_use(name, tenths=[tenths, 5, 5, 5], free=free, pressure=pressure, times=1)
 
 

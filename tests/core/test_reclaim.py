@@ -205,6 +205,7 @@ def test_one_that_was_stopped_does_not_borrow_again_at_once() -> None:
     cluster.exit(third)
     all_report(5, **{node: 9_000})
     assert cluster.clock.now == at
+    assert load(dump(cluster.state.freeze())).jobs[second].borrow_after == at
     assert cluster.tick().more, "a cycle is due when it may borrow again"
     assert cluster.run_cycle() == [second]
 

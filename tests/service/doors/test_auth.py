@@ -37,7 +37,7 @@ EXPECTED = {
     "ListNodes": "U A other",
     "ListPartitions": "U A other",
     "ListLicenses": "U A other",
-    "ListLoans": "U A own other",
+    "ListLoans": "U A own, U A other",
     "SwitchReclaim": "A other",
     "ListAccounting": "U A own, U A other",
     "GetConfig": "U A other",

@@ -17,6 +17,7 @@ from packhorse.scheduler.config.keys import (
     MEANING,
     PARTITION,
     PARTITION_TARGET,
+    RECLAIM_TARGET,
     SECTIONS,
     Key,
 )
@@ -26,6 +27,7 @@ from packhorse.scheduler.model.errors import ConfigError
 TARGETS = {
     CLUSTER_TARGET: ClusterConfig,
     PARTITION_TARGET: Partition,
+    RECLAIM_TARGET: Reclaim,
     IMPROVER_TARGET: Improver,
     "service": ServiceConfig,
 }
