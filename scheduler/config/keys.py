@@ -339,7 +339,10 @@ KEYS: tuple[Key, ...] = (
     Key("improver", "max_nodes", _count(1, 1 << 20), "1000", "nodes", _I, "max_nodes"),
     Key("improver", "max_jobs", _count(1, 1 << 20), "2000", "jobs", _I, "max_jobs"),
     Key("reclaim", "enabled", FLAG, "false", "", _R, "enabled"),
-    Key("reclaim", "estimator", ESTIMATOR, '"borg"', "", _R, "estimator"),
+    Key("reclaim", "estimator", ESTIMATOR, '"packhorse"', "", _R, "estimator"),
+    Key("reclaim", "estimate_margin", _count(0, 1000), "0", "percent", _R, "estimate_margin"),
+    Key("reclaim", "half_life", _duration_kind(0, _YEAR_S), "0", "seconds", _R, "half_life_s"),
+    Key("reclaim", "window", _duration_kind(0, _YEAR_S), "0", "seconds", _R, "window_s"),
     Key("reclaim", "settle", _duration_kind(0, _YEAR_S), "300", "seconds", _R, "settle_s"),
     Key("reclaim", "share", _count(0, 100), "80", "percent", _R, "share"),
     Key("reclaim", "margin", MEMORY, "256", "MiB", _R, "margin_mib"),
@@ -467,6 +470,13 @@ MEANING: dict[str, str] = {
         "Whether usage is watched and memory is lent. Off, loans that are left from before are taken back."
     ),
     "reclaim.estimator": "How it is estimated what a job will use; docs/reclaim.md compares them.",
+    "reclaim.estimate_margin": (
+        "What the estimators borg and window add to the use that they saw; 0: what they come with."
+    ),
+    "reclaim.half_life": (
+        "An estimate above what it should be comes half-way down in so long; 0: as the estimator's own."
+    ),
+    "reclaim.window": "How long a peak of use counts as recent; 0: as the estimator's own.",
     "reclaim.settle": (
         "A job lends nothing before it has run for so long, and one that was stopped for its lent memory "
         "borrows none for so long."

@@ -76,7 +76,8 @@ class Reclaim(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Lending of memory that jobs ask for and do not use (docs/reclaim.md). enabled: usage is watched, and
     memory is lent.
 
-    estimator: by its name (core/reclaim/estimators.py). settle_s: how long a job runs before any of its
+    estimator: by its name (core/reclaim/estimators.py); estimate_margin (percent), half_life_s and window_s:
+    its constants, 0: those it comes with. settle_s: how long a job runs before any of its
     memory is lent, and how long one that was stopped may not borrow. share: percent of what is unused that
     may be lent; margin_mib: less of it on each node; max_lent_mib: most of each node, 0: no bound. Loans are
     taken back where less than floor_percent of a node's memory, or than floor_mib, is free, and where
@@ -87,7 +88,7 @@ class Reclaim(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
 
     enabled: bool = False
-    estimator: str = "borg"
+    estimator: str = "packhorse"
     settle_s: int = 300
     share: int = 80
     margin_mib: int = 256
@@ -101,6 +102,9 @@ class Reclaim(msgspec.Struct, frozen=True, array_like=True, gc=False):
     exempt_users: tuple[str, ...] = ()
     no_borrow: tuple[str, ...] = ()
     stoppable_qos: tuple[str, ...] = ("scavenger",)
+    estimate_margin: int = 0
+    half_life_s: int = 0
+    window_s: int = 0
 
 
 class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -71,11 +71,8 @@ class Book:
 
     def estimates(self, config: Reclaim) -> Estimates:
         """By this configuration; those made by another are forgotten."""
-        if self._estimates is None or (config.estimator, config.settle_s) != (
-            self._for.estimator,
-            self._for.settle_s,
-        ):
-            self._estimates = Estimates(config.estimator, Settings(settle_s=config.settle_s))
+        if self._estimates is None or _settings(config) != _settings(self._for):
+            self._estimates = Estimates(*_settings(config))
             self._for = config
         return self._estimates
 
@@ -131,6 +128,16 @@ class Book:
             for title in ("lendable", "lent", "seen_at", "free_seen", "short"):
                 old = getattr(self, title)
                 setattr(self, title, np.concatenate([old, np.zeros_like(old)]))
+
+
+def _settings(config: Reclaim) -> tuple[str, Settings]:
+    """The estimator's name and constants; 0 in the configuration is None here, its own."""
+    return config.estimator, Settings(
+        settle_s=config.settle_s,
+        margin_milli=config.estimate_margin * 10 or None,
+        half_life_s=config.half_life_s or None,
+        window_s=config.window_s or None,
+    )
 
 
 def _discard(
