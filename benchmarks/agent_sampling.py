@@ -136,7 +136,7 @@ async def measure(wish: Wish, n_jobs: int, seconds: float) -> list[dict[str, obj
             program = MOVING if situation == "moving" else STILL
             running = [await launch(launcher, home, number, program) for number in range(n_jobs)]
             outs = [home / f"attempt-{number}" / "out" for number in range(n_jobs)]
-            while not all(out.stat().st_size for out in outs):  # noqa: ASYNC110 - other processes' files
+            while not all(out.exists() and out.stat().st_size for out in outs):  # noqa: ASYNC110 - other processes' files
                 await asyncio.sleep(0.1)
             share, reports = await watched(running, situation, seconds)
             rows.append(
