@@ -263,14 +263,17 @@ def final_usage(record: ExitRecord, told: Usage, kept: Kept) -> Usage:
     """What an attempt used. told: as its exit record says; kept: as was measured while it ran.
 
     The record is exact about processor time. Of memory it has the largest process and, where there is a
-    cgroup, the most that was charged, page cache included: that counts where it was the end of the job, or
-    where nothing was measured.
+    cgroup, the most that was ever charged, less the page cache that was left at the end. That is too much
+    where page cache went before the end, with its files: then what was measured counts, unless memory was
+    the end of the job.
     """
     measured = kept.usage
     fields = {name: max(getattr(told, name), getattr(measured, name)) for name in Usage.__struct_fields__}
     if told.user_cpu_us or told.system_cpu_us:
         fields |= {"user_cpu_us": told.user_cpu_us, "system_cpu_us": told.system_cpu_us}
-    if kept.charged and measured.max_rss_kib and record.cause != "oom" and not record.oom_kills:
+    cache_went = measured.max_cache_kib > told.max_cache_kib
+    ran_out = record.cause == "oom" or record.oom_kills > 0
+    if kept.charged and measured.max_rss_kib and cache_went and not ran_out:
         largest_kib = record.max_rss_kib if record.max_rss_kib != record.peak_mem_kib else 0
         fields["max_rss_kib"] = max(measured.max_rss_kib, largest_kib)
     return Usage(**fields)

@@ -337,7 +337,7 @@ class Engine:
         self._apply(state, decision, first)
         if self._recorder is not None:
             self._recorder.flush()
-        await self._writer.submit(Batch(first.records, (), first.rows, first.series))
+        await self._writer.submit(Batch(first.records, rows=first.rows, series=first.series))
         self._durable_seq = self._seq
         self._state, self._why = state, ""
         self._group = _Group()
@@ -458,7 +458,8 @@ class Engine:
             if self._recorder is not None:
                 self._recorder.flush()
             if group.records or len(self._flying) > 1:
-                batch = Batch(group.records, tuple(group.blobs.items()), group.rows, group.series)
+                blobs = tuple(group.blobs.items())
+                batch = Batch(group.records, blobs, group.rows, series=group.series)
                 self._writer.submit(batch).add_done_callback(lambda written: self._done(group, written))
                 self._snapshots.saw(len(group.records))
             else:
