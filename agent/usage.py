@@ -51,13 +51,14 @@ MAX_WARNINGS = 8
 class _Watched:
     """An attempt and when it is due. Times are of the monotonic clock."""
 
-    __slots__ = ("began", "due", "looked_kib", "looks_at", "meter", "told_kib")
+    __slots__ = ("began", "due", "looked_kib", "looks_at", "memory_due", "meter", "told_kib")
 
     def __init__(self, meter: AttemptMeter, began: float, due: float) -> None:
         self.meter = meter
         self.began = began
-        self.due = due
-        self.looks_at = 0.0  # the last pause
+        self.due = due  # a look at everything
+        self.memory_due = due
+        self.looks_at = 0.0  # the last pause between looks at its memory
         self.looked_kib = 0
         self.told_kib = 0
 
@@ -132,7 +133,7 @@ class Sampler:
 
     def pause_s(self) -> float:
         """How long there is nothing to do, if nothing else begins."""
-        dues = [self._report_due, *(watched.due for watched in self._watched.values())]
+        dues = [self._report_due, *(min(w.due, w.memory_due) for w in self._watched.values())]
         if self._gpus is not None:
             dues.append(self._gpus.due)
         now = time.monotonic()
@@ -152,7 +153,7 @@ class Sampler:
         if self._gpus is not None:
             self._read_gpus(self._gpus, now)
         for watched in self._watched.values():
-            if watched.due <= now:
+            if watched.due <= now or watched.memory_due <= now:
                 self._look(watched, now)
         if self._lends() and self._lent_due <= now:
             self._lent_due = now + pace.LENT_S
@@ -172,15 +173,17 @@ class Sampler:
         return any(watched.meter.is_lent for watched in self._watched.values())
 
     def _look(self, watched: _Watched, now: float) -> None:
-        meter = watched.meter
-        meter.look()
+        meter, age_s = watched.meter, now - watched.began
+        if watched.due <= now:
+            meter.look()
+            watched.due = now + pace.look_at_all_s(age_s, self.report_s)
+        else:
+            meter.look_at_memory()
         moved = pace.moved(watched.looked_kib, meter.mem_kib, meter.limit_kib, pace.MOVED)
         near = pace.near(meter.mem_kib, meter.limit_kib)
         watched.looked_kib = meter.mem_kib
-        watched.looks_at = pace.look_again_s(
-            watched.looks_at, now - watched.began, self.report_s, moved=moved, near=near
-        )
-        watched.due = now + watched.looks_at
+        watched.looks_at = pace.look_again_s(watched.looks_at, age_s, self.report_s, moved=moved, near=near)
+        watched.memory_due = now + watched.looks_at
 
     def _read_gpus(self, gpus: GpuFeed, now: float) -> None:
         held = [watched for watched in self._watched.values() if watched.meter.devices]

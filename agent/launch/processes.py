@@ -48,13 +48,13 @@ def descendants(pid: int) -> list[int]:
     found: list[int] = []
     ahead = [pid]
     while ahead:
-        children = [child for at in ahead for child in _children(at)]
-        found += children
-        ahead = children
+        ahead = [child for at in ahead for child in children(at)]
+        found += ahead
     return found
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """The processes whose parent is `pid`; [] if it is gone."""
     if not _HAS_CHILDREN:
         return _children_by_scan(pid)
     try:

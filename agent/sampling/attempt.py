@@ -60,7 +60,8 @@ class AttemptMeter:
         self._path = f"{supervised.attempt_dir}/{FILE}"
         self._odd = odd
         self._group = GroupMeter(supervised.groups)
-        self._tree = TreeMeter(supervised.pid, supervised.start_time)
+        group = supervised.groups[0].path if supervised.groups else ""
+        self._tree = TreeMeter(supervised.pid, supervised.start_time, group)
         kept = _read(self._path)
         if kept is None:
             base = self._tree.reaped()
@@ -98,8 +99,7 @@ class AttemptMeter:
             if self._group.counts_memory:
                 self._look_at_group()
             else:
-                self.mem_kib, virtual_kib = self._tree.memory_kib()
-                self._peak_virtual_kib = max(self._peak_virtual_kib, virtual_kib)
+                self.mem_kib = self._tree.memory_kib()
         except OSError:
             return  # it is ending
         except ValueError as why:
@@ -118,19 +118,18 @@ class AttemptMeter:
         self._charged_kib = charged_kib
 
     def look(self) -> None:
-        """Everything: some 30 microseconds for each of its processes, and some for its cgroups."""
+        """Everything: some 100 microseconds, and 30 more for each of its processes."""
         self._charged_kib = -1
-        self.look_at_memory()
         totals = self._tree.totals()
+        self.look_at_memory()
         cpu_us: tuple[int, int] | None = (totals.user_us, totals.system_us)
         io_bytes: tuple[int, int] | None = (totals.read_bytes, totals.written_bytes)
         if self._group.counts_cpu:
             cpu_us = self._from_group("processor time", self._group.cpu_us)
         if self._group.counts_io:
             io_bytes = self._from_group("disk traffic", self._group.io_bytes)
+        self._peak_virtual_kib = max(self._peak_virtual_kib, self._tree.virtual_kib())
         if self._group.counts_memory:
-            virtual_kib = self._tree.memory_kib()[1]
-            self._peak_virtual_kib = max(self._peak_virtual_kib, virtual_kib)
             self._take(self._oom_kills, self._group.oom_kills(), "count of processes killed for memory")
         if cpu_us is not None:
             self._take(self._user, cpu_us[0], "processor time", lags=not self._group.counts_cpu)
@@ -264,14 +263,17 @@ def final_usage(record: ExitRecord, told: Usage, kept: Kept) -> Usage:
     """What an attempt used. told: as its exit record says; kept: as was measured while it ran.
 
     The record is exact about processor time. Of memory it has the largest process and, where there is a
-    cgroup, the most that was charged, page cache included: that counts where it was the end of the job, or
-    where nothing was measured.
+    cgroup, the most that was ever charged, less the page cache that was left at the end. That is too much
+    where page cache went before the end, with its files: then what was measured counts, unless memory was
+    the end of the job.
     """
     measured = kept.usage
     fields = {name: max(getattr(told, name), getattr(measured, name)) for name in Usage.__struct_fields__}
     if told.user_cpu_us or told.system_cpu_us:
         fields |= {"user_cpu_us": told.user_cpu_us, "system_cpu_us": told.system_cpu_us}
-    if kept.charged and measured.max_rss_kib and record.cause != "oom" and not record.oom_kills:
+    cache_went = measured.max_cache_kib > told.max_cache_kib
+    ran_out = record.cause == "oom" or record.oom_kills > 0
+    if kept.charged and measured.max_rss_kib and cache_went and not ran_out:
         largest_kib = record.max_rss_kib if record.max_rss_kib != record.peak_mem_kib else 0
         fields["max_rss_kib"] = max(measured.max_rss_kib, largest_kib)
     return Usage(**fields)

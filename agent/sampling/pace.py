@@ -1,9 +1,9 @@
 """How often an attempt is looked at: often while something moves, seldom while nothing does.
 
-The pause after a look doubles while nothing changes, up to the interval of reports. It is short again once
-the memory moved, or is near its limit; it is never longer than a quarter of the attempt's age; and where
-memory on the node is lent, all memory is looked at several times a second: whoever lent it must get it back
-at once.
+The pause after a look at memory doubles while nothing changes, up to the interval of reports. It is short
+again once the memory moved, or is near its limit; it is never longer than a quarter of the attempt's age; and
+where memory on the node is lent, all memory is looked at several times a second: whoever lent it must get it
+back at once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SHARE = 0.01
 
 
 def look_again_s(before_s: float, age_s: float, slow_s: float, *, moved: bool, near: bool) -> float:
-    """Pause until the next look at one attempt.
+    """Pause until the next look at one attempt's memory.
 
     before_s: the last such pause, 0 for none. slow_s: the longest. moved: its memory has since the last look.
     near: it is close to its limit.
@@ -34,6 +34,11 @@ def look_again_s(before_s: float, age_s: float, slow_s: float, *, moved: bool, n
     if moved or near:
         return min(FAST_S, slow_s)
     return min(max(FAST_S, 2 * before_s), max(FAST_S, age_s / 4), max(slow_s, FAST_S))
+
+
+def look_at_all_s(age_s: float, slow_s: float) -> float:
+    """Pause until the next look at everything that an attempt uses: memory is what is urgent."""
+    return min(max(FAST_S, age_s / 4), max(slow_s, FAST_S))
 
 
 def rest_s(cost_s: float, n_attempts: int) -> float:

@@ -349,7 +349,9 @@ class Engine:
         self._apply(state, decision, first)
         if self._recorder is not None:
             self._recorder.flush()
-        await self._writer.submit(Batch(first.records, (), first.rows, first.loans, first.series))
+        await self._writer.submit(
+            Batch(first.records, rows=first.rows, loans=first.loans, series=first.series)
+        )
         self._durable_seq = self._seq
         self._state, self._why = state, ""
         self._group = _Group()
@@ -471,9 +473,8 @@ class Engine:
             if self._recorder is not None:
                 self._recorder.flush()
             if group.records or len(self._flying) > 1:
-                batch = Batch(
-                    group.records, tuple(group.blobs.items()), group.rows, group.loans, group.series
-                )
+                blobs = tuple(group.blobs.items())
+                batch = Batch(group.records, blobs, group.rows, loans=group.loans, series=group.series)
                 self._writer.submit(batch).add_done_callback(lambda written: self._done(group, written))
                 self._snapshots.saw(len(group.records))
             else:

@@ -349,7 +349,8 @@ class TestSeries:
         assert store.series(1, 1) == UsageSeries(1, 1, Instant(30), b"b")
 
     def test_with_records_and_rows(self, store: Store) -> None:
-        batch = Batch(records(store, submitted(1)), (), (row(1),), (UsageSeries(1, 1, Instant(10), b"data"),))
+        series = UsageSeries(1, 1, Instant(10), b"data")
+        batch = Batch(records(store, submitted(1)), rows=(row(1),), series=(series,))
         store.append(batch)
         assert store.series(1, 1) is not None
         assert len(store.attempts(AttemptQuery())) == 1

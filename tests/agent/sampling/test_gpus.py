@@ -15,6 +15,7 @@ from packhorse.agent.sampling import gpufeed
 from packhorse.agent.sampling.attempt import AttemptMeter
 from packhorse.agent.sampling.gpufeed import GpuFeed, Turn
 from packhorse.agent.sampling.nvml import Gpus, Process, Reading
+from packhorse.agent.sampling.tree import _Process
 from packhorse.scheduler.model.resources import Devices
 from packhorse.scheduler.model.sample import DeviceSample
 from tests.agent.nvml.fake import FakeNvml
@@ -194,13 +195,13 @@ def test_a_share_has_what_its_own_processes_use(nvml: FakeNvml, tmp_path: Path) 
         os.getppid(): Process(9000, 700),
     }
     meter = a_meter(tmp_path, Devices("gpu", "h200", (0,), milli=250))
-    meter._tree._members = {os.getpid(): meter._tree._members.get(os.getpid())}  # type: ignore[dict-item]
+    meter._tree._members = {os.getpid(): _Process(os.getpid())}
     meter.took_gpus(*reading)
     assert meter.sample().devices == (DeviceSample("gpu", 0, 150, 300),)
     usage = meter.usage()
     assert (usage.gpu_ms, usage.gpu_busy_ms, usage.gpu_max_mem_mib) == (10_000, 1_500, 300)
     assert (usage.gpu_energy_mj, usage.gpu_peak_gflop) == (0, 0), "nobody can tell whose they were"
-    meter._tree._members.clear()
+    meter.close()
 
 
 def test_a_slice_has_memory_at_most(nvml: FakeNvml, tmp_path: Path) -> None:

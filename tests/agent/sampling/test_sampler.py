@@ -162,7 +162,7 @@ def test_nonsense_is_a_warning_and_the_last_figure_stands(
     clock.s += usage.WARN_S
     report = sampler.step(NOW)
     assert report is not None and report.attempts[0].rss_kib == 120 * 1024
-    assert sampler.warnings == (), "gone when it is long ago"
+    assert not sampler.warnings, "gone when it is long ago"
 
 
 def test_a_counter_that_runs_backwards(tmp_path: Path, group: Group, clock: Clock) -> None:

@@ -231,3 +231,20 @@ async def test_accounting_has_what_was_measured(scheduler: Running) -> None:
     assert {name: step[name] for name in told} == told
     assert (step["gpu_gflop"], step["gpu_peak_gflop"], step["gpu_max_mem_mib"]) == (-1, -1, -1)
     assert (whole["gpu_busy_ms"], whole["gpu_energy_mj"], whole["attempt"]) == (-1, 5000, 1)
+
+
+async def test_metrics_of_nodes_and_devices(scheduler: Running) -> None:
+    devices = (DeviceSample("gpu", 0, 800, 100, 350_000, 61, 300), DeviceSample("gpu", 1))
+    scheduler.engine.measured(N1, NodeUsage(Instant(1), 0, 0, 512, 0, {}, devices, 25))
+    async with scheduler.remote.get(f"http://{scheduler.addresses.http}/metrics") as response:
+        page = await response.text()
+    told = [line for line in page.splitlines() if line.startswith(("packhorse_device", "packhorse_node_"))]
+    assert told == [
+        'packhorse_node_memory_pressure{node="n1"} 0.025',
+        'packhorse_node_memory_free_mib{node="n1"} 512.0',
+        'packhorse_device_busy{index="0",kind="gpu",node="n1"} 0.8',
+        'packhorse_device_flops_share{index="0",kind="gpu",node="n1"} 0.3',
+        'packhorse_device_memory_used_mib{index="0",kind="gpu",node="n1"} 100.0',
+        'packhorse_device_power_watts{index="0",kind="gpu",node="n1"} 350.0',
+        'packhorse_device_celsius{index="0",kind="gpu",node="n1"} 61.0',
+    ]
