@@ -2,6 +2,7 @@
 
 epoch                   the newest leader epoch obeyed
 contact                 touched whenever the scheduler was heard from (leases are judged by it)
+devices.json            which number each device has (agent/inventory/numbering.py)
 attempts/KEY-TRY        the journal: durable before anything of that attempt is forked
 attempts/KEY-TRY/order  what was ordered
 attempts/KEY-TRY/…      the supervisor's records (agent/launch/attemptdir.py)
@@ -125,6 +126,13 @@ class Spool:
             _write_all(fd, msgspec.msgpack.encode(msgspec.structs.replace(order, script=b"")))
         finally:
             os.close(fd)
+
+    def order(self, key: AttemptKey) -> LaunchOrder | None:
+        """What was ordered, without the script; None where that cannot be read."""
+        try:
+            return msgspec.msgpack.decode((self.directory(key) / "order").read_bytes(), type=LaunchOrder)
+        except (OSError, msgspec.DecodeError):
+            return None
 
     def found(self) -> list[tuple[AttemptKey, str]]:
         """What is on disk, oldest first: attempts and the names of their directories."""

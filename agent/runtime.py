@@ -17,6 +17,7 @@ import structlog
 from packhorse.agent import launching
 from packhorse.agent.files import Spool
 from packhorse.agent.inventory.declare import Inventory
+from packhorse.agent.inventory.watch import Verdict
 from packhorse.agent.launch import control
 from packhorse.agent.launch.exitrecord import ExitRecord
 from packhorse.agent.launch.launcher import (
@@ -50,8 +51,10 @@ from packhorse.agent.orders import (
 )
 from packhorse.agent.session import Line, Session, Where
 from packhorse.agent.usage import Sampler
+from packhorse.agent.watching import HardwareWatch
 from packhorse.scheduler.model.crashpoint import crash_point, register
-from packhorse.scheduler.model.ids import AttemptKey, Instant
+from packhorse.scheduler.model.ids import US, AttemptKey, Instant
+from packhorse.scheduler.model.node import Offer
 
 T = TypeVar("T")
 
@@ -85,12 +88,16 @@ class Runtime:
         *,
         cluster: Mapping[str, str],
         jitter: random.Random,
+        hardware: HardwareWatch | None = None,
     ) -> None:
+        self._hardware = hardware
         self._spool = spool
         self._launcher = launcher
         self._cluster = cluster
         self._node = str(inventory.spec.name)
         self.machine = Machine(inventory.spec, inventory.boot_id, inventory.offer(), epoch=spool.epoch())
+        if hardware is not None:
+            self.machine.offer = _offer(self.machine.offer, hardware.verdict)
         self._session = Session(
             find, opened=self._opened, closed=self._closed, received=self._received, jitter=jitter
         )
@@ -127,6 +134,13 @@ class Runtime:
             self._forgets(),
         ):
             self._spawn(job)
+        if self._hardware is not None:
+            self._spawn(
+                self._hardware.run(
+                    self._hardware_changed,
+                    lambda: [supervised.pid for supervised in self._supervised.values()],
+                )
+            )
         try:
             return await self._end
         finally:
@@ -147,6 +161,8 @@ class Runtime:
                 case Supervised():
                     self._supervised[key] = found
                     self.machine.adopt_running(key, Instant(found.started_at))
+                    if self._hardware is not None and (order := self._spool.order(key)) is not None:
+                        self._hardware.granted(key, order.uid, order.devices, found.started_at / US)
                     self._spawn(self._await_exit(key, found))
                     log.info("attempt.adopted", attempt=str(key), pid=found.pid)
                 case ExitRecord():
@@ -273,6 +289,8 @@ class Runtime:
 
     async def _fork(self, order: LaunchOrder) -> None:
         key = order.attempt
+        if self._hardware is not None:
+            self._hardware.granted(key, order.uid, order.devices, time.time())
         spec = launching.spec_of(
             order,
             node=self._node,
@@ -288,6 +306,8 @@ class Runtime:
             return
         except LaunchError as why:
             self._interrupted.pop(key, None)
+            if self._hardware is not None:
+                await self._hardware.ended(key)
             self._follow(self.machine.exited(_failed(key, str(why))))
             return
         self._interrupted.pop(key, None)
@@ -323,6 +343,8 @@ class Runtime:
         self._supervised.pop(key, None)
         if record.unkillable:
             log.error("attempt.unkillable", attempt=str(key), processes=record.unkillable)
+        if self._hardware is not None:
+            await self._hardware.ended(key)
         self._follow(self.machine.exited(launching.report_of(key, record)))
 
     async def _tell(self, key: AttemptKey, order: SignalOrder | TerminateOrder | TimeLimitOrder) -> None:
@@ -351,6 +373,16 @@ class Runtime:
             pass  # its exit is on the way
         except (LaunchError, TimeoutError, OSError) as why:
             log.error("attempt.deaf", attempt=str(key), order=type(order).__name__, why=str(why))
+
+    def _hardware_changed(self, verdict: Verdict) -> None:
+        """Offer what there is now; where it is more than was registered, introduce the node anew."""
+        offer = _offer(self.machine.offer, verdict)
+        if verdict.spec == self.machine.spec:
+            self._follow(self.machine.offered(offer))
+            return
+        self.machine.spec = verdict.spec
+        self.machine.offered(offer)  # it goes out with the introduction
+        self._session.hang_up()
 
     async def _disk_trouble(self, why: str) -> None:
         """Offer nothing until the spool takes a write again."""
@@ -393,6 +425,18 @@ async def _all_of(queue: asyncio.Queue[T]) -> list[T]:
     while not queue.empty():
         items.append(queue.get_nowait())
     return items
+
+
+def _offer(offer: Offer, verdict: Verdict) -> Offer:
+    """The offer with what the hardware allows."""
+    return msgspec.structs.replace(
+        offer,
+        cpu_milli=verdict.cpu_milli,
+        mem_mib=verdict.mem_mib,
+        dead_devices=tuple(device for device, _ in verdict.dead),
+        dead_reasons=tuple(why for _, why in verdict.dead),
+        warnings=verdict.warnings,
+    )
 
 
 def _failed(key: AttemptKey, why: str) -> ExitReport:
