@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -45,11 +46,14 @@ FATAL_XIDS = {
 PROGRAM_XIDS = frozenset((13, 31, 43, 45, 68, 69, 94))
 """XIDs of a program's own fault, or of one that ended a program and nothing else: not worth a word here."""
 
+REPORTED_S = 3600.0
+"""How long another XID is spoken of."""
+
 _SLICE_NAME = re.compile(r"MIG (\S+)")
 
 
 class Xid(NamedTuple):
-    """An error the driver reported of the GPU with this UUID."""
+    """An error the driver reported of the GPU with this UUID; "": of one that is lost."""
 
     uuid: str
     number: int
@@ -87,6 +91,8 @@ class Nvml:
         self._known: set[str] = set()
         self._lost: set[str] = set()
         self.xids: dict[str, int] = {}
+        self._reported: dict[str, tuple[int, float]] = {}
+        """Errors that are not known to be the end of it, and when."""
         self.doing = ""
         """The call that is under way, for when it does not come back."""
 
@@ -147,18 +153,23 @@ class Nvml:
             return None
         try:
             event = self._call(n.nvmlEventSetWait, self._events, int(seconds * 1000))
-            uuid = self._call(n.nvmlDeviceGetUUID, event.device)
         except n.NVMLError_Timeout:
             return []
-        except (_Lost, n.NVMLError_GpuIsLost):
-            return []
+        except _Lost:
+            return [Xid("", 0)]
         except (n.NVMLError, n.NVMLLibraryMismatchError):
             self._events = None
             return None
         if event.eventType != n.nvmlEventTypeXidCriticalError:
             return []
-        if event.eventData in FATAL_XIDS:
+        try:
+            uuid = str(self._call(n.nvmlDeviceGetUUID, event.device))
+        except (n.NVMLError, _Lost):
+            uuid = ""  # it is gone: the next look will miss it
+        if uuid and event.eventData in FATAL_XIDS:
             self.xids[uuid] = event.eventData
+        elif uuid and event.eventData not in PROGRAM_XIDS:
+            self._reported[uuid] = (event.eventData, time.monotonic())
         return [Xid(uuid, event.eventData)]
 
     def close(self) -> None:
@@ -304,6 +315,9 @@ class Nvml:
         n = self._n
         if xid := self.xids.get(uuid):
             return f"XID {xid}: {FATAL_XIDS[xid]}"
+        number, at = self._reported.get(uuid, (0, 0.0))
+        if number and time.monotonic() - at < REPORTED_S:
+            asked.remark("xid", f"reported XID {number} (see NVIDIA's list of XID errors)")
         rows = asked.get("remapped rows", n.nvmlDeviceGetRemappedRows)
         if rows is not None and rows[3]:
             return "rows of its memory could not be remapped: it needs to be replaced"

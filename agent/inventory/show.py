@@ -52,8 +52,8 @@ def as_text(machine: Machine) -> str:
         f"node {spec.name} on {spec.host_name}: {spec.os}, {spec.arch}, boot {machine.inventory.boot_id}",
         "",
         *_cpus(machine),
-        f"memory     {format_mem_mib(spec.mem_mib)}B ({spec.mem_mib} MiB)",
-        f"scratch    {format_mem_mib(spec.tmp_mib)}B",
+        f"memory     {spec.mem_mib / 1024:.1f} GiB ({spec.mem_mib} MiB)",
+        f"scratch    {spec.tmp_mib / 1024:.1f} GiB",
         f"isolation  {spec.isolation}: {machine.cgroup}",
     ]
     if len(machine.nodes) > 1 or any(node.mem_mib for node in machine.nodes):
