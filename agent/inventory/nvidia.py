@@ -132,14 +132,12 @@ class Nvml:
                 continue
             found[gpu.device.uuid] = gpu
             handles.append(handle)
-        self._forgive(set(found), missing)
+        self._miss(set(found), missing)
         gpus = self._links.add(list(found.values()), handles)
         return Look(PREFIX, tuple(gpus), tuple(remarks), missing)
 
-    def _forgive(self, here: set[str], missing: str) -> None:
-        """What was lost and is back was reset: its old errors are over."""
-        for uuid in self._lost & here:
-            self.xids.pop(uuid, None)
+    def _miss(self, here: set[str], missing: str) -> None:
+        """Notes who is gone."""
         self._known |= here
         self._lost = self._known - here
         if missing == LOST and not self._lost:
@@ -231,6 +229,8 @@ class Nvml:
         uuid = str(self._call(n.nvmlDeviceGetUUID, handle))
         if not uuid or not uuid.isascii():
             raise ValueError("it has no UUID")
+        if uuid in self._lost:  # it was lost and is back, so it was reset: its old errors are over
+            self.xids.pop(uuid, None)
         asked = _Asked(self, handle, uuid)
         name = str(asked.get("name", n.nvmlDeviceGetName) or "")
         bus = asked.get("PCI address", n.nvmlDeviceGetPciInfo)
@@ -246,13 +246,14 @@ class Nvml:
             numa=self._numa(asked, pci),
             layouts=(tuple(profile for profile, _ in slices),) if slices else (),
         )
+        pids = self._pids(asked)
         details = [("model", name), ("pci", pci)]
         capability = asked.get("compute capability", n.nvmlDeviceGetCudaComputeCapability)
         if capability is not None:
             details.append(("capability", f"{capability[0]}.{capability[1]}"))
         ecc = asked.get("ECC mode", n.nvmlDeviceGetEccMode)
         details.append(("ecc", "-" if ecc is None else "on" if ecc[0] else "off"))
-        return Found(device, dead, tuple(asked.remarks), self._pids(asked), slices, details=tuple(details))
+        return Found(device, dead, tuple(asked.remarks), pids, slices, details=tuple(details))
 
     def _memory(self, asked: _Asked) -> int:
         memory = asked.get("memory", self._n.nvmlDeviceGetMemoryInfo)

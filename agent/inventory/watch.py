@@ -125,13 +125,15 @@ class Watch:
         if self._pending != now:
             self._pending = now
             return False
-        self._cpus, self._mem = seen.cpus, mem
         more_cpus = self.spec.cpu_milli == self._base_cpus * 1000 and seen.cpus > self._base_cpus
         more_mem = self.spec.mem_mib == self._base_mem and mem > self._base_mem
-        if not (more_cpus or more_mem or devices != self.spec.devices):
-            return True
-        if at_s - self._registered_at < REGISTER_S:
+        anew = more_cpus or more_mem or devices != self.spec.devices
+        if anew and at_s - self._registered_at < REGISTER_S:
+            self._cpus, self._mem = min(self._cpus, seen.cpus), min(self._mem, mem)
             return False
+        self._cpus, self._mem = seen.cpus, mem
+        if not anew:
+            return True
         self._registered_at = at_s
         spec = msgspec.structs.replace(self.spec, devices=devices)
         if more_cpus:
