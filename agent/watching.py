@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -61,6 +62,8 @@ class HardwareWatch:
         self._leftovers = Leftovers()
         self._supervisors: Callable[[], Iterable[int]] = tuple
         self._changed: Callable[[Verdict], None] | None = None
+        self._waited_for: Counter[tuple[str, int]] = Counter()
+        """Devices that have a moment to become free after a job."""
         self._looked = asyncio.Event()
         self._changed_at = time.monotonic()
 
@@ -79,15 +82,26 @@ class HardwareWatch:
         """An attempt is over. Returns when its devices are free of it, or known to be dead because they are
         not; in AFTER_JOB_S at most: whoever is told of its end after that will not be given them too soon.
         """
-        if not self._leftovers.ended(attempt, time.time()):
+        keys = self._leftovers.ended(attempt, time.time())
+        if not keys:
             return
+        self._waited_for.update(keys)
+        try:
+            if await self._goes(keys):
+                return
+        finally:
+            self._waited_for.subtract(keys)
+        self._see()
+
+    async def _goes(self, keys: list[tuple[str, int]]) -> bool:
+        """Whether what ended jobs left on these devices goes in time."""
         until = time.monotonic() + AFTER_JOB_S
         while (left := until - time.monotonic()) > 0:
             await self._fresh_look(left)
-            if not self._left():
-                return
+            if not self._left().keys() & keys:
+                return True
             await asyncio.sleep(min(left, POLL_S))
-        self._see()
+        return False
 
     async def _fresh_look(self, limit_s: float) -> None:
         """One that began after now, or none within the limit."""
@@ -148,7 +162,7 @@ class HardwareWatch:
             machine.n_cpus(self._probes.places.sys),
             machine.memory_mib(),
             self._probes.looks or (),
-            self._left(),
+            {key: why for key, why in self._left().items() if not self._waited_for[key]},
             tuple(remarks),
         )
         after = self._watch.see(seen, time.monotonic())
@@ -168,6 +182,8 @@ class HardwareWatch:
 
 def describe(pid: int) -> Process | None:
     """A process, None if it is gone or not to be seen from here."""
+    if not processes.start_time(pid):
+        return None
     try:
         process = psutil.Process(pid)
         return Process(pid, process.name(), process.uids().real, process.create_time())

@@ -156,6 +156,7 @@ def take(
     scratch: the node's directory; the devices' numbers are kept there if `keep`. probes: already started;
     None: no devices are looked for. Waits up to first_s for them.
     """
+    stated = devices_of(declared)
     found = machine.look(scratch)
     looks, remarks, notes = _looks(probes, first_s)
     numbers = scratch / NUMBERS
@@ -164,7 +165,7 @@ def take(
     remarks += numbered.remarks
     beyond = False
     if declared.gres is not None:
-        devices, all_here = _confirmed(devices_of(declared), devices)
+        devices, all_here = _confirmed(stated, devices)
         beyond = not all_here
     elif devices and keep:
         numbering.keep(numbers, numbering.Known(found.boot_id, devices, numbered.remarks))
