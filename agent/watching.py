@@ -92,6 +92,7 @@ class HardwareWatch:
         finally:
             self._waited_for.subtract(keys)
         self._see()
+        self._looked.set()  # the next look is due soon
 
     async def _goes(self, keys: list[tuple[str, int]]) -> bool:
         """Whether what ended jobs left on these devices goes in time."""
@@ -146,6 +147,8 @@ class HardwareWatch:
                 pause = IDLE_S if has_devices else BARE_S
                 if self.verdict.unsettled and time.monotonic() - self._changed_at < SOON_FOR_S:
                     pause = SOON_S
+                if pause < self._probes.interval_s:
+                    self._probes.again()
                 self._probes.interval_s = pause
                 self._looked.clear()
                 with suppress(TimeoutError):
