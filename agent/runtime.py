@@ -16,6 +16,7 @@ import structlog
 
 from packhorse.agent import launching
 from packhorse.agent.files import Spool
+from packhorse.agent.inventory import visible
 from packhorse.agent.inventory.declare import Inventory
 from packhorse.agent.inventory.watch import Verdict
 from packhorse.agent.launch import control
@@ -91,13 +92,15 @@ class Runtime:
         hardware: HardwareWatch | None = None,
     ) -> None:
         self._hardware = hardware
+        self._verdict: Verdict | None = None
         self._spool = spool
         self._launcher = launcher
         self._cluster = cluster
         self._node = str(inventory.spec.name)
         self.machine = Machine(inventory.spec, inventory.boot_id, inventory.offer(), epoch=spool.epoch())
         if hardware is not None:
-            self.machine.offer = _offer(self.machine.offer, hardware.verdict)
+            self._verdict = hardware.verdict
+            self.machine.offer = _offer(self.machine.offer, self._verdict, ())
         self._session = Session(
             find, opened=self._opened, closed=self._closed, received=self._received, jitter=jitter
         )
@@ -299,6 +302,8 @@ class Runtime:
             contact=str(self._spool.contact),
             cluster=self._cluster,
         )
+        if self._hardware is not None and (names := self._hardware.names(order.devices)):
+            spec = msgspec.structs.replace(spec, environment=visible.named(spec.environment, names))
         try:
             supervised = await self._launcher.launch(spec)
         except Interrupted as why:
@@ -376,7 +381,10 @@ class Runtime:
 
     def _hardware_changed(self, verdict: Verdict) -> None:
         """Offer what there is now; where it is more than was registered, introduce the node anew."""
-        offer = _offer(self.machine.offer, verdict)
+        mine = () if self._verdict is None else self._verdict.warnings
+        others = tuple(text for text in self.machine.offer.warnings if text not in mine)
+        offer = _offer(self.machine.offer, verdict, others)
+        self._verdict = verdict
         if verdict.spec == self.machine.spec:
             self._follow(self.machine.offered(offer))
             return
@@ -427,15 +435,15 @@ async def _all_of(queue: asyncio.Queue[T]) -> list[T]:
     return items
 
 
-def _offer(offer: Offer, verdict: Verdict) -> Offer:
-    """The offer with what the hardware allows."""
+def _offer(offer: Offer, verdict: Verdict, warnings: tuple[str, ...]) -> Offer:
+    """The offer with what the hardware allows. warnings: what else is to be said."""
     return msgspec.structs.replace(
         offer,
         cpu_milli=verdict.cpu_milli,
         mem_mib=verdict.mem_mib,
         dead_devices=tuple(device for device, _ in verdict.dead),
         dead_reasons=tuple(why for _, why in verdict.dead),
-        warnings=verdict.warnings,
+        warnings=(*verdict.warnings, *warnings),
     )
 
 

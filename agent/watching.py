@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import structlog
 
-from packhorse.agent.inventory import machine, numbering
+from packhorse.agent.inventory import machine, numbering, visible
 from packhorse.agent.inventory.declare import Inventory
 from packhorse.agent.inventory.leftovers import Leftovers, Process
 from packhorse.agent.inventory.probes import Probes
@@ -77,6 +77,10 @@ class HardwareWatch:
     def granted(self, attempt: AttemptKey, uid: int, devices: tuple[Devices, ...], at_s: float) -> None:
         """An attempt gets devices. at_s: seconds since the epoch."""
         self._leftovers.granted(attempt, uid, devices, at_s)
+
+    def names(self, devices: tuple[Devices, ...]) -> str:
+        """By which UUIDs a job has to look for its NVIDIA GPUs; "" if their numbers will do."""
+        return visible.uuids(devices, self._watch.spec.devices, self._probes.looks or ())
 
     async def ended(self, attempt: AttemptKey) -> None:
         """An attempt is over. Returns when its devices are free of it, or known to be dead because they are

@@ -87,9 +87,10 @@ def test_an_agent_that_starts_while_a_gpu_is_gone_keeps_the_numbers(
     wait_until(lambda: reason(cluster).startswith("gpu 1: "), lambda: node(cluster), within_s=SOON_S)
     assert "gpu:h200:3" in cluster.text("sinfo", "-h", "-o", "%G")
     assert cluster.state(job) == "RUNNING"
-    other = gpu_job(cluster, 1)
-    cluster.wait_state(other, "RUNNING")
+    other = gpu_job(cluster, 1, "echo $CUDA_VISIBLE_DEVICES")
+    cluster.wait(other)
     assert indices(cluster, other) == "2"
+    assert cluster.output(other).strip().endswith("0002"), "CUDA counts it as number 1 now: its UUID is told"
 
 
 def test_a_process_that_an_ended_job_left_on_its_gpu(cluster: Cluster, fake_nvml: FakeNvml) -> None:
