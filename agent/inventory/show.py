@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -64,7 +64,9 @@ def as_text(machine: Machine) -> str:
         ]
     if spec.devices:
         lines += ["", *_devices(machine, found)]
-        lines += _matrix([found[d.uuid] for d in spec.devices if d.uuid in found and found[d.uuid].peers])
+        names = {device.uuid: f"{device.kind}:{device.index}" for device in spec.devices}
+        for look in machine.inventory.seen.looks:
+            lines += _matrix([gpu for gpu in look.devices if gpu.peers], names)
     declared = [device for device in spec.devices if not device.uuid]
     if declared or spec.declared:
         lines += ["", "declared, not found in the hardware: " + (_declared(declared) or "amounts")]
@@ -117,16 +119,15 @@ def _devices(machine: Machine, found: dict[str, Found]) -> list[str]:
     return lines
 
 
-def _matrix(found: Sequence[Found]) -> list[str]:
-    """How the devices of each kind are connected, if there are several."""
+def _matrix(found: Sequence[Found], names: Mapping[str, str]) -> list[str]:
+    """How the devices of one maker are connected, if there are several. names: by UUID."""
     if len(found) < 2:
         return []
-    width = max(len(peer) for gpu in found for peer in gpu.peers) + 2
-    names = [f"{gpu.device.kind}:{gpu.device.index}" for gpu in found]
-    width = max(width, *(len(name) + 1 for name in names))
-    lines = ["", f"{'links':<8}" + "".join(f"{name:>{width}}" for name in names)]
-    for name, gpu in zip(names, found, strict=True):
-        lines.append(f"{name:<8}" + "".join(f"{peer:>{width}}" for peer in gpu.peers[: len(found)]))
+    titles = [names.get(gpu.device.uuid, "?") for gpu in found]
+    width = max(len(text) for gpu in found for text in (*gpu.peers, *titles)) + 1
+    lines = ["", f"{'links':<8}" + "".join(f"{title:>{width}}" for title in titles)]
+    for title, gpu in zip(titles, found, strict=True):
+        lines.append(f"{title:<8}" + "".join(f"{peer:>{width}}" for peer in gpu.peers))
     return lines
 
 
