@@ -122,6 +122,7 @@ class Machine:
         self.attempts: dict[AttemptKey, Attempt] = {}
         self.welcome: Welcome | None = None
         self._in_session = False
+        self._introduced = offer
         self._newest: dict[JobId, AttemptKey] = {}
         self._settled: OrderedDict[JobId, AttemptKey] = OrderedDict()
 
@@ -143,6 +144,7 @@ class Machine:
     def session_opened(self) -> list[Instruction]:
         self._in_session = True
         self.welcome = None
+        self._introduced = self.offer
         return [Send(self._introduction())]
 
     def session_closed(self) -> list[Instruction]:
@@ -211,6 +213,10 @@ class Machine:
             out.append(KeepEpoch(welcome.epoch))
         self.welcome = welcome
         out.append(Renew())
+        if self.offer != self._introduced:
+            out.append(
+                Send(self.offer)
+            )  # it changed after the introduction; before the exits: they free devices
         out.extend(
             Send(attempt.exit)
             for attempt in sorted(self.attempts.values(), key=lambda attempt: attempt.key)

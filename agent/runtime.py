@@ -129,6 +129,13 @@ class Runtime:
         """Serve. Returns why it ended, "" for an orderly end."""
         await self._launcher.start()
         await self._adopt()
+        if self._hardware is not None:  # first: what is dead is known before anybody is told of an end
+            self._spawn(
+                self._hardware.run(
+                    self._hardware_changed,
+                    lambda: [supervised.pid for supervised in self._supervised.values()],
+                )
+            )
         for job in (
             self._session.run(),
             self._heartbeats(),
@@ -137,13 +144,6 @@ class Runtime:
             self._forgets(),
         ):
             self._spawn(job)
-        if self._hardware is not None:
-            self._spawn(
-                self._hardware.run(
-                    self._hardware_changed,
-                    lambda: [supervised.pid for supervised in self._supervised.values()],
-                )
-            )
         try:
             return await self._end
         finally:
@@ -169,6 +169,9 @@ class Runtime:
                     self._spawn(self._await_exit(key, found))
                     log.info("attempt.adopted", attempt=str(key), pid=found.pid)
                 case ExitRecord():
+                    if self._hardware is not None and (order := self._spool.order(key)) is not None:
+                        since, to = found.started_at / US, found.ended_at / US
+                        self._hardware.had(key, order.uid, order.devices, since, to)
                     self.machine.adopt_exit(launching.report_of(key, found))
                 case NeverStarted():
                     # Fenced: it cannot run any more. The scheduler sends the order again if it still stands.

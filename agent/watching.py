@@ -75,8 +75,20 @@ class HardwareWatch:
     # -- what runs on the devices
 
     def granted(self, attempt: AttemptKey, uid: int, devices: tuple[Devices, ...], at_s: float) -> None:
-        """An attempt gets devices. at_s: seconds since the epoch."""
-        self._leftovers.granted(attempt, uid, devices, at_s)
+        """An attempt gets devices. at_s: seconds since the epoch. What is only declared has no processes that
+        anybody could see.
+        """
+        real = {(device.kind, device.index) for device in self._watch.spec.devices if device.uuid}
+        own = [held for held in devices if real.issuperset((held.kind, index) for index in held.indices)]
+        self._leftovers.granted(attempt, uid, own, at_s)
+        self._probes.busy = self._leftovers.busy
+
+    def had(
+        self, attempt: AttemptKey, uid: int, devices: tuple[Devices, ...], since_s: float, to_s: float
+    ) -> None:
+        """An attempt had devices while no agent was there to see its end."""
+        self.granted(attempt, uid, devices, since_s)
+        self._leftovers.ended(attempt, to_s)
 
     def names(self, devices: tuple[Devices, ...]) -> str:
         """By which UUIDs a job has to look for its NVIDIA GPUs; "" if their numbers will do."""
@@ -175,6 +187,7 @@ class HardwareWatch:
         after = self._watch.see(seen, time.monotonic())
         if after.unsettled and not before.unsettled:
             self._changed_at = time.monotonic()
+        self._probes.busy = self._leftovers.busy
         for sentence in after.happened:
             log.warning("hardware.changed", what=sentence)
         if after._replace(unsettled=False, happened=()) != before._replace(unsettled=False, happened=()):

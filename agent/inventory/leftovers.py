@@ -25,6 +25,9 @@ Key = tuple[str, int]
 SERVERS = frozenset(("nvidia-cuda-mps-server", "nvidia-cuda-mps-control", "nvidia-persistenced"))
 """They serve jobs and belong to none."""
 
+MAX_HOLDS = 256
+"""Of one device that are remembered; jobs may have shares of it."""
+
 SLACK_S = 1.0
 """A process's start is known to a hundredth of a second, and by another clock than ours."""
 
@@ -57,7 +60,10 @@ class Leftovers:
         """An attempt is about to start with these devices, or was found running with them since `at_s`."""
         for held in devices:
             for index in held.indices:
-                self._holds.setdefault((held.kind, index), []).append(_Hold(attempt, uid, at_s))
+                holds = self._holds.setdefault((held.kind, index), [])
+                if len(holds) >= MAX_HOLDS:  # its library has been silent for long
+                    holds.pop(0)
+                holds.append(_Hold(attempt, uid, at_s))
 
     def ended(self, attempt: AttemptKey, at_s: float) -> list[Key]:
         """Nothing of it should be left. The devices that it held."""
@@ -68,6 +74,11 @@ class Leftovers:
                     hold.to = at_s
                     keys.append(key)
         return keys
+
+    @property
+    def busy(self) -> bool:
+        """Attempts hold devices, or have held some that may not be free of them."""
+        return bool(self._holds)
 
     @property
     def watched(self) -> list[Key]:

@@ -104,7 +104,7 @@ class Nvml:
                 self.close()  # what was lost is counted anew only by a new start of the library
             self._start()
             count = self._call(n.nvmlDeviceGetCount)
-        except (n.NVMLError, n.NVMLLibraryMismatchError, OSError) as why:
+        except (n.NVMLError, n.NVMLLibraryMismatchError, _Lost, OSError) as why:
             self.close()
             remark = Remark("nvml", f"NVML does not list its GPUs ({why})")
             return Look(PREFIX, remarks=(remark,), complete=False)
@@ -218,7 +218,7 @@ class Nvml:
             return function(*arguments)
         except n.NVMLError as error:
             if error.value in (n.NVML_ERROR_GPU_IS_LOST, n.NVML_ERROR_RESET_REQUIRED):
-                raise _Lost from error
+                raise _Lost(str(error)) from error
             raise
         finally:
             self.doing = ""

@@ -17,8 +17,10 @@ NVIDIA = "0x10de"
 FIRST_S = 30.0
 """How long the first look may take before the node registers without it: a driver that has to set up eight
 GPUs takes some seconds for each."""
-SLICE_S = 0.25
-"""Of waiting for errors that a driver reports: a wish to look is heard after so long."""
+SLICE_S = 1.0
+"""Of waiting for errors that a driver reports: a wish to look is heard after so long …"""
+BUSY_SLICE_S = 0.05
+"""… and while jobs have devices, whose ends wait for a look."""
 
 
 class Places(NamedTuple):
@@ -49,6 +51,8 @@ class Probes:
         self._thread: threading.Thread | None = None
         self._began_at = 0.0
         self.interval_s = 10.0
+        self.busy = False
+        """Whether jobs have devices."""
         self.rounds = 0
 
     def start(self) -> None:
@@ -134,7 +138,8 @@ class Probes:
     def _wait(self) -> None:
         until = time.monotonic() + self.interval_s
         while not self._stop and (left := until - time.monotonic()) > 0:
-            events = self._nvml.wait(min(left, SLICE_S)) if self._nvml is not None else None
+            slice_s = BUSY_SLICE_S if self.busy else SLICE_S
+            events = self._nvml.wait(min(left, slice_s)) if self._nvml is not None else None
             if events:
                 return
             if self._again.wait(0 if events is not None else left):

@@ -125,3 +125,23 @@ async def test_what_changed_is_told_and_numbers_are_kept(
     assert list(dead(await running.next())) == [1]
     assert running.hardware.verdict.unsettled
     assert len((tmp_path / declare.NUMBERS).read_text().split("GPU-")) == 3
+
+
+async def test_what_a_job_left_that_ended_without_an_agent_is_found(
+    running: Running, fake_nvml: FakeNvml
+) -> None:
+    with started("sleep", "600") as left:
+        try:
+            running.hardware.had(A, os.getuid(), GPU0, time.time() - 1, time.time() + 1)
+            fake_nvml.set({"gpu0.compute": f"{left.pid}:1", "event.1": "0 8 31"})
+            assert list(dead(await running.next())) == [0]
+        finally:
+            left.kill()
+
+
+async def test_devices_that_are_only_declared_are_not_waited_for(running: Running) -> None:
+    declared = (Devices("gpu", "h200", (7,)), Devices("fpga", "", (0,)))
+    running.hardware.granted(A, os.getuid(), declared, time.time())
+    began = time.monotonic()
+    await running.hardware.ended(A)
+    assert time.monotonic() - began < 0.02
