@@ -129,3 +129,17 @@ def test_garbage_and_a_library_that_hangs_are_warnings(cluster: Cluster, fake_nv
     fake_nvml.set({"hang.nvmlDeviceGetCount_v2": 600, "event.2": "0 8 13"})
     job = gpu_job(cluster, 3, "exit 5")
     assert cluster.wait(job).exit_code == 5
+
+
+def test_slices_that_are_made_while_the_agent_runs(cluster: Cluster, fake_nvml: FakeNvml) -> None:
+    job = gpu_job(cluster, 1)
+    cluster.wait_state(job, "RUNNING")
+    fake_nvml.set({"gpu2.mig": 1, "gpu2.mig_max": 7, "event.1": "0 8 31"})
+    wait_until(lambda: reason(cluster).startswith("gpu 2: MIG is on"), lambda: node(cluster))
+    fake_nvml.set({"gpu2.mig0": "3g.71gb", "gpu2.mig1": "1g.18gb", "event.2": "0 8 31"})
+    wait_until(lambda: "Layouts=1x3g.71gb+1x1g.18gb" in node(cluster), lambda: node(cluster))
+    assert cluster.state(job) == "RUNNING", "the node registered anew, and it goes on"
+    wait_until(lambda: not reason(cluster), lambda: node(cluster))
+    on_a_slice = cluster.sbatch("--gres=gpu:1g.18gb:1", "--mem=100M", "--wrap", "echo $CUDA_VISIBLE_DEVICES")
+    cluster.wait(on_a_slice)
+    assert cluster.output(on_a_slice) == "MIG-00000000-0000-4000-8000-000000020001\n"

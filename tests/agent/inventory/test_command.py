@@ -67,6 +67,32 @@ def test_gpus_of_the_library(driver: Mapping[str, str], tmp_path: Path) -> None:
     assert all(gpu["uuid"] in text for gpu in gpus)
 
 
+WATCH = """
+from packhorse.agent.inventory.nvidia import Nvml
+nvml = Nvml()
+first = nvml.look()
+nvml.watch(first.devices)
+told = nvml.wait(0.3)
+second = nvml.look()
+nvml.close()
+third = nvml.look()
+nvml.close()
+uuids = [[gpu.device.uuid for gpu in look.devices] for look in (first, second, third)]
+print(uuids[0] == uuids[1] == uuids[2] != [], told in ([], None), first.complete, third.complete)
+print(sorted(remark.text for look in (first, third) for remark in look.remarks))
+print(all(type(pid) is int for gpu in first.devices for pid in gpu.pids))
+"""
+
+
+def test_watching_the_library(driver: Mapping[str, str]) -> None:
+    """Looks, waits for errors, lets go and looks again: nothing is lost and nothing is strange."""
+    command = [sys.executable, "-c", WATCH]
+    done = subprocess.run(
+        command, env=os.environ | dict(driver), capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.stdout, done.stderr) == ("True True True True\n[]\nTrue\n", "")
+
+
 def test_everything_of_a_machine_for_people(fake_nvml: FakeNvml, tmp_path: Path) -> None:
     fake_nvml.set(
         {"gpus": 3, "gpu0.nvlinks": "gpu1 gpu1", "gpu1.nvlinks": "gpu0 gpu0", "gpu1.compute": "77:1"}
