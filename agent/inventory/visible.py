@@ -2,6 +2,7 @@
 
 CUDA counts the GPUs that it finds, as NVML does. That is the numbering of the node unless one is missing
 since the agent numbered them; and a slice has no number at all. There CUDA_VISIBLE_DEVICES gets UUIDs.
+Who has the whole of a GPU that is cut has all its slices.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ def uuids(held: Iterable[Devices], devices: Sequence[Device], looks: Iterable[Lo
             if index not in names:
                 return ""
             gpu = found[names[index]]
-            by_number &= gpu.device.index == index and not some.part
+            by_number &= gpu.device.index == index and not gpu.slices
             if not some.part:
-                wanted.append(gpu.device.uuid)
+                wanted += [uuid for _, uuid in gpu.slices] or [gpu.device.uuid]
                 continue
             slice_ = some.place[1]
             if not 0 <= slice_ < len(gpu.slices) or gpu.slices[slice_][0] != some.part:

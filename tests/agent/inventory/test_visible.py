@@ -35,6 +35,7 @@ def test_slices_are_named() -> None:
     cut = Look("GPU-", (Found(NODE[0], slices=SLICES),))
     held = Devices("gpu", "h200", (0,), 250, "1g.18gb", (0, 2))
     assert names(cut, held) == "MIG-c"
+    assert names(cut, Devices("gpu", "h200", (0,))) == "MIG-a,MIG-b,MIG-c", "the whole of it"
     assert names(cut, held._replace(place=(0, 0))) == "", "another layout than was granted"
     assert names(cut, held._replace(place=(0, 7))) == ""
 
