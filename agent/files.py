@@ -65,6 +65,13 @@ class Spool:
         """As `directory`."""
         return self.scripts / self._names[key]
 
+    def order(self, key: AttemptKey) -> LaunchOrder | None:
+        """What was ordered, without the script; None if it cannot be read. As `directory`."""
+        try:
+            return msgspec.msgpack.decode((self.directory(key) / "order").read_bytes(), type=LaunchOrder)
+        except (OSError, msgspec.DecodeError):
+            return None
+
     # -- epoch
 
     def epoch(self) -> int:
@@ -126,13 +133,6 @@ class Spool:
             _write_all(fd, msgspec.msgpack.encode(msgspec.structs.replace(order, script=b"")))
         finally:
             os.close(fd)
-
-    def order(self, key: AttemptKey) -> LaunchOrder | None:
-        """What was ordered, without the script; None where that cannot be read."""
-        try:
-            return msgspec.msgpack.decode((self.directory(key) / "order").read_bytes(), type=LaunchOrder)
-        except (OSError, msgspec.DecodeError):
-            return None
 
     def found(self) -> list[tuple[AttemptKey, str]]:
         """What is on disk, oldest first: attempts and the names of their directories."""

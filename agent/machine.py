@@ -143,8 +143,8 @@ class Machine:
 
     def session_opened(self) -> list[Instruction]:
         self._in_session = True
-        self.welcome = None
         self._introduced = self.offer
+        self.welcome = None
         return [Send(self._introduction())]
 
     def session_closed(self) -> list[Instruction]:
@@ -214,9 +214,7 @@ class Machine:
         self.welcome = welcome
         out.append(Renew())
         if self.offer != self._introduced:
-            out.append(
-                Send(self.offer)
-            )  # it changed after the introduction; before the exits: they free devices
+            out.append(Send(self.offer))  # it changed between introduction and welcome
         out.extend(
             Send(attempt.exit)
             for attempt in sorted(self.attempts.values(), key=lambda attempt: attempt.key)
