@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import random
 import signal
 import sys
@@ -19,11 +20,13 @@ import structlog
 from packhorse.agent.cgroups import Cgroups
 from packhorse.agent.files import Spool
 from packhorse.agent.inventory import declare
+from packhorse.agent.inventory.probes import Probes
 from packhorse.agent.launch.launcher import Launcher
 from packhorse.agent.runtime import Runtime
 from packhorse.agent.sampling.flops import parse_peaks
 from packhorse.agent.sampling.nvml import Gpus
 from packhorse.agent.session import Where, at_home, invitation
+from packhorse.agent.watching import HardwareWatch
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.gresspec import GresError, parse_layouts
 from packhorse.scheduler.model.ids import NodeName
@@ -80,20 +83,23 @@ def _main(args: argparse.Namespace) -> int:
     spool_root = home / "nodes" / args.node
     spool_root.mkdir(parents=True, exist_ok=True)
     if args.inventory:
-        inventory = _inventory(args, spool_root, isolation="")
-        _print_inventory(inventory, as_json=args.json)
+        _print_inventory(args, spool_root)
         return 0
     peaks = parse_peaks(args.gpu_peak_gflops)
     (home / "run").mkdir(exist_ok=True)
     pid_file = PidFile(str(home / "run" / f"agent-{args.node}.pid"))
     spool = Spool(spool_root)
     cgroups = Cgroups.detect(args.node, spool_root)
-    inventory = _inventory(args, spool_root, isolation=cgroups.isolation)
+    probes = Probes()
+    probes.start()
+    inventory = _inventory(args, spool_root, isolation=cgroups.isolation, probes=probes)
     log = structlog.get_logger()
     for remark in inventory.remarks:
         log.info("inventory.remark", remark=remark)
     gpus = Gpus(inventory.spec.devices, peaks)
-    why = asyncio.run(_serve(args.node, home, inventory, spool, Launcher(spool_root, cgroups), gpus))
+    hardware = HardwareWatch(inventory, probes, spool_root / declare.NUMBERS)
+    launcher = Launcher(spool_root, cgroups)
+    why = asyncio.run(_serve(args.node, home, inventory, spool, launcher, gpus, hardware))
     pid_file.release()
     if why:
         print(f"packhorse agent: {why}", file=sys.stderr)
@@ -101,7 +107,13 @@ def _main(args: argparse.Namespace) -> int:
 
 
 async def _serve(
-    node: str, home: Path, inventory: declare.Inventory, spool: Spool, launcher: Launcher, gpus: Gpus
+    node: str,
+    home: Path,
+    inventory: declare.Inventory,
+    spool: Spool,
+    launcher: Launcher,
+    gpus: Gpus,
+    hardware: HardwareWatch,
 ) -> str:
     def find() -> Where:
         return at_home(home, node)
@@ -114,6 +126,7 @@ async def _serve(
         cluster={"PACKHORSE_HOME": str(home)},
         jitter=random.Random(),
         gpus=gpus,
+        hardware=hardware,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -137,7 +150,9 @@ async def _relay(home: Path, node: str, runtime: Runtime) -> None:
         await Relay(path, node, lambda: runtime.line).serve()
 
 
-def _inventory(args: argparse.Namespace, spool: Path, *, isolation: str) -> declare.Inventory:
+def _inventory(
+    args: argparse.Namespace, spool: Path, *, isolation: str, probes: Probes, keep: bool = True
+) -> declare.Inventory:
     try:
         mem_mib = parse_mem_mib(args.mem) if args.mem else None
     except UnitError as why:
@@ -151,7 +166,15 @@ def _inventory(args: argparse.Namespace, spool: Path, *, isolation: str) -> decl
         topology=declare.parse_topology(args.topology),
         **_declared_gpus(args),
     )
-    found = declare.take(NodeName(args.node), declared, spool, version=_version(), isolation=isolation)
+    found = declare.take(
+        NodeName(args.node),
+        declared,
+        spool,
+        version=_version(),
+        isolation=isolation,
+        probes=probes,
+        keep=keep,
+    )
     if mem_mib is None and args.mem_share > 1:
         share = found.spec.mem_mib // args.mem_share
         found = found._replace(spec=msgspec.structs.replace(found.spec, mem_mib=share))
@@ -182,15 +205,25 @@ def _version() -> str:
         return "0"
 
 
-def _print_inventory(inventory: declare.Inventory, *, as_json: bool) -> None:
-    fields = msgspec.structs.asdict(inventory.spec)
-    if as_json:
-        print(json.dumps(msgspec.to_builtins(fields) | {"remarks": inventory.remarks}))
-        return
-    for name, value in fields.items():
-        print(f"{name:18} {value}")
-    for remark in inventory.remarks:
-        print(f"note: {remark}")
+def _print_inventory(args: argparse.Namespace, spool: Path) -> None:
+    from packhorse.agent.inventory import machine, processors, show
+
+    probes = Probes()
+    probes.start()
+    # Under a name of its own: an agent of this node may be running, and its groups are not to be touched.
+    cgroups = Cgroups.detect(f"{args.node}-inventory", spool)
+    inventory = _inventory(args, spool, isolation=cgroups.isolation, probes=probes, keep=False)
+    cgroups.close()
+    nodes = processors.numa_nodes(machine.SYS)
+    numbers = processors.usable(machine.SYS, os.sched_getaffinity(0))
+    shown = show.Machine(
+        inventory,
+        HardwareWatch(inventory, probes, spool / declare.NUMBERS).verdict,
+        tuple(processors.cpus(machine.SYS, numbers, nodes)),
+        tuple(nodes),
+        cgroups.describe(),
+    )
+    print(json.dumps(show.as_json(shown)) if args.json else show.as_text(shown))
 
 
 if __name__ == "__main__":

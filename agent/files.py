@@ -2,6 +2,7 @@
 
 epoch                   the newest leader epoch obeyed
 contact                 touched whenever the scheduler was heard from (leases are judged by it)
+devices.json            which number each device has (agent/inventory/numbering.py)
 attempts/KEY-TRY        the journal: durable before anything of that attempt is forked
 attempts/KEY-TRY/order  what was ordered
 attempts/KEY-TRY/…      the supervisor's records (agent/launch/attemptdir.py)

@@ -122,6 +122,7 @@ class Machine:
         self.attempts: dict[AttemptKey, Attempt] = {}
         self.welcome: Welcome | None = None
         self._in_session = False
+        self._introduced = offer
         self._newest: dict[JobId, AttemptKey] = {}
         self._settled: OrderedDict[JobId, AttemptKey] = OrderedDict()
 
@@ -142,6 +143,7 @@ class Machine:
 
     def session_opened(self) -> list[Instruction]:
         self._in_session = True
+        self._introduced = self.offer
         self.welcome = None
         return [Send(self._introduction())]
 
@@ -211,6 +213,8 @@ class Machine:
             out.append(KeepEpoch(welcome.epoch))
         self.welcome = welcome
         out.append(Renew())
+        if self.offer != self._introduced:
+            out.append(Send(self.offer))  # it changed between introduction and welcome
         out.extend(
             Send(attempt.exit)
             for attempt in sorted(self.attempts.values(), key=lambda attempt: attempt.key)

@@ -16,7 +16,9 @@ import structlog
 
 from packhorse.agent import launching
 from packhorse.agent.files import Spool
+from packhorse.agent.inventory import visible
 from packhorse.agent.inventory.declare import Inventory
+from packhorse.agent.inventory.watch import Verdict
 from packhorse.agent.launch import control
 from packhorse.agent.launch.exitrecord import ExitRecord
 from packhorse.agent.launch.launcher import (
@@ -52,8 +54,10 @@ from packhorse.agent.sampling.attempt import Kept, final_usage, read_kept
 from packhorse.agent.sampling.nvml import Gpus
 from packhorse.agent.session import Line, Session, Where
 from packhorse.agent.usage import Sampler
+from packhorse.agent.watching import HardwareWatch
 from packhorse.scheduler.model.crashpoint import crash_point, register
-from packhorse.scheduler.model.ids import AttemptKey, Instant
+from packhorse.scheduler.model.ids import US, AttemptKey, Instant
+from packhorse.scheduler.model.node import Offer
 
 T = TypeVar("T")
 
@@ -91,13 +95,19 @@ class Runtime:
         cluster: Mapping[str, str],
         jitter: random.Random,
         gpus: Gpus | None = None,
+        hardware: HardwareWatch | None = None,
     ) -> None:
         """gpus: those of this node that can be asked what they do."""
+        self._hardware = hardware
+        self._verdict: Verdict | None = None
         self._spool = spool
         self._launcher = launcher
         self._cluster = cluster
         self._node = str(inventory.spec.name)
         self.machine = Machine(inventory.spec, inventory.boot_id, inventory.offer(), epoch=spool.epoch())
+        if hardware is not None:
+            self._verdict = hardware.verdict
+            self.machine.offer = _offer(self.machine.offer, self._verdict, ())
         self._session = Session(
             find, opened=self._opened, closed=self._closed, received=self._received, jitter=jitter
         )
@@ -128,6 +138,13 @@ class Runtime:
         """Serve. Returns why it ended, "" for an orderly end."""
         await self._launcher.start()
         await self._adopt()
+        if self._hardware is not None:  # first: what is dead is known before anybody is told of an end
+            self._spawn(
+                self._hardware.run(
+                    self._hardware_changed,
+                    lambda: [supervised.pid for supervised in self._supervised.values()],
+                )
+            )
         for job in (
             self._session.run(),
             self._heartbeats(),
@@ -158,9 +175,14 @@ class Runtime:
                     self._supervised[key] = found
                     self._sampler.watch(key, found, self._spool.order(key))
                     self.machine.adopt_running(key, Instant(found.started_at))
+                    if self._hardware is not None and (order := self._spool.order(key)) is not None:
+                        self._hardware.granted(key, order.uid, order.devices, found.started_at / US)
                     self._spawn(self._await_exit(key, found))
                     log.info("attempt.adopted", attempt=str(key), pid=found.pid)
                 case ExitRecord():
+                    if self._hardware is not None and (order := self._spool.order(key)) is not None:
+                        since, to = found.started_at / US, found.ended_at / US
+                        self._hardware.had(key, order.uid, order.devices, since, to)
                     kept = read_kept(str(self._spool.attempts / name))
                     self.machine.adopt_exit(_report_of(key, found, kept))
                 case NeverStarted():
@@ -298,6 +320,8 @@ class Runtime:
 
     async def _fork(self, order: LaunchOrder) -> None:
         key = order.attempt
+        if self._hardware is not None:
+            self._hardware.granted(key, order.uid, order.devices, time.time())
         spec = launching.spec_of(
             order,
             node=self._node,
@@ -306,6 +330,8 @@ class Runtime:
             contact=str(self._spool.contact),
             cluster=self._cluster,
         )
+        if self._hardware is not None and (names := self._hardware.names(order.devices)):
+            spec = msgspec.structs.replace(spec, environment=visible.named(spec.environment, names))
         try:
             supervised = await self._launcher.launch(spec)
         except Interrupted as why:
@@ -313,6 +339,8 @@ class Runtime:
             return
         except LaunchError as why:
             self._interrupted.pop(key, None)
+            if self._hardware is not None:
+                await self._hardware.ended(key)
             self._follow(self.machine.exited(_failed(key, str(why))))
             return
         self._interrupted.pop(key, None)
@@ -349,6 +377,8 @@ class Runtime:
         kept = self._sampler.end(key)
         if record.unkillable:
             log.error("attempt.unkillable", attempt=str(key), processes=record.unkillable)
+        if self._hardware is not None:
+            await self._hardware.ended(key)
         self._follow(self.machine.exited(_report_of(key, record, kept)))
 
     async def _tell(self, key: AttemptKey, order: SignalOrder | TerminateOrder | TimeLimitOrder) -> None:
@@ -377,6 +407,19 @@ class Runtime:
             pass  # its exit is on the way
         except (LaunchError, TimeoutError, OSError) as why:
             log.error("attempt.deaf", attempt=str(key), order=type(order).__name__, why=str(why))
+
+    def _hardware_changed(self, verdict: Verdict) -> None:
+        """Offer what there is now; where it is more than was registered, introduce the node anew."""
+        mine = () if self._verdict is None else self._verdict.warnings
+        others = tuple(text for text in self.machine.offer.warnings if text not in mine)
+        offer = _offer(self.machine.offer, verdict, others)
+        self._verdict = verdict
+        if verdict.spec == self.machine.spec:
+            self._follow(self.machine.offered(offer))
+            return
+        self.machine.spec = verdict.spec
+        self.machine.offered(offer)  # it goes out with the introduction
+        self._session.hang_up()
 
     async def _disk_trouble(self, why: str) -> None:
         """Offer nothing until the spool takes a write again."""
@@ -425,6 +468,18 @@ def _report_of(key: AttemptKey, record: ExitRecord, kept: Kept) -> ExitReport:
     """The report of an exit, with what was measured before it."""
     report = launching.report_of(key, record)
     return msgspec.structs.replace(report, usage=final_usage(record, report.usage, kept))
+
+
+def _offer(offer: Offer, verdict: Verdict, warnings: tuple[str, ...]) -> Offer:
+    """The offer with what the hardware allows. warnings: what else is to be said."""
+    return msgspec.structs.replace(
+        offer,
+        cpu_milli=verdict.cpu_milli,
+        mem_mib=verdict.mem_mib,
+        dead_devices=tuple(device for device, _ in verdict.dead),
+        dead_reasons=tuple(why for _, why in verdict.dead),
+        warnings=(*verdict.warnings, *warnings),
+    )
 
 
 def _failed(key: AttemptKey, why: str) -> ExitReport:

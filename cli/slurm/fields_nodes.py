@@ -27,6 +27,7 @@ NODE_COLUMNS = {
     "gres": "text",  # "gpu:h200:4,nic:1", "" for none
     "gres_used": "text",  # shares count as parts: "gpu:h200:1.5"
     "devices": "text",  # JSON, one entry for each device: service/tables/devices.py; "" for none
+    "warnings": "text",  # one a line: what an operator should know although the node takes work
     "topology": "text",  # "rack1/switch2", "" where unknown
     "features": "text",
     "weight": "int",

@@ -55,6 +55,7 @@ def node_lines(row: Row) -> list[str]:
         lines.append(f"PackhorseLending=lent={lent},lendable={lendable}")
     if row["topology"]:
         lines.append(f"PackhorseTopology={row['topology']}")
+    lines += [f"PackhorseWarning={warning}" for warning in row["warnings"].splitlines()]
     if row["declared"]:
         lines.append("Comment=amounts declared, not found in the hardware")
     if row["reason"]:
@@ -98,7 +99,8 @@ def _part(milli: int) -> str:
 
 
 def _device_line(device: Row) -> str:
-    """`Device=gpu:0 Type=h200 Memory=141G NumaNode=0 Link=0 Used=0.50 Free=0.50 Jobs=12,15`."""
+    """`Device=gpu:0 Type=h200 Memory=141G NumaNode=0 Link=0 Used=0.50 Free=0.50 Jobs=12,15`, with
+    `Dead=REASON` at its end where nothing new is put on it."""
     used = device.get("used", 0)
     parts = [f"Device={device['kind']}:{device['index']}"]
     if device.get("type"):
@@ -109,13 +111,16 @@ def _device_line(device: Row) -> str:
         parts.append(f"NumaNode={device['numa']}")
     if device.get("link", -1) >= 0:
         parts.append(f"Link={device['link']}")
-    parts += [f"Used={_part(used)}", f"Free={_part(1000 - used)}"]
+    free = 0 if device.get("dead") else 1000 - used
+    parts += [f"Used={_part(used)}", f"Free={_part(free)}"]
     if device.get("jobs"):
         parts.append(f"Jobs={','.join(map(str, device['jobs']))}")
     if device.get("layout"):
         parts += [f"Layout={device['layout']}", f"InUse={','.join(device['in_use'])}"]
     elif device.get("layouts"):
         parts.append(f"Layouts={'|'.join(device['layouts'])}")
+    if device.get("dead"):
+        parts.append(f"Dead={device['dead']}")
     return " ".join(parts)
 
 

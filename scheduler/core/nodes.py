@@ -66,15 +66,8 @@ def report_offer(state: State, input: ReportOffer, now: Instant) -> Decision:
     node = state.nodes.get(input.node)
     if node is None or not node.reachable or input.offer.epoch <= node.offer.epoch:
         return UNCHANGED
-    old, new = node.offer, input.offer
-    same = (
-        old.cpu_milli == new.cpu_milli
-        and old.mem_mib == new.mem_mib
-        and old.accepting == new.accepting
-        and old.reason == new.reason
-        and old.dead_devices == new.dead_devices
-    )
-    return UNCHANGED if same else Decision((NodeOffered(now, input.node, new),))
+    same = replace(input.offer, epoch=node.offer.epoch) == node.offer
+    return UNCHANGED if same else Decision((NodeOffered(now, input.node, input.offer),))
 
 
 def register(state: State, input: RegisterNode, now: Instant) -> Decision:

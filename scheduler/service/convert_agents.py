@@ -196,10 +196,20 @@ def _offer(wire: pb.Offer) -> Offer:
         whole("offer: mem_mib", wire.mem_mib, 0, bounds.MAX_MEM_MIB),
         wire.accepting,
         wire.reason,
-        tuple([(device.kind, device.index) for device in wire.dead_devices]),
-        tuple([reason[:MAX_REMARK] for reason in wire.dead_reasons]),
-        tuple([warning[:MAX_REMARK] for warning in wire.warnings[:MAX_REMARKS]]),
+        tuple(
+            [
+                (text("dead device: kind", d.kind), whole("dead device: index", d.index, 0, MAX_DEVICE_INDEX))
+                for d in wire.dead_devices
+            ]
+        ),
+        tuple([_remark(reason) for reason in wire.dead_reasons]),
+        tuple([_remark(warning) for warning in wire.warnings[:MAX_REMARKS]]),
     )
+
+
+def _remark(said: str) -> str:
+    """One line of an agent's: parts of it come from drivers and files, which say anything."""
+    return "".join([char if char.isprintable() else "?" for char in said[:MAX_REMARK]])
 
 
 def _usage(wire: pb.AttemptUsage) -> Usage:

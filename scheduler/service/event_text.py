@@ -20,6 +20,7 @@ from packhorse.scheduler.model.units import format_mem_mib, format_time_limit
 from packhorse.scheduler.service.auth import user_name
 from packhorse.scheduler.service.messages import JobEvent
 from packhorse.scheduler.service.tables.amounts import granted_text, placed
+from packhorse.scheduler.service.tables.devices import dead_texts
 from packhorse.scheduler.store.codec import jobs_of, node_of
 
 LONGEST_LIST = 100
@@ -178,7 +179,10 @@ def _offered(event: ev.NodeOffered) -> str:
     offer = event.offer
     if not offer.accepting:
         return f"node {event.node} takes no new work: {offer.reason or 'its agent says so'}"
-    return f"node {event.node} offers {offer.cpu_milli / 1000:g} CPUs, {format_mem_mib(offer.mem_mib)} memory"
+    amounts = f"{offer.cpu_milli / 1000:g} CPUs, {format_mem_mib(offer.mem_mib)} memory"
+    dead = f", without {'; '.join(dead_texts(offer))}" if offer.dead_devices else ""
+    warned = f"; warnings: {'; '.join(offer.warnings)}" if offer.warnings else ""
+    return f"node {event.node} offers {amounts}{dead}{warned}"
 
 
 def _ending(event: ev.JobEnding) -> str:

@@ -142,7 +142,7 @@ def _node(state: State, engine: Engine, node: Node) -> NodeStatus:
     return NodeStatus(
         name=node.name,
         state=state_word(state, node),
-        reason=reason_of(node),
+        reason="; ".join(filter(None, [reason_of(node), *[f"warning: {w}" for w in node.offer.warnings]])),
         amounts=amounts,
         n_jobs=len(columns.jobs_on(node.name)),
         declared=node.spec.declared,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from msgspec.structs import replace
 
 from packhorse.agent.machine import (
     Forget,
@@ -157,6 +158,21 @@ def test_a_scheduler_of_an_older_epoch_is_not_obeyed() -> None:
     assert leave.retry
     [leave] = machine.received(an_order())
     assert isinstance(leave, Leave)
+
+
+def test_an_offer_that_changes_before_the_welcome_goes_out_with_it_ahead_of_the_exits() -> None:
+    machine, order = a_machine(), an_order()
+    machine.adopt_exit(an_exit(order))
+    machine.session_opened()
+    broken = replace(machine.offer, dead_devices=(("gpu", 0),), dead_reasons=("lost",))
+    assert machine.offered(broken) == []
+    changed = replace(broken, epoch=2)
+    assert machine.received(Welcome(1, "c", 5, 10))[1:] == [Renew(), Send(changed), Send(an_exit(order))]
+    machine.session_closed()
+    [introduction] = machine.session_opened()
+    assert isinstance(introduction, Send) and isinstance(introduction.report, Introduction)
+    assert introduction.report.offer == changed
+    assert machine.received(Welcome(1, "c", 5, 10)) == [Renew(), Send(an_exit(order))]
 
 
 def test_a_dismissal_for_good_ends_the_agent() -> None:

@@ -1,5 +1,7 @@
 """Nodes: registration proves, silence does not, and what becomes of the jobs there."""
 
+from msgspec.structs import replace
+
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.step import next_timer
 from packhorse.scheduler.model.command import Launch, SetTimeLimit, Terminate
@@ -221,6 +223,25 @@ def test_offers() -> None:
     assert cluster.run_cycle() == []
     cluster.do(ReportOffer(N1, Offer(5, 4000, 16_000)))
     assert cluster.run_cycle() == jobs[1:]
+
+
+def test_offers_that_say_more_of_a_node_are_recorded() -> None:
+    cluster = a_cluster(cpus=4)
+    dead = (("gpu", 1),)
+    for epoch, offer in enumerate(
+        (
+            Offer(0, 4000, 16_000, warnings=("gpu 0 is warm",)),
+            Offer(0, 4000, 16_000, dead_devices=dead, dead_reasons=("lost",)),
+            Offer(0, 4000, 16_000, dead_devices=dead, dead_reasons=("worn",)),
+        ),
+        start=2,
+    ):
+        n = len(cluster.log)
+        cluster.do(ReportOffer(N1, replace(offer, epoch=epoch)))
+        assert len(cluster.log) == n + 1
+        cluster.do(ReportOffer(N1, replace(offer, epoch=epoch + 100)))
+        assert len(cluster.log) == n + 1, "the same once more is not"
+        assert cluster.state.nodes[N1].offer == replace(offer, epoch=epoch)
 
 
 def test_a_node_that_comes_back_smaller_keeps_what_runs() -> None:

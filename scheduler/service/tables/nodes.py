@@ -10,7 +10,8 @@ from packhorse.scheduler.core.reclaim.lending import lendable_mib
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.ids import Instant, NodeName
-from packhorse.scheduler.model.node import Admin, Node
+from packhorse.scheduler.model.node import Admin, Node, Offer
+from packhorse.scheduler.model.units import format_mem_mib
 from packhorse.scheduler.service.auth import user_name
 from packhorse.scheduler.service.convert_agents import NodeUsage
 from packhorse.scheduler.service.tables.amounts import (
@@ -22,7 +23,13 @@ from packhorse.scheduler.service.tables.amounts import (
     devices_text,
     tres_text,
 )
-from packhorse.scheduler.service.tables.devices import DeviceUse, device_uses, uses_json
+from packhorse.scheduler.service.tables.devices import (
+    DeviceUse,
+    dead_reasons,
+    dead_texts,
+    device_uses,
+    uses_json,
+)
 from packhorse.scheduler.service.tables.table import Catalogue, ints, texts
 
 SILENT = "Not responding"
@@ -70,7 +77,10 @@ class NodeView:
     def device_uses(self) -> list[list[DeviceUse]]:
         """What jobs hold of each device of each node."""
         columns = self.state.node_columns
-        return [device_uses(node.spec.devices, columns.jobs_on(node.name)) for node in self.nodes]
+        return [
+            device_uses(node.spec.devices, columns.jobs_on(node.name), dead_reasons(node.offer))
+            for node in self.nodes
+        ]
 
     @cached_property
     def partitions(self) -> dict[NodeName, list[str]]:
@@ -104,12 +114,24 @@ def state_word(state: State, node: Node) -> str:
 
 
 def reason_of(node: Node) -> str:
-    """Why no new work goes there, "" if it does."""
+    """Why no new work goes there, or not to all of it; "" if it does."""
     if node.reason:
         return node.reason
     if not node.reachable:
         return SILENT
-    return "" if node.offer.accepting else node.offer.reason or "the agent takes no work"
+    if not node.offer.accepting:
+        return node.offer.reason or "the agent takes no work"
+    return missing_text(node.offer, node.spec.cpu_milli, node.spec.mem_mib)
+
+
+def missing_text(offer: Offer, cpu_milli: int, mem_mib: int) -> str:
+    """What a node that takes work lacks of what it registered: `gpu 1: fell off the bus`, "" for nothing."""
+    parts = list(dead_texts(offer))
+    if offer.cpu_milli < cpu_milli:
+        parts.append(f"{offer.cpu_milli / 1000:g} of {cpu_milli / 1000:g} CPUs are there")
+    if offer.mem_mib < mem_mib:
+        parts.append(f"{format_mem_mib(offer.mem_mib)} of {format_mem_mib(mem_mib)} memory are there")
+    return "; ".join(parts)
 
 
 def _reason_uids(view: NodeView) -> list[int]:
@@ -145,6 +167,7 @@ NODES: Catalogue[NodeView] = {
     "state": texts(lambda view: [state_word(view.state, node) for node in view.nodes]),
     "not_responding": ints(lambda view: [int(not node.reachable) for node in view.nodes]),
     "reason": texts(lambda view: [reason_of(node) for node in view.nodes]),
+    "warnings": texts(lambda view: ["\n".join(node.offer.warnings) for node in view.nodes]),
     "reason_user": texts(lambda view: [user_name(uid) if uid >= 0 else "" for uid in _reason_uids(view)]),
     "reason_uid": ints(_reason_uids),
     "reason_at": ints(
