@@ -16,9 +16,12 @@ from typing import Any
 import msgspec
 import structlog
 
+from packhorse.agent import site_options
 from packhorse.agent.cgroups import Cgroups
 from packhorse.agent.files import Spool
+from packhorse.agent.health import HealthCheck
 from packhorse.agent.inventory import declare
+from packhorse.agent.job_scripts import JobScripts
 from packhorse.agent.launch.launcher import Launcher
 from packhorse.agent.runtime import Runtime
 from packhorse.agent.session import Where, at_home, invitation
@@ -44,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--topology", default="")
     p.add_argument("--features", default="")
     p.add_argument("--weight", type=int, default=1)
+    site_options.add_to(p)
     p.add_argument("--inventory", action="store_true")
     p.add_argument("--json", action="store_true")
     return p
@@ -80,6 +84,8 @@ def _main(args: argparse.Namespace) -> int:
         inventory = _inventory(args, spool_root, isolation="")
         _print_inventory(inventory, as_json=args.json)
         return 0
+    scripts = site_options.scripts(args, args.node, spool_root)
+    health = site_options.health_check(args, args.node, spool_root)
     (home / "run").mkdir(exist_ok=True)
     pid_file = PidFile(str(home / "run" / f"agent-{args.node}.pid"))
     spool = Spool(spool_root)
@@ -88,7 +94,9 @@ def _main(args: argparse.Namespace) -> int:
     log = structlog.get_logger()
     for remark in inventory.remarks:
         log.info("inventory.remark", remark=remark)
-    why = asyncio.run(_serve(args.node, home, inventory, spool, Launcher(spool_root, cgroups)))
+    why = asyncio.run(
+        _serve(args.node, home, inventory, spool, Launcher(spool_root, cgroups), scripts, health)
+    )
     pid_file.release()
     if why:
         print(f"packhorse agent: {why}", file=sys.stderr)
@@ -96,7 +104,13 @@ def _main(args: argparse.Namespace) -> int:
 
 
 async def _serve(
-    node: str, home: Path, inventory: declare.Inventory, spool: Spool, launcher: Launcher
+    node: str,
+    home: Path,
+    inventory: declare.Inventory,
+    spool: Spool,
+    launcher: Launcher,
+    scripts: JobScripts,
+    health: HealthCheck | None,
 ) -> str:
     def find() -> Where:
         return at_home(home, node)
@@ -108,6 +122,8 @@ async def _serve(
         find,
         cluster={"PACKHORSE_HOME": str(home)},
         jitter=random.Random(),
+        scripts=scripts,
+        health=health,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

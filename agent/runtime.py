@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,7 +17,9 @@ import structlog
 
 from packhorse.agent import launching
 from packhorse.agent.files import Spool
+from packhorse.agent.health import NOT_YET, HealthCheck
 from packhorse.agent.inventory.declare import Inventory
+from packhorse.agent.job_scripts import JobScripts
 from packhorse.agent.launch import control
 from packhorse.agent.launch.exitrecord import ExitRecord
 from packhorse.agent.launch.launcher import (
@@ -36,6 +39,7 @@ from packhorse.agent.machine import (
     Leave,
     Machine,
     Renew,
+    Resume,
     Send,
     Tell,
 )
@@ -48,6 +52,7 @@ from packhorse.agent.orders import (
     TimeLimitOrder,
     Welcome,
 )
+from packhorse.agent.readiness import DISK_CHECK_S, Against, Readiness
 from packhorse.agent.session import Line, Session, Where
 from packhorse.agent.usage import Sampler
 from packhorse.scheduler.model.crashpoint import crash_point, register
@@ -64,9 +69,6 @@ IDLE_USAGE_S = 30.0
 
 LAUNCH_TRIES = 5
 """Of an attempt whose fork server dies each time; then another node may try."""
-
-DISK_CHECK_S = 10.0
-"""Between tries whether a spool that refused a write takes one again."""
 
 
 def now() -> Instant:
@@ -85,18 +87,24 @@ class Runtime:
         *,
         cluster: Mapping[str, str],
         jitter: random.Random,
+        scripts: JobScripts = JobScripts(),  # noqa: B008 - frozen
+        health: HealthCheck | None = None,
     ) -> None:
+        self._scripts = scripts
+        self._health = health
         self._spool = spool
         self._launcher = launcher
         self._cluster = cluster
         self._node = str(inventory.spec.name)
-        self.machine = Machine(inventory.spec, inventory.boot_id, inventory.offer(), epoch=spool.epoch())
+        self._files = ThreadPoolExecutor(max_workers=2, thread_name_prefix="files")
+        self._readiness = Readiness(spool, self._files, self._offer)
+        offer = self._readiness.offer(inventory.offer())
+        self.machine = Machine(inventory.spec, inventory.boot_id, offer, epoch=spool.epoch())
         self._session = Session(
             find, opened=self._opened, closed=self._closed, received=self._received, jitter=jitter
         )
         self._supervised: dict[AttemptKey, Supervised] = {}
         self._sampler = Sampler()
-        self._files = ThreadPoolExecutor(max_workers=2, thread_name_prefix="files")
         self._to_journal: asyncio.Queue[LaunchOrder] = asyncio.Queue()
         self._to_forget: asyncio.Queue[AttemptKey] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -104,6 +112,7 @@ class Runtime:
         self._usage_s = IDLE_USAGE_S
         self._more_work = asyncio.Event()
         self._interrupted: Counter[AttemptKey] = Counter()
+        self._prepared: set[AttemptKey] = set()
 
     @property
     def line(self) -> Line | None:
@@ -117,6 +126,9 @@ class Runtime:
 
     async def run(self) -> str:
         """Serve. Returns why it ended, "" for an orderly end."""
+        if self._health is not None:
+            self._readiness.say(Against.HEALTH, NOT_YET)
+        await asyncio.to_thread(self._scripts.end_leftovers)
         await self._launcher.start()
         await self._adopt()
         for job in (
@@ -127,6 +139,8 @@ class Runtime:
             self._forgets(),
         ):
             self._spawn(job)
+        if self._health is not None:
+            self._spawn(self._health.watch(partial(self._readiness.say, Against.HEALTH)))
         try:
             return await self._end
         finally:
@@ -149,6 +163,9 @@ class Runtime:
                     self.machine.adopt_running(key, Instant(found.started_at))
                     self._spawn(self._await_exit(key, found))
                     log.info("attempt.adopted", attempt=str(key), pid=found.pid)
+                case ExitRecord() if self._scripts.epilog_file and not self._spool.had_epilog(key):
+                    self.machine.adopt_running(key, Instant(found.started_at))
+                    self._spawn(self._over(launching.report_of(key, found)))
                 case ExitRecord():
                     self.machine.adopt_exit(launching.report_of(key, found))
                 case NeverStarted():
@@ -215,6 +232,8 @@ class Runtime:
                         return
                 case Renew():
                     self._renew()
+                case Resume():
+                    self._spawn(self._resume())
                 case Leave(reason=reason, retry=retry):
                     log.error("session.refused", reason=reason, retry=retry)
                     self._session.hang_up()
@@ -273,6 +292,8 @@ class Runtime:
 
     async def _fork(self, order: LaunchOrder) -> None:
         key = order.attempt
+        if not await self._prepare(order):
+            return
         spec = launching.spec_of(
             order,
             node=self._node,
@@ -288,9 +309,10 @@ class Runtime:
             return
         except LaunchError as why:
             self._interrupted.pop(key, None)
-            self._follow(self.machine.exited(_failed(key, str(why))))
+            await self._over(_failed(key, str(why)))
             return
         self._interrupted.pop(key, None)
+        self._prepared.discard(key)
         if not self._supervised:
             self._more_work.set()
         self._supervised[key] = supervised
@@ -304,7 +326,7 @@ class Runtime:
         log.warning("launch.interrupted", attempt=str(key), times=self._interrupted[key], why=why)
         if self._interrupted[key] == LAUNCH_TRIES:
             del self._interrupted[key]
-            self._follow(self.machine.exited(msgspec.structs.replace(_failed(key, why), refused=True)))
+            await self._over(msgspec.structs.replace(_failed(key, why), refused=True))
             return
         await asyncio.get_running_loop().run_in_executor(self._files, self._spool.forget, [key])
         self._to_journal.put_nowait(order)
@@ -323,7 +345,40 @@ class Runtime:
         self._supervised.pop(key, None)
         if record.unkillable:
             log.error("attempt.unkillable", attempt=str(key), processes=record.unkillable)
-        self._follow(self.machine.exited(launching.report_of(key, record)))
+        await self._over(launching.report_of(key, record))
+
+    # -- prolog, epilog, and what speaks against new work
+
+    async def _prepare(self, order: LaunchOrder) -> bool:
+        """Runs the prolog. False if the attempt will not start: it is settled then."""
+        key = order.attempt
+        if self._scripts.prolog_file is None or key in self._prepared:
+            return True
+        why = await self._scripts.prolog(order)
+        end = self.machine.stopped_before(key, now())
+        if why:
+            await self._readiness.drain(why)
+            end = end or msgspec.structs.replace(_failed(key, why), refused=True)
+        if end is not None:
+            await self._over(end)
+            return False
+        self._prepared.add(key)
+        return True
+
+    async def _over(self, end: ExitReport) -> None:
+        """Nothing of the attempt is left: runs the epilog, and then its allocation may be given away."""
+        key = end.attempt
+        self._prepared.discard(key)
+        if self._scripts.epilog_file is not None:
+            loop = asyncio.get_running_loop()
+            order = await loop.run_in_executor(self._files, self._spool.order, key)
+            if order is None:
+                await self._readiness.drain(f"epilog failed: what job {key.job} was cannot be read back")
+            elif why := await self._scripts.epilog(order, end):
+                await self._readiness.drain(why)
+            with contextlib.suppress(OSError):  # should this agent end now, the next one runs it again
+                await loop.run_in_executor(self._files, self._spool.note_epilog, key)
+        self._follow(self.machine.exited(end))
 
     async def _tell(self, key: AttemptKey, order: SignalOrder | TerminateOrder | TimeLimitOrder) -> None:
         supervised = self._supervised.get(key)
@@ -352,24 +407,18 @@ class Runtime:
         except (LaunchError, TimeoutError, OSError) as why:
             log.error("attempt.deaf", attempt=str(key), order=type(order).__name__, why=str(why))
 
+    def _offer(self) -> None:
+        """What speaks against new work has changed."""
+        self._follow(self.machine.offered(self._readiness.offer(self.machine.offer)))
+
+    async def _resume(self) -> None:
+        if self._health is not None:
+            self._health.check_now()
+        await self._readiness.resume()
+
     async def _disk_trouble(self, why: str) -> None:
         """Offer nothing until the spool takes a write again."""
-        if not self.machine.offer.accepting:
-            return
-        self._follow(
-            self.machine.offered(msgspec.structs.replace(self.machine.offer, accepting=False, reason=why))
-        )
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(DISK_CHECK_S)
-            try:
-                await loop.run_in_executor(self._files, self._spool.keep_epoch, self.machine.epoch)
-            except OSError:
-                continue
-            self._follow(
-                self.machine.offered(msgspec.structs.replace(self.machine.offer, accepting=True, reason=""))
-            )
-            return
+        await self._readiness.disk_trouble(why, lambda: self.machine.epoch)
 
     def _spawn(self, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(job)

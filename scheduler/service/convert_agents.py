@@ -194,7 +194,7 @@ def _offer(wire: pb.Offer) -> Offer:
         whole("offer: cpu_milli", wire.cpu_milli, 0, bounds.MAX_CPU_MILLI),
         whole("offer: mem_mib", wire.mem_mib, 0, bounds.MAX_MEM_MIB),
         wire.accepting,
-        wire.reason,
+        wire.reason[:MAX_REMARK],
         tuple([(device.kind, device.index) for device in wire.dead_devices]),
         tuple([reason[:MAX_REMARK] for reason in wire.dead_reasons]),
         tuple([warning[:MAX_REMARK] for warning in wire.warnings[:MAX_REMARKS]]),
@@ -295,8 +295,12 @@ def ack_exits(attempts: Sequence[AttemptKey]) -> pb.SchedulerMessage:
     return pb.SchedulerMessage(ack_exits=pb.AckExits(attempts=[_key(key) for key in attempts]))
 
 
-def order(command: commands.Signal | commands.Terminate | commands.SetTimeLimit) -> pb.SchedulerMessage:
+def order(
+    command: commands.Signal | commands.Terminate | commands.SetTimeLimit | commands.Resume,
+) -> pb.SchedulerMessage:
     """A command that says everything by itself."""
+    if isinstance(command, commands.Resume):
+        return pb.SchedulerMessage(resume=pb.ResumeNode())
     key = _key(command.attempt)
     match command:
         case commands.Signal():
