@@ -421,12 +421,16 @@ def _fits_elsewhere(state: State, job: Job, refused_by: NodeName) -> bool:
 
 
 def span(active: Active, report: ReportExit, now: Instant) -> tuple[Instant, Instant]:
-    """When the attempt ran, by its node's clock as far as that fits ours; started 0: it never did."""
+    """When the attempt ran, by its node's clock as far as that fits ours; started 0: it never did.
+
+    How long it ran is believed also of a clock that does not: both ends were read on the same one.
+    """
     started_at = active.started_at
     if not started_at and report.started_at and not report.refused:
         started_at = clamp(report.started_at, active.granted_at, now)
-    ended_at = clamp(report.ended_at, started_at or active.granted_at, now)
-    return started_at, ended_at
+    if started_at and 0 < report.started_at <= report.ended_at:
+        return started_at, Instant(min(started_at + report.ended_at - report.started_at, now))
+    return started_at, clamp(report.ended_at, started_at or active.granted_at, now)
 
 
 def clamp(at: Instant, low: Instant, high: Instant) -> Instant:

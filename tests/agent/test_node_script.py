@@ -27,6 +27,20 @@ async def run(path: Path, timeout_s: float = 20.0, **environment: str) -> Outcom
     return await node_script.run(path, environment, MARKED, timeout_s)
 
 
+def number_in(path: Path) -> int:
+    """The number that a program writes to this file, 0 until it has."""
+    return int(path.read_text().strip() or 0) if path.exists() else 0
+
+
+async def written(path: Path) -> int:
+    """That number, once it is there."""
+    for _ in range(1000):
+        if number := number_in(path):
+            return number
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"nothing was written to {path}")
+
+
 async def test_how_it_ends(tmp_path: Path) -> None:
     assert await run(script(tmp_path, "exit 0")) == Outcome("", "")
     failed = await run(script(tmp_path, "echo one; echo two >&2; echo; exit 3"))
@@ -90,16 +104,10 @@ async def test_what_it_leaves_running_is_not_waited_for(tmp_path: Path) -> None:
 async def test_a_cancelled_run_leaves_nothing(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     task = asyncio.create_task(run(script(tmp_path, f"echo $$ > {pid_file}; exec sleep 600")))
-    while not (pid_file.exists() and pid_file.read_text().strip()):
-        await asyncio.sleep(0.01)
+    pid = await written(pid_file)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    pid = int(pid_file.read_text())
-    for _ in range(200):
-        if not processes.start_time(pid):
-            break
-        await asyncio.sleep(0.01)
     assert not processes.start_time(pid)
 
 
@@ -108,9 +116,7 @@ async def test_a_dead_agents_scripts_are_ended_and_their_services_are_not(tmp_pa
     text = path.read_text().replace("> service", f"> {tmp_path / 'service'}")
     path.write_text(text)
     task = asyncio.create_task(run(path))
-    while not ((tmp_path / "service").exists() and (tmp_path / "service").read_text().strip()):
-        await asyncio.sleep(0.01)
-    service = int((tmp_path / "service").read_text())
+    service = await written(tmp_path / "service")
     await asyncio.sleep(0.05)  # until it is a session of its own
     assert node_script.end_leftovers("/another/spool", [path]) == 0
     assert node_script.end_leftovers(MARKED, [tmp_path / "other"]) == 0

@@ -7,7 +7,7 @@ from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.model.command import AckExit, Launch, Signal, Terminate
 from packhorse.scheduler.model.errors import InvalidTransition
 from packhorse.scheduler.model.event import AttemptStarted, JobEnded, JobRequeued
-from packhorse.scheduler.model.ids import US, AttemptKey, JobId, NodeName
+from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import Caller, ReportStart
 from packhorse.scheduler.model.job import EndCause, Ended, JobState, Pending, Retry
 from packhorse.scheduler.model.resources import Usage
@@ -83,6 +83,21 @@ def test_a_nodes_clock_that_contradicts_ours_is_bounded_by_it() -> None:
     end = cluster.job(job).phase
     assert isinstance(end, Ended)
     assert (end.started_at, end.ended_at) == (NOON, NOON + 10 * US)
+
+
+@pytest.mark.parametrize("off_s", [-86_400, -5, 0, 5, 86_400])
+def test_a_run_is_as_long_as_it_was_however_wrong_its_nodes_clock_is(off_s: int) -> None:
+    cluster = a_cluster()
+    job = cluster.submit()
+    cluster.run_cycle()
+    key, begun = cluster.active(job).attempt, cluster.clock.now
+    off = off_s * US
+    cluster.do(ReportStart(NodeName("n1"), key, Instant(begun + off)))
+    cluster.clock.advance(100)
+    cluster.exit(job, started_at=Instant(begun + off), ended_at=Instant(begun + off + 90 * US))
+    end = cluster.job(job).phase
+    assert isinstance(end, Ended)
+    assert (end.started_at, end.ended_at) == (begun, begun + 90 * US)
 
 
 def test_repeated_reports_change_nothing_and_exits_are_acknowledged_again() -> None:

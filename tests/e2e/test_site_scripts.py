@@ -13,7 +13,7 @@ from tests.cluster import Cluster, environment, kill, wait_until
 
 
 class Site:
-    """A cluster of two nodes with all three programs. Each does what a file beside it says, `true` at first."""
+    """A cluster of two nodes with three programs. Each does what files beside it say, at first nothing."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -26,8 +26,8 @@ class Site:
             for node in ("node1", "node2"):
                 (place / f"{name}-{node}").touch()
         more = ("--prolog", f"{place}/prolog.sh", "--epilog", f"{place}/epilog.sh", "--prolog-timeout", "2s")
-        more += ("--health-check", f"{place}/health.sh", "--health-interval", "1s")
-        self.cluster = Cluster(nodes=2, gpus=2, more=more)
+        health = ("--health-check", f"{place}/health.sh", "--health-interval", "1s")
+        self.cluster = Cluster(nodes=2, gpus=2, more=(*more, *health))
 
     def does(self, name: str, text: str) -> None:
         """Replaced in one step: it may be running."""
@@ -39,7 +39,7 @@ class Site:
         return self.cluster.text("sinfo", "-h", "-n", node, "-o", "%T").strip()
 
     def reasons(self) -> str:
-        return self.cluster.text("sinfo", "-h", "-R", "-o", "%E|%n").strip()
+        return self.cluster.text("sinfo", "-h", "-R", "-o", "%E|%N").strip()
 
     def resume(self, node: str) -> None:
         self.cluster.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
@@ -68,6 +68,7 @@ def site(running: Site) -> Iterator[Site]:
         running.does(name, "")
     running.said.unlink(missing_ok=True)
     for node in ("node1", "node2"):
+        running.cluster.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
         wait_until(lambda node=node: running.state(node) == "idle", f"{node} to be idle")  # type: ignore[misc]
 
 
@@ -98,7 +99,7 @@ def test_what_they_are_told(site: Site) -> None:
         "SLURM_JOB_UID": str(os.geteuid()),
         "SLURM_JOB_USER": user,
         "SLURM_JOB_NODELIST": "node2",
-        "SLURM_JOB_PARTITION": "batch",
+        "SLURM_JOB_PARTITION": "main",
         "SLURM_JOB_WORK_DIR": str(site.cluster.work),
         "SLURMD_NODENAME": "node2",
     }
@@ -153,7 +154,7 @@ def test_a_prolog_that_hangs(site: Site) -> None:
     job = site.cluster.sbatch("-w", "node1", "--wrap", "true")
     wait_until(lambda: site.state("node1") == "drained", "node1 to be drained")
     assert site.reasons() == "prolog failed: no end within 2 s: waiting for the disk|node1"
-    site.cluster.run("scancel", job)
+    site.cluster.run("scancel", str(job))
     site.resume("node1")
 
 
@@ -162,7 +163,7 @@ def test_a_job_that_is_cancelled_during_its_prolog_never_starts(site: Site) -> N
     site.does("epilog", f"echo epilog >> {site.said}")
     job = site.cluster.sbatch("--wrap", f"echo job >> {site.said}")
     wait_until(site.said.exists, "the prolog")
-    site.cluster.run("scancel", job)
+    site.cluster.run("scancel", str(job))
     assert site.cluster.wait(job).state == "CANCELLED"
     assert site.said.read_text().splitlines() == ["prolog", "epilog"]
 
