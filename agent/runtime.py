@@ -111,6 +111,7 @@ class Runtime:
         self._end: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._usage_s = IDLE_USAGE_S
         self._more_work = asyncio.Event()
+        self._beat = asyncio.Event()
         self._interrupted: Counter[AttemptKey] = Counter()
         self._prepared: set[AttemptKey] = set()
 
@@ -187,6 +188,7 @@ class Runtime:
         self._follow(self.machine.received(order))
         if isinstance(order, Welcome) and self.machine.connected:
             self._session.heartbeat_s = float(order.heartbeat_s)
+            self._beat.set()  # the pause that is under way may be longer than this scheduler's patience
             self._session.takes_batches = order.takes_batches
             self._usage_s = float(order.usage_s)
             self._more_work.set()
@@ -194,7 +196,9 @@ class Runtime:
 
     async def _heartbeats(self) -> None:
         while True:
-            await asyncio.sleep(self._session.heartbeat_s)
+            self._beat.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._beat.wait(), self._session.heartbeat_s)
             self._follow(self.machine.heartbeat(now()))
 
     async def _samples(self) -> None:
