@@ -15,6 +15,7 @@ from packhorse.agent.machine import (
     Leave,
     Machine,
     Renew,
+    Resume,
     Send,
     Tell,
 )
@@ -24,6 +25,7 @@ from packhorse.agent.orders import (
     ExitsAcked,
     Introduction,
     LaunchOrder,
+    ResumeOrder,
     SignalOrder,
     TerminateOrder,
     Welcome,
@@ -274,3 +276,23 @@ def test_an_epoch_that_could_not_be_written_down_is_not_obeyed() -> None:
     (answer,) = machine.received(an_order())
     assert isinstance(answer, Leave) and answer.retry
     assert KeepEpoch(4) in welcomed(machine, epoch=4), "written down before the next session is believed"
+
+
+def test_an_operator_wants_the_node_to_work() -> None:
+    machine = a_machine()
+    welcomed(machine)
+    assert machine.received(ResumeOrder()) == [Resume()]
+
+
+def test_told_to_stop_during_its_prolog() -> None:
+    machine = a_machine()
+    welcomed(machine)
+    order = an_order()
+    machine.received(order)
+    assert machine.journalled(order.attempt, Instant(1)) == [Fork(order)]
+    assert machine.stopped_before(order.attempt, Instant(2)) is None
+    assert machine.received(TerminateOrder(order.attempt, 30, "cancelled")) == []
+    end = machine.stopped_before(order.attempt, Instant(3))
+    assert end == ExitReport(order.attempt, Instant(0), Instant(3), exit_signal=15, cause="terminated")
+    assert machine.exited(end) == [Send(end)]
+    assert machine.received(ExitsAcked((order.attempt,))) == [Forget(order.attempt)]

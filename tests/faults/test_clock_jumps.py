@@ -47,7 +47,7 @@ def ran_s(cluster: Cluster, job: int) -> float:
     return (int(row["end_at"]) - int(row["start_at"])) / 1e6
 
 
-@pytest.mark.parametrize("whose", ["everybody's", "the agents'"])
+@pytest.mark.parametrize("whose", ["everybody's", pytest.param("the agents'", marks=pytest.mark.slow)])
 def test_the_clock_is_set_by_a_day(tmp_path: Path, whose: str) -> None:
     tmp_path.chmod(0o755)
     clock = Clock(tmp_path)
@@ -93,7 +93,7 @@ def test_the_clock_is_set_by_a_day(tmp_path: Path, whose: str) -> None:
             assert 0 < int(row["submit_at"]) <= int(row["start_at"]) <= int(row["end_at"])
 
 
-@pytest.mark.parametrize("off_s", [-DAY_S, DAY_S])
+@pytest.mark.parametrize("off_s", [-DAY_S, pytest.param(DAY_S, marks=pytest.mark.slow)])
 def test_a_nodes_clock_is_wrong_from_the_start(tmp_path: Path, off_s: int) -> None:
     tmp_path.chmod(0o755)
     clock = Clock(tmp_path)
