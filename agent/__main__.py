@@ -94,6 +94,8 @@ def _main(args: argparse.Namespace) -> int:
     log = structlog.get_logger()
     for remark in inventory.remarks:
         log.info("inventory.remark", remark=remark)
+    if n := site_options.end_leftovers(args, spool_root):
+        log.warning("scripts.left_over", killed=n)
     why = asyncio.run(
         _serve(args.node, home, inventory, spool, Launcher(spool_root, cgroups), scripts, health)
     )

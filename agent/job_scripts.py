@@ -9,8 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-import structlog
-
 from packhorse.agent import node_script
 from packhorse.agent.environment import DEFAULT_PATH
 from packhorse.agent.orders import ExitReport, LaunchOrder
@@ -26,9 +24,6 @@ PASSED_ON = (
     "SLURM_JOB_PARTITION",
 )
 """Variables of the job that its prolog and epilog have too."""
-
-
-log = structlog.get_logger()
 
 
 class JobScripts(NamedTuple):
@@ -51,12 +46,6 @@ class JobScripts(NamedTuple):
         variables["SLURM_JOB_EXIT_CODE"] = str(end.exit_signal or (end.exit_code & 0xFF) << 8)
         variables["SLURM_JOB_EXIT_CODE2"] = f"{end.exit_code}:{end.exit_signal}"
         return await self._run("epilog", self.epilog_file, variables)
-
-    def end_leftovers(self) -> None:
-        """Kills what an agent before this one left at work as it died: its attempts are begun anew."""
-        files = [file for file in (self.prolog_file, self.epilog_file) if file is not None]
-        if files and (n := node_script.end_leftovers(self.spool, files)):
-            log.warning("scripts.left_over", killed=n)
 
     async def _run(self, what: str, file: Path | None, variables: dict[str, str]) -> str:
         if file is None:

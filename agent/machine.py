@@ -127,6 +127,7 @@ class Machine:
         self.attempts: dict[AttemptKey, Attempt] = {}
         self.welcome: Welcome | None = None
         self._in_session = False
+        self._introduced = offer
         self._newest: dict[JobId, AttemptKey] = {}
         self._settled: OrderedDict[JobId, AttemptKey] = OrderedDict()
 
@@ -147,6 +148,7 @@ class Machine:
 
     def session_opened(self) -> list[Instruction]:
         self._in_session = True
+        self._introduced = self.offer
         self.welcome = None
         return [Send(self._introduction())]
 
@@ -218,6 +220,8 @@ class Machine:
             out.append(KeepEpoch(welcome.epoch))
         self.welcome = welcome
         out.append(Renew())
+        if self.offer != self._introduced:
+            out.append(Send(self.offer))  # it changed between introduction and welcome
         out.extend(
             Send(attempt.exit)
             for attempt in sorted(self.attempts.values(), key=lambda attempt: attempt.key)

@@ -129,7 +129,6 @@ class Runtime:
         """Serve. Returns why it ended, "" for an orderly end."""
         if self._health is not None:
             self._readiness.say(Against.HEALTH, NOT_YET)
-        await asyncio.to_thread(self._scripts.end_leftovers)
         await self._launcher.start()
         await self._adopt()
         for job in (

@@ -44,6 +44,12 @@ def health_check(args: argparse.Namespace, node: str, spool: Path) -> HealthChec
     return HealthCheck(file, node=node, spool=str(spool), interval_s=interval_s)
 
 
+def end_leftovers(args: argparse.Namespace, spool: Path) -> int:
+    """Ends the programs that an agent before this one left at work as it died; how many."""
+    files = [Path(file) for file in (args.prolog, args.epilog, args.health_check) if file]
+    return node_script.end_leftovers(str(spool), files) if files else 0
+
+
 def seconds(option: str, text: str) -> float:
     """`90`, `90s`, `5m`, `1h`. Raises BadValue."""
     number, factor = text, 1

@@ -74,7 +74,7 @@ def settle(draft: Draft, job: Job, active: Active, report: ReportExit) -> None:
     """The attempt is over as reported: what becomes of the job."""
     started_at, ended_at = span(active, report, draft.now)
     code, signal, usage = report.exit_code, report.exit_signal, report.usage
-    match active.ending or _CAUSES.get(report.cause):
+    match _ending(active, report, ended_at) or _CAUSES.get(report.cause):
         case EndCause.CANCELLED:
             end(draft, job, active, JobState.CANCELLED, "None", "", started_at, ended_at, code, signal, usage)
         case EndCause.TIME_LIMIT:
@@ -112,6 +112,16 @@ def settle(draft: Draft, job: Job, active: Active, report: ReportExit) -> None:
             )
         case _:
             _exited(draft, job, active, started_at, ended_at, report)
+
+
+def _ending(active: Active, report: ReportExit, ended_at: Instant) -> EndCause | None:
+    """Why it was told to stop; None also if it had ended by itself before its time limit.
+
+    Its end is told late after a long epilog, or by an agent that was away.
+    """
+    if active.ending is EndCause.TIME_LIMIT and report.cause == "exited" and ended_at < active.end_by:
+        return None
+    return active.ending
 
 
 def _exited(

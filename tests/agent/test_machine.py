@@ -284,6 +284,15 @@ def test_an_operator_wants_the_node_to_work() -> None:
     assert machine.received(ResumeOrder()) == [Resume()]
 
 
+def test_an_offer_that_changes_between_introduction_and_welcome_is_told() -> None:
+    machine = a_machine()
+    machine.session_opened()
+    assert machine.offered(Offer(0, 4000, 8192, accepting=False, reason="hot")) == []
+    said = machine.received(Welcome(1, "c", 5, 10))
+    assert Send(Offer(2, 4000, 8192, accepting=False, reason="hot")) in said
+    assert not any(isinstance(i, Send) for i in welcomed(machine)[1:])
+
+
 def test_told_to_stop_during_its_prolog() -> None:
     machine = a_machine()
     welcomed(machine)

@@ -100,6 +100,27 @@ def test_a_run_is_as_long_as_it_was_however_wrong_its_nodes_clock_is(off_s: int)
     assert (end.started_at, end.ended_at) == (begun, begun + 90 * US)
 
 
+@pytest.mark.parametrize(
+    ("ended_after_s", "cause", "state"),
+    [(59, "exited", "FAILED"), (60, "exited", "TIMEOUT"), (59, "time_limit", "TIMEOUT")],
+)
+def test_an_end_before_the_time_limit_that_is_told_after_it(
+    ended_after_s: int, cause: str, state: str
+) -> None:
+    """After a long epilog, or by an agent that was away."""
+    cluster = a_cluster()
+    job = cluster.submit(time_limit_s=60)
+    cluster.run(job)
+    begun = cluster.clock.now
+    cluster.pass_time(90)
+    assert cluster.active(job).ending is EndCause.TIME_LIMIT
+    cluster.exit(job, 3, ended_at=Instant(begun + ended_after_s * US), cause=cause)
+    assert cluster.state_of(job) == state
+    if state == "FAILED":
+        end = cluster.job(job).phase
+        assert isinstance(end, Ended) and (end.exit_code, end.ended_at - end.started_at) == (3, 59 * US)
+
+
 def test_repeated_reports_change_nothing_and_exits_are_acknowledged_again() -> None:
     cluster = a_cluster()
     job = cluster.submit()

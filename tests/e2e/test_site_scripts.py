@@ -179,6 +179,27 @@ def test_a_failing_epilog_drains_the_node_and_the_job_keeps_its_result(site: Sit
     site.resume("node2")
 
 
+def test_an_agent_killed_during_the_prolog_runs_it_again(site: Site) -> None:
+    site.does("prolog", f"echo $$ >> {site.said}; test -e {site.place}/second || sleep 600")
+    job = site.cluster.sbatch("-w", "node1", "--wrap", "echo run >> runs; exit 6")
+    wait_until(lambda: site.said.exists() and site.said.read_text(), "the prolog")
+    kill(site.cluster.agent("node1"))
+    (site.place / "second").touch()
+    site.cluster.up()
+    assert site.cluster.wait(job).exit_code == 6
+    first, second = site.said.read_text().split()
+    assert not environment(int(first)) and first != second
+    assert (site.cluster.work / "runs").read_text() == "run\n"
+    (site.place / "second").unlink()
+
+
+def test_a_result_is_kept_though_the_epilog_passes_the_time_limit(site: Site) -> None:
+    site.does("epilog", "sleep 1.9")
+    job = site.cluster.sbatch("-t", "0:2", "--wrap", "sleep 0.8; exit 4")
+    result = site.cluster.wait(job)
+    assert (result.state, result.exit_code) == ("FAILED", 4)
+
+
 def test_an_agent_killed_during_the_epilog_runs_it_again(site: Site) -> None:
     site.does("epilog", f"echo $$ >> {site.said}; test -e {site.place}/second || sleep 600")
     job = site.cluster.sbatch("-w", "node1", "--wrap", "exit 6")

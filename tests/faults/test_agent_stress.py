@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from packhorse.agent.launch.processes import parent
 from tests.cluster import Cluster, environment, kill, wait_until
 from tests.faults.agent_probe import Probe
 from tests.faults.workload import Load
@@ -118,9 +119,11 @@ def test_killed_with_jobs_running(n: int, slow: bool) -> None:
 
 
 def process_of(cluster: Cluster, job: int) -> int:
-    """The first of the job's processes, its batch shell."""
+    """The first of the job's processes, its batch shell: no child of another one of them."""
     wanted = f"SLURM_JOB_ID={job}".encode()
-    return min(pid for pid in cluster.processes() if wanted in environment(pid))
+    pids = {pid for pid in cluster.processes() if wanted in environment(pid)}
+    (first,) = [pid for pid in pids if parent(pid) not in pids]
+    return first
 
 
 def test_the_code_is_replaced_under_running_jobs(tmp_path: Path) -> None:
