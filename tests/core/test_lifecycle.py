@@ -1,6 +1,8 @@
 """From the grant to the exit: what an agent's reports make of a job."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.reasons import Reason
@@ -83,6 +85,26 @@ def test_a_nodes_clock_that_contradicts_ours_is_bounded_by_it() -> None:
     end = cluster.job(job).phase
     assert isinstance(end, Ended)
     assert (end.started_at, end.ended_at) == (NOON, NOON + 10 * US)
+
+
+INSTANTS = st.one_of(st.just(0), st.integers(-(2**62), 2**62), st.integers(NOON - 200 * US, NOON + 200 * US))
+
+
+@settings(max_examples=200, deadline=None)
+@given(first=INSTANTS, started=INSTANTS, ended=INSTANTS)
+def test_no_report_makes_a_run_that_ends_before_it_began_or_later_than_now(
+    first: int, started: int, ended: int
+) -> None:
+    cluster = a_cluster()
+    job = cluster.submit()
+    cluster.run_cycle()
+    key = cluster.active(job).attempt
+    cluster.do(ReportStart(NodeName("n1"), key, Instant(first)))
+    cluster.clock.advance(100)
+    cluster.exit(job, started_at=Instant(started), ended_at=Instant(ended))
+    end = cluster.job(job).phase
+    assert isinstance(end, Ended)
+    assert NOON <= end.started_at <= end.ended_at <= NOON + 100 * US
 
 
 @pytest.mark.parametrize("off_s", [-86_400, -5, 0, 5, 86_400])

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from packhorse.agent.launch.processes import parent
 from tests.cluster import Cluster, environment, kill, wait_until
 from tests.faults.agent_probe import Probe
 from tests.faults.workload import Load
@@ -24,6 +23,8 @@ BUSY_S = 5.0
 """In the short runs, on machines that are busy with other tests; the long ones hold the agent to a second."""
 
 OUTPUT = "10G"
+
+WAITS = "echo $$ >> pid.$SLURM_JOB_ID; until test -e {}; do sleep 0.2; done; exit {}"
 
 
 def in_time(slow: bool) -> float:
@@ -91,13 +92,11 @@ def test_many_short_jobs(cluster: Cluster, n: int, slow: bool) -> None:
 def test_killed_with_jobs_running(n: int, slow: bool) -> None:
     """kill -9 of the agent: every job survives, is found again within seconds, and its exit is true."""
     with Cluster(nodes=1, cpus=n + 1) as cluster:
-        going = [
-            cluster.sbatch("--mem=16M", "--wrap", f"until test -e go; do sleep 0.2; done; exit {1 + i % 100}")
-            for i in range(n)
-        ]
+        going = [cluster.sbatch("--mem=16M", "--wrap", WAITS.format("go", 1 + i % 100)) for i in range(n)]
         gone = [cluster.sbatch("--mem=16M", "--wrap", f"sleep 0.{i}; exit {7 + i}") for i in range(3)]
         for job in going:
             cluster.wait_state(job, "RUNNING")
+        wait_until(lambda: all(noted(cluster, job) for job in going), "all of them to note their numbers")
         first = {job: process_of(cluster, job) for job in going}
         log = cluster.home.log / f"agent-{cluster.names[0]}.out"
         before = log.read_text().count("attempt.adopted")
@@ -118,12 +117,17 @@ def test_killed_with_jobs_running(n: int, slow: bool) -> None:
         assert {int(cluster.job(job)["restarts"]) for job in going} == {0}
 
 
+def noted(cluster: Cluster, job: int) -> str:
+    """The numbers of the batch shells that this job had so far."""
+    path = cluster.work / f"pid.{job}"
+    return path.read_text() if path.exists() else ""
+
+
 def process_of(cluster: Cluster, job: int) -> int:
-    """The first of the job's processes, its batch shell: no child of another one of them."""
-    wanted = f"SLURM_JOB_ID={job}".encode()
-    pids = {pid for pid in cluster.processes() if wanted in environment(pid)}
-    (first,) = [pid for pid in pids if parent(pid) not in pids]
-    return first
+    """The batch shell of a job that noted its number, once; it lives."""
+    (pid,) = noted(cluster, job).split()
+    assert f"SLURM_JOB_ID={job}".encode() in environment(int(pid)), f"job {job}'s process {pid} is gone"
+    return int(pid)
 
 
 def test_the_code_is_replaced_under_running_jobs(tmp_path: Path) -> None:
@@ -133,17 +137,17 @@ def test_the_code_is_replaced_under_running_jobs(tmp_path: Path) -> None:
     install(tree, "1.0.0")
     with Cluster(nodes=1, variables={"PYTHONPATH": str(tree)}) as cluster:
         assert "Version=1.0.0" in cluster.text("scontrol", "show", "node")
-        waits = "until test -e {}; do sleep 0.05; done; exit {}"
-        before = cluster.sbatch("--wrap", waits.format("one", 3))
+        before = cluster.sbatch("--wrap", WAITS.format("one", 3))
         ended = cluster.sbatch("--wrap", "exit 8")
         cluster.wait_state(before, "RUNNING")
         assert cluster.wait(ended).exit_code == 8
         shutil.rmtree(tree)
         install(tree, "2.0.0")
         # The old agent and its fork server go on without their files.
-        between = cluster.sbatch("--wrap", waits.format("two", 4))
+        between = cluster.sbatch("--wrap", WAITS.format("two", 4))
         cluster.wait_state(between, "RUNNING")
         assert cluster.wait(cluster.sbatch("--wrap", "exit 5")).exit_code == 5
+        wait_until(lambda: noted(cluster, between), "the second to note its number")
         processes = {job: process_of(cluster, job) for job in (before, between)}
         kill(cluster.agent(), signal.SIGTERM)
         wait_until(lambda: not cluster.home.agent_pids(), "the old agent to end")
