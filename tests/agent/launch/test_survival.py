@@ -1,6 +1,6 @@
 """Agent, fork server and supervisor die, and what is found afterwards."""
 
-# ruff: noqa: ASYNC221, ASYNC240 (a blocking look at a file or process is what a test is for)
+# ruff: noqa: ASYNC220, ASYNC221, ASYNC240 (a blocking look at a file or process is what a test is for)
 
 from __future__ import annotations
 
