@@ -22,12 +22,13 @@ DISK_CHECK_S = 10.0
 class Against(StrEnum):
     """What may speak against new work; each is said and taken back by whoever found it.
 
-    SCRIPTS: a prolog or epilog failed. It stays, also over restarts, until an operator resumes the node.
+    OPERATOR: only an operator can judge it (a prolog or epilog failed, processes cannot be killed). It stays,
+    also over restarts, until one resumes the node.
     """
 
     DISK = "disk"
     HEALTH = "health"
-    SCRIPTS = "scripts"
+    OPERATOR = "operator"
 
 
 class Readiness:
@@ -38,7 +39,7 @@ class Readiness:
         self._files = files
         self._changed = changed
         drained = spool.drained()
-        self._reasons = {Against.SCRIPTS: drained} if drained else {}
+        self._reasons = {Against.OPERATOR: drained} if drained else {}
 
     def offer(self, offer: Offer) -> Offer:
         """The offer, as far as it may be made."""
@@ -73,14 +74,14 @@ class Readiness:
     async def drain(self, why: str) -> None:
         """Take no work until an operator resumes the node. Of several reasons the first is told."""
         log.error("node.drained", why=why)
-        if Against.SCRIPTS not in self._reasons:
-            self.say(Against.SCRIPTS, why)
+        if Against.OPERATOR not in self._reasons:
+            self.say(Against.OPERATOR, why)
             await self._keep(why)
 
     async def resume(self) -> None:
         """The operator has seen to it."""
-        log.info("node.resumed", was=self._reasons.get(Against.SCRIPTS, ""))
-        self.say(Against.SCRIPTS, "")
+        log.info("node.resumed", was=self._reasons.get(Against.OPERATOR, ""))
+        self.say(Against.OPERATOR, "")
         await self._keep("")
 
     async def _keep(self, why: str) -> None:

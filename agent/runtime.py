@@ -348,6 +348,8 @@ class Runtime:
         self._supervised.pop(key, None)
         if record.unkillable:
             log.error("attempt.unkillable", attempt=str(key), processes=record.unkillable)
+            n = record.unkillable
+            await self._readiness.drain(f"{n} process{'es' * (n != 1)} of job {key.job} cannot be killed")
         await self._over(launching.report_of(key, record))
 
     # -- prolog, epilog, and what speaks against new work
