@@ -57,6 +57,8 @@ def objection(path: Path) -> str:
     trusted = {0, os.geteuid()}
     try:
         place = path.resolve(strict=True)
+        if place != path:  # who may change the link is another question
+            return f"{path}: leads over a symbolic link: name {place} instead"
         about = place.stat()
         if not stat.S_ISREG(about.st_mode):
             return f"{path}: not a file"

@@ -149,6 +149,13 @@ def test_a_directory_that_others_write_to(tmp_path: Path) -> None:
     assert not node_script.objection(path)
 
 
+def test_a_link_that_others_might_point_elsewhere(tmp_path: Path) -> None:
+    path = script(tmp_path, "exit 0")
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    assert node_script.objection(link) == f"{link}: leads over a symbolic link: name {path} instead"
+
+
 @pytest.mark.needs_root
 def test_another_users_program(tmp_path: Path) -> None:
     path = script(tmp_path, "exit 0")
