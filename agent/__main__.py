@@ -17,10 +17,13 @@ from typing import Any
 import msgspec
 import structlog
 
+from packhorse.agent import site_options
 from packhorse.agent.cgroups import Cgroups
 from packhorse.agent.files import Spool
+from packhorse.agent.health import HealthCheck
 from packhorse.agent.inventory import declare
 from packhorse.agent.inventory.probes import Probes
+from packhorse.agent.job_scripts import JobScripts
 from packhorse.agent.launch.launcher import Launcher
 from packhorse.agent.runtime import Runtime
 from packhorse.agent.sampling.flops import parse_peaks
@@ -50,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--topology", default="")
     p.add_argument("--features", default="")
     p.add_argument("--weight", type=int, default=1)
+    site_options.add_to(p)
     p.add_argument("--inventory", action="store_true")
     p.add_argument("--json", action="store_true")
     return p
@@ -86,6 +90,8 @@ def _main(args: argparse.Namespace) -> int:
         _print_inventory(args, spool_root)
         return 0
     peaks = parse_peaks(args.gpu_peak_gflops)
+    scripts = site_options.scripts(args, args.node, spool_root)
+    health = site_options.health_check(args, args.node, spool_root)
     (home / "run").mkdir(exist_ok=True)
     pid_file = PidFile(str(home / "run" / f"agent-{args.node}.pid"))
     spool = Spool(spool_root)
@@ -96,10 +102,12 @@ def _main(args: argparse.Namespace) -> int:
     log = structlog.get_logger()
     for remark in inventory.remarks:
         log.info("inventory.remark", remark=remark)
+    if n := site_options.end_leftovers(args, spool_root):
+        log.warning("scripts.left_over", killed=n)
     gpus = Gpus(inventory.spec.devices, peaks)
     hardware = HardwareWatch(inventory, probes, spool_root / declare.NUMBERS)
     launcher = Launcher(spool_root, cgroups)
-    why = asyncio.run(_serve(args.node, home, inventory, spool, launcher, gpus, hardware))
+    why = asyncio.run(_serve(args.node, home, inventory, spool, launcher, gpus, hardware, scripts, health))
     pid_file.release()
     if why:
         print(f"packhorse agent: {why}", file=sys.stderr)
@@ -114,6 +122,8 @@ async def _serve(
     launcher: Launcher,
     gpus: Gpus,
     hardware: HardwareWatch,
+    scripts: JobScripts,
+    health: HealthCheck | None,
 ) -> str:
     def find() -> Where:
         return at_home(home, node)
@@ -127,6 +137,8 @@ async def _serve(
         jitter=random.Random(),
         gpus=gpus,
         hardware=hardware,
+        scripts=scripts,
+        health=health,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,10 +1,12 @@
 """The agent's own files below its spool directory: what it has to know again after a restart.
 
 epoch                   the newest leader epoch obeyed
+drained                 why the node takes no work until an operator resumes it: a failed prolog or epilog
 contact                 touched whenever the scheduler was heard from (leases are judged by it)
 devices.json            which number each device has (agent/inventory/numbering.py)
 attempts/KEY-TRY        the journal: durable before anything of that attempt is forked
 attempts/KEY-TRY/order  what was ordered
+attempts/KEY-TRY/epilog the epilog has run
 attempts/KEY-TRY/…      the supervisor's records (agent/launch/attemptdir.py)
 scripts/KEY-TRY         the batch script, readable by the user it runs as
 
@@ -84,6 +86,22 @@ class Spool:
     def keep_epoch(self, epoch: int) -> None:
         _write_durably(self.root / "epoch", str(epoch).encode())
 
+    # -- a failed prolog or epilog
+
+    def drained(self) -> str:
+        """Why the node was drained, "" if it was not."""
+        try:
+            return (self.root / "drained").read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def keep_drained(self, why: str) -> None:
+        """Why the node takes no work from now on; "" if it takes some again."""
+        if why:
+            _write_durably(self.root / "drained", why.encode())
+        else:
+            (self.root / "drained").unlink(missing_ok=True)
+
     def renew_contact(self) -> None:
         """Note that the scheduler was heard from now."""
         note_contact(str(self.contact))
@@ -133,6 +151,21 @@ class Spool:
             _write_all(fd, msgspec.msgpack.encode(msgspec.structs.replace(order, script=b"")))
         finally:
             os.close(fd)
+
+    def order(self, key: AttemptKey) -> LaunchOrder | None:
+        """What was ordered, without the script; None where that cannot be read."""
+        try:
+            return msgspec.msgpack.decode((self.directory(key) / "order").read_bytes(), type=LaunchOrder)
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def had_epilog(self, key: AttemptKey) -> bool:
+        """Whether the attempt's epilog has run."""
+        return (self.directory(key) / "epilog").exists()
+
+    def note_epilog(self, key: AttemptKey) -> None:
+        """The attempt's epilog has run. Not durable: after a power cut it may run once more."""
+        os.close(_create(str(self.directory(key) / "epilog"), 0o600))
 
     def found(self) -> list[tuple[AttemptKey, str]]:
         """What is on disk, oldest first: attempts and the names of their directories."""

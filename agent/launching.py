@@ -82,11 +82,12 @@ def notice(key: AttemptKey, node: str, cause: str) -> str:
 
 
 def report_of(key: AttemptKey, record: ExitRecord) -> ExitReport:
-    """The report of an exit record."""
+    """The report of an exit record. How long it ran was not measured on the clock that people set."""
+    ended_at = record.started_at + record.run_us if record.run_us else record.ended_at
     return ExitReport(
         attempt=key,
         started_at=Instant(record.started_at),
-        ended_at=Instant(record.ended_at),
+        ended_at=Instant(ended_at),
         exit_code=record.exit_code,
         exit_signal=record.signal,
         cause=record.cause,

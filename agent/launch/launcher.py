@@ -435,8 +435,9 @@ def _look(directory: str, key: str) -> Supervised | ExitRecord | NeverStarted:
 
 def _lost(directory: str, key: str, started: attemptdir.Started, why: str) -> ExitRecord:
     """Kills what is left, then writes the record that the supervisor could not."""
-    left = 0
+    left = run_us = 0
     if started.boot_id == processes.boot_id():
+        run_us = max(0, contact.boot_clock_us() - started.boot_clock_us)
         first = attemptdir.read_first(directory)
         left = jobtree.kill_orphans(started.token, started.groups, first, KILL_ORPHANS_S)
     record = ExitRecord(
@@ -445,7 +446,7 @@ def _lost(directory: str, key: str, started: attemptdir.Started, why: str) -> Ex
         detail=why,
         started_at=started.started_at,
         ended_at=time.time_ns() // 1000,
-        run_us=max(0, contact.boot_clock_us() - started.boot_clock_us),
+        run_us=run_us,
         unkillable=left,
         boot_id=processes.boot_id(),
     )

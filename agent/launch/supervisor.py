@@ -198,6 +198,10 @@ class Supervisor:
 
     def _start(self, exit_fd: int) -> None:
         """Starts the job, or notes why it could not be started."""
+        if self.spec.lease_s and contact.boot_clock_us() >= self._lease_over():
+            self.cause, self.detail = "lease", f"{self._lost_contact()}: not started"
+            self.ending = True
+            return
         try:
             first = spawn.spawn(self.request)
         except spawn.Refused as refused:
@@ -280,13 +284,21 @@ class Supervisor:
         """
         if not self.spec.lease_s:
             return 0
-        last = max(self.began, contact.last_contact_us(self.spec.contact_file))
-        over = last + self.spec.lease_s * _US
+        over = self._lease_over()
         grace_us = min(self.spec.grace_s * _US, self.spec.lease_s * _US // 2)
         if now >= over - grace_us:
-            why = f"no contact to the scheduler within the lease of {self.spec.lease_s} s"
-            self._end("lease", max(0, over - now) / _US, why, "DUE TO LOST CONTACT")
+            self._end("lease", max(0, over - now) / _US, self._lost_contact(), "DUE TO LOST CONTACT")
         return over - grace_us
+
+    def _lease_over(self) -> int:
+        """Counts from the last contact, not from our beginning: an agent that was stopped with the order in
+        its hands begins late, when the job may run elsewhere already.
+        """
+        last = contact.last_contact_us(self.spec.contact_file) or self.began
+        return last + self.spec.lease_s * _US
+
+    def _lost_contact(self) -> str:
+        return f"no contact to the scheduler within the lease of {self.spec.lease_s} s"
 
     def _check_memory(self, now: int) -> int:
         if not self.sampled:

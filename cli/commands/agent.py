@@ -21,8 +21,16 @@ DECLARATIONS = (
     "topology",
     "features",
     "weight",
+    "prolog",
+    "epilog",
+    "prolog-timeout",
+    "health-check",
+    "health-interval",
 )
-"""What can be said of a node; the agent's process takes the same options."""
+"""What can be said of a node and its programs; the agent's process takes the same options."""
+
+PROGRAMS = DECLARATIONS[-5:]
+"""Those that `packhorse up` has under the same names."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,8 +62,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--features", metavar="LIST", help="features that jobs can ask for with --constraint")
     parser.add_argument("--weight", metavar="W", help="nodes of lower weight are filled first (default: 1)")
+    add_programs(parser)
     parser.add_argument("--join", metavar="INVITATION", help="join the cluster that packhorse invite named")
     parser.add_argument("--inventory", action="store_true", help="print what was found and exit")
+
+
+def add_programs(parser: argparse.ArgumentParser) -> None:
+    """A site's own programs. For what is not given the environment speaks, PACKHORSE_PROLOG and so on."""
+    for name, metavar, what in (
+        ("prolog", "FILE", "run before a job's first process, as the agent's user"),
+        ("epilog", "FILE", "run when nothing of a job is left, as the agent's user"),
+        ("prolog-timeout", "TIME", "end either after this long, as in 90s (default: 5m)"),
+        ("health-check", "FILE", "take new work only while this succeeds"),
+        ("health-interval", "TIME", "how often it runs (default: 60s)"),
+    ):
+        parser.add_argument(f"--{name}", metavar=metavar, help=what)
 
 
 def accept(home: Home, text: str) -> str:

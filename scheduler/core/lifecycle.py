@@ -74,7 +74,7 @@ def settle(draft: Draft, job: Job, active: Active, report: ReportExit) -> None:
     """The attempt is over as reported: what becomes of the job."""
     started_at, ended_at = span(active, report, draft.now)
     code, signal, usage = report.exit_code, report.exit_signal, report.usage
-    match active.ending or _CAUSES.get(report.cause):
+    match _ending(active, report, ended_at) or _CAUSES.get(report.cause):
         case EndCause.CANCELLED:
             end(draft, job, active, JobState.CANCELLED, "None", "", started_at, ended_at, code, signal, usage)
         case EndCause.TIME_LIMIT:
@@ -112,6 +112,16 @@ def settle(draft: Draft, job: Job, active: Active, report: ReportExit) -> None:
             )
         case _:
             _exited(draft, job, active, started_at, ended_at, report)
+
+
+def _ending(active: Active, report: ReportExit, ended_at: Instant) -> EndCause | None:
+    """Why it was told to stop; None also if it had ended by itself before its time limit.
+
+    Its end is told late after a long epilog, or by an agent that was away.
+    """
+    if active.ending is EndCause.TIME_LIMIT and report.cause == "exited" and ended_at < active.end_by:
+        return None
+    return active.ending
 
 
 def _exited(
@@ -430,12 +440,16 @@ def _fits_elsewhere(state: State, job: Job, refused_by: NodeName) -> bool:
 
 
 def span(active: Active, report: ReportExit, now: Instant) -> tuple[Instant, Instant]:
-    """When the attempt ran, by its node's clock as far as that fits ours; started 0: it never did."""
+    """When the attempt ran, by its node's clock as far as that fits ours; started 0: it never did.
+
+    How long it ran is believed also of a clock that does not: both ends were read on the same one.
+    """
     started_at = active.started_at
     if not started_at and report.started_at and not report.refused:
         started_at = clamp(report.started_at, active.granted_at, now)
-    ended_at = clamp(report.ended_at, started_at or active.granted_at, now)
-    return started_at, ended_at
+    if started_at and 0 < report.started_at <= report.ended_at:
+        return started_at, Instant(min(started_at + report.ended_at - report.started_at, now))
+    return started_at, clamp(report.ended_at, started_at or active.granted_at, now)
 
 
 def clamp(at: Instant, low: Instant, high: Instant) -> Instant:

@@ -103,8 +103,14 @@ TABLE: tuple[Transition, ...] = (
     Transition(
         JobEnded,
         (COMPLETING,),
-        (JobState.CANCELLED, JobState.TIMEOUT, JobState.NODE_FAIL),
-        "nothing of it is left on its nodes",
+        (
+            JobState.CANCELLED,
+            JobState.TIMEOUT,
+            JobState.NODE_FAIL,
+            JobState.COMPLETED,
+            JobState.FAILED,
+        ),
+        "nothing of it is left on its nodes; its own end counts if that came before its time limit",
     ),
     Transition(
         JobRequeued,

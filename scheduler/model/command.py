@@ -49,4 +49,10 @@ class AckExit(msgspec.Struct, frozen=True, gc=False, tag=True):
     attempt: AttemptKey
 
 
-Command = Launch | Signal | Terminate | SetTimeLimit | AckExit
+class Resume(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """The operator wants the node to take work again, whatever its agent had against it."""
+
+    node: NodeName
+
+
+Command = Launch | Signal | Terminate | SetTimeLimit | AckExit | Resume

@@ -195,7 +195,7 @@ def _offer(wire: pb.Offer) -> Offer:
         whole("offer: cpu_milli", wire.cpu_milli, 0, bounds.MAX_CPU_MILLI),
         whole("offer: mem_mib", wire.mem_mib, 0, bounds.MAX_MEM_MIB),
         wire.accepting,
-        wire.reason,
+        _remark(wire.reason),
         tuple(
             [
                 (text("dead device: kind", d.kind), whole("dead device: index", d.index, 0, MAX_DEVICE_INDEX))
@@ -312,8 +312,12 @@ def ack_exits(attempts: Sequence[AttemptKey]) -> pb.SchedulerMessage:
     return pb.SchedulerMessage(ack_exits=pb.AckExits(attempts=[_key(key) for key in attempts]))
 
 
-def order(command: commands.Signal | commands.Terminate | commands.SetTimeLimit) -> pb.SchedulerMessage:
+def order(
+    command: commands.Signal | commands.Terminate | commands.SetTimeLimit | commands.Resume,
+) -> pb.SchedulerMessage:
     """A command that says everything by itself."""
+    if isinstance(command, commands.Resume):
+        return pb.SchedulerMessage(resume=pb.ResumeNode())
     key = _key(command.attempt)
     match command:
         case commands.Signal():

@@ -171,7 +171,9 @@ NODES: Catalogue[NodeView] = {
     "reason_user": texts(lambda view: [user_name(uid) if uid >= 0 else "" for uid in _reason_uids(view)]),
     "reason_uid": ints(_reason_uids),
     "reason_at": ints(
-        lambda view: [node.reason_at if node.reason else node.silent_since for node in view.nodes]
+        lambda view: [
+            node.reason_at if node.reason else node.silent_since or node.refusing_since for node in view.nodes
+        ]
     ),
     "cpus": ints(lambda view: [node.spec.cpu_milli // 1000 for node in view.nodes]),
     "cpus_alloc": ints(lambda view: [amounts.cpus for amounts in view.allocated]),

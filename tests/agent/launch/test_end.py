@@ -189,6 +189,21 @@ async def test_a_lease_that_is_renewed_lasts(plain: Yard) -> None:
     assert (await plain.end(supervised)).cause == "exited"
 
 
+async def test_a_job_whose_lease_is_over_before_it_starts_never_does(plain: Yard) -> None:
+    """Its agent was stopped with the order in its hands; the job may run elsewhere by now."""
+    at = contact.boot_clock_us()
+    plain.path("contact").write_text(f"{processes.boot_id()} {at - 5_000_000}\n")
+    path = str(plain.path("contact"))
+    record = await plain.run("touch ran", lease_s=5, contact_file=path)
+    assert record.cause == "lease"
+    assert record.detail == "no contact to the scheduler within the lease of 5 s: not started"
+    assert not plain.path("ran").exists()
+    began = time.monotonic()
+    record = await plain.run("touch ran; sleep 600", lease_s=8, grace_s=0, contact_file=path)
+    assert record.cause == "lease" and plain.path("ran").exists()
+    assert time.monotonic() - began < 5, "it had what was left of the lease"
+
+
 def test_contact_of_another_boot_does_not_count(tmp_path: Path) -> None:
     path = tmp_path / "contact"
     assert contact.last_contact_us(str(path)) == 0

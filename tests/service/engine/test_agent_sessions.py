@@ -10,7 +10,7 @@ import pytest
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Signal
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
-from packhorse.scheduler.model.input import Cancel, SignalScope, Target
+from packhorse.scheduler.model.input import Caller, Cancel, NodeAction, SignalScope, Target, UpdateNode
 from packhorse.scheduler.model.job import Active, JobState
 from packhorse.scheduler.model.resources import Ask, Gres
 from packhorse.scheduler.service.agent_sessions import SessionSettings
@@ -313,6 +313,18 @@ async def test_terminate_and_signals_reach_the_node(cluster: Cluster) -> None:
     await cluster.call(Cancel(CALLER, (Target(str(job), job),)))
     await cluster.ended(job)
     assert cluster.state_of(job) is JobState.CANCELLED
+    await agent.disconnect()
+
+
+async def test_an_operators_resume_reaches_an_agent_that_takes_no_work(cluster: Cluster) -> None:
+    agent = FakeAgent()
+    await agent.connect(cluster.address)
+    offer = pb.Offer(epoch=2, cpu_milli=4000, mem_mib=16_000, reason="prolog failed: " + 1000 * "x")
+    agent.say(pb.AgentMessage(offer=offer))
+    await until(lambda: not cluster.engine.state.nodes[N1].offer.accepting)
+    assert len(cluster.engine.state.nodes[N1].offer.reason) == 400
+    await cluster.call(UpdateNode(Caller(CALLER.owner, admin=True), (N1,), NodeAction.RESUME))
+    await until(lambda: any(order.HasField("resume") for order in agent.orders))
     await agent.disconnect()
 
 
