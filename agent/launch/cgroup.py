@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import time
+from typing import NamedTuple
 
+from packhorse.agent.launch import bpf
 from packhorse.agent.launch.spec import Group
 
 PROCS = "cgroup.procs"
@@ -22,6 +24,8 @@ def create(group: Group) -> None:
         pass
     for name, value in group.writes:
         write(f"{group.path}/{name}", value)
+    if group.deny:
+        bpf.keep_from_devices(group.path, group.deny)
 
 
 def join(group: Group) -> None:
@@ -44,37 +48,61 @@ def members(group: Group) -> list[int]:
 
 def kill(group: Group) -> bool:
     """Kills all of a version 2 group in one stroke; False where the kernel (before 5.14) or the version
-    cannot.
+    cannot. Then nothing can fork in the group any more if the pids controller is here, so that who kills its
+    members one by one comes to an end.
     """
-    if group.version != 2:
-        return False
+    name = "cgroup.kill" if group.version == 2 else "pids.max"
     try:
-        write(f"{group.path}/cgroup.kill", "1")
+        write(f"{group.path}/{name}", "1" if group.version == 2 else "0")
     except OSError:
         return False
-    return True
+    return group.version == 2
 
 
-def oom_kills(group: Group) -> int:
-    """Processes of the group that the kernel killed for memory."""
+class MemoryHistory(NamedTuple):
+    """What a group's memory came to.
+
+    peak_kib: the most it ever held, page cache included. cache_kib: file pages that it still holds, which the
+    kernel takes away before it lets anybody go short. oom_kills: processes of the group that the kernel killed
+    for memory. at_limit: it met its own limit at some time, so that it need not have been the machine's.
+    """
+
+    peak_kib: int = 0
+    cache_kib: int = 0
+    oom_kills: int = 0
+    at_limit: bool = False
+
+
+def memory_history(group: Group) -> MemoryHistory:
+    """What the group's memory came to; zeros where it is not counted."""
     if not group.memory:
-        return 0
+        return MemoryHistory()
     try:
-        text = _read(f"{group.path}/{'memory.oom_control' if group.version == 1 else 'memory.events'}")
+        if group.version == 1:
+            peak = int(_read(f"{group.path}/memory.max_usage_in_bytes"))
+            kills = _field(f"{group.path}/memory.oom_control", "oom_kill")
+            hits = int(_read(f"{group.path}/memory.failcnt"))
+            prefix = "total_"
+        else:
+            try:
+                peak = int(_read(f"{group.path}/memory.peak"))
+            except FileNotFoundError:  # before Linux 5.19
+                peak = 0
+            kills = _field(f"{group.path}/memory.events", "oom_kill")
+            hits = _field(f"{group.path}/memory.events", "oom")
+            prefix = ""
+        stat = _read(f"{group.path}/memory.stat").splitlines()
     except OSError:
-        return 0
-    return next((int(line[9:]) for line in text.splitlines() if line.startswith("oom_kill ")), 0)
+        return MemoryHistory()
+    files = (f"{prefix}active_file ", f"{prefix}inactive_file ")
+    cache = sum(int(line.rpartition(" ")[2]) for line in stat if line.startswith(files))
+    return MemoryHistory(peak // 1024, cache // 1024, kills, hits > 0)
 
 
-def peak_kib(group: Group) -> int:
-    """The most memory the group ever held, page cache included; 0 where it is not counted."""
-    if not group.memory:
-        return 0
-    try:
-        peak = _read(f"{group.path}/{'memory.max_usage_in_bytes' if group.version == 1 else 'memory.peak'}")
-    except OSError:
-        return 0
-    return int(peak) // 1024
+def _field(path: str, name: str) -> int:
+    """The number after `name` in a file of such lines; 0 if there is none."""
+    lines = (line.split() for line in _read(path).splitlines())
+    return next((int(words[1]) for words in lines if words[0] == name), 0)
 
 
 def memory_kib(group: Group) -> int:

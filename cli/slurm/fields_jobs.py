@@ -74,6 +74,7 @@ JOB_COLUMNS = {
     "exclusive": "int",
     "contiguous": "int",
     "topology": "text",  # "hops=0,spread,linked", "" for no wish
+    "isolation": "text",  # of the batch host: "cgroup1:memory,cpu", "" where unknown
     "licenses": "text",
     "work_dir": "text",
     "std_in": "text",  # pattern as submitted; "" for the default

@@ -26,6 +26,7 @@ NODE_COLUMNS = {
     "gres_used": "text",  # shares count as parts: "gpu:h200:1.5"
     "devices": "text",  # JSON, one entry for each device: service/tables/devices.py; "" for none
     "topology": "text",  # "rack1/switch2", "" where unknown
+    "isolation": "text",  # "cgroup1:memory,cpu", "" where unknown
     "features": "text",
     "weight": "int",
     "boards": "int",

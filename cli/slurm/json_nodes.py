@@ -80,6 +80,8 @@ def node(row: dict[str, Any]) -> dict[str, Any]:
     # Ours, not Slurm's.
     if row["devices"]:
         found["packhorse_devices"] = [_device(entry) for entry in devices_of(row)]
+    if row["isolation"]:
+        found["packhorse_isolation"] = row["isolation"]
     if row["topology"]:
         found["packhorse_topology"] = row["topology"].split("/")
     return found

@@ -52,6 +52,8 @@ def node_lines(row: Row) -> list[str]:
     lines += device_lines(row)
     if row["topology"]:
         lines.append(f"PackhorseTopology={row['topology']}")
+    if row["isolation"]:
+        lines.append(f"PackhorseIsolation={row['isolation']}")
     if row["declared"]:
         lines.append("Comment=amounts declared, not found in the hardware")
     if row["reason"]:

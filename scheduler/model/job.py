@@ -10,6 +10,9 @@ import msgspec
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.resources import Ask, Placement, Usage
 
+OOM_SIGNAL = 125
+"""Instead of a signal, in the end of a job that went out of memory: Slurm's ExitCode for those is 0:125."""
+
 
 class JobState(StrEnum):
     """Slurm's state words, the ones this scheduler uses."""

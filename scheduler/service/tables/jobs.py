@@ -296,6 +296,13 @@ def _topology(ask: Ask) -> str:
     return ",".join([*parts, *["spread"] * ask.spread, *["linked"] * ask.linked])
 
 
+def _isolation(view: JobView) -> list[str]:
+    """What keeps a job to its amounts on the node of its batch script, "" where that is not known."""
+    nodes = view.state.nodes
+    hosts = view.of_placements(lambda placements: nodes.get(placements[0].node), None)
+    return [host.spec.isolation if host is not None else "" for host in hosts]
+
+
 def _ended(view: JobView, value: Callable[[Ended], int]) -> list[int]:
     return [value(phase) if type(phase) is Ended else 0 for phase in view.phases]
 
@@ -368,6 +375,7 @@ JOBS: Catalogue[JobView] = {
     "exclusive": ints(lambda view: [int(ask.exclusive) for ask in view.asks]),
     "contiguous": ints(lambda view: [int(ask.contiguous) for ask in view.asks]),
     "topology": texts(lambda view: view.of_spec(lambda spec: _topology(spec.ask))),
+    "isolation": texts(_isolation),
     "licenses": texts(lambda view: [spec.licenses for spec in view.specs]),
     "work_dir": texts(lambda view: [spec.work_dir for spec in view.specs]),
     "std_in": texts(lambda view: [spec.std_in for spec in view.specs]),
