@@ -11,12 +11,16 @@ import signal
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import structlog
 
-from packhorse.agent.cgroups import Cgroups
+from packhorse.agent.binding import Binder
+from packhorse.agent.bounds import Bounding
+from packhorse.agent.cgroups import Cgroups, Wish
+from packhorse.agent.cpumap import processors
+from packhorse.agent.devicenodes import DeviceFiles
 from packhorse.agent.files import Spool
 from packhorse.agent.inventory import declare
 from packhorse.agent.launch.launcher import Launcher
@@ -25,6 +29,7 @@ from packhorse.agent.session import Where, at_home, invitation
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.gresspec import GresError, parse_layouts
 from packhorse.scheduler.model.ids import NodeName
+from packhorse.scheduler.model.node import NodeSpec
 from packhorse.scheduler.model.pidfile import PidFile
 from packhorse.scheduler.model.units import UnitError, parse_mem_mib
 
@@ -44,6 +49,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--topology", default="")
     p.add_argument("--features", default="")
     p.add_argument("--weight", type=int, default=1)
+    p.add_argument("--bind", choices=("none", "cores"), default="cores")
+    p.add_argument("--pids", type=_count, help="processes and threads of a job, 0: no limit")
+    p.add_argument("--cgroups", choices=get_args(Wish), default="auto")
     p.add_argument("--inventory", action="store_true")
     p.add_argument("--json", action="store_true")
     return p
@@ -77,26 +85,69 @@ def _main(args: argparse.Namespace) -> int:
     spool_root = home / "nodes" / args.node
     spool_root.mkdir(parents=True, exist_ok=True)
     if args.inventory:
-        inventory = _inventory(args, spool_root, isolation="")
+        # Beside the groups of an agent that may be running, not in their place.
+        cgroups = Cgroups.detect(f"{args.node}-inventory", spool_root / "inventory", args.cgroups)
+        cgroups.close()
+        inventory = _inventory(args, spool_root, isolation=cgroups.isolation)
         _print_inventory(inventory, as_json=args.json)
         return 0
     (home / "run").mkdir(exist_ok=True)
     pid_file = PidFile(str(home / "run" / f"agent-{args.node}.pid"))
     spool = Spool(spool_root)
-    cgroups = Cgroups.detect(args.node, spool_root)
-    inventory = _inventory(args, spool_root, isolation=cgroups.isolation)
+    cgroups = Cgroups.detect(args.node, spool_root, args.cgroups)
+    inventory = _inventory(args, spool_root, isolation="")
+    bounding = _bounding(args, inventory.spec, cgroups)
+    inventory = inventory._replace(
+        spec=msgspec.structs.replace(inventory.spec, isolation=_isolation(cgroups, bounding))
+    )
     log = structlog.get_logger()
+    log.info("isolation.found", says=cgroups.describe(), binds=bounding.binds)
     for remark in inventory.remarks:
         log.info("inventory.remark", remark=remark)
-    why = asyncio.run(_serve(args.node, home, inventory, spool, Launcher(spool_root, cgroups)))
+    why = asyncio.run(_serve(args.node, home, inventory, spool, Launcher(spool_root, cgroups), bounding))
     pid_file.release()
     if why:
         print(f"packhorse agent: {why}", file=sys.stderr)
     return 1 if why else 0
 
 
+def _bounding(args: argparse.Namespace, spec: NodeSpec, cgroups: Cgroups) -> Bounding:
+    """What bounds jobs beside the control groups themselves."""
+    return Bounding(
+        spec,
+        binder=Binder(processors(), spec.cpu_milli) if args.bind == "cores" else None,
+        files=DeviceFiles(spec.devices) if "devices" in cgroups.controllers else None,
+        pids=args.pids,
+    )
+
+
+def _isolation(cgroups: Cgroups, bounding: Bounding) -> str:
+    """What the node registers: `cgroup1:memory,cpu,pids,devices,cpuset`, `rlimits:affinity`, `rlimits`.
+
+    A cpuset that nothing is bound with is not named; binding without one is called affinity.
+    """
+    first, _, listed = cgroups.isolation.partition(":")
+    names = [name for name in listed.split(",") if name and (name != "cpuset" or bounding.binds)]
+    if bounding.binds and "cpuset" not in names:
+        names.append("affinity")
+    return f"{first}:{','.join(names)}" if names else first
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f'"{text}" is not a number of processes: write it as in 4096, or 0 for no limit'
+        )
+    return int(text)
+
+
 async def _serve(
-    node: str, home: Path, inventory: declare.Inventory, spool: Spool, launcher: Launcher
+    node: str,
+    home: Path,
+    inventory: declare.Inventory,
+    spool: Spool,
+    launcher: Launcher,
+    bounding: Bounding,
 ) -> str:
     def find() -> Where:
         return at_home(home, node)
@@ -108,6 +159,7 @@ async def _serve(
         find,
         cluster={"PACKHORSE_HOME": str(home)},
         jitter=random.Random(),
+        bounding=bounding,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

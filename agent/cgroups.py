@@ -13,8 +13,8 @@ Version 2 lets a group have members or children with controllers, not both. Wher
 nobody but the agent, the agent moves itself into a leaf beside the jobs; otherwise root goes to the top of
 the hierarchy.
 
-Devices are kept from jobs by the devices controller of version 1, or by a BPF program at the group of version 2
-(launch/bpf.py), which no controller has to hang there for.
+Devices are kept from jobs by the devices controller of version 1, or by a BPF program at the group of version
+2 (launch/bpf.py), which no controller has to hang there for.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from packhorse.agent import launching
+from packhorse.agent.bounds import Bounding
 from packhorse.agent.files import Spool
 from packhorse.agent.inventory.declare import Inventory
 from packhorse.agent.launch import control
@@ -85,7 +86,9 @@ class Runtime:
         *,
         cluster: Mapping[str, str],
         jitter: random.Random,
+        bounding: Bounding | None = None,
     ) -> None:
+        self._bounding = bounding or Bounding(inventory.spec)
         self._spool = spool
         self._launcher = launcher
         self._cluster = cluster
@@ -146,6 +149,7 @@ class Runtime:
             match found:
                 case Supervised():
                     self._supervised[key] = found
+                    self._bounding.adopt(key, found.cpus, found.cpu_milli)
                     self.machine.adopt_running(key, Instant(found.started_at))
                     self._spawn(self._await_exit(key, found))
                     log.info("attempt.adopted", attempt=str(key), pid=found.pid)
@@ -280,13 +284,16 @@ class Runtime:
             script=str(self._spool.script(key)),
             contact=str(self._spool.contact),
             cluster=self._cluster,
+            bounds=self._bounding.take(order),
         )
         try:
             supervised = await self._launcher.launch(spec)
         except Interrupted as why:
+            self._bounding.release(key)
             await self._launch_again(order, str(why))
             return
         except LaunchError as why:
+            self._bounding.release(key)
             self._interrupted.pop(key, None)
             self._follow(self.machine.exited(_failed(key, str(why))))
             return
@@ -321,6 +328,7 @@ class Runtime:
                 await asyncio.sleep(DISK_CHECK_S)
         crash_point(EXIT_SEEN)
         self._supervised.pop(key, None)
+        self._bounding.release(key)
         if record.unkillable:
             log.error("attempt.unkillable", attempt=str(key), processes=record.unkillable)
         self._follow(self.machine.exited(launching.report_of(key, record)))

@@ -68,7 +68,10 @@ class First(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
-    """Who supervises this attempt. kind "never": nobody, and nobody ever will."""
+    """Who supervises this attempt. kind "never": nobody, and nobody ever will.
+
+    cpus: the processors it is bound to, () for none in particular; cpu_milli: what it has of them.
+    """
 
     kind: Literal["supervised", "never"]
     key: str
@@ -79,6 +82,8 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     boot_clock_us: int
     token: str = ""
     groups: tuple[Group, ...] = ()
+    cpus: tuple[int, ...] = ()
+    cpu_milli: int = 0
     version: int = 1
 
 

@@ -1,4 +1,5 @@
-"""Keeping a version 2 group from devices: a BPF program of a few instructions, loaded by the plain system call.
+"""Keeping a version 2 group from devices: a BPF program of a few instructions, loaded by the plain system
+call.
 
 Version 1 has files for this (`devices.deny`); version 2 asks programs attached to the group, here one that
 refuses what a rule of that older language names and allows the rest. The kernel lets a process open a device
@@ -90,7 +91,8 @@ def _refusal(rule: str) -> list[Instruction]:
 def keep_from_devices(group: str, rules: tuple[str, ...]) -> None:
     """Attaches the program for `rules` to the version 2 group in directory `group`.
 
-    It goes with the group. Raises OSError naming the group where the kernel does not have this, or not for us.
+    It goes with the group. Raises OSError naming the group where the kernel does not have this, or not for
+    us.
     """
     code = b"".join(instruction.encoded() for instruction in program(rules))
     text = ctypes.create_string_buffer(code, len(code))

@@ -63,8 +63,9 @@ class MemoryHistory(NamedTuple):
     """What a group's memory came to.
 
     peak_kib: the most it ever held, page cache included. cache_kib: file pages that it still holds, which the
-    kernel takes away before it lets anybody go short. oom_kills: processes of the group that the kernel killed
-    for memory. at_limit: it met its own limit at some time, so that it need not have been the machine's.
+    kernel takes away before it lets anybody go short. oom_kills: processes of the group that the kernel
+    killed for memory. at_limit: it met its own limit at some time, so that it need not have been the
+    machine's.
     """
 
     peak_kib: int = 0
@@ -81,13 +82,11 @@ def memory_history(group: Group) -> MemoryHistory:
         if group.version == 1:
             peak = int(_read(f"{group.path}/memory.max_usage_in_bytes"))
             kills = _field(f"{group.path}/memory.oom_control", "oom_kill")
-            hits = int(_read(f"{group.path}/memory.failcnt"))
+            # What would pass both limits at once is counted at the one that includes swap.
+            hits = sum(_count(f"{group.path}/{name}") for name in ("memory.failcnt", "memory.memsw.failcnt"))
             prefix = "total_"
         else:
-            try:
-                peak = int(_read(f"{group.path}/memory.peak"))
-            except FileNotFoundError:  # before Linux 5.19
-                peak = 0
+            peak = _count(f"{group.path}/memory.peak")  # since Linux 5.19
             kills = _field(f"{group.path}/memory.events", "oom_kill")
             hits = _field(f"{group.path}/memory.events", "oom")
             prefix = ""
@@ -97,6 +96,14 @@ def memory_history(group: Group) -> MemoryHistory:
     files = (f"{prefix}active_file ", f"{prefix}inactive_file ")
     cache = sum(int(line.rpartition(" ")[2]) for line in stat if line.startswith(files))
     return MemoryHistory(peak // 1024, cache // 1024, kills, hits > 0)
+
+
+def _count(path: str) -> int:
+    """The number in a file; 0 where there is no such file."""
+    try:
+        return int(_read(path))
+    except FileNotFoundError:
+        return 0
 
 
 def _field(path: str, name: str) -> int:

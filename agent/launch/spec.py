@@ -46,8 +46,8 @@ class LaunchSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         do not overwrite each other); `append` False empties the file first.
     rlimits: (name as in "nofile", soft limit, -1 for infinity); a hard limit is raised if rights allow, else
         the soft limit is cut to it.
-    cpus: processors to run on, () for all; by a cpuset group, else by the job's affinity, which it can change.
-    nice: added to the agent's.
+    cpus: processors to run on, () for all; by a cpuset group, else by the job's affinity, which it can
+        change. nice: added to the agent's.
     time_limit_s: 0 for none. `backstop_s` after it the supervisor ends the job by itself, if the agent has
         not.
     grace_s: from the first signal to KILL, where the supervisor decides by itself.

@@ -162,6 +162,8 @@ class Supervisor:
             boot_clock_us=self.began,
             token=self.request.token,
             groups=self.request.groups,
+            cpus=self.spec.cpus,
+            cpu_milli=self.spec.limits.cpu_milli,
         )
         exit_fd = attemptdir.reserve_exit(self.directory)
         try:
@@ -420,7 +422,9 @@ def _killed_for_memory(memory: cgroup.MemoryHistory, limit_mib: int) -> str:
     """What the user is told of kills by the kernel; they need not be for the job's own limit."""
     n = memory.oom_kills
     killed = f"the kernel killed {n} process{'es' * (n != 1)}"
-    used = f"{memory.peak_kib // 1024} MiB used, limit {limit_mib} MiB" if limit_mib else "no limit of its own"
+    used = (
+        f"{memory.peak_kib // 1024} MiB used, limit {limit_mib} MiB" if limit_mib else "no limit of its own"
+    )
     return f"{used}; {killed}{'' if memory.at_limit else ', since the machine was out of memory'}"
 
 

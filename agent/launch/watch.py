@@ -7,8 +7,8 @@ What this can do less well than a cgroup, and nothing here can change:
 - what the job keeps in files of memory (/dev/shm, tmpfs) is counted only while it is mapped;
 - the whole job is ended, not the one process that the kernel would choose.
 
-The next look is due when the job would reach its limit if it went on growing twice as fast as it did since the
-last one, never sooner than SOONEST_US and never later than the interval asked for.
+The next look is due when the job would reach its limit if it went on growing twice as fast as it did since
+the last one, never sooner than SOONEST_US and never later than the interval asked for.
 """
 
 from __future__ import annotations

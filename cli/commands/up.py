@@ -343,6 +343,9 @@ def shape(
     elif nodes > 1:
         # Several agents must not all promise the whole machine's memory.
         options += ["--mem-share", str(nodes)]
+    if nodes > 1:
+        # Nor would they know of each other's processors.
+        options += ["--bind", "none"]
     if gpus is not None:
         if not 0 <= gpus <= 256:
             raise BadValue(f"--gpus-per-node {gpus}: a node has 0 to 256 GPUs")
