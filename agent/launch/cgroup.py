@@ -11,6 +11,7 @@ from packhorse.agent.launch import bpf
 from packhorse.agent.launch.spec import Group
 
 PROCS = "cgroup.procs"
+_CHARGED_AHEAD = 2 << 20
 
 
 def create(group: Group) -> None:
@@ -82,20 +83,21 @@ def memory_history(group: Group) -> MemoryHistory:
         if group.version == 1:
             peak = int(_read(f"{group.path}/memory.max_usage_in_bytes"))
             kills = _field(f"{group.path}/memory.oom_control", "oom_kill")
-            # What would pass both limits at once is counted at the one that includes swap.
-            hits = sum(_count(f"{group.path}/{name}") for name in ("memory.failcnt", "memory.memsw.failcnt"))
+            limit = int(_read(f"{group.path}/memory.limit_in_bytes"))
+            # memory.failcnt stays 0 on new kernels. What is charged in advance may be missing at the peak.
+            at_limit = peak >= limit - max(_CHARGED_AHEAD, limit // 50)
             prefix = "total_"
         else:
             peak = _count(f"{group.path}/memory.peak")  # since Linux 5.19
             kills = _field(f"{group.path}/memory.events", "oom_kill")
-            hits = _field(f"{group.path}/memory.events", "oom")
+            at_limit = _field(f"{group.path}/memory.events", "oom") > 0
             prefix = ""
         stat = _read(f"{group.path}/memory.stat").splitlines()
     except OSError:
         return MemoryHistory()
     files = (f"{prefix}active_file ", f"{prefix}inactive_file ")
     cache = sum(int(line.rpartition(" ")[2]) for line in stat if line.startswith(files))
-    return MemoryHistory(peak // 1024, cache // 1024, kills, hits > 0)
+    return MemoryHistory(peak // 1024, cache // 1024, kills, at_limit)
 
 
 def _count(path: str) -> int:

@@ -81,7 +81,7 @@ def test_what_the_kernel_tells_of_memory(tmp_path: Path, version: Literal[1, 2])
         {
             "memory.max_usage_in_bytes": "8388608",
             "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n",
-            "memory.failcnt": "12\n",
+            "memory.limit_in_bytes": "9000000\n",
             "memory.stat": "cache 1\ntotal_inactive_file 2048\ntotal_active_file 1024\ninactive_file 9\n",
         }
         if version == 1
@@ -95,9 +95,10 @@ def test_what_the_kernel_tells_of_memory(tmp_path: Path, version: Literal[1, 2])
         (tmp_path / name).write_text(text)
     group = Group(str(tmp_path), "/", memory=True, version=version)
     assert cgroup.memory_history(group) == MemoryHistory(8192, 3, 3, True)
-    for name in ("memory.failcnt", "memory.events"):
-        if name in files:
-            (tmp_path / name).write_text("0" if version == 1 else "max 90\noom 0\noom_kill 1\n")
+    another = (
+        ("memory.limit_in_bytes", "99000000") if version == 1 else ("memory.events", "oom 0\noom_kill 1\n")
+    )
+    (tmp_path / another[0]).write_text(another[1])
     assert not cgroup.memory_history(group).at_limit  # the machine's memory ran out, not this group's
     assert cgroup.memory_history(Group(str(tmp_path), "/", version=version)) == MemoryHistory()
 
