@@ -12,7 +12,7 @@ from packhorse.agent.orders import LaunchOrder
 from packhorse.scheduler.model.ids import AttemptKey
 from packhorse.scheduler.model.node import NodeSpec
 
-LEAST_PIDS = 4096
+LEAST_PIDS = 2048
 PIDS_PER_CPU = 512
 """By default a job may have as many processes and threads: far more than programs need (the largest thread
 pools have some per CPU), far fewer than a fork bomb wants. Never more than half of what the kernel

@@ -161,8 +161,12 @@ def write(path: str, value: str) -> None:
 
 
 def _read(path: str) -> str:
+    """All of it: the kernel gives a page at a time, of the list of a crowd too."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return os.read(fd, 1 << 20).decode()
+        parts = []
+        while part := os.read(fd, 1 << 20):
+            parts.append(part)
+        return b"".join(parts).decode()
     finally:
         os.close(fd)

@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pids",
         metavar="N",
-        help="processes and threads a job may have, 0: no limit (default: 4096, or 512 per CPU)",
+        help="processes and threads a job may have, 0: no limit (default: 2048, or 512 per CPU)",
     )
     parser.add_argument(
         "--cgroups",

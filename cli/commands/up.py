@@ -69,6 +69,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--racks", type=int, default=None, metavar="N", help="say that the nodes stand in N racks"
     )
     parser.add_argument(
+        "--cgroups",
+        default=None,
+        choices=("auto", "v2", "v1", "none"),
+        help="use this version of control groups only, or none (default: auto)",
+    )
+    parser.add_argument(
         "--gres-per-node", default=None, metavar="LIST", help="declare devices, as in gpu:h200:4"
     )
     parser.add_argument(
@@ -286,6 +292,7 @@ def _shape(args: argparse.Namespace, home: Home) -> dict[str, Any]:
         args.gpu_link_groups,
         args.gpu_layouts,
         args.racks,
+        args.cgroups,
     )
     if all(value is None for value in given) and home.shape.exists():
         if not (known := _known_shape(home)):
@@ -302,6 +309,7 @@ def _shape(args: argparse.Namespace, home: Home) -> dict[str, Any]:
         gpu_link_groups=args.gpu_link_groups,
         gpu_layouts=args.gpu_layouts,
         racks=args.racks,
+        cgroups=args.cgroups,
     )
 
 
@@ -326,6 +334,7 @@ def shape(
     gpu_link_groups: int | None = None,
     gpu_layouts: str | None = None,
     racks: int | None = None,
+    cgroups: str | None = None,
 ) -> dict[str, Any]:
     """Node names, the options of their agents, and racks if there are some; raises BadValue."""
     if not 1 <= nodes <= 256:
@@ -346,6 +355,8 @@ def shape(
     if nodes > 1:
         # Nor would they know of each other's processors.
         options += ["--bind", "none"]
+    if cgroups is not None:
+        options += ["--cgroups", cgroups]
     if gpus is not None:
         if not 0 <= gpus <= 256:
             raise BadValue(f"--gpus-per-node {gpus}: a node has 0 to 256 GPUs")

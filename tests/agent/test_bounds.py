@@ -60,6 +60,6 @@ def test_device_files_that_are_known_constrain(tmp_path: Path, monkeypatch: pyte
 
 def test_the_usual_number_of_processes_grows_with_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "_highest_pid", lambda: 32768)
-    assert [bounds.default_pids(n) for n in (500, 8000, 16000, 128_000)] == [4096, 4096, 8192, 16384]
-    assert Bounding(SPEC, pids=None).take(order(1)).limits.pids == 4096
+    assert [bounds.default_pids(n) for n in (500, 4000, 16000, 128_000)] == [2048, 2048, 8192, 16384]
+    assert Bounding(SPEC, pids=None).take(order(1)).limits.pids == 2048
     assert Bounding(SPEC, pids=0).take(order(1)).limits.pids == 0
