@@ -194,7 +194,7 @@ async def one_by_one(bench: Bench, n: int = ONE_BY_ONE) -> list[float]:
     for _ in range(n):
         began = time.time()
         job = bench.order(STAMP)
-        await bench.until(lambda job=job: job in bench.orders.exits)  # type: ignore[misc]
+        await bench.until(lambda job=job: job in bench.orders.exits)
         found.append((bench.stamp(job) - began) * 1000)
     return found
 
@@ -208,7 +208,7 @@ async def many(bench: Bench, n: int = MANY) -> float:
     while len(jobs) < n:
         ended = len(exits) - before
         jobs += [bench.order(STAMP) for _ in range(min(n - len(jobs), IN_FLIGHT - (len(jobs) - ended)))]
-        await bench.until(lambda ended=ended: len(exits) - before > ended)  # type: ignore[misc]
+        await bench.until(lambda ended=ended: len(exits) - before > ended)
     await bench.until(lambda: len(exits) - before == n)
     return n / (max(map(bench.stamp, jobs)) - began)
 

@@ -11,7 +11,7 @@ from packhorse.agent.binding import WHOLE, Binder, Processor
 
 def machine(sockets: int, cores: int, threads: int, numa_per_socket: int = 1) -> list[Processor]:
     """Numbered as Linux does: the second threads of all cores after all first ones."""
-    found = []
+    found: list[Processor] = []
     for _ in range(threads):
         for socket in range(sockets):
             for core in range(cores):

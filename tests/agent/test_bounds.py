@@ -12,6 +12,7 @@ from packhorse.agent.binding import Binder, Processor
 from packhorse.agent.bounds import Bounding, Bounds
 from packhorse.agent.devicenodes import DeviceFiles
 from packhorse.agent.launch.spec import Limits
+from packhorse.agent.orders import LaunchOrder
 from packhorse.scheduler.model.ids import AttemptKey, JobId, NodeName
 from packhorse.scheduler.model.node import NodeSpec
 from packhorse.scheduler.model.resources import Device, Devices
@@ -25,7 +26,7 @@ def two_sockets() -> Binder:
     return Binder([Processor(cpu, cpu, cpu // 2, cpu // 2) for cpu in range(4)], SPEC.cpu_milli)
 
 
-def order(job: int, *devices: Devices, cpu_milli: int = 1000) -> bounds.LaunchOrder:
+def order(job: int, *devices: Devices, cpu_milli: int = 1000) -> LaunchOrder:
     return msgspec.structs.replace(
         ORDER, attempt=AttemptKey(JobId(job), 1, 1), devices=devices, cpu_milli=cpu_milli, mem_mib=100
     )
