@@ -76,7 +76,7 @@ demo: install  ## a one-machine cluster in a temporary directory, and the digits
 
 # ---------------------------------------------------------------------------------------------- checking
 
-.PHONY: test soak check format format-check lint types imports proto proto-check bench bench-packing bench-policies bench-reclaim
+.PHONY: test soak check format format-check lint types imports proto proto-check bench bench-agent bench-packing bench-policies bench-reclaim
 test: dev  ## install, then all tests but the slow ones
 	@$(MAKE) --no-print-directory $(VENV)/.package
 	@$(BIN)/python -m pytest $(ARGS)
@@ -113,6 +113,9 @@ proto-check: dev  ## is the committed code what the .proto files give?
 bench: dev  ## the table of numbers in benchmarks/
 	@$(MAKE) --no-print-directory $(VENV)/.package
 	@PYTHONPATH=. $(BIN)/python -m benchmarks $(ARGS)
+
+bench-agent: dev $(NAMESPACE)/.made  ## one agent alone: starts, memory, kill -9 with 100 jobs
+	@PYTHONPATH=build/ns:. $(BIN)/python -m benchmarks.agent_launch $(ARGS)
 
 # All ten variants where their folder is named: make bench-packing OPENB=../shared/traces/openb
 OPENB ?=

@@ -12,13 +12,17 @@ import signal
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import structlog
 
 from packhorse.agent import site_options
-from packhorse.agent.cgroups import Cgroups
+from packhorse.agent.binding import Binder
+from packhorse.agent.bounds import Bounding
+from packhorse.agent.cgroups import Cgroups, Wish
+from packhorse.agent.cpumap import processors
+from packhorse.agent.devicenodes import DeviceFiles
 from packhorse.agent.files import Spool
 from packhorse.agent.health import HealthCheck
 from packhorse.agent.inventory import declare
@@ -33,6 +37,7 @@ from packhorse.agent.watching import HardwareWatch
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.gresspec import GresError, parse_layouts
 from packhorse.scheduler.model.ids import NodeName
+from packhorse.scheduler.model.node import NodeSpec
 from packhorse.scheduler.model.pidfile import PidFile
 from packhorse.scheduler.model.units import UnitError, parse_mem_mib
 
@@ -54,6 +59,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--features", default="")
     p.add_argument("--weight", type=int, default=1)
     site_options.add_to(p)
+    p.add_argument("--bind", choices=("none", "cores"), default="cores")
+    p.add_argument("--pids", type=_count, help="processes and threads of a job, 0: no limit")
+    p.add_argument("--cgroups", choices=get_args(Wish), default="auto")
     p.add_argument("--inventory", action="store_true")
     p.add_argument("--json", action="store_true")
     return p
@@ -87,7 +95,10 @@ def _main(args: argparse.Namespace) -> int:
     spool_root = home / "nodes" / args.node
     spool_root.mkdir(parents=True, exist_ok=True)
     if args.inventory:
-        _print_inventory(args, spool_root)
+        # Beside the groups of an agent that may be running, not in their place.
+        cgroups = Cgroups.detect(f"{args.node}-inventory", spool_root / "inventory", args.cgroups)
+        cgroups.close()
+        _print_inventory(args, spool_root, cgroups.isolation)
         return 0
     peaks = parse_peaks(args.gpu_peak_gflops)
     scripts = site_options.scripts(args, args.node, spool_root)
@@ -95,11 +106,16 @@ def _main(args: argparse.Namespace) -> int:
     (home / "run").mkdir(exist_ok=True)
     pid_file = PidFile(str(home / "run" / f"agent-{args.node}.pid"))
     spool = Spool(spool_root)
-    cgroups = Cgroups.detect(args.node, spool_root)
+    cgroups = Cgroups.detect(args.node, spool_root, args.cgroups)
     probes = Probes()
     probes.start()
-    inventory = _inventory(args, spool_root, isolation=cgroups.isolation, probes=probes)
+    inventory = _inventory(args, spool_root, isolation="", probes=probes)
+    bounding = _bounding(args, inventory.spec, cgroups)
+    inventory = inventory._replace(
+        spec=msgspec.structs.replace(inventory.spec, isolation=_isolation(cgroups, bounding))
+    )
     log = structlog.get_logger()
+    log.info("isolation.found", says=cgroups.describe(), binds=bounding.binds)
     for remark in inventory.remarks:
         log.info("inventory.remark", remark=remark)
     if n := site_options.end_leftovers(args, spool_root):
@@ -107,11 +123,43 @@ def _main(args: argparse.Namespace) -> int:
     gpus = Gpus(inventory.spec.devices, peaks)
     hardware = HardwareWatch(inventory, probes, spool_root / declare.NUMBERS)
     launcher = Launcher(spool_root, cgroups)
-    why = asyncio.run(_serve(args.node, home, inventory, spool, launcher, gpus, hardware, scripts, health))
+    why = asyncio.run(
+        _serve(args.node, home, inventory, spool, launcher, gpus, hardware, scripts, health, bounding)
+    )
     pid_file.release()
     if why:
         print(f"packhorse agent: {why}", file=sys.stderr)
     return 1 if why else 0
+
+
+def _bounding(args: argparse.Namespace, spec: NodeSpec, cgroups: Cgroups) -> Bounding:
+    """What bounds jobs beside the control groups themselves."""
+    return Bounding(
+        spec,
+        binder=Binder(processors(), spec.cpu_milli) if args.bind == "cores" else None,
+        files=DeviceFiles(spec.devices) if "devices" in cgroups.controllers else None,
+        pids=args.pids,
+    )
+
+
+def _isolation(cgroups: Cgroups, bounding: Bounding) -> str:
+    """What the node registers: `cgroup1:memory,cpu,pids,devices,cpuset`, `rlimits:affinity`, `rlimits`.
+
+    A cpuset that nothing is bound with is not named; binding without one is called affinity.
+    """
+    first, _, listed = cgroups.isolation.partition(":")
+    names = [name for name in listed.split(",") if name and (name != "cpuset" or bounding.binds)]
+    if bounding.binds and "cpuset" not in names:
+        names.append("affinity")
+    return f"{first}:{','.join(names)}" if names else first
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f'"{text}" is not a number of processes: write it as in 4096, or 0 for no limit'
+        )
+    return int(text)
 
 
 async def _serve(
@@ -124,6 +172,7 @@ async def _serve(
     hardware: HardwareWatch,
     scripts: JobScripts,
     health: HealthCheck | None,
+    bounding: Bounding,
 ) -> str:
     def find() -> Where:
         return at_home(home, node)
@@ -139,6 +188,7 @@ async def _serve(
         hardware=hardware,
         scripts=scripts,
         health=health,
+        bounding=bounding,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

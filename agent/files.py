@@ -16,7 +16,8 @@ had asked for, and that comes late, then finds no directory, instead of a new on
 
 That there is an attempt has to survive a power cut, or a job could run twice. What it was to do has not:
 after a reboot no order is carried out any more. So orders and scripts are not synced, and those that come
-together cost one sync of their directory.
+together cost one sync of their directory, or none where the file system keeps the order of what is done
+(launch/durable.py): the supervisor syncs its first record before it starts anything.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from pathlib import Path
 
 import msgspec
 
+from packhorse.agent.launch import durable
 from packhorse.agent.launch.contact import note_contact
 from packhorse.agent.orders import LaunchOrder
 from packhorse.scheduler.model.crashpoint import crash_point, register
@@ -109,7 +111,8 @@ class Spool:
     # -- attempts
 
     def journal(self, orders: Sequence[LaunchOrder]) -> list[OSError | None]:
-        """Write orders and scripts; on return those without an error are durable."""
+        """Write orders and scripts; on return those without an error are durable, or will be before anything
+        that is done from now on is."""
         crash_point(BEFORE_JOURNAL)
         errors: list[OSError | None] = []
         for order in orders:
@@ -119,7 +122,9 @@ class Spool:
             except OSError as error:
                 errors.append(error)
         try:
-            _sync(self._attempts)
+            # In order: the supervisor's record that something began cannot be durable before these are.
+            if not durable.keeps_order(self._attempts):
+                durable.sync_directory(self._attempts)
         except OSError as error:
             errors = [error] * len(orders)
         crash_point(AFTER_JOURNAL)
@@ -151,13 +156,6 @@ class Spool:
             _write_all(fd, msgspec.msgpack.encode(msgspec.structs.replace(order, script=b"")))
         finally:
             os.close(fd)
-
-    def order(self, key: AttemptKey) -> LaunchOrder | None:
-        """What was ordered, without the script; None where that cannot be read."""
-        try:
-            return msgspec.msgpack.decode((self.directory(key) / "order").read_bytes(), type=LaunchOrder)
-        except (OSError, msgspec.DecodeError):
-            return None
 
     def had_epilog(self, key: AttemptKey) -> bool:
         """Whether the attempt's epilog has run."""
@@ -229,12 +227,4 @@ def _write_durably(path: Path, data: bytes) -> None:
     finally:
         os.close(fd)
     os.replace(fresh, path)
-    _sync(path.parent)
-
-
-def _sync(directory: str | Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    durable.sync_directory(str(path.parent))

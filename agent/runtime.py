@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from packhorse.agent import launching
+from packhorse.agent.bounds import Bounding
 from packhorse.agent.files import Spool
 from packhorse.agent.health import NOT_YET, HealthCheck
 from packhorse.agent.inventory import visible
@@ -100,12 +101,14 @@ class Runtime:
         hardware: HardwareWatch | None = None,
         scripts: JobScripts = JobScripts(),  # noqa: B008 - frozen
         health: HealthCheck | None = None,
+        bounding: Bounding | None = None,
     ) -> None:
         """gpus: those of this node that can be asked what they do."""
         self._hardware = hardware
         self._verdict: Verdict | None = None
         self._scripts = scripts
         self._health = health
+        self._bounding = bounding or Bounding(inventory.spec)
         self._spool = spool
         self._launcher = launcher
         self._cluster = cluster
@@ -188,6 +191,7 @@ class Runtime:
                 case Supervised():
                     self._supervised[key] = found
                     self._sampler.watch(key, found, self._spool.order(key))
+                    self._bounding.adopt(key, found.cpus, found.cpu_milli)
                     self.machine.adopt_running(key, Instant(found.started_at))
                     if self._hardware is not None and (order := self._spool.order(key)) is not None:
                         self._hardware.granted(key, order.uid, order.devices, found.started_at / US)
@@ -353,15 +357,18 @@ class Runtime:
             script=str(self._spool.script(key)),
             contact=str(self._spool.contact),
             cluster=self._cluster,
+            bounds=self._bounding.take(order),
         )
         if self._hardware is not None and (names := self._hardware.names(order.devices)):
             spec = msgspec.structs.replace(spec, environment=visible.named(spec.environment, names))
         try:
             supervised = await self._launcher.launch(spec)
         except Interrupted as why:
+            self._bounding.release(key)
             await self._launch_again(order, str(why))
             return
         except LaunchError as why:
+            self._bounding.release(key)
             self._interrupted.pop(key, None)
             await self._over(_failed(key, str(why)))
             return
@@ -398,6 +405,7 @@ class Runtime:
         crash_point(EXIT_SEEN)
         self._supervised.pop(key, None)
         kept = self._sampler.end(key)
+        self._bounding.release(key)
         if record.unkillable:
             log.error("attempt.unkillable", attempt=str(key), processes=record.unkillable)
             n = record.unkillable

@@ -26,6 +26,9 @@ DECLARATIONS = (
     "prolog-timeout",
     "health-check",
     "health-interval",
+    "bind",
+    "pids",
+    "cgroups",
 )
 """What can be said of a node and its programs; the agent's process takes the same options."""
 
@@ -63,6 +66,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--features", metavar="LIST", help="features that jobs can ask for with --constraint")
     parser.add_argument("--weight", metavar="W", help="nodes of lower weight are filled first (default: 1)")
     add_programs(parser)
+    parser.add_argument(
+        "--bind",
+        choices=("none", "cores"),
+        help="cores (default): every job runs on processors of its own, unless more are declared than found",
+    )
+    parser.add_argument(
+        "--pids",
+        metavar="N",
+        help="processes and threads a job may have, 0: no limit (default: 2048, or 512 per CPU)",
+    )
+    parser.add_argument(
+        "--cgroups",
+        choices=("auto", "v2", "v1", "none"),
+        help="use this version of control groups only, or none (default: auto)",
+    )
     parser.add_argument("--join", metavar="INVITATION", help="join the cluster that packhorse invite named")
     parser.add_argument("--inventory", action="store_true", help="print what was found and exit")
 

@@ -71,6 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--racks", type=int, default=None, metavar="N", help="say that the nodes stand in N racks"
     )
     parser.add_argument(
+        "--cgroups",
+        default=None,
+        choices=("auto", "v2", "v1", "none"),
+        help="use this version of control groups only, or none (default: auto)",
+    )
+    parser.add_argument(
         "--gres-per-node", default=None, metavar="LIST", help="declare devices, as in gpu:h200:4"
     )
     parser.add_argument(
@@ -289,6 +295,7 @@ def _shape(args: argparse.Namespace, home: Home) -> dict[str, Any]:
         args.gpu_link_groups,
         args.gpu_layouts,
         args.racks,
+        args.cgroups,
     )
     programs = {name: getattr(args, name.replace("-", "_")) for name in PROGRAMS}
     if all(value is None for value in (*given, *programs.values())) and home.shape.exists():
@@ -307,6 +314,7 @@ def _shape(args: argparse.Namespace, home: Home) -> dict[str, Any]:
         gpu_layouts=args.gpu_layouts,
         racks=args.racks,
         programs=programs,
+        cgroups=args.cgroups,
     )
 
 
@@ -332,6 +340,7 @@ def shape(
     gpu_layouts: str | None = None,
     racks: int | None = None,
     programs: Mapping[str, str | None] | None = None,
+    cgroups: str | None = None,
 ) -> dict[str, Any]:
     """Node names, the options of their agents, and racks if there are some; raises BadValue.
 
@@ -352,6 +361,11 @@ def shape(
     elif nodes > 1:
         # Several agents must not all promise the whole machine's memory.
         options += ["--mem-share", str(nodes)]
+    if nodes > 1:
+        # Nor would they know of each other's processors.
+        options += ["--bind", "none"]
+    if cgroups is not None:
+        options += ["--cgroups", cgroups]
     if gpus is not None:
         if not 0 <= gpus <= 256:
             raise BadValue(f"--gpus-per-node {gpus}: a node has 0 to 256 GPUs")

@@ -29,6 +29,7 @@ NODE_COLUMNS = {
     "devices": "text",  # JSON, one entry for each device: service/tables/devices.py; "" for none
     "warnings": "text",  # one a line: what an operator should know although the node takes work
     "topology": "text",  # "rack1/switch2", "" where unknown
+    "isolation": "text",  # "cgroup1:memory,cpu", "" where unknown
     "features": "text",
     "weight": "int",
     "boards": "int",

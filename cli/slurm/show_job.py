@@ -95,6 +95,8 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
         lines.append(f"PackhorseLending={row['lending']}")
     if row["topology"]:
         lines.append(f"PackhorseTopology={row['topology']}")
+    if row["isolation"]:
+        lines.append(f"PackhorseIsolation={row['isolation']}")
     lines.append("")
     return lines
 

@@ -56,6 +56,8 @@ def node_lines(row: Row) -> list[str]:
     if row["topology"]:
         lines.append(f"PackhorseTopology={row['topology']}")
     lines += [f"PackhorseWarning={warning}" for warning in row["warnings"].splitlines()]
+    if row["isolation"]:
+        lines.append(f"PackhorseIsolation={row['isolation']}")
     if row["declared"]:
         lines.append("Comment=amounts declared, not found in the hardware")
     if row["reason"]:

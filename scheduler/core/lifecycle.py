@@ -15,7 +15,7 @@ from packhorse.scheduler.model.command import AckExit, Terminate
 from packhorse.scheduler.model.event import AttemptStarted, JobEnded, JobEnding, JobRequeued
 from packhorse.scheduler.model.ids import UNKNOWN, US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import ReportExit, ReportStart
-from packhorse.scheduler.model.job import Active, EndCause, Held, Job, JobState
+from packhorse.scheduler.model.job import OOM_SIGNAL, Active, EndCause, Held, Job, JobState
 from packhorse.scheduler.model.resources import Usage
 
 NO_USAGE = Usage()
@@ -108,7 +108,7 @@ def settle(draft: Draft, job: Job, active: Active, report: ReportExit) -> None:
                 detail,
                 started_at,
                 ended_at,
-                report,
+                replace(report, exit_code=0, exit_signal=OOM_SIGNAL),
             )
         case _:
             _exited(draft, job, active, started_at, ended_at, report)
@@ -147,7 +147,7 @@ def _exited(
     elif report.exit_signal:
         # Slurm takes a batch script that was killed outright for one that could not be launched.
         reason = "JobLaunchFailure" if report.exit_signal == SIGKILL else "NonZeroExitCode"
-        detail = f"the batch script was ended by signal {report.exit_signal}"
+        detail = report.detail or f"the batch script was ended by signal {report.exit_signal}"
         failed(draft, job, active, JobState.FAILED, reason, detail, started_at, ended_at, report)
     elif report.exit_code:
         failed(draft, job, active, JobState.FAILED, "NonZeroExitCode", "", started_at, ended_at, report)

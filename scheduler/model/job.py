@@ -11,6 +11,9 @@ from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, N
 from packhorse.scheduler.model.loan import Loan
 from packhorse.scheduler.model.resources import Ask, Placement, Usage
 
+OOM_SIGNAL = 125
+"""Instead of a signal, in the end of a job that went out of memory: Slurm's ExitCode for those is 0:125."""
+
 
 class JobState(StrEnum):
     """Slurm's state words, the ones this scheduler uses."""

@@ -12,7 +12,7 @@ from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.hostlist import compress_sorted
 from packhorse.scheduler.model.ids import US, Instant
-from packhorse.scheduler.model.job import EndCause, Held
+from packhorse.scheduler.model.job import OOM_SIGNAL, EndCause, Held
 from packhorse.scheduler.model.loan import LoanEnd
 from packhorse.scheduler.model.reply import Refused, Submitted
 from packhorse.scheduler.model.signalspec import signal_name
@@ -101,6 +101,8 @@ def _clock(at: Instant) -> str:
 
 
 def _exit(code: int, signal: int) -> str:
+    if signal == OOM_SIGNAL:
+        return "killed for memory"
     return f"ended by signal {signal_name(signal)}" if signal else f"exit code {code}"
 
 

@@ -324,6 +324,13 @@ def _lending_of(state: State, job: Job) -> str:
     return ",".join(parts)
 
 
+def _isolation(view: JobView) -> list[str]:
+    """What keeps a job to its amounts on the node of its batch script, "" where that is not known."""
+    nodes = view.state.nodes
+    hosts = view.of_placements(lambda placements: nodes.get(placements[0].node), None)
+    return [host.spec.isolation if host is not None else "" for host in hosts]
+
+
 def _ended(view: JobView, value: Callable[[Ended], int]) -> list[int]:
     return [value(phase) if type(phase) is Ended else 0 for phase in view.phases]
 
@@ -397,6 +404,7 @@ JOBS: Catalogue[JobView] = {
     "contiguous": ints(lambda view: [int(ask.contiguous) for ask in view.asks]),
     "topology": texts(lambda view: view.of_spec(lambda spec: _topology(spec.ask))),
     "lending": texts(_lending),
+    "isolation": texts(_isolation),
     "licenses": texts(lambda view: [spec.licenses for spec in view.specs]),
     "work_dir": texts(lambda view: [spec.work_dir for spec in view.specs]),
     "std_in": texts(lambda view: [spec.std_in for spec in view.specs]),

@@ -187,6 +187,7 @@ NODES: Catalogue[NodeView] = {
     "gres_used": texts(_used_gres),
     "devices": texts(lambda view: [uses_json(uses) for uses in view.device_uses]),
     "topology": texts(lambda view: ["/".join(node.spec.topology) for node in view.nodes]),
+    "isolation": texts(lambda view: [node.spec.isolation for node in view.nodes]),
     "features": texts(lambda view: [",".join(node.spec.features) for node in view.nodes]),
     "weight": ints(lambda view: [node.spec.weight for node in view.nodes]),
     "boards": ints(lambda view: [1 for _ in view.nodes]),

@@ -216,29 +216,6 @@ def test_contact_of_another_boot_does_not_count(tmp_path: Path) -> None:
     assert contact.last_contact_us(str(path)) == 0
 
 
-HOG = "exec python3 -c 'x = b\"x\" * (300 << 20); import time; time.sleep(600)'"
-
-
-async def test_memory_above_the_limit_ends_the_job(yard: Yard) -> None:
-    limits = Limits(mem_mib=64, mem_sample_ms=20)
-    record = await yard.run(HOG, limits=limits, environment=(f"PATH={os.environ['PATH']}",))
-    assert (record.cause, record.signal) == ("oom", 9)
-    if "memory" in yard.cgroups.controllers:
-        assert record.oom_kills >= 1
-        assert 30 << 10 < record.peak_mem_kib <= 64 << 10
-    else:
-        assert record.peak_mem_kib > 64 << 10
-        assert "limit 64 MiB" in record.detail
-
-
-async def test_memory_below_the_limit_is_measured(yard: Yard) -> None:
-    hold = "exec python3 -c 'x = b\"x\" * (40 << 20); import time; time.sleep(0.3)'"
-    limits = Limits(mem_mib=400, mem_sample_ms=20)
-    record = await yard.run(hold, limits=limits, environment=(f"PATH={os.environ['PATH']}",))
-    assert (record.cause, record.exit_code) == ("exited", 0)
-    assert 40 << 10 < record.peak_mem_kib < 400 << 10
-
-
 async def test_use_of_a_running_job(yard: Yard) -> None:
     program = "x = b'x' * (40 << 20); print(file=open('ready', 'w')); import time; time.sleep(600)"
     supervised = await yard.launch(
