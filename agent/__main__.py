@@ -95,10 +95,7 @@ def _main(args: argparse.Namespace) -> int:
     spool_root = home / "nodes" / args.node
     spool_root.mkdir(parents=True, exist_ok=True)
     if args.inventory:
-        # Beside the groups of an agent that may be running, not in their place.
-        cgroups = Cgroups.detect(f"{args.node}-inventory", spool_root / "inventory", args.cgroups)
-        cgroups.close()
-        _print_inventory(args, spool_root, cgroups.isolation)
+        _print_inventory(args, spool_root)
         return 0
     peaks = parse_peaks(args.gpu_peak_gflops)
     scripts = site_options.scripts(args, args.node, spool_root)
@@ -273,8 +270,10 @@ def _print_inventory(args: argparse.Namespace, spool: Path) -> None:
     probes = Probes()
     probes.start()
     # Under a name of its own: an agent of this node may be running, and its groups are not to be touched.
-    cgroups = Cgroups.detect(f"{args.node}-inventory", spool)
-    inventory = _inventory(args, spool, isolation=cgroups.isolation, probes=probes, keep=False)
+    cgroups = Cgroups.detect(f"{args.node}-inventory", spool / "inventory", args.cgroups)
+    inventory = _inventory(args, spool, isolation="", probes=probes, keep=False)
+    isolation = _isolation(cgroups, _bounding(args, inventory.spec, cgroups))
+    inventory = inventory._replace(spec=msgspec.structs.replace(inventory.spec, isolation=isolation))
     cgroups.close()
     nodes = processors.numa_nodes(machine.SYS)
     numbers = processors.usable(machine.SYS, os.sched_getaffinity(0))

@@ -10,6 +10,9 @@ from packhorse.cli import daemons
 from packhorse.cli.home import Home
 from packhorse.cli.invitation import Invitation
 
+PROGRAMS = ("prolog", "epilog", "prolog-timeout", "health-check", "health-interval")
+"""The site's own, which `packhorse up` has under the same names."""
+
 DECLARATIONS = (
     "cpus",
     "mem",
@@ -21,19 +24,12 @@ DECLARATIONS = (
     "topology",
     "features",
     "weight",
-    "prolog",
-    "epilog",
-    "prolog-timeout",
-    "health-check",
-    "health-interval",
+    *PROGRAMS,
     "bind",
     "pids",
     "cgroups",
 )
 """What can be said of a node and its programs; the agent's process takes the same options."""
-
-PROGRAMS = DECLARATIONS[-5:]
-"""Those that `packhorse up` has under the same names."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
