@@ -26,8 +26,8 @@ SHARED: Final = Path(__file__).parent.parent.parent / "shared" / "traces" / "usa
 BAR: Final = 0.01
 """Share of VM-days with an overrun that an administrator is taken to accept."""
 
-MARGINS: Final = (100, 250, 500, 750, 900, 1000, 1050, 1100, 1250, 1500, 2000, 3000, 5000, 9000)
-OVERRUN_DAYS: Final = (1, 2, 4, 7, 10, 12, 16, 25, 35, 50, 75, 100, 150, 250, 500, 1000)
+MARGINS: Final = (250, 500, 900, 1000, 1100, 1500, 2500, 4000, 9000)
+OVERRUN_DAYS: Final = (1, 2, 4, 8, 10, 12, 16, 25, 40, 60, 100, 200, 400, 1000)
 HOUR: Final = 3600
 DAY: Final = 24 * HOUR
 WINDOWS: Final[dict[str, tuple[str, Settings]]] = {
@@ -58,12 +58,13 @@ def settings() -> Iterator[tuple[str, str, int, Settings]]:
     """What is swept: label, name, knob, settings."""
     for label, (name, base) in WINDOWS.items():
         for margin in MARGINS:
-            yield label, name, margin, _with(base, margin_milli=margin)
+            yield label, name, margin, with_margin(base, margin)
     for days in OVERRUN_DAYS:
         yield OURS, OURS, days, Settings(overrun_days=days)
 
 
-def _with(base: Settings, margin_milli: int) -> Settings:
+def with_margin(base: Settings, margin_milli: int) -> Settings:
+    """One of WINDOWS with this margin."""
     return Settings(
         margin_milli=margin_milli,
         half_life_s=base.half_life_s,
@@ -152,12 +153,21 @@ def main(words: Sequence[str] | None = None) -> int:
                 sys.stdout.flush()
     _summary(rows)
     if args.out:
-        lines = [{**row._asdict(), "score": row.score._asdict()} for row in rows]
-        record = {"command": "python -m benchmarks.reclaim_estimators", "files": [p.name for p in paths]}
-        args.out.write_text(json.dumps(record | {"rows": lines}, indent=0) + "\n")
+        _write(rows, paths, args.out)
     if args.plot:
         _plot(rows, args.plot)
     return 0
+
+
+def _write(rows: Sequence[Row], paths: Sequence[Path], to: Path) -> None:
+    """A row a line, under the names of its columns."""
+    head = {
+        "command": "python -m benchmarks.reclaim_estimators",
+        "files": [path.name for path in paths],
+        "columns": [*Row._fields[:-1], *Score._fields],
+    }
+    lines = [json.dumps([*row[:-1], *(round(value, 6) for value in row.score)]) for row in rows]
+    to.write_text(json.dumps(head)[:-1] + ', "rows": [\n' + ",\n".join(lines) + "\n]}\n")
 
 
 def _summary(rows: Sequence[Row]) -> None:

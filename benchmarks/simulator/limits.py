@@ -8,7 +8,7 @@ machine would have stopped the attempt at its own limit, whatever was estimated)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -19,13 +19,26 @@ from packhorse.simulator.traces.usage import Series
 
 DAY_US: Final = 86_400 * US
 TOGETHER_US: Final = 30 * US
-"""Samples so close to each other are told in one go."""
+"""Samples of several series so close to each other are told in one go."""
+
+
+class Group(NamedTuple):
+    """A stretch of samples, begin to end - 1, told at at_us; every series at most once.
+
+    limits: of those whose limit is not that of their sample before, or that have none before: MiB by vm.
+    """
+
+    begin: int
+    end: int
+    at_us: int
+    vms: list[int]
+    limits: dict[int, int]
 
 
 class Samples(NamedTuple):
     """Of all series, in order of time; all `[n]`. vm: which series. Amounts in MiB, used at most limit.
 
-    groups: where those that are told together begin, and the end of the last.
+    groups: those that are told together, in order.
     """
 
     at_us: np.ndarray
@@ -33,7 +46,7 @@ class Samples(NamedTuple):
     limit_mib: np.ndarray
     used_mib: np.ndarray
     beyond: np.ndarray
-    groups: np.ndarray
+    groups: tuple[Group, ...]
 
 
 class Score(NamedTuple):
@@ -50,43 +63,53 @@ class Score(NamedTuple):
 
 
 def samples(series: Sequence[Series]) -> Samples:
-    """All samples of memory; the limits are what had been asked for."""
+    """All samples of memory; the limits are what had been asked for.
+
+    Of two samples of one series within TOGETHER_US the later counts, so that there is one in every slot.
+    """
+    series = [_spaced(each) for each in series]
     at = np.concatenate([each.at_us for each in series])
     vm = np.repeat(np.arange(len(series)), [len(each.at_us) for each in series])
     limit = np.concatenate([each.mem_asked_mib for each in series])
     used = np.concatenate([each.mem_mib for each in series])
     order = np.lexsort((vm, at))
     at, vm, limit, used = at[order], vm[order], limit[order], used[order]
-    return Samples(at, vm, limit, np.minimum(used, limit), used > limit, _groups(at, vm))
+    return Samples(at, vm, limit, np.minimum(used, limit), used > limit, tuple(_groups(at, vm, limit)))
 
 
-def _groups(at_us: np.ndarray, vm: np.ndarray) -> np.ndarray:
-    """Runs of samples within TOGETHER_US in which every series comes once."""
-    begins, within = [0], set[int]()
-    for i, (at, which) in enumerate(zip(at_us.tolist(), vm.tolist(), strict=True)):
-        if at - at_us[begins[-1]] > TOGETHER_US or which in within:
-            begins.append(i)
-            within.clear()
-        within.add(which)
-    return np.array([*begins, len(at_us)])
+def _spaced(series: Series) -> Series:
+    last = np.append(np.diff(series.at_us) > TOGETHER_US, True)
+    return Series(series.name, *(column[last] for column in series[1:]))
+
+
+def _groups(at_us: np.ndarray, vm: np.ndarray, limit_mib: np.ndarray) -> Iterator[Group]:
+    """All samples, cut where one is more than TOGETHER_US after the first of its group."""
+    times, vms, limits = at_us.tolist(), vm.tolist(), limit_mib.tolist()
+    known: dict[int, int] = {}
+    begin = 0
+    while begin < len(times):
+        end, changed = begin, dict[int, int]()
+        while end < len(times) and times[end] - times[begin] <= TOGETHER_US:
+            which = vms[end]
+            if known.get(which) != limits[end]:
+                known[which] = changed[which] = limits[end]
+            end += 1
+        yield Group(begin, end, times[begin], vms[begin:end], changed)
+        begin = end
 
 
 def estimated(told: Samples, name: str, settings: Settings) -> np.ndarray:
     """The estimate of each sample from those before it, MiB `[n]`. A series starts with its first sample."""
     estimates = Estimates(name, settings)
     found = np.zeros(len(told.at_us), dtype=np.int64)
-    limits: dict[int, int] = {}
-    for begin, end in zip(told.groups[:-1].tolist(), told.groups[1:].tolist(), strict=True):
-        keys, now_us = told.vm[begin:end].tolist(), int(told.at_us[begin])
-        for key, limit in zip(keys, told.limit_mib[begin:end].tolist(), strict=True):
-            known = limits.get(key)
-            if known is None:
-                estimates.add(key, limit, now_us)
-            elif known != limit:
-                estimates.set_limit(key, limit)
-            limits[key] = limit
-        found[begin:end] = estimates.estimates(keys, now_us)
-        estimates.observe(keys, told.used_mib[begin:end], now_us)
+    for begin, end, at_us, vms, limits in told.groups:
+        for vm, limit in limits.items():
+            if vm in estimates:
+                estimates.set_limit(vm, limit)
+            else:
+                estimates.add(vm, limit, at_us)
+        found[begin:end] = estimates.estimates(vms, at_us)
+        estimates.observe(vms, told.used_mib[begin:end], at_us)
     return found
 
 

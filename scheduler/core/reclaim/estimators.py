@@ -131,8 +131,10 @@ class Estimates:
         target = self._rule.observe(Samples(rows, used, limit, age_us, gap_us))
         floor = np.where(now < self._floor_until_us[rows], self._floor[rows], 0)
         target = np.clip(target, np.maximum(used, floor), limit)
-        settled_us = np.where(heard, np.minimum(now - seen, np.maximum(age_us - self._settle_us, 0)), 0)
-        left = np.exp2(-settled_us / self._half_us) if self._half_us else (settled_us == 0).astype(np.float64)
+        settled_us = age_us - self._settle_us
+        falls_us = np.where(heard, np.clip(settled_us, 0, now - seen), 0)
+        at_once = 0.0 if self._half_us else (heard & (settled_us >= 0))
+        left = np.exp2(-falls_us / max(self._half_us, 1)) * (1 - at_once)
         self._estimate[rows] = np.maximum(target, target + (before - target) * left)
         self._seen_us[rows] = now
         self._measured[rows] = True

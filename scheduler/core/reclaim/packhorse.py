@@ -55,7 +55,7 @@ class Anchor:
 
     def __init__(self, window_us: int) -> None:
         self.peaks = Peaks(window_us)
-        self.growth = Growth((len(AGES_US) + 1) * (len(CHANGES) + 1))
+        self.growth = Growth(len(AGES_US) + 1, len(CHANGES) + 1)
         self.peak = np.zeros(0)
         """By row, at least SMALLEST of the limit; 0 before the first sample."""
         self.reached_us = np.zeros(0, dtype=np.int64)

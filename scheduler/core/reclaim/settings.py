@@ -36,7 +36,7 @@ class Settings(msgspec.Struct, frozen=True, array_like=True, gc=False):
     half_life_s: int | None = None
     window_s: int | None = None
     percentile_milli: int = 1000
-    overrun_days: int = 50
+    overrun_days: int = 60
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
