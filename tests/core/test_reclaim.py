@@ -513,7 +513,7 @@ def test_the_log_is_not_flooded_by_estimates() -> None:
         cluster.clock.advance(10)
         cluster.report((job, 3_000 + (i * 7_919) % 2_000))
     n = sum(type(event) is MemoryEstimated for event in cluster.log)
-    assert 0 < n <= 60, "at most one fall a minute"
+    assert 0 < n <= 12, "at most one fall in settle_s"
 
 
 def test_samples_of_others_count_for_nothing() -> None:
