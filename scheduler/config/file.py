@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from packhorse.scheduler.config.keys import (
+    BATCH_TARGET,
     CLUSTER_TARGET,
     IMPROVER_TARGET,
     KEYS,
@@ -26,7 +27,7 @@ from packhorse.scheduler.config.keys import (
     KeyProblem,
 )
 from packhorse.scheduler.core.orders import BY_ORDER
-from packhorse.scheduler.model.cluster import ClusterConfig, Improver, Partition, Reclaim
+from packhorse.scheduler.model.cluster import Batch, ClusterConfig, Improver, Partition, Reclaim
 from packhorse.scheduler.model.errors import ConfigError
 
 
@@ -99,10 +100,14 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
         raise ConfigError(f"{name}: not TOML: {error}") from error
     problems: list[str] = []
     where = _Lines(text, name)
-    cluster: dict[str, Any] = {"owner_uid": owner_uid}
-    service: dict[str, Any] = {}
-    improver: dict[str, Any] = {}
-    reclaim: dict[str, Any] = {}
+    fields: dict[str, dict[str, Any]] = {
+        CLUSTER_TARGET: {"owner_uid": owner_uid},
+        SERVICE_TARGET: {},
+        IMPROVER_TARGET: {},
+        BATCH_TARGET: {},
+        RECLAIM_TARGET: {},
+    }
+    cluster, service = fields[CLUSTER_TARGET], fields[SERVICE_TARGET]
     partitions: list[Partition] = []
     for section, body in document.items():
         if section == PARTITION:
@@ -117,16 +122,10 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
             problems.append(f"{where.at(section)}: {section} must be a section: write [{section}]")
         else:
             for key, value in _values(section, body, where, problems):
-                if key.target == CLUSTER_TARGET:
-                    cluster[key.field] = value
-                elif key.target == SERVICE_TARGET:
-                    service[key.field] = value
-                elif key.target == IMPROVER_TARGET:
-                    improver[key.field] = value
-                elif key.target == RECLAIM_TARGET:
-                    reclaim[key.field] = value
-    cluster["improver"] = Improver(**improver)
-    cluster["reclaim"] = Reclaim(**reclaim)
+                fields[key.target][key.field] = value
+    cluster["improver"] = Improver(**fields[IMPROVER_TARGET])
+    cluster["batch"] = Batch(**fields[BATCH_TARGET])
+    cluster["reclaim"] = Reclaim(**fields[RECLAIM_TARGET])
     if partitions:
         cluster["partitions"] = tuple(partitions)
     elif PARTITION in document and not problems:

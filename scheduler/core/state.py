@@ -7,6 +7,7 @@ and rebuilt by `rebuild` after a snapshot was read.
 
 from __future__ import annotations
 
+from packhorse.scheduler.core.batch.arrivals import Arrivals
 from packhorse.scheduler.core.batch.memory import Memory
 from packhorse.scheduler.core.demand import Demand
 from packhorse.scheduler.core.interning import Interned
@@ -57,13 +58,16 @@ class Frozen:
     __slots__ = (
         "answered",
         "arrays",
+        "arrivals",
         "config",
         "epoch",
         "finished",
+        "history",
         "jobs",
         "lending_off",
         "next_job_id",
         "nodes",
+        "usage",
     )
 
     config: ClusterConfig
@@ -75,6 +79,9 @@ class Frozen:
     finished: dict[JobId, Instant]
     answered: dict[CallId, CallAnswered]
     lending_off: tuple[Switch, ...]
+    history: History
+    usage: UserUsage
+    arrivals: Arrivals
 
 
 class State:
@@ -86,6 +93,8 @@ class State:
     answered: calls with an idempotency key, oldest first.
     lending_off: for which jobs an administrator has switched off the lending of memory.
     next_job_id: no job, array or task was ever given this number or a higher one.
+    history: how long jobs ran. usage: who used how much (who holds how much is derived). arrivals: when jobs
+    came. All three outlive the jobs that they know of, and are bounded.
     taught: what the placement policy goes by, None for what it knows by itself; of this epoch only, so in no
     snapshot, and no part of what makes states equal.
 
@@ -93,14 +102,14 @@ class State:
     waits on what, keyed (job or array, index); index -1: the whole of it, -2: index by index (aftercorr).
     singletons: unfinished jobs by (uid, name) and the number that orders them, only for the pairs that a
     waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what jobs are like,
-    for the placement policy. history: how long jobs ran, usage: who used how much. batch: what the order
-    "packhorse" remembers. licenses: what jobs hold of the cluster's licences. reclaim: who lends memory to
-    whom.
+    for the placement policy. batch: what the order "packhorse" knows from pass to pass. licenses: what jobs
+    hold of the cluster's licences. reclaim: who lends memory to whom.
     """
 
     __slots__ = (
         "answered",
         "arrays",
+        "arrivals",
         "batch",
         "config",
         "demand",
@@ -135,6 +144,9 @@ class State:
         self.nodes: dict[NodeName, Node] = {}
         self.finished: dict[JobId, Instant] = {}
         self.answered: dict[CallId, CallAnswered] = {}
+        self.history = History()
+        self.usage = UserUsage()
+        self.arrivals = Arrivals()
         self.taught: PolicyTaught | None = None
         self.lending_off: tuple[Switch, ...] = ()
         self.clear_derived()
@@ -151,8 +163,7 @@ class State:
         self.pending_columns = PendingColumns()
         self.running_columns = RunningColumns()
         self.demand = Demand()
-        self.history = History()
-        self.usage = UserUsage()
+        self.usage.held.clear()
         self.batch = Memory()
         self.licenses = Licenses()
         self.reclaim = Book()
@@ -176,6 +187,9 @@ class State:
             and list(self.finished.items()) == list(other.finished.items())
             and list(self.answered.items()) == list(other.answered.items())
             and self.lending_off == other.lending_off
+            and self.history == other.history
+            and self.usage == other.usage
+            and self.arrivals == other.arrivals
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -192,4 +206,7 @@ class State:
         frozen.finished = self.finished.copy()
         frozen.answered = self.answered.copy()
         frozen.lending_off = self.lending_off
+        frozen.history = self.history.copy()
+        frozen.usage = self.usage.copy()
+        frozen.arrivals = self.arrivals.copy()
         return frozen

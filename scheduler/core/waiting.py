@@ -187,7 +187,12 @@ def leave_singletons(state: State, waiter: Waiter, at: Instant) -> None:
         del state.singletons[key]
         return
     following = min(members.items(), key=lambda item: (item[1], item[0]))[0]
-    found: Waiter | None = state.jobs.get(following) or state.arrays.get(following)
+    rejudge_singleton(state, following, at)
+
+
+def rejudge_singleton(state: State, id: JobId, at: Instant) -> None:
+    """Whether another job of its name and user is still before this one."""
+    found: Waiter | None = state.jobs.get(id) or state.arrays.get(id)
     if found is not None and isinstance(found.phase, Pending):
         _rejudge(state, found, found.phase, (JobId(0), WHOLE), at)
 
@@ -299,7 +304,7 @@ def expect(state: State, job: Job, active: Active) -> None:
 
 
 def expect_again(state: State) -> None:
-    """The same of all that wait or run: the configuration names another predictor."""
+    """The same of all that wait or run: another predictor is to be used, or a new process begins."""
     for job in state.jobs.values():
         if isinstance(job.phase, Active):
             expect(state, job, job.phase)

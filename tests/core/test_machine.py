@@ -26,7 +26,7 @@ from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.state import Frozen, State
 from packhorse.scheduler.core.step import next_timer, step
 from packhorse.scheduler.model.accounting import LoanRow
-from packhorse.scheduler.model.cluster import Reclaim
+from packhorse.scheduler.model.cluster import Batch, Reclaim
 from packhorse.scheduler.model.event import Event, JobEnding
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
@@ -80,6 +80,11 @@ LAWS: tuple[dict[str, Any], ...] = (
     {"order": "unicep", "backfill": "none"},
     {"order": "srtf", "preempt": "order"},
     {"order": "las2d", "preempt": "order"},
+    {"order": "fairshare"},
+    {"order": "drf", "predictor": "last2"},
+    {"order": "packhorse", "batch": Batch(ageing_s=600, guard=3.0)},
+    {"order": "packhorse", "batch": Batch(ageing_s=60, reserve=0.5, wide=0.7, guard=2.0)},
+    {"order": "packhorse", "batch": Batch(ageing_s=60, idle=0.0, reserve=0.5, wide=0.3), "predictor": "like"},
 )
 """Who goes first, as an administrator may set it."""
 
@@ -134,10 +139,8 @@ class ClusterMachine(RuleBasedStateMachine):
     def begin(self, law: dict[str, Any]) -> None:
         """Three nodes whose agents are connected."""
         self.cluster = Recorded(**law)
-        self.forgets = bool({"predictor", "keep_next", "reclaim"} & law.keys())
         self.lends = "reclaim" in law
         self.lent_mib_us = 0
-        self.restarted = False
         self.truth = Truth()
         self.agents = {
             NodeName(name): Agent(
@@ -353,7 +356,6 @@ class ClusterMachine(RuleBasedStateMachine):
                 agent.disconnect(self.now, lose_reports=True)
             agent.outbox.clear()
         self.cluster.do(Start(state.config))
-        self.restarted = True
 
     # -- wires -------------------------------------------------------------------------------------------
 
@@ -480,8 +482,6 @@ class ClusterMachine(RuleBasedStateMachine):
         self.ledger_adds_up()
         log = [ENCODER.encode(event) for event in self.cluster.log]
         assert [EVENT_DECODER.decode(data) for data in log] == self.cluster.log
-        if self.restarted and self.forgets:
-            return  # a new process expects run times, and plans starts, by what is in memory only
         again = State.empty()
         events: list[bytes] = []
         for now, input in self.cluster.inputs:
