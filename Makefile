@@ -76,7 +76,7 @@ demo: install  ## a one-machine cluster in a temporary directory, and the digits
 
 # ---------------------------------------------------------------------------------------------- checking
 
-.PHONY: test soak check format format-check lint types imports proto proto-check bench bench-packing bench-policies
+.PHONY: test soak check format format-check lint types imports proto proto-check bench bench-packing bench-policies bench-reclaim
 test: dev  ## install, then all tests but the slow ones
 	@$(MAKE) --no-print-directory $(VENV)/.package
 	@$(BIN)/python -m pytest $(ARGS)
@@ -123,6 +123,9 @@ bench-packing: install  ## openb, passes and improver in full: half an hour and 
 
 bench-policies: install  ## the simulator against published numbers, row by row: half an hour
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.policies
+
+bench-reclaim: install  ## usage estimates on usage traces, slack against overruns: ten minutes
+	PYTHONPATH=. OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.reclaim_estimators $(ARGS)
 
 # ---------------------------------------------------------------------------------------------- maintaining
 

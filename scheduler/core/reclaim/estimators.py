@@ -14,45 +14,23 @@ A gap of more than q lets nothing decay when samples come again. Time before s c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
 import numpy as np
 
-from packhorse.scheduler.core.reclaim.borg import Borg
+from packhorse.scheduler.core.reclaim.borg import BORG
+from packhorse.scheduler.core.reclaim.packhorse import PACKHORSE
+from packhorse.scheduler.core.reclaim.rule import Estimator, Samples, more, seconds_us
 from packhorse.scheduler.core.reclaim.settings import Settings
-from packhorse.scheduler.model.ids import US
+from packhorse.scheduler.core.reclaim.window import WINDOW
 
-__all__ = ["ESTIMATORS", "Estimates", "Estimator", "Rule", "Settings"]
-
-
-class Rule(Protocol):
-    """What an estimator remembers of each row, and where it would have the estimates go."""
-
-    def grow(self, n: int) -> None:
-        """There are rows 0 to n - 1."""
-
-    def clear(self, row: int, limit_mib: int, estimate_mib: int) -> None:
-        """The row is a new attempt; estimate_mib: what is known of it from before a restart, or 0."""
-
-    def observe(self, rows: np.ndarray, used_mib: np.ndarray, age_us: np.ndarray) -> np.ndarray:
-        """Take in a sample each, at that age of the attempt; the targets in MiB. All `[n]`, each row once."""
-
-
-class Estimator(NamedTuple):
-    """By name. rule: of these settings, with no rows."""
-
-    name: str
-    summary: str
-    rule: Callable[[Settings], Rule]
+__all__ = ["ESTIMATORS", "Estimates", "Estimator", "Settings"]
 
 
 ESTIMATORS: Final[Mapping[str, Estimator]] = MappingProxyType(
-    {
-        estimator.name: estimator
-        for estimator in (Estimator("borg", "slowly down to the peak of the last hour and a margin", Borg),)
-    }
+    {estimator.name: estimator for estimator in (BORG, WINDOW, PACKHORSE)}
 )
 """All that come with Packhorse."""
 
@@ -65,15 +43,21 @@ class Estimates:
         """By an estimator of ESTIMATORS; ValueError lists them where there is none of this name."""
         if name not in ESTIMATORS:
             raise ValueError(f'estimator "{name}" is not known; there are {", ".join(sorted(ESTIMATORS))}')
-        self._settings = settings or Settings()
-        self._rule = ESTIMATORS[name].rule(self._settings)
+        filled = ESTIMATORS[name].own.fill(settings or Settings())
+        self._rule = ESTIMATORS[name].rule(filled)
+        self._settle_us, self._silent_us = seconds_us(filled.settle_s), seconds_us(filled.silent_s)
+        self._half_us, self._kept_us = seconds_us(filled.half_life_s), seconds_us(filled.window_s)
         self._rows: dict[Hashable, int] = {}
         self._free: list[int] = []
         self._limit = np.zeros(0, dtype=np.int64)
         self._started_us = np.zeros(0, dtype=np.int64)
         self._seen_us = np.zeros(0, dtype=np.int64)
         """The last sample, or when the row was added."""
+        self._measured = np.zeros(0, dtype=np.bool_)
         self._estimate = np.zeros(0, dtype=np.float64)
+        self._floor = np.zeros(0, dtype=np.int64)
+        """What was estimated before a restart, and until when that counts."""
+        self._floor_until_us = np.zeros(0, dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -91,8 +75,8 @@ class Estimates:
     ) -> None:
         """An attempt runs since started_us. ValueError if known, or if an amount is negative.
 
-        estimate_mib: go on from this estimate (after a restart), which holds for silent_s from now_us on
-        (default: from the start); what is not known is taken to be its limit.
+        estimate_mib: go on from this estimate of before a restart. It stands for samples that are lost, so it
+        is not gone below for window_s after now_us (default: the start), from which silence counts too.
         """
         if key in self._rows:
             raise ValueError(f"{key!r} is known already")
@@ -101,16 +85,20 @@ class Estimates:
         if not self._free:
             self._grow()
         row = self._rows[key] = self._free.pop()
-        known = limit_mib if estimate_mib is None else min(estimate_mib, limit_mib)
+        seen_us = started_us if now_us is None else max(now_us, started_us)
         self._limit[row] = limit_mib
-        self._started_us[row] = started_us
-        self._seen_us[row] = started_us if now_us is None else max(now_us, started_us)
-        self._estimate[row] = known
-        self._rule.clear(row, limit_mib, 0 if estimate_mib is None else known)
+        self._started_us[row], self._seen_us[row] = started_us, seen_us
+        self._measured[row] = False
+        self._estimate[row] = limit_mib if estimate_mib is None else min(estimate_mib, limit_mib)
+        self._floor[row] = estimate_mib or 0
+        self._floor_until_us[row] = seen_us + self._kept_us
+        self._rule.clear(row)
 
     def remove(self, key: Hashable) -> None:
         """The attempt has ended."""
-        self._free.append(self._rows.pop(key))
+        row = self._rows.pop(key)
+        self._rule.forget(row)
+        self._free.append(row)
 
     def set_limit(self, key: Hashable, limit_mib: int) -> None:
         """The attempt may use so much from now on; what is known of its use stays. ValueError if negative."""
@@ -128,21 +116,28 @@ class Estimates:
         used = np.asarray(used_mib, dtype=np.int64)
         if used.shape != rows.shape:
             raise ValueError(f"{len(rows)} keys and amounts of shape {used.shape}")
-        if used.size and used.min() < 0:
+        if not len(rows):
+            return
+        if used.min() < 0:
             raise ValueError(f"{keys[int(used.argmin())]!r}: {used.min()} MiB used: negative")
         if len(set(rows.tolist())) < len(rows):
             raise ValueError("a key comes twice")
-        settings, seen = self._settings, self._seen_us[rows]
+        seen, limit = self._seen_us[rows], self._limit[rows]
         now = np.maximum(now_us, seen)
-        before = self._held(rows, now)
-        limit, age_us = self._limit[rows], now - self._started_us[rows]
+        before, age_us = self._held(rows, now), now - self._started_us[rows]
+        heard = now - seen <= self._silent_us
         used = np.minimum(used, limit)
-        target = np.clip(self._rule.observe(rows, used, age_us), used, limit)
-        gap_us = np.minimum(now - seen, np.maximum(age_us - settings.settle_s * US, 0))
-        gap_us[now - seen > settings.silent_s * US] = 0
-        left = np.exp2(-gap_us / (settings.half_life_s * US)) if settings.half_life_s else 0.0
+        gap_us = np.where(heard & self._measured[rows], now - seen, 0)
+        target = self._rule.observe(Samples(rows, used, limit, age_us, gap_us))
+        floor = np.where(now < self._floor_until_us[rows], self._floor[rows], 0)
+        target = np.clip(target, np.maximum(used, floor), limit)
+        settled_us = age_us - self._settle_us
+        falls_us = np.where(heard, np.clip(settled_us, 0, now - seen), 0)
+        at_once = 0.0 if self._half_us else (heard & (settled_us >= 0))
+        left = np.exp2(-falls_us / max(self._half_us, 1)) * (1 - at_once)
         self._estimate[rows] = np.maximum(target, target + (before - target) * left)
         self._seen_us[rows] = now
+        self._measured[rows] = True
 
     def estimates(self, keys: Sequence[Hashable], now_us: int) -> np.ndarray:
         """What they are expected to use at now_us, in MiB, rounded up: integers `[n]`, 0 to their limits."""
@@ -151,24 +146,32 @@ class Estimates:
         rounded: np.ndarray = np.ceil(held).astype(np.int64)
         return rounded
 
+    def learned(self) -> list[float]:
+        """What the estimator knows of attempts in general, to be stored; empty if it learns nothing."""
+        return self._rule.learned()
+
+    def teach(self, learned: Sequence[float]) -> None:
+        """Go on from what learned() gave, of the same estimator; ValueError if it cannot be."""
+        self._rule.teach(learned)
+
     def _held(self, rows: np.ndarray, now_us: np.ndarray) -> np.ndarray:
         """The estimates as they are at now_us `[n]`, not before their last samples."""
-        limit, silent_us = self._limit[rows], self._settings.silent_s * US
+        limit = self._limit[rows]
         estimate = np.minimum(self._estimate[rows], limit)
-        lost = np.clip((now_us - self._seen_us[rows] - silent_us) / silent_us, 0, 1)
-        estimate = estimate + (limit - estimate) * lost
-        settling = now_us - self._started_us[rows] < self._settings.settle_s * US
-        held: np.ndarray = np.where(settling, limit, estimate)
+        lost = np.clip((now_us - self._seen_us[rows] - self._silent_us) / self._silent_us, 0, 1)
+        settling = now_us - self._started_us[rows] < self._settle_us
+        held: np.ndarray = np.where(settling, limit, estimate + (limit - estimate) * lost)
         return held
 
     def _at(self, keys: Sequence[Hashable]) -> np.ndarray:
         return np.fromiter(map(self._rows.__getitem__, keys), dtype=np.intp, count=len(keys))
 
     def _grow(self) -> None:
-        n = len(self._limit)
-        more = max(16, n)
-        self._free = list(range(n + more - 1, n - 1, -1))
-        for name in ("_limit", "_started_us", "_seen_us", "_estimate"):
-            column = getattr(self, name)
-            setattr(self, name, np.concatenate([column, np.zeros(more, dtype=column.dtype)]))
-        self._rule.grow(n + more)
+        had = len(self._limit)
+        n = max(16, 2 * had)
+        self._free = list(range(n - 1, had - 1, -1))
+        self._limit, self._started_us = more(self._limit, n), more(self._started_us, n)
+        self._seen_us, self._measured = more(self._seen_us, n), more(self._measured, n)
+        self._estimate, self._floor = more(self._estimate, n), more(self._floor, n)
+        self._floor_until_us = more(self._floor_until_us, n)
+        self._rule.grow(n)

@@ -6,12 +6,14 @@ from typing import Final
 
 import numpy as np
 
+from packhorse.scheduler.core.reclaim.rule import more
+
 SPANS: Final = 16
-"""A window is remembered in so many spans and the one that is open: it is at most 1/16 longer than asked."""
+"""A window is kept as so many spans and the one that is open: it is up to 1/16 longer than asked."""
 
 
 class Peaks:
-    """Moving maxima of rows. A span's maximum is kept in a ring; one that is older than the window is
+    """Moving maxima of rows. The maximum of each span is kept in a ring; one that is older than the window is
     forgotten whole. Time is that of each row, in microseconds, and does not go back."""
 
     __slots__ = ("_max", "_span", "_span_us")
@@ -23,24 +25,27 @@ class Peaks:
 
     def grow(self, n: int) -> None:
         """There are rows 0 to n - 1."""
-        more = n - len(self._span)
-        self._max = np.concatenate([self._max, np.zeros((more, SPANS + 1), dtype=np.int64)])
-        self._span = np.concatenate([self._span, np.zeros(more, dtype=np.int64)])
+        self._max = more(self._max, n)
+        self._span = more(self._span, n)
 
-    def clear(self, row: int, value: int) -> None:
-        """The row begins anew, with this as its peak at time 0."""
+    def clear(self, row: int) -> None:
+        """The row begins anew, at time 0."""
         self._max[row] = 0
-        self._max[row, 0] = value
         self._span[row] = 0
 
     def add(self, rows: np.ndarray, values: np.ndarray, at_us: np.ndarray) -> np.ndarray:
-        """Take in one value each; the peaks with it. All `[n]`, rows without a repetition."""
-        table, span = self._max[rows], at_us // self._span_us
-        passed = np.minimum(span - self._span[rows], SPANS + 1)
-        ages = (span[:, None] - np.arange(SPANS + 1)) % (SPANS + 1)
-        table[ages < passed[:, None]] = 0
-        here = (np.arange(len(rows)), span % (SPANS + 1))
-        table[here] = np.maximum(table[here], values)
-        self._max[rows], self._span[rows] = table, span
-        peaks: np.ndarray = table.max(axis=1, initial=0)
+        """Take in one value each, 0 or more; the peaks with it. All `[n]`, rows without a repetition."""
+        span = at_us // self._span_us
+        moved = np.flatnonzero(span > self._span[rows])
+        if len(moved):
+            self._advance(rows[moved], span[moved])
+        place = span % (SPANS + 1)
+        self._max[rows, place] = np.maximum(self._max[rows, place], values)
+        peaks: np.ndarray = self._max[rows].max(axis=1, initial=0)
         return peaks
+
+    def _advance(self, rows: np.ndarray, span: np.ndarray) -> None:
+        """Empty the spans that these rows have entered or skipped."""
+        ages = (span[:, None] - np.arange(SPANS + 1)) % (SPANS + 1)
+        self._max[rows] = np.where(ages < (span - self._span[rows])[:, None], 0, self._max[rows])
+        self._span[rows] = span
