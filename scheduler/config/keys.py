@@ -367,7 +367,7 @@ KEYS: tuple[Key, ...] = (
     Key("improver", "max_nodes", _count(1, 1 << 20), "1000", "nodes", _I, "max_nodes"),
     Key("improver", "max_jobs", _count(1, 1 << 20), "2000", "jobs", _I, "max_jobs"),
     Key("reclaim", "enabled", FLAG, "false", "", _R, "enabled"),
-    Key("reclaim", "estimator", ESTIMATOR, '"borg"', "", _R, "estimator"),
+    Key("reclaim", "estimator", ESTIMATOR, '"packhorse"', "", _R, "estimator"),
     Key("reclaim", "settle", _duration_kind(0, _YEAR_S), "300", "seconds", _R, "settle_s"),
     Key("reclaim", "share", _count(0, 100), "80", "percent", _R, "share"),
     Key("reclaim", "margin", MEMORY, "256", "MiB", _R, "margin_mib"),

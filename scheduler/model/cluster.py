@@ -87,7 +87,7 @@ class Reclaim(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
 
     enabled: bool = False
-    estimator: str = "borg"
+    estimator: str = "packhorse"
     settle_s: int = 300
     share: int = 80
     margin_mib: int = 256

@@ -16,6 +16,7 @@ import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from msgspec import structs
 
 from packhorse.scheduler.core import indices
 from packhorse.scheduler.core.apply import apply
@@ -90,7 +91,7 @@ LAWS: tuple[dict[str, Any], ...] = (
 
 LENDING_LAWS: tuple[dict[str, Any], ...] = (
     {"reclaim": LENDING},
-    {"reclaim": LENDING, "backfill_depth": 3},
+    {"reclaim": structs.replace(LENDING, estimator="borg"), "backfill_depth": 3},
     {"reclaim": LENDING, "order": "sjf", "backfill": "sjbf"},
 )
 
