@@ -631,8 +631,8 @@ class LendingMachine(ClusterMachine):
             self.all_goes_well("")
             for _ in range(12):
                 self.time_passes(300)
-                for name in NODES[:2]:
-                    self.use_changes(NodeName(name), 1, 16_000, None)
+                for node in NODES[:2]:
+                    self.use_changes(NodeName(node), 1, 16_000, None)
 
     @rule(
         mem_mib=st.sampled_from([3_000, 8_000, 10_000, 12_000]),
