@@ -59,11 +59,10 @@ class Memory:
             order.append((not active.loans, -mib, active.attempt, of_trace))
         total = sum(used.values())
         ended = []
-        for _, mib, attempt, of_trace in sorted(order, key=lambda entry: entry[:3]):
+        for _, _, attempt, of_trace in sorted(order, key=lambda entry: entry[:3]):
             if total <= spec.mem_mib:
                 break
-            total -= mib
-            del used[attempt]
+            total -= used.pop(attempt)
             ended.append(attempt)
             self.killed.append(of_trace)
         return Look(tuple(used.items()), spec.mem_mib - total, tuple(ended))
