@@ -309,8 +309,7 @@ ADDRESS = Kind('"HOST:PORT"; port 0 takes a free one', _address)
 LEVEL = Kind(", ".join(f'"{level}"' for level in _LEVELS), _level)
 
 _C, _S, _P, _I = CLUSTER_TARGET, SERVICE_TARGET, PARTITION_TARGET, IMPROVER_TARGET
-_B = BATCH_TARGET
-_R = RECLAIM_TARGET
+_B, _R = BATCH_TARGET, RECLAIM_TARGET
 _YEAR_S = 366 * 86400
 
 KEYS: tuple[Key, ...] = (

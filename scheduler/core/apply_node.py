@@ -25,6 +25,7 @@ def scheduler_started(state: State, event: ev.SchedulerStarted) -> None:
         raise InvalidTransition(event, f"the epoch is {state.epoch} already")
     state.epoch = event.epoch
     state.taught = None
+    state.reclaim.forget_reports()
     state.batch = Memory()
     state.history.samples.touched.clear()
     state.pending_columns.forget_passes()

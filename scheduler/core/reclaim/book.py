@@ -69,6 +69,15 @@ class Book:
         self._estimates: Estimates | None = None
         self._for = Reclaim()
 
+    def forget_reports(self) -> None:
+        """A new process knows what the state does, and waits for nodes to report."""
+        self._estimates = None
+        self.fell_at.clear()
+        self.seen.clear()
+        self.wake_at = UNKNOWN
+        for column in (self.seen_at, self.free_seen, self.short):
+            column[:] = 0
+
     def estimates(self, config: Reclaim) -> Estimates:
         """By this configuration; those made by another are forgotten."""
         if self._estimates is None or _settings(config) != _settings(self._for):

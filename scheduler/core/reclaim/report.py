@@ -2,9 +2,8 @@
 
 Every sample goes to the estimates in memory; the state knows them in steps, by MemoryEstimated. A step is a
 32nd of a job's limit, at least 16 MiB, and what the state knows is never below the estimate: a rise over it
-is told at once, a fall by a step or more at most once in FALL_EVERY_S for each node, or in the time that jobs
-take to settle where that is shorter. Decisions rest on what the state knows alone, so that they are the same
-after a restart.
+is told at once, a fall by a step or more at most once in settle_s for each node. Decisions rest on
+what the state knows alone, so that they are the same after a restart.
 
 Loans are taken back at once, in the same step, where estimates say that too much is lent, and where the node
 itself is short: less free than its floor, or processes that wait for memory.
@@ -27,7 +26,6 @@ from packhorse.scheduler.model.job import Active
 
 STEPS: Final = 32
 LEAST_STEP_MIB: Final = 16
-FALL_EVERY_S: Final = 60
 
 
 def report_usage(state: State, report: ReportUsage, now: Instant) -> Decision:
@@ -94,8 +92,7 @@ def _estimate(
         if key not in estimates:
             estimates.add(key, limit, active.started_at, known if active.estimated else None, now_us=now)
     estimates.observe(keys, used, now)
-    fall_every_s = min(FALL_EVERY_S, max(state.config.reclaim.settle_s, 1))
-    may_fall = now >= book.fell_at.get(name, 0) + fall_every_s * US
+    may_fall = now >= book.fell_at.get(name, 0) + state.config.reclaim.settle_s * US
     moved: dict[JobId, int] = {}
     most, grown, fell = 0, JobId(0), False
     for (_, id), (limit, known), estimate in zip(
