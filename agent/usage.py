@@ -51,13 +51,14 @@ MAX_WARNINGS = 8
 class _Watched:
     """An attempt and when it is due. Times are of the monotonic clock."""
 
-    __slots__ = ("began", "due", "looked_kib", "looks_at", "memory_due", "meter", "told_kib")
+    __slots__ = ("began", "due", "is_measured", "looked_kib", "looks_at", "memory_due", "meter", "told_kib")
 
     def __init__(self, meter: AttemptMeter, began: float, due: float) -> None:
         self.meter = meter
         self.began = began
         self.due = due  # a look at everything
         self.memory_due = due
+        self.is_measured = False
         self.looks_at = 0.0  # the last pause between looks at its memory
         self.looked_kib = 0
         self.told_kib = 0
@@ -90,7 +91,11 @@ class Sampler:
         """Follow this attempt. order: None where it is not known any more."""
         age_s = max(0.0, time.time() - supervised.started_at / 1e6)
         now = time.monotonic()
-        meter = AttemptMeter(key, supervised, order, self._odd)
+        try:
+            meter = AttemptMeter(key, supervised, order, self._odd)
+        except Exception as error:  # it runs all the same
+            self.failed(error, key)
+            return
         if not self._watched:  # an idle node reports seldom, and its first job must not wait for that
             self._report_due = min(self._report_due, now + 2 * FIRST_LOOK_S)
         self._watched[key] = _Watched(meter, now - age_s, now + max(0.0, FIRST_LOOK_S - age_s))
@@ -118,11 +123,13 @@ class Sampler:
             texts = [*texts[: MAX_WARNINGS - 1], f"and {len(texts) - MAX_WARNINGS + 1} more about sampling"]
         return tuple(texts)
 
-    def failed(self, error: Exception) -> None:
-        """A step raised: say so, and go on after a while."""
-        log.error("sampling.failed", exc_info=error)
-        self._odd(f"sampling failed: {type(error).__name__}: {error}")
-        self._rest_until = time.monotonic() + self.report_s
+    def failed(self, error: Exception, key: AttemptKey | None = None) -> None:
+        """A step raised, or what it did for one attempt: say so, and go on after a while."""
+        log.error("sampling.failed", attempt=str(key or ""), exc_info=error)
+        of = f" of attempt {key}" if key is not None else ""
+        self._odd(f"sampling{of} failed: {type(error).__name__}: {error}")
+        if key is None:
+            self._rest_until = time.monotonic() + self.report_s
 
     def _odd(self, text: str) -> None:
         if text not in self._warnings:
@@ -154,7 +161,11 @@ class Sampler:
             self._read_gpus(self._gpus, now)
         for watched in self._watched.values():
             if watched.due <= now or watched.memory_due <= now:
-                self._look(watched, now)
+                try:
+                    self._look(watched, now)
+                except Exception as error:  # one attempt that cannot be measured must not hide the others
+                    watched.due = watched.memory_due = now + self.report_s
+                    self.failed(error, watched.meter.key)
         if self._lends() and self._lent_due <= now:
             self._lent_due = now + pace.LENT_S
             for watched in self._watched.values():
@@ -179,6 +190,7 @@ class Sampler:
             watched.due = now + pace.look_at_all_s(age_s, self.report_s)
         else:
             meter.look_at_memory()
+        watched.is_measured = True
         moved = pace.moved(watched.looked_kib, meter.mem_kib, meter.limit_kib, pace.MOVED)
         near = pace.near(meter.mem_kib, meter.limit_kib)
         watched.looked_kib = meter.mem_kib
@@ -230,7 +242,7 @@ class Sampler:
             mem_mib_used=(total_kib - available_kib) // 1024,
             mem_mib_free=available_kib // 1024,
             load_milli=round(os.getloadavg()[0] * 1000),
-            attempts=tuple([watched.meter.sample() for watched in self._watched.values()]),
+            attempts=tuple([w.meter.sample() for w in self._watched.values() if w.is_measured]),
             devices=self._gpus.samples if self._gpus is not None else (),
             pressure_milli=self._pressure_milli(),
         )

@@ -9,7 +9,7 @@ back at once.
 from __future__ import annotations
 
 FAST_S = 1.0
-LENT_S = 0.2
+LENT_S = 0.24
 """Between looks at memory while some of it is lent."""
 
 MOVED = 32

@@ -261,7 +261,7 @@ def _used_in(row: Row, units: Units) -> dict[str, str]:
     if row["gpu_max_mem_mib"] >= 0:
         found["gres/gpumem"] = f"{row['gpu_max_mem_mib']}M"
     if row["gpu_busy_ms"] >= 0:
-        found["gres/gpuutil"] = str(100 * row["gpu_busy_ms"] // max(row["gpu_ms"], 1))
+        found["gres/gpuutil"] = str(round(100 * row["gpu_busy_ms"] / max(row["gpu_ms"], 1)))
     found["mem"] = f"{row['max_rss_kib']}K"
     if row["max_vm_kib"] >= 0:
         found["vmem"] = f"{row['max_vm_kib']}K"

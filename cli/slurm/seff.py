@@ -46,8 +46,13 @@ def command(words: list[str]) -> int:
         if word in ("-h", "--help"):
             sys.stdout.write(USAGE)
             return 0
-        if word in ("-v", "--version", "-V"):
+        if word == "-v":
             sys.stdout.write("seff Version 2.1\n")  # whose lines these are
+            return 0
+        if word in ("-V", "--version"):
+            from packhorse.cli.slurm.options import print_version
+
+            print_version()
             return 0
         if word.startswith("--server="):
             from packhorse.cli.slurm.options import take_server

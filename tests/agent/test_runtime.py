@@ -77,13 +77,13 @@ async def test_a_sampler_that_raises_is_a_warning_of_the_node_and_nothing_else(
     sampling = asyncio.create_task(agent._samples())
     await until(lambda: len(agent.machine.offer.warnings) > 1, "the warning")
     warning = "sampling failed: ZeroDivisionError: no share of nothing"
-    assert agent.machine.offer.warnings == (*other, warning)
+    assert list(agent.machine.offer.warnings) == [*other, warning]
     assert agent.machine.offer.accepting
     assert not sampling.done()
     agent._sampler._warnings.clear()
     agent._warned_at = -runtime.WARN_EVERY_S
     agent._warn()
-    assert agent.machine.offer.warnings == other
+    assert list(agent.machine.offer.warnings) == list(other)
     sampling.cancel()
     await asyncio.gather(sampling, return_exceptions=True)
 

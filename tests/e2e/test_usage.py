@@ -7,8 +7,10 @@ import signal
 import sys
 from collections.abc import Iterator
 
+import pynvml
 import pytest
 
+from tests.agent.nvml.fake import FakeNvml
 from tests.cluster import Cluster, kill, wait_until
 
 MIB = 120
@@ -107,3 +109,35 @@ def test_jobs_that_are_not_there(cluster: Cluster) -> None:
     assert cluster.refused("seff", "987654") == (2, "Job not found.\n")
     assert "987654" in cluster.refused("packhorse", "usage", "987654")[1]
     assert cluster.refused("sstat")[0] == 1
+
+
+def test_a_job_with_a_gpu(fake_nvml: FakeNvml) -> None:
+    """Half of the time busy, three tenths of the peak: allocated, busy and computed are three things."""
+    fake_nvml.set(
+        {
+            "gpu0.util": 50,
+            "gpu0.mem_used_mib": 5120,
+            "gpu0.power_mw": 400_000,
+            "gpu0.gpm": 1,
+            f"gpu0.gpm.{pynvml.NVML_GPM_METRIC_HMMA_TENSOR_UTIL}": 30.0,
+            "gpu0.clock.sm": 1830,
+        }
+    )
+    with Cluster(nodes=1, cpus=None, mem=None, variables=fake_nvml.env()) as cluster:
+        job = cluster.sbatch("--gres=gpu:1", "--mem=100M", "--wrap", "sleep 600")
+
+        def measured() -> bool:
+            return "GPU FLOPS: 30.00% of peak" in cluster.text("seff", str(job))
+
+        wait_until(measured, lambda: f"the GPU to be measured\n{cluster.text('seff', str(job))}")
+        live = cluster.text("seff", str(job))
+        assert "GPUs: 1\n" in live and re.search(r"GPU Busy: (49\.9|50\.0)\d% of 00:0", live), live
+        assert "GPU Memory Utilized: 5.00 GB" in live
+        tres = cluster.text("sstat", "-nPj", str(job), "-o", "TRESUsageInTot")
+        assert "gres/gpumem=5120M,gres/gpuutil=50," in tres
+        cluster.run("scancel", str(job))
+        cluster.wait(job)
+        ended = cluster.text("seff", str(job))
+        assert "GPU FLOPS: 30.00% of peak" in ended and "GPU Energy: unknown" not in ended
+        chart = cluster.text("packhorse", "usage", str(job))
+        assert "GPUs busy: now 50%" in chart and "GPU FLOPS of the peak: now 30%" in chart

@@ -12,7 +12,7 @@ from packhorse.agent.launch.spec import Group
 from packhorse.agent.sampling import pace
 from packhorse.agent.sampling.attempt import AttemptMeter
 from packhorse.agent.usage import Sampler
-from packhorse.scheduler.model.ids import Instant
+from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId
 from tests.agent.sampling.orders import KEY, an_order, supervised
 
 MIB = 1 << 20
@@ -197,6 +197,37 @@ def test_a_sampler_that_fails_says_so_and_waits(tmp_path: Path, group: Group, cl
     sampler.failed(RuntimeError("out of luck"))
     assert sampler.warnings == ("sampling failed: RuntimeError: out of luck",)
     assert sampler.pause_s() == sampler.report_s
+
+
+def test_an_attempt_that_cannot_be_measured_hides_no_other(
+    tmp_path: Path, group: Group, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampler = watching(tmp_path, group)
+    other = AttemptKey(JobId(8), 1, 1)
+    sampler.watch(other, supervised(tmp_path, group), an_order())
+    looked = AttemptMeter.look
+
+    def look(self: AttemptMeter) -> None:
+        if self.key == KEY:
+            raise RuntimeError("no luck")
+        looked(self)
+
+    monkeypatch.setattr(AttemptMeter, "look", look)
+    clock.s += 10
+    report = sampler.step(NOW)
+    assert report is not None and [sample.attempt for sample in report.attempts] == [other]
+    assert report.attempts[0].rss_kib == 100 * 1024
+    assert sampler.warnings == ("sampling of attempt 7.1.1 failed: RuntimeError: no luck",)
+
+
+def test_what_was_not_looked_at_yet_is_not_told(tmp_path: Path, group: Group, clock: Clock) -> None:
+    sampler = watching(tmp_path, group)
+    first = sampler.step(NOW)
+    assert first is not None and first.attempts == ()
+    clock.s += 1.1
+    sampler.report_now()
+    second = sampler.step(NOW)
+    assert second is not None and second.attempts[0].rss_kib == 100 * 1024
 
 
 def test_many_warnings_are_cut(clock: Clock) -> None:
