@@ -38,9 +38,9 @@ def nvml(fake_nvml: FakeNvml) -> Iterator[FakeNvml]:
 
 
 def gpus(peaks: dict[str, int] | None = None) -> Gpus:
-    found, why = nvidia.gpus()[:2]
-    assert found, why
-    return Gpus(found, peaks or {})
+    look = nvidia.Nvml().look()
+    assert look.devices, look.remarks
+    return Gpus(tuple(found.device for found in look.devices), peaks or {})
 
 
 def two_readings(of: Gpus) -> tuple[Reading, list[str]]:
