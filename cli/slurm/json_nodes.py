@@ -82,6 +82,8 @@ def node(row: dict[str, Any]) -> dict[str, Any]:
         found["packhorse_devices"] = [_device(entry) for entry in devices_of(row)]
     if row["warnings"]:
         found["packhorse_warnings"] = row["warnings"].splitlines()
+    if row["isolation"]:
+        found["packhorse_isolation"] = row["isolation"]
     if row["topology"]:
         found["packhorse_topology"] = row["topology"].split("/")
     return found

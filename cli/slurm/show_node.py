@@ -50,9 +50,14 @@ def node_lines(row: Row) -> list[str]:
         "ExtSensorsJoules=n/s ExtSensorsWatts=0 ExtSensorsTemp=n/s",
     ]
     lines += device_lines(row)
+    if row["mem_lent_mib"] or row["mem_lendable_mib"]:
+        lent, lendable = format_mem_mib(row["mem_lent_mib"]), format_mem_mib(row["mem_lendable_mib"])
+        lines.append(f"PackhorseLending=lent={lent},lendable={lendable}")
     if row["topology"]:
         lines.append(f"PackhorseTopology={row['topology']}")
     lines += [f"PackhorseWarning={warning}" for warning in row["warnings"].splitlines()]
+    if row["isolation"]:
+        lines.append(f"PackhorseIsolation={row['isolation']}")
     if row["declared"]:
         lines.append("Comment=amounts declared, not found in the hardware")
     if row["reason"]:

@@ -12,7 +12,8 @@ from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.hostlist import compress_sorted
 from packhorse.scheduler.model.ids import US, Instant
-from packhorse.scheduler.model.job import EndCause, Held
+from packhorse.scheduler.model.job import OOM_SIGNAL, EndCause, Held
+from packhorse.scheduler.model.loan import LoanEnd
 from packhorse.scheduler.model.reply import Refused, Submitted
 from packhorse.scheduler.model.signalspec import signal_name
 from packhorse.scheduler.model.units import format_mem_mib, format_time_limit
@@ -100,6 +101,8 @@ def _clock(at: Instant) -> str:
 
 
 def _exit(code: int, signal: int) -> str:
+    if signal == OOM_SIGNAL:
+        return "killed for memory"
     return f"ended by signal {signal_name(signal)}" if signal else f"exit code {code}"
 
 
@@ -185,7 +188,9 @@ def _offered(event: ev.NodeOffered) -> str:
 
 
 def _ending(event: ev.JobEnding) -> str:
-    text = f"told to stop{_by(event.by)}: {CAUSES[event.cause]}"
+    text = f"told to stop{_by(event.by)}: {event.why or CAUSES[event.cause]}"
+    if event.why:
+        return text
     text += f" (job {event.for_job})" if event.for_job else ""
     return f"{text}; its processes are told at {_clock(event.terminate_at)}" if event.terminate_at else text
 
@@ -199,6 +204,32 @@ def _answered(event: ev.CallAnswered) -> str:
         case _:
             what = "done"
     return f"call {event.key} of {user_name(event.uid)} answered: {what}"
+
+
+def _loans_changed(event: ev.LoansChanged) -> str:
+    parts = [f"{_LOAN_ENDS[e.end]} {e.loan.mem_mib} MiB of job {e.loan.lender}" for e in event.ended]
+    lent = sum(loan.mem_mib for loan in event.loans)
+    return f"lent memory: {', '.join(parts)}; {lent} MiB of its memory are lent now"
+
+
+_LOAN_ENDS = {
+    LoanEnd.REPAID: "paid back",
+    LoanEnd.MOVED: "another job lends",
+    LoanEnd.RETURNED: "gave back",
+    LoanEnd.TAKEN_BACK: "lost",
+}
+
+
+def _estimated(event: ev.MemoryEstimated) -> str:
+    each = ", ".join(f"job {id}: {mib} MiB" for id, mib in event.jobs)
+    return f"memory that is expected to be used on node {event.node}: {each}"
+
+
+def _switched(event: ev.ReclaimSwitched) -> str:
+    if not event.off:
+        return f"lending of unused memory switched on everywhere{_by(event.by)}"
+    parts = [f"{s.kind} {s.name}" if s.kind else "everybody" for s in event.off]
+    return f"lending of unused memory is off{_by(event.by)} for {', '.join(parts)}"
 
 
 SENTENCES: dict[type[Any], Callable[[Any], str]] = {
@@ -239,5 +270,8 @@ SENTENCES: dict[type[Any], Callable[[Any], str]] = {
     ev.NodeResumed: lambda e: f"node {e.node} resumed{_by(e.by)}",
     ev.JobsForgotten: lambda e: f"{len(e.jobs)} ended jobs left memory; accounting keeps them",
     ev.CallAnswered: _answered,
+    ev.MemoryEstimated: _estimated,
+    ev.LoansChanged: _loans_changed,
+    ev.ReclaimSwitched: _switched,
 }
 """Every kind of event; a test compares with the union."""

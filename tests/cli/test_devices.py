@@ -310,6 +310,14 @@ def test_a_cluster_of_declared_gpus() -> None:
     assert "--topology" not in up.options_of(up.shape(nodes=1), up.shape(nodes=1)["nodes"][0])
 
 
+def test_agents_of_one_machine_bind_nothing() -> None:
+    """They do not know of each other's jobs."""
+    alone = up.shape(nodes=1, cgroups="none")["options"]
+    assert alone == ["--cgroups", "none"]
+    options = up.shape(nodes=2, mem="4G")["options"]
+    assert options[options.index("--bind") + 1] == "none"
+
+
 @pytest.mark.parametrize(
     ("given", "why"),
     [

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.step import next_timer
-from packhorse.scheduler.model.command import Launch, SetTimeLimit, Terminate
+from packhorse.scheduler.model.command import Launch, Resume, SetTimeLimit, Terminate
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
     Caller,
@@ -207,6 +207,24 @@ def test_node_changes_need_an_administrator_and_a_reason() -> None:
     assert isinstance(reply, Refused)
     assert reply.slurm.startswith("You must specify a reason")
     assert cluster.drain("n9")[0].slurm == "Invalid node name specified"
+
+
+def test_resume_reaches_a_node_whose_agent_takes_no_work() -> None:
+    cluster = a_cluster(nodes=2)
+    cluster.resume("n1")
+    assert Resume(N1) not in cluster.sent
+    cluster.do(ReportOffer(N1, Offer(2, 4000, 16_000, accepting=False, reason="prolog failed: exit 3")))
+    since = cluster.clock.now
+    assert cluster.state.nodes[N1].refusing_since == since
+    cluster.clock.advance(60)
+    cluster.do(ReportOffer(N1, Offer(3, 4000, 16_000, accepting=False, reason="worse")))
+    assert cluster.state.nodes[N1].refusing_since == since
+    cluster.drain("n1")
+    cluster.resume("n1")
+    assert cluster.sent == [Resume(N1)]
+    assert not cluster.state.nodes[N1].schedulable, "until the agent says so"
+    cluster.do(ReportOffer(N1, Offer(4, 4000, 16_000)))
+    assert cluster.state.nodes[N1].schedulable and not cluster.state.nodes[N1].refusing_since
 
 
 def test_offers() -> None:

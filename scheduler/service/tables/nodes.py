@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from packhorse.scheduler.core.packing.board import CPU, MEM
+from packhorse.scheduler.core.reclaim.lending import lendable_mib
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.ids import Instant, NodeName
@@ -66,6 +67,11 @@ class NodeView:
                 )
             )
         return found
+
+    @cached_property
+    def lending(self) -> list[tuple[int, int]]:
+        """MiB that may still be lent on each node, and that are."""
+        return [lendable_mib(self.state, node.name) for node in self.nodes]
 
     @cached_property
     def device_uses(self) -> list[list[DeviceUse]]:
@@ -165,18 +171,23 @@ NODES: Catalogue[NodeView] = {
     "reason_user": texts(lambda view: [user_name(uid) if uid >= 0 else "" for uid in _reason_uids(view)]),
     "reason_uid": ints(_reason_uids),
     "reason_at": ints(
-        lambda view: [node.reason_at if node.reason else node.silent_since for node in view.nodes]
+        lambda view: [
+            node.reason_at if node.reason else node.silent_since or node.refusing_since for node in view.nodes
+        ]
     ),
     "cpus": ints(lambda view: [node.spec.cpu_milli // 1000 for node in view.nodes]),
     "cpus_alloc": ints(lambda view: [amounts.cpus for amounts in view.allocated]),
     "mem_mib": ints(lambda view: [node.spec.mem_mib for node in view.nodes]),
     "mem_alloc_mib": ints(lambda view: [amounts.mem_mib for amounts in view.allocated]),
+    "mem_lent_mib": ints(lambda view: [lent for _, lent in view.lending]),
+    "mem_lendable_mib": ints(lambda view: [lendable for lendable, _ in view.lending]),
     "mem_free_mib": ints(lambda view: _measured(view, "mem_mib_free")),
     "cpu_load_milli": ints(lambda view: _measured(view, "load_milli")),
     "gres": texts(lambda view: [devices_text(device_counts(node.spec.devices)) for node in view.nodes]),
     "gres_used": texts(_used_gres),
     "devices": texts(lambda view: [uses_json(uses) for uses in view.device_uses]),
     "topology": texts(lambda view: ["/".join(node.spec.topology) for node in view.nodes]),
+    "isolation": texts(lambda view: [node.spec.isolation for node in view.nodes]),
     "features": texts(lambda view: [",".join(node.spec.features) for node in view.nodes]),
     "weight": ints(lambda view: [node.spec.weight for node in view.nodes]),
     "boards": ints(lambda view: [1 for _ in view.nodes]),
