@@ -68,6 +68,7 @@ When and how
       --kill-on-invalid-dep=yes|no
   -H, --hold                  submit held
       --priority=N, --nice[=N]
+      --no-lend               nobody gets what it leaves unused of its memory
       --requeue, --no-requeue
       --signal=[B:]SIG[@S]    a warning S seconds before the limit
       --comment=TEXT
@@ -154,6 +155,17 @@ What to print
       --json
   -M, --clusters=NAME         must be this cluster
 * --allclusters --federation --local --truncate --use-local-uid --verbose --whole-hetjob
+""",
+    ),
+    "sstat": (
+        "[OPTIONS] -j ID[.STEP],...",
+        """
+  -j, --jobs=ID[.STEP],...    running jobs; without a step the batch script
+  -o, --format=NAME[%[-]WIDTH],...; -e, --helpformat lists the names
+  -p, --parsable; -P, --parsable2
+  -n, --noheader
+      --noconvert
+* --allsteps --verbose
 """,
     ),
     "scontrol": (

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from packhorse.scheduler.config.file import Configuration
 from packhorse.scheduler.config.keys import (
+    BATCH_TARGET,
     CLUSTER_TARGET,
     IMPROVER_TARGET,
     KEYS,
     PARTITION,
+    RECLAIM_TARGET,
     SERVICE_TARGET,
 )
 from packhorse.scheduler.model.ids import US
@@ -42,7 +44,13 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
         "SLURM_CONF": configuration.path or "(null)",
         "SLURM_VERSION": about.version,
     }
-    targets = {CLUSTER_TARGET: cluster, SERVICE_TARGET: service, IMPROVER_TARGET: cluster.improver}
+    targets = {
+        CLUSTER_TARGET: cluster,
+        SERVICE_TARGET: service,
+        IMPROVER_TARGET: cluster.improver,
+        BATCH_TARGET: cluster.batch,
+        RECLAIM_TARGET: cluster.reclaim,
+    }
     found = [Setting(key=key, value=value) for key, value in known.items()]
     for key in KEYS:
         if key.section == PARTITION:

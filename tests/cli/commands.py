@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 
-from packhorse.cli.slurm import sacct, sbatch, scancel, scontrol, sinfo, squeue
+from packhorse.cli.slurm import sacct, sbatch, scancel, scontrol, seff, sinfo, squeue, sstat
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "sacct": sacct.command,
     "sbatch": sbatch.command,
     "scancel": scancel.command,
     "scontrol": scontrol.command,
+    "seff": seff.command,
     "sinfo": sinfo.command,
     "squeue": squeue.command,
+    "sstat": sstat.command,
 }
 
 Answer = tuple[int, str, str]

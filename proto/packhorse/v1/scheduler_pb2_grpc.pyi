@@ -48,9 +48,15 @@ class SchedulerStub:
     ListLicenses: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListLicensesRequest, _scheduler_pb2.Table]
     ListAccounting: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountingRequest, _scheduler_pb2.Table]
     """Live and finished attempts, as accounting sees them."""
+    ListLoans: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListLoansRequest, _scheduler_pb2.Table]
+    """Memory that is lent, and that was; see docs/reclaim.md."""
+    SwitchReclaim: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchReclaimRequest, _scheduler_pb2.OutcomesResponse]
+    """Lending on or off: everywhere, or for the jobs of a partition or an account."""
     GetConfig: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetConfigRequest, _scheduler_pb2.GetConfigResponse]
     GetStatus: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetStatusRequest, _scheduler_pb2.GetStatusResponse]
     GetJobScript: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobScriptRequest, _scheduler_pb2.GetJobScriptResponse]
+    GetJobUsage: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobUsageRequest, _scheduler_pb2.GetJobUsageResponse]
+    """What one attempt of a job used over time."""
     ListJobEvents: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListJobEventsRequest, _scheduler_pb2.ListJobEventsResponse]
     WaitJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.WaitJobsRequest, _scheduler_pb2.WaitJobsResponse]
     """Answers when every job named has ended, or after timeout_s with what is known then."""
@@ -83,9 +89,15 @@ class SchedulerAsyncStub(SchedulerStub):
     ListLicenses: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListLicensesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     ListAccounting: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountingRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     """Live and finished attempts, as accounting sees them."""
+    ListLoans: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListLoansRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
+    """Memory that is lent, and that was; see docs/reclaim.md."""
+    SwitchReclaim: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchReclaimRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
+    """Lending on or off: everywhere, or for the jobs of a partition or an account."""
     GetConfig: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetConfigRequest, _scheduler_pb2.GetConfigResponse]  # type: ignore[assignment]
     GetStatus: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetStatusRequest, _scheduler_pb2.GetStatusResponse]  # type: ignore[assignment]
     GetJobScript: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobScriptRequest, _scheduler_pb2.GetJobScriptResponse]  # type: ignore[assignment]
+    GetJobUsage: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobUsageRequest, _scheduler_pb2.GetJobUsageResponse]  # type: ignore[assignment]
+    """What one attempt of a job used over time."""
     ListJobEvents: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListJobEventsRequest, _scheduler_pb2.ListJobEventsResponse]  # type: ignore[assignment]
     WaitJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.WaitJobsRequest, _scheduler_pb2.WaitJobsResponse]  # type: ignore[assignment]
     """Answers when every job named has ended, or after timeout_s with what is known then."""
@@ -201,6 +213,22 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         """Live and finished attempts, as accounting sees them."""
 
     @_abc_1.abstractmethod
+    def ListLoans(
+        self,
+        request: _scheduler_pb2.ListLoansRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]:
+        """Memory that is lent, and that was; see docs/reclaim.md."""
+
+    @_abc_1.abstractmethod
+    def SwitchReclaim(
+        self,
+        request: _scheduler_pb2.SwitchReclaimRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]:
+        """Lending on or off: everywhere, or for the jobs of a partition or an account."""
+
+    @_abc_1.abstractmethod
     def GetConfig(
         self,
         request: _scheduler_pb2.GetConfigRequest,
@@ -220,6 +248,14 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         request: _scheduler_pb2.GetJobScriptRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.GetJobScriptResponse, _abc.Awaitable[_scheduler_pb2.GetJobScriptResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetJobUsage(
+        self,
+        request: _scheduler_pb2.GetJobUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.GetJobUsageResponse, _abc.Awaitable[_scheduler_pb2.GetJobUsageResponse]]:
+        """What one attempt of a job used over time."""
 
     @_abc_1.abstractmethod
     def ListJobEvents(

@@ -37,10 +37,13 @@ EXPECTED = {
     "ListNodes": "U A other",
     "ListPartitions": "U A other",
     "ListLicenses": "U A other",
+    "ListLoans": "U A own, U A other",
+    "SwitchReclaim": "A other",
     "ListAccounting": "U A own, U A other",
     "GetConfig": "U A other",
     "GetStatus": "U A other",
     "GetJobScript": "U A own, A other",
+    "GetJobUsage": "U A own, U A other",
     "ListJobEvents": "U A own, U A other",
     "WaitJobs": "U A own, U A other",
     "WatchEvents": "U A own, U A other",
@@ -78,10 +81,13 @@ def request(method: str, job: int) -> Any:
         "ListNodes": m.ListNodesRequest(),
         "ListPartitions": m.ListPartitionsRequest(),
         "ListLicenses": m.ListLicensesRequest(),
+        "ListLoans": m.ListLoansRequest(),
+        "SwitchReclaim": m.SwitchReclaimRequest(),
         "ListAccounting": m.ListAccountingRequest(jobs=[ref]),
         "GetConfig": m.GetConfigRequest(),
         "GetStatus": m.GetStatusRequest(),
         "GetJobScript": m.GetJobScriptRequest(job=ref),
+        "GetJobUsage": m.GetJobUsageRequest(job=ref),
         "ListJobEvents": m.ListJobEventsRequest(job=ref),
         "WaitJobs": m.WaitJobsRequest(jobs=[ref], timeout_s=0.001),
         "WatchEvents": m.WatchEventsRequest(jobs=[ref]),
@@ -93,7 +99,17 @@ def request(method: str, job: int) -> Any:
 
 ABOUT_NOBODY = frozenset({"Ping", "SubmitJob", "SubmitJobs", "IssueToken", "Relay"})
 ABOUT_THE_CLUSTER = frozenset(
-    {"UpdateNodes", "ListNodes", "ListPartitions", "ListLicenses", "GetConfig", "GetStatus", "AdmitNode"}
+    {
+        "UpdateNodes",
+        "ListNodes",
+        "ListPartitions",
+        "ListLicenses",
+        "ListLoans",
+        "SwitchReclaim",
+        "GetConfig",
+        "GetStatus",
+        "AdmitNode",
+    }
 )
 
 
