@@ -38,9 +38,11 @@ def nvml(fake_nvml: FakeNvml) -> Iterator[FakeNvml]:
 
 
 def gpus(peaks: dict[str, int] | None = None) -> Gpus:
-    found, why = nvidia.gpus()[:2]
-    assert found, why
-    return Gpus(found, peaks or {})
+    library = nvidia.Nvml()
+    look = library.look()
+    library.close()
+    assert look.complete, look.remarks
+    return Gpus([gpu.device for gpu in look.devices], peaks or {})
 
 
 def two_readings(of: Gpus) -> tuple[Reading, list[str]]:
