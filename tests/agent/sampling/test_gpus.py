@@ -38,11 +38,9 @@ def nvml(fake_nvml: FakeNvml) -> Iterator[FakeNvml]:
 
 
 def gpus(peaks: dict[str, int] | None = None) -> Gpus:
-    library = nvidia.Nvml()
-    look = library.look()
-    library.close()
-    assert look.complete, look.remarks
-    return Gpus([gpu.device for gpu in look.devices], peaks or {})
+    look = nvidia.Nvml().look()
+    assert look.devices, look.remarks
+    return Gpus(tuple(found.device for found in look.devices), peaks or {})
 
 
 def two_readings(of: Gpus) -> tuple[Reading, list[str]]:
