@@ -223,7 +223,13 @@ async def test_accounting_has_what_was_measured(scheduler: Running) -> None:
     job = await scheduler.submit()
     await scheduler.settle()
     key = await scheduler.started(job)
-    told: dict[str, Any] = {"gpu_ms": 1000, "gpu_busy_ms": 0, "gpu_energy_mj": 5000, "max_cache_kib": 9, "oom_kills": 1}
+    told: dict[str, Any] = {
+        "gpu_ms": 1000,
+        "gpu_busy_ms": 0,
+        "gpu_energy_mj": 5000,
+        "max_cache_kib": 9,
+        "oom_kills": 1,
+    }
     measure(scheduler, key, 1000, 50, **told)
     fields = [*told, "gpu_gflop", "gpu_peak_gflop", "gpu_max_mem_mib", "attempt", "row_kind"]
     answer = await scheduler.call("ListAccounting", {"jobs": [{"jobId": job}], "fields": fields})
