@@ -96,6 +96,8 @@ class Sampler:
         except Exception as error:  # it runs all the same
             self.failed(error, key)
             return
+        if not self._watched:  # an idle node reports seldom, and its first job must not wait for that
+            self._report_due = min(self._report_due, now + 2 * FIRST_LOOK_S)
         self._watched[key] = _Watched(meter, now - age_s, now + max(0.0, FIRST_LOOK_S - age_s))
 
     def end(self, key: AttemptKey) -> Kept:

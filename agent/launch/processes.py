@@ -101,6 +101,14 @@ def with_environment(entry: str) -> list[int]:
     return [pid for pid in found if start_time(pid)]
 
 
+def arguments(pid: int) -> list[bytes]:
+    """What `pid` was executed with, its name first; [] if it is gone."""
+    try:
+        return _read(f"/proc/{pid}/cmdline").split(b"\0")[:-1]
+    except OSError:
+        return []
+
+
 def session(pid: int) -> int:
     """The session of `pid`, 0 if it is gone."""
     fields = _stat(pid)

@@ -73,7 +73,9 @@ JOB_COLUMNS = {
     "features": "text",
     "exclusive": "int",
     "contiguous": "int",
+    "lending": "text",  # "expected=1200M,lent=3000M,to=7", "" for nothing
     "topology": "text",  # "hops=0,spread,linked", "" for no wish
+    "isolation": "text",  # of the batch host: "cgroup1:memory,cpu", "" where unknown
     "licenses": "text",
     "work_dir": "text",
     "std_in": "text",  # pattern as submitted; "" for the default

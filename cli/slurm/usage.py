@@ -68,6 +68,7 @@ When and how
       --kill-on-invalid-dep=yes|no
   -H, --hold                  submit held
       --priority=N, --nice[=N]
+      --no-lend               nobody gets what it leaves unused of its memory
       --requeue, --no-requeue
       --signal=[B:]SIG[@S]    a warning S seconds before the limit
       --comment=TEXT

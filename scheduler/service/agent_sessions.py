@@ -206,6 +206,8 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
                         session.queue.put(clock.now())
                     case wire.NodeUsage():
                         engine.measured(name, said)
+                        if engine.config.reclaim.enabled:
+                            engine.post(wire.report_usage(name, said))
                     case _:
                         engine.post(said)
         return "the agent closed the stream"

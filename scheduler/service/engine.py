@@ -23,16 +23,27 @@ import structlog
 from packhorse.scheduler.core.accounting import accounting_rows
 from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.decision import Decision
+from packhorse.scheduler.core.reclaim.ledger import loan_rows
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
-from packhorse.scheduler.model.accounting import AttemptRow
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Command
 from packhorse.scheduler.model.crashpoint import crash_point, register
 from packhorse.scheduler.model.errors import StoreDamaged, StoreError, StoreUnavailable
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.ids import US, Instant, NodeName
-from packhorse.scheduler.model.input import Caller, Guided, Input, RunCycle, Start, Submit, SubmitArray, Tick
+from packhorse.scheduler.model.input import (
+    Caller,
+    Guided,
+    Input,
+    ReportUsage,
+    RunCycle,
+    Start,
+    Submit,
+    SubmitArray,
+    Tick,
+)
 from packhorse.scheduler.model.reply import Nothing, RefusalCode, Refused, Reply
 from packhorse.scheduler.service.clock import Clock, SystemClock
 from packhorse.scheduler.service.convert_agents import NodeUsage
@@ -125,7 +136,7 @@ class NoAgents:
 class _Group:
     """What was decided since the last batch was handed over."""
 
-    __slots__ = ("blobs", "commands", "events", "records", "rows", "series", "waiters")
+    __slots__ = ("blobs", "commands", "events", "loans", "records", "rows", "series", "waiters")
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -133,6 +144,7 @@ class _Group:
         self.blobs: dict[str, bytes] = {}
         self.series: list[UsageSeries] = []
         self.rows: list[AttemptRow] = []
+        self.loans: list[LoanRow] = []
         self.commands: list[Command] = []
         self.waiters: list[tuple[asyncio.Future[Reply], Reply]] = []
 
@@ -337,7 +349,9 @@ class Engine:
         self._apply(state, decision, first)
         if self._recorder is not None:
             self._recorder.flush()
-        await self._writer.submit(Batch(first.records, rows=first.rows, series=first.series))
+        await self._writer.submit(
+            Batch(first.records, rows=first.rows, loans=first.loans, series=first.series)
+        )
         self._durable_seq = self._seq
         self._state, self._why = state, ""
         self._group = _Group()
@@ -359,7 +373,7 @@ class Engine:
         decision = step(state, input, now)
         if self._recorder is not None:
             self._recorder.input(now, input)
-        if decision.more and type(input) is Tick:
+        if decision.more and type(input) in (Tick, ReportUsage):
             self._cycle.again()
         group = self._group
         events = decision.events
@@ -389,6 +403,7 @@ class Engine:
             if rows := accounting_rows(state, event):
                 group.rows += rows
                 group.series += self.series.ended(rows)
+            group.loans += loan_rows(state, event)
             apply(state, event)
             seq += 1
             group.records.append(encode(event, seq))
@@ -459,7 +474,7 @@ class Engine:
                 self._recorder.flush()
             if group.records or len(self._flying) > 1:
                 blobs = tuple(group.blobs.items())
-                batch = Batch(group.records, blobs, group.rows, series=group.series)
+                batch = Batch(group.records, blobs, group.rows, loans=group.loans, series=group.series)
                 self._writer.submit(batch).add_done_callback(lambda written: self._done(group, written))
                 self._snapshots.saw(len(group.records))
             else:

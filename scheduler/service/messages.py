@@ -265,6 +265,7 @@ class JobChanges(_Message):
     array_limit: I64 | None = None
     account: str | None = None
     qos: str | None = None
+    no_lend: bool | None = None
 
 
 class UpdateJobsRequest(_Message):
@@ -332,6 +333,25 @@ class ListLicensesRequest(_Message):
     fields: list[str] = []
 
 
+class ListLoansRequest(_Message):
+    fields: list[str] = []
+    jobs: list[JobRef] = []
+    users: list[str] = []
+    accounts: list[str] = []
+    nodes: list[str] = []
+    since_us: I64 = 0
+    until_us: I64 = 0
+    live_only: bool = False
+
+
+class SwitchReclaimRequest(_Message):
+    on: bool = False
+    partition: str = ""
+    account: str = ""
+    recall: bool = False
+    idempotency_key: str = ""
+
+
 class ListAccountingRequest(_Message):
     fields: list[str] = []
     jobs: list[JobRef] = []
@@ -365,6 +385,7 @@ class Amount(_Message):
     capacity: I64 = 0
     allocated: I64 = 0
     used: I64 = 0
+    lent: I64 = 0
 
 
 class NodeStatus(_Message):

@@ -25,6 +25,7 @@ from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.estimate import estimate
 from packhorse.scheduler.service.event_text import job_event
 from packhorse.scheduler.service.failures import CallFailed, Code, refused
+from packhorse.scheduler.service.loans_view import list_loans
 from packhorse.scheduler.service.payloads import Payload
 from packhorse.scheduler.service.relay import Relay
 from packhorse.scheduler.service.rpc import Method, Streaming, Unary
@@ -100,6 +101,8 @@ class Methods:
             Unary("ListPartitions", m.ListPartitionsRequest, m.Table, self.list_partitions),
             Unary("ListLicenses", m.ListLicensesRequest, m.Table, self.list_licenses),
             Unary("ListAccounting", m.ListAccountingRequest, m.Table, self.list_accounting),
+            Unary("ListLoans", m.ListLoansRequest, m.Table, self.list_loans),
+            Unary("SwitchReclaim", m.SwitchReclaimRequest, m.OutcomesResponse, self.switch_reclaim),
             Unary("GetConfig", m.GetConfigRequest, m.GetConfigResponse, self.get_config),
             Unary("GetStatus", m.GetStatusRequest, m.GetStatusResponse, self.get_status),
             Unary("GetJobScript", m.GetJobScriptRequest, m.GetJobScriptResponse, self.get_job_script),
@@ -185,6 +188,13 @@ class Methods:
         """Drain, resume, take down."""
         require(principal, "UpdateNodes", Relation.OTHER, f"nodes {', '.join(request.nodes)}")
         return await self._act(convert.update_nodes(request, principal.owner, principal.admin))
+
+    async def switch_reclaim(
+        self, principal: Principal, request: messages.SwitchReclaimRequest
+    ) -> messages.OutcomesResponse:
+        """Lending on or off."""
+        require(principal, "SwitchReclaim", Relation.OTHER, "lending")
+        return await self._act(convert.switch_reclaim(request, principal.owner, principal.admin))
 
     def _acting(self, principal: Principal, method: str) -> bool:
         """Whether the caller may act on everybody's jobs; raises CallFailed if not even on their own."""
@@ -272,6 +282,11 @@ class Methods:
         """Attempts, ended ones from the store, as columns."""
         require(principal, "ListAccounting", Relation.OTHER)
         return await list_accounting(self.engine, request)
+
+    async def list_loans(self, principal: Principal, request: messages.ListLoansRequest) -> messages.Table:
+        """Loans as columns, those that are over from the store."""
+        require(principal, "ListLoans", Relation.OTHER)
+        return await list_loans(self.engine, request)
 
     async def get_config(
         self, principal: Principal, request: messages.GetConfigRequest

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS
 from packhorse.scheduler.core.packing.slots import is_inner
+from packhorse.scheduler.core.reclaim.lending import refresh
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.status import count_jobs, used
 from packhorse.scheduler.service.tables.nodes import state_word
@@ -194,6 +195,21 @@ class _Gauges(Collector):
         in_use.add_metric((columns.resources[MEM],), float(mem_mib))
         yield in_use
         yield from self._measured()
+        yield from self._lent()
+
+    def _lent(self) -> Iterator[Metric]:
+        """Memory that is lent."""
+        lent = GaugeMetricFamily("packhorse_lent", "Memory that is lent, beyond what is allocated, in MiB")
+        lendable = GaugeMetricFamily("packhorse_lendable", "Memory that might be lent as well, in MiB")
+        state = self._engine.state
+        refresh(state)
+        lent.add_metric((), float(state.reclaim.lent.sum()))
+        lendable.add_metric((), float(state.reclaim.lendable.sum()))
+        yield lent
+        yield lendable
+        borrowers = GaugeMetricFamily("packhorse_borrowers", "Jobs that have lent memory, by node and job")
+        borrowers.add_metric((), float(sum(len(jobs) for jobs in state.reclaim.borrowers.values())))
+        yield borrowers
 
     def _measured(self) -> Iterator[Metric]:
         """Nodes and devices as their agents last measured them; what one does not tell has no value."""

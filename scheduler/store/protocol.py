@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from packhorse.scheduler.model.accounting import AttemptRow
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow
 from packhorse.scheduler.model.ids import Instant, JobId, NodeName
 
 DAY_US = 86_400 * 1_000_000
@@ -55,6 +55,7 @@ class Batch(NamedTuple):
     records: Sequence[LogRecord] = ()
     blobs: Sequence[tuple[str, bytes]] = ()
     rows: Sequence[AttemptRow] = ()
+    loans: Sequence[LoanRow] = ()
     series: Sequence[UsageSeries] = ()
 
 
@@ -89,10 +90,25 @@ class AttemptQuery(msgspec.Struct, frozen=True, gc=False):
     limit: int | None = None
 
 
+class LoanQuery(msgspec.Struct, frozen=True, gc=False):
+    """Which loans that are over; an empty tuple or None: any. Different fields must all fit.
+
+    jobs, users, accounts: of the lender or the borrower. since, until: not over before the one, not begun
+    after the other.
+    """
+
+    jobs: tuple[int, ...] = ()
+    users: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
+    since: Instant = Instant(0)
+    until: Instant | None = None
+
+
 class Retention(msgspec.Struct, frozen=True, gc=False):
     """How long what is kept.
 
-    The log's part that no snapshot covers is always kept. attempts_keep_us None: accounting for ever.
+    The log's part that no snapshot covers is always kept. attempts_keep_us, also of loans; None: for ever.
     series_keep_us None: series of usage as long as there is room, which is series_max_bytes for all of them;
     what is over goes, the oldest first.
     """
@@ -180,6 +196,9 @@ class Store(Protocol):
 
     def attempts(self, query: AttemptQuery) -> list[AttemptRow]:
         """Accounting rows by job number and attempt."""
+
+    def loans(self, query: LoanQuery) -> list[LoanRow]:
+        """Loans that are over, in the order in which they ended."""
 
     def series(self, job: int, attempt: int) -> UsageSeries | None:
         """What the attempt used over time; None if that was not measured, or is not kept any more."""

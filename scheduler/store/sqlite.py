@@ -8,17 +8,18 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from packhorse.scheduler.model.accounting import AttemptRow
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow
 from packhorse.scheduler.model.crashpoint import crash_point
 from packhorse.scheduler.model.errors import StoreDamaged, StoreError
 from packhorse.scheduler.model.event import ArrayTaskSplit
 from packhorse.scheduler.model.ids import Instant, JobId
-from packhorse.scheduler.store import accounting, crash_points
+from packhorse.scheduler.store import accounting, crash_points, loans
 from packhorse.scheduler.store.codec import concerns, decode
 from packhorse.scheduler.store.protocol import (
     AttemptQuery,
     Batch,
     Live,
+    LoanQuery,
     LogRecord,
     Retention,
     Space,
@@ -96,12 +97,14 @@ class SqliteStore:
         highest, records = self._to_values(batch.records)
         blobs = [_pack(ref, content) for ref, content in batch.blobs if ref not in self._recent]
         rows = [accounting.to_values(row) for row in batch.rows]
-        if blobs or rows or batch.series or len(records) > _RECORDS.at_once:
+        given = [loans.to_values(loan) for loan in batch.loans]
+        if blobs or rows or given or batch.series or len(records) > _RECORDS.at_once:
             with self._file.transaction() as connection:
                 _RECORDS.run(connection, records)
                 crash_point(crash_points.IN_TRANSACTION)
                 _BLOBS.run(connection, blobs)
                 accounting.ROWS.run(connection, rows)
+                loans.LOANS.run(connection, given)
                 if batch.series:
                     put_series(connection, batch.series)
                 crash_point(crash_points.BEFORE_COMMIT)
@@ -169,6 +172,11 @@ class SqliteStore:
         statement, values = accounting.select(query)
         with self._file.queries() as connection:
             return [accounting.from_values(row) for row in connection.execute(statement, values)]
+
+    def loans(self, query: LoanQuery) -> list[LoanRow]:
+        statement, values = loans.select(query)
+        with self._file.queries() as connection:
+            return [loans.from_values(row) for row in connection.execute(statement, values)]
 
     def series(self, job: int, attempt: int) -> UsageSeries | None:
         with self._file.points() as connection:

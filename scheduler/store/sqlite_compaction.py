@@ -22,7 +22,7 @@ STEP_S = 0.002
 _LEAST = 64
 """Items a step takes on at least, well below a millisecond's work: a busy machine must not stop it all."""
 
-_MOST = {"log": 512, "attempts": 512, "series": 512, "blobs": 512, "pages": 128}
+_MOST = {"log": 512, "attempts": 512, "loans": 512, "series": 512, "blobs": 512, "pages": 128}
 """And at most: what was cheap in one step (free pages at the end of the file) may be dear in the next."""
 
 _SERIES_LOOKED_AT = 64
@@ -58,7 +58,10 @@ class Compaction:
         phases: tuple[Callable[[], bool], ...] = (
             self._snapshots.drop_some,
             lambda: self._paced("log", lambda n: self._drop_log(retention, now, n)),
-            lambda: self._paced("attempts", lambda n: self._drop_attempts(retention, now, n)),
+            lambda: self._paced(
+                "attempts", lambda n: self._drop_old("attempts", "ended_at", retention, now, n)
+            ),
+            lambda: self._paced("loans", lambda n: self._drop_old("loans", "until", retention, now, n)),
             lambda: self._paced("series", lambda n: self._drop_series(retention, now, n)),
             lambda: self._paced("blobs", lambda n: self._drop_blobs(live, recent, n)),
             lambda: self._paced("pages", self._shrink),
@@ -100,18 +103,19 @@ class Compaction:
             connection.execute("DELETE FROM log WHERE seq <= ?", (up_to,))
         return True
 
-    def _drop_attempts(self, retention: Retention, now: Instant, n: int) -> bool:
+    def _drop_old(self, table: str, ended: str, retention: Retention, now: Instant, n: int) -> bool:
+        """Rows of the table that ended (a column says when) before what is kept."""
         if retention.attempts_keep_us is None:
             return False
         before = now - retention.attempts_keep_us
         with self._file.points() as connection:
-            oldest = connection.execute("SELECT min(ended_at) FROM attempts").fetchone()[0]
+            oldest = connection.execute(f"SELECT min({ended}) FROM {table}").fetchone()[0]
         if oldest is None or oldest >= before:
             return False
         with self._file.transaction() as connection:
             connection.execute(
-                "DELETE FROM attempts WHERE id IN "
-                "(SELECT id FROM attempts WHERE ended_at < ? ORDER BY ended_at LIMIT ?)",
+                f"DELETE FROM {table} WHERE id IN "
+                f"(SELECT id FROM {table} WHERE {ended} < ? ORDER BY {ended} LIMIT ?)",
                 (before, n),
             )
         return True

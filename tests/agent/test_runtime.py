@@ -34,6 +34,13 @@ class OnAFullDisk(Launcher):
         return ExitRecord(key=supervised.key, cause="lost", started_at=1, ended_at=2)
 
 
+class Unkillable(Launcher):
+    """Its attempts leave something behind."""
+
+    async def wait(self, supervised: Supervised) -> ExitRecord:
+        return ExitRecord(key=supervised.key, cause="terminated", started_at=1, ended_at=2, unkillable=2)
+
+
 def nowhere() -> Where:
     raise OSError("no scheduler in this test")
 
@@ -79,3 +86,17 @@ async def test_a_sampler_that_raises_is_a_warning_of_the_node_and_nothing_else(
     assert list(agent.machine.offer.warnings) == list(other)
     sampling.cancel()
     await asyncio.gather(sampling, return_exceptions=True)
+
+
+async def test_a_node_with_processes_that_cannot_be_killed_takes_no_more(tmp_path: Path) -> None:
+    found = Inventory(NodeSpec(NodeName("n1"), "host", 4000, 8192), "boot-1", ())
+    launcher, spool = Unkillable(tmp_path), Spool(tmp_path)
+    agent = runtime.Runtime(found, spool, launcher, nowhere, cluster={}, jitter=random.Random(1))
+    key = AttemptKey(JobId(7), 1, 1)
+    agent.machine.adopt_running(key, Instant(1))
+    assert agent.machine.offer.accepting
+    await agent._await_exit(key, Supervised(str(key), str(tmp_path), 0, 0, "", 1, "", ()))
+    assert agent.machine.attempts[key].exit is not None
+    offer = agent.machine.offer
+    assert (offer.accepting, offer.reason) == (False, "2 processes of job 7 cannot be killed")
+    assert spool.drained() == offer.reason

@@ -24,13 +24,14 @@ from packhorse.scheduler.store.protocol import (
     AttemptQuery,
     Batch,
     Live,
+    LoanQuery,
     LogRecord,
     Retention,
     Store,
     UsageSeries,
     blob_ref,
 )
-from tests.store.samples import append, array_submitted, life, records, row, split, submitted
+from tests.store.samples import append, array_submitted, life, loan, records, row, split, submitted
 
 FOR_EVER = 1 << 60
 NOTHING_LIVE = Live(FOR_EVER, frozenset())
@@ -274,6 +275,39 @@ class TestCompaction:
         assert len(store.attempts(AttemptQuery())) == 1000
         compact(store, Retention(attempts_keep_us=0), now=5002)
         assert [found.job for found in store.attempts(AttemptQuery())] == list(range(500, 1001))
+
+
+class TestLoans:
+    def test_rows_come_back_as_they_were_in_the_order_of_their_ends(self, store: Store) -> None:
+        late, early = loan(1, until=900), loan(2, until=300)
+        store.append(Batch(loans=[late, early]))
+        assert store.loans(LoanQuery()) == [early, late]
+
+    def test_what_a_query_means(self, store: Store) -> None:
+        rows = [
+            loan(1, lender=7, node="n1", until=300),
+            loan(2, lender_user="bob", until=500, since=400),
+            loan(3, borrower_account="bio", until=900),
+        ]
+        store.append(Batch(loans=rows))
+        for query, jobs in (
+            (LoanQuery(jobs=(7,)), [1]),
+            (LoanQuery(jobs=(1, 3)), [1, 3]),
+            (LoanQuery(users=("bob",)), [2]),
+            (LoanQuery(accounts=("bio",)), [3]),
+            (LoanQuery(nodes=("n1",), accounts=("bio",)), []),
+            (LoanQuery(since=Instant(500)), [2, 3]),
+            (LoanQuery(until=Instant(399)), [1, 3]),
+            (LoanQuery(users=("nobody",)), []),
+        ):
+            assert [row.borrower for row in store.loans(query)] == jobs, query
+
+    def test_they_are_kept_as_long_as_accounting(self, store: Store) -> None:
+        store.append(Batch(loans=[loan(job, until=job) for job in range(1, 1001)]))
+        compact(store, Retention())
+        assert len(store.loans(LoanQuery())) == 1000
+        compact(store, Retention(attempts_keep_us=100), now=600)
+        assert [row.borrower for row in store.loans(LoanQuery())] == list(range(500, 1001))
 
 
 class TestEnds:

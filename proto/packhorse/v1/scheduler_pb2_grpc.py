@@ -104,6 +104,16 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListAccountingRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
                 _registered_method=True)
+        self.ListLoans = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListLoans',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListLoansRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+                _registered_method=True)
+        self.SwitchReclaim = channel.unary_unary(
+                '/packhorse.v1.Scheduler/SwitchReclaim',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchReclaimRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+                _registered_method=True)
         self.GetConfig = channel.unary_unary(
                 '/packhorse.v1.Scheduler/GetConfig',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetConfigRequest.SerializeToString,
@@ -239,6 +249,20 @@ class SchedulerServicer:
 
     def ListAccounting(self, request, context):
         """Live and finished attempts, as accounting sees them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLoans(self, request, context):
+        """Memory that is lent, and that was; see docs/reclaim.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SwitchReclaim(self, request, context):
+        """Lending on or off: everywhere, or for the jobs of a partition or an account.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -383,6 +407,16 @@ def add_SchedulerServicer_to_server(servicer, server):
                     servicer.ListAccounting,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListAccountingRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
+            ),
+            'ListLoans': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLoans,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListLoansRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
+            ),
+            'SwitchReclaim': grpc.unary_unary_rpc_method_handler(
+                    servicer.SwitchReclaim,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchReclaimRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
             ),
             'GetConfig': grpc.unary_unary_rpc_method_handler(
                     servicer.GetConfig,
@@ -813,6 +847,60 @@ class Scheduler:
             '/packhorse.v1.Scheduler/ListAccounting',
             packhorse_dot_v1_dot_scheduler__pb2.ListAccountingRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLoans(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListLoans',
+            packhorse_dot_v1_dot_scheduler__pb2.ListLoansRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SwitchReclaim(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/SwitchReclaim',
+            packhorse_dot_v1_dot_scheduler__pb2.SwitchReclaimRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
             options,
             channel_credentials,
             insecure,

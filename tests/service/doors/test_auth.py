@@ -37,6 +37,8 @@ EXPECTED = {
     "ListNodes": "U A other",
     "ListPartitions": "U A other",
     "ListLicenses": "U A other",
+    "ListLoans": "U A own, U A other",
+    "SwitchReclaim": "A other",
     "ListAccounting": "U A own, U A other",
     "GetConfig": "U A other",
     "GetStatus": "U A other",
@@ -79,6 +81,8 @@ def request(method: str, job: int) -> Any:
         "ListNodes": m.ListNodesRequest(),
         "ListPartitions": m.ListPartitionsRequest(),
         "ListLicenses": m.ListLicensesRequest(),
+        "ListLoans": m.ListLoansRequest(),
+        "SwitchReclaim": m.SwitchReclaimRequest(),
         "ListAccounting": m.ListAccountingRequest(jobs=[ref]),
         "GetConfig": m.GetConfigRequest(),
         "GetStatus": m.GetStatusRequest(),
@@ -95,7 +99,17 @@ def request(method: str, job: int) -> Any:
 
 ABOUT_NOBODY = frozenset({"Ping", "SubmitJob", "SubmitJobs", "IssueToken", "Relay"})
 ABOUT_THE_CLUSTER = frozenset(
-    {"UpdateNodes", "ListNodes", "ListPartitions", "ListLicenses", "GetConfig", "GetStatus", "AdmitNode"}
+    {
+        "UpdateNodes",
+        "ListNodes",
+        "ListPartitions",
+        "ListLicenses",
+        "ListLoans",
+        "SwitchReclaim",
+        "GetConfig",
+        "GetStatus",
+        "AdmitNode",
+    }
 )
 
 
