@@ -199,7 +199,8 @@ class Runtime:
                     log.info("attempt.adopted", attempt=str(key), pid=found.pid)
                 case ExitRecord() if self._scripts.epilog_file and not self._spool.had_epilog(key):
                     self.machine.adopt_running(key, Instant(found.started_at))
-                    self._spawn(self._over(launching.report_of(key, found)))
+                    kept = read_kept(str(self._spool.attempts / name))
+                    self._spawn(self._over(_report_of(key, found, kept)))
                 case ExitRecord():
                     if self._hardware is not None and (order := self._spool.order(key)) is not None:
                         since, to = found.started_at / US, found.ended_at / US
