@@ -103,11 +103,11 @@ def plan(state: State, now: Instant, guide: Sequence[Guided] = (), hold: bool = 
         with_guide = led.run()
         if _as_good(with_guide, found, cycle.pending.id[cycle.order]):
             cycle, found = led, with_guide
-    if lendable is not None and not found.more:
-        found = cycle.lend(found, lendable)
     cycle.tell(found)
     if hold and not found.more:
         found = found._replace(contended=cycle.contended())
+    if lendable is not None and not found.more and found.contended is None:
+        found = cycle.lend(found, lendable)
     return found
 
 

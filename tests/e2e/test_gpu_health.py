@@ -143,3 +143,26 @@ def test_slices_that_are_made_while_the_agent_runs(cluster: Cluster, fake_nvml: 
     on_a_slice = cluster.sbatch("--gres=gpu:1g.18gb:1", "--mem=100M", "--wrap", "echo $CUDA_VISIBLE_DEVICES")
     cluster.wait(on_a_slice)
     assert cluster.output(on_a_slice) == "MIG-00000000-0000-4000-8000-000000020001\n"
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs a second processor to take away")
+def test_processors_that_go_end_nothing_and_start_nothing(cluster: Cluster, fake_nvml: FakeNvml) -> None:
+    """Of eight declared CPUs one goes: the agent may not run on it any more, as when it is taken offline."""
+    running = cluster.sbatch("-c8", "--mem=100M", "--wrap", "sleep 600")
+    cluster.wait_state(running, "RUNNING")
+    agent = cluster.agent()
+    allowed = os.sched_getaffinity(agent)
+    os.sched_setaffinity(agent, sorted(allowed)[1:])
+    fake_nvml.set({"event.1": "0 8 31"})  # makes it look now
+    wait_until(lambda: reason(cluster) == "7 of 8 CPUs are there", lambda: node(cluster))
+    assert cluster.state(running) == "RUNNING"
+    cluster.run("scancel", str(running))
+    cluster.wait(running)
+    eight = cluster.sbatch("-c8", "--mem=100M", "--wrap", "exit 3")
+    seven = cluster.sbatch("-c7", "--mem=100M", "--wrap", "exit 4")
+    assert cluster.wait(seven).exit_code == 4
+    assert cluster.state(eight) == "PENDING"
+    os.sched_setaffinity(agent, allowed)
+    fake_nvml.set({"event.2": "0 8 31"})
+    assert cluster.wait(eight).exit_code == 3
+    assert reason(cluster) == ""

@@ -10,12 +10,13 @@ from pathlib import Path
 import pynvml
 import pytest
 
+from packhorse.agent.inventory import nvidia
 from packhorse.agent.sampling import gpufeed
 from packhorse.agent.sampling.attempt import AttemptMeter
 from packhorse.agent.sampling.gpufeed import GpuFeed, Turn
 from packhorse.agent.sampling.nvml import Gpus, Process, Reading
 from packhorse.agent.sampling.tree import _Process
-from packhorse.scheduler.model.resources import Device, Devices
+from packhorse.scheduler.model.resources import Devices
 from packhorse.scheduler.model.sample import DeviceSample
 from tests.agent.nvml.fake import FakeNvml
 from tests.agent.sampling.orders import KEY, an_order, supervised
@@ -37,15 +38,9 @@ def nvml(fake_nvml: FakeNvml) -> Iterator[FakeNvml]:
 
 
 def gpus(peaks: dict[str, int] | None = None) -> Gpus:
-    """Those that the library has, as a node registers them."""
-    pynvml.nvmlInit()
-    found = []
-    for index in range(pynvml.nvmlDeviceGetCount()):
-        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-        model = pynvml.nvmlDeviceGetName(handle).lower().removeprefix("nvidia ").replace(" ", "_")
-        found.append(Device("gpu", model, index, pynvml.nvmlDeviceGetUUID(handle)))
-    pynvml.nvmlShutdown()
-    return Gpus(found, peaks or {})
+    look = nvidia.Nvml().look()
+    assert look.devices, look.remarks
+    return Gpus(tuple(found.device for found in look.devices), peaks or {})
 
 
 def two_readings(of: Gpus) -> tuple[Reading, list[str]]:
