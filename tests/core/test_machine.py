@@ -39,7 +39,7 @@ from packhorse.scheduler.model.input import (
     SubmitArray,
     SwitchReclaim,
 )
-from packhorse.scheduler.model.job import Active, Dependency, Retry, WarnSignal
+from packhorse.scheduler.model.job import OOM_SIGNAL, Active, Dependency, Retry, WarnSignal
 from packhorse.scheduler.model.loan import LoanEnd, Switch
 from packhorse.scheduler.model.node import Offer
 from packhorse.scheduler.model.resources import Gres
@@ -530,7 +530,8 @@ class ClusterMachine(RuleBasedStateMachine):
             end = self.truth.ended.get(key)
             if row.state == "COMPLETED" or row.reason in ("NonZeroExitCode", "OutOfMemory"):
                 assert end is not None, f"{key} has an end that nobody saw: {row}"
-                assert (row.exit_code, row.exit_signal) == (end.exit_code, end.exit_signal), row
+                told = (0, OOM_SIGNAL) if end.cause == "oom" else (end.exit_code, end.exit_signal)
+                assert (row.exit_code, row.exit_signal) == told, row
 
     def ledger_adds_up(self) -> None:
         """Every MiB that was lent is in a row, for as long as it was."""
