@@ -74,6 +74,8 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.JobGranted: apply_attempt.job_granted,
     ev.AttemptStarted: apply_attempt.attempt_started,
     ev.JobWarned: apply_attempt.job_warned,
+    ev.JobGpusIdle: apply_attempt.job_gpus_idle,
+    ev.JobGpusBusy: apply_attempt.job_gpus_busy,
     ev.JobsRanked: apply_attempt.jobs_ranked,
     ev.JobEnding: apply_attempt.job_ending,
     ev.JobTerminating: apply_attempt.job_terminating,

@@ -79,6 +79,7 @@ class StoredJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
     refusals: int
     ran_us: int = 0
     preemptions: int = 0
+    oom_retries: int = 0
 
 
 class Jobs(_Chunk, frozen=True, array_like=True, tag="jobs", gc=False):
@@ -239,6 +240,7 @@ def _stored(job: Job, spec: int, owner: int) -> StoredJob:
         job.refusals,
         job.ran_us,
         job.preemptions,
+        job.oom_retries,
     )
 
 
@@ -273,6 +275,7 @@ def _take_jobs(
             s.refusals,
             s.ran_us,
             s.preemptions,
+            s.oom_retries,
         )
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.event import Item
-from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
+from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArraySpec, Dependency, JobSpec, Owner
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.resources import Usage
@@ -193,6 +193,16 @@ class ReportExit(_Input, frozen=True, array_like=True, gc=False, tag=True):
     detail: str = ""
 
 
+class ReportGpus(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Since idle_since every GPU of the attempt was measured and idle; 0: that is so no longer.
+
+    Told when it has been so for long enough to matter, and when it ends after that.
+    """
+
+    attempt: AttemptKey
+    idle_since: Instant = UNKNOWN
+
+
 class Tick(_Input, frozen=True, array_like=True, gc=False, tag=True):
     """Time passed: begin times, time limits, leases, retention."""
 
@@ -244,4 +254,5 @@ Input = (
     | Tick
     | RunCycle
     | Teach
+    | ReportGpus
 )

@@ -24,9 +24,10 @@ from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.state import Frozen, State
 from packhorse.scheduler.core.step import next_timer, step
+from packhorse.scheduler.model.cluster import GpuIdle, GpuIdleAction
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
-from packhorse.scheduler.model.input import Caller, Input, ReportOffer, Start, SubmitArray
+from packhorse.scheduler.model.input import Caller, Input, ReportGpus, ReportOffer, Start, SubmitArray
 from packhorse.scheduler.model.job import Active, Dependency, Retry, WarnSignal
 from packhorse.scheduler.model.node import Offer
 from packhorse.scheduler.model.resources import Gres
@@ -65,6 +66,8 @@ LAWS: tuple[dict[str, Any], ...] = (
     {"order": "unicep", "backfill": "none"},
     {"order": "srtf", "preempt": "order"},
     {"order": "las2d", "preempt": "order"},
+    {"gpu_idle": GpuIdle(True, warn_after_s=5, grace_s=20, action=GpuIdleAction.REQUEUE)},
+    {"gpu_idle": GpuIdle(True, warn_after_s=5, grace_s=0, action=GpuIdleAction.CANCEL)},
 )
 """Who goes first, as an administrator may set it."""
 
@@ -130,10 +133,13 @@ class ClusterMachine(RuleBasedStateMachine):
                 "warn": st.just(WarnSignal(10, 20)),
                 "kill_on_invalid_dep": st.just(True),
                 "licenses": st.sampled_from(["matlab", "matlab:2"]),
+                "mem_mib": st.sampled_from([1_000, 9_000]),
+                "idle_gpu_ok": st.just(True),
             },
         ),
         begin=st.sampled_from([0, 0, 25]),
         wait=WAITS,
+        grow=st.sampled_from([(0, 0), (0, 0), (2_000, 0), (1_500, 2)]),
         key=st.sampled_from(["", "", "k1", "k2"]),
     )  # fmt: skip
     def submit(
@@ -147,6 +153,7 @@ class ClusterMachine(RuleBasedStateMachine):
         what: dict[str, Any],
         begin: int,
         wait: tuple[str, list[int], bool] | None,
+        grow: tuple[int, int],
         key: str,
     ) -> None:
         begin_at = Instant(self.now + begin * US) if begin else Instant(0)
@@ -157,6 +164,8 @@ class ClusterMachine(RuleBasedStateMachine):
             name=name,
             begin_at=begin_at,
             dependency=self.dependency(wait),
+            oom_factor_milli=grow[0],
+            oom_max_retries=grow[1],
             **what,
         )
         caller = Caller(USER, key=key, fingerprint=f"{count} {spec}")
@@ -170,9 +179,19 @@ class ClusterMachine(RuleBasedStateMachine):
         hold=st.booleans(),
         kill=st.booleans(),
         licenses=st.sampled_from(["", "", "matlab"]),
+        mem_mib=st.sampled_from([0, 0, 3_000]),
     )
     def submit_array(
-        self, array: str, kind: str, other: int, requeue: bool, hold: bool, kill: bool, licenses: str
+        self,
+        *,
+        array: str,
+        kind: str,
+        other: int,
+        requeue: bool,
+        hold: bool,
+        kill: bool,
+        licenses: str,
+        mem_mib: int,
     ) -> None:
         dependency = after(kind, other) if kind else None
         spec = a_spec(
@@ -182,6 +201,8 @@ class ClusterMachine(RuleBasedStateMachine):
             dependency=dependency,
             kill_on_invalid_dep=kill,
             licenses=licenses,
+            mem_mib=mem_mib,
+            oom_factor_milli=2_000 if mem_mib else 0,
         )
         self.cluster.do(SubmitArray(Caller(USER), spec, an_array(array)))
 
@@ -332,6 +353,14 @@ class ClusterMachine(RuleBasedStateMachine):
             agent, key = running[which % len(running)]
             agent.end(key, self.now, **how)  # type: ignore[arg-type]
 
+    @rule(which=st.integers(0, 20), idle_s=st.sampled_from([0, 5, 30, 100]))
+    def gpus_are_measured(self, which: int, idle_s: int) -> None:
+        """Idle since so long ago, or busy."""
+        running = [key for agent in self.agents.values() for key in (*agent.running, *agent.stopping)]
+        if running:
+            since = Instant(self.now - idle_s * US) if idle_s else Instant(0)
+            self.cluster.do(ReportGpus(running[which % len(running)], since))
+
     @rule(which=st.integers(0, 20))
     def script_cannot_begin(self, which: int) -> None:
         launching = [(a, key) for a in self.agents.values() for key in a.launching]
@@ -388,6 +417,14 @@ class ClusterMachine(RuleBasedStateMachine):
                 running.setdefault(key.job, []).append(key)
         twice = {job: keys for job, keys in running.items() if len(keys) > 1}
         assert not twice, twice
+
+    @invariant()
+    def memory_grows_as_far_as_it_may(self) -> None:
+        """Never beyond the largest node, nor more often than the job and the cluster allow."""
+        for job in self.cluster.state.jobs.values() if hasattr(self, "cluster") else ():
+            spec = job.spec
+            assert spec.ask.mem_mib_per_node <= 16_000, job
+            assert job.oom_retries <= (min(spec.oom_max_retries or 3, 3) if spec.oom_factor_milli else 0), job
 
     def teardown(self) -> None:
         if not hasattr(self, "agents"):
