@@ -148,6 +148,8 @@ def _row(
         comment=spec.comment,
         submit_line=spec.submit_line,
         features=spec.ask.features,
+        command=spec.command,
+        gpu_milli=given.gpu_milli,
         usage=usage,
     )
 
@@ -168,6 +170,11 @@ class Amounts:
         self.n_cpus = -(-cpu_milli // 1000)
         self.mem_mib = mem_mib
         self.gres = sorted((name, n) for name, n in gres.items() if n)
+
+    @property
+    def gpu_milli(self) -> int:
+        """Thousandths of GPUs, whatever their type."""
+        return dict(self.gres).get("gpu", 0)
 
     @classmethod
     def asked(cls, ask: Ask) -> Amounts:

@@ -12,7 +12,8 @@ class AttemptRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One ended attempt of a job, or a job that ended without ever running (attempt 0).
 
     index -1 outside arrays; array_indices: text of waiting indices cancelled together, else "".
-    Amounts are those allocated where it ran, those asked for where it did not. nodes: hostlist.
+    Amounts are those allocated where it ran, those asked for where it did not. nodes: hostlist. command: the
+    script and its arguments. gpu_milli: thousandths of GPUs, 0 for devices of which that is not known yet.
     """
 
     job: JobId
@@ -53,4 +54,6 @@ class AttemptRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     comment: str
     submit_line: str
     features: str
+    command: str
+    gpu_milli: int
     usage: Usage

@@ -248,6 +248,8 @@ def _live(here: Present, job: Job, reason: str) -> Live:
         comment=spec.comment,
         submit_line=spec.submit_line,
         features=spec.ask.features,
+        command=spec.command,
+        gpu_milli=amounts.gpu_milli,
         usage=_usage(here, placements[0].node, active.attempt) if active and placements else NO_USAGE,
     )
     return Live(row, active is None)

@@ -13,6 +13,7 @@ from packhorse.scheduler.model.accounting import AttemptRow
 from packhorse.scheduler.model.errors import StoreError, StoreUnavailable
 from packhorse.scheduler.model.event import ArrayTaskSplit
 from packhorse.scheduler.model.ids import Instant, JobId
+from packhorse.scheduler.model.waste import Waste, WasteQuery
 from packhorse.scheduler.store.accounting import holds_index, ran_on
 from packhorse.scheduler.store.codec import concerns, decode
 from packhorse.scheduler.store.protocol import (
@@ -26,6 +27,7 @@ from packhorse.scheduler.store.protocol import (
     check_continues,
     exhaust,
 )
+from packhorse.scheduler.store.waste import added_up
 
 _ROW_BYTES = 320  # of an accounting row in SQLite, as measured there
 _RECORD_BYTES = 60
@@ -161,6 +163,9 @@ class MemoryStore:
             del found[query.limit :]
         found.sort(key=lambda pair: (pair[0].job, pair[0].attempt, pair[1]))
         return [row for row, _ in found]
+
+    def waste(self, query: WasteQuery) -> list[Waste]:
+        return added_up(self._rows, query)
 
     def space(self) -> Space:
         free = 1 << 50 if self.capacity is None else max(self.capacity - self._used(), 0)

@@ -15,6 +15,7 @@ import msgspec
 
 from packhorse.scheduler.model.accounting import AttemptRow
 from packhorse.scheduler.model.ids import Instant, JobId, NodeName
+from packhorse.scheduler.model.waste import Waste, WasteQuery
 
 DAY_US = 86_400 * 1_000_000
 MIB = 1 << 20
@@ -165,6 +166,9 @@ class Store(Protocol):
 
     def attempts(self, query: AttemptQuery) -> list[AttemptRow]:
         """Accounting rows by job number and attempt."""
+
+    def waste(self, query: WasteQuery) -> list[Waste]:
+        """What ended runs were given and did not use, added up; the most wasteful first, equal ones by key."""
 
     def space(self) -> Space:
         """Room left."""

@@ -12,7 +12,8 @@ from packhorse.scheduler.model.crashpoint import crash_point
 from packhorse.scheduler.model.errors import StoreDamaged, StoreError
 from packhorse.scheduler.model.event import ArrayTaskSplit
 from packhorse.scheduler.model.ids import Instant, JobId
-from packhorse.scheduler.store import accounting, crash_points
+from packhorse.scheduler.model.waste import Waste, WasteQuery
+from packhorse.scheduler.store import accounting, crash_points, waste
 from packhorse.scheduler.store.codec import concerns, decode
 from packhorse.scheduler.store.protocol import (
     AttemptQuery,
@@ -164,6 +165,11 @@ class SqliteStore:
         statement, values = accounting.select(query)
         with self._file.queries() as connection:
             return [accounting.from_values(row) for row in connection.execute(statement, values)]
+
+    def waste(self, query: WasteQuery) -> list[Waste]:
+        statement, values = waste.select(query)
+        with self._file.queries() as connection:
+            return [waste.from_values(query, row) for row in connection.execute(statement, values)]
 
     def space(self) -> Space:
         return self._disk.space()
