@@ -148,10 +148,15 @@ def _row(
         comment=spec.comment,
         submit_line=spec.submit_line,
         features=spec.ask.features,
-        command=spec.command,
+        command=command_of(spec),
         gpu_milli=given.gpu_milli,
         usage=usage,
     )
+
+
+def command_of(spec: JobSpec) -> str:
+    """What tells one job's program from another's: script and arguments, or where there is no file a digest."""
+    return spec.command or f"script:{spec.script_ref[:16]}"
 
 
 class Amounts:

@@ -219,6 +219,7 @@ def _fits(row: AttemptRow, query: AttemptQuery) -> bool:
                 (row.qos, query.qos),
                 (row.state, query.states),
                 (row.name, query.names),
+                (row.command, query.commands),
             )
         )
         and (not query.uids or row.uid in query.uids)

@@ -72,6 +72,7 @@ class AttemptQuery(msgspec.Struct, frozen=True, gc=False):
     qos: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()
     since: Instant | None = None
     until: Instant | None = None
