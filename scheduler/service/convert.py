@@ -247,6 +247,8 @@ def job_spec(wire: Any, has: Has) -> tuple[JobSpec, tuple[Payload, Payload]]:
         submit_dir=text("submit_dir", wire.submit_dir, bounds.MAX_PATH),
         no_lend=wire.no_lend,
         oom_factor_milli=_oom_factor(wire.oom_factor_milli),
+        oom_max_retries=whole("oom_max_retries", wire.oom_max_retries, 0, MAX_RETRIES),
+        idle_gpu_ok=wire.idle_gpu_ok,
     )
     return spec, (program, variables)
 

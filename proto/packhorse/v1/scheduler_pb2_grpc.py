@@ -104,6 +104,16 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListAccountingRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
                 _registered_method=True)
+        self.SuggestAsk = channel.unary_unary(
+                '/packhorse.v1.Scheduler/SuggestAsk',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SuggestAskRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SuggestAskResponse.FromString,
+                _registered_method=True)
+        self.ListWaste = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListWaste',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.FromString,
+                _registered_method=True)
         self.GetConfig = channel.unary_unary(
                 '/packhorse.v1.Scheduler/GetConfig',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetConfigRequest.SerializeToString,
@@ -234,6 +244,20 @@ class SchedulerServicer:
 
     def ListAccounting(self, request, context):
         """Live and finished attempts, as accounting sees them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SuggestAsk(self, request, context):
+        """What a job should ask for, by what its past runs used.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWaste(self, request, context):
+        """What ended runs were given and did not use: one's own, of administrators everybody's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -371,6 +395,16 @@ def add_SchedulerServicer_to_server(servicer, server):
                     servicer.ListAccounting,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListAccountingRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
+            ),
+            'SuggestAsk': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuggestAsk,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SuggestAskRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.SuggestAskResponse.SerializeToString,
+            ),
+            'ListWaste': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWaste,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.SerializeToString,
             ),
             'GetConfig': grpc.unary_unary_rpc_method_handler(
                     servicer.GetConfig,
@@ -796,6 +830,60 @@ class Scheduler:
             '/packhorse.v1.Scheduler/ListAccounting',
             packhorse_dot_v1_dot_scheduler__pb2.ListAccountingRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuggestAsk(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/SuggestAsk',
+            packhorse_dot_v1_dot_scheduler__pb2.SuggestAskRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.SuggestAskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWaste(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListWaste',
+            packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.FromString,
             options,
             channel_credentials,
             insecure,

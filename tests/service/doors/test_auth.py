@@ -38,6 +38,8 @@ EXPECTED = {
     "ListPartitions": "U A other",
     "ListLicenses": "U A other",
     "ListAccounting": "U A own, U A other",
+    "SuggestAsk": "U A own, U A other",
+    "ListWaste": "U A own, A other",
     "GetConfig": "U A other",
     "GetStatus": "U A other",
     "GetJobScript": "U A own, A other",
@@ -61,8 +63,8 @@ def expected(method: str, role: Role, relation: Relation) -> bool:
     return False
 
 
-def request(method: str, job: int) -> Any:
-    """A request about this job, or about nothing in particular."""
+def request(method: str, job: int, owner: Owner) -> Any:
+    """A request about this job or this user's runs, or about nothing in particular."""
     ref = m.JobRef(job_id=job)
     return {
         "Ping": m.PingRequest(),
@@ -79,6 +81,8 @@ def request(method: str, job: int) -> Any:
         "ListPartitions": m.ListPartitionsRequest(),
         "ListLicenses": m.ListLicensesRequest(),
         "ListAccounting": m.ListAccountingRequest(jobs=[ref]),
+        "SuggestAsk": m.SuggestAskRequest(job=ref),
+        "ListWaste": m.ListWasteRequest(filter=m.JobFilter(users=[owner.user])),
         "GetConfig": m.GetConfigRequest(),
         "GetStatus": m.GetStatusRequest(),
         "GetJobScript": m.GetJobScriptRequest(job=ref),
@@ -131,7 +135,7 @@ async def test_every_cell_called(scheduler: Running) -> None:
                         Principal(owner), m.SubmitJobRequest(spec=m.JobSpec(hold=True, script=SPEC.script))
                     )
                 ).job_id  # type: ignore[union-attr]
-                done = await was_let_in(table[method].call, caller, request(method, job))
+                done = await was_let_in(table[method].call, caller, request(method, job, owner))
                 if method in ABOUT_NOBODY:
                     assert done is expected(method, role, Relation.OWN), (method, role)
                 elif method in ABOUT_THE_CLUSTER:
