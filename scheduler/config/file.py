@@ -16,6 +16,7 @@ import msgspec
 
 from packhorse.scheduler.config.keys import (
     CLUSTER_TARGET,
+    GPU_IDLE_TARGET,
     IMPROVER_TARGET,
     KEYS,
     PARTITION,
@@ -24,7 +25,7 @@ from packhorse.scheduler.config.keys import (
     Key,
     KeyProblem,
 )
-from packhorse.scheduler.model.cluster import ClusterConfig, Improver, Partition
+from packhorse.scheduler.model.cluster import ClusterConfig, GpuIdle, Improver, Partition
 from packhorse.scheduler.model.errors import ConfigError
 
 
@@ -100,6 +101,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
     cluster: dict[str, Any] = {"owner_uid": owner_uid}
     service: dict[str, Any] = {}
     improver: dict[str, Any] = {}
+    gpu_idle: dict[str, Any] = {}
     partitions: list[Partition] = []
     for section, body in document.items():
         if section == PARTITION:
@@ -120,7 +122,10 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
                     service[key.field] = value
                 elif key.target == IMPROVER_TARGET:
                     improver[key.field] = value
+                elif key.target == GPU_IDLE_TARGET:
+                    gpu_idle[key.field] = value
     cluster["improver"] = Improver(**improver)
+    cluster["gpu_idle"] = GpuIdle(**gpu_idle)
     if partitions:
         cluster["partitions"] = tuple(partitions)
     elif PARTITION in document and not problems:

@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 from packhorse.scheduler.core.backfill_kinds import BACKFILLS
 from packhorse.scheduler.core.orders import BY_ORDER, NOBODY, ORDERS
 from packhorse.scheduler.core.predictors import PREDICTORS
+from packhorse.scheduler.model.cluster import GpuIdleAction
 from packhorse.scheduler.model.units import UnitError, parse_mem_mib, parse_time_limit_s
 
 CLUSTER_TARGET = "cluster"
 SERVICE_TARGET = "service"
 PARTITION_TARGET = "partition"
 IMPROVER_TARGET = "improver"
+GPU_IDLE_TARGET = "gpu_idle"
 PARTITION = "partition"
 
 SECTIONS: dict[str, str] = {
@@ -28,6 +30,11 @@ SECTIONS: dict[str, str] = {
     "improver": (
         "The solver that looks for a better plan than the quick one where jobs compete for what is free. It "
         "runs beside the scheduler, and delays starts only where `hold` allows it, and no longer."
+    ),
+    "gpu_idle": (
+        "What is done about jobs whose GPUs do nothing: one that was measured on all its GPUs, all of the time, and "
+        "found idle is warned (its --signal, an event, `scontrol show job`), and stopped if `action` says so. What "
+        "was not measured is never idle. `sbatch --idle-gpu-ok` exempts a job (docs/waste.md)."
     ),
     "nodes": "The agents and what is expected of them.",
     "listen": (
@@ -50,7 +57,7 @@ class Kind(NamedTuple):
 
 
 class Key(NamedTuple):
-    """One key. field: of the class that target says: ClusterConfig, ServiceConfig, Partition or Improver.
+    """One key. field: of the class that target says: ClusterConfig, ServiceConfig, Partition, Improver, GpuIdle.
     default: as in a file.
     """
 
@@ -166,6 +173,19 @@ def _named(what: str, names: Iterable[str]) -> Kind:
     return Kind(", ".join(f'"{name}"' for name in known), read)
 
 
+def _percent(raw: object) -> int:
+    """Thousandths of so many percent."""
+    if not isinstance(raw, int) or isinstance(raw, bool) or not 1 <= raw <= 100:
+        raise KeyProblem("not between 1 and 100")
+    return raw * 10
+
+
+def _action(raw: object) -> GpuIdleAction:
+    if raw not in list(GpuIdleAction):
+        raise KeyProblem("there is no such action")
+    return GpuIdleAction(str(raw))
+
+
 def _seconds(raw: object) -> float:
     if not isinstance(raw, int | float) or isinstance(raw, bool) or not 0 <= raw <= 3600:
         raise KeyProblem("not between 0 and 3600")
@@ -258,6 +278,8 @@ BACKFILL = _named("kind of backfilling", BACKFILLS)
 PREEMPT = _named("kind of preemption", (NOBODY, BY_ORDER))
 PREDICTOR = _named("predictor", PREDICTORS)
 POLICY = Kind("the name of a policy, see docs/packing.md", _policy)
+PERCENT = Kind("percent, a whole number from 1 to 100", _percent)
+ACTION = Kind(", ".join(f'"{action.value}"' for action in GpuIdleAction), _action)
 SHORT_TIME = _short_time(1)
 SHORT_TIME_OR_0 = _short_time(0)
 SECONDS = Kind("seconds from 0 to 3600, fractions too", _seconds)
@@ -265,6 +287,7 @@ ADDRESS = Kind('"HOST:PORT"; port 0 takes a free one', _address)
 LEVEL = Kind(", ".join(f'"{level}"' for level in _LEVELS), _level)
 
 _C, _S, _P, _I = CLUSTER_TARGET, SERVICE_TARGET, PARTITION_TARGET, IMPROVER_TARGET
+_G = GPU_IDLE_TARGET
 _YEAR_S = 366 * 86400
 
 KEYS: tuple[Key, ...] = (
@@ -313,6 +336,14 @@ KEYS: tuple[Key, ...] = (
     Key("improver", "seed", _count(0, (1 << 31) - 1), "0", "", _I, "seed"),
     Key("improver", "max_nodes", _count(1, 1 << 20), "1000", "nodes", _I, "max_nodes"),
     Key("improver", "max_jobs", _count(1, 1 << 20), "2000", "jobs", _I, "max_jobs"),
+    Key("gpu_idle", "enabled", FLAG, "false", "", _G, "enabled"),
+    Key("gpu_idle", "busy_below", PERCENT, "5", "percent", _G, "busy_below_milli"),
+    Key("gpu_idle", "warn_after", _duration_kind(1, _YEAR_S), "7200", "seconds", _G, "warn_after_s"),
+    Key("gpu_idle", "grace", _duration_kind(0, _YEAR_S), "1800", "seconds", _G, "grace_s"),
+    Key("gpu_idle", "action", ACTION, '"warn"', "", _G, "action"),
+    Key("gpu_idle", "exempt_partitions", NAMES, "[]", "", _G, "exempt_partitions"),
+    Key("gpu_idle", "exempt_accounts", NAMES, "[]", "", _G, "exempt_accounts"),
+    Key("gpu_idle", "exempt_users", NAMES, "[]", "", _G, "exempt_users"),
     Key("nodes", "silent_brake_fraction", FRACTION, "0.5", "", _C, "silent_brake_fraction"),
     Key("nodes", "heartbeat", _duration_kind(1, 3600), "10", "seconds", _S, "heartbeat_s"),
     Key("nodes", "usage_interval", _duration_kind(1, 3600), "10", "seconds", _S, "usage_s"),
@@ -421,6 +452,17 @@ MEANING: dict[str, str] = {
     "improver.seed": "Where its search starts.",
     "improver.max_nodes": "Most nodes of the contended part that it is given.",
     "improver.max_jobs": "Most jobs of it.",
+    "gpu_idle.enabled": "Whether anything is done.",
+    "gpu_idle.busy_below": "A GPU on which something runs for less of the time than this is idle.",
+    "gpu_idle.warn_after": "A job is warned when all its GPUs have been idle for so long without a break.",
+    "gpu_idle.grace": "So long after the warning `action` follows, if they still are.",
+    "gpu_idle.action": (
+        "What follows: `warn`: nothing; `requeue`: the job is stopped and waits again, held until somebody releases "
+        "it (one that may not be requeued is cancelled); `cancel`."
+    ),
+    "gpu_idle.exempt_partitions": "Partitions whose jobs are left alone.",
+    "gpu_idle.exempt_accounts": "Accounts whose jobs are left alone.",
+    "gpu_idle.exempt_users": "Users whose jobs are left alone.",
     "nodes.silent_brake_fraction": (
         "When more than this part of the nodes falls silent at once, nothing is declared lost."
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from packhorse.scheduler.config.file import Configuration
 from packhorse.scheduler.config.keys import (
     CLUSTER_TARGET,
+    GPU_IDLE_TARGET,
     IMPROVER_TARGET,
     KEYS,
     PARTITION,
@@ -42,7 +43,12 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
         "SLURM_CONF": configuration.path or "(null)",
         "SLURM_VERSION": about.version,
     }
-    targets = {CLUSTER_TARGET: cluster, SERVICE_TARGET: service, IMPROVER_TARGET: cluster.improver}
+    targets = {
+        CLUSTER_TARGET: cluster,
+        SERVICE_TARGET: service,
+        IMPROVER_TARGET: cluster.improver,
+        GPU_IDLE_TARGET: cluster.gpu_idle,
+    }
     found = [Setting(key=key, value=value) for key, value in known.items()]
     for key in KEYS:
         if key.section == PARTITION:

@@ -12,6 +12,7 @@ from packhorse.scheduler.config import text as config_text
 from packhorse.scheduler.config.file import ServiceConfig
 from packhorse.scheduler.config.keys import (
     CLUSTER_TARGET,
+    GPU_IDLE_TARGET,
     IMPROVER_TARGET,
     KEYS,
     MEANING,
@@ -20,16 +21,17 @@ from packhorse.scheduler.config.keys import (
     SECTIONS,
     Key,
 )
-from packhorse.scheduler.model.cluster import ClusterConfig, Improver, Partition
+from packhorse.scheduler.model.cluster import ClusterConfig, GpuIdle, GpuIdleAction, Improver, Partition
 from packhorse.scheduler.model.errors import ConfigError
 
 TARGETS = {
     CLUSTER_TARGET: ClusterConfig,
     PARTITION_TARGET: Partition,
     IMPROVER_TARGET: Improver,
+    GPU_IDLE_TARGET: GpuIdle,
     "service": ServiceConfig,
 }
-SET_ELSEWHERE = {"owner_uid", "partitions", "improver", "origin", "batch"}
+SET_ELSEWHERE = {"owner_uid", "partitions", "improver", "origin", "batch", "gpu_idle"}
 
 
 def problems(text: str) -> list[str]:
@@ -190,3 +192,22 @@ def test_the_example_file_is_what_the_table_gives(repository: Path) -> None:
     spelled_out = re.sub(r"^# (\[\[partition\]\]|[a-z_]+ = .*)$", r"\1", text, flags=re.MULTILINE)
     found = config.parse(spelled_out.replace("default = false", "default = true"), "t", owner_uid=-1)
     assert (found.cluster, found.service) == (ClusterConfig(), ServiceConfig())
+
+
+def test_what_is_done_about_idle_gpus() -> None:
+    text = """
+    [gpu_idle]
+    enabled = true
+    busy_below = 10
+    warn_after = "2h"
+    grace = "10m"
+    action = "requeue"
+    exempt_partitions = ["interactive"]
+    exempt_users = ["ann", "bob"]
+    """
+    found = config.parse(text, "test.toml", owner_uid=0).cluster.gpu_idle
+    assert found == GpuIdle(True, 100, 7200, 600, GpuIdleAction.REQUEUE, ("interactive",), (), ("ann", "bob"))
+    with pytest.raises(
+        ConfigError, match=r'action = "kill": there is no such action; accepted is "warn", "requeue"'
+    ):
+        config.parse('[gpu_idle]\naction = "kill"\n', "test.toml", owner_uid=0)
