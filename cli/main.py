@@ -19,6 +19,8 @@ COMMANDS = {
     "demo": "a whole cluster in a temporary directory: submit, watch, collect, stop",
     "events": "a job's whole story from the log",
     "wait": "wait for jobs to end, with progress",
+    "suggest": "what a job should ask for, by what its past runs used",
+    "waste": "what jobs were given and did not use, by user, account or job name",
     "invite": "the command with which another machine joins this cluster",
     "token": "a token for calls over TCP",
     "simulate": "traces under scheduling policies, in the scheduler's own code",

@@ -74,6 +74,10 @@ JOB_COLUMNS = {
     "exclusive": "int",
     "contiguous": "int",
     "topology": "text",  # "hops=0,spread,linked", "" for no wish
+    "oom_retry": "text",  # "2x,max=16,tried=1", "" for none
+    "right_sized": "text",  # what --right-size changed and why, "" for nothing
+    "gpus_idle_since": "int",  # of a running job that was warned of it, 0 otherwise
+    "gpus_stop_at": "int",  # when it is stopped for that, 0: never
     "licenses": "text",
     "work_dir": "text",
     "std_in": "text",  # pattern as submitted; "" for the default

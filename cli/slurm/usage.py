@@ -69,6 +69,9 @@ When and how
   -H, --hold                  submit held
       --priority=N, --nice[=N]
       --requeue, --no-requeue
+      --oom-retry=2x[,max=N]  after running out of memory: again with twice as much (not Slurm's)
+      --right-size[=cpus]     memory and time limit (and CPUs) as past runs suggest (not Slurm's)
+      --idle-gpu-ok           that its GPUs do nothing for long is in order (not Slurm's)
       --signal=[B:]SIG[@S]    a warning S seconds before the limit
       --comment=TEXT
 What to print

@@ -32,9 +32,9 @@ SECTIONS: dict[str, str] = {
         "runs beside the scheduler, and delays starts only where `hold` allows it, and no longer."
     ),
     "gpu_idle": (
-        "What is done about jobs whose GPUs do nothing: one that was measured on all its GPUs, all of the time, and "
-        "found idle is warned (its --signal, an event, `scontrol show job`), and stopped if `action` says so. What "
-        "was not measured is never idle. `sbatch --idle-gpu-ok` exempts a job (docs/waste.md)."
+        "What is done about jobs whose GPUs do nothing: one that was measured on all its GPUs, all of the "
+        "time, and found idle is warned (its --signal, an event, `scontrol show job`), and stopped if "
+        "`action` says so. What was not measured is never idle. `sbatch --idle-gpu-ok` exempts a job (docs/waste.md)."
     ),
     "nodes": "The agents and what is expected of them.",
     "listen": (
@@ -57,8 +57,8 @@ class Kind(NamedTuple):
 
 
 class Key(NamedTuple):
-    """One key. field: of the class that target says: ClusterConfig, ServiceConfig, Partition, Improver, GpuIdle.
-    default: as in a file.
+    """One key. field: of the class that target says: ClusterConfig, ServiceConfig, Partition, Improver,
+    GpuIdle. default: as in a file.
     """
 
     section: str
@@ -457,8 +457,8 @@ MEANING: dict[str, str] = {
     "gpu_idle.warn_after": "A job is warned when all its GPUs have been idle for so long without a break.",
     "gpu_idle.grace": "So long after the warning `action` follows, if they still are.",
     "gpu_idle.action": (
-        "What follows: `warn`: nothing; `requeue`: the job is stopped and waits again, held until somebody releases "
-        "it (one that may not be requeued is cancelled); `cancel`."
+        "What follows: `warn`: nothing; `requeue`: the job is stopped and waits again, held until somebody "
+        "releases it (one that may not be requeued is cancelled); `cancel`."
     ),
     "gpu_idle.exempt_partitions": "Partitions whose jobs are left alone.",
     "gpu_idle.exempt_accounts": "Accounts whose jobs are left alone.",

@@ -155,7 +155,8 @@ def _row(
 
 
 def command_of(spec: JobSpec) -> str:
-    """What tells one job's program from another's: script and arguments, or where there is no file a digest."""
+    """What tells one job's program from another's: script and arguments, or where there is no file a
+    digest."""
     return spec.command or f"script:{spec.script_ref[:16]}"
 
 

@@ -1,8 +1,8 @@
 """`--oom-retry 2x`: how much memory the next run of a job gets that ran out of it, or why there is none.
 
 The memory grows by the job's factor, as far as its partition's limit (MaxMemPerNode) and its largest node
-allow: where the whole step does not fit, the job gets what does. Whether it really fits is decided by the same
-rules as at submission.
+allow: where the whole step does not fit, the job gets what does. Whether it really fits is decided by the
+same rules as at submission.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def check_oom_retry(spec: JobSpec) -> Refused | None:
         )
     if spec.ask.mem_all:
         return _invalid(
-            "--oom-retry with --mem=0: the job has all memory of its nodes, there is no more; say how much it needs"
+            "--oom-retry with --mem=0: the job has all memory of its nodes, there is no more; "
+            "say how much it needs"
         )
     if not (spec.ask.mem_mib_per_node or spec.ask.mem_mib_per_cpu):
         return _invalid(

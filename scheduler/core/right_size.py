@@ -1,8 +1,8 @@
 """`sbatch --right-size`: what past runs suggest, put in the place of what was asked for.
 
-Memory and time limit go down or up where the suggestion is sure enough, CPUs only where that was asked for too,
-GPUs never. What the partition or the nodes refuse is left as it was. Memory that was changed comes with a safety
-net: should it not be enough after all, the job runs again with twice as much (core/oom_retry.py).
+Memory and time limit go down or up where the suggestion is sure enough, CPUs only where that was asked for
+too, GPUs never. What the partition or the nodes refuse is left as it was. Memory that was changed comes with
+a safety net: should it not be enough after all, the job runs again with twice as much (core/oom_retry.py).
 """
 
 from __future__ import annotations
@@ -148,7 +148,10 @@ def unsure(advice: Advice | None) -> str:
             f"so the chance that the next one fits is only {advice.chance_milli / 10:.0f} %"
         )
     needed = -(-SURE_MILLI // (WHOLE - SURE_MILLI))
-    return f"only {_n(advice.n_runs, 'past run')} of this job {_were(advice.n_runs)} measured, {needed} are needed"
+    known = (
+        f"only {_n(advice.n_runs, 'past run')} of this job {'was' if advice.n_runs == 1 else 'were'} measured"
+    )
+    return f"{known}, {needed} are needed"
 
 
 def runs_text(advice: Advice) -> str:
@@ -167,7 +170,3 @@ def _beyond(advice: Advice, what: str) -> str:
 
 def _n(n: int, noun: str) -> str:
     return f"{n} {noun}{'s' * (n != 1)}"
-
-
-def _were(n: int) -> str:
-    return "was" if n == 1 else "were"

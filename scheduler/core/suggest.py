@@ -1,16 +1,16 @@
 """What a job should ask for, by what its past runs used.
 
-For each resource, from the runs of which it was measured: S = most + max(most * margin, Q3 - Q1), rounded up, where
-`most` is the largest use of any run that ended well and Q1, Q3 are the quartiles of those uses. So S never lies
-below what a successful run used plus the margin. A run that ran out of memory (or time) needed more than its
-limit, nobody knows how much: while no later attempt of the same job has ended well, S is at least BEYOND times
-that limit, and the run counts as one that would not have fitted.
+For each resource, from the runs of which it was measured: S = most + max(most * margin, Q3 - Q1), rounded up,
+where `most` is the largest use of any run that ended well and Q1, Q3 are the quartiles of those uses. So S
+never lies below what a successful run used plus the margin. A run that ran out of memory (or time) needed
+more than its limit, nobody knows how much: while no later attempt of the same job has ended well, S is at
+least BEYOND times that limit, and the run counts as one that would not have fitted.
 
-The chance that the next run fits is stated as n_fit / (n + 1), with n runs of which n_fit would have fitted into
-S. That is the bound of conformal prediction: of n + 1 exchangeable runs the next one is equally likely to have any
-rank (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005; for the largest of n it is Wilks'
-bound of 1941 with the coverage averaged). It believes that the next run is like the past ones, in any order:
-with other input it may not be.
+The chance that the next run fits is stated as n_fit / (n + 1), with n runs of which n_fit would have fitted
+into S. That is the bound of conformal prediction: of n + 1 exchangeable runs the next one is equally likely
+to have any rank (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005; for the largest of
+n it is Wilks' bound of 1941 with the coverage averaged). It believes that the next run is like the past ones,
+in any order: with other input it may not be.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.model.job import JobState
 
 LAST: Final = 50
-"""Newest runs that are looked at: long enough for a chance of 98 %, short enough to follow a job that changes."""
+"""Newest runs that are looked at: long enough for a chance of 98 %, short enough to follow a job that
+changes."""
 
 SURE_MILLI: Final = 900
 """From this chance on, in thousandths, an ask may be changed by itself: nine runs that all fit are enough."""
@@ -35,13 +36,15 @@ NOISE_MILLI: Final = 20
 """Thousandths of one CPU or GPU that are no use of it."""
 
 STATES: Final = (JobState.COMPLETED, JobState.OUT_OF_MEMORY, JobState.TIMEOUT)
-"""Ends of runs that say what a job needs: a run that failed or was cancelled may have used less than a whole one."""
+"""Ends of runs that say what a job needs: a run that failed or was cancelled may have used less than a whole
+one."""
 
 
 class PastRun(NamedTuple):
     """One ended run, on its first node, the one that is measured. 0: not measured, or no limit.
 
-    cpu_milli: thousandths of CPUs that were busy on average. gpu_busy_milli: the same of GPUs, -1: not measured.
+    cpu_milli: thousandths of CPUs that were busy on average. gpu_busy_milli: the same of GPUs, -1: not
+    measured.
     """
 
     job: int
@@ -64,10 +67,11 @@ class Present(NamedTuple):
 
 
 class Advice(NamedTuple):
-    """About one resource. Amounts are MiB, seconds, CPUs or GPUs; median and most in thousandths for the latter two.
+    """About one resource. Amounts are MiB, seconds, CPUs or GPUs; median and most in thousandths for the
+    latter two.
 
-    n_runs: runs that say something about it, of which n_fit would have fitted into `suggested` and n_beyond needed
-    more than their limit. chance_milli: see the module.
+    n_runs: runs that say something about it, of which n_fit would have fitted into `suggested` and n_beyond
+    needed more than their limit. chance_milli: see the module.
     """
 
     present: int
@@ -150,7 +154,8 @@ def _advice(
     least_margin: int,
     step: Callable[[int], int],
 ) -> Advice | None:
-    """From what runs used and the limits that were too small; step: to which multiple an amount is rounded."""
+    """From what runs used and the limits that were too small; step: to which multiple an amount is
+    rounded."""
     if not used and not too_small:
         return None
     used = sorted(used)
@@ -162,8 +167,8 @@ def _advice(
 
 
 def _shares(used: list[int], present: int, least: int) -> Advice | None:
-    """Whole CPUs or GPUs that are busy on average, in thousandths; a quarter more is given, and never more than are
-    asked for now: a run that used all it had may be able to use more, and nobody knows."""
+    """Whole CPUs or GPUs that are busy on average, in thousandths; a quarter more is given, and never more
+    than are asked for now: a run that used all it had may be able to use more, and nobody knows."""
     if not used:
         return None
     used = sorted(used)

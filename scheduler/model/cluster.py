@@ -109,8 +109,8 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     have planned starts. keep_next: a blocked job that has a planned start stays ahead of those that come.
     predictor: how long jobs are expected to run (core/predictors.py). preempt: "order": running jobs are
     stopped, and wait again, where jobs that come before them in the order need their room
-    (core/preemption.py); "none": never. batch: of the order "packhorse". gpu_idle: what is done about GPUs that
-    jobs hold and do not use.
+    (core/preemption.py); "none": never. batch: of the order "packhorse". gpu_idle: what is done about GPUs
+    that jobs hold and do not use.
     """
 
     name: str = "packhorse"

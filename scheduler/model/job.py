@@ -120,12 +120,12 @@ class JobSpec(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash
 
     script_ref and env_ref name blobs in the store (sha256, hex). Output paths are patterns
     (model/outputpath.py); "" means Slurm's default name, std_err "" means the same file as std_out.
-    time_limit_s 0: no limit. priority None: computed. lease_s 0: the job outlives any silence of
-    its scheduler; otherwise its node stops it after that long without contact. no_lend: memory that it leaves
+    time_limit_s 0: no limit. priority None: computed. lease_s 0: the job outlives any silence of its
+    scheduler; otherwise its node stops it after that long without contact. no_lend: memory that it leaves
     unused is never lent to others. oom_factor_milli: after it ran out of memory it runs again with so many
-    thousandths of that memory, 0: it does not; oom_max_retries: at most so often, 0: as often as any job may be
-    requeued. idle_gpu_ok: that its GPUs do nothing for long is nobody's business. right_sized: what was set
-    instead of what its submitter asked for, and why, "" for nothing.
+    thousandths of that memory, 0: it does not; oom_max_retries: at most so often, 0: as often as any job may
+    be requeued. idle_gpu_ok: that its GPUs do nothing for long is nobody's business. right_sized: what was
+    set instead of what its submitter asked for, and why, "" for nothing.
     """
 
     name: str
@@ -259,12 +259,12 @@ Phase = Pending | Active | Ended
 class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One job or one array task that has a number of its own.
 
-    attempts is the number of the last grant; one is skipped when a job that was cancelled before it
-    ran is reopened. restarts counts the runs that were requeued, retries the attempts that failed and
-    were tried again. array_id 0 and index -1: not part of an array. refusals: how often an agent would
-    not launch it; avoid: those agents' nodes. ran_us: how long earlier attempts ran, whatever became of
-    their work. preemptions: those of the restarts that made room for another job. oom_retries: those that came
-    with more memory, which spec asks for now.
+    attempts is the number of the last grant; one is skipped when a job that was cancelled before it ran is
+    reopened. restarts counts the runs that were requeued, retries the attempts that failed and were tried
+    again. array_id 0 and index -1: not part of an array. refusals: how often an agent would not launch it;
+    avoid: those agents' nodes. ran_us: how long earlier attempts ran, whatever became of their work.
+    preemptions: those of the restarts that made room for another job. oom_retries: those that came with more
+    memory, which spec asks for now.
     """
 
     id: JobId

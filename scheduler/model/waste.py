@@ -28,8 +28,8 @@ class WasteSort(StrEnum):
 class WasteQuery(msgspec.Struct, frozen=True, gc=False):
     """Which runs, and how to add them up. An empty tuple: any. since, until: ended in [since, until).
 
-    by: one sum for each combination of these; empty: one sum of all. limit: that many sums, those with the most
-    waste of `sort` first.
+    by: one sum for each combination of these; empty: one sum of all. limit: that many sums, those with the
+    most waste of `sort` first.
     """
 
     since: Instant
@@ -45,14 +45,15 @@ class WasteQuery(msgspec.Struct, frozen=True, gc=False):
 
 
 class Waste(msgspec.Struct, frozen=True, gc=False):
-    """Sums over n_runs attempts that ran, whole ones: their last run counts from its start, whenever that was.
+    """Sums over n_runs attempts that ran, whole ones: their last run counts from its start, whenever that
+    was.
 
-    Of an attempt on several nodes (n_wide of them) only the first node is measured, and only its part is added
-    up here. Memory in MiB seconds, CPUs and GPUs in milliseconds of one. given and wasted are of measured runs;
-    unmeasured is what runs were given that nobody measured, of which nothing is known. wasted: memory: limit
-    less the most that was in use, over the whole run; CPUs: those given times the run, less CPU time; GPUs:
-    those given times the run, times the part of the time in which nothing ran on them. n_mem, n_gpu: runs with
-    a memory limit, with GPUs. last_job: the highest number among them.
+    Of an attempt on several nodes (n_wide of them) only the first node is measured, and only its part is
+    added up here. Memory in MiB seconds, CPUs and GPUs in milliseconds of one. given and wasted are of
+    measured runs; unmeasured is what runs were given that nobody measured, of which nothing is known. wasted:
+    memory: limit less the most that was in use, over the whole run; CPUs: those given times the run, less CPU
+    time; GPUs: those given times the run, times the part of the time in which nothing ran on them. n_mem,
+    n_gpu: runs with a memory limit, with GPUs. last_job: the highest number among them.
     """
 
     key: tuple[str, ...] = ()

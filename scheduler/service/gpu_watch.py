@@ -1,9 +1,9 @@
 """From samples of devices to spans in which a job's GPUs did nothing: what the core is told of them.
 
-A span lasts as long as every report shows every GPU of the job, on all its nodes, measured and idle. A GPU that is
-busy ends it, and so does one that was not measured, a node that is not heard of, and a restart of the scheduler:
-what nobody saw is never idleness. The core is told of a span when it has become long enough to matter, of its end
-only after that, so that the log holds a few events for an idle job and none for others.
+A span lasts as long as every report shows every GPU of the job, on all its nodes, measured and idle. A GPU
+that is busy ends it, and so does one that was not measured, a node that is not heard of, and a restart of the
+scheduler: what nobody saw is never idleness. The core is told of a span when it has become long enough to
+matter, of its end only after that, so that the log holds a few events for an idle job and none for others.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class GpuWatch:
     def heard(
         self, state: State, node: NodeName, usage: Mapping[NodeName, NodeUsage], now: Instant
     ) -> list[ReportGpus]:
-        """The node has reported (usage holds what); returns what the core is to be told, in the order of jobs."""
+        """The node has reported (usage holds what); returns what the core is to be told, in the order of
+        jobs."""
         policy = state.config.gpu_idle
         gap = now - self._heard.get(node, now) > self._fresh_us
         self._heard[node] = now

@@ -162,9 +162,7 @@ def _of_state(engine: Engine, request: messages.SuggestAskRequest) -> Subject | 
 
 def _of_name(principal: Principal, request: messages.SuggestAskRequest) -> Subject:
     if not request.name:
-        raise CallFailed(
-            Code.INVALID_ARGUMENT, "neither a job nor a name is given; one of them says whose past"
-        )
+        raise CallFailed(Code.INVALID_ARGUMENT, "a job or a name: missing; it says whose past")
     return Subject(request.name, request.user or principal.owner.user, request.command)
 
 

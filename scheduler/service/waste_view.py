@@ -1,4 +1,5 @@
-"""What runs were given and did not use, for those who may know: sums from the store, and what to do about them."""
+"""What runs were given and did not use, for those who may know: sums from the store, and what to do about
+them."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ SORT = {"": WasteSort.MEM, **{sort.value: sort for sort in WasteSort}}
 async def list_waste(
     engine: Engine, principal: Principal, request: messages.ListWasteRequest
 ) -> messages.ListWasteResponse:
-    """The answer to a ListWasteRequest. Raises CallFailed for other people's waste, unless one administers."""
+    """The answer to a ListWasteRequest. Raises CallFailed for other people's waste, unless one
+    administers."""
     owner = principal.owner
     wanted = request.filter or messages.JobFilter()
     others = [user for user in wanted.users if user not in (owner.user, str(owner.uid))]

@@ -169,7 +169,8 @@ class Store(Protocol):
         """Accounting rows by job number and attempt."""
 
     def waste(self, query: WasteQuery) -> list[Waste]:
-        """What ended runs were given and did not use, added up; the most wasteful first, equal ones by key."""
+        """What ended runs were given and did not use, added up; the most wasteful first, equal ones by
+        key."""
 
     def space(self) -> Space:
         """Room left."""

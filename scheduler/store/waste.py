@@ -1,7 +1,7 @@
 """Waste, added up: in SQL for a store with a million rows, and row by row for one in memory.
 
-Both do the same whole-number arithmetic, each step of it rounded down, so that they agree to the last bit; the
-order of multiplications and divisions keeps every value of a thousand nodes' year within 64 bits.
+Both do the same whole-number arithmetic, each step of it rounded down, so that they agree to the last bit;
+the order of multiplications and divisions keeps every value of a thousand nodes' year within 64 bits.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ _SUMS = Waste.__struct_fields__[1:-1]
 _RUNS = """
 SELECT *,
   CASE WHEN mem > 0 AND max_rss_kib > 0 THEN mem * ms / 1000 ELSE 0 END AS mem_given,
-  CASE WHEN mem > 0 AND max_rss_kib > 0 THEN max(0, mem * 1024 - max_rss_kib) / 1024 * ms / 1000 ELSE 0 END
-    AS mem_wasted,
+  CASE WHEN mem > 0 AND max_rss_kib > 0
+    THEN max(0, mem * 1024 - max_rss_kib) / 1024 * ms / 1000 ELSE 0 END AS mem_wasted,
   CASE WHEN mem > 0 AND max_rss_kib <= 0 THEN mem * ms / 1000 ELSE 0 END AS mem_unmeasured,
   CASE WHEN cpu_us > 0 THEN cpus * ms ELSE 0 END AS cpu_given,
   CASE WHEN cpu_us > 0 THEN max(0, cpus * ms - cpu_us / 1000) ELSE 0 END AS cpu_wasted,
   CASE WHEN cpu_us <= 0 THEN cpus * ms ELSE 0 END AS cpu_unmeasured,
   CASE WHEN gpus > 0 AND gpu_ms > 0 THEN gpus * ms / 1000 ELSE 0 END AS gpu_given,
   CASE WHEN gpus > 0 AND gpu_ms > 0
-    THEN gpus * ms / 1000 * (10000 - min(10000, gpu_busy_ms * 10000 / gpu_ms)) / 10000 ELSE 0 END AS gpu_wasted,
+    THEN gpus * ms / 1000 * (10000 - min(10000, gpu_busy_ms * 10000 / gpu_ms)) / 10000
+    ELSE 0 END AS gpu_wasted,
   CASE WHEN gpus > 0 AND gpu_ms <= 0 THEN gpus * ms / 1000 ELSE 0 END AS gpu_unmeasured,
   1 AS n_runs, n_nodes > 1 AS n_wide, mem > 0 AS n_mem, mem > 0 AND max_rss_kib > 0 AS n_mem_measured,
   cpu_us > 0 AS n_cpu_measured, gpus > 0 AS n_gpu, gpus > 0 AND gpu_ms > 0 AS n_gpu_measured
