@@ -117,7 +117,7 @@ def write_csv(by: str, answer: dict[str, Any]) -> None:
 
     counts = ("n_runs", "n_wide", "n_mem", "n_mem_measured", "n_cpu_measured", "n_gpu", "n_gpu_measured")
     amounts = [(one, kind) for one in RESOURCES for kind in ("given", "wasted", "unmeasured")]
-    head = [f"{one.name}_{kind}_{one.unit.lower().replace('-', '_')}" for one, kind in amounts]
+    head = [f"{one.name}_{kind}_{'gib_h' if one.name == 'mem' else 'h'}" for one, kind in amounts]
     out = csv.writer(sys.stdout, lineterminator="\n")
     out.writerow([by.replace("-", "_"), *counts, *head])
     rows = [(field(row, "key", ""), row) for row in field(answer, "rows", [])]
@@ -180,6 +180,8 @@ def _job(sort: str, job: dict[str, Any]) -> list[str]:
     wasted = f"{int_field(sums, f'{sort}_wasted') / one.hour:.1f} {one.unit}"
     runs = f"{_n(int_field(sums, 'n_runs'), 'run')}, the last one job {int_field(sums, 'last_job')}"
     lines = [f'  "{field(job, "name", "")}" of {field(job, "user", "")}: {wasted} in {runs}']
+    if field(job, "text", ""):
+        lines.append(f"    {field(job, 'text', '')}")
     options = field(job, "options", "")
     if options:
         lines.append(f"    sbatch {options}")

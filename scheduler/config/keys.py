@@ -34,7 +34,8 @@ SECTIONS: dict[str, str] = {
     "gpu_idle": (
         "What is done about jobs whose GPUs do nothing: one that was measured on all its GPUs, all of the "
         "time, and found idle is warned (its --signal, an event, `scontrol show job`), and stopped if "
-        "`action` says so. What was not measured is never idle. `sbatch --idle-gpu-ok` exempts a job (docs/waste.md)."
+        "`action` says so. What was not measured is never idle. `sbatch --idle-gpu-ok` exempts a job "
+        "(docs/waste.md)."
     ),
     "nodes": "The agents and what is expected of them.",
     "listen": (

@@ -127,10 +127,8 @@ def advice_texts(found: Suggestion) -> dict[str, str]:
         if name == "gpus" and not advice.suggested:
             texts[name] = f"nothing ran on its GPUs in {advice.n_runs} past runs"
             continue
-        texts[name] = (
-            f"fits {advice.n_fit} of {advice.n_runs} past runs, which used {show(advice.median)} as a rule and "
-            f"at most {show(advice.most)}"
-        )
+        used = f"used {show(advice.median)} as a rule and at most {show(advice.most)}"
+        texts[name] = f"fits {advice.n_fit} of {advice.n_runs} past runs, which {used}"
     return texts
 
 

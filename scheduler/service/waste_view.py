@@ -29,6 +29,7 @@ MAX_JOBS = 50
 """Each takes a query for its suggestion."""
 
 BY = {"": WasteKey.USER, "user": WasteKey.USER, "account": WasteKey.ACCOUNT, "job-name": WasteKey.NAME}
+RESOURCE = {WasteSort.MEM: "mem", WasteSort.CPU: "cpus", WasteSort.GPU: "gpus"}
 SORT = {"": WasteSort.MEM, **{sort.value: sort for sort in WasteSort}}
 
 
@@ -78,7 +79,9 @@ def _answer(
     jobs = []
     if n_jobs:
         by_job = replace(query, by=(WasteKey.USER, WasteKey.NAME), limit=n_jobs)
-        jobs = [_job(store, found, now) for found in store.waste(by_job) if _amount(found, query.sort)]
+        jobs = [
+            _job(store, found, query.sort, now) for found in store.waste(by_job) if _amount(found, query.sort)
+        ]
     return messages.ListWasteResponse(
         total=_sum(total),
         rows=[_sum(found) for found in store.waste(query)],
@@ -97,8 +100,8 @@ def _amount(found: Waste, sort: WasteSort) -> int:
     }[sort]
 
 
-def _job(store: Store, found: Waste, now: Instant) -> messages.WasteJob:
-    """A user's runs of one name, and what they should ask for."""
+def _job(store: Store, found: Waste, sort: WasteSort, now: Instant) -> messages.WasteJob:
+    """A user's runs of one name, and what they should ask for; in words of what the report is sorted by."""
     user, name = found.key
     past = history(store, Subject(name, user, ""), now)
     present = present_of_row(past.newest) if past.newest is not None else Present()
@@ -109,7 +112,7 @@ def _job(store: Store, found: Waste, now: Instant) -> messages.WasteJob:
         user=user,
         name=name,
         sum=_sum(found),
-        text="; ".join([f"{resource}: {text}" for resource, text in texts.items()]),
+        text=texts.get(RESOURCE[sort], ""),
         options=options,
     )
 

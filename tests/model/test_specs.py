@@ -163,8 +163,9 @@ def test_oom_retry(text: str, meaning: tuple[int, int]) -> None:
     ("text", "problem"),
     [
         ("", '"" is not a factor'), ("1x", '"1x" is not a factor over 1'), ("x", '"x"'), ("-2x", '"-2x"'),
-        ("101x", "up to 100"), ("1.0001x", '"1.0001x"'), ("2x,3", '"3" is not max=N'), ("2x,min=3", "is not max=N"),
-        ("2x,max=", '"" is not a number of runs'), ("2x,max=0", "from 1 to 1000"), ("²x", "is not a factor"),
+        ("101x", "up to 100"), ("1.0001x", '"1.0001x"'), ("2x,3", '"3" is not max=N'),
+        ("2x,min=3", "is not max=N"), ("2x,max=", '"" is not a number of runs'),
+        ("2x,max=0", "from 1 to 1000"), ("²x", "is not a factor"),
     ],
 )  # fmt: skip
 def test_oom_retry_that_cannot_be_read(text: str, problem: str) -> None:

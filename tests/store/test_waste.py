@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -24,7 +25,7 @@ HOUR = 3600
 EVER = WasteQuery(Instant(0), Instant(1 << 62))
 
 
-def ran(job: int, seconds: int, usage: Usage = Usage(), **fields: object) -> AttemptRow:  # noqa: B008 - frozen
+def ran(job: int, seconds: int, usage: Usage = Usage(), **fields: Any) -> AttemptRow:  # noqa: B008 - frozen
     """A run that ended at second 1,000,000."""
     end = 1_000_000 * US
     return row(job, started_at=end - seconds * US, ended_at=end, usage=usage, **fields)
