@@ -143,13 +143,19 @@ def _row(key: str, width: int, shown: list[Resource], row: dict[str, Any], total
     """wasted is followed by its part of what was given, share is the row's part of all waste."""
     text = f"{key:<{width}} {int_field(row, 'n_runs'):>6}"
     for one in shown:
+        digits = _digits(int_field(total, f"{one.name}_given") / one.hour)
         given, wasted = int_field(row, f"{one.name}_given"), int_field(row, f"{one.name}_wasted")
         all_of_it = int_field(total, f"{one.name}_wasted")
         text += (
-            f"  {given / one.hour:>10.1f} {wasted / one.hour:>10.1f} {_part(wasted, given):>4} "
+            f"  {given / one.hour:>10.{digits}f} {wasted / one.hour:>10.{digits}f} {_part(wasted, given):>4} "
             f"{_part(wasted, all_of_it):>5}"
         )
     return text
+
+
+def _digits(hours: float) -> int:
+    """After the point: a small cluster's hours are worth more of them."""
+    return 1 if hours >= 100 else 3
 
 
 def _unmeasured(shown: list[Resource], total: dict[str, Any]) -> list[str]:
@@ -162,7 +168,7 @@ def _unmeasured(shown: list[Resource], total: dict[str, Any]) -> list[str]:
             hours = int_field(total, f"{one.name}_unmeasured") / one.hour
             lines.append(
                 f"{one.title}: {missing} of {_n(n, 'run')} {'was' if missing == 1 else 'were'} not measured "
-                f"({hours:.1f} {one.unit}, in no column above)"
+                f"({hours:.{_digits(hours)}f} {one.unit}, in no column above)"
             )
     wide = int_field(total, "n_wide")
     if wide:
@@ -177,7 +183,8 @@ def _unmeasured(shown: list[Resource], total: dict[str, Any]) -> list[str]:
 def _job(sort: str, job: dict[str, Any]) -> list[str]:
     one = next(resource for resource in RESOURCES if resource.name == sort)
     sums = field(job, "sum", {})
-    wasted = f"{int_field(sums, f'{sort}_wasted') / one.hour:.1f} {one.unit}"
+    hours = int_field(sums, f"{sort}_wasted") / one.hour
+    wasted = f"{hours:.{_digits(hours)}f} {one.unit}"
     runs = f"{_n(int_field(sums, 'n_runs'), 'run')}, the last one job {int_field(sums, 'last_job')}"
     lines = [f'  "{field(job, "name", "")}" of {field(job, "user", "")}: {wasted} in {runs}']
     if field(job, "text", ""):

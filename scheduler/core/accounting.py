@@ -5,6 +5,8 @@ Called with the state as it was before the event, by the engine, which stores ro
 
 from __future__ import annotations
 
+from posixpath import normpath
+
 from packhorse.scheduler.core import indices
 from packhorse.scheduler.core.priority import base_priority
 from packhorse.scheduler.core.state import State
@@ -157,7 +159,13 @@ def _row(
 def command_of(spec: JobSpec) -> str:
     """What tells one job's program from another's: script and arguments, or where there is no file a
     digest."""
-    return spec.command or f"script:{spec.script_ref[:16]}"
+    return plain_command(spec.command) or f"script:{spec.script_ref[:16]}"
+
+
+def plain_command(command: str) -> str:
+    """The command with its script's path as short as it can be said: `/a/./b.sh x` is `/a/b.sh x`."""
+    program, space, arguments = command.partition(" ")
+    return f"{normpath(program)}{space}{arguments}" if program else ""
 
 
 class Amounts:

@@ -160,9 +160,12 @@ def _advice(
         return None
     used = sorted(used)
     most = used[-1] if used else 0
-    margin = max(-(-most * margin_milli // 1000), _quartiles(used), least_margin)
-    needed = max(most + margin if used else 0, *[-(-limit * BEYOND // 1000) for limit in too_small], 1)
+    margin = max(-(-most * margin_milli // 1000), _quartiles(used))
+    beyond = max([-(-limit * BEYOND // 1000) for limit in too_small], default=1)
+    needed = max(most + max(margin, least_margin) if used else 0, beyond)
     suggested = -(-needed // step(needed)) * step(needed)
+    if max(most + margin, beyond) <= present < suggested:
+        suggested = present  # it is enough: neither round numbers nor the least margin are worth a change
     return _counted(used, present, suggested, len(too_small), scale=1)
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from packhorse.scheduler.core.accounting import command_of
+from packhorse.scheduler.core.accounting import command_of, plain_command
 from packhorse.scheduler.core.right_size import (
     NOT_WORTH_MILLI,
     present_of,
@@ -161,7 +161,7 @@ def _of_state(engine: Engine, request: messages.SuggestAskRequest) -> Subject | 
 def _of_name(principal: Principal, request: messages.SuggestAskRequest) -> Subject:
     if not request.name:
         raise CallFailed(Code.INVALID_ARGUMENT, "a job or a name: missing; it says whose past")
-    return Subject(request.name, request.user or principal.owner.user, request.command)
+    return Subject(request.name, request.user or principal.owner.user, plain_command(request.command))
 
 
 def _answer(

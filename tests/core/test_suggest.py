@@ -75,6 +75,19 @@ def test_a_time_limit_that_was_too_short() -> None:
     assert (time.suggested, time.n_fit, time.n_beyond) == (10_800, 9, 1)
 
 
+def test_what_is_enough_is_not_rounded_up() -> None:
+    """Nor does the least margin of a time limit make ten minutes fifteen."""
+    runs = [a_run(i, mem_mib=1_000, wall_s=8) for i in range(20)]
+    found = suggest(runs, Present(mem_mib=1_100, limit_s=600))
+    assert found.mem is not None
+    assert found.time is not None
+    assert (found.mem.suggested, found.time.suggested) == (1_100, 600)
+    short = suggest(runs, Present(mem_mib=1_099, limit_s=11))
+    assert short.mem is not None
+    assert short.time is not None
+    assert (short.mem.suggested, short.time.suggested) == (1_536, 900)
+
+
 def test_runs_that_failed_say_nothing() -> None:
     assert suggest([a_run(1, state="FAILED"), a_run(2, state="CANCELLED")], ASK).n_runs == 0
 
