@@ -12,6 +12,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # What would point a command, client or agent under test at a cluster that is not the test's own.
 FOREIGN = ("PACKHORSE_", "SLURM_", "SBATCH_", "SQUEUE_", "SINFO_", "SACCT_", "SCANCEL_", "SCONTROL_")
 
+OURS = frozenset({"PACKHORSE_MACHINE", "PACKHORSE_WALKS", "PACKHORSE_SOAK_SEED"})
+"""How long the tests themselves are to look."""
+
 
 def pytest_configure() -> None:
     """Leaves no variable of the caller's cluster, and a home where no cluster is until a test sets its own.
@@ -19,7 +22,7 @@ def pytest_configure() -> None:
     Processes that a test starts import the sources as the test does, not an older install of them.
     """
     for name in list(os.environ):
-        if name.startswith(FOREIGN):
+        if name.startswith(FOREIGN) and name not in OURS:
             del os.environ[name]
     os.environ["PACKHORSE_HOME"] = "/nonexistent/set-by-tests-conftest"
     os.environ["PYTHONPATH"] = str(ROOT / "build/ns")

@@ -169,6 +169,7 @@ def job_updated(state: State, event: ev.JobUpdated) -> None:
     if renamed:
         waiting.leave_singletons(state, waiter, event.at)
         waiting.join_singletons(state, new)
+        waiting.rejudge_singleton(state, new.id, event.at)
 
 
 def job_reopened(state: State, event: ev.JobReopened) -> None:

@@ -18,7 +18,7 @@ from packhorse.scheduler.core.tick import next_timer
 from packhorse.scheduler.model.errors import InvariantBroken
 from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
-from packhorse.scheduler.model.job import Active, ArrayJob, Ended, Job, Pending
+from packhorse.scheduler.model.job import Active, ArrayJob, DependencyKind, Ended, Job, Pending
 from packhorse.scheduler.model.node import Admin
 from packhorse.scheduler.model.resources import WHOLE
 
@@ -267,6 +267,13 @@ def _singletons(state: State) -> None:
     again: dict[tuple[int, str], dict[JobId, int]] = {}
     for one in unfinished:
         again.setdefault((one.owner.uid, one.spec.name), {})[one.id] = order_of(one)
+    for one in unfinished:
+        if isinstance(one.phase, Pending) and any(
+            c.kind is DependencyKind.SINGLETON for c in one.phase.unmet
+        ):
+            _require(
+                (one.owner.uid, one.spec.name) in state.singletons, f"job {one.id} waits for its name unseen"
+            )
     for key, members in state.singletons.items():
         _require(members == again.get(key), f"singletons {key}: {members}, expected {again.get(key)}")
 

@@ -172,7 +172,7 @@ class _Walk(Cycle):
     def _soon(self) -> Field:
         """What is free once those have left who are told to."""
         if self.soon is None:
-            self.soon = self._copy(self.field)
+            self.soon = self.field.beside()
             for holds in self.leaving:
                 _put_back(self.soon, holds)
         return self.soon
@@ -180,7 +180,7 @@ class _Walk(Cycle):
     def _most(self, at: int) -> Field:
         """What this row could have if all behind it made room."""
         if self.most is None:
-            self.most = self._copy(self._soon())
+            self.most = self._soon().beside()
             for job in self.running:
                 if job.id not in self.stops:
                     _put_back(self.most, job.holds)
@@ -191,13 +191,6 @@ class _Walk(Cycle):
             if job.id not in self.stops:
                 _take(most, job.holds)
         return most
-
-    def _copy(self, field: Field) -> Field:
-        """The same amounts, without a policy: nothing starts in it."""
-        new = Field(self.state.node_columns)
-        new.free[:] = field.free
-        new.slots_matter = field.slots_matter
-        return new
 
     def _merged(self) -> tuple[list[_Running], np.ndarray]:
         """Running jobs that may be stopped, in order, and the place of each row in the common order."""

@@ -186,7 +186,12 @@ def leave_singletons(state: State, waiter: Waiter, at: Instant) -> None:
         del state.singletons[key]
         return
     following = min(members.items(), key=lambda item: (item[1], item[0]))[0]
-    found: Waiter | None = state.jobs.get(following) or state.arrays.get(following)
+    rejudge_singleton(state, following, at)
+
+
+def rejudge_singleton(state: State, id: JobId, at: Instant) -> None:
+    """Whether another job of its name and user is still before this one."""
+    found: Waiter | None = state.jobs.get(id) or state.arrays.get(id)
     if found is not None and isinstance(found.phase, Pending):
         _rejudge(state, found, found.phase, (JobId(0), WHOLE), at)
 

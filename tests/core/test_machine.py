@@ -24,7 +24,7 @@ from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.state import Frozen, State
 from packhorse.scheduler.core.step import next_timer, step
-from packhorse.scheduler.model.cluster import GpuIdle, GpuIdleAction
+from packhorse.scheduler.model.cluster import Batch, GpuIdle, GpuIdleAction
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import Caller, Input, ReportGpus, ReportOffer, Start, SubmitArray
@@ -66,6 +66,8 @@ LAWS: tuple[dict[str, Any], ...] = (
     {"order": "unicep", "backfill": "none"},
     {"order": "srtf", "preempt": "order"},
     {"order": "las2d", "preempt": "order"},
+    {"order": "packhorse", "batch": Batch(ageing_s=600, guard=3.0)},
+    {"order": "packhorse", "batch": Batch(ageing_s=60, idle=0.0, reserve=0.5, wide=0.3), "predictor": "like"},
     {"gpu_idle": GpuIdle(True, warn_after_s=5, grace_s=20, action=GpuIdleAction.REQUEUE)},
     {"gpu_idle": GpuIdle(True, warn_after_s=5, grace_s=0, action=GpuIdleAction.CANCEL)},
 )
@@ -99,7 +101,7 @@ class ClusterMachine(RuleBasedStateMachine):
     @initialize(law=st.sampled_from(LAWS))
     def boot(self, law: dict[str, Any]) -> None:
         self.cluster = Recorded(**law)
-        self.forgets = bool({"predictor", "keep_next"} & law.keys())
+        self.forgets = bool({"predictor", "keep_next", "batch"} & law.keys())
         self.restarted = False
         self.truth = Truth()
         self.agents = {

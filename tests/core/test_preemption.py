@@ -10,7 +10,8 @@ from packhorse.scheduler.model.event import JobEnding, JobsRanked
 from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.model.input import Caller, Start
 from packhorse.scheduler.model.job import EndCause
-from tests.core.scenario import OTHER, Cluster, a_cluster, a_config
+from packhorse.scheduler.model.resources import Gres
+from tests.core.scenario import OTHER, Cluster, a_cluster, a_config, a_node
 
 
 def preemptive(
@@ -225,6 +226,21 @@ def test_devices_are_never_promised_twice() -> None:
     for job in jobs[:2]:
         cluster.exit(job, signal=15)
     assert cluster.run_cycle() == [better[1]]
+
+
+def test_a_device_cut_in_this_pass_is_cut_in_what_would_be_free() -> None:
+    """The first slice goes out at once; room for the second is looked for beside it."""
+    cluster = Cluster(a_config(order="srtf", preempt="order"))
+    cluster.register(a_node("n1", cpus=4, gpus=1, layouts=(("1g.10gb", "1g.10gb"),)))
+    long = cluster.submit(cpus=3, time_limit_s=1000)
+    cluster.run(long)
+    slices = (Gres("gpu", "1g.10gb", 1),)
+    first = cluster.submit(cpus=1, gres_per_node=slices, time_limit_s=10)
+    second = cluster.submit(cpus=1, gres_per_node=slices, time_limit_s=20)
+    assert cluster.run_cycle() == [first]
+    assert cluster.state_of(long) == "COMPLETING"
+    cluster.exit(long, signal=15)
+    assert cluster.run_cycle() == [second]
 
 
 def test_an_array_is_walked_task_by_task() -> None:

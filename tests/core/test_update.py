@@ -4,7 +4,7 @@ from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.model.cluster import Partition
 from packhorse.scheduler.model.input import Caller
 from packhorse.scheduler.model.reply import RefusalCode
-from tests.core.scenario import ADMIN, OTHER, a_cluster, a_config
+from tests.core.scenario import ADMIN, OTHER, a_cluster, a_config, after
 
 
 def test_owners_release_their_own_holds_only() -> None:
@@ -81,9 +81,25 @@ def test_updates_of_a_running_job() -> None:
     assert cluster.update(job, name="x", caller=Caller(OTHER))[0].slurm == "Invalid user id"
 
 
-def test_renaming_moves_a_job_between_singletons() -> None:
-    from tests.core.scenario import after
+def test_a_renamed_singleton_waits_for_those_of_its_new_name_only() -> None:
+    """It does not wait for ever for a name that nobody watches, nor for jobs of its old name."""
+    cluster = a_cluster()
+    old, new = cluster.submit(name="old"), cluster.submit(name="new")
+    cluster.run(old, new)
+    waits = cluster.submit(name="old", dependency=after("singleton"))
+    assert cluster.run_cycle() == []
+    cluster.update(waits, name="new")
+    assert cluster.run_cycle() == []
+    cluster.exit(new)
+    assert cluster.run_cycle() == [waits]
+    free = cluster.submit(name="old", dependency=after("singleton"))
+    assert cluster.run_cycle() == []
+    cluster.update(free, name="unheard-of")
+    assert cluster.run_cycle() == [free]
+    assert cluster.replayed() == cluster.state
 
+
+def test_renaming_moves_a_job_between_singletons() -> None:
     cluster = a_cluster()
     first = cluster.submit(name="a", hold=True)
     second = cluster.submit(name="a", dependency=after("singleton"))

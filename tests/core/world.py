@@ -76,11 +76,17 @@ class Agent:
 
     def disconnect(self, now: Instant, lose_reports: bool) -> None:
         """The stream breaks. Commands on it are lost; reports may still be in the scheduler's hands."""
+        if self.in_touch:
+            self.silent_since = now
         self.connected = False
-        self.silent_since = now
         self.inbox.clear()
         if lose_reports:
             self.outbox.clear()
+
+    @property
+    def in_touch(self) -> bool:
+        """The scheduler has answered on this stream: only that keeps leases alive."""
+        return self.connected and not any(isinstance(report, RegisterNode) for report in self.outbox)
 
     def reboot(self) -> None:
         """Nothing of before runs; what was on disk is still there."""
@@ -159,7 +165,7 @@ class Agent:
 
     def enforce_leases(self, now: Instant, leases: dict[JobId, int], grace_s: int) -> None:
         """Out of contact for longer than a job's lease: its node stops it."""
-        if self.connected:
+        if self.in_touch:
             return
         for key in [*self.running, *self.launching]:
             lease_s = leases.get(key.job, 0)

@@ -273,6 +273,17 @@ class Field:
             return found
         return {} if self.empty else self.nodes.slices[int(self.board.order[position])]
 
+    def beside(self) -> Field:
+        """Another field of the same nodes, with what is free here now and no policy: to ask "what if".
+
+        Devices that are cut here, now or later, are cut there too.
+        """
+        new = Field(self.nodes)
+        new.free[:] = self.free
+        new.slots_matter = self.slots_matter
+        new._slices = self._slices
+        return new
+
     def take(self, position: int, pairs: Pairs, copies: int, j: int) -> None:
         """That many jobs take these amounts of the node, until after the first j planned starts."""
         free, score, slot_set = self.free, self._score, self._slot_set
