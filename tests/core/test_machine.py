@@ -56,6 +56,8 @@ KINDS = ("after", "afterany", "afterok", "afternotok", "aftercorr")
 WAITS = st.none() | st.tuples(st.sampled_from(KINDS), st.lists(st.integers(0, 12), max_size=2), st.booleans())
 
 
+IDLE = GpuIdle(True, warn_after_s=5, grace_s=20, action=GpuIdleAction.REQUEUE)
+
 LAWS: tuple[dict[str, Any], ...] = (
     {},
     {},
@@ -68,7 +70,6 @@ LAWS: tuple[dict[str, Any], ...] = (
     {"order": "las2d", "preempt": "order"},
     {"order": "packhorse", "batch": Batch(ageing_s=600, guard=3.0)},
     {"order": "packhorse", "batch": Batch(ageing_s=60, idle=0.0, reserve=0.5, wide=0.3), "predictor": "like"},
-    {"gpu_idle": GpuIdle(True, warn_after_s=5, grace_s=20, action=GpuIdleAction.REQUEUE)},
     {"gpu_idle": GpuIdle(True, warn_after_s=5, grace_s=0, action=GpuIdleAction.CANCEL)},
 )
 """Who goes first, as an administrator may set it."""
@@ -86,7 +87,7 @@ class Recorded(Cluster):
                 allow_root_jobs=True,
                 key_retention_s=50,
                 licenses=(("matlab", 2),),
-                **law,
+                **{"gpu_idle": IDLE, **law},
             )
         )
 
@@ -135,13 +136,12 @@ class ClusterMachine(RuleBasedStateMachine):
                 "warn": st.just(WarnSignal(10, 20)),
                 "kill_on_invalid_dep": st.just(True),
                 "licenses": st.sampled_from(["matlab", "matlab:2"]),
-                "mem_mib": st.sampled_from([1_000, 9_000]),
                 "idle_gpu_ok": st.just(True),
             },
         ),
         begin=st.sampled_from([0, 0, 25]),
         wait=WAITS,
-        grow=st.sampled_from([(0, 0), (0, 0), (2_000, 0), (1_500, 2)]),
+        memory=st.sampled_from([(0, 0, 0), (0, 0, 0), (1_000, 0, 0), (1_000, 2_000, 0), (9_000, 1_500, 2)]),
         key=st.sampled_from(["", "", "k1", "k2"]),
     )  # fmt: skip
     def submit(
@@ -155,7 +155,7 @@ class ClusterMachine(RuleBasedStateMachine):
         what: dict[str, Any],
         begin: int,
         wait: tuple[str, list[int], bool] | None,
-        grow: tuple[int, int],
+        memory: tuple[int, int, int],
         key: str,
     ) -> None:
         begin_at = Instant(self.now + begin * US) if begin else Instant(0)
@@ -166,8 +166,9 @@ class ClusterMachine(RuleBasedStateMachine):
             name=name,
             begin_at=begin_at,
             dependency=self.dependency(wait),
-            oom_factor_milli=grow[0],
-            oom_max_retries=grow[1],
+            mem_mib=memory[0],
+            oom_factor_milli=memory[1],
+            oom_max_retries=memory[2],
             **what,
         )
         caller = Caller(USER, key=key, fingerprint=f"{count} {spec}")
@@ -249,9 +250,9 @@ class ClusterMachine(RuleBasedStateMachine):
     def cycle(self) -> None:
         self.cluster.run_cycle()
 
-    @rule(end=st.sampled_from(["", "", "ok", "failed"]))
-    def all_goes_well(self, end: str) -> None:
-        """A cycle, and everything that follows from it, without delay."""
+    @rule(end=st.sampled_from(["", "", "ok", "failed", "oom"]), idle_s=st.sampled_from([0, 0, 10, 100]))
+    def all_goes_well(self, end: str, idle_s: int) -> None:
+        """A cycle, and all that follows from it, without delay. idle_s: so long no GPU did anything."""
         self.cluster.run_cycle()
         self.send()
         for agent in self.agents.values():
@@ -260,9 +261,33 @@ class ClusterMachine(RuleBasedStateMachine):
                 agent.obey(agent.inbox.pop(0), self.now, refuse=False)
             for key in [key for key in agent.launching if key not in agent.stopping]:
                 agent.begin(key, self.now)
-            for key in list(agent.running)[:2] if end else ():
-                agent.end(key, self.now, code=0 if end == "ok" else 2)
             self.deliver_all(agent)
+            for key in list(agent.running) if idle_s else ():
+                self.cluster.do(ReportGpus(key, Instant(self.now - idle_s * US)))
+            for key in list(agent.running)[:2] if end else ():
+                if end == "oom":
+                    agent.end(key, self.now, signal=9, cause="oom")
+                else:
+                    agent.end(key, self.now, code=0 if end == "ok" else 2)
+            self.deliver_all(agent)
+
+    @rule(
+        mem_mib=st.sampled_from([500, 6_000]),
+        factor=st.sampled_from([1_500, 4_000]),
+        most=st.integers(0, 2),
+        gpus=st.sampled_from([0, 1]),
+        ends=st.lists(st.sampled_from(["oom", "oom", "failed", ""]), min_size=1, max_size=4),
+        idle_s=st.sampled_from([0, 10, 100]),
+    )
+    def jobs_outgrow_their_memory(
+        self, *, mem_mib: int, factor: int, most: int, gpus: int, ends: list[str], idle_s: int
+    ) -> None:
+        """One more of them, and the first on each node run out of it, once or a few times."""
+        spec = a_spec(mem_mib=mem_mib, oom_factor_milli=factor, oom_max_retries=most, gpus=gpus)
+        self.cluster.try_submit(spec=spec)
+        for end in ends:
+            self.all_goes_well(end, idle_s)
+            self.time_passes(20)
 
     @rule(seconds=st.sampled_from([1, 4, 20, 60, 250]))
     def time_passes(self, seconds: int) -> None:
