@@ -123,20 +123,19 @@ def suggest(runs: Sequence[PastRun], present: Present) -> Suggestion:
     known = [run for run in runs if run.state in STATES]
     done = {run.job for run in known if run.state == JobState.COMPLETED}
     well = [run for run in known if run.state == JobState.COMPLETED]
-    too_little = [
-        run.mem_limit_mib
-        for run in known
-        if run.state == JobState.OUT_OF_MEMORY and run.mem_limit_mib and run.job not in done
-    ]
-    too_short = [
-        run.limit_s for run in known if run.state == JobState.TIMEOUT and run.limit_s and run.job not in done
-    ]
-    mem = _advice(
-        [run.mem_mib for run in well if run.mem_mib], too_little, present.mem_mib, 100, 0, _memory_step
-    )
-    time = _advice(
-        [run.wall_s for run in well if run.wall_s], too_short, present.limit_s, 500, 600, _time_step
-    )
+    too_little: dict[int, int] = {}
+    too_short: dict[int, int] = {}
+    for run in known:  # of several attempts of one job the last and largest limit is what is known of it
+        if run.job in done:
+            continue
+        if run.state == JobState.OUT_OF_MEMORY and run.mem_limit_mib:
+            too_little[run.job] = max(run.mem_limit_mib, too_little.get(run.job, 0))
+        if run.state == JobState.TIMEOUT and run.limit_s:
+            too_short[run.job] = max(run.limit_s, too_short.get(run.job, 0))
+    mem_used = [run.mem_mib for run in well if run.mem_mib]
+    mem = _advice(mem_used, list(too_little.values()), present.mem_mib, 100, 0, _memory_step)
+    wall = [run.wall_s for run in well if run.wall_s]
+    time = _advice(wall, list(too_short.values()), present.limit_s, 500, 600, _time_step)
     cpus = _shares([run.cpu_milli for run in well if run.cpu_milli], present.n_cpus, least=1)
     gpus = None
     if present.n_gpus:

@@ -60,6 +60,12 @@ def test_out_of_memory_means_more_than_the_limit() -> None:
     assert (found.suggested, found.n_runs, found.n_beyond, found.most) == (6_144, 20, 0, 5_500)
 
 
+def test_a_job_that_grew_and_grew_in_vain_counts_once() -> None:
+    tries = [a_run(99, state="OUT_OF_MEMORY", mem_limit_mib=limit) for limit in (1_000, 2_000, 4_000)]
+    found = memory([*[a_run(i) for i in range(19)], *tries])
+    assert (found.suggested, found.n_runs, found.n_beyond) == (6_144, 20, 1)
+
+
 def test_nothing_but_failures_says_only_that_it_was_too_little() -> None:
     found = memory([a_run(1, state="OUT_OF_MEMORY", mem_limit_mib=1_000)])
     assert (found.suggested, found.n_fit, found.chance_milli) == (1_536, 0, 0)
