@@ -3,7 +3,8 @@ wait.
 
 Sets: ten, the sequences of RLScheduler's table; others, ten windows of the same log that start every 8,976/9
 jobs; fifty, windows that start every 181 jobs; and whole logs. Of sets of windows means are means, and waits
-the longest of any window. A policy may be followed by `=SECONDS`: then "packhorse" ages from that wait on.
+the longest of any window. A policy may be followed by `=SECONDS`: then "packhorse" ages from that wait on;
+or `=SECONDS^POWER`: and with that power (docs/configuration.md, [batch]).
 """
 
 from __future__ import annotations
@@ -76,10 +77,25 @@ def parts(name: str, folder: Path) -> Iterator[tuple[list[TraceJob], Sequence[No
         yield swf.window(jobs, start), cluster("256")
 
 
+def setting(policy: str) -> tuple[str, Batch]:
+    """The name of the policy, and the constants of the order "packhorse", of `NAME[=SECONDS[^POWER]]`.
+
+    PackhorseError for anything else behind the name.
+    """
+    text, given, rest = policy.partition("=")
+    batch = Batch()
+    if not given:
+        return text, batch
+    ageing_s, raised, power = rest.partition("^")
+    try:
+        return text, Batch(ageing_s=int(ageing_s), power=float(power) if raised else batch.power)
+    except ValueError:
+        raise PackhorseError(f"{policy}: not NAME, NAME=SECONDS or NAME=SECONDS^POWER") from None
+
+
 def measured(policy: str, name: str, folder: Path) -> Figures:
     """The policy on all runs of the set."""
-    text, _, ageing_s = policy.partition("=")
-    batch = Batch(ageing_s=int(ageing_s)) if ageing_s else Batch()
+    text, batch = setting(policy)
     config = ClusterConfig(min_job_age_s=0, max_finished_kept=1000, max_requeues=1 << 30, batch=batch)
     began, found = time.process_time(), []
     for jobs, nodes in parts(name, folder):
@@ -108,16 +124,27 @@ def main(words: Sequence[str] | None = None) -> int:
     own.add_argument("--policies", default=",".join(POLICIES))
     own.add_argument("--logs", type=Path, default=SHARED, help="folder of logs that do not come along")
     args = own.parse_args(words)
-    out = csv.writer(sys.stdout, lineterminator="\n")
-    out.writerow(("set", "policy", *Figures._fields))
-    for name in args.sets.split(","):
+    sets, policies = args.sets.split(","), args.policies.split(",")
+    for name in sets:
         if name not in SETS:
             own.error(f"{name}: not one of {', '.join(SETS)}")
-        for policy in args.policies.split(","):
-            found = measured(policy, name, args.logs)
+    try:
+        for policy in policies:
+            lab_policy(setting(policy)[0])
+        _write(sets, policies, args.logs)
+    except PackhorseError as error:
+        own.error(str(error))
+    return 0
+
+
+def _write(sets: Sequence[str], policies: Sequence[str], logs: Path) -> None:
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(("set", "policy", *Figures._fields))
+    for name in sets:
+        for policy in policies:
+            found = measured(policy, name, logs)
             out.writerow((name, policy, *(f"{value:.4f}" for value in found)))
             sys.stdout.flush()
-    return 0
 
 
 if __name__ == "__main__":

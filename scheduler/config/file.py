@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from packhorse.scheduler.config.keys import (
+    BATCH_TARGET,
     CLUSTER_TARGET,
     GPU_IDLE_TARGET,
     IMPROVER_TARGET,
@@ -25,7 +26,7 @@ from packhorse.scheduler.config.keys import (
     Key,
     KeyProblem,
 )
-from packhorse.scheduler.model.cluster import ClusterConfig, GpuIdle, Improver, Partition
+from packhorse.scheduler.model.cluster import Batch, ClusterConfig, GpuIdle, Improver, Partition
 from packhorse.scheduler.model.errors import ConfigError
 
 
@@ -98,10 +99,14 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
         raise ConfigError(f"{name}: not TOML: {error}") from error
     problems: list[str] = []
     where = _Lines(text, name)
-    cluster: dict[str, Any] = {"owner_uid": owner_uid}
-    service: dict[str, Any] = {}
-    improver: dict[str, Any] = {}
-    gpu_idle: dict[str, Any] = {}
+    fields: dict[str, dict[str, Any]] = {
+        CLUSTER_TARGET: {"owner_uid": owner_uid},
+        SERVICE_TARGET: {},
+        IMPROVER_TARGET: {},
+        BATCH_TARGET: {},
+        GPU_IDLE_TARGET: {},
+    }
+    cluster, service = fields[CLUSTER_TARGET], fields[SERVICE_TARGET]
     partitions: list[Partition] = []
     for section, body in document.items():
         if section == PARTITION:
@@ -116,16 +121,10 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
             problems.append(f"{where.at(section)}: {section} must be a section: write [{section}]")
         else:
             for key, value in _values(section, body, where, problems):
-                if key.target == CLUSTER_TARGET:
-                    cluster[key.field] = value
-                elif key.target == SERVICE_TARGET:
-                    service[key.field] = value
-                elif key.target == IMPROVER_TARGET:
-                    improver[key.field] = value
-                elif key.target == GPU_IDLE_TARGET:
-                    gpu_idle[key.field] = value
-    cluster["improver"] = Improver(**improver)
-    cluster["gpu_idle"] = GpuIdle(**gpu_idle)
+                fields[key.target][key.field] = value
+    cluster["improver"] = Improver(**fields[IMPROVER_TARGET])
+    cluster["batch"] = Batch(**fields[BATCH_TARGET])
+    cluster["gpu_idle"] = GpuIdle(**fields[GPU_IDLE_TARGET])
     if partitions:
         cluster["partitions"] = tuple(partitions)
     elif PARTITION in document and not problems:

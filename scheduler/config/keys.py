@@ -15,6 +15,7 @@ CLUSTER_TARGET = "cluster"
 SERVICE_TARGET = "service"
 PARTITION_TARGET = "partition"
 IMPROVER_TARGET = "improver"
+BATCH_TARGET = "batch"
 GPU_IDLE_TARGET = "gpu_idle"
 PARTITION = "partition"
 
@@ -27,6 +28,10 @@ SECTIONS: dict[str, str] = {
     ),
     "jobs": "Limits on jobs, and what happens to them when they end.",
     "scheduling": "How decisions are made.",
+    "batch": (
+        'What `order = "packhorse"` goes by; without meaning under any other order. How it works is said in '
+        "scheduler/core/batch/turns.py, what it comes to in docs/benchmarks/policies-batch.md."
+    ),
     "improver": (
         "The solver that looks for a better plan than the quick one where jobs compete for what is free. It "
         "runs beside the scheduler, and delays starts only where `hold` allows it, and no longer."
@@ -58,8 +63,8 @@ class Kind(NamedTuple):
 
 
 class Key(NamedTuple):
-    """One key. field: of the class that target says: ClusterConfig, ServiceConfig, Partition, Improver,
-    GpuIdle. default: as in a file.
+    """One key. field: of the class that target says: ClusterConfig, ServiceConfig, Partition, Improver, Batch
+    or GpuIdle. default: as in a file.
     """
 
     section: str
@@ -142,6 +147,20 @@ def _fraction(raw: object) -> float:
     if not isinstance(raw, int | float) or isinstance(raw, bool) or not 0 <= raw <= 1:
         raise KeyProblem("not between 0 and 1")
     return float(raw)
+
+
+def _number(low: int, high: int) -> Kind:
+    """Any number within these bounds, both included."""
+    bounds = f"{low} to {high}"
+
+    def read(raw: object) -> float:
+        if not isinstance(raw, int | float) or isinstance(raw, bool):
+            raise KeyProblem("not a number")
+        if not low <= raw <= high:  # nor is "nan" between anything
+            raise KeyProblem(f"not from {bounds}")
+        return float(raw)
+
+    return Kind(f"a number from {bounds}", read)
 
 
 def _licenses(raw: object) -> tuple[tuple[str, int], ...]:
@@ -288,7 +307,7 @@ ADDRESS = Kind('"HOST:PORT"; port 0 takes a free one', _address)
 LEVEL = Kind(", ".join(f'"{level}"' for level in _LEVELS), _level)
 
 _C, _S, _P, _I = CLUSTER_TARGET, SERVICE_TARGET, PARTITION_TARGET, IMPROVER_TARGET
-_G = GPU_IDLE_TARGET
+_B, _G = BATCH_TARGET, GPU_IDLE_TARGET
 _YEAR_S = 366 * 86400
 
 KEYS: tuple[Key, ...] = (
@@ -329,6 +348,15 @@ KEYS: tuple[Key, ...] = (
     Key("scheduling", "max_starts_per_cycle", _count(1, 1 << 20), "4096", "jobs", _C, "max_starts_per_cycle"),
     Key("scheduling", "learn_interval", _duration_kind(0, _YEAR_S), "600", "seconds", _S, "learn_interval_s"),
     Key("scheduling", "cycle_interval_ms", _count(0, 60000), "20", "milliseconds", _S, "cycle_interval_ms"),
+    Key("batch", "ageing", _duration_kind(60, _YEAR_S), "280000", "seconds", _B, "ageing_s"),
+    Key("batch", "power", _number(1, 64), "28", "", _B, "power"),
+    Key("batch", "guard", _number(1, 1000), "4", "times ageing", _B, "guard"),
+    Key("batch", "reserve", FRACTION, "0.2", "", _B, "reserve"),
+    Key("batch", "spread", _number(2, 1_000_000), "1000", "times as long", _B, "spread"),
+    Key("batch", "idle", FRACTION, "0.3", "", _B, "idle"),
+    Key("batch", "wide", _number(0, 2), "0.8", "", _B, "wide"),
+    Key("batch", "quiet", FRACTION, "0.2", "", _B, "quiet"),
+    Key("batch", "yielding", _number(0, 100), "0.3", "", _B, "yielding"),
     Key("improver", "enabled", FLAG, "true", "", _I, "enabled"),
     Key("improver", "limit", SHORT_TIME, '"1s"', "seconds", _I, "limit_ms"),
     Key("improver", "hold", SHORT_TIME_OR_0, "0", "seconds", _I, "hold_ms"),
@@ -439,6 +467,30 @@ MEANING: dict[str, str] = {
         "A policy that learns from what jobs are like does so at most this often, for some seconds; 0: never."
     ),
     "scheduling.cycle_interval_ms": "Least time between the starts of two passes.",
+    "batch.ageing": (
+        "A wait from which a job moves ahead of smaller ones: set it to what users may be asked to wait; the "
+        "longest wait may be nearly twice that. The higher it is, the shorter most waits."
+    ),
+    "batch.power": (
+        "How abruptly: a job that has waited x times `ageing` counts as if it were 1 + x^power times smaller."
+    ),
+    "batch.guard": "After this long the longest wait goes first, whatever the job.",
+    "batch.reserve": (
+        "Share of what a long job leaves of its partition that is kept free of it, for small jobs; 0: none."
+    ),
+    "batch.spread": (
+        "All of `reserve` is kept free of a job that is expected to run this much longer than a small one, "
+        "less of shorter jobs."
+    ),
+    "batch.idle": "Nothing is kept free while more than this share of the partition is.",
+    "batch.wide": (
+        "A job that takes at least this share of its partition, and has waited for `ageing`, starts in a "
+        "quiet hour; above 1: no job does."
+    ),
+    "batch.quiet": (
+        "Which hours are quiet, by how many jobs usually arrive: 0 is the quietest of the next 24, 1 any."
+    ),
+    "batch.yielding": "Added to `quiet` for each further `ageing` that the job has waited.",
     "improver.enabled": "Whether it runs at all.",
     "improver.limit": "Longest time of one try, on the clock.",
     "improver.hold": (

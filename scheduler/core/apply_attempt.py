@@ -8,7 +8,6 @@ from packhorse.scheduler.core import waiting
 from packhorse.scheduler.core.active import set_rank_timer, set_timers
 from packhorse.scheduler.core.array_tasks import task_ended, task_moved
 from packhorse.scheduler.core.conditions import WHOLE
-from packhorse.scheduler.core.predictors import kind_of
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.transitions import allowed, require
 from packhorse.scheduler.model import event as ev
@@ -124,7 +123,7 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
         _release(state, job, event.at)
         if event.started_at:
             run_us = (event.ended_at or event.at) - event.started_at
-            state.history.add(kind_of(job.owner.uid, job.spec), run_us)
+            state.history.ended(job.owner.uid, job.spec, event.state, run_us)
         placements = phase.placements
     else:
         assert isinstance(phase, Pending)

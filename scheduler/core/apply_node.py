@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from packhorse.scheduler.core import waiting
 from packhorse.scheduler.core.active import set_lease_timers
+from packhorse.scheduler.core.batch.memory import Memory
+from packhorse.scheduler.core.predictors import LIMIT
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
@@ -13,11 +16,20 @@ from packhorse.scheduler.model.node import Admin, Node
 
 
 def scheduler_started(state: State, event: ev.SchedulerStarted) -> None:
-    """A new process knows of no stream: every node is silent until its agent connects again."""
+    """A new process knows of no stream: every node is silent until its agent connects again.
+
+    Nor does it know of any pass. What passes leave behind is forgotten here, so that one who goes on with the
+    same state decides as one who read it from the store.
+    """
     if event.epoch <= state.epoch:
         raise InvalidTransition(event, f"the epoch is {state.epoch} already")
     state.epoch = event.epoch
     state.taught = None
+    state.batch = Memory()
+    state.history.samples.touched.clear()
+    state.pending_columns.forget_passes()
+    if state.config.predictor != LIMIT:
+        waiting.expect_again(state)
     for node in list(state.nodes.values()):
         if node.reachable:
             _silence(state, node, event.at)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from packhorse.scheduler.core import indices, waiting
 from packhorse.scheduler.core.active import set_timers
 from packhorse.scheduler.core.array_tasks import finish_array, task_left_memory
+from packhorse.scheduler.core.batch.arrivals import Arrival
 from packhorse.scheduler.core.conditions import EACH, WHOLE, Verdict, judge_index, key_of
 from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.state import ArrayTasks, State
@@ -36,6 +37,7 @@ def jobs_submitted(state: State, event: ev.JobsSubmitted) -> None:
     specs = [state.interned.spec(spec) for spec in event.specs]
     rows: list[PendingRow] = []
     id = event.first_id
+    since_us = event.at - state.config.origin
     for item, run in groupby(event.items):
         spec = specs[item.spec]
         if item.name is not None or item.args is not None:
@@ -43,6 +45,7 @@ def jobs_submitted(state: State, event: ev.JobsSubmitted) -> None:
             args = spec.args if item.args is None else item.args
             spec = state.interned.variant(spec, name, args)
         n = sum(1 for _ in run)
+        state.arrivals.see(since_us, Arrival(owner.uid, max(spec.time_limit_s, 0)), n)
         _enqueue_alike(state, event, owner, spec, id, n, rows)
         id = JobId(id + n)
     state.pending_columns.add_many(rows)
@@ -61,6 +64,8 @@ def array_submitted(state: State, event: ev.ArraySubmitted) -> None:
         remaining=event.array.ranges,
         phase=waiting.first_phase(spec, event.at),
     )
+    arrival = Arrival(array.owner.uid, max(spec.time_limit_s, 0))
+    state.arrivals.see(event.at - state.config.origin, arrival, 1)
     waiting.enqueue(state, array, event.at)
 
 

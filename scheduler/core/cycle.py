@@ -196,11 +196,13 @@ class Cycle:
     def tell(self, plan: Plan) -> None:
         """Reasons and planned starts of this plan to the columns."""
         waiting = self.codes[: self.seen]
+        slots = self.order[: waiting.size]
         if waiting.size:
             waiting[waiting == 0] = Reason.PRIORITY.code
-            self.pending.note(self.order[: waiting.size], waiting, plan.planned)
+            self.pending.note(slots, waiting, plan.planned)
         if self.turns is not None:
-            self.turns.tell()
+            waits = (waiting == Reason.PRIORITY.code) | (waiting == Reason.RESOURCES.code)
+            self.turns.tell(self.pending.id[slots], waits)
 
     def contended(self) -> Contended | None:
         """What of this plan could be better; after `tell`."""
@@ -509,6 +511,7 @@ class Cycle:
         if start <= first:
             return None
         self.codes[place_] = Reason.PRIORITY.code
+        self.turns.waits_for_quiet(id)
         if self.turns.n_quiet[partition] or not self.open[partition] or not self.config.backfill_depth:
             return False
         planned = self._plan(id, code, duration, start)

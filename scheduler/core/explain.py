@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core import indices
-from packhorse.scheduler.core.orders import FCFS
+from packhorse.scheduler.core.batch.memory import Told
+from packhorse.scheduler.core.orders import FCFS, PACKHORSE
 from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS, TMP
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.masks import partition_mask
@@ -177,6 +178,7 @@ def _eligible(state: State, job: Job | ArrayJob, now: Instant) -> list[Explanati
     if verdict is not Reason.NONE:
         return [Explanation(verdict, _verdict(state, verdict, job, request, empty))]
     licenses = _unlicensed(state, spec.licenses)
+    told = state.batch.told if state.config.order == PACKHORSE else None
     field = Field(state.node_columns)
     shortage = None if holds(field, request, up=True) else _shortage(field, request)
     ahead, promised = _ahead(state, job.id, now)
@@ -185,12 +187,16 @@ def _eligible(state: State, job: Job | ArrayJob, now: Instant) -> list[Explanati
         out.append(Explanation(Reason.LICENSES, licenses))
     if shortage is not None:
         out.append(Explanation(Reason.RESOURCES, shortage))
+    if told is not None:
+        out += _turn(told, job, fits=shortage is None)
     if ahead and not licenses:
         sentence = f'{_n(ahead, "job is", "jobs are")} ahead in partition "{spec.partition}"'
         if shortage is None and promised:
             other, at = promised
             sentence += f"; there is room now, but it would delay job {other}, planned in {_span(at - now)}"
         out.append(Explanation(Reason.PRIORITY, sentence))
+    if pending.reason(job.id) is Reason.PRIORITY:
+        out.sort(key=lambda e: e.reason is not Reason.PRIORITY)
     planned = pending.planned(job.id)
     if planned > now and out:
         first = out[0]
@@ -200,8 +206,24 @@ def _eligible(state: State, job: Job | ArrayJob, now: Instant) -> list[Explanati
         else:
             planned_for = f"; as things stand it starts in {when}"
         out[0] = Explanation(first.reason, first.sentence + planned_for)
-    if pending.reason(job.id) is Reason.PRIORITY:
-        out.sort(key=lambda e: e.reason is not Reason.PRIORITY)
+    return out
+
+
+def _turn(told: Told, job: Job | ArrayJob, *, fits: bool) -> list[Explanation]:
+    """What the order "packhorse" has against a job, as of its last pass. fits: there is room for it now."""
+    out, name = [], job.spec.partition
+    if job.id in told.quiet:
+        sentence = f'takes nearly all of partition "{name}", and waits for an hour in which few jobs come'
+        out.append(Explanation(Reason.PRIORITY, sentence))
+    kept = told.kept_back(job.id)
+    if kept is not None and fits:
+        one, many = ("device", "devices") if kept.on_devices else ("CPU", "CPUs")
+        sentence = (
+            f'kept back so that {_n(kept.hold, one, many)} of partition "{name}" '
+            f"{'stays' if kept.hold == 1 else 'stay'} free for short jobs: it takes {kept.amount:g}, "
+            f"and {kept.free:g} {'is' if kept.free == 1 else 'are'} free"
+        )
+        out.append(Explanation(Reason.PRIORITY, sentence))
     return out
 
 
@@ -275,7 +297,7 @@ def _ahead(state: State, id: JobId, now: Instant) -> tuple[int, tuple[JobId, Ins
     """How many jobs of its partition that could run come before it, and the first with a planned start."""
     pending = state.pending_columns
     refresh(pending, state.node_columns, pending.rules(state.config))
-    order = pending.ordered(state.config, now, state.usage, state.node_columns.board().totals)
+    order = _order(state, now)
     found = np.flatnonzero(pending.id[order] == id)
     if found.size == 0:
         return 0, None
@@ -290,6 +312,18 @@ def _ahead(state: State, id: JobId, now: Instant) -> tuple[int, tuple[JobId, Ins
     if promised.size == 0:
         return n, None
     return n, (JobId(int(pending.id[promised[0]])), Instant(int(pending.planned_at[promised[0]])))
+
+
+def _order(state: State, now: Instant) -> np.ndarray:
+    """Slots of the rows that may start, best first; under the order "packhorse" as its last pass had them."""
+    pending = state.pending_columns
+    if state.config.order != PACKHORSE:
+        return pending.ordered(state.config, now, state.usage, state.node_columns.board().totals)
+    told = state.batch.told
+    if told is None:
+        return np.zeros(0, dtype=np.intp)
+    slots: np.ndarray = told.slots[(pending.id[told.slots] == told.ids) & pending.ready[told.slots]]
+    return slots
 
 
 def _shortage(field: Field, request: Request) -> str:

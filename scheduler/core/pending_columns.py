@@ -415,6 +415,11 @@ class PendingColumns:
         """How long it is expected to run from now on, 0: for all of its time limit."""
         self.expected_us[self._slot[id]] = expected_us
 
+    def forget_passes(self) -> None:
+        """No pass has looked at any row yet: none has a planned start or is predicted."""
+        self.planned_at[:] = 0
+        self.rate[:] = 0.0
+
     # -- for the cycle -----------------------------------------------------------------------------------
 
     def rules(self, config: ClusterConfig) -> Rules:

@@ -13,13 +13,13 @@ it has outlived that the second as well, and so on (the same paper, section 4), 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from packhorse.scheduler.core.batch.samples import Samples
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.ids import US
-from packhorse.scheduler.model.job import JobSpec
+from packhorse.scheduler.model.job import JobSpec, JobState
 from packhorse.scheduler.model.resources import Ask
 
 STEPS_S: Final = (60, 300, 900, 1800, 3600, 7200, 18_000, 36_000, 72_000, 180_000, 360_000)
@@ -27,6 +27,10 @@ STEPS_S: Final = (60, 300, 900, 1800, 3600, 7200, 18_000, 36_000, 72_000, 180_00
 
 _MOST: Final = 100_000
 """Kinds of jobs that are remembered, those seen last."""
+
+
+CUT_SHORT: Final = frozenset({JobState.NODE_FAIL, JobState.PREEMPTED, JobState.BOOT_FAIL})
+"""Ends that say nothing about the job: it would have run on."""
 
 
 class Kind(NamedTuple):
@@ -50,14 +54,20 @@ def kind_of(uid: int, spec: JobSpec) -> Kind:
 class History:
     """The last two run times of each user, and of each user's jobs of one kind; in the order of use.
 
-    samples: the last run times against their limits, of all and of each user.
+    A part of the state: what a job is expected to run is no other after a restart. samples: the last run
+    times against their limits, of all and of each user.
     """
 
     __slots__ = ("_last", "samples")
 
     def __init__(self) -> None:
         self.samples = Samples()
-        self._last: dict[Hashable, tuple[int, int]] = {}
+        self._last: dict[int | Kind, tuple[int, int]] = {}
+
+    def ended(self, uid: int, spec: JobSpec, state: JobState, run_us: int) -> None:
+        """A job of this user ended like that after so long."""
+        if state not in CUT_SHORT:
+            self.add(kind_of(uid, spec), run_us)
 
     def add(self, kind: Kind, run_us: int) -> None:
         """A job ran that long, to whatever end of its own."""
@@ -69,10 +79,32 @@ class History:
         while len(self._last) > _MOST:
             del self._last[next(iter(self._last))]
 
-    def mean_us(self, key: Hashable) -> int:
-        """Mean of the last two, 0 if there was none."""
+    def mean_us(self, key: int | Kind) -> int:
+        """Mean of the last two of a user or a kind, 0 if there was none."""
         last = self._last.get(key)
         return (last[0] + last[1]) // 2 if last else 0
+
+    def last(self) -> dict[int | Kind, tuple[int, int]]:
+        """The last two run times by user and by kind. Not to be changed."""
+        return self._last
+
+    def restore(self, last: Iterable[tuple[int | Kind, tuple[int, int]]]) -> None:
+        """More of what was remembered, after what is there."""
+        self._last.update(last)
+
+    def copy(self) -> History:
+        """As it is now."""
+        copy = History()
+        copy.samples = self.samples.copy()
+        copy._last = self._last.copy()
+        return copy
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, History):
+            return NotImplemented
+        return self.samples == other.samples and list(self._last.items()) == list(other._last.items())
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class Predictor(NamedTuple):

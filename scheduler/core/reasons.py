@@ -6,7 +6,7 @@ Slurm adds names to `ReqNodeNotAvail`; `core/explain.py` does the same (`reason_
 | reason | decided by | it goes away when |
 |---|---|---|
 | NONE | nobody yet | the next cycle looks at the job |
-| PRIORITY | cycle | the jobs ahead have started, or the job fits beside their planned starts |
+| PRIORITY | cycle | the jobs ahead have started, or the job fits beside their planned starts (1) |
 | RESOURCES | cycle | enough of what it asks for becomes free; it is next in its partition |
 | DEPENDENCY | lifecycle | the other job does what the dependency says |
 | DEPENDENCY_NEVER | lifecycle | never; somebody must cancel or change the job |
@@ -22,6 +22,7 @@ Slurm adds names to `ReqNodeNotAvail`; `core/explain.py` does the same (`reason_
 | NODES_OFF | cycle | drained or downed nodes are resumed: what is up is too little even when empty |
 | NODES_SILENT | cycle | silent nodes answer again: what answers is too little even when empty |
 | LICENSES | cycle | enough of the licences that it wants are given back |
+(1) Under the order "packhorse" also: enough stays free for short jobs without it, or its quiet hour has come.
 """
 
 from __future__ import annotations

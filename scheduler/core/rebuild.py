@@ -7,7 +7,6 @@ from packhorse.scheduler.core.active import set_lease_timers, set_timers
 from packhorse.scheduler.core.array_tasks import count
 from packhorse.scheduler.core.conditions import ensure_members
 from packhorse.scheduler.core.pending_columns import PendingRow
-from packhorse.scheduler.core.predictors import kind_of
 from packhorse.scheduler.core.state import ArrayTasks, State
 from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.model.job import Active, DependencyKind, Ended, Job, Pending
@@ -29,12 +28,6 @@ def rebuild(state: State) -> None:
             tasks = state.tasks[job.array_id]
             tasks.by_index[job.index] = job.id
             count(tasks, job, 1)
-    for id in state.finished:
-        ended = state.jobs.get(id)
-        if ended is not None and isinstance(ended.phase, Ended) and ended.phase.started_at:
-            run_us = ended.phase.ended_at - ended.phase.started_at
-            state.history.add(kind_of(ended.owner.uid, ended.spec), run_us)
-            state.usage.use(ended.owner.uid, ended.phase.placements, run_us, ended.phase.ended_at)
     rows: list[PendingRow] = []
     for job in state.jobs.values():
         phase = job.phase
@@ -53,6 +46,18 @@ def rebuild(state: State) -> None:
         if not node.reachable:
             set_lease_timers(state, node.name)
     _find_singletons(state)
+
+
+def learn_from_finished(state: State) -> None:
+    """What is known of how long jobs ran and who used how much, from the ended jobs that are still there: for
+    states that were written before they held it."""
+    for id in state.finished:
+        job = state.jobs.get(id)
+        if job is not None and isinstance(job.phase, Ended) and job.phase.started_at:
+            phase, uid = job.phase, job.owner.uid
+            run_us = phase.ended_at - phase.started_at
+            state.history.ended(uid, job.spec, phase.state, run_us)
+            state.usage.use(uid, phase.placements, run_us, phase.ended_at)
 
 
 def _hold(state: State, job: Job, active: Active) -> None:

@@ -13,7 +13,9 @@ from typing import TypeVar
 
 import msgspec
 
-from packhorse.scheduler.core.rebuild import rebuild
+from packhorse.scheduler.core import past
+from packhorse.scheduler.core.past import AnyPast, PastChunk
+from packhorse.scheduler.core.rebuild import learn_from_finished, rebuild
 from packhorse.scheduler.core.state import Frozen, State
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.errors import StoreDamaged, StoreNewer
@@ -22,8 +24,8 @@ from packhorse.scheduler.model.ids import Instant, JobId, NodeName
 from packhorse.scheduler.model.job import Active, ArrayJob, Ended, Job, JobSpec, Owner, Pending
 from packhorse.scheduler.model.node import Node
 
-VERSION = 2
-"""2: what many specs have in common is written once."""
+VERSION = 3
+"""2: what many specs have in common is written once. 3: what is remembered of jobs that are gone."""
 CHUNK = 1_000
 """Values per chunk: about a millisecond of encoding."""
 
@@ -99,16 +101,17 @@ class Answered(_Chunk, frozen=True, array_like=True, tag="answered", gc=False):
 
 
 class End(_Chunk, frozen=True, array_like=True, tag="end", gc=False):
-    """Last chunk; its counts show that nothing is missing."""
+    """Last chunk; its counts show that nothing is missing. n_past: chunks, -1: of a version that had none."""
 
     n_jobs: int
     n_arrays: int
     n_nodes: int
     n_finished: int
     n_answered: int
+    n_past: int = -1
 
 
-AnyChunk = Header | Nodes | Shared | Variants | Jobs | Arrays | Finished | Answered | End
+AnyChunk = Header | Nodes | Shared | Variants | Jobs | Arrays | Finished | Answered | End | AnyPast
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(AnyChunk)
@@ -153,6 +156,10 @@ def dump(frozen: Frozen) -> Iterator[bytes]:
         yield pack(Finished(finished))
     for answered in _chunks(frozen.answered.values()):
         yield pack(Answered(answered))
+    n_past = 0
+    for piece in past.pieces(frozen):
+        yield pack(piece)
+        n_past += 1
     yield pack(
         End(
             len(frozen.jobs),
@@ -160,6 +167,7 @@ def dump(frozen: Frozen) -> Iterator[bytes]:
             len(frozen.nodes),
             len(frozen.finished),
             len(frozen.answered),
+            n_past,
         )
     )
 
@@ -171,6 +179,7 @@ def load(chunks: Iterable[bytes]) -> State:
     owners: list[Owner] = []
     phases: dict[Pending, Pending] = {}
     end: End | None = None
+    n_past = 0
     for number, data in enumerate(chunks):
         chunk = _read(data, number)
         if end is not None:
@@ -207,9 +216,14 @@ def load(chunks: Iterable[bytes]) -> State:
                 state.finished.update(chunk.finished)
             case Answered():
                 state.answered.update(((a.uid, a.key), a) for a in chunk.answered)
+            case PastChunk():
+                past.take(state, chunk)
+                n_past += 1
             case End():
                 end = chunk
-    _check_complete(state, end)
+    _check_complete(state, end, n_past or -1)
+    if not n_past:
+        learn_from_finished(state)
     rebuild(state)
     return state
 
@@ -291,11 +305,16 @@ def _read(data: bytes, number: int) -> AnyChunk:
     return chunk
 
 
-def _check_complete(state: State, end: End | None) -> None:
+def _check_complete(state: State, end: End | None, n_past: int) -> None:
     if end is None:
         raise StoreDamaged("snapshot: its end is missing")
     found = End(
-        len(state.jobs), len(state.arrays), len(state.nodes), len(state.finished), len(state.answered)
+        len(state.jobs),
+        len(state.arrays),
+        len(state.nodes),
+        len(state.finished),
+        len(state.answered),
+        n_past,
     )
     if found != end:
         raise StoreDamaged(f"snapshot: {found} were read, {end} were written")

@@ -7,6 +7,7 @@ and rebuilt by `rebuild` after a snapshot was read.
 
 from __future__ import annotations
 
+from packhorse.scheduler.core.batch.arrivals import Arrivals
 from packhorse.scheduler.core.batch.memory import Memory
 from packhorse.scheduler.core.demand import Demand
 from packhorse.scheduler.core.interning import Interned
@@ -52,7 +53,19 @@ class ArrayTasks:
 class Frozen:
     """The values of a state at one moment; the state may go on while this is written out."""
 
-    __slots__ = ("answered", "arrays", "config", "epoch", "finished", "jobs", "next_job_id", "nodes")
+    __slots__ = (
+        "answered",
+        "arrays",
+        "arrivals",
+        "config",
+        "epoch",
+        "finished",
+        "history",
+        "jobs",
+        "next_job_id",
+        "nodes",
+        "usage",
+    )
 
     config: ClusterConfig
     epoch: int
@@ -62,6 +75,9 @@ class Frozen:
     nodes: dict[NodeName, Node]
     finished: dict[JobId, Instant]
     answered: dict[CallId, CallAnswered]
+    history: History
+    usage: UserUsage
+    arrivals: Arrivals
 
 
 class State:
@@ -72,6 +88,8 @@ class State:
     finished: ended jobs, and arrays that are through, in the order in which that was known; when.
     answered: calls with an idempotency key, oldest first.
     next_job_id: no job, array or task was ever given this number or a higher one.
+    history: how long jobs ran. usage: who used how much (who holds how much is derived). arrivals: when jobs
+    came. All three outlive the jobs that they know of, and are bounded.
     taught: what the placement policy goes by, None for what it knows by itself; of this epoch only, so in no
     snapshot, and no part of what makes states equal.
 
@@ -79,13 +97,14 @@ class State:
     waits on what, keyed (job or array, index); index -1: the whole of it, -2: index by index (aftercorr).
     singletons: unfinished jobs by (uid, name) and the number that orders them, only for the pairs that a
     waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what jobs are like,
-    for the placement policy. history: how long jobs ran, usage: who used how much. batch: what the order
-    "packhorse" remembers. licenses: what jobs hold of the cluster's licences.
+    for the placement policy. batch: what the order "packhorse" knows from pass to pass. licenses: what jobs
+    hold of the cluster's licences.
     """
 
     __slots__ = (
         "answered",
         "arrays",
+        "arrivals",
         "batch",
         "config",
         "demand",
@@ -118,6 +137,9 @@ class State:
         self.nodes: dict[NodeName, Node] = {}
         self.finished: dict[JobId, Instant] = {}
         self.answered: dict[CallId, CallAnswered] = {}
+        self.history = History()
+        self.usage = UserUsage()
+        self.arrivals = Arrivals()
         self.taught: PolicyTaught | None = None
         self.clear_derived()
 
@@ -133,8 +155,7 @@ class State:
         self.pending_columns = PendingColumns()
         self.running_columns = RunningColumns()
         self.demand = Demand()
-        self.history = History()
-        self.usage = UserUsage()
+        self.usage.held.clear()
         self.batch = Memory()
         self.licenses = Licenses()
 
@@ -156,6 +177,9 @@ class State:
             and self.nodes == other.nodes
             and list(self.finished.items()) == list(other.finished.items())
             and list(self.answered.items()) == list(other.answered.items())
+            and self.history == other.history
+            and self.usage == other.usage
+            and self.arrivals == other.arrivals
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -171,4 +195,7 @@ class State:
         frozen.nodes = self.nodes.copy()
         frozen.finished = self.finished.copy()
         frozen.answered = self.answered.copy()
+        frozen.history = self.history.copy()
+        frozen.usage = self.usage.copy()
+        frozen.arrivals = self.arrivals.copy()
         return frozen

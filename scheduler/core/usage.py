@@ -8,6 +8,7 @@ counted apart, by kind of resource.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Final
 
 from packhorse.scheduler.core.predictors import total_cpu_milli
@@ -34,7 +35,10 @@ class Held:
 
 class UserUsage:
     """See the module. Users are numbers (uid). Those who hold nothing and have used next to nothing are
-    forgotten."""
+    forgotten.
+
+    What was used is a part of the state; what is held follows from the jobs that hold it.
+    """
 
     __slots__ = ("_base", "_used", "held")
 
@@ -59,26 +63,58 @@ class UserUsage:
         """A job of the user has had these for so long."""
         cpu_s = sum(p.cpu_milli + device_milli(p) for p in placements) / 1000 * (run_us / US)
         # Old use is not halved again and again: new use weighs the more instead.
-        weight = 2 ** self._age(now)  # first: it may change the scale of all others
+        weight = 2 ** self._rebased(now)  # first: it may change the scale of all others
         self._used[uid] = self._used.get(uid, 0.0) + cpu_s * weight
 
     def used(self, now: Instant) -> dict[int, float]:
         """CPU seconds of each user, as of now; of those who have any."""
-        weight = 2 ** -self._age(now)
-        return {uid: used * weight for uid, used in self._used.items()}
+        if self._base is None:
+            return {}
+        age = (now - self._base) / (HALF_LIFE_S * US)
+        whole = math.floor(age) if age > _REBASE else 0
+        weight = 2.0 ** (whole - age)
+        return {uid: used * weight for uid, used in self._scaled(whole).items()}
 
-    def _age(self, now: Instant) -> float:
-        """Half-lives since the time at which use weighs one."""
+    def past(self) -> tuple[Instant | None, dict[int, float]]:
+        """Since when use is weighed, and the weighed use of each user. Not to be changed."""
+        return self._base, self._used
+
+    def restore(self, base: Instant | None, used: Iterable[tuple[int, float]]) -> None:
+        """More of what was remembered, after what is there."""
+        self._base = base
+        self._used.update(used)
+
+    def copy(self) -> UserUsage:
+        """What was used, as it is now; nothing that is held."""
+        copy = UserUsage()
+        copy.restore(self._base, self._used.items())
+        return copy
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, UserUsage):
+            return NotImplemented
+        return self._base == other._base and list(self._used.items()) == list(other._used.items())
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _rebased(self, now: Instant) -> float:
+        """Half-lives since the time at which use weighs one, which is moved where that is long ago."""
         if self._base is None:
             self._base = now
         age = (now - self._base) / (HALF_LIFE_S * US)
         if age > _REBASE:
             whole = math.floor(age)
-            scaled = {uid: used * 2.0**-whole for uid, used in self._used.items()}
-            self._used = {uid: used for uid, used in scaled.items() if used > 1.0}
+            self._used = self._scaled(whole)
             self._base = Instant(self._base + whole * HALF_LIFE_S * US)
             age -= whole
         return age
+
+    def _scaled(self, whole: int) -> dict[int, float]:
+        """The weighed use if weights began so many half-lives later, of those of whom anything is left."""
+        if not whole:
+            return self._used
+        scaled = {uid: used * 2.0**-whole for uid, used in self._used.items()}
+        return {uid: used for uid, used in scaled.items() if used > 1.0}
 
 
 def about(ask: Ask) -> tuple[float, float, float]:

@@ -296,7 +296,7 @@ def expect(state: State, job: Job, active: Active) -> None:
 
 
 def expect_again(state: State) -> None:
-    """The same of all that wait or run: the configuration names another predictor."""
+    """The same of all that wait or run: another predictor is to be used, or a new process begins."""
     for job in state.jobs.values():
         if isinstance(job.phase, Active):
             expect(state, job, job.phase)

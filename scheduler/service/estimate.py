@@ -153,6 +153,7 @@ def _copy(frozen: Frozen, front: Set[JobId] | None) -> State:
         for id, at in frozen.finished.items()
         if id in state.arrays or (id in state.jobs and type(state.jobs[id].phase) is Ended)
     }
+    state.history, state.usage, state.arrivals = frozen.history, frozen.usage, frozen.arrivals
     rebuild(state)
     return state
 
@@ -162,4 +163,5 @@ def _values_of(state: State) -> State:
     copy = State.empty()
     copy.config, copy.epoch = state.config, state.epoch
     copy.next_job_id, copy.nodes = state.next_job_id, state.nodes
+    copy.history, copy.usage, copy.arrivals = state.history, state.usage.copy(), state.arrivals
     return copy

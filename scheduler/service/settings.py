@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from packhorse.scheduler.config.file import Configuration
 from packhorse.scheduler.config.keys import (
+    BATCH_TARGET,
     CLUSTER_TARGET,
     GPU_IDLE_TARGET,
     IMPROVER_TARGET,
@@ -47,6 +48,7 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
         CLUSTER_TARGET: cluster,
         SERVICE_TARGET: service,
         IMPROVER_TARGET: cluster.improver,
+        BATCH_TARGET: cluster.batch,
         GPU_IDLE_TARGET: cluster.gpu_idle,
     }
     found = [Setting(key=key, value=value) for key, value in known.items()]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
 
-from benchmarks import batch_policies
+from benchmarks import batch_policies, batch_tradeoff
 from benchmarks.policies import DATA, bounded_slowdown
 from packhorse.scheduler.model.cluster import Batch, ClusterConfig
+from packhorse.scheduler.model.errors import PackhorseError
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.ids import US
 from packhorse.simulator.engine import Simulation
@@ -111,6 +113,34 @@ def test_same_input_same_events() -> None:
     assert logs[0] == logs[1]
 
 
-def test_the_bench_names_what_is_missing() -> None:
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--sets", "nonsense"), "nonsense: not one of ten, "),
+        (("--policies", "packhorse=1x"), "packhorse=1x: not NAME, "),
+        (("--policies", "nonsense"), "nonsense"),
+        (("--sets", "atlas", "--logs", "nowhere"), "LLNL-Atlas-2006-2.1-cln.swf.gz: not in nowhere"),
+    ],
+)
+def test_the_bench_names_what_is_missing(
+    words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
-        batch_policies.main(["--sets", "nonsense"])
+        batch_policies.main(words)
+    assert said in capsys.readouterr().err
+
+
+def test_constants_on_the_command_line() -> None:
+    assert batch_policies.setting("saf") == ("saf", Batch())
+    assert batch_policies.setting("packhorse=380000") == ("packhorse", Batch(ageing_s=380_000))
+    assert batch_policies.setting("packhorse=380000^16") == ("packhorse", Batch(ageing_s=380_000, power=16.0))
+    for wrong in ("packhorse=", "packhorse=5d", "packhorse=1^", "packhorse=1^x"):
+        with pytest.raises(PackhorseError, match="not NAME, NAME=SECONDS or NAME=SECONDS\\^POWER"):
+            batch_policies.setting(wrong)
+
+
+def test_the_trade_off_as_a_picture(repository: Path, tmp_path: Path) -> None:
+    out = tmp_path / "curve.png"
+    rows = repository / "benchmarks" / "results" / "2026-11-28-policies-batch.json"
+    assert batch_tradeoff.main([str(rows), str(out)]) == 0
+    assert out.read_bytes().startswith(b"\x89PNG")

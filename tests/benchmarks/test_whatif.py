@@ -107,6 +107,16 @@ def test_another_order(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Jobs run as long as they ran" in text
 
 
+def test_the_constants_of_our_own_order(home: Path) -> None:
+    text = '[scheduling]\norder = "packhorse"\n[batch]\nageing = "5d"\npower = 24\n'
+    new = found(home, "--config", config(home, text))["columns"][1]
+    assert new["changes"] == [
+        "order: priority -> packhorse",
+        "batch.ageing_s: 280000 -> 432000",
+        "batch.power: 28.0 -> 24.0",
+    ]
+
+
 def test_it_says_how_well_it_gives_what_was_recorded(home: Path, tmp_path: Path) -> None:
     exact = found(home, "--policy", "saf")["calibration"]
     assert (exact["n"], exact["off_mean"], exact["correlation"]) == (3, 0, 1)

@@ -46,7 +46,8 @@ FITS = "fits 50 of 50 past runs, which used 9.7G as a rule and at most 9.8G"
 
 def suggestion(body: dict[str, Any]) -> dict[str, Any]:
     """By the name asked for; any job is the sure one."""
-    return {"once": UNSURE, "never": UNKNOWN}.get(body.get("name", ""), SURE)
+    named: dict[str, dict[str, Any]] = {"once": UNSURE, "never": UNKNOWN}
+    return named.get(body.get("name", ""), SURE)
 
 
 def _sum(

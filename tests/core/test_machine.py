@@ -68,7 +68,10 @@ LAWS: tuple[dict[str, Any], ...] = (
     {"order": "unicep", "backfill": "none"},
     {"order": "srtf", "preempt": "order"},
     {"order": "las2d", "preempt": "order"},
+    {"order": "fairshare"},
+    {"order": "drf", "predictor": "last2"},
     {"order": "packhorse", "batch": Batch(ageing_s=600, guard=3.0)},
+    {"order": "packhorse", "batch": Batch(ageing_s=60, reserve=0.5, wide=0.7, guard=2.0)},
     {"order": "packhorse", "batch": Batch(ageing_s=60, idle=0.0, reserve=0.5, wide=0.3), "predictor": "like"},
     {"gpu_idle": GpuIdle(True, warn_after_s=5, grace_s=0, action=GpuIdleAction.CANCEL)},
 )
@@ -102,8 +105,6 @@ class ClusterMachine(RuleBasedStateMachine):
     @initialize(law=st.sampled_from(LAWS))
     def boot(self, law: dict[str, Any]) -> None:
         self.cluster = Recorded(**law)
-        self.forgets = bool({"predictor", "keep_next", "batch"} & law.keys())
-        self.restarted = False
         self.truth = Truth()
         self.agents = {
             NodeName(name): Agent(
@@ -321,7 +322,6 @@ class ClusterMachine(RuleBasedStateMachine):
                 agent.disconnect(self.now, lose_reports=True)
             agent.outbox.clear()
         self.cluster.do(Start(state.config))
-        self.restarted = True
 
     # -- wires -------------------------------------------------------------------------------------------
 
@@ -463,8 +463,6 @@ class ClusterMachine(RuleBasedStateMachine):
         self.accounting_is_true()
         log = [ENCODER.encode(event) for event in self.cluster.log]
         assert [EVENT_DECODER.decode(data) for data in log] == self.cluster.log
-        if self.restarted and self.forgets:
-            return  # a new process expects run times, and plans starts, by what is in memory only
         again = State.empty()
         events: list[bytes] = []
         for now, input in self.cluster.inputs:

@@ -26,6 +26,7 @@ from packhorse.scheduler.core.step import step
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.ids import US, Instant, JobId
 from packhorse.scheduler.model.input import Caller, RunCycle, Start
+from packhorse.scheduler.model.job import JobState
 from packhorse.scheduler.model.resources import Ask
 from tests.core.scenario import NOON, OTHER, USER, Cluster, a_cluster, a_config, a_node, a_spec
 
@@ -282,3 +283,22 @@ def test_a_job_that_was_requeued_is_expected_by_what_is_known_now() -> None:
     cluster.exit(job, signal=15)
     assert cluster.state.pending_columns.expected(job) == 150 * US, "what was cut short tells nothing"
     assert cluster.state.history.mean_us(USER.uid) == 150 * US
+
+
+def test_what_a_failing_node_or_a_preemption_cut_short_tells_nothing() -> None:
+    cluster = experienced()
+    lost = cluster.submit(cpus=2, time_limit_s=3600, requeue=False)
+    cluster.run(lost)
+    cluster.pass_time(10)
+    cluster.silence("n1")
+    cluster.register("n1", reboot=True)
+    assert cluster.state_of(lost) == "NODE_FAIL"
+    assert cluster.state.history.mean_us(USER.uid) == 150 * US
+    kind = kind_of(USER.uid, a_spec(cpus=2, time_limit_s=3600))
+    for state in (JobState.NODE_FAIL, JobState.PREEMPTED, JobState.BOOT_FAIL):
+        cluster.state.history.ended(USER.uid, a_spec(cpus=2, time_limit_s=3600), state, US)
+        assert cluster.state.history.mean_us(kind) == 150 * US, state
+    for n, state in enumerate((JobState.CANCELLED, JobState.TIMEOUT, JobState.FAILED), 1):
+        cluster.state.history.ended(USER.uid, a_spec(cpus=2, time_limit_s=3600), state, n * 1000 * US)
+        assert cluster.state.history.mean_us(kind) > 150 * US, state
+        assert cluster.state.history.samples.own(USER.uid)[-1] == (3600.0, n * 1000.0)

@@ -139,7 +139,7 @@ def test_a_variant_of_nothing_is_damage() -> None:
 
 def test_a_newer_format_is_refused() -> None:
     chunks = list(dump(Cluster().state.freeze()))
-    newer = chunks[0].replace(b"packhorse-state\x02", b"packhorse-state\x63")
+    newer = chunks[0].replace(b"packhorse-state\x03", b"packhorse-state\x63")
     assert newer != chunks[0]
     with pytest.raises(StoreNewer):
         load([newer, *chunks[1:]])

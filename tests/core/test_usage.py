@@ -26,6 +26,20 @@ def test_use_halves_in_a_week() -> None:
     assert usage.used(later) == pytest.approx({1: 600.0, 2: 150.0})
 
 
+def test_asking_changes_nothing() -> None:
+    """A pass asks, and a log that is replayed has no passes."""
+    asked, alone = UserUsage(), UserUsage()
+    assert asked.used(NOON) == {}
+    for week in range(0, 200, 7):
+        at = Instant(NOON + week * HALF_LIFE_S * US // 3)
+        asked.used(at)
+        for usage in (asked, alone):
+            usage.use(week % 3, place(4), 100 * US, at)
+        asked.used(Instant(at + 100 * HALF_LIFE_S * US))
+        assert asked == alone
+    assert asked.used(at) == alone.used(at)
+
+
 def test_years_later_numbers_are_as_small_as_ever_and_old_users_are_gone() -> None:
     usage = UserUsage()
     usage.use(1, place(1), US, NOON)

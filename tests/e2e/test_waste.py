@@ -16,8 +16,8 @@ def test_from_measured_runs_to_a_smaller_ask(cluster: Cluster) -> None:
     """Ten jobs that use some 100 of 4096 MiB: they are in the report, and the eleventh asks for less."""
     program = cluster.script("greedy.sh", FILL.format(mib=100))
     asks = ("--mem=4G", "--time=60", "-c", "2")
-    for job in cluster.wait_all([cluster.sbatch(*asks, program) for _ in range(N)]):
-        assert job["state"] == "COMPLETED"
+    for ended in cluster.wait_all([cluster.sbatch(*asks, program) for _ in range(N)]):
+        assert ended["state"] == "COMPLETED"
     report = cluster.text("packhorse", "waste", "--by", "job-name")
     assert "of everybody" in report and '"greedy.sh" of ' in report, report
     waste = json.loads(cluster.text("packhorse", "waste", "--by", "job-name", "--json"))

@@ -11,8 +11,8 @@ The weighing of samples is that of a kernel estimate over log(limit); a job all 
 limit in full keeps its limit, so exact estimates stay exact. Time limits stay the bound for backfilling: a
 prediction that is wrong costs a turn, never a promise.
 
-A row is predicted when it arrives, and again when a job of its user has ended; those of equal user and limit
-together.
+A row is predicted when a pass first sees it, and again when a job of its user has ended; those of equal user
+and limit together. A new process predicts all of them anew.
 """
 
 from __future__ import annotations
@@ -22,15 +22,13 @@ from typing import Final
 
 import numpy as np
 
+from packhorse.scheduler.core.batch.arrivals import RECENT, Arrivals
 from packhorse.scheduler.core.batch.samples import NOMINAL_S, Samples
 from packhorse.scheduler.core.pending_columns import FOREVER, PendingColumns
 from packhorse.scheduler.model.ids import US
 
 BOUND_S: Final = 10.0
 """Shorter jobs count as running this long, as in bounded slowdown."""
-
-_RECENT: Final = 500
-"""Arrivals that "small" is measured against."""
 
 _AT_ONCE: Final = 2048
 """Pairs of user and limit that are predicted together."""
@@ -39,42 +37,55 @@ _MOST_LIMIT_S: Final = (1 << 31) - 1
 
 
 class Estimates:
-    """Keeps the columns mean_s and rate of PendingColumns. Derived: made anew after a restart."""
+    """Keeps the columns mean_s and rate of PendingColumns, and what the last arrivals are expected to run."""
 
-    __slots__ = ("_recent",)
+    __slots__ = ("_recent", "_seen")
 
     def __init__(self) -> None:
-        self._recent: deque[float] = deque(maxlen=_RECENT)
+        self._recent: deque[float] = deque(maxlen=RECENT)
+        self._seen = 0
 
-    def refresh(self, pending: PendingColumns, slots: np.ndarray, samples: Samples) -> int:
-        """All rows of these slots are predicted as the module says. How many arrived since the last time."""
-        fresh = pending.rate[slots] == 0
-        due = fresh.copy()
+    def refresh(
+        self, pending: PendingColumns, slots: np.ndarray, samples: Samples, arrivals: Arrivals
+    ) -> None:
+        """All rows of these slots, and all who arrived, are predicted as the module says."""
+        self._see(samples, arrivals)
+        due = pending.rate[slots] == 0
         if samples.touched:
             due |= np.isin(pending.uid[slots], np.array(list(samples.touched), dtype=np.uint32))
             samples.touched.clear()
         if not due.any():
-            return 0
+            return
         rows = slots[due]
         limit_us = pending.duration_us[rows]
-        limit_s = np.where(limit_us == FOREVER, 0, np.minimum(limit_us // US, _MOST_LIMIT_S))
-        kinds, of = np.unique(pending.uid[rows].astype(np.int64) << 31 | limit_s, return_inverse=True)
-        mean_s, rate = np.empty(kinds.size), np.empty(kinds.size)
-        for at in range(0, kinds.size, _AT_ONCE):
-            some = kinds[at : at + _AT_ONCE]
-            limits = (some & _MOST_LIMIT_S).astype(np.float64)
-            limits[limits == 0] = NOMINAL_S
-            mean_s[at : at + _AT_ONCE], rate[at : at + _AT_ONCE] = predicted(samples, some >> 31, limits)
-        pending.mean_s[rows], pending.rate[rows] = mean_s[of], rate[of]
-        arrived = slots[fresh]
-        arrived = arrived[np.argsort(pending.id[arrived], kind="stable")][-_RECENT:]
-        self._recent.extend(pending.mean_s[arrived].tolist())
-        return int(fresh.sum())
+        limit_s = np.where(limit_us == FOREVER, 0, limit_us // US)
+        pending.mean_s[rows], pending.rate[rows] = _by_kind(samples, pending.uid[rows], limit_s)
+
+    def _see(self, samples: Samples, arrivals: Arrivals) -> None:
+        new = arrivals.newest(min(arrivals.n - self._seen, RECENT))
+        self._seen = arrivals.n
+        if new:
+            uids, limits = np.array(new, dtype=np.int64).T
+            self._recent.extend(_by_kind(samples, uids, limits)[0].tolist())
 
     def small_s(self) -> float:
         """The median prediction of the last arrivals: a job that is expected to run no longer is small."""
         recent = sorted(self._recent)
         return recent[len(recent) // 2] if recent else 0.0
+
+
+def _by_kind(samples: Samples, uids: np.ndarray, limit_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`predicted`, of whole seconds (0: no limit), with equal pairs of user and limit worked out once."""
+    kinds, of = np.unique(
+        uids.astype(np.int64) << 31 | np.minimum(limit_s, _MOST_LIMIT_S), return_inverse=True
+    )
+    mean_s, rate = np.empty(kinds.size), np.empty(kinds.size)
+    for at in range(0, kinds.size, _AT_ONCE):
+        some = kinds[at : at + _AT_ONCE]
+        limits = (some & _MOST_LIMIT_S).astype(np.float64)
+        limits[limits == 0] = NOMINAL_S
+        mean_s[at : at + _AT_ONCE], rate[at : at + _AT_ONCE] = predicted(samples, some >> 31, limits)
+    return mean_s[of], rate[of]
 
 
 def predicted(samples: Samples, uids: np.ndarray, limit_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

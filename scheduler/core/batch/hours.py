@@ -11,6 +11,7 @@ origin (UTC where none is set).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -32,27 +33,44 @@ _LOOK_H: Final = 24
 
 
 class Hours:
-    """Arrivals by hour of day, and how long each hour was watched."""
+    """Arrivals by hour of day, and how long each hour was watched. last: up to when, -1: nothing came yet."""
 
-    __slots__ = ("_cum", "_last", "counts", "watched_h")
+    __slots__ = ("_cum", "counts", "last", "watched_h")
 
-    def __init__(self) -> None:
-        self.counts = np.zeros(24)
-        self.watched_h = np.zeros(24)
-        self._last = -1
+    def __init__(self, counts: Sequence[float] = (), watched_h: Sequence[float] = (), last: int = -1) -> None:
+        self.counts = list(counts) or [0.0] * 24
+        self.watched_h = list(watched_h) or [0.0] * 24
+        self.last = last
         self._cum: np.ndarray | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Hours):
+            return NotImplemented
+        return (self.counts, self.watched_h, self.last) == (other.counts, other.watched_h, other.last)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def copy(self) -> Hours:
+        """As they are now."""
+        return Hours(self.counts, self.watched_h, self.last)
+
+    def as_of(self, since_us: int) -> Hours:
+        """As they are if nothing more arrives before then."""
+        copy = self.copy()
+        copy.see(since_us, 0)
+        return copy
 
     def see(self, since_us: int, arrived: int) -> None:
         """The time is now since_us after the origin, and so many jobs have just arrived."""
-        if self._last < 0 or since_us - self._last > 60 * 24 * _HOUR_US:
-            self._last = since_us
-        while self._last < since_us:
-            at = min(since_us, (self._last // _HOUR_US + 1) * _HOUR_US)
-            self.watched_h[self._last // _HOUR_US % 24] += (at - self._last) / _HOUR_US
+        if self.last < 0 or since_us - self.last > 60 * 24 * _HOUR_US:
+            self.last = since_us
+        while self.last < since_us:
+            at = min(since_us, (self.last // _HOUR_US + 1) * _HOUR_US)
+            self.watched_h[self.last // _HOUR_US % 24] += (at - self.last) / _HOUR_US
             if at % _HOUR_US == 0:
-                self.watched_h *= _FADING
-                self.counts *= _FADING
-            self._last = at
+                self.watched_h = [h * _FADING for h in self.watched_h]
+                self.counts = [n * _FADING for n in self.counts]
+            self.last = at
         self.counts[since_us // _HOUR_US % 24] += arrived
         self._cum = None
 
@@ -81,10 +99,11 @@ class Hours:
 
     def _profile(self) -> np.ndarray:
         """Arrivals from midnight up to each hour, 24 in all `[25]`."""
-        seen = float(self.watched_h.sum())
-        mean = float(self.counts.sum()) / seen if seen > 0 else 1.0
+        counts, watched_h = np.array(self.counts), np.array(self.watched_h)
+        seen = float(watched_h.sum())
+        mean = float(counts.sum()) / seen if seen > 0 else 1.0
         mean = mean if mean > 0 else 1.0
-        rates = (self.counts + _PRIOR_H * mean) / (self.watched_h + _PRIOR_H)
+        rates = (counts + _PRIOR_H * mean) / (watched_h + _PRIOR_H)
         return np.concatenate([[0.0], (rates * 24 / rates.sum()).cumsum()])
 
     def _until(self, at_us: float) -> float:

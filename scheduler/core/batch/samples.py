@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 NOMINAL_S: Final = 86_400.0
@@ -21,8 +22,8 @@ _USERS: Final = 20_000
 class Samples:
     """Run times as shares of the limits they were given.
 
-    shares: of the last jobs of anybody. touched: users whose jobs have ended since
-    somebody last emptied this.
+    shares: of the last jobs of anybody. touched: users whose jobs have ended since somebody last emptied
+    this; no part of what makes them equal.
     """
 
     __slots__ = ("_own", "shares", "touched")
@@ -30,16 +31,14 @@ class Samples:
     def __init__(self) -> None:
         self.shares: deque[float] = deque(maxlen=ALL)
         self.touched: dict[int, None] = {}
-        self._own: dict[int, deque[tuple[float, float]]] = {}
+        self._own: dict[int, tuple[tuple[float, float], ...]] = {}
 
     def add(self, uid: int, limit_us: int, run_us: int) -> None:
         """A job of this user with that limit (0: none) ran that long."""
         limit_s = limit_us / 1e6 if limit_us else NOMINAL_S
         run_s = run_us / 1e6
         self.shares.append(run_s / limit_s)
-        own = self._own.pop(uid, None) or deque(maxlen=OWN)
-        own.append((limit_s, run_s))
-        self._own[uid] = own
+        self._own[uid] = (*self._own.pop(uid, ())[-OWN + 1 :], (limit_s, run_s))
         self.touched[uid] = None
         if len(self._own) > _USERS:
             gone = next(iter(self._own))
@@ -48,4 +47,28 @@ class Samples:
 
     def own(self, uid: int) -> tuple[tuple[float, float], ...]:
         """(limit, run) in seconds of this user's last jobs, oldest first."""
-        return tuple(self._own.get(uid, ()))
+        return self._own.get(uid, ())
+
+    def users(self) -> dict[int, tuple[tuple[float, float], ...]]:
+        """The same of all users, those whose jobs ended last at the end. Not to be changed."""
+        return self._own
+
+    def restore(
+        self, shares: Iterable[float], own: Iterable[tuple[int, tuple[tuple[float, float], ...]]]
+    ) -> None:
+        """More of what was remembered, after what is there."""
+        self.shares.extend(shares)
+        self._own.update(own)
+
+    def copy(self) -> Samples:
+        """As they are now."""
+        copy = Samples()
+        copy.restore(self.shares, self._own.items())
+        return copy
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Samples):
+            return NotImplemented
+        return self.shares == other.shares and list(self._own.items()) == list(other._own.items())
+
+    __hash__ = None  # type: ignore[assignment]

@@ -24,10 +24,12 @@ from typing import Final
 import numpy as np
 
 from packhorse.scheduler.core.batch.headroom import Pools, holds
+from packhorse.scheduler.core.batch.hours import Hours
+from packhorse.scheduler.core.batch.memory import Told
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.running_columns import Releases
 from packhorse.scheduler.core.state import State
-from packhorse.scheduler.model.ids import UNKNOWN, US, Instant
+from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId
 
 _MOST_DRAIN: Final = 0.6
 """Of ageing."""
@@ -50,8 +52,10 @@ class Turns:
         self._pending = pending = state.pending_columns
         self._memory = memory = state.batch
         slots = pending.order(state.config)
-        arrived = memory.estimates.refresh(pending, slots, state.history.samples)
-        memory.hours.see(self._since_us, arrived)
+        memory.estimates.refresh(pending, slots, state.history.samples, state.arrivals)
+        self._seen_hours = state.arrivals.hours
+        self._hours: Hours | None = None
+        self._quiet: list[JobId] = []
         self.pools = Pools(field, pending, pending.rules(state.config))
         part = np.zeros(pending.own_nodes.size, dtype=np.intp)
         part[pending.ask_class[slots]] = pending.partition[slots]
@@ -75,7 +79,8 @@ class Turns:
         classes = pending.ask_class[slots]
         share = self._share[classes]
         size = pending.mean_s[slots] / pending.rate[slots] * self._cpus[classes]
-        late = np.maximum(wait_s + self._drain_s * share, 0.0) / ageing_s
+        late = (wait_s + self._drain_s * share) / ageing_s
+        late = np.clip(late, 0.0, rules.guard + 1.0)  # who is above is overdue: no key beyond any number
         key = size / (1.0 + late**rules.power)
         overdue = wait_s > rules.guard * ageing_s
         return np.asarray(np.where(overdue, since / US - _FIRST, key))
@@ -83,6 +88,7 @@ class Turns:
     def view(self, order: np.ndarray) -> None:
         """The rows as they will be looked at."""
         rules, pending = self._rules, self._pending
+        self._order, self._ids = order, pending.id[order]
         self.part = part = pending.partition[order].astype(np.intp)
         self.mean_s = mean_s = pending.mean_s[order]
         self.since = pending.eligible_at[order]
@@ -149,16 +155,28 @@ class Turns:
         rules = self._rules
         slope = rules.yielding / (rules.ageing_s * US)
         turn = int(self.since[place]) - self._origin + rules.ageing_s * US
-        at = self._memory.hours.quiet_from(
+        if self._hours is None:
+            self._hours = self._seen_hours.as_of(self._since_us)
+        at = self._hours.quiet_from(
             Instant(first - self._origin), float(self.mean_s[place]), turn, rules.quiet, slope
         )
         return Instant(at + self._origin)
+
+    def waits_for_quiet(self, id: int) -> None:
+        """The job of a late row does not start in this hour."""
+        self._quiet.append(JobId(id))
 
     def planned_quiet(self, part: int, start: Instant) -> None:
         """A row of the partition will start then."""
         self.n_quiet[part] += 1
         self.wake_at = min(self.wake_at or start, start)
 
-    def tell(self) -> None:
-        """This pass is the one that counts."""
-        self._memory.wake_at = self.wake_at
+    def tell(self, ids: np.ndarray, waits: np.ndarray) -> None:
+        """This pass is the one that counts. ids: by place, as far as rows were looked at `[n]`; waits: which
+        of them wait for resources or their turn."""
+        memory, n = self._memory, ids.size
+        memory.wake_at = self.wake_at
+        at = np.flatnonzero(waits & ~self.leaves_room(0, n))
+        kind = self.kind[at]
+        columns = self.amount[at], self.hold[at], self.pools.free[kind, self.part[at]], kind
+        memory.told = Told(self._ids, self._order, frozenset(self._quiet), ids[at], columns)

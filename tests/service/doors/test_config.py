@@ -11,6 +11,7 @@ from packhorse.scheduler.config import file as config
 from packhorse.scheduler.config import text as config_text
 from packhorse.scheduler.config.file import ServiceConfig
 from packhorse.scheduler.config.keys import (
+    BATCH_TARGET,
     CLUSTER_TARGET,
     GPU_IDLE_TARGET,
     IMPROVER_TARGET,
@@ -21,7 +22,14 @@ from packhorse.scheduler.config.keys import (
     SECTIONS,
     Key,
 )
-from packhorse.scheduler.model.cluster import ClusterConfig, GpuIdle, GpuIdleAction, Improver, Partition
+from packhorse.scheduler.model.cluster import (
+    Batch,
+    ClusterConfig,
+    GpuIdle,
+    GpuIdleAction,
+    Improver,
+    Partition,
+)
 from packhorse.scheduler.model.errors import ConfigError
 
 TARGETS = {
@@ -29,6 +37,7 @@ TARGETS = {
     PARTITION_TARGET: Partition,
     IMPROVER_TARGET: Improver,
     GPU_IDLE_TARGET: GpuIdle,
+    BATCH_TARGET: Batch,
     "service": ServiceConfig,
 }
 SET_ELSEWHERE = {"owner_uid", "partitions", "improver", "origin", "batch", "gpu_idle"}
@@ -113,6 +122,29 @@ def test_values_arrive() -> None:
     assert found.cluster.improver == Improver(False, 250, 0.5, max_jobs=10, hold_ms=200)
 
 
+def test_the_constants_of_our_own_order_arrive() -> None:
+    found = config.parse(
+        """
+        [scheduling]
+        order = "packhorse"
+        [batch]
+        ageing = "5d"
+        power = 24
+        guard = 2.5
+        reserve = 0.1
+        spread = 100
+        idle = 0.5
+        wide = 2
+        quiet = 0
+        yielding = 1
+        """,
+        "test.toml",
+        owner_uid=0,
+    )
+    assert found.cluster.order == "packhorse"
+    assert found.cluster.batch == Batch(432_000, 24.0, 2.5, 0.1, 100.0, 0.5, 2.0, 0.0, 1.0)
+
+
 def test_the_first_partition_is_the_default_one() -> None:
     found = config.parse('[[partition]]\nname="a"\n[[partition]]\nname="b"', "t", owner_uid=0)
     assert [partition.is_default for partition in found.cluster.partitions] == [True, False]
@@ -153,6 +185,17 @@ def test_the_first_partition_is_the_default_one() -> None:
         ("[improver]\nlimit = 1.5\n", 2, 'accepted is seconds, or a text like "500ms"'),
         ("[improver]\ndeterministic_limit = nan\n", 2, "not between 0 and 3600"),
         ("[improver]\nmax_nods = 1\n", 2, 'did you mean "max_nodes"?'),
+        ("[batch]\nageing_s = 5\n", 2, 'ageing_s is not a key of [batch] (did you mean "ageing"?)'),
+        ("[batch]\nageing = 59\n", 2, "ageing = 59: not between 60 and 31622400 seconds"),
+        ("[batch]\nageing = 2.5\n", 2, "not a duration; accepted is seconds, or a text"),
+        ("[batch]\npower = 65\n", 2, "power = 65: not from 1 to 64; accepted is a number from 1 to 64"),
+        ("[batch]\npower = '28'\n", 2, "not a number"),
+        ("[batch]\nguard = 0.5\n", 2, "not from 1 to 1000"),
+        ("[batch]\nguard = nan\n", 2, "not from 1 to 1000"),
+        ("[batch]\nspread = 1\n", 2, "not from 2 to 1000000"),
+        ("[batch]\nreserve = 1.1\n", 2, "not between 0 and 1"),
+        ("[batch]\nwide = -0.1\n", 2, "not from 0 to 2"),
+        ("[batch]\nyielding = inf\n", 2, "not from 0 to 100"),
         ("[jobs\n", None, "not TOML"),
         ("partition = []\n", 1, "at least one"),
         ("jobs.kill_wait = 'x'\n", 1, "kill_wait"),

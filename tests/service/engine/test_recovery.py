@@ -100,6 +100,25 @@ async def test_running_work_goes_on_while_the_scheduler_is_away() -> None:
     await cluster.stop()
 
 
+async def test_what_is_known_of_past_jobs_is_known_to_the_next_life() -> None:
+    store = MortalStore()
+    cluster = await Cluster(store).start()
+    agent = FakeAgent(cpus=8)
+    await agent.connect(cluster.address)
+    await cluster.ended(await cluster.submit(), await cluster.submit())
+    await agent.disconnect()
+    before = cluster.engine.state
+    assert before.history.last() and before.arrivals.recent and before.usage.past()[1]
+    cluster = await crash(cluster)
+    from_log = cluster.engine.state
+    await cluster.stop()
+    assert store.read_snapshot() is not None
+    for state in (from_log, recover(store).state):
+        assert state.history == before.history
+        assert state.usage == before.usage
+        assert state.arrivals == before.arrivals
+
+
 async def test_snapshots_are_made_as_events_come_and_shorten_the_way_back() -> None:
     store = MortalStore()
     cluster = await Cluster(store, housekeeping=Housekeeping(snapshot_events=50), with_door=False).start()

@@ -1,0 +1,114 @@
+"""What a state remembers of jobs that are gone, as chunks of a snapshot and back.
+
+How long jobs ran, who used how much, when jobs came: some megabytes at most, whatever the number of jobs that
+ever ran, so that recovery need not read the accounting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Final, TypeVar
+
+import msgspec
+
+from packhorse.scheduler.core.batch.arrivals import Arrival
+from packhorse.scheduler.core.batch.hours import Hours
+from packhorse.scheduler.core.predictors import Kind
+from packhorse.scheduler.core.state import Frozen, State
+from packhorse.scheduler.model.ids import Instant
+
+_AT_ONCE: Final = 1_000
+_USERS_AT_ONCE: Final = 100
+"""Values per chunk; a user has up to 20 run times."""
+
+_ANY: Final = -1
+"""For the CPUs of a kind: all jobs of the user."""
+
+_T = TypeVar("_T")
+
+
+class PastChunk(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """One piece. Pieces of a kind continue each other."""
+
+
+class Runs(PastChunk, frozen=True, array_like=True, tag="runs", gc=False):
+    """User, CPUs in thousandths, time limit, and the last two run times, in microseconds."""
+
+    last: list[tuple[int, int, int, int, int]]
+
+
+class Shares(PastChunk, frozen=True, array_like=True, tag="shares", gc=False):
+    """Run times as shares of time limits, of the last jobs of anybody."""
+
+    shares: list[float]
+
+
+class Own(PastChunk, frozen=True, array_like=True, tag="own", gc=False):
+    """Time limits and run times of each user's last jobs, in seconds."""
+
+    own: list[tuple[int, tuple[tuple[float, float], ...]]]
+
+
+class Used(PastChunk, frozen=True, array_like=True, tag="used", gc=False):
+    """What users have used, weighed since `base`."""
+
+    base: Instant | None
+    used: list[tuple[int, float]]
+
+
+class Arrived(PastChunk, frozen=True, array_like=True, tag="arrived", gc=False):
+    """Arrivals by hour of day, up to `last`, and the last ones: user and time limit in seconds."""
+
+    counts: list[float]
+    watched_h: list[float]
+    last: int
+    recent: list[tuple[int, int]]
+
+
+AnyPast = Runs | Shares | Own | Used | Arrived
+
+
+def pieces(frozen: Frozen) -> Iterator[AnyPast]:
+    """All that is remembered; at least one piece."""
+    history, hours = frozen.history, frozen.arrivals.hours
+    recent = [(arrival.uid, arrival.limit_s) for arrival in frozen.arrivals.recent]
+    yield Arrived(hours.counts, hours.watched_h, hours.last, recent)
+    for last in _some(history.last().items(), _AT_ONCE):
+        yield Runs([(*_numbers(key), *two) for key, two in last])
+    yield Shares(list(history.samples.shares))
+    for own in _some(history.samples.users().items(), _USERS_AT_ONCE):
+        yield Own(own)
+    base, used = frozen.usage.past()
+    for some in _some(used.items(), _AT_ONCE):
+        yield Used(base, some)
+
+
+def take(state: State, piece: AnyPast) -> None:
+    """Give the state what the piece holds."""
+    match piece:
+        case Arrived(counts, watched_h, last, recent):
+            state.arrivals.hours = Hours(counts, watched_h, last)
+            state.arrivals.recent.extend(Arrival(uid, limit_s) for uid, limit_s in recent)
+            state.arrivals.n = len(recent)
+        case Runs():
+            state.history.restore(
+                (uid if cpu_milli == _ANY else Kind(uid, cpu_milli, limit_us), (first, second))
+                for uid, cpu_milli, limit_us, first, second in piece.last
+            )
+        case Shares():
+            state.history.samples.restore(piece.shares, ())
+        case Own():
+            state.history.samples.restore((), piece.own)
+        case Used():
+            state.usage.restore(piece.base, piece.used)
+
+
+def _numbers(key: int | Kind) -> tuple[int, int, int]:
+    return key if isinstance(key, Kind) else (key, _ANY, 0)
+
+
+def _some(values: Iterable[_T], n: int) -> Iterator[list[_T]]:
+    rest = iter(values)
+    while some := list(islice(rest, n)):
+        yield some
