@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from packhorse.scheduler.model.cluster import ClusterConfig, GpuIdle, GpuIdleAction
 from packhorse.scheduler.model.event import JobGpusBusy, JobGpusIdle
-from packhorse.scheduler.model.ids import AttemptKey, Instant, NodeName
+from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import ReportGpus
 from packhorse.scheduler.model.job import Active
 from packhorse.scheduler.model.resources import Ask, Gres, Usage
@@ -12,6 +12,7 @@ from packhorse.scheduler.model.sample import DeviceSample
 from packhorse.scheduler.service.clock import ManualClock
 from packhorse.scheduler.service.convert_agents import AttemptSample, NodeUsage
 from packhorse.scheduler.service.gpu_watch import GpuWatch
+from packhorse.scheduler.service.tables import jobs
 from packhorse.v1 import agent_pb2 as pb
 from tests.core.scenario import Cluster, a_cluster, a_config
 from tests.service.engine.cluster import Cluster as Served
@@ -81,6 +82,21 @@ def test_an_idle_job_is_warned_and_stopped_and_little_is_said() -> None:
     assert watched.cluster.state_of(job) == "COMPLETING"
     watched.idle_for(600)
     assert len(watched.told) == 2
+
+
+def test_whoever_looks_sees_the_warning() -> None:
+    watched = Watched()
+    job = watched.job()
+    watched.idle_for(620)
+    state, now = watched.cluster.state, watched.cluster.clock.now
+    view = jobs.view(state, now, [state.jobs[JobId(job)]])
+    [since] = jobs.JOBS["gpus_idle_since"].values(view)
+    [stop] = jobs.JOBS["gpus_stop_at"].values(view)
+    warned = watched.cluster.active(job).gpus_warned_at
+    assert (warned - since, stop - warned) == (600 * US, 300 * US)
+    watched.report(900, 900)
+    view = jobs.view(state, now, [state.jobs[JobId(job)]])
+    assert (jobs.JOBS["gpus_idle_since"].values(view), jobs.JOBS["gpus_stop_at"].values(view)) == ([0], [0])
 
 
 def test_one_busy_gpu_of_several_is_enough() -> None:
