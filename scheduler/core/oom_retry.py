@@ -52,7 +52,8 @@ def with_more_memory(state: State, job: Job, active: Active) -> Ask | str:
     limit = retries_allowed(spec, state.config.max_requeues)
     if job.oom_retries >= limit:
         which = "max" if limit == spec.oom_max_retries else "max_requeues"
-        return f"it has had {job.oom_retries} further runs ({which} = {limit})"
+        plural = "s" * (job.oom_retries != 1)
+        return f"it has had {job.oom_retries} further run{plural} ({which} = {limit})"
     if not spec.requeue:
         return "it may not be requeued any more (Requeue=0)"
     if spec.ask.mem_all or not memory_of(spec.ask):

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 
+import pytest
+
 from tests.cluster import Cluster
 
 FILL = "python3 -c 'import time; x = b\"x\" * ({mib} << 20); time.sleep(0.2)'"
@@ -48,3 +50,20 @@ def test_too_little_is_known_of_a_new_job(cluster: Cluster) -> None:
     assert cluster.wait(job).state == "COMPLETED"
     told = cluster.text("packhorse", "suggest", str(job))
     assert told.startswith('"brand-new" of ') and "nothing that is sure enough to be changed" in told
+
+
+def test_after_running_out_of_memory_it_runs_with_more(cluster: Cluster) -> None:
+    nodes = json.loads(cluster.text("scontrol", "show", "node", "--json"))["nodes"]
+    if not all("memory" in node.get("packhorse_isolation", "") for node in nodes):
+        pytest.skip("no node limits memory here: nobody is told that a job ran out of it")
+    program = cluster.script("grows.sh", FILL.format(mib=300))
+    job = cluster.sbatch("--mem=100M", "--oom-retry=2x", program)
+    bounded = cluster.sbatch("--mem=100M", "--oom-retry=2x,max=1", program)
+    assert cluster.wait(job).state == "COMPLETED"
+    rows = cluster.text("sacct", "-D", "-X", "-n", "-P", "-o", "State,ReqMem,Reason", "-j", str(job)).split()
+    assert rows == ["OUT_OF_MEMORY|100M|OutOfMemory", "OUT_OF_MEMORY|200M|OutOfMemory", "COMPLETED|400M|None"]
+    shown = cluster.text("scontrol", "show", "job", str(job))
+    assert "MinMemoryNode=400M" in shown and "PackhorseOomRetry=2x,max=16,tried=2" in shown
+    end = cluster.wait(bounded)
+    assert end.state == "OUT_OF_MEMORY"
+    assert end.why.endswith("not tried again with more memory: it has had 1 further run (max = 1)")
