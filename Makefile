@@ -76,7 +76,7 @@ demo: install  ## a one-machine cluster in a temporary directory, and the digits
 
 # ---------------------------------------------------------------------------------------------- checking
 
-.PHONY: test soak check format format-check lint types imports proto proto-check bench bench-packing bench-policies
+.PHONY: test soak check format format-check lint types imports proto proto-check bench bench-agent bench-packing bench-policies bench-reclaim bench-reclaim-cluster
 test: dev  ## install, then all tests but the slow ones
 	@$(MAKE) --no-print-directory $(VENV)/.package
 	@$(BIN)/python -m pytest $(ARGS)
@@ -114,6 +114,9 @@ bench: dev  ## the table of numbers in benchmarks/
 	@$(MAKE) --no-print-directory $(VENV)/.package
 	@PYTHONPATH=. $(BIN)/python -m benchmarks $(ARGS)
 
+bench-agent: dev $(NAMESPACE)/.made  ## one agent alone: starts, memory, kill -9 with 100 jobs
+	@PYTHONPATH=build/ns:. $(BIN)/python -m benchmarks.agent_launch $(ARGS)
+
 # All ten variants where their folder is named: make bench-packing OPENB=../shared/traces/openb
 OPENB ?=
 bench-packing: install  ## openb, passes and improver in full: half an hour and more
@@ -123,6 +126,12 @@ bench-packing: install  ## openb, passes and improver in full: half an hour and 
 
 bench-policies: install  ## the simulator against published numbers, row by row: half an hour
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.policies
+
+bench-reclaim: install  ## usage estimates on usage traces, slack against overruns: ten minutes
+	PYTHONPATH=. OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.reclaim_estimators $(ARGS)
+
+bench-reclaim-cluster: install  ## work in memory that nobody uses, on usage traces: a quarter of an hour
+	PYTHONPATH=. OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.reclaim_cluster $(ARGS)
 
 # ---------------------------------------------------------------------------------------------- maintaining
 

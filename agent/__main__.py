@@ -6,25 +6,38 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import random
 import signal
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import structlog
 
-from packhorse.agent.cgroups import Cgroups
+from packhorse.agent import site_options
+from packhorse.agent.binding import Binder
+from packhorse.agent.bounds import Bounding
+from packhorse.agent.cgroups import Cgroups, Wish
+from packhorse.agent.cpumap import processors
+from packhorse.agent.devicenodes import DeviceFiles
 from packhorse.agent.files import Spool
+from packhorse.agent.health import HealthCheck
 from packhorse.agent.inventory import declare
+from packhorse.agent.inventory.probes import Probes
+from packhorse.agent.job_scripts import JobScripts
 from packhorse.agent.launch.launcher import Launcher
 from packhorse.agent.runtime import Runtime
+from packhorse.agent.sampling.flops import parse_peaks
+from packhorse.agent.sampling.nvml import Gpus
 from packhorse.agent.session import Where, at_home, invitation
+from packhorse.agent.watching import HardwareWatch
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.gresspec import GresError, parse_layouts
 from packhorse.scheduler.model.ids import NodeName
+from packhorse.scheduler.model.node import NodeSpec
 from packhorse.scheduler.model.pidfile import PidFile
 from packhorse.scheduler.model.units import UnitError, parse_mem_mib
 
@@ -39,11 +52,16 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--mem-share", type=int, default=1, help="offer this fraction (1/N) of the memory found")
     p.add_argument("--gres")
     p.add_argument("--gpu-mem")
+    p.add_argument("--gpu-peak-gflops", default="")
     p.add_argument("--gpu-link-groups", type=int, default=0)
     p.add_argument("--gpu-layouts", default="")
     p.add_argument("--topology", default="")
     p.add_argument("--features", default="")
     p.add_argument("--weight", type=int, default=1)
+    site_options.add_to(p)
+    p.add_argument("--bind", choices=("none", "cores"), default="cores")
+    p.add_argument("--pids", type=_count, help="processes and threads of a job, 0: no limit")
+    p.add_argument("--cgroups", choices=get_args(Wish), default="auto")
     p.add_argument("--inventory", action="store_true")
     p.add_argument("--json", action="store_true")
     return p
@@ -77,26 +95,81 @@ def _main(args: argparse.Namespace) -> int:
     spool_root = home / "nodes" / args.node
     spool_root.mkdir(parents=True, exist_ok=True)
     if args.inventory:
-        inventory = _inventory(args, spool_root, isolation="")
-        _print_inventory(inventory, as_json=args.json)
+        _print_inventory(args, spool_root)
         return 0
+    peaks = parse_peaks(args.gpu_peak_gflops)
+    scripts = site_options.scripts(args, args.node, spool_root)
+    health = site_options.health_check(args, args.node, spool_root)
     (home / "run").mkdir(exist_ok=True)
     pid_file = PidFile(str(home / "run" / f"agent-{args.node}.pid"))
     spool = Spool(spool_root)
-    cgroups = Cgroups.detect(args.node, spool_root)
-    inventory = _inventory(args, spool_root, isolation=cgroups.isolation)
+    cgroups = Cgroups.detect(args.node, spool_root, args.cgroups)
+    probes = Probes()
+    probes.start()
+    inventory = _inventory(args, spool_root, isolation="", probes=probes)
+    bounding = _bounding(args, inventory.spec, cgroups)
+    inventory = inventory._replace(
+        spec=msgspec.structs.replace(inventory.spec, isolation=_isolation(cgroups, bounding))
+    )
     log = structlog.get_logger()
+    log.info("isolation.found", says=cgroups.describe(), binds=bounding.binds)
     for remark in inventory.remarks:
         log.info("inventory.remark", remark=remark)
-    why = asyncio.run(_serve(args.node, home, inventory, spool, Launcher(spool_root, cgroups)))
+    if n := site_options.end_leftovers(args, spool_root):
+        log.warning("scripts.left_over", killed=n)
+    gpus = Gpus(inventory.spec.devices, peaks)
+    hardware = HardwareWatch(inventory, probes, spool_root / declare.NUMBERS)
+    launcher = Launcher(spool_root, cgroups)
+    why = asyncio.run(
+        _serve(args.node, home, inventory, spool, launcher, gpus, hardware, scripts, health, bounding)
+    )
     pid_file.release()
     if why:
         print(f"packhorse agent: {why}", file=sys.stderr)
     return 1 if why else 0
 
 
+def _bounding(args: argparse.Namespace, spec: NodeSpec, cgroups: Cgroups) -> Bounding:
+    """What bounds jobs beside the control groups themselves."""
+    return Bounding(
+        spec,
+        binder=Binder(processors(), spec.cpu_milli) if args.bind == "cores" else None,
+        files=DeviceFiles(spec.devices) if "devices" in cgroups.controllers else None,
+        pids=args.pids,
+    )
+
+
+def _isolation(cgroups: Cgroups, bounding: Bounding) -> str:
+    """What the node registers: `cgroup1:memory,cpu,pids,devices,cpuset`, `rlimits:affinity`, `rlimits`.
+
+    A cpuset that nothing is bound with is not named; binding without one is called affinity.
+    """
+    first, _, listed = cgroups.isolation.partition(":")
+    names = [name for name in listed.split(",") if name and (name != "cpuset" or bounding.binds)]
+    if bounding.binds and "cpuset" not in names:
+        names.append("affinity")
+    return f"{first}:{','.join(names)}" if names else first
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f'"{text}" is not a number of processes: write it as in 4096, or 0 for no limit'
+        )
+    return int(text)
+
+
 async def _serve(
-    node: str, home: Path, inventory: declare.Inventory, spool: Spool, launcher: Launcher
+    node: str,
+    home: Path,
+    inventory: declare.Inventory,
+    spool: Spool,
+    launcher: Launcher,
+    gpus: Gpus,
+    hardware: HardwareWatch,
+    scripts: JobScripts,
+    health: HealthCheck | None,
+    bounding: Bounding,
 ) -> str:
     def find() -> Where:
         return at_home(home, node)
@@ -108,6 +181,11 @@ async def _serve(
         find,
         cluster={"PACKHORSE_HOME": str(home)},
         jitter=random.Random(),
+        gpus=gpus,
+        hardware=hardware,
+        scripts=scripts,
+        health=health,
+        bounding=bounding,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -131,7 +209,9 @@ async def _relay(home: Path, node: str, runtime: Runtime) -> None:
         await Relay(path, node, lambda: runtime.line).serve()
 
 
-def _inventory(args: argparse.Namespace, spool: Path, *, isolation: str) -> declare.Inventory:
+def _inventory(
+    args: argparse.Namespace, spool: Path, *, isolation: str, probes: Probes, keep: bool = True
+) -> declare.Inventory:
     try:
         mem_mib = parse_mem_mib(args.mem) if args.mem else None
     except UnitError as why:
@@ -145,7 +225,15 @@ def _inventory(args: argparse.Namespace, spool: Path, *, isolation: str) -> decl
         topology=declare.parse_topology(args.topology),
         **_declared_gpus(args),
     )
-    found = declare.take(NodeName(args.node), declared, spool, version=_version(), isolation=isolation)
+    found = declare.take(
+        NodeName(args.node),
+        declared,
+        spool,
+        version=_version(),
+        isolation=isolation,
+        probes=probes,
+        keep=keep,
+    )
     if mem_mib is None and args.mem_share > 1:
         share = found.spec.mem_mib // args.mem_share
         found = found._replace(spec=msgspec.structs.replace(found.spec, mem_mib=share))
@@ -176,15 +264,27 @@ def _version() -> str:
         return "0"
 
 
-def _print_inventory(inventory: declare.Inventory, *, as_json: bool) -> None:
-    fields = msgspec.structs.asdict(inventory.spec)
-    if as_json:
-        print(json.dumps(msgspec.to_builtins(fields) | {"remarks": inventory.remarks}))
-        return
-    for name, value in fields.items():
-        print(f"{name:18} {value}")
-    for remark in inventory.remarks:
-        print(f"note: {remark}")
+def _print_inventory(args: argparse.Namespace, spool: Path) -> None:
+    from packhorse.agent.inventory import machine, processors, show
+
+    probes = Probes()
+    probes.start()
+    # Under a name of its own: an agent of this node may be running, and its groups are not to be touched.
+    cgroups = Cgroups.detect(f"{args.node}-inventory", spool / "inventory", args.cgroups)
+    inventory = _inventory(args, spool, isolation="", probes=probes, keep=False)
+    isolation = _isolation(cgroups, _bounding(args, inventory.spec, cgroups))
+    inventory = inventory._replace(spec=msgspec.structs.replace(inventory.spec, isolation=isolation))
+    cgroups.close()
+    nodes = processors.numa_nodes(machine.SYS)
+    numbers = processors.usable(machine.SYS, os.sched_getaffinity(0))
+    shown = show.Machine(
+        inventory,
+        HardwareWatch(inventory, probes, spool / declare.NUMBERS).verdict,
+        tuple(processors.cpus(machine.SYS, numbers, nodes)),
+        tuple(nodes),
+        cgroups.describe(),
+    )
+    print(json.dumps(show.as_json(shown)) if args.json else show.as_text(shown))
 
 
 if __name__ == "__main__":

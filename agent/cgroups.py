@@ -12,6 +12,9 @@ TAG comes from the agent's spool directory: two clusters on one machine never to
 Version 2 lets a group have members or children with controllers, not both. Where the agent's group holds
 nobody but the agent, the agent moves itself into a leaf beside the jobs; otherwise root goes to the top of
 the hierarchy.
+
+Devices are kept from jobs by the devices controller of version 1, or by a BPF program at the group of version
+2 (launch/bpf.py), which no controller has to hang there for.
 """
 
 from __future__ import annotations
@@ -22,14 +25,14 @@ import subprocess
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from packhorse.agent.launch import cgroup
+from packhorse.agent.launch import bpf, cgroup
 from packhorse.agent.launch.spec import Group, Limits
 
 Kind = Literal["v2", "v1", "none"]
 Wish = Literal["auto", "v2", "v1", "none"]
 
-V1_CONTROLLERS = ("memory", "cpu", "pids", "devices")
-V2_CONTROLLERS = ("memory", "cpu", "pids")
+V1_CONTROLLERS = ("memory", "cpu", "pids", "devices", "cpuset")
+V2_CONTROLLERS = ("memory", "cpu", "pids", "cpuset")
 _TRACKING = ("freezer", "pids", "cpu", "systemd")
 _PERIOD_US = 100_000
 _LEAST_MIB = 8
@@ -68,6 +71,7 @@ class Cgroups:
         memory = bases.get("memory", "")
         swap_files = ("memory.memsw.limit_in_bytes", "memory.swap.max")
         self._swap = bool(memory) and any(os.path.exists(f"{memory}/{name}") for name in swap_files)
+        self._memory_nodes = "".join(_words(f"{bases['cpuset']}/cpuset.mems")) if "cpuset" in bases else ""
 
     @property
     def controllers(self) -> tuple[str, ...]:
@@ -79,10 +83,14 @@ class Cgroups:
 
     @property
     def isolation(self) -> str:
-        """What bounds a job's memory, as a node registers it: "cgroup2", "cgroup1" or "rlimits"."""
+        """What bounds a job's memory, as a node registers it: "cgroup2", "cgroup1" or "rlimits"; and the
+        controllers that are in force, as in "cgroup1:memory,cpu,pids,devices,cpuset".
+        """
         if "memory" not in self._bases:
-            return "rlimits"
-        return "cgroup2" if self.kind == "v2" else "cgroup1"
+            first = "rlimits"
+        else:
+            first = "cgroup2" if self.kind == "v2" else "cgroup1"
+        return f"{first}:{','.join(self.controllers)}" if self.controllers else first
 
     def describe(self) -> str:
         """One line for people: what is enforced and what is not, and why."""
@@ -125,7 +133,10 @@ class Cgroups:
                     base, controllers = found
                     if "memory" in controllers or wish == "v2" or not _has_v1(mounts, "memory"):
                         lacking = {c: "not available here" for c in V2_CONTROLLERS if c not in controllers}
-                        lacking["devices"] = "version 2 needs a BPF program"
+                        if why := _try_devices(base):
+                            lacking["devices"] = why
+                        else:
+                            controllers += ("devices",)
                         home = _place(unified, read_own(f"{proc}/cgroup").get("", "/"))  # we may have moved
                         return cls("v2", dict.fromkeys(controllers, base), lacking, base, {base: home})
                     _rmdir(base)
@@ -138,21 +149,29 @@ class Cgroups:
             missing |= lacking or {"v1": "not mounted"}
         return cls("none", {}, {"cgroup": "; ".join(f"{k}: {why}" for k, why in missing.items())})
 
-    def groups(self, key: str, limits: Limits) -> tuple[Group, ...]:
+    def groups(self, key: str, limits: Limits, cpus: tuple[int, ...] = ()) -> tuple[Group, ...]:
         """The groups to make for an attempt, none more than its limits need; the first one tracks its
         processes.
+
+        cpus: the processors it is bound to, () for all.
         """
         leaf = f"job-{key}"
+        bound = _bound(cpus, self._memory_nodes) if "cpuset" in self._bases else ()
         if self.kind == "v2":
-            writes = _v2_writes(limits, self.controllers, self._swap)
             base = self._tracking_base
-            return (
-                Group(f"{base}/{leaf}", self._homes[base], writes, memory="memory" in self._bases, version=2),
+            group = Group(
+                f"{base}/{leaf}",
+                self._homes[base],
+                _v2_writes(limits, self.controllers, self._swap) + bound[-1:],
+                memory="memory" in self._bases,
+                version=2,
+                deny=limits.deny_devices if "devices" in self._bases else (),
             )
+            return (group,)
         chosen: dict[str, Group] = {}
         for controller, base in self._bases.items():
             path = f"{base}/{leaf}"
-            if writes := _v1_writes(controller, limits, self._swap):
+            if writes := bound if controller == "cpuset" else _v1_writes(controller, limits, self._swap):
                 before = chosen.get(path, Group(path, self._homes[base]))
                 memory = before.memory or controller == "memory"
                 chosen[path] = Group(path, before.home, before.writes + writes, memory)
@@ -190,7 +209,7 @@ class Cgroups:
                 for _ in range(50):
                     if not (pids := cgroup.members(group)):
                         break
-                    if not cgroup.kill(group):
+                    if not cgroup.kill(group):  # the group that counts processes lets none be added now
                         for pid in pids:
                             _kill(pid)
                 cgroup.remove(group)
@@ -202,6 +221,16 @@ class Cgroups:
         for base in dict.fromkeys((*self._bases.values(), self._tracking_base)):
             if base:
                 _rmdir(base)
+
+
+def _bound(cpus: tuple[int, ...], memory_nodes: str) -> tuple[tuple[str, str], ...]:
+    """What binds a group to processors; version 1 wants to be told of its memory too, which is all there is.
+
+    Memory is not bound with the processors: one node's would run out while the other's is free.
+    """
+    if not cpus:
+        return ()
+    return (("cpuset.mems", memory_nodes), ("cpuset.cpus", ",".join(map(str, cpus))))
 
 
 def _v1_writes(controller: str, limits: Limits, swap: bool) -> tuple[tuple[str, str], ...]:
@@ -293,7 +322,8 @@ def _legacy(mounts: list[Mount], own: dict[str, str], name: str) -> tuple[dict[s
             why = "not mounted"
         else:
             base = f"{_place(mount, own.get(controller, '/'))}/{name}"
-            why = _try_base(base)
+            why = _open_cpuset(base) if controller == "cpuset" else ""
+            why = why or _try_base(base)
             if not why:
                 bases[controller] = base
         if why and controller in V1_CONTROLLERS:
@@ -340,6 +370,38 @@ def _enable(parent: str, controllers: list[str], name: str) -> None:
                 cgroup.write(f"{parent}/cgroup.subtree_control", f"+{controller}")
             except OSError:
                 return
+
+
+def _open_cpuset(base: str) -> str:
+    """Makes a base group of version 1's cpuset with all that its parent has; "" if that works, else why not.
+
+    Without processors and memory of its own a group takes no process; those made in `base` copy them.
+    """
+    parent = os.path.dirname(base)
+    try:
+        os.makedirs(base, exist_ok=True)
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            whole = "".join(_words(f"{parent}/{name}"))
+            if not whole:
+                return f"{parent}/{name} is empty"
+            cgroup.write(f"{base}/{name}", whole)
+        cgroup.write(f"{base}/cgroup.clone_children", "1")
+    except OSError as error:
+        return f"cannot make a group: {error.strerror}"
+    return ""
+
+
+def _try_devices(base: str) -> str:
+    """Whether groups below a version 2 base can be kept from devices: "" if so, else why not."""
+    trial = f"{base}/trial"
+    try:
+        os.makedirs(trial, exist_ok=True)
+        bpf.keep_from_devices(trial, ("c 195:255 rwm",))
+    except OSError as error:
+        return f"the kernel takes no BPF program: {error.strerror}"
+    finally:
+        _rmdir(trial)
+    return ""
 
 
 def _try_base(base: str) -> str:

@@ -93,6 +93,8 @@ def _order(message: pb.SchedulerMessage) -> orders.Order | None:
             return orders.ExitsAcked(tuple(_attempt(key) for key in message.ack_exits.attempts))
         case "heartbeat":
             return orders.HeartbeatAnswered(Instant(message.heartbeat.at_us))
+        case "resume":
+            return orders.ResumeOrder()
         case "goodbye":
             return orders.Dismissed(message.goodbye.reason, message.goodbye.retry)
         case _:

@@ -1,9 +1,12 @@
 """The agent's own files below its spool directory: what it has to know again after a restart.
 
 epoch                   the newest leader epoch obeyed
+drained                 why the node takes no work until an operator resumes it: a failed prolog or epilog
 contact                 touched whenever the scheduler was heard from (leases are judged by it)
+devices.json            which number each device has (agent/inventory/numbering.py)
 attempts/KEY-TRY        the journal: durable before anything of that attempt is forked
 attempts/KEY-TRY/order  what was ordered
+attempts/KEY-TRY/epilog the epilog has run
 attempts/KEY-TRY/…      the supervisor's records (agent/launch/attemptdir.py)
 scripts/KEY-TRY         the batch script, readable by the user it runs as
 
@@ -13,7 +16,8 @@ had asked for, and that comes late, then finds no directory, instead of a new on
 
 That there is an attempt has to survive a power cut, or a job could run twice. What it was to do has not:
 after a reboot no order is carried out any more. So orders and scripts are not synced, and those that come
-together cost one sync of their directory.
+together cost one sync of their directory, or none where the file system keeps the order of what is done
+(launch/durable.py): the supervisor syncs its first record before it starts anything.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from pathlib import Path
 
 import msgspec
 
+from packhorse.agent.launch import durable
 from packhorse.agent.launch.contact import note_contact
 from packhorse.agent.orders import LaunchOrder
 from packhorse.scheduler.model.crashpoint import crash_point, register
@@ -64,6 +69,13 @@ class Spool:
         """As `directory`."""
         return self.scripts / self._names[key]
 
+    def order(self, key: AttemptKey) -> LaunchOrder | None:
+        """What was ordered, without the script; None if it cannot be read. As `directory`."""
+        try:
+            return msgspec.msgpack.decode((self.directory(key) / "order").read_bytes(), type=LaunchOrder)
+        except (OSError, msgspec.DecodeError):
+            return None
+
     # -- epoch
 
     def epoch(self) -> int:
@@ -76,6 +88,22 @@ class Spool:
     def keep_epoch(self, epoch: int) -> None:
         _write_durably(self.root / "epoch", str(epoch).encode())
 
+    # -- a failed prolog or epilog
+
+    def drained(self) -> str:
+        """Why the node was drained, "" if it was not."""
+        try:
+            return (self.root / "drained").read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def keep_drained(self, why: str) -> None:
+        """Why the node takes no work from now on; "" if it takes some again."""
+        if why:
+            _write_durably(self.root / "drained", why.encode())
+        else:
+            (self.root / "drained").unlink(missing_ok=True)
+
     def renew_contact(self) -> None:
         """Note that the scheduler was heard from now."""
         note_contact(str(self.contact))
@@ -83,7 +111,8 @@ class Spool:
     # -- attempts
 
     def journal(self, orders: Sequence[LaunchOrder]) -> list[OSError | None]:
-        """Write orders and scripts; on return those without an error are durable."""
+        """Write orders and scripts; on return those without an error are durable, or will be before anything
+        that is done from now on is."""
         crash_point(BEFORE_JOURNAL)
         errors: list[OSError | None] = []
         for order in orders:
@@ -93,7 +122,9 @@ class Spool:
             except OSError as error:
                 errors.append(error)
         try:
-            _sync(self._attempts)
+            # In order: the supervisor's record that something began cannot be durable before these are.
+            if not durable.keeps_order(self._attempts):
+                durable.sync_directory(self._attempts)
         except OSError as error:
             errors = [error] * len(orders)
         crash_point(AFTER_JOURNAL)
@@ -125,6 +156,14 @@ class Spool:
             _write_all(fd, msgspec.msgpack.encode(msgspec.structs.replace(order, script=b"")))
         finally:
             os.close(fd)
+
+    def had_epilog(self, key: AttemptKey) -> bool:
+        """Whether the attempt's epilog has run."""
+        return (self.directory(key) / "epilog").exists()
+
+    def note_epilog(self, key: AttemptKey) -> None:
+        """The attempt's epilog has run. Not durable: after a power cut it may run once more."""
+        os.close(_create(str(self.directory(key) / "epilog"), 0o600))
 
     def found(self) -> list[tuple[AttemptKey, str]]:
         """What is on disk, oldest first: attempts and the names of their directories."""
@@ -188,12 +227,4 @@ def _write_durably(path: Path, data: bytes) -> None:
     finally:
         os.close(fd)
     os.replace(fresh, path)
-    _sync(path.parent)
-
-
-def _sync(directory: str | Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    durable.sync_directory(str(path.parent))

@@ -6,9 +6,10 @@ import os
 from collections.abc import Mapping
 
 from packhorse.agent import accounts, environment
+from packhorse.agent.bounds import Bounds
 from packhorse.agent.launch.control import OrderedCause, cancel_notice
 from packhorse.agent.launch.exitrecord import ExitRecord
-from packhorse.agent.launch.spec import LaunchSpec, Limits
+from packhorse.agent.launch.spec import LaunchSpec
 from packhorse.agent.orders import ExitReport, LaunchOrder
 from packhorse.scheduler.model.ids import AttemptKey, Instant
 from packhorse.scheduler.model.job import EndCause
@@ -34,14 +35,21 @@ def objection(order: LaunchOrder) -> str:
 
 
 def spec_of(
-    order: LaunchOrder, *, node: str, directory: str, script: str, contact: str, cluster: Mapping[str, str]
+    order: LaunchOrder,
+    *,
+    node: str,
+    directory: str,
+    script: str,
+    contact: str,
+    cluster: Mapping[str, str],
+    bounds: Bounds,
 ) -> LaunchSpec:
     """What to launch. directory: the attempt's; script: where it was written."""
     return LaunchSpec(
         key=str(order.attempt),
         attempt_dir=directory,
         argv=(script, *order.args),
-        environment=tuple(environment.batch(order, node, cluster)),
+        environment=tuple(environment.batch(order, node, cluster, constrained=bounds.constrained)),
         cwd=order.work_dir,
         uid=order.uid,
         gid=order.gid,
@@ -53,7 +61,8 @@ def spec_of(
         append=order.append,
         umask=order.umask,
         rlimits=order.rlimits,
-        limits=Limits(mem_mib=order.mem_mib, cpu_milli=order.cpu_milli),
+        cpus=bounds.cpus,
+        limits=bounds.limits,
         time_limit_s=order.time_limit_s,
         grace_s=order.kill_wait_s,
         lease_s=order.lease_s,
@@ -83,11 +92,12 @@ def notice(key: AttemptKey, node: str, cause: str) -> str:
 
 
 def report_of(key: AttemptKey, record: ExitRecord) -> ExitReport:
-    """The report of an exit record."""
+    """The report of an exit record. How long it ran was not measured on the clock that people set."""
+    ended_at = record.started_at + record.run_us if record.run_us else record.ended_at
     return ExitReport(
         attempt=key,
         started_at=Instant(record.started_at),
-        ended_at=Instant(record.ended_at),
+        ended_at=Instant(ended_at),
         exit_code=record.exit_code,
         exit_signal=record.signal,
         cause=record.cause,
@@ -100,5 +110,7 @@ def report_of(key: AttemptKey, record: ExitRecord) -> ExitReport:
             max_rss_kib=max(record.max_rss_kib, record.peak_mem_kib),
             disk_read_bytes=record.disk_read_bytes,
             disk_write_bytes=record.disk_write_bytes,
+            max_cache_kib=record.cache_kib,
+            oom_kills=record.oom_kills,
         ),
     )

@@ -26,6 +26,7 @@ from packhorse.agent.orders import (
     LaunchOrder,
     Order,
     Report,
+    ResumeOrder,
     SignalOrder,
     TerminateOrder,
     TimeLimitOrder,
@@ -108,7 +109,11 @@ class Renew(msgspec.Struct, frozen=True):
     """The scheduler was heard from: leases run anew from now."""
 
 
-Instruction = Send | Journal | Fork | Tell | Forget | KeepEpoch | Leave | Renew
+class Resume(msgspec.Struct, frozen=True):
+    """Forget what failed prologs and epilogs speak against new work."""
+
+
+Instruction = Send | Journal | Fork | Tell | Forget | KeepEpoch | Leave | Renew | Resume
 
 
 class Machine:
@@ -122,6 +127,7 @@ class Machine:
         self.attempts: dict[AttemptKey, Attempt] = {}
         self.welcome: Welcome | None = None
         self._in_session = False
+        self._introduced = offer
         self._newest: dict[JobId, AttemptKey] = {}
         self._settled: OrderedDict[JobId, AttemptKey] = OrderedDict()
 
@@ -142,6 +148,7 @@ class Machine:
 
     def session_opened(self) -> list[Instruction]:
         self._in_session = True
+        self._introduced = self.offer
         self.welcome = None
         return [Send(self._introduction())]
 
@@ -190,6 +197,8 @@ class Machine:
                 return self._launch(order)
             case ExitsAcked(attempts=keys):
                 return self._acked(keys)
+            case ResumeOrder():
+                return [Resume()]
             case TerminateOrder(attempt=key):
                 return self._terminate(key, order)
             case SignalOrder(attempt=key) | TimeLimitOrder(attempt=key):
@@ -211,6 +220,8 @@ class Machine:
             out.append(KeepEpoch(welcome.epoch))
         self.welcome = welcome
         out.append(Renew())
+        if self.offer != self._introduced:
+            out.append(Send(self.offer))  # it changed between introduction and welcome
         out.extend(
             Send(attempt.exit)
             for attempt in sorted(self.attempts.values(), key=lambda attempt: attempt.key)
@@ -283,10 +294,17 @@ class Machine:
         """The order is on disk. Forks it, unless it was told to stop meanwhile."""
         known = self.attempts[key]
         assert known.order is not None, "only orders are journalled"
-        if known.stop is not None:
-            return self.exited(ExitReport(key, Instant(0), at, exit_signal=15, cause="terminated"))
+        if (stopped := self.stopped_before(key, at)) is not None:
+            return self.exited(stopped)
         known.standing = Standing.LAUNCHING
         return [Fork(known.order)]
+
+    def stopped_before(self, key: AttemptKey, at: Instant) -> ExitReport | None:
+        """How an attempt ended that was told to stop before it was forked, None if it was not."""
+        known = self.attempts[key]
+        if known.stop is None:
+            return None
+        return ExitReport(key, Instant(0), at, exit_signal=15, cause="terminated")
 
     def started(self, key: AttemptKey, at: Instant) -> list[Instruction]:
         known = self.attempts[key]

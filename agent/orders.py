@@ -76,6 +76,10 @@ class HeartbeatAnswered(msgspec.Struct, frozen=True):
     at: Instant
 
 
+class ResumeOrder(msgspec.Struct, frozen=True):
+    """An operator wants the node to take work again, although a prolog or epilog failed."""
+
+
 class Dismissed(msgspec.Struct, frozen=True):
     """The scheduler will not have this agent. retry: it may try again later."""
 
@@ -91,6 +95,7 @@ Order = (
     | TimeLimitOrder
     | ExitsAcked
     | HeartbeatAnswered
+    | ResumeOrder
     | Dismissed
 )
 

@@ -9,14 +9,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
 from packhorse.agent import launching
+from packhorse.agent.bounds import Bounding
 from packhorse.agent.files import Spool
+from packhorse.agent.health import NOT_YET, HealthCheck
+from packhorse.agent.inventory import visible
 from packhorse.agent.inventory.declare import Inventory
+from packhorse.agent.inventory.watch import Verdict
+from packhorse.agent.job_scripts import JobScripts
 from packhorse.agent.launch import control
 from packhorse.agent.launch.exitrecord import ExitRecord
 from packhorse.agent.launch.launcher import (
@@ -36,6 +42,7 @@ from packhorse.agent.machine import (
     Leave,
     Machine,
     Renew,
+    Resume,
     Send,
     Tell,
 )
@@ -48,10 +55,15 @@ from packhorse.agent.orders import (
     TimeLimitOrder,
     Welcome,
 )
+from packhorse.agent.readiness import DISK_CHECK_S, Against, Readiness
+from packhorse.agent.sampling.attempt import Kept, final_usage, read_kept
+from packhorse.agent.sampling.nvml import Gpus
 from packhorse.agent.session import Line, Session, Where
 from packhorse.agent.usage import Sampler
+from packhorse.agent.watching import HardwareWatch
 from packhorse.scheduler.model.crashpoint import crash_point, register
-from packhorse.scheduler.model.ids import AttemptKey, Instant
+from packhorse.scheduler.model.ids import US, AttemptKey, Instant
+from packhorse.scheduler.model.node import Offer
 
 T = TypeVar("T")
 
@@ -65,8 +77,8 @@ IDLE_USAGE_S = 30.0
 LAUNCH_TRIES = 5
 """Of an attempt whose fork server dies each time; then another node may try."""
 
-DISK_CHECK_S = 10.0
-"""Between tries whether a spool that refused a write takes one again."""
+WARN_EVERY_S = 30.0
+"""At least between two changes of the warnings that come from sampling."""
 
 
 def now() -> Instant:
@@ -85,25 +97,45 @@ class Runtime:
         *,
         cluster: Mapping[str, str],
         jitter: random.Random,
+        gpus: Gpus | None = None,
+        hardware: HardwareWatch | None = None,
+        scripts: JobScripts = JobScripts(),  # noqa: B008 - frozen
+        health: HealthCheck | None = None,
+        bounding: Bounding | None = None,
     ) -> None:
+        """gpus: those of this node that can be asked what they do."""
+        self._hardware = hardware
+        self._verdict: Verdict | None = None
+        self._scripts = scripts
+        self._health = health
+        self._bounding = bounding or Bounding(inventory.spec)
         self._spool = spool
         self._launcher = launcher
         self._cluster = cluster
         self._node = str(inventory.spec.name)
-        self.machine = Machine(inventory.spec, inventory.boot_id, inventory.offer(), epoch=spool.epoch())
+        self._files = ThreadPoolExecutor(max_workers=2, thread_name_prefix="files")
+        self._readiness = Readiness(spool, self._files, self._offer)
+        offer = self._readiness.offer(inventory.offer())
+        if hardware is not None:
+            self._verdict = hardware.verdict
+            offer = _allowed(offer, self._verdict, ())
+        self.machine = Machine(inventory.spec, inventory.boot_id, offer, epoch=spool.epoch())
         self._session = Session(
             find, opened=self._opened, closed=self._closed, received=self._received, jitter=jitter
         )
         self._supervised: dict[AttemptKey, Supervised] = {}
-        self._sampler = Sampler()
-        self._files = ThreadPoolExecutor(max_workers=2, thread_name_prefix="files")
+        self._sampler = Sampler(gpus)
+        self._warned_at = -WARN_EVERY_S
+        self._sampler_warnings: tuple[str, ...] = ()
         self._to_journal: asyncio.Queue[LaunchOrder] = asyncio.Queue()
         self._to_forget: asyncio.Queue[AttemptKey] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._end: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._usage_s = IDLE_USAGE_S
         self._more_work = asyncio.Event()
+        self._beat = asyncio.Event()
         self._interrupted: Counter[AttemptKey] = Counter()
+        self._prepared: set[AttemptKey] = set()
 
     @property
     def line(self) -> Line | None:
@@ -117,8 +149,17 @@ class Runtime:
 
     async def run(self) -> str:
         """Serve. Returns why it ended, "" for an orderly end."""
+        if self._health is not None:
+            self._readiness.say(Against.HEALTH, NOT_YET)
         await self._launcher.start()
         await self._adopt()
+        if self._hardware is not None:  # first: what is dead is known before anybody is told of an end
+            self._spawn(
+                self._hardware.run(
+                    self._hardware_changed,
+                    lambda: [supervised.pid for supervised in self._supervised.values()],
+                )
+            )
         for job in (
             self._session.run(),
             self._heartbeats(),
@@ -127,12 +168,15 @@ class Runtime:
             self._forgets(),
         ):
             self._spawn(job)
+        if self._health is not None:
+            self._spawn(self._health.watch(partial(self._readiness.say, Against.HEALTH)))
         try:
             return await self._end
         finally:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._sampler.keep_all()
             await self._launcher.close()
             self._files.shutdown()
 
@@ -146,11 +190,22 @@ class Runtime:
             match found:
                 case Supervised():
                     self._supervised[key] = found
+                    self._sampler.watch(key, found, self._spool.order(key))
+                    self._bounding.adopt(key, found.cpus, found.cpu_milli)
                     self.machine.adopt_running(key, Instant(found.started_at))
+                    if self._hardware is not None and (order := self._spool.order(key)) is not None:
+                        self._hardware.granted(key, order.uid, order.devices, found.started_at / US)
                     self._spawn(self._await_exit(key, found))
                     log.info("attempt.adopted", attempt=str(key), pid=found.pid)
+                case ExitRecord() if self._scripts.epilog_file and not self._spool.had_epilog(key):
+                    self.machine.adopt_running(key, Instant(found.started_at))
+                    self._spawn(self._over(launching.report_of(key, found)))
                 case ExitRecord():
-                    self.machine.adopt_exit(launching.report_of(key, found))
+                    if self._hardware is not None and (order := self._spool.order(key)) is not None:
+                        since, to = found.started_at / US, found.ended_at / US
+                        self._hardware.had(key, order.uid, order.devices, since, to)
+                    kept = read_kept(str(self._spool.attempts / name))
+                    self.machine.adopt_exit(_report_of(key, found, kept))
                 case NeverStarted():
                     # Fenced: it cannot run any more. The scheduler sends the order again if it still stands.
                     self._spool.discard(name)
@@ -170,30 +225,46 @@ class Runtime:
         self._follow(self.machine.received(order))
         if isinstance(order, Welcome) and self.machine.connected:
             self._session.heartbeat_s = float(order.heartbeat_s)
+            self._beat.set()  # the pause that is under way may be longer than this scheduler's patience
             self._session.takes_batches = order.takes_batches
             self._usage_s = float(order.usage_s)
+            self._sampler.report_now()
             self._more_work.set()
             log.info("session.opened", cluster=order.cluster, epoch=order.epoch)
 
     async def _heartbeats(self) -> None:
         while True:
-            await asyncio.sleep(self._session.heartbeat_s)
+            self._beat.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._beat.wait(), self._session.heartbeat_s)
             self._follow(self.machine.heartbeat(now()))
 
     async def _samples(self) -> None:
+        sampler = self._sampler
         while True:
             self._more_work.clear()
-            if self.machine.connected:
-                uses = []
-                for key, supervised in list(self._supervised.items()):
-                    with contextlib.suppress(OSError):
-                        uses.append((key, self._launcher.use(supervised)))
-                self._follow(self.machine.sampled(self._sampler.take(now(), uses)))
-            pause = self._usage_s if self._supervised else max(self._usage_s, IDLE_USAGE_S)
+            try:
+                report = sampler.step(now())
+            except Exception as error:  # nothing that is measured may stop what runs
+                sampler.failed(error)
+                report = None
+            if report is not None:
+                self._follow(self.machine.sampled(report))
+            self._warn()
+            sampler.report_s = self._usage_s if self._supervised else max(self._usage_s, IDLE_USAGE_S)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._more_work.wait(), pause)
-            # A job that just started is sampled soon, but not before it did something.
-            await asyncio.sleep(min(1.0, self._usage_s))
+                await asyncio.wait_for(self._more_work.wait(), sampler.pause_s())
+
+    def _warn(self) -> None:
+        """Show what the sampler warns of with the node, not more often than WARN_EVERY_S."""
+        offer = self.machine.offer
+        others = tuple(text for text in offer.warnings if text not in self._sampler_warnings)
+        warnings = self._sampler.warnings
+        if (*others, *warnings) == offer.warnings or time.monotonic() - self._warned_at < WARN_EVERY_S:
+            return
+        self._warned_at = time.monotonic()
+        self._sampler_warnings = warnings
+        self._follow(self.machine.offered(msgspec.structs.replace(offer, warnings=(*others, *warnings))))
 
     # -- instructions
 
@@ -215,6 +286,8 @@ class Runtime:
                         return
                 case Renew():
                     self._renew()
+                case Resume():
+                    self._spawn(self._resume())
                 case Leave(reason=reason, retry=retry):
                     log.error("session.refused", reason=reason, retry=retry)
                     self._session.hang_up()
@@ -273,6 +346,10 @@ class Runtime:
 
     async def _fork(self, order: LaunchOrder) -> None:
         key = order.attempt
+        if self._hardware is not None:
+            self._hardware.granted(key, order.uid, order.devices, time.time())
+        if not await self._prepare(order):
+            return
         spec = launching.spec_of(
             order,
             node=self._node,
@@ -280,20 +357,26 @@ class Runtime:
             script=str(self._spool.script(key)),
             contact=str(self._spool.contact),
             cluster=self._cluster,
+            bounds=self._bounding.take(order),
         )
+        if self._hardware is not None and (names := self._hardware.names(order.devices)):
+            spec = msgspec.structs.replace(spec, environment=visible.named(spec.environment, names))
         try:
             supervised = await self._launcher.launch(spec)
         except Interrupted as why:
+            self._bounding.release(key)
             await self._launch_again(order, str(why))
             return
         except LaunchError as why:
+            self._bounding.release(key)
             self._interrupted.pop(key, None)
-            self._follow(self.machine.exited(_failed(key, str(why))))
+            await self._over(_failed(key, str(why)))
             return
         self._interrupted.pop(key, None)
-        if not self._supervised:
-            self._more_work.set()
+        self._prepared.discard(key)
         self._supervised[key] = supervised
+        self._sampler.watch(key, supervised, order)
+        self._more_work.set()
         self._follow(self.machine.started(key, Instant(supervised.started_at)))
         await self._await_exit(key, supervised)
 
@@ -304,7 +387,7 @@ class Runtime:
         log.warning("launch.interrupted", attempt=str(key), times=self._interrupted[key], why=why)
         if self._interrupted[key] == LAUNCH_TRIES:
             del self._interrupted[key]
-            self._follow(self.machine.exited(msgspec.structs.replace(_failed(key, why), refused=True)))
+            await self._over(msgspec.structs.replace(_failed(key, why), refused=True))
             return
         await asyncio.get_running_loop().run_in_executor(self._files, self._spool.forget, [key])
         self._to_journal.put_nowait(order)
@@ -321,9 +404,48 @@ class Runtime:
                 await asyncio.sleep(DISK_CHECK_S)
         crash_point(EXIT_SEEN)
         self._supervised.pop(key, None)
+        kept = self._sampler.end(key)
+        self._bounding.release(key)
         if record.unkillable:
             log.error("attempt.unkillable", attempt=str(key), processes=record.unkillable)
-        self._follow(self.machine.exited(launching.report_of(key, record)))
+            n = record.unkillable
+            await self._readiness.drain(f"{n} process{'es' * (n != 1)} of job {key.job} cannot be killed")
+        await self._over(_report_of(key, record, kept))
+
+    # -- prolog, epilog, and what speaks against new work
+
+    async def _prepare(self, order: LaunchOrder) -> bool:
+        """Runs the prolog. False if the attempt will not start: it is settled then."""
+        key = order.attempt
+        if self._scripts.prolog_file is None or key in self._prepared:
+            return True
+        why = await self._scripts.prolog(order)
+        end = self.machine.stopped_before(key, now())
+        if why:
+            await self._readiness.drain(why)
+            end = end or msgspec.structs.replace(_failed(key, why), refused=True)
+        if end is not None:
+            await self._over(end)
+            return False
+        self._prepared.add(key)
+        return True
+
+    async def _over(self, end: ExitReport) -> None:
+        """Nothing of the attempt is left: runs the epilog, and then its allocation may be given away."""
+        key = end.attempt
+        self._prepared.discard(key)
+        if self._scripts.epilog_file is not None:
+            loop = asyncio.get_running_loop()
+            order = await loop.run_in_executor(self._files, self._spool.order, key)
+            if order is None:
+                await self._readiness.drain(f"epilog failed: what job {key.job} was cannot be read back")
+            elif why := await self._scripts.epilog(order, end):
+                await self._readiness.drain(why)
+            with contextlib.suppress(OSError):  # should this agent end now, the next one runs it again
+                await loop.run_in_executor(self._files, self._spool.note_epilog, key)
+        if self._hardware is not None:
+            await self._hardware.ended(key)
+        self._follow(self.machine.exited(end))
 
     async def _tell(self, key: AttemptKey, order: SignalOrder | TerminateOrder | TimeLimitOrder) -> None:
         supervised = self._supervised.get(key)
@@ -352,24 +474,31 @@ class Runtime:
         except (LaunchError, TimeoutError, OSError) as why:
             log.error("attempt.deaf", attempt=str(key), order=type(order).__name__, why=str(why))
 
+    def _hardware_changed(self, verdict: Verdict) -> None:
+        """Offer what there is now; where it is more than was registered, introduce the node anew."""
+        mine = () if self._verdict is None else self._verdict.warnings
+        others = tuple(text for text in self.machine.offer.warnings if text not in mine)
+        offer = _allowed(self.machine.offer, verdict, others)
+        self._verdict = verdict
+        if verdict.spec == self.machine.spec:
+            self._follow(self.machine.offered(offer))
+            return
+        self.machine.spec = verdict.spec
+        self.machine.offered(offer)  # it goes out with the introduction
+        self._session.hang_up()
+
+    def _offer(self) -> None:
+        """What speaks against new work has changed."""
+        self._follow(self.machine.offered(self._readiness.offer(self.machine.offer)))
+
+    async def _resume(self) -> None:
+        if self._health is not None:
+            self._health.check_now()
+        await self._readiness.resume()
+
     async def _disk_trouble(self, why: str) -> None:
         """Offer nothing until the spool takes a write again."""
-        if not self.machine.offer.accepting:
-            return
-        self._follow(
-            self.machine.offered(msgspec.structs.replace(self.machine.offer, accepting=False, reason=why))
-        )
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(DISK_CHECK_S)
-            try:
-                await loop.run_in_executor(self._files, self._spool.keep_epoch, self.machine.epoch)
-            except OSError:
-                continue
-            self._follow(
-                self.machine.offered(msgspec.structs.replace(self.machine.offer, accepting=True, reason=""))
-            )
-            return
+        await self._readiness.disk_trouble(why, lambda: self.machine.epoch)
 
     def _spawn(self, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(job)
@@ -393,6 +522,24 @@ async def _all_of(queue: asyncio.Queue[T]) -> list[T]:
     while not queue.empty():
         items.append(queue.get_nowait())
     return items
+
+
+def _report_of(key: AttemptKey, record: ExitRecord, kept: Kept) -> ExitReport:
+    """The report of an exit, with what was measured before it."""
+    report = launching.report_of(key, record)
+    return msgspec.structs.replace(report, usage=final_usage(record, report.usage, kept))
+
+
+def _allowed(offer: Offer, verdict: Verdict, warnings: tuple[str, ...]) -> Offer:
+    """The offer with what the hardware allows. warnings: what else is to be said."""
+    return msgspec.structs.replace(
+        offer,
+        cpu_milli=verdict.cpu_milli,
+        mem_mib=verdict.mem_mib,
+        dead_devices=tuple(device for device, _ in verdict.dead),
+        dead_reasons=tuple(why for _, why in verdict.dead),
+        warnings=(*verdict.warnings, *warnings),
+    )
 
 
 def _failed(key: AttemptKey, why: str) -> ExitReport:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from cryptography.x509 import GeneralName
 
 VALID = datetime.timedelta(days=3650)
+BACKDATED = datetime.timedelta(days=7)
+"""A node whose clock is some days behind may join all the same."""
+
 CA_KEY_FILE = "ca.key"
 CERT_FILE = "server.pem"
 KEY_FILE = "server.key"
@@ -50,7 +53,7 @@ def make(secrets: Path, ca_path: Path, names: list[str]) -> None:
             .issuer_name(name("Packhorse cluster authority"))
             .public_key(ca_key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_before(now - BACKDATED)
             .not_valid_after(now + VALID)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .sign(ca_key, hashes.SHA256())
@@ -64,7 +67,7 @@ def make(secrets: Path, ca_path: Path, names: list[str]) -> None:
         .issuer_name(ca.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_before(now - BACKDATED)
         .not_valid_after(min(now + VALID, ca.not_valid_after_utc))
         .add_extension(x509.SubjectAlternativeName([_alternative(text) for text in names]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.agent.nvml.fake import fake_nvml, nvml_library
+
+__all__ = ["fake_nvml", "nvml_library"]  # fixtures for every test
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # What would point a command, client or agent under test at a cluster that is not the test's own.

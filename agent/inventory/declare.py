@@ -5,7 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from packhorse.agent.inventory import machine, nvidia
+import msgspec
+
+from packhorse.agent.inventory import machine, numbering
+from packhorse.agent.inventory.found import Look, Remark
+from packhorse.agent.inventory.probes import FIRST_S, Probes
+from packhorse.agent.inventory.watch import Seen
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.gresspec import MAX_MEM_MIB
 from packhorse.scheduler.model.ids import NodeName
@@ -16,6 +21,10 @@ MAX_DEVICES = 4096
 """Of one kind on one node."""
 MAX_LEVELS = 8
 """Of racks and switches above a node; the scheduler has the same limit."""
+
+
+NUMBERS = "devices.json"
+"""The file in the node's directory that keeps the devices' numbers."""
 
 
 class Declared(NamedTuple):
@@ -38,11 +47,16 @@ class Declared(NamedTuple):
 
 
 class Inventory(NamedTuple):
-    """A node as it will be registered, and remarks for the person who started the agent."""
+    """A node as it will be registered, and remarks for the person who started the agent.
+
+    seen: what was there when it was looked at. declared: the devices are what its owner says.
+    """
 
     spec: NodeSpec
     boot_id: str
     remarks: tuple[str, ...]
+    seen: Seen = Seen(0, 0)
+    declared: bool = False
 
     def offer(self) -> Offer:
         """All of it."""
@@ -126,25 +140,43 @@ def devices_of(declared: Declared) -> tuple[Device, ...]:
     return tuple(found)
 
 
-def take(name: NodeName, declared: Declared, scratch: Path, *, version: str, isolation: str) -> Inventory:
-    """Look at the machine and lay what was declared over it."""
-    found = machine.look(scratch)
-    gpus, no_gpus = nvidia.gpus()
-    remarks = [no_gpus] if no_gpus else []
-    devices = gpus
-    beyond = False
+def take(
+    name: NodeName,
+    declared: Declared,
+    scratch: Path,
+    *,
+    version: str,
+    isolation: str,
+    probes: Probes | None = None,
+    first_s: float = FIRST_S,
+    keep: bool = True,
+) -> Inventory:
+    """Look at the machine and lay what was declared over it.
+
+    scratch: the node's directory; the devices' numbers are kept there if `keep`. probes: already started;
+    None: no devices are looked for. Waits up to first_s for them.
+    """
     stated = devices_of(declared)
+    found = machine.look(scratch)
+    looks, remarks, notes = _looks(probes, first_s)
+    numbers = scratch / NUMBERS
+    numbered = numbering.number(looks, numbering.read(numbers), found.boot_id)
+    devices = numbered.devices
+    remarks += numbered.remarks
+    beyond = False
     if declared.gres is not None:
-        devices = stated
-        beyond |= [(d.kind, d.type, d.index) for d in stated] != [(d.kind, d.type, d.index) for d in gpus]
+        devices, all_here = _confirmed(stated, devices)
+        beyond = not all_here
+    elif devices and keep:
+        numbering.keep(numbers, numbering.Known(found.boot_id, devices, numbered.remarks))
     cpus = declared.cpus if declared.cpus is not None else found.cpus
     mem_mib = declared.mem_mib if declared.mem_mib is not None else found.mem_mib
     if cpus > found.cpus:
         beyond = True
-        remarks.append(f"{cpus} CPUs are declared, {found.cpus} are here: jobs will share them")
+        notes.append(f"{cpus} CPUs are declared, {found.cpus} are here: jobs will share them")
     if mem_mib > found.mem_mib:
         beyond = True
-        remarks.append(f"{mem_mib} MiB of memory are declared, {found.mem_mib} are here")
+        notes.append(f"{mem_mib} MiB of memory are declared, {found.mem_mib} are here")
     as_found = cpus == found.cpus
     spec = NodeSpec(
         name=name,
@@ -166,4 +198,33 @@ def take(name: NodeName, declared: Declared, scratch: Path, *, version: str, iso
         boot_at=found.boot_at,
         topology=declared.topology,
     )
-    return Inventory(spec, found.boot_id, tuple(remarks))
+    seen = Seen(found.cpus, found.mem_mib, looks, remarks=tuple(remarks))
+    return Inventory(spec, found.boot_id, tuple(notes), seen, declared=declared.gres is not None)
+
+
+def _looks(probes: Probes | None, first_s: float) -> tuple[tuple[Look, ...], list[Remark], list[str]]:
+    """The devices there are, what operators should know, and notes for who started the agent."""
+    if probes is None:
+        return (), [], []
+    looks = probes.first(first_s)
+    notes = [probes.note] if probes.note else []
+    if looks is not None:
+        return looks, [], notes
+    why = (
+        f"the drivers of its devices have not answered within {first_s:g} s; they are registered once they do"
+    )
+    remark = probes.defect or Remark("silence", why)
+    return (Look("", complete=False),), [remark], notes
+
+
+def _confirmed(stated: tuple[Device, ...], found: tuple[Device, ...]) -> tuple[tuple[Device, ...], bool]:
+    """What was declared, with what is known of those that are really here; and whether all are."""
+    here = {(device.kind, device.index): device for device in found}
+    devices = []
+    for device in stated:
+        real = here.get((device.kind, device.index))
+        if real is not None and device.type in ("", real.type):
+            layouts = device.layouts or real.layouts
+            device = msgspec.structs.replace(real, type=device.type, layouts=layouts)
+        devices.append(device)
+    return tuple(devices), all(device.uuid for device in devices)

@@ -10,9 +10,13 @@ from typing import NamedTuple
 
 import psutil
 
+from packhorse.agent.inventory import processors
 from packhorse.scheduler.model.ids import US, Instant
 
 MIB = 1 << 20
+
+
+SYS = Path("/sys")
 
 
 class Found(NamedTuple):
@@ -31,19 +35,19 @@ class Found(NamedTuple):
     os: str
 
 
-def look(scratch: Path) -> Found:
+def look(scratch: Path, sys: Path = SYS) -> Found:
     """What is here. scratch: a path on the file system whose size counts as temporary disk."""
-    cpus = len(os.sched_getaffinity(0))
-    threads, sockets = _topology(cpus)
+    numbers = processors.usable(sys, os.sched_getaffinity(0))
+    threads, sockets = processors.shape(processors.cpus(sys, numbers, ()))
     return Found(
         host_name=platform.node().split(".")[0],
         boot_id=boot_id(),
         boot_at=Instant(int(psutil.boot_time()) * US),
-        cpus=cpus,
+        cpus=len(numbers),
         sockets=sockets,
-        cores_per_socket=max(1, cpus // (sockets * threads)),
+        cores_per_socket=max(1, len(numbers) // (sockets * threads)),
         threads_per_core=threads,
-        mem_mib=_memory_bytes() // MIB,
+        mem_mib=memory_mib(),
         tmp_mib=shutil.disk_usage(scratch).total // MIB,
         arch=platform.machine(),
         os=f"{platform.system()} {platform.release()}",
@@ -55,29 +59,19 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
-def _topology(cpus: int) -> tuple[int, int]:
-    """Threads per core and sockets, of the processors this process may use; (1, 1) where sysfs is silent."""
-    cores: set[tuple[str, str]] = set()
-    packages: set[str] = set()
-    for cpu in os.sched_getaffinity(0):
-        topology = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology")
-        try:
-            package = (topology / "physical_package_id").read_text().strip()
-            cores.add((package, (topology / "core_id").read_text().strip()))
-        except OSError:
-            return 1, 1
-        packages.add(package)
-    return max(1, cpus // len(cores)), len(packages)
+def n_cpus(sys: Path = SYS) -> int:
+    """Logical processors that this process may use now."""
+    return len(processors.usable(sys, os.sched_getaffinity(0)))
 
 
-def _memory_bytes() -> int:
+def memory_mib(cgroup: Path = SYS / "fs/cgroup") -> int:
     """Memory that work on this machine can have: what the kernel has, or a container's limit below that."""
     total = int(psutil.virtual_memory().total)
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
         try:
-            text = Path(path).read_text().strip()
+            text = (cgroup / name).read_text().strip()
         except OSError:
             continue
         if text.isdigit():
             total = min(total, int(text))
-    return total
+    return total // MIB

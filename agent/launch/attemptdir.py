@@ -19,10 +19,10 @@ What an agent finds after a crash, and what it may conclude (`read_state`):
     neither; `fence` fails                        a supervisor was quicker: look again
 
 A record is written under another name, then linked (which fails if there is one) or renamed, then file and
-directory are synced, and only then anything builds on it. Whoever looks while the machine runs sees all of it
-or nothing. After a power cut it may be there and empty: then nothing was built on it, so a damaged started
-record of which no exit exists means that nothing ran, and a damaged exit record counts as none. (Syncing
-before and after the rename costs a second journal commit and gives no stronger promise.)
+directory are synced (durable.py), and only then anything builds on it. Whoever looks while the machine runs
+sees all of it or nothing. After a power cut it may be there and empty: then nothing was built on it, so a
+damaged started record of which no exit exists means that nothing ran, and a damaged exit record counts as
+none. (Syncing before and after the rename costs a second journal commit and gives no stronger promise.)
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from packhorse.agent.launch import contact, processes
+from packhorse.agent.launch import contact, durable, processes
 from packhorse.agent.launch.exitrecord import ExitRecord
 from packhorse.agent.launch.spec import Group
 from packhorse.scheduler.model.crashpoint import crash_point, register
@@ -68,7 +68,10 @@ class First(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
-    """Who supervises this attempt. kind "never": nobody, and nobody ever will."""
+    """Who supervises this attempt. kind "never": nobody, and nobody ever will.
+
+    cpus: the processors it is bound to, () for none in particular; cpu_milli: what it has of them.
+    """
 
     kind: Literal["supervised", "never"]
     key: str
@@ -79,6 +82,8 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     boot_clock_us: int
     token: str = ""
     groups: tuple[Group, ...] = ()
+    cpus: tuple[int, ...] = ()
+    cpu_milli: int = 0
     version: int = 1
 
 
@@ -96,10 +101,9 @@ def claim(directory: str, record: Started) -> bool:
             return False
         finally:
             os.unlink(temporary)
-        os.fsync(fd)
+        durable.sync_file(fd, directory)
     finally:
         os.close(fd)
-    sync_directory(directory)
     return True
 
 
@@ -171,18 +175,8 @@ def write_exit(directory: str, fd: int, record: ExitRecord) -> bytes:
     os.ftruncate(fd, len(text))
     crash_point(EXIT_TEMPORARY)
     os.rename(f"{directory}/{EXIT_SPACE}", f"{directory}/{EXIT}")
-    os.fsync(fd)
-    sync_directory(directory)
+    durable.sync_file(fd, directory)
     return text
-
-
-def sync_directory(directory: str) -> None:
-    """Makes the names in `directory` durable."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def log_trouble(directory: str, line: str) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import time
+from typing import NamedTuple
 
+from packhorse.agent.launch import bpf
 from packhorse.agent.launch.spec import Group
 
 PROCS = "cgroup.procs"
+_CHARGED_AHEAD = 2 << 20
 
 
 def create(group: Group) -> None:
@@ -22,16 +25,29 @@ def create(group: Group) -> None:
         pass
     for name, value in group.writes:
         write(f"{group.path}/{name}", value)
+    if group.deny:
+        bpf.keep_from_devices(group.path, group.deny)
 
 
 def join(group: Group) -> None:
-    """Puts the calling process into the group."""
-    write(f"{group.path}/{PROCS}", "0")
+    """Puts the calling process, which has one thread, into the group."""
+    write(f"{group.path}/{_own_file(group)}", "0")
 
 
 def leave(group: Group) -> None:
-    """Brings the calling process back from the group to its own."""
-    write(f"{group.home}/{PROCS}", "0")
+    """Brings the calling process, which has one thread, back from the group to its own."""
+    write(f"{group.home}/{_own_file(group)}", "0")
+
+
+def _own_file(group: Group) -> str:
+    """Where the caller writes itself.
+
+    To move a whole process the kernel holds every fork of the machine up and waits for those under way: 6 ms
+    on an idle machine, seconds where a fork bomb's processes wait for their turn in the midst of one. A
+    thread that moves itself waits for nobody, and of a process with one thread that is all. Version 2 cannot
+    do that.
+    """
+    return "tasks" if group.version == 1 else PROCS
 
 
 def members(group: Group) -> list[int]:
@@ -44,37 +60,69 @@ def members(group: Group) -> list[int]:
 
 def kill(group: Group) -> bool:
     """Kills all of a version 2 group in one stroke; False where the kernel (before 5.14) or the version
-    cannot.
+    cannot. Then nothing can fork in the group any more if the pids controller is here, so that who kills its
+    members one by one comes to an end.
     """
-    if group.version != 2:
-        return False
+    name = "cgroup.kill" if group.version == 2 else "pids.max"
     try:
-        write(f"{group.path}/cgroup.kill", "1")
+        write(f"{group.path}/{name}", "1" if group.version == 2 else "0")
     except OSError:
         return False
-    return True
+    return group.version == 2
 
 
-def oom_kills(group: Group) -> int:
-    """Processes of the group that the kernel killed for memory."""
+class MemoryHistory(NamedTuple):
+    """What a group's memory came to.
+
+    peak_kib: the most it ever held, page cache included. cache_kib: file pages that it still holds, which the
+    kernel takes away before it lets anybody go short. oom_kills: processes of the group that the kernel
+    killed for memory. at_limit: it met its own limit at some time, so that it need not have been the
+    machine's.
+    """
+
+    peak_kib: int = 0
+    cache_kib: int = 0
+    oom_kills: int = 0
+    at_limit: bool = False
+
+
+def memory_history(group: Group) -> MemoryHistory:
+    """What the group's memory came to; zeros where it is not counted."""
     if not group.memory:
-        return 0
+        return MemoryHistory()
     try:
-        text = _read(f"{group.path}/{'memory.oom_control' if group.version == 1 else 'memory.events'}")
+        if group.version == 1:
+            peak = int(_read(f"{group.path}/memory.max_usage_in_bytes"))
+            kills = _field(f"{group.path}/memory.oom_control", "oom_kill")
+            limit = int(_read(f"{group.path}/memory.limit_in_bytes"))
+            # memory.failcnt stays 0 on new kernels. What is charged in advance may be missing at the peak.
+            at_limit = peak >= limit - max(_CHARGED_AHEAD, limit // 50)
+            prefix = "total_"
+        else:
+            peak = _count(f"{group.path}/memory.peak")  # since Linux 5.19
+            kills = _field(f"{group.path}/memory.events", "oom_kill")
+            at_limit = _field(f"{group.path}/memory.events", "oom") > 0
+            prefix = ""
+        stat = _read(f"{group.path}/memory.stat").splitlines()
     except OSError:
-        return 0
-    return next((int(line[9:]) for line in text.splitlines() if line.startswith("oom_kill ")), 0)
+        return MemoryHistory()
+    files = (f"{prefix}active_file ", f"{prefix}inactive_file ")
+    cache = sum(int(line.rpartition(" ")[2]) for line in stat if line.startswith(files))
+    return MemoryHistory(peak // 1024, cache // 1024, kills, at_limit)
 
 
-def peak_kib(group: Group) -> int:
-    """The most memory the group ever held, page cache included; 0 where it is not counted."""
-    if not group.memory:
-        return 0
+def _count(path: str) -> int:
+    """The number in a file; 0 where there is no such file."""
     try:
-        peak = _read(f"{group.path}/{'memory.max_usage_in_bytes' if group.version == 1 else 'memory.peak'}")
-    except OSError:
+        return int(_read(path))
+    except FileNotFoundError:
         return 0
-    return int(peak) // 1024
+
+
+def _field(path: str, name: str) -> int:
+    """The number after `name` in a file of such lines; 0 if there is none."""
+    lines = (line.split() for line in _read(path).splitlines())
+    return next((int(words[1]) for words in lines if words[0] == name), 0)
 
 
 def memory_kib(group: Group) -> int:
@@ -124,8 +172,12 @@ def write(path: str, value: str) -> None:
 
 
 def _read(path: str) -> str:
+    """All of it: the kernel gives a page at a time, of the list of a crowd too."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return os.read(fd, 1 << 20).decode()
+        parts = []
+        while part := os.read(fd, 1 << 20):
+            parts.append(part)
+        return b"".join(parts).decode()
     finally:
         os.close(fd)

@@ -33,8 +33,10 @@ class ExitRecord(msgspec.Struct, frozen=True, kw_only=True):
     user_us, system_us, max_rss_kib: of all processes of the job; max_rss_kib is the largest one's. Where
         that is not above the supervisor's (some 13 MiB, which the kernel hands on to what it starts), it is
         peak_mem_kib, or 0 for not known. Block I/O as the kernel charges it.
-    peak_mem_kib: of all together; from the cgroup (page cache included) or from samples; 0: not measured.
-    oom_kills: processes that the kernel killed at the memory limit.
+    peak_mem_kib: of all together; from the cgroup or from samples; 0: not measured. File pages that the
+        cgroup still held at the end (cache_kib) are not in it: the kernel takes them away before anybody goes
+        short. A job whose cached files were removed before its end is counted with them.
+    oom_kills: processes that the kernel killed for memory.
     unkillable: processes that did not go away by SIGKILL within a minute.
     """
 
@@ -52,6 +54,7 @@ class ExitRecord(msgspec.Struct, frozen=True, kw_only=True):
     system_us: int = 0
     max_rss_kib: int = 0
     peak_mem_kib: int = 0
+    cache_kib: int = 0
     disk_read_bytes: int = 0
     disk_write_bytes: int = 0
     oom_kills: int = 0

@@ -24,7 +24,7 @@ import time
 
 import msgspec
 
-from packhorse.agent.launch import control, processes, successor, supervisor, wire
+from packhorse.agent.launch import control, durable, processes, successor, supervisor, wire
 from packhorse.agent.launch.spec import AttemptOver, ForkAnswer, ForkRequest
 from packhorse.scheduler.model.crashpoint import crash_point, register
 
@@ -133,6 +133,7 @@ class ForkServer:
             return ForkAnswer(request.id, error=why)
         finally:
             os.chdir("/")  # or the spool's file system could not be unmounted
+        durable.keeps_order(request.spec.attempt_dir)  # remembered, so that no supervisor has to look
         started_at = time.time_ns() // 1000
         with door:
             worker = self._hand_over(request, body, door, started_at)

@@ -49,15 +49,19 @@ class JobTree:
         it.
         """
         if number == signal.SIGKILL and scope == "all":
-            for group in self.groups[:1]:
+            for group in self.groups:
                 cgroup.kill(group)
         return processes.send(self.in_scope(scope), number)
 
-    def memory_kib(self, limit_kib: int) -> int:
-        """What the job's processes hold; counted exactly only when the quick count is above `limit_kib`."""
+    def size(self, limit_kib: int) -> tuple[int, int]:
+        """What the job's processes hold, in KiB, and how many they are.
+
+        Counted exactly only when the quick count is above `limit_kib`.
+        """
         pids = self.members()
         quick = processes.memory_kib(pids)
-        return processes.memory_kib(pids, exact=True) if quick > limit_kib else quick
+        held = processes.memory_kib(pids, exact=True) if quick > limit_kib > 0 else quick
+        return held, len(pids)
 
 
 def kill_orphans(token: str, groups: tuple[Group, ...], first: First | None, timeout_s: float) -> int:

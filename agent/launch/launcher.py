@@ -67,7 +67,7 @@ class NotRunning(PackhorseError):
 class Supervised(msgspec.Struct, frozen=True):
     """A running attempt. (boot_id, pid, start_time) is its supervisor, whatever the number is used for later.
 
-    started_at: wall clock, microseconds.
+    started_at: wall clock, microseconds. cpus: the processors it is bound to; cpu_milli: what it has of them.
     """
 
     key: str
@@ -78,6 +78,8 @@ class Supervised(msgspec.Struct, frozen=True):
     started_at: int
     token: str
     groups: tuple[Group, ...]
+    cpus: tuple[int, ...] = ()
+    cpu_milli: int = 0
 
 
 class NeverStarted(msgspec.Struct, frozen=True):
@@ -135,7 +137,7 @@ class Launcher:
         _check(spec)
         self._n_launched += 1
         token = f"{spec.key}-{self._mark}-{self._n_launched}"
-        groups = self.cgroups.groups(spec.key, spec.limits)
+        groups = self.cgroups.groups(spec.key, spec.limits, spec.cpus)
         crash_point(BEFORE_REQUEST)
         try:
             server = self._server
@@ -162,6 +164,8 @@ class Launcher:
             started_at=answer.started_at,
             token=token,
             groups=groups,
+            cpus=spec.cpus,
+            cpu_milli=spec.limits.cpu_milli,
         )
 
     async def adopt(self, attempt_dir: str | Path, key: str = "") -> Supervised | ExitRecord | NeverStarted:
@@ -427,6 +431,8 @@ def _look(directory: str, key: str) -> Supervised | ExitRecord | NeverStarted:
                 started_at=started.started_at,
                 token=started.token,
                 groups=started.groups,
+                cpus=started.cpus,
+                cpu_milli=started.cpu_milli,
             )
         if (record := _exit_of(directory)) is not None:  # it ended between the two looks
             return record
@@ -435,8 +441,9 @@ def _look(directory: str, key: str) -> Supervised | ExitRecord | NeverStarted:
 
 def _lost(directory: str, key: str, started: attemptdir.Started, why: str) -> ExitRecord:
     """Kills what is left, then writes the record that the supervisor could not."""
-    left = 0
+    left = run_us = 0
     if started.boot_id == processes.boot_id():
+        run_us = max(0, contact.boot_clock_us() - started.boot_clock_us)
         first = attemptdir.read_first(directory)
         left = jobtree.kill_orphans(started.token, started.groups, first, KILL_ORPHANS_S)
     record = ExitRecord(
@@ -445,7 +452,7 @@ def _lost(directory: str, key: str, started: attemptdir.Started, why: str) -> Ex
         detail=why,
         started_at=started.started_at,
         ended_at=time.time_ns() // 1000,
-        run_us=max(0, contact.boot_clock_us() - started.boot_clock_us),
+        run_us=run_us,
         unkillable=left,
         boot_id=processes.boot_id(),
     )

@@ -48,13 +48,13 @@ def descendants(pid: int) -> list[int]:
     found: list[int] = []
     ahead = [pid]
     while ahead:
-        children = [child for at in ahead for child in _children(at)]
-        found += children
-        ahead = children
+        ahead = [child for at in ahead for child in children(at)]
+        found += ahead
     return found
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """The processes whose parent is `pid`; [] if it is gone."""
     if not _HAS_CHILDREN:
         return _children_by_scan(pid)
     try:
@@ -99,6 +99,14 @@ def with_environment(entry: str) -> list[int]:
     for pid in marked:
         found.update(dict.fromkeys(descendants(pid)))
     return [pid for pid in found if start_time(pid)]
+
+
+def arguments(pid: int) -> list[bytes]:
+    """What `pid` was executed with, its name first; [] if it is gone."""
+    try:
+        return _read(f"/proc/{pid}/cmdline").split(b"\0")[:-1]
+    except OSError:
+        return []
 
 
 def session(pid: int) -> int:

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from packhorse.agent.launch import cgroup
+from packhorse.agent.launch import cgroup, oomscore
 from packhorse.agent.launch.exitrecord import LaunchFailure, Stage
 from packhorse.agent.launch.spec import TOKEN_VARIABLE, ForkRequest, LaunchSpec
 from packhorse.scheduler.model.crashpoint import crash_point, register
@@ -80,7 +80,9 @@ def spawn(request: ForkRequest) -> First:
         place = os.open(".", os.O_PATH | os.O_DIRECTORY)
         opened.append(place)
         _enter_groups(request, undo)
-        if spec.cpus:
+        if oomscore.step_back():
+            undo.append(oomscore.step_forward)
+        if spec.cpus and not any(group.writes_to("cpuset.cpus") for group in request.groups):
             _take_processors(spec, undo)
         if spec.nice:
             _be_nicer(spec.nice, undo)

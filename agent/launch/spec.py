@@ -16,9 +16,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         RLIMIT_AS: address space is not memory, and programs that reserve much of it (CUDA, Java, Go,
         sanitizers) would die far below their limit. So without a cgroup a job may pass its limit for one
         sampling interval.
+        The interval is shorter the faster the job grows towards its limit (watch.py).
     cpu_milli: weight among jobs when the processors are busy; with `cpu_hard` also a ceiling. cgroup only.
-    pids: most processes and threads. cgroup only.
-    deny_devices: device cgroup rules, as in "c 195:1 rwm". cgroup v1 only.
+    pids: most processes and threads; without a cgroup, most processes that were seen at a sample.
+    deny_devices: device cgroup rules, as in "c 195:1 rwm". cgroup only.
     """
 
     mem_mib: int = 0
@@ -45,7 +46,8 @@ class LaunchSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         do not overwrite each other); `append` False empties the file first.
     rlimits: (name as in "nofile", soft limit, -1 for infinity); a hard limit is raised if rights allow, else
         the soft limit is cut to it.
-    cpus: processors to run on, () for all. nice: added to the agent's.
+    cpus: processors to run on, () for all; by a cpuset group, else by the job's affinity, which it can
+        change. nice: added to the agent's.
     time_limit_s: 0 for none. `backstop_s` after it the supervisor ends the job by itself, if the agent has
         not.
     grace_s: from the first signal to KILL, where the supervisor decides by itself.
@@ -85,7 +87,7 @@ class Group(msgspec.Struct, frozen=True, array_like=True):
     """One cgroup directory to make, what to write into its files first, and how to ask it things.
 
     home: the group, of the same hierarchy, that the supervisor itself lives in. memory: whether the memory
-    controller is here. version: 1 or 2.
+    controller is here. version: 1 or 2. deny: device rules that version 2 has no file for (bpf.py).
     """
 
     path: str
@@ -93,6 +95,11 @@ class Group(msgspec.Struct, frozen=True, array_like=True):
     writes: tuple[tuple[str, str], ...] = ()
     memory: bool = False
     version: Literal[1, 2] = 1
+    deny: tuple[str, ...] = ()
+
+    def writes_to(self, name: str) -> bool:
+        """Whether the file `name` is set, and with it that limit in force."""
+        return any(file == name for file, _ in self.writes)
 
 
 class ForkRequest(msgspec.Struct, frozen=True, array_like=True):

@@ -35,11 +35,12 @@ from typing import NoReturn
 
 import msgspec
 
-from packhorse.agent.launch import attemptdir, cgroup, contact, control, processes, spawn, successor
+from packhorse.agent.launch import attemptdir, cgroup, contact, control, oomscore, processes, spawn, successor
 from packhorse.agent.launch.control import ControlReply, SetLimit, Signal, Terminate
 from packhorse.agent.launch.exitrecord import Cause, ExitRecord, LaunchFailure
 from packhorse.agent.launch.jobtree import JobTree
 from packhorse.agent.launch.spec import ForkRequest
+from packhorse.agent.launch.watch import Watch
 from packhorse.scheduler.model.crashpoint import crash_point, register
 
 BEFORE_STARTED = register("supervisor.before_started", "forked, no record yet")
@@ -102,6 +103,7 @@ class Process:
         self.pid = os.getpid()
         self.start_time = processes.start_time(self.pid)
         self.current: Supervisor | None = None
+        oomscore.protect()
         if _libc.prctl(_PR_SET_CHILD_SUBREAPER, _ONE, _ZERO, _ZERO, _ZERO) != 0:
             raise OSError("prctl refuses to make a subreaper")
         self.wakeup, wakeup = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -138,15 +140,11 @@ class Supervisor:
         self.kill_pause_us = 1000
         self.unkillable = 0
         self.limit_s = self.spec.time_limit_s
-        self.peak_kib = 0
         self.user_s = self.system_s = 0.0
         self.max_rss_kib = self.blocks_in = self.blocks_out = 0
         self.job_stderr = -1
         self.going = False  # nothing more after this attempt
-        self.sampled = bool(self.spec.limits.mem_mib) and not any(
-            group.memory and group.writes for group in request.groups
-        )
-        self.sample_at = self.began + self.spec.limits.mem_sample_ms * 1000  # not the copy of ourselves
+        self.watch = Watch(self.spec.limits, request.groups, self.began)
 
     def run(self) -> bytes | None:
         """The attempt from claim to exit record.
@@ -164,6 +162,8 @@ class Supervisor:
             boot_clock_us=self.began,
             token=self.request.token,
             groups=self.request.groups,
+            cpus=self.spec.cpus,
+            cpu_milli=self.spec.limits.cpu_milli,
         )
         exit_fd = attemptdir.reserve_exit(self.directory)
         try:
@@ -198,6 +198,10 @@ class Supervisor:
 
     def _start(self, exit_fd: int) -> None:
         """Starts the job, or notes why it could not be started."""
+        if self.spec.lease_s and contact.boot_clock_us() >= self._lease_over():
+            self.cause, self.detail = "lease", f"{self._lost_contact()}: not started"
+            self.ending = True
+            return
         try:
             first = spawn.spawn(self.request)
         except spawn.Refused as refused:
@@ -263,7 +267,7 @@ class Supervisor:
             return now + self.kill_pause_us
         if self.ending:
             return self.kill_at
-        dues = [self._check_limit(now), self._check_lease(now), self._check_memory(now), self.kill_at]
+        dues = [self._check_limit(now), self._check_lease(now), self._look(now), self.kill_at]
         return min(filter(None, dues), default=0)
 
     def _check_limit(self, now: int) -> int:
@@ -280,26 +284,28 @@ class Supervisor:
         """
         if not self.spec.lease_s:
             return 0
-        last = max(self.began, contact.last_contact_us(self.spec.contact_file))
-        over = last + self.spec.lease_s * _US
+        over = self._lease_over()
         grace_us = min(self.spec.grace_s * _US, self.spec.lease_s * _US // 2)
         if now >= over - grace_us:
-            why = f"no contact to the scheduler within the lease of {self.spec.lease_s} s"
-            self._end("lease", max(0, over - now) / _US, why, "DUE TO LOST CONTACT")
+            self._end("lease", max(0, over - now) / _US, self._lost_contact(), "DUE TO LOST CONTACT")
         return over - grace_us
 
-    def _check_memory(self, now: int) -> int:
-        if not self.sampled:
-            return 0
-        if now >= self.sample_at:
-            limit_kib = self.spec.limits.mem_mib * 1024
-            held_kib = self.tree.memory_kib(limit_kib)
-            self.peak_kib = max(self.peak_kib, held_kib)
-            if held_kib > limit_kib:
-                why = f"{held_kib // 1024} MiB used, limit {self.spec.limits.mem_mib} MiB"
-                self._end("oom", 0, why, "DUE TO MEMORY LIMIT")
-            self.sample_at = now + self.spec.limits.mem_sample_ms * 1000
-        return self.sample_at
+    def _lease_over(self) -> int:
+        """Counts from the last contact, not from our beginning: an agent that was stopped with the order in
+        its hands begins late, when the job may run elsewhere already.
+        """
+        last = contact.last_contact_us(self.spec.contact_file) or self.began
+        return last + self.spec.lease_s * _US
+
+    def _lost_contact(self) -> str:
+        return f"no contact to the scheduler within the lease of {self.spec.lease_s} s"
+
+    def _look(self, now: int) -> int:
+        if self.watch.due and now >= self.watch.due:
+            held_kib, n_processes = self.tree.size(self.watch.limit_kib)
+            if excess := self.watch.seen(now, held_kib, n_processes):
+                self._end(excess.cause, 0, excess.detail, excess.notice)
+        return self.watch.due
 
     # -- orders
 
@@ -381,8 +387,9 @@ class Supervisor:
 
     def _exit_record(self) -> ExitRecord:
         own = resource.getrusage(resource.RUSAGE_SELF)
-        oom_kills = max((cgroup.oom_kills(group) for group in self.request.groups), default=0)
-        peak_kib = max((cgroup.peak_kib(group) for group in self.request.groups), default=0) or self.peak_kib
+        memory = next((cgroup.memory_history(group) for group in self.request.groups if group.memory), None)
+        if memory is None:
+            memory = cgroup.MemoryHistory(self.watch.peak_kib)
         status = self.status if self.status is not None else int(signal.SIGKILL)
         code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 0
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
@@ -392,9 +399,13 @@ class Supervisor:
             cause, detail = "launch_error", failure.message
             code = (failure.errno or 1) if failure.stage == "exec" else 1
             number = 0
-        elif oom_kills and cause == "exited":
+        elif memory.oom_kills and cause == "exited":
             cause = "oom"
-            detail = f"{oom_kills} process(es) killed at the limit of {self.spec.limits.mem_mib} MiB"
+            detail = _killed_for_memory(memory, self.spec.limits.mem_mib)
+        # File pages are not what a job goes short of, unless it went short: then none were left.
+        peak_kib = memory.peak_kib if cause == "oom" else max(0, memory.peak_kib - memory.cache_kib)
+        largest_kib = self.max_rss_kib if self.max_rss_kib > own.ru_maxrss else 0
+        peak_kib = max(peak_kib, min(largest_kib, memory.peak_kib))
         return ExitRecord(
             key=self.spec.key,
             cause=cause,
@@ -408,14 +419,25 @@ class Supervisor:
             run_us=contact.boot_clock_us() - self.began,
             user_us=int(self.user_s * _US),
             system_us=int(self.system_s * _US),
-            max_rss_kib=self.max_rss_kib if self.max_rss_kib > own.ru_maxrss else peak_kib,
+            max_rss_kib=largest_kib or peak_kib,
             peak_mem_kib=peak_kib,
+            cache_kib=memory.cache_kib,
             disk_read_bytes=self.blocks_in * 512,
             disk_write_bytes=self.blocks_out * 512,
-            oom_kills=oom_kills,
+            oom_kills=memory.oom_kills,
             unkillable=self.unkillable,
             boot_id=processes.boot_id(),
         )
+
+
+def _killed_for_memory(memory: cgroup.MemoryHistory, limit_mib: int) -> str:
+    """What the user is told of kills by the kernel; they need not be for the job's own limit."""
+    n = memory.oom_kills
+    killed = f"the kernel killed {n} process{'es' * (n != 1)}"
+    used = (
+        f"{memory.peak_kib // 1024} MiB used, limit {limit_mib} MiB" if limit_mib else "no limit of its own"
+    )
+    return f"{used}; {killed}{'' if memory.at_limit else ', since the machine was out of memory'}"
 
 
 def _ignore(*_: object) -> None:

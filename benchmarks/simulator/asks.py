@@ -82,6 +82,7 @@ class Asks:
             job.gpu_type,
             job.nodes,
             limit_s,
+            job.qos,
         )
         found = self._specs.get(key)
         if found is None:
@@ -94,6 +95,7 @@ class Asks:
                 work_dir="/",
                 time_limit_s=limit_s,
                 requeue=True,
+                qos=job.qos,
             )
         return found
 

@@ -9,7 +9,7 @@ decided comes out of the core as commands, and the world carries them out.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -31,6 +31,7 @@ from packhorse.scheduler.model.input import (
     ReportExit,
     ReportSilence,
     ReportStart,
+    ReportUsage,
     RunCycle,
     Start,
     Submit,
@@ -42,6 +43,7 @@ from packhorse.scheduler.model.reply import Refused, Submitted
 from packhorse.scheduler.model.resources import Placement
 from packhorse.simulator.asks import Asks, LimitOf, asked, clairvoyant, with_models
 from packhorse.simulator.lab_policy import LabPolicy
+from packhorse.simulator.memory import Memory, Use
 from packhorse.simulator.outcome import NOT_YET, Outcome
 from packhorse.simulator.sampling import Sampler
 from packhorse.simulator.traces.job import TraceJob
@@ -51,6 +53,7 @@ ORIGIN: Final = Instant(1_000_000_000 * US)
 """Instant of the trace's second 0: time 0 means "unknown" to the scheduler."""
 
 _TERM: Final = 15
+_KILL: Final = 9
 
 _FINISHED: Final = 1000
 _LONG_S: Final = 100 * 366 * 86_400
@@ -69,6 +72,7 @@ class _Kind(IntEnum):
     BACK = 1
     FAIL = 2
     STARTED = 3
+    REPORT = 4
 
 
 class Simulation:
@@ -76,7 +80,8 @@ class Simulation:
 
     keep_going: jobs that the cluster refuses are left out and listed in `refused`; otherwise NotRunnable.
     seen: is told every event; progress: how many jobs have ended, now and then. limit: of jobs, unless the
-    policy is clairvoyant.
+    policy is clairvoyant. before: is told every event that is about to change the state. uses: of memory
+    over time, by the names that jobs give.
     """
 
     def __init__(
@@ -89,6 +94,8 @@ class Simulation:
         seen: Callable[[Event], None] | None = None,
         progress: Callable[[int], None] | None = None,
         limit: LimitOf = asked,
+        uses: Mapping[str, Use] | None = None,
+        before: Callable[[Event], None] | None = None,
     ) -> None:
         self.policy = policy
         self.state = State.empty()
@@ -99,7 +106,7 @@ class Simulation:
         self._world = world
         self._dice = Dice(world)
         self._keep_going = keep_going
-        self._seen, self._progress = seen, progress
+        self._seen, self._before, self._progress = seen, before, progress
         base = config or ClusterConfig(
             min_job_age_s=_LONG_S, max_finished_kept=_FINISHED, max_requeues=1 << 30
         )
@@ -130,18 +137,21 @@ class Simulation:
         self._names: dict[tuple[Placement, ...], tuple[str, ...]] = {}
         self._cpu_milli = self._gpu_milli = 0
         self._n_ended = 0
+        self._memory = Memory(uses or {})
         self._changed = True
         """Something happened since the last cycle that one could make a difference for."""
         self._do(Start(policy.configured(replace(base, origin=ORIGIN))))
         for spec in self._nodes:
             self._register(spec)
+        if world.report_s:
+            self._push(0, _Kind.REPORT, None)
         if world.failures_per_day:
             self._push(self._dice.next_failure_us(len(nodes)), _Kind.FAIL, None)
 
     # -- running -----------------------------------------------------------------------------------------
 
-    def run(self, jobs: Iterable[TraceJob]) -> None:
-        """Everything until the last job has ended. Jobs by time of submission."""
+    def run(self, jobs: Iterable[TraceJob], until_us: int | None = None) -> None:
+        """Everything until the last job has ended, or until then. Jobs by time of submission."""
         self._arrivals = arrivals = _Arrivals(jobs, self._world.think_times)
         while True:
             times = [arrivals.next_us, self._heap[0][0] if self._heap and not self._idle(arrivals) else None]
@@ -151,10 +161,15 @@ class Simulation:
             if timer is not None and len(self.state.jobs) > len(self.state.finished):
                 times.append(timer - ORIGIN)
             known = [at for at in times if at is not None]
-            if not known:
+            if not known or (until_us is not None and min(known) > until_us):
                 break
             self.now_us = max(min(known), self.now_us)
             self._instant(arrivals)
+
+    @property
+    def killed(self) -> list[TraceJob]:
+        """Jobs that their machine ended because it had no memory left, as often as it did."""
+        return self._memory.killed
 
     def outcome(self, trace: str) -> Outcome:
         """What became of the jobs that have come so far."""
@@ -220,6 +235,9 @@ class Simulation:
             assert isinstance(what, ReportStart)
             if self._runs(what.attempt, self._began_at(what.attempt), what.started_at):
                 self._do(what)
+        elif kind is _Kind.REPORT:
+            self._report_use()
+            self._push(self.now_us + round(self._world.report_s * US), _Kind.REPORT, None)
         elif kind is _Kind.FAIL:
             spec = self._nodes[self._dice.node(len(self._nodes))]
             if self.state.nodes[spec.name].reachable:
@@ -230,6 +248,24 @@ class Simulation:
             assert isinstance(what, NodeSpec)
             self._boots[what.name] += 1
             self._register(what)
+
+    def _report_use(self) -> None:
+        """Machines say what is used of their memory, once they have ended jobs where there is none left."""
+        columns = self.state.node_columns
+        for spec in self._nodes:
+            running = [
+                (job, self._jobs[self._number[id]], self._began[self._number[id]])
+                for id in columns.jobs_on(spec.name)
+                if isinstance((job := self.state.jobs[id]).phase, Active)
+            ]
+            if not running or not self.state.nodes[spec.name].reachable:
+                continue
+            found = self._memory.look(spec, running, self.now_us)
+            for attempt in found.ended:
+                began = self._began[self._number[attempt.job]]
+                self._exit_at(self.now_us, spec.name, attempt, began, _KILL, cause="oom")
+            at = Instant(ORIGIN + self.now_us)
+            self._do(ReportUsage(spec.name, at, found.free_mib, None, found.used))
 
     def _began_at(self, attempt: AttemptKey) -> Instant:
         return Instant(ORIGIN + self._began[self._number[attempt.job]])
@@ -254,6 +290,8 @@ class Simulation:
                 self._granted(event)  # type: ignore[arg-type]
             elif kind is JobEnded or kind is JobRequeued:
                 self._left(event)  # type: ignore[arg-type]
+            if self._before is not None:
+                self._before(event)
             apply(self.state, event)
             self._changed |= kind is not JobsForgotten
             if self._seen is not None:
@@ -315,13 +353,28 @@ class Simulation:
         self._exit_at(began + run_us, command.node, command.attempt, began, 0)
 
     def _terminate(self, command: Terminate) -> None:
-        """It ends at once. The exit it would have had later finds nobody any more."""
+        """It ends at once, or when it has taken its leave. The exit it would have had later finds nobody any
+        more."""
         number = self._number[command.attempt.job]
-        self._exit_at(self.now_us, command.node, command.attempt, self._began[number], _TERM)
+        self._exit_at(
+            self.now_us + round(self._world.stop_s * US),
+            command.node,
+            command.attempt,
+            self._began[number],
+            _TERM,
+        )
 
-    def _exit_at(self, at_us: int, node: NodeName, attempt: AttemptKey, began_us: int, signal: int) -> None:
+    def _exit_at(
+        self,
+        at_us: int,
+        node: NodeName,
+        attempt: AttemptKey,
+        began_us: int,
+        signal: int,
+        cause: str = "exited",
+    ) -> None:
         began = Instant(ORIGIN + min(began_us, at_us))
-        report = ReportExit(node, attempt, began, Instant(ORIGIN + at_us), exit_signal=signal)
+        report = ReportExit(node, attempt, began, Instant(ORIGIN + at_us), exit_signal=signal, cause=cause)
         self._push(at_us, _Kind.EXIT, report)
 
     def _register(self, spec: NodeSpec) -> None:

@@ -19,8 +19,9 @@ class World(NamedTuple):
     one_by_one: a cycle follows every single arrival and end, arrivals first; otherwise one for all that
     happens at one instant. think_times: a job that is after another one comes when that has ended and its
     user has thought, if that is later than the trace says; otherwise jobs come when the trace says.
-    keeps_work: a job that made room for another goes on where it was; otherwise it begins anew, as one whose
-    node failed does.
+    report_s: how often nodes report what their jobs use of memory, 0: never. stop_s: from the order to stop
+    until a job is gone. keeps_work: a job that made room for another goes on where it was; otherwise it
+    begins anew, as one whose node failed does.
     """
 
     seed: int = 0
@@ -31,6 +32,8 @@ class World(NamedTuple):
     one_by_one: bool = False
     think_times: bool = False
     keeps_work: bool = True
+    report_s: float = 0.0
+    stop_s: float = 0.0
 
 
 class Dice:

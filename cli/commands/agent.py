@@ -10,6 +10,9 @@ from packhorse.cli import daemons
 from packhorse.cli.home import Home
 from packhorse.cli.invitation import Invitation
 
+PROGRAMS = ("prolog", "epilog", "prolog-timeout", "health-check", "health-interval")
+"""The site's own, which `packhorse up` has under the same names."""
+
 DECLARATIONS = (
     "cpus",
     "mem",
@@ -17,11 +20,16 @@ DECLARATIONS = (
     "gpu-mem",
     "gpu-link-groups",
     "gpu-layouts",
+    "gpu-peak-gflops",
     "topology",
     "features",
     "weight",
+    *PROGRAMS,
+    "bind",
+    "pids",
+    "cgroups",
 )
-"""What can be said of a node; the agent's process takes the same options."""
+"""What can be said of a node and its programs; the agent's process takes the same options."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,12 +52,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="ways to cut each declared GPU into slices, as in 7x1g.18gb|1x4g.71gb+1x3g.71gb",
     )
     parser.add_argument(
+        "--gpu-peak-gflops",
+        metavar="LIST",
+        help="what the GPUs can compute at best, where the table is wrong: 989400, or h200=989400,l4=121000",
+    )
+    parser.add_argument(
         "--topology", metavar="PATH", help="where the node stands, from the top down, as in rack1/switch2"
     )
     parser.add_argument("--features", metavar="LIST", help="features that jobs can ask for with --constraint")
     parser.add_argument("--weight", metavar="W", help="nodes of lower weight are filled first (default: 1)")
+    add_programs(parser)
+    parser.add_argument(
+        "--bind",
+        choices=("none", "cores"),
+        help="cores (default): every job runs on processors of its own, unless more are declared than found",
+    )
+    parser.add_argument(
+        "--pids",
+        metavar="N",
+        help="processes and threads a job may have, 0: no limit (default: 2048, or 512 per CPU)",
+    )
+    parser.add_argument(
+        "--cgroups",
+        choices=("auto", "v2", "v1", "none"),
+        help="use this version of control groups only, or none (default: auto)",
+    )
     parser.add_argument("--join", metavar="INVITATION", help="join the cluster that packhorse invite named")
     parser.add_argument("--inventory", action="store_true", help="print what was found and exit")
+
+
+def add_programs(parser: argparse.ArgumentParser) -> None:
+    """A site's own programs. For what is not given the environment speaks, PACKHORSE_PROLOG and so on."""
+    for name, metavar, what in (
+        ("prolog", "FILE", "run before a job's first process, as the agent's user"),
+        ("epilog", "FILE", "run when nothing of a job is left, as the agent's user"),
+        ("prolog-timeout", "TIME", "end either after this long, as in 90s (default: 5m)"),
+        ("health-check", "FILE", "take new work only while this succeeds"),
+        ("health-interval", "TIME", "how often it runs (default: 60s)"),
+    ):
+        parser.add_argument(f"--{name}", metavar=metavar, help=what)
 
 
 def accept(home: Home, text: str) -> str:

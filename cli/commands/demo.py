@@ -1,4 +1,4 @@
-"""`packhorse demo`: a cluster in a temporary directory, a real example on it, the result, and no trace left.
+"""`packhorse demo [digits|reclaim]`: a cluster in a temporary directory, something real on it, no trace left.
 
 What it does is what a person would type: it says each command before it runs it.
 """
@@ -31,7 +31,14 @@ RESULTS = ("summary.txt", "best.json", "confusion.png")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where to keep what it computed."""
+    """What to show, and where to keep what it computed."""
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("digits", "reclaim"),
+        default="digits",
+        help="digits: a machine-learning example (default); reclaim: unused memory lent and taken back",
+    )
     parser.add_argument(
         "--keep",
         type=Path,
@@ -43,6 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     require_scheduler()
+    if args.what == "reclaim":
+        return _reclaim(args)
     for module in ("sklearn", "matplotlib"):
         if importlib.util.find_spec(module) is None:
             raise PackhorseError(f'the example needs {module}: pip install "packhorse[examples]"')
@@ -50,10 +59,7 @@ def run(args: argparse.Namespace) -> int:
     say = _quiet if args.json else _loud
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="packhorse-demo-") as scratch:
-        home = Home(Path(scratch) / "home")
-        os.environ["PACKHORSE_HOME"] = str(home.root)
-        os.environ.pop("PACKHORSE_SERVER", None)
-        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        home = _own_home(Path(scratch))
         say("$ packhorse up --detach")
         try:
             up.bring_up(home, up.shape(nodes=1), quiet=True)
@@ -69,6 +75,28 @@ def run(args: argparse.Namespace) -> int:
     else:
         say(f"\n{'done' if ok else 'failed'} in {took:.0f} s; results in {keep}")
     return 0 if ok else 1
+
+
+def _reclaim(args: argparse.Namespace) -> int:
+    from packhorse.cli.commands import demo_reclaim
+
+    say = _quiet if args.json else _loud
+    with tempfile.TemporaryDirectory(prefix="packhorse-demo-") as folder:
+        home = _own_home(Path(folder))
+        try:
+            return demo_reclaim.run(args.json, home, Path(folder))
+        finally:
+            if home.scheduler_pid():
+                _end(home, say)
+
+
+def _own_home(scratch: Path) -> Home:
+    """A cluster's home that this process and what it starts take for theirs."""
+    home = Home(scratch / "home")
+    os.environ["PACKHORSE_HOME"] = str(home.root)
+    os.environ.pop("PACKHORSE_SERVER", None)
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return home
 
 
 def _example(scratch: Path, keep: Path, say: Any, *, progress: bool) -> list[dict[str, Any]]:

@@ -49,7 +49,9 @@ def _amounts(amounts: list[dict[str, Any]]) -> list[str]:
         bar = "#" * round(share * BAR)
         text = f"{_amount(name, allocated)} of {_amount(name, capacity)}"
         measured = _amount(name, used) if used >= 0 else "-"
-        lines.append(f"{_title(name):12} {text:>23}   {measured:>10}  [{bar:<{BAR}}] {share:4.0%}")
+        lent = int_field(amount, "lent")
+        beyond = f" + {_amount(name, lent)} lent" if lent else ""
+        lines.append(f"{_title(name):12} {text:>23}   {measured:>10}  [{bar:<{BAR}}] {share:4.0%}{beyond}")
     return lines
 
 

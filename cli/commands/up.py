@@ -10,10 +10,12 @@ import shlex
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from packhorse.cli import daemons, transport
+from packhorse.cli.commands.agent import PROGRAMS, add_programs
 from packhorse.cli.home import Home
 from packhorse.cli.transport import field
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
@@ -69,6 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--racks", type=int, default=None, metavar="N", help="say that the nodes stand in N racks"
     )
     parser.add_argument(
+        "--cgroups",
+        default=None,
+        choices=("auto", "v2", "v1", "none"),
+        help="use this version of control groups only, or none (default: auto)",
+    )
+    parser.add_argument(
         "--gres-per-node", default=None, metavar="LIST", help="declare devices, as in gpu:h200:4"
     )
     parser.add_argument(
@@ -77,6 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS[:PORT]",
         help="let agents of other machines join at this address, with TLS (default: this machine only)",
     )
+    add_programs(parser)
     parser.add_argument("--detach", action="store_true", help="return when the cluster serves; it runs on")
 
 
@@ -286,8 +295,10 @@ def _shape(args: argparse.Namespace, home: Home) -> dict[str, Any]:
         args.gpu_link_groups,
         args.gpu_layouts,
         args.racks,
+        args.cgroups,
     )
-    if all(value is None for value in given) and home.shape.exists():
+    programs = {name: getattr(args, name.replace("-", "_")) for name in PROGRAMS}
+    if all(value is None for value in (*given, *programs.values())) and home.shape.exists():
         if not (known := _known_shape(home)):
             raise PackhorseError(f"{home.shape} is damaged: say --nodes and their size once more")
         return known
@@ -302,6 +313,8 @@ def _shape(args: argparse.Namespace, home: Home) -> dict[str, Any]:
         gpu_link_groups=args.gpu_link_groups,
         gpu_layouts=args.gpu_layouts,
         racks=args.racks,
+        programs=programs,
+        cgroups=args.cgroups,
     )
 
 
@@ -326,8 +339,13 @@ def shape(
     gpu_link_groups: int | None = None,
     gpu_layouts: str | None = None,
     racks: int | None = None,
+    programs: Mapping[str, str | None] | None = None,
+    cgroups: str | None = None,
 ) -> dict[str, Any]:
-    """Node names, the options of their agents, and racks if there are some; raises BadValue."""
+    """Node names, the options of their agents, and racks if there are some; raises BadValue.
+
+    programs: the site's own, by option; the agents judge them.
+    """
     if not 1 <= nodes <= 256:
         raise BadValue(f"--nodes {nodes}: one machine takes 1 to 256 agents")
     options: list[str] = []
@@ -343,6 +361,11 @@ def shape(
     elif nodes > 1:
         # Several agents must not all promise the whole machine's memory.
         options += ["--mem-share", str(nodes)]
+    if nodes > 1:
+        # Nor would they know of each other's processors.
+        options += ["--bind", "none"]
+    if cgroups is not None:
+        options += ["--cgroups", cgroups]
     if gpus is not None:
         if not 0 <= gpus <= 256:
             raise BadValue(f"--gpus-per-node {gpus}: a node has 0 to 256 GPUs")
@@ -353,6 +376,9 @@ def shape(
         options += ["--gres", gres]
     options += _gpu_options(gpu_mem, gpu_link_groups, gpu_layouts, gres)
     _check_devices(options)
+    for name, value in (programs or {}).items():
+        if value is not None:
+            options += [f"--{name}", value]
     host = platform.node().split(".")[0] or "localhost"
     names = [host] if nodes == 1 else [f"node{i}" for i in range(1, nodes + 1)]
     if racks is not None and not 1 <= racks <= nodes:

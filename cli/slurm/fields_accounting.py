@@ -65,6 +65,16 @@ ACCOUNTING_COLUMNS = {
     "ave_vm_kib": "int",
     "disk_read_bytes": "int",
     "disk_write_bytes": "int",
+    "max_cache_kib": "int",
+    "oom_kills": "int",
+    "gpu_ms": "int",  # in which its GPUs were measured
+    "gpu_busy_ms": "int",
+    "gpu_max_mem_mib": "int",
+    "gpu_energy_mj": "int",
+    "gpu_gflop": "int",
+    "gpu_peak_gflop": "int",
+    "attempt": "int",
+    "mem_mib": "int",  # it was given, all nodes together
     "features": "text",
     "comment": "text",
     "work_dir": "text",
@@ -228,6 +238,59 @@ def _limit_minutes(row: Row, units: Units) -> str:
 _CPU_SECONDS: Value = lambda row, units: str(elapsed_s(row, units) * row["alloc_cpus"])  # noqa: E731
 _WAIT_CPU_SECONDS: Value = lambda row, units: str(planned_s(row, units) * row["req_cpus"])  # noqa: E731
 
+
+def _joules(row: Row) -> int:
+    """Energy of its GPUs; 0 where nothing tells, as in Slurm."""
+    return int(max(row["gpu_energy_mj"], 0) // 1000)
+
+
+def _energy(row: Row, units: Units) -> str:
+    return format_size(_joules(row), "", as_unit=units.as_unit, exact=False, convert=units.convert)
+
+
+def _used_in(row: Row, units: Units) -> dict[str, str]:
+    """What a step's one task used, by resource, as far as it was measured."""
+    found: dict[str, str] = {}
+    if row["user_cpu_us"] >= 0 or row["system_cpu_us"] >= 0:
+        found["cpu"] = _average_cpu(row, units)
+    if row["max_rss_kib"] < 0:
+        return found
+    found["energy"] = str(_joules(row))
+    if row["disk_read_bytes"] >= 0:
+        found["fs/disk"] = str(row["disk_read_bytes"])
+    if row["gpu_max_mem_mib"] >= 0:
+        found["gres/gpumem"] = f"{row['gpu_max_mem_mib']}M"
+    if row["gpu_busy_ms"] >= 0:
+        found["gres/gpuutil"] = str(round(100 * row["gpu_busy_ms"] / max(row["gpu_ms"], 1)))
+    found["mem"] = f"{row['max_rss_kib']}K"
+    if row["max_vm_kib"] >= 0:
+        found["vmem"] = f"{row['max_vm_kib']}K"
+    return found
+
+
+def _used_out(row: Row, units: Units) -> dict[str, str]:
+    """What left it."""
+    return {"fs/disk": str(row["disk_write_bytes"])} if row["disk_write_bytes"] >= 0 else {}
+
+
+def _tres(used: Callable[[Row, Units], dict[str, str]], value: Value | None = None) -> Value:
+    """`cpu=00:00:01,mem=2000K`: the amounts, or for each resource what `value` says."""
+
+    def text(row: Row, units: Units) -> str:
+        amounts = used(row, units)
+        return ",".join([f"{name}={value(row, units) if value else amounts[name]}" for name in amounts])
+
+    return _of_step(text)
+
+
+_USED_IN = _tres(_used_in)
+_USED_IN_WHERE = _tres(_used_in, _raw("max_rss_node"))
+_USED_IN_TASK = _tres(_used_in, _always("0"))
+_USED_OUT = _tres(_used_out)
+_USED_OUT_WHERE = _tres(_used_out, _raw("max_rss_node"))
+_USED_OUT_TASK = _tres(_used_out, _always("0"))
+"""Of one task the average, the least, the most and the sum are the same."""
+
 FIELDS: dict[str, tuple[int, Value]] = {
     "Account": (10, _raw("account")),
     "AdminComment": (19, _NOTHING),
@@ -246,8 +309,8 @@ FIELDS: dict[str, tuple[int, Value]] = {
     "Cluster": (10, _raw("cluster")),
     "Comment": (14, _of_job(_raw("comment"))),
     "Constraints": (19, _of_job(_raw("features"))),
-    "ConsumedEnergy": (14, _always("0")),
-    "ConsumedEnergyRaw": (17, _always("0")),
+    "ConsumedEnergy": (14, _energy),
+    "ConsumedEnergyRaw": (17, lambda row, units: str(_joules(row))),
     "Container": (19, _NOTHING),
     "CPUTime": (10, lambda row, units: format_clock(elapsed_s(row, units) * row["alloc_cpus"])),
     "CPUTimeRAW": (10, _CPU_SECONDS),
@@ -326,22 +389,22 @@ FIELDS: dict[str, tuple[int, Value]] = {
     ),
     "TimelimitRaw": (12, _of_job(_limit_minutes)),
     "TotalCPU": (10, _total_cpu),
-    "TRESUsageInAve": (14, _NOTHING),
-    "TRESUsageInMax": (14, _NOTHING),
-    "TRESUsageInMaxNode": (18, _NOTHING),
-    "TRESUsageInMaxTask": (18, _NOTHING),
-    "TRESUsageInMin": (14, _NOTHING),
-    "TRESUsageInMinNode": (18, _NOTHING),
-    "TRESUsageInMinTask": (18, _NOTHING),
-    "TRESUsageInTot": (14, _NOTHING),
-    "TRESUsageOutAve": (15, _NOTHING),
-    "TRESUsageOutMax": (15, _NOTHING),
-    "TRESUsageOutMaxNode": (19, _NOTHING),
-    "TRESUsageOutMaxTask": (19, _NOTHING),
-    "TRESUsageOutMin": (15, _NOTHING),
-    "TRESUsageOutMinNode": (19, _NOTHING),
-    "TRESUsageOutMinTask": (19, _NOTHING),
-    "TRESUsageOutTot": (15, _NOTHING),
+    "TRESUsageInAve": (14, _USED_IN),
+    "TRESUsageInMax": (14, _USED_IN),
+    "TRESUsageInMaxNode": (18, _USED_IN_WHERE),
+    "TRESUsageInMaxTask": (18, _USED_IN_TASK),
+    "TRESUsageInMin": (14, _USED_IN),
+    "TRESUsageInMinNode": (18, _USED_IN_WHERE),
+    "TRESUsageInMinTask": (18, _USED_IN_TASK),
+    "TRESUsageInTot": (14, _USED_IN),
+    "TRESUsageOutAve": (15, _USED_OUT),
+    "TRESUsageOutMax": (15, _USED_OUT),
+    "TRESUsageOutMaxNode": (19, _USED_OUT_WHERE),
+    "TRESUsageOutMaxTask": (19, _USED_OUT_TASK),
+    "TRESUsageOutMin": (15, _USED_OUT),
+    "TRESUsageOutMinNode": (19, _USED_OUT_WHERE),
+    "TRESUsageOutMinTask": (19, _USED_OUT_TASK),
+    "TRESUsageOutTot": (15, _USED_OUT),
     "UID": (6, _of_job(_raw("uid"))),
     "User": (9, _of_job(_raw("user"))),
     "UserCPU": (10, lambda row, units: cpu_text(row["user_cpu_us"])),

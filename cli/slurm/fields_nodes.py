@@ -20,12 +20,16 @@ NODE_COLUMNS = {
     "cpus_alloc": "int",
     "mem_mib": "int",
     "mem_alloc_mib": "int",
+    "mem_lent_mib": "int",
+    "mem_lendable_mib": "int",
     "mem_free_mib": "int",  # as the operating system says; -1: not known
     "cpu_load_milli": "int",  # one-minute load times 1000; -1: not known
     "gres": "text",  # "gpu:h200:4,nic:1", "" for none
     "gres_used": "text",  # shares count as parts: "gpu:h200:1.5"
     "devices": "text",  # JSON, one entry for each device: service/tables/devices.py; "" for none
+    "warnings": "text",  # one a line: what an operator should know although the node takes work
     "topology": "text",  # "rack1/switch2", "" where unknown
+    "isolation": "text",  # "cgroup1:memory,cpu", "" where unknown
     "features": "text",
     "weight": "int",
     "boards": "int",

@@ -80,6 +80,10 @@ def node(row: dict[str, Any]) -> dict[str, Any]:
     # Ours, not Slurm's.
     if row["devices"]:
         found["packhorse_devices"] = [_device(entry) for entry in devices_of(row)]
+    if row["warnings"]:
+        found["packhorse_warnings"] = row["warnings"].splitlines()
+    if row["isolation"]:
+        found["packhorse_isolation"] = row["isolation"]
     if row["topology"]:
         found["packhorse_topology"] = row["topology"].split("/")
     return found
@@ -100,4 +104,5 @@ def _device(entry: dict[str, Any]) -> dict[str, Any]:
         "layouts": entry.get("layouts", []),
         "layout": entry.get("layout", ""),
         "in_use": entry.get("in_use", []),
+        "dead": entry.get("dead", ""),
     }

@@ -32,7 +32,10 @@ from packhorse.cli.slurm.table import fetch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
+
+    from packhorse.cli.slurm.fields_accounting import Value
 
     Row = dict[str, Any]
 
@@ -123,7 +126,7 @@ def command(words: list[str]) -> int:
             usage.show(PROG, name)
             return 0
         if name == "helpformat":
-            sys.stdout.write(help_format())
+            sys.stdout.write(help_text(FIELDS))
             return 0
     PARSER.refuse_unsupported(found)
     take_server(found)
@@ -162,9 +165,9 @@ def _combined(found: list[tuple[str, str]]) -> dict[str, str]:
     return options
 
 
-def help_format() -> str:
+def help_text(fields: Mapping[str, tuple[int, Value]]) -> str:
     """The names of all fields, four on a line."""
-    names = list(FIELDS)
+    names = list(fields)
     lines = [names[start : start + 4] for start in range(0, len(names), 4)]
     return "".join([" ".join([f"{name:<19}" for name in line]) + "\n" for line in lines])
 
@@ -179,36 +182,41 @@ def chosen(options: dict[str, str]) -> list[tuple[str, int]]:
             text = BRIEF
         else:
             text = os.environ.get("SACCT_FORMAT") or DEFAULT
+    return chosen_fields(PROG, text, FIELDS)
+
+
+def chosen_fields(prog: str, text: str, fields: Mapping[str, tuple[int, Value]]) -> list[tuple[str, int]]:
+    """The columns that a format names: `JobID,MaxRSS%12,State%-20`. As `chosen`."""
     columns: list[tuple[str, int]] = []
     for part in text.split(","):
         given, percent, width_text = part.strip().partition("%")
         if not given:
             continue
         if given.lower() == "all":
-            columns += [(name, width) for name, (width, _) in FIELDS.items()]
+            columns += [(name, width) for name, (width, _) in fields.items()]
             continue
-        name = _field_name(given)
+        name = _field_name(given, fields)
         if not name:
-            raise CommandError(f'{PROG}: error: Invalid field requested: "{given}"')
-        width = FIELDS[name][0]
+            raise CommandError(f'{prog}: error: Invalid field requested: "{given}"')
+        width = fields[name][0]
         if percent:
             digits = width_text.removeprefix("-")
             if not digits.isdecimal():
-                raise CommandError(f'{PROG}: error: Invalid field requested: "{part.strip()}"')
+                raise CommandError(f'{prog}: error: Invalid field requested: "{part.strip()}"')
             width = -int(digits) if width_text.startswith("-") else int(digits)
-            if width_text[:1] != "-" and FIELDS[name][0] < 0:
+            if width_text[:1] != "-" and fields[name][0] < 0:
                 width = -width  # JobID stays on the left unless it is asked to change sides
         columns.append((name, width))
     return columns
 
 
-def _field_name(given: str) -> str:
+def _field_name(given: str, fields: Mapping[str, tuple[int, Value]]) -> str:
     """The field's own spelling for any case; the first one that begins so, as Slurm does."""
     lowered = given.lower()
-    for name in FIELDS:
+    for name in fields:
         if name.lower() == lowered:
             return name
-    for name in FIELDS:
+    for name in fields:
         if name.lower().startswith(lowered):
             return name
     return ""

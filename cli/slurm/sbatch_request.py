@@ -153,6 +153,8 @@ def _order(options: Mapping[str, str], spec: dict[str, Any]) -> None:
         spec["hold"] = True
     if "requeue" in options:
         spec["requeue"] = True
+    if "no-lend" in options:
+        spec["noLend"] = True
     if "no-requeue" in options:
         spec["requeue"] = False
     if "oom-retry" in options:

@@ -186,6 +186,12 @@ def _requeue(value: str) -> dict[str, Any]:
     return {"requeue": value.lower() in ("1", "yes")}
 
 
+def _lend(value: str) -> dict[str, Any]:
+    if value.lower() not in ("0", "1", "yes", "no"):
+        raise CommandError(f"scontrol: error: Invalid Lend value: {value}")
+    return {"noLend": value.lower() in ("0", "no")}
+
+
 _JOB_KEYS: dict[str, Any] = {
     "account": _text("account"),
     "arraytaskthrottle": _whole("ArrayTaskThrottle", "arrayLimit"),
@@ -195,6 +201,7 @@ _JOB_KEYS: dict[str, Any] = {
     "excnodelist": _nodes("ExcNodeList", "nodesExcluded"),
     "features": _text("features"),
     "jobname": _text("name"),
+    "lend": _lend,
     "minmemorycpu": _memory("MinMemoryCPU", "memMibPerCpu"),
     "minmemorynode": _memory("MinMemoryNode", "memMibPerNode"),
     "name": _text("name"),

@@ -91,8 +91,12 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
     ):
         if row[column]:
             lines.append(f"{name}={','.join(['gres:' + part for part in row[column].split(',')])}")
+    if row["lending"]:
+        lines.append(f"PackhorseLending={row['lending']}")
     if row["topology"]:
         lines.append(f"PackhorseTopology={row['topology']}")
+    if row["isolation"]:
+        lines.append(f"PackhorseIsolation={row['isolation']}")
     if row["oom_retry"]:
         lines.append(f"PackhorseOomRetry={row['oom_retry']}")
     if row["right_sized"]:

@@ -50,8 +50,14 @@ def node_lines(row: Row) -> list[str]:
         "ExtSensorsJoules=n/s ExtSensorsWatts=0 ExtSensorsTemp=n/s",
     ]
     lines += device_lines(row)
+    if row["mem_lent_mib"] or row["mem_lendable_mib"]:
+        lent, lendable = format_mem_mib(row["mem_lent_mib"]), format_mem_mib(row["mem_lendable_mib"])
+        lines.append(f"PackhorseLending=lent={lent},lendable={lendable}")
     if row["topology"]:
         lines.append(f"PackhorseTopology={row['topology']}")
+    lines += [f"PackhorseWarning={warning}" for warning in row["warnings"].splitlines()]
+    if row["isolation"]:
+        lines.append(f"PackhorseIsolation={row['isolation']}")
     if row["declared"]:
         lines.append("Comment=amounts declared, not found in the hardware")
     if row["reason"]:
@@ -95,7 +101,8 @@ def _part(milli: int) -> str:
 
 
 def _device_line(device: Row) -> str:
-    """`Device=gpu:0 Type=h200 Memory=141G NumaNode=0 Link=0 Used=0.50 Free=0.50 Jobs=12,15`."""
+    """`Device=gpu:0 Type=h200 Memory=141G NumaNode=0 Link=0 Used=0.50 Free=0.50 Jobs=12,15`, with
+    `Dead=REASON` at its end where nothing new is put on it."""
     used = device.get("used", 0)
     parts = [f"Device={device['kind']}:{device['index']}"]
     if device.get("type"):
@@ -106,13 +113,16 @@ def _device_line(device: Row) -> str:
         parts.append(f"NumaNode={device['numa']}")
     if device.get("link", -1) >= 0:
         parts.append(f"Link={device['link']}")
-    parts += [f"Used={_part(used)}", f"Free={_part(1000 - used)}"]
+    free = 0 if device.get("dead") else 1000 - used
+    parts += [f"Used={_part(used)}", f"Free={_part(free)}"]
     if device.get("jobs"):
         parts.append(f"Jobs={','.join(map(str, device['jobs']))}")
     if device.get("layout"):
         parts += [f"Layout={device['layout']}", f"InUse={','.join(device['in_use'])}"]
     elif device.get("layouts"):
         parts.append(f"Layouts={'|'.join(device['layouts'])}")
+    if device.get("dead"):
+        parts.append(f"Dead={device['dead']}")
     return " ".join(parts)
 
 

@@ -68,6 +68,7 @@ When and how
       --kill-on-invalid-dep=yes|no
   -H, --hold                  submit held
       --priority=N, --nice[=N]
+      --no-lend               nobody gets what it leaves unused of its memory
       --requeue, --no-requeue
       --oom-retry=2x[,max=N]  after running out of memory: again with twice as much (not Slurm's)
       --right-size[=cpus]     memory and time limit (and CPUs) as past runs suggest (not Slurm's)
@@ -157,6 +158,17 @@ What to print
       --json
   -M, --clusters=NAME         must be this cluster
 * --allclusters --federation --local --truncate --use-local-uid --verbose --whole-hetjob
+""",
+    ),
+    "sstat": (
+        "[OPTIONS] -j ID[.STEP],...",
+        """
+  -j, --jobs=ID[.STEP],...    running jobs; without a step the batch script
+  -o, --format=NAME[%[-]WIDTH],...; -e, --helpformat lists the names
+  -p, --parsable; -P, --parsable2
+  -n, --noheader
+      --noconvert
+* --allsteps --verbose
 """,
     ),
     "scontrol": (

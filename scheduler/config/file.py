@@ -21,12 +21,14 @@ from packhorse.scheduler.config.keys import (
     IMPROVER_TARGET,
     KEYS,
     PARTITION,
+    RECLAIM_TARGET,
     SECTIONS,
     SERVICE_TARGET,
     Key,
     KeyProblem,
 )
-from packhorse.scheduler.model.cluster import Batch, ClusterConfig, GpuIdle, Improver, Partition
+from packhorse.scheduler.core.orders import BY_ORDER
+from packhorse.scheduler.model.cluster import Batch, ClusterConfig, GpuIdle, Improver, Partition, Reclaim
 from packhorse.scheduler.model.errors import ConfigError
 
 
@@ -48,6 +50,8 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     reserve_mib: int = 64
     snapshot_every_events: int = 50_000
     retention_days: int = 365
+    usage_retention_days: int = 30
+    usage_max_mib: int = 1_024
     record_inputs: bool = False
     record_limit_mib: int = 1_024
     heartbeat_s: int = 10
@@ -104,6 +108,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
         SERVICE_TARGET: {},
         IMPROVER_TARGET: {},
         BATCH_TARGET: {},
+        RECLAIM_TARGET: {},
         GPU_IDLE_TARGET: {},
     }
     cluster, service = fields[CLUSTER_TARGET], fields[SERVICE_TARGET]
@@ -124,6 +129,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
                 fields[key.target][key.field] = value
     cluster["improver"] = Improver(**fields[IMPROVER_TARGET])
     cluster["batch"] = Batch(**fields[BATCH_TARGET])
+    cluster["reclaim"] = Reclaim(**fields[RECLAIM_TARGET])
     cluster["gpu_idle"] = GpuIdle(**fields[GPU_IDLE_TARGET])
     if partitions:
         cluster["partitions"] = tuple(partitions)
@@ -209,6 +215,25 @@ def _contradictions(cluster: dict[str, Any], service: dict[str, Any], where: _Li
                 f"{where.at(PARTITION, 'min_nodes', index)}: min_nodes of partition "
                 f'"{partition.name}" is over its max_nodes'
             )
+    return problems + _lending(cluster, where)
+
+
+def _lending(cluster: dict[str, Any], where: _Lines) -> list[str]:
+    """What makes lending impossible, or means nobody."""
+    reclaim: Reclaim = cluster["reclaim"]
+    problems = []
+    if reclaim.enabled and cluster.get("preempt") == BY_ORDER:
+        problems.append(
+            f"{where.at('reclaim', 'enabled')}: memory is not lent with preempt = "
+            f'"{BY_ORDER}" in [scheduling]; leave out one of the two'
+        )
+    known = [partition.name for partition in cluster.get("partitions", ClusterConfig().partitions)]
+    problems += [
+        f'{where.at("reclaim", key)}: partition "{name}" does not exist; there are {", ".join(known)}'
+        for key in ("exempt_partitions", "no_borrow")
+        for name in getattr(reclaim, key)
+        if name not in known
+    ]
     return problems
 
 

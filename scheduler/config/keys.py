@@ -8,13 +8,16 @@ from typing import Any, NamedTuple
 from packhorse.scheduler.core.backfill_kinds import BACKFILLS
 from packhorse.scheduler.core.orders import BY_ORDER, NOBODY, ORDERS
 from packhorse.scheduler.core.predictors import PREDICTORS
+from packhorse.scheduler.core.reclaim.estimators import ESTIMATORS
 from packhorse.scheduler.model.cluster import GpuIdleAction
+from packhorse.scheduler.model.job import NORMAL_QOS
 from packhorse.scheduler.model.units import UnitError, parse_mem_mib, parse_time_limit_s
 
 CLUSTER_TARGET = "cluster"
 SERVICE_TARGET = "service"
 PARTITION_TARGET = "partition"
 IMPROVER_TARGET = "improver"
+RECLAIM_TARGET = "reclaim"
 BATCH_TARGET = "batch"
 GPU_IDLE_TARGET = "gpu_idle"
 PARTITION = "partition"
@@ -36,6 +39,10 @@ SECTIONS: dict[str, str] = {
         "The solver that looks for a better plan than the quick one where jobs compete for what is free. It "
         "runs beside the scheduler, and delays starts only where `hold` allows it, and no longer."
     ),
+    "reclaim": (
+        "Lending of memory that jobs ask for and do not use, to jobs that may be stopped; docs/reclaim.md "
+        "says how to switch it on safely."
+    ),
     "gpu_idle": (
         "What is done about jobs whose GPUs do nothing: one that was measured on all its GPUs, all of the "
         "time, and found idle is warned (its --signal, an event, `scontrol show job`), and stopped if "
@@ -47,6 +54,7 @@ SECTIONS: dict[str, str] = {
         "Where the scheduler can be reached. Callers over TCP need a token; the Unix socket asks the kernel."
     ),
     "store": "What is kept on disk.",
+    "accounting": "What is kept of jobs beside their rows in accounting ([store] has how long these stay).",
     "log": "What the scheduler writes about itself.",
 }
 
@@ -63,8 +71,8 @@ class Kind(NamedTuple):
 
 
 class Key(NamedTuple):
-    """One key. field: of the class that target says: ClusterConfig, ServiceConfig, Partition, Improver, Batch
-    or GpuIdle. default: as in a file.
+    """One key. field: of the class that target says: ClusterConfig, ServiceConfig, Partition, Improver,
+    Batch, Reclaim or GpuIdle. default: as in a file.
     """
 
     section: str
@@ -149,6 +157,20 @@ def _fraction(raw: object) -> float:
     return float(raw)
 
 
+def _percent(raw: object) -> int:
+    """Thousandths of a percentage with at most one decimal."""
+    if not isinstance(raw, int | float) or isinstance(raw, bool) or not 0 <= raw <= 100:
+        raise KeyProblem("not between 0 and 100")
+    return round(raw * 10)
+
+
+def _qos_names(raw: object) -> tuple[str, ...]:
+    names = _names(raw)
+    if NORMAL_QOS in names:
+        raise KeyProblem(f'jobs of QOS "{NORMAL_QOS}" are never stopped; name others')
+    return names
+
+
 def _number(low: int, high: int) -> Kind:
     """Any number within these bounds, both included."""
     bounds = f"{low} to {high}"
@@ -191,13 +213,6 @@ def _named(what: str, names: Iterable[str]) -> Kind:
         return str(raw)
 
     return Kind(", ".join(f'"{name}"' for name in known), read)
-
-
-def _percent(raw: object) -> int:
-    """Thousandths of so many percent."""
-    if not isinstance(raw, int) or isinstance(raw, bool) or not 1 <= raw <= 100:
-        raise KeyProblem("not between 1 and 100")
-    return raw * 10
 
 
 def _action(raw: object) -> GpuIdleAction:
@@ -297,8 +312,10 @@ ORDER = _named("order", ORDERS)
 BACKFILL = _named("kind of backfilling", BACKFILLS)
 PREEMPT = _named("kind of preemption", (NOBODY, BY_ORDER))
 PREDICTOR = _named("predictor", PREDICTORS)
+ESTIMATOR = _named("estimator", ESTIMATORS)
+PERCENT = Kind("a percentage from 0 to 100, one decimal at most", _percent)
+QOS_NAMES = Kind('a list of texts, like ["scavenger"]', _qos_names)
 POLICY = Kind("the name of a policy, see docs/packing.md", _policy)
-PERCENT = Kind("percent, a whole number from 1 to 100", _percent)
 ACTION = Kind(", ".join(f'"{action.value}"' for action in GpuIdleAction), _action)
 SHORT_TIME = _short_time(1)
 SHORT_TIME_OR_0 = _short_time(0)
@@ -307,7 +324,7 @@ ADDRESS = Kind('"HOST:PORT"; port 0 takes a free one', _address)
 LEVEL = Kind(", ".join(f'"{level}"' for level in _LEVELS), _level)
 
 _C, _S, _P, _I = CLUSTER_TARGET, SERVICE_TARGET, PARTITION_TARGET, IMPROVER_TARGET
-_B, _G = BATCH_TARGET, GPU_IDLE_TARGET
+_B, _R, _G = BATCH_TARGET, RECLAIM_TARGET, GPU_IDLE_TARGET
 _YEAR_S = 366 * 86400
 
 KEYS: tuple[Key, ...] = (
@@ -365,6 +382,24 @@ KEYS: tuple[Key, ...] = (
     Key("improver", "seed", _count(0, (1 << 31) - 1), "0", "", _I, "seed"),
     Key("improver", "max_nodes", _count(1, 1 << 20), "1000", "nodes", _I, "max_nodes"),
     Key("improver", "max_jobs", _count(1, 1 << 20), "2000", "jobs", _I, "max_jobs"),
+    Key("reclaim", "enabled", FLAG, "false", "", _R, "enabled"),
+    Key("reclaim", "estimator", ESTIMATOR, '"packhorse"', "", _R, "estimator"),
+    Key("reclaim", "estimate_margin", _count(0, 1000), "0", "percent", _R, "estimate_margin"),
+    Key("reclaim", "half_life", _duration_kind(0, _YEAR_S), "0", "seconds", _R, "half_life_s"),
+    Key("reclaim", "window", _duration_kind(0, _YEAR_S), "0", "seconds", _R, "window_s"),
+    Key("reclaim", "settle", _duration_kind(0, _YEAR_S), "300", "seconds", _R, "settle_s"),
+    Key("reclaim", "share", _count(0, 100), "80", "percent", _R, "share"),
+    Key("reclaim", "margin", MEMORY, "256", "MiB", _R, "margin_mib"),
+    Key("reclaim", "max_lent", MEMORY, "0", "MiB", _R, "max_lent_mib"),
+    Key("reclaim", "floor_percent", _count(0, 100), "5", "percent", _R, "floor_percent"),
+    Key("reclaim", "floor", MEMORY, "0", "MiB", _R, "floor_mib"),
+    Key("reclaim", "pressure", PERCENT, "10", "percent", _R, "pressure_milli"),
+    Key("reclaim", "grace", _duration_kind(0, 3600), "30", "seconds", _R, "grace_s"),
+    Key("reclaim", "exempt_partitions", NAMES, "[]", "", _R, "exempt_partitions"),
+    Key("reclaim", "exempt_accounts", NAMES, "[]", "", _R, "exempt_accounts"),
+    Key("reclaim", "exempt_users", NAMES, "[]", "", _R, "exempt_users"),
+    Key("reclaim", "no_borrow", NAMES, "[]", "", _R, "no_borrow"),
+    Key("reclaim", "stoppable_qos", QOS_NAMES, '["scavenger"]', "", _R, "stoppable_qos"),
     Key("gpu_idle", "enabled", FLAG, "false", "", _G, "enabled"),
     Key("gpu_idle", "busy_below", PERCENT, "5", "percent", _G, "busy_below_milli"),
     Key("gpu_idle", "warn_after", _duration_kind(1, _YEAR_S), "7200", "seconds", _G, "warn_after_s"),
@@ -394,6 +429,8 @@ KEYS: tuple[Key, ...] = (
     Key("store", "retention_days", _count(0, 36500), "365", "days", _S, "retention_days"),
     Key("store", "record_inputs", FLAG, "false", "", _S, "record_inputs"),
     Key("store", "record_limit_mib", _count(1, 1 << 24), "1024", "MiB", _S, "record_limit_mib"),
+    Key("accounting", "usage_retention", _count(0, 36500), "30", "days", _S, "usage_retention_days"),
+    Key("accounting", "usage_max_mib", _count(1, 1 << 24), "1024", "MiB", _S, "usage_max_mib"),
     Key("log", "level", LEVEL, '"info"', "", _S, "log_level"),
     Key("log", "file", TEXT, '"log/scheduler.log"', "", _S, "log_file"),
 )
@@ -505,6 +542,39 @@ MEANING: dict[str, str] = {
     "improver.seed": "Where its search starts.",
     "improver.max_nodes": "Most nodes of the contended part that it is given.",
     "improver.max_jobs": "Most jobs of it.",
+    "reclaim.enabled": (
+        "Whether usage is watched and memory is lent. Off, loans that are left from before are taken back."
+    ),
+    "reclaim.estimator": "How it is estimated what a job will use; docs/reclaim.md compares them.",
+    "reclaim.estimate_margin": (
+        "What the estimators borg and window add to the use that they saw; 0: what they come with."
+    ),
+    "reclaim.half_life": (
+        "An estimate above what it should be comes half-way down in so long; 0: as the estimator's own."
+    ),
+    "reclaim.window": "How long a peak of use counts as recent; 0: as the estimator's own.",
+    "reclaim.settle": (
+        "A job lends nothing before it has run for so long, and one that was stopped for its lent memory "
+        "borrows none for so long."
+    ),
+    "reclaim.share": "How much of the memory that jobs of a node are not expected to use may be lent.",
+    "reclaim.margin": "So much of it on each node is never lent.",
+    "reclaim.max_lent": "Most that is lent on one node; 0: no bound.",
+    "reclaim.floor_percent": "With less of its memory free than this a node takes loans back.",
+    "reclaim.floor": "The same as an amount; the larger of the two holds.",
+    "reclaim.pressure": (
+        "A node takes loans back where processes waited for memory in more than this part of the last 10 s "
+        "(PSI)."
+    ),
+    "reclaim.grace": "Between the signal that tells a borrower to stop and KILL.",
+    "reclaim.exempt_partitions": "Memory of jobs in these partitions is never lent.",
+    "reclaim.exempt_accounts": "Nor that of jobs of these accounts.",
+    "reclaim.exempt_users": "Nor that of jobs of these users.",
+    "reclaim.no_borrow": "Jobs in these partitions never borrow.",
+    "reclaim.stoppable_qos": (
+        'QOS that `sbatch --qos` takes beside "normal". Jobs of these may be stopped for memory, and only '
+        "they borrow."
+    ),
     "gpu_idle.enabled": "Whether anything is done.",
     "gpu_idle.busy_below": "A GPU on which something runs for less of the time than this is idle.",
     "gpu_idle.warn_after": "A job is warned when all its GPUs have been idle for so long without a break.",
@@ -545,6 +615,10 @@ MEANING: dict[str, str] = {
         "names users and what they ask for, but holds no script and no environment."
     ),
     "store.record_limit_mib": "The recording ends when it is that large.",
+    "accounting.usage_retention": (
+        "How long it is kept what each job used over time (packhorse usage); 0: as long as there is room."
+    ),
+    "accounting.usage_max_mib": "And how much room there is for that; the oldest goes first.",
     "log.level": "The least serious messages that are written.",
     "log.file": 'JSON lines, relative to PACKHORSE_HOME; "-" is standard error, for people to read.',
 }

@@ -12,6 +12,7 @@ from typing import Any
 
 from packhorse.scheduler.core import apply_attempt, apply_node, apply_pending, waiting
 from packhorse.scheduler.core.active import set_rank_timer
+from packhorse.scheduler.core.reclaim import apply_loans
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
@@ -27,6 +28,8 @@ def apply(state: State, event: Event) -> None:
 
 def _configured(state: State, event: ev.Configured) -> None:
     before, state.config = state.config, event.config
+    if event.config.reclaim != before.reclaim:
+        apply_loans.suspect_all(state)
     if event.config.predictor != before.predictor:
         waiting.expect_again(state)
     if (event.config.preempt, event.config.order) != (before.preempt, before.order):
@@ -74,6 +77,9 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.JobGranted: apply_attempt.job_granted,
     ev.AttemptStarted: apply_attempt.attempt_started,
     ev.JobWarned: apply_attempt.job_warned,
+    ev.MemoryEstimated: apply_loans.memory_estimated,
+    ev.LoansChanged: apply_loans.loans_changed,
+    ev.ReclaimSwitched: apply_loans.reclaim_switched,
     ev.JobGpusIdle: apply_attempt.job_gpus_idle,
     ev.JobGpusBusy: apply_attempt.job_gpus_busy,
     ev.JobsRanked: apply_attempt.jobs_ranked,

@@ -8,6 +8,7 @@ from packhorse.scheduler.core import waiting
 from packhorse.scheduler.core.active import set_rank_timer, set_timers
 from packhorse.scheduler.core.array_tasks import task_ended, task_moved
 from packhorse.scheduler.core.conditions import WHOLE
+from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, end_loans, expect_again
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.transitions import allowed, require
 from packhorse.scheduler.model import event as ev
@@ -33,13 +34,20 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
     expected_us = state.pending_columns.expected(job.id)
     waiting.dequeue(state, job)
     active = Active(
-        event.attempt, event.placements, event.at, end_by=event.end_by, eligible_at=phase.eligible_at
+        event.attempt,
+        event.placements,
+        event.at,
+        end_by=event.end_by,
+        eligible_at=phase.eligible_at,
+        loans=event.loans,
     )
     new = replace(job, phase=active, attempts=job.attempts + 1)
     state.jobs[job.id] = new
     limit_us = job.spec.time_limit_s * US
     state.running_columns.add(job.id, event.end_by, event.placements, limit_us)
     state.usage.take(job.owner.uid, event.placements)
+    if event.loans:
+        begin_loans(state, job.id, active)
     if expected_us:
         state.running_columns.expect(job.id, event.at, expected_us)
     if job.spec.licenses:
@@ -57,6 +65,8 @@ def attempt_started(state: State, event: ev.AttemptStarted) -> None:
     new = _set(state, job, active)
     state.running_columns.set_end(job.id, event.end_by)
     state.running_columns.began(job.id, active.started_at)
+    if active.loans:
+        expect_again(state, job.id, active)
     set_timers(state, new, active)
     if job.array_id:
         task_moved(state, job, new)
@@ -101,6 +111,7 @@ def job_ending(state: State, event: ev.JobEnding) -> None:
         requeue_held=event.requeue_held,
         terminate_at=event.terminate_at,
         ending_for=event.for_job,
+        ending_why=event.why,
     )
     set_timers(state, _set(state, job, active), active)
 
@@ -179,6 +190,7 @@ def job_requeued(state: State, event: ev.JobRequeued) -> None:
         refusals=job.refusals + (1 if event.cause is EndCause.LAUNCH_FAILED else 0),
         ran_us=job.ran_us + ran_us,
         preemptions=job.preemptions + (1 if event.cause is EndCause.PREEMPTED and event.started_at else 0),
+        borrow_after=event.borrow_after or job.borrow_after,
         oom_retries=oom_retries,
     )
     state.jobs[job.id] = new
@@ -196,6 +208,7 @@ def _release(state: State, job: Job, now: Instant) -> None:
     state.usage.use(job.owner.uid, phase.placements, now - phase.granted_at, now)
     state.node_columns.release(job.id)
     state.running_columns.remove(job.id)
+    end_loans(state, job, phase)
     if job.spec.licenses:
         state.licenses.release(job.spec.licenses)
 

@@ -12,7 +12,7 @@ from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
 from packhorse.scheduler.model.ids import UNKNOWN, Instant, NodeName
-from packhorse.scheduler.model.node import Admin, Node
+from packhorse.scheduler.model.node import Admin, Node, Offer
 
 
 def scheduler_started(state: State, event: ev.SchedulerStarted) -> None:
@@ -25,6 +25,7 @@ def scheduler_started(state: State, event: ev.SchedulerStarted) -> None:
         raise InvalidTransition(event, f"the epoch is {state.epoch} already")
     state.epoch = event.epoch
     state.taught = None
+    state.reclaim.forget_reports()
     state.batch = Memory()
     state.history.samples.touched.clear()
     state.pending_columns.forget_passes()
@@ -39,7 +40,8 @@ def node_registered(state: State, event: ev.NodeRegistered) -> None:
     name = event.spec.name
     known = state.nodes.get(name)
     if known is None:
-        node = Node(event.spec, event.boot_id, event.offer, registered_at=event.at)
+        since = UNKNOWN if event.offer.accepting else event.at
+        node = Node(event.spec, event.boot_id, event.offer, registered_at=event.at, refusing_since=since)
     else:
         if not known.reachable:
             state.n_silent -= 1
@@ -51,12 +53,15 @@ def node_registered(state: State, event: ev.NodeRegistered) -> None:
             registered_at=event.at,
             reachable=True,
             silent_since=UNKNOWN,
+            refusing_since=_refusing_since(known, event.offer, event.at),
         )
     _put(state, node)
 
 
 def node_offered(state: State, event: ev.NodeOffered) -> None:
-    _put(state, replace(_node(state, event, event.node), offer=event.offer))
+    node = _node(state, event, event.node)
+    since = _refusing_since(node, event.offer, event.at)
+    _put(state, replace(node, offer=event.offer, refusing_since=since))
 
 
 def node_silenced(state: State, event: ev.NodeSilenced) -> None:
@@ -77,6 +82,11 @@ def node_downed(state: State, event: ev.NodeDowned) -> None:
 def node_resumed(state: State, event: ev.NodeResumed) -> None:
     node = _node(state, event, event.node)
     _put(state, replace(node, admin=Admin.UP, reason="", reason_by=-1, reason_at=UNKNOWN))
+
+
+def _refusing_since(known: Node, offer: Offer, at: Instant) -> Instant:
+    """Since when the node takes no work, with this offer; 0 if it takes some."""
+    return UNKNOWN if offer.accepting else known.refusing_since or at
 
 
 def _administer(state: State, event: ev.NodeDrained | ev.NodeDowned, admin: Admin) -> None:

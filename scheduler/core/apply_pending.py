@@ -12,6 +12,7 @@ from packhorse.scheduler.core.array_tasks import finish_array, task_left_memory
 from packhorse.scheduler.core.batch.arrivals import Arrival
 from packhorse.scheduler.core.conditions import EACH, WHOLE, Verdict, judge_index, key_of
 from packhorse.scheduler.core.pending_columns import PendingRow
+from packhorse.scheduler.core.reclaim.apply_loans import expect_again, suspect
 from packhorse.scheduler.core.state import ArrayTasks, State
 from packhorse.scheduler.core.transitions import require
 from packhorse.scheduler.model import event as ev
@@ -297,6 +298,10 @@ def _update_active(state: State, event: ev.JobUpdated, job: Job, active: Active,
         state.running_columns.set_end(job.id, event.end_by)
     new = replace(job, spec=spec, phase=active)
     state.jobs[job.id] = new
+    if spec.time_limit_s != job.spec.time_limit_s:
+        expect_again(state, job.id, active)
+    if spec.no_lend != job.spec.no_lend:
+        suspect(state, active)
     set_timers(state, new, active)
     if spec.name != job.spec.name:
         waiting.leave_singletons(state, job, event.at)

@@ -13,6 +13,7 @@ from packhorse.scheduler.core.array_tasks import count
 from packhorse.scheduler.core.conditions import order_of
 from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.reasons import BY_CYCLE, Reason
+from packhorse.scheduler.core.reclaim.check_loans import check_loans
 from packhorse.scheduler.core.state import ArrayTasks, State
 from packhorse.scheduler.core.tick import next_timer
 from packhorse.scheduler.model.errors import InvariantBroken
@@ -33,6 +34,7 @@ def check(state: State) -> None:
     _finished(state)
     _nodes(state)
     _allocations(state)
+    check_loans(state)
     _licenses(state)
     _pending_rows(state)
     _dependents(state)
@@ -177,7 +179,7 @@ def _allocations(state: State) -> None:
         for p in phase.placements:
             _require(p.node in state.nodes, f"job {id}: no node {p.node}")
             _require(id in state.node_columns.jobs_on(p.node), f"job {id} is unknown on {p.node}")
-            amounts = {"cpu_milli": p.cpu_milli, "mem_mib": p.mem_mib, "tmp_mib": p.tmp_mib}
+            amounts = {"cpu_milli": p.cpu_milli, "mem_mib": p.mem_mib - p.lent_mib, "tmp_mib": p.tmp_mib}
             used[p.node].update(amounts)
             for amount in [amount for amount, n in amounts.items() if n]:
                 granted[p.node, amount] = max(granted.get((p.node, amount), Instant(0)), phase.granted_at)

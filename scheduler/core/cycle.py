@@ -15,6 +15,8 @@ Python looks at a row only if its class may still fit. A class that did not fit 
 by vector steps over ever larger pieces of the queue, so that a full cluster costs little however long
 the queue is.
 
+Where memory is lent (core/reclaim), jobs that may be stopped and found no room have a second try with it.
+
 A guide (the improver's answer, core/contended.py) says where jobs would best go. It changes neither order nor
 rules, only where a row is tried first; and a plan made with it is used only if no row comes off worse for it
 before one that comes off better.
@@ -45,6 +47,7 @@ from packhorse.scheduler.core.packing.verdicts import refresh
 from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.predictors import LIMIT
 from packhorse.scheduler.core.reasons import Reason
+from packhorse.scheduler.core.reclaim import lend
 from packhorse.scheduler.core.running_columns import NEVER
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId
@@ -88,7 +91,8 @@ def plan(state: State, now: Instant, guide: Sequence[Guided] = (), hold: bool = 
     """
     if not state.pending_columns.n_ready:
         return Plan([], {}, False)
-    if not guide and not hold:
+    lendable = lend.lendable(state, now)
+    if not guide and not hold and lendable is None:
         simple = one_node.plan(state, now)
         if simple is not None:
             return Plan([Grant(*started) for started in simple[0]], simple[1], False)
@@ -99,6 +103,8 @@ def plan(state: State, now: Instant, guide: Sequence[Guided] = (), hold: bool = 
         with_guide = led.run()
         if _as_good(with_guide, found, cycle.pending.id[cycle.order]):
             cycle, found = led, with_guide
+    if lendable is not None and not found.more:
+        found = cycle.lend(found, lendable)
     cycle.tell(found)
     if hold and not found.more:
         found = found._replace(contended=cycle.contended())
@@ -192,6 +198,50 @@ class Cycle:
             piece = _FIRST_PIECE
         self.seen = at if at < n and not self.left else n
         return Plan(self.grants, self.planned, self.seen < n)
+
+    def lend(self, plan: Plan, lendable: np.ndarray) -> Plan:
+        """The plan, and jobs that may be stopped which start with lent memory. lendable: by position."""
+        state, pending, names = self.state, self.pending, self.config.reclaim.stoppable_qos
+        waits = (
+            (self.codes == 0) | (self.codes == Reason.RESOURCES.code) | (self.codes == Reason.PRIORITY.code)
+        )
+        if self.backfill.nobody or self.backfill.before:
+            waits = self.codes == Reason.RESOURCES.code
+        waits[waits] &= pending.of_qos(self.order[waits], names)
+        todo = np.flatnonzero(waits)
+        room = lend.LentRoom(state, self.field, lendable)
+        started = Counter(g.id for g in plan.grants)
+        while todo.size and self.left:
+            at, todo = int(todo[0]), todo[1:]
+            slot, code, duration = self.order[at], int(self.classes[at]), int(self.durations[at])
+            id, partition = JobId(int(pending.id[slot])), int(pending.partition[slot])
+            barred = pending.partitions[partition] in self.config.reclaim.no_borrow
+            if barred or code in self.supply.short or lend.barred(state, id, self.now):
+                continue
+            request = self._request(code)
+            want = self._want(slot, at) - started[id]
+            n = 0
+            while n < want and not request.shape.node_decides:
+                batch = room.place(request, self.now + duration)
+                if batch is None:
+                    break
+                n += 1
+                if any(p.lent_mib for p in batch.parts.placements):
+                    self._hand_out([batch], 0, 1, [id], [1], [-1], [duration], [partition], code)
+            if n < want:
+                todo = todo[(self.classes[todo] != code) | (self.durations[todo] < duration)]
+            if code in pending.licensed:
+                self.supply.take(code, n)
+        return Plan(self.grants, self.planned, plan.more)
+
+    def _want(self, slot: int, at: int) -> int:
+        """How many jobs of the row may start."""
+        pending, code = self.pending, int(self.classes[at])
+        room, want = int(pending.room[slot]), int(pending.count[slot])
+        want = min(want if room < 0 else min(want, room), self.left)
+        if self.turns is not None:
+            want = 0 if self.turns.late[at] else min(want, self.turns.most(at))
+        return min(want, self.supply.jobs(code)) if code in pending.licensed else want
 
     def tell(self, plan: Plan) -> None:
         """Reasons and planned starts of this plan to the columns."""

@@ -15,6 +15,7 @@ from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
 from packhorse.scheduler.core.licenses import jobs_within, take
 from packhorse.scheduler.core.lifecycle import stop
 from packhorse.scheduler.core.orders import BY_ORDER
+from packhorse.scheduler.core.reclaim.lend import Lenders
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.command import Launch
 from packhorse.scheduler.model.event import ArrayTaskSplit, JobGranted
@@ -22,6 +23,7 @@ from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import UNKNOWN, US, AttemptKey, Instant, JobId
 from packhorse.scheduler.model.input import RunCycle
 from packhorse.scheduler.model.job import Active, ArrayJob, EndCause, Job, JobSpec, Pending
+from packhorse.scheduler.model.loan import Loan
 from packhorse.scheduler.model.resources import Placement
 
 
@@ -37,6 +39,7 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
         return Decision((), more=plan.more)
     draft = Draft(state, now)
     room, space, free = _Room(state), _Space(state), state.licenses.free(state.config)
+    lenders = Lenders(state, now)
     for id, placements in plan.grants:
         waiter: Job | ArrayJob | None = state.jobs.get(id) or state.arrays.get(id)
         if waiter is None or not isinstance(waiter.phase, Pending) or not waiter.phase.eligible_at:
@@ -47,18 +50,20 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
         if wanted and not jobs_within(wanted, free):
             continue
         if isinstance(waiter, Job):
-            if room.take(waiter.array_id):
+            loans = lenders.loans(placements) if room.take(waiter.array_id) else None
+            if loans is not None:
                 space.take(placements)
                 take(wanted, 1, free)
-                _grant(draft, id, waiter.attempts + 1, waiter.spec, placements)
+                _grant(draft, id, waiter.attempts + 1, waiter.spec, placements, loans)
         elif room.take(id):
-            index = room.next_index(waiter)
-            if index is not None:
+            loans = lenders.loans(placements)
+            index = room.next_index(waiter) if loans is not None else None
+            if index is not None and loans is not None:
                 task = draft.new_id()
                 draft.events.append(ArrayTaskSplit(now, id, index, task))
                 space.take(placements)
                 take(wanted, 1, free)
-                _grant(draft, task, 1, waiter.spec, placements)
+                _grant(draft, task, 1, waiter.spec, placements, loans)
     for id, for_job in plan.stops:
         job = state.jobs[id]
         if isinstance(job.phase, Active) and job.phase.ending is None:
@@ -66,10 +71,17 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
     return Decision(tuple(draft.events), tuple(draft.commands), more=plan.more)
 
 
-def _grant(draft: Draft, id: JobId, number: int, spec: JobSpec, placements: tuple[Placement, ...]) -> None:
+def _grant(
+    draft: Draft,
+    id: JobId,
+    number: int,
+    spec: JobSpec,
+    placements: tuple[Placement, ...],
+    loans: tuple[Loan, ...],
+) -> None:
     attempt = AttemptKey(id, number, draft.state.epoch)
     end_by = Instant(draft.now + spec.time_limit_s * US) if spec.time_limit_s else UNKNOWN
-    draft.events.append(JobGranted(draft.now, id, attempt, placements, end_by))
+    draft.events.append(JobGranted(draft.now, id, attempt, placements, end_by, loans))
     draft.commands.append(Launch(placements[0].node, id, attempt))
 
 

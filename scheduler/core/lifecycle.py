@@ -17,7 +17,7 @@ from packhorse.scheduler.model.command import AckExit, Terminate
 from packhorse.scheduler.model.event import AttemptStarted, JobEnded, JobEnding, JobRequeued
 from packhorse.scheduler.model.ids import UNKNOWN, US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import ReportExit, ReportStart
-from packhorse.scheduler.model.job import Active, EndCause, Held, Job, JobState
+from packhorse.scheduler.model.job import OOM_SIGNAL, Active, EndCause, Held, Job, JobState
 from packhorse.scheduler.model.resources import Usage
 from packhorse.scheduler.model.units import format_span
 
@@ -77,7 +77,7 @@ def settle(draft: Draft, job: Job, active: Active, report: ReportExit) -> None:
     """The attempt is over as reported: what becomes of the job."""
     started_at, ended_at = span(active, report, draft.now)
     code, signal, usage = report.exit_code, report.exit_signal, report.usage
-    match active.ending or _CAUSES.get(report.cause):
+    match _ending(active, report, ended_at) or _CAUSES.get(report.cause):
         case EndCause.CANCELLED:
             end(draft, job, active, JobState.CANCELLED, "None", "", started_at, ended_at, code, signal, usage)
         case EndCause.TIME_LIMIT:
@@ -103,9 +103,20 @@ def settle(draft: Draft, job: Job, active: Active, report: ReportExit) -> None:
         case EndCause.NODE_FAIL | EndCause.LEASE | EndCause.STALE as cause:
             lost(draft, job, active, cause, _LOST[cause], started_at, ended_at, report)
         case EndCause.OUT_OF_MEMORY:
-            _out_of_memory(draft, job, active, started_at, ended_at, report)
+            told = replace(report, exit_code=0, exit_signal=OOM_SIGNAL)
+            _out_of_memory(draft, job, active, started_at, ended_at, told)
         case _:
             _exited(draft, job, active, started_at, ended_at, report)
+
+
+def _ending(active: Active, report: ReportExit, ended_at: Instant) -> EndCause | None:
+    """Why it was told to stop; None also if it had ended by itself before its time limit.
+
+    Its end is told late after a long epilog, or by an agent that was away.
+    """
+    if active.ending is EndCause.TIME_LIMIT and report.cause == "exited" and ended_at < active.end_by:
+        return None
+    return active.ending
 
 
 def _out_of_memory(
@@ -169,7 +180,7 @@ def _exited(
     elif report.exit_signal:
         # Slurm takes a batch script that was killed outright for one that could not be launched.
         reason = "JobLaunchFailure" if report.exit_signal == SIGKILL else "NonZeroExitCode"
-        detail = f"the batch script was ended by signal {report.exit_signal}"
+        detail = report.detail or f"the batch script was ended by signal {report.exit_signal}"
         failed(draft, job, active, JobState.FAILED, reason, detail, started_at, ended_at, report)
     elif report.exit_code:
         failed(draft, job, active, JobState.FAILED, "NonZeroExitCode", "", started_at, ended_at, report)
@@ -322,11 +333,15 @@ def stop(
     terminate(draft, active, cause)
 
 
-def terminate(draft: Draft, active: Active, cause: EndCause) -> None:
-    """TERM, grace, KILL on the batch script's node."""
-    draft.commands.append(
-        Terminate(active.placements[0].node, active.attempt, draft.state.config.kill_wait_s, cause)
-    )
+def terminate(draft: Draft, active: Active, cause: EndCause, lent: bool = False) -> None:
+    """TERM, grace, KILL on the batch script's node. lent: for memory that was lent to it, with the signal
+    that it wants as a warning."""
+    config, signal, grace_s = draft.state.config, 0, draft.state.config.kill_wait_s
+    if lent or active.ending_why:
+        grace_s = config.reclaim.grace_s
+        warn = draft.state.jobs[active.attempt.job].spec.warn
+        signal = warn.signal if warn is not None else 0
+    draft.commands.append(Terminate(active.placements[0].node, active.attempt, grace_s, cause, signal))
 
 
 def end(
@@ -387,7 +402,11 @@ def _requeue_asked(
 def _preempted(
     draft: Draft, job: Job, active: Active, started_at: Instant, ended_at: Instant, report: ReportExit | None
 ) -> None:
-    """It made room: however the run ended, the job waits again at once, in its old place."""
+    """It made room: however the run ended, the job waits again at once, in its old place. Stopped for lent
+    memory, it gets none for a while."""
+    settle_us = draft.state.config.reclaim.settle_s * US
+    borrow_after = Instant(draft.now + settle_us) if active.ending_why else UNKNOWN
+    made_room = f"made room for job {active.ending_for}" if active.ending_for else ""
     draft.events.append(
         JobRequeued(
             draft.now,
@@ -400,9 +419,10 @@ def _preempted(
             exit_code=report.exit_code if report else 0,
             exit_signal=report.exit_signal if report else 0,
             usage=report.usage if report else NO_USAGE,
-            detail=f"made room for job {active.ending_for}" if active.ending_for else "",
+            detail=active.ending_why or made_room,
             ended_at=ended_at,
             by=active.ending_by,
+            borrow_after=borrow_after,
         )
     )
 
@@ -494,12 +514,16 @@ def _fits_elsewhere(state: State, job: Job, refused_by: NodeName) -> bool:
 
 
 def span(active: Active, report: ReportExit, now: Instant) -> tuple[Instant, Instant]:
-    """When the attempt ran, by its node's clock as far as that fits ours; started 0: it never did."""
+    """When the attempt ran, by its node's clock as far as that fits ours; started 0: it never did.
+
+    How long it ran is believed also of a clock that does not: both ends were read on the same one.
+    """
     started_at = active.started_at
     if not started_at and report.started_at and not report.refused:
         started_at = clamp(report.started_at, active.granted_at, now)
-    ended_at = clamp(report.ended_at, started_at or active.granted_at, now)
-    return started_at, ended_at
+    if started_at and 0 < report.started_at <= report.ended_at:
+        return started_at, Instant(min(started_at + report.ended_at - report.started_at, now))
+    return started_at, clamp(report.ended_at, started_at or active.granted_at, now)
 
 
 def clamp(at: Instant, low: Instant, high: Instant) -> Instant:

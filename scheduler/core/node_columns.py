@@ -268,11 +268,22 @@ class NodeColumns:
             if not self.profiles[profile]:
                 del self.profiles[profile]
 
+    def lend(self, job: JobId, placements: tuple[Placement, ...]) -> None:
+        """The job holds what it held, but other parts of its memory are lent to it."""
+        for old, new in zip(self._held[job], placements, strict=True):
+            row = self.row_of[new.node]
+            self._on_row[row][job] = new
+            if old.lent_mib != new.lent_mib:
+                self.used[MEM, row] += old.lent_mib - new.lent_mib
+                self.free[MEM, row] -= old.lent_mib - new.lent_mib
+                self.touch(row)
+        self._held[job] = placements
+
     def amounts(self, placement: Placement, exclusive: bool = False) -> list[int]:
         """The placement as one amount per resource, `[n_resources]`; nothing in derived columns."""
         out = [0] * len(self.resources)
         out[CPU] = placement.cpu_milli
-        out[MEM] = placement.mem_mib
+        out[MEM] = placement.mem_mib - placement.lent_mib
         out[TMP] = placement.tmp_mib
         out[SLOTS] = EXCLUSIVE if exclusive else 1
         for kind, type_, indices, milli, *_ in placement.devices:
@@ -497,7 +508,8 @@ class NodeColumns:
 
     def _check_fits(self, job: JobId, p: Placement, row: int, slots: int) -> None:
         capacity, used = self.capacity, self.used
-        for column, amount in ((CPU, p.cpu_milli), (MEM, p.mem_mib), (TMP, p.tmp_mib), (SLOTS, slots)):
+        mem = p.mem_mib - p.lent_mib
+        for column, amount in ((CPU, p.cpu_milli), (MEM, mem), (TMP, p.tmp_mib), (SLOTS, slots)):
             if amount < 0 or (amount and used[column, row] + amount > capacity[column, row]):
                 raise InvariantBroken(
                     f"job {job}: {amount} {self.resources[column]} on {p.node} would exceed its "
@@ -554,7 +566,8 @@ class NodeColumns:
     def _take(self, row: int, p: Placement, slots: int, sign: int) -> None:
         self.touch(row)
         used, free = self.used, self.free
-        for column, amount in ((CPU, p.cpu_milli), (MEM, p.mem_mib), (TMP, p.tmp_mib), (SLOTS, slots)):
+        mem = p.mem_mib - p.lent_mib
+        for column, amount in ((CPU, p.cpu_milli), (MEM, mem), (TMP, p.tmp_mib), (SLOTS, slots)):
             if amount:
                 used[column, row] += sign * amount
                 free[column, row] -= sign * amount

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
 from packhorse.scheduler.core.lifecycle import current, lose_node, started, stop, terminate
 from packhorse.scheduler.core.state import State
-from packhorse.scheduler.model.command import Launch, SetTimeLimit, Terminate
+from packhorse.scheduler.model.command import Launch, Resume, SetTimeLimit, Terminate
 from packhorse.scheduler.model.event import (
     Configured,
     NodeDowned,
@@ -66,15 +66,8 @@ def report_offer(state: State, input: ReportOffer, now: Instant) -> Decision:
     node = state.nodes.get(input.node)
     if node is None or not node.reachable or input.offer.epoch <= node.offer.epoch:
         return UNCHANGED
-    old, new = node.offer, input.offer
-    same = (
-        old.cpu_milli == new.cpu_milli
-        and old.mem_mib == new.mem_mib
-        and old.accepting == new.accepting
-        and old.reason == new.reason
-        and old.dead_devices == new.dead_devices
-    )
-    return UNCHANGED if same else Decision((NodeOffered(now, input.node, new),))
+    same = replace(input.offer, epoch=node.offer.epoch) == node.offer
+    return UNCHANGED if same else Decision((NodeOffered(now, input.node, input.offer),))
 
 
 def register(state: State, input: RegisterNode, now: Instant) -> Decision:
@@ -167,8 +160,10 @@ def update_node(state: State, call: UpdateNode, now: Instant) -> Decision:
             case NodeAction.DRAIN:
                 draft.events.append(NodeDrained(now, name, call.reason, uid))
             case NodeAction.RESUME:
-                if node.admin is not Admin.UP:
+                if node.admin is not Admin.UP or not node.offer.accepting:
                     draft.events.append(NodeResumed(now, name, uid))
+                if not node.offer.accepting:
+                    draft.commands.append(Resume(name))
             case NodeAction.DOWN:
                 draft.events.append(NodeDowned(now, name, call.reason, uid))
                 _give_up(draft, node, call.reason)

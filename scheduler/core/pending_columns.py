@@ -43,7 +43,7 @@ class PendingRow(NamedTuple):
     priority None: the partition's, less nice. room: how many more of the array may run at once now,
     -1 for no limit. eligible False: something but resources and order is in the way; reason says what.
     expected_us: how long it is expected to run, 0: for all of its time limit. uid: of its owner. ran_us: how
-    long it has run before.
+    long it has run before. qos: of a job that may be stopped if its QOS says so, else "".
     """
 
     id: JobId
@@ -62,6 +62,7 @@ class PendingRow(NamedTuple):
     expected_us: int = 0
     uid: int = 0
     ran_us: int = 0
+    qos: str = ""
 
 
 class AskClass:
@@ -130,6 +131,7 @@ class PendingColumns:
         self.expected_us = np.zeros(n, dtype=np.int64)
         self.uid = np.zeros(n, dtype=np.uint32)
         self.ran_us = np.zeros(n, dtype=np.int64)
+        self.qos = np.zeros(n, dtype=np.int8)
         self.mean_s = np.zeros(n)
         self.rate = np.zeros(n)
         """These two are kept by core/batch/estimates.py; rate 0: it was not asked yet."""
@@ -150,6 +152,9 @@ class PendingColumns:
         self._rules: Rules | None = None
         self._unordered = True
         self.n_ready = 0
+        self.qos_names: list[str] = [""]
+        self._qos_ready = [0]
+        """Rows that may start, by code of their QOS."""
         self.version = 0
         """Grows with every change of rows."""
         self.partitions: list[str] = []
@@ -217,6 +222,7 @@ class PendingColumns:
             expected,
             uids,
             ran,
+            qos,
         ) = zip(*rows, strict=True)
         if not self._slot.keys().isdisjoint(ids) or len(set(ids)) != n:
             raise ValueError("a job of the batch already waits")
@@ -244,6 +250,7 @@ class PendingColumns:
         self.expected_us[at] = expected
         self.uid[at] = uids
         self.ran_us[at] = ran
+        self.qos[at] = [self._intern_qos(name) for name in qos] if any(qos) else 0
         self.rate[at] = 0.0
         self.nice[at] = nices
         explicit = np.array([p is not None for p in prios], dtype=np.bool_)
@@ -266,6 +273,9 @@ class PendingColumns:
         fresh = at[able].tolist()
         self._fresh.extend(fresh)
         self.n_ready += len(fresh)
+        if any(qos):
+            for code in self.qos[fresh].tolist():
+                self._qos_ready[code] += 1
         for i in np.flatnonzero(self.room[at] == 0).tolist():
             self._rate(slots[i])
         self.version += 1
@@ -276,6 +286,7 @@ class PendingColumns:
         if self.ready[slot]:
             self.ready[slot] = False
             self.n_ready -= 1
+            self._qos_ready[self.qos[slot]] -= 1
         self._drop_class(int(self.ask_class[slot]))
         self.id[slot] = 0
         self._limbo.append(slot)
@@ -292,7 +303,9 @@ class PendingColumns:
         for id in all_ids:
             del pop[id]
         at = np.array(slots, dtype=np.intp)
-        self.n_ready -= int(self.ready[at].sum())
+        for code, n in enumerate(np.bincount(self.qos[at[self.ready[at]]]).tolist()):
+            self.n_ready -= n
+            self._qos_ready[code] -= n
         self.ready[at] = False
         self.id[at] = 0
         for code in self.ask_class[at].tolist():
@@ -329,6 +342,7 @@ class PendingColumns:
             expected_us=int(self.expected_us[s]),
             uid=int(self.uid[s]),
             ran_us=int(self.ran_us[s]),
+            qos=self.qos_names[self.qos[s]],
         )
 
     # -- one value of a row ------------------------------------------------------------------------------
@@ -381,6 +395,17 @@ class PendingColumns:
     def expected(self, id: JobId) -> int:
         """How long it is expected to run in microseconds, 0: for all of its time limit."""
         return int(self.expected_us[self._slot[id]])
+
+    def n_ready_of(self, names: tuple[str, ...]) -> int:
+        """Rows that may start, of these QOS."""
+        if len(self.qos_names) == 1:
+            return 0
+        return sum(n for name, n in zip(self.qos_names, self._qos_ready, strict=True) if n and name in names)
+
+    def of_qos(self, slots: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+        """Which of these rows are of one of these QOS."""
+        known = np.array([name in names for name in self.qos_names], dtype=np.bool_)
+        return np.asarray(known[self.qos[slots]])
 
     def reason_counts(self) -> dict[Reason, int]:
         """Waiting rows by reason, those that occur."""
@@ -611,6 +636,7 @@ class PendingColumns:
         self.expected_us[s] = row.expected_us
         self.uid[s] = row.uid
         self.ran_us[s] = row.ran_us
+        self.qos[s] = self._intern_qos(row.qos) if row.qos else 0
         self.rate[s] = 0.0
         self.eligible_at[s] = row.eligible_at
         self.count[s] = row.count
@@ -634,6 +660,7 @@ class PendingColumns:
         was = bool(self.ready[slot])
         if able != was:
             self.ready[slot] = able
+            self._qos_ready[self.qos[slot]] += 1 if able else -1
             if able:
                 self.n_ready += 1
                 if not self._in_order[slot]:
@@ -662,6 +689,12 @@ class PendingColumns:
             wider[:old] = column
             setattr(self, title, wider)
         self._free[:0] = range(new - 1, old - 1, -1)
+
+    def _intern_qos(self, name: str) -> int:
+        if name not in self.qos_names:
+            self.qos_names.append(name)
+            self._qos_ready.append(0)
+        return self.qos_names.index(name)
 
     def _intern_partition(self, name: str) -> int:
         code = self._partition_code.get(name)
@@ -728,6 +761,7 @@ _COLUMNS = (
     "expected_us",
     "uid",
     "ran_us",
+    "qos",
     "mean_s",
     "rate",
     "eligible_at",

@@ -7,6 +7,7 @@ from packhorse.scheduler.core.active import set_lease_timers, set_timers
 from packhorse.scheduler.core.array_tasks import count
 from packhorse.scheduler.core.conditions import ensure_members
 from packhorse.scheduler.core.pending_columns import PendingRow
+from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, suspect_all
 from packhorse.scheduler.core.state import ArrayTasks, State
 from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.model.job import Active, DependencyKind, Ended, Job, Pending
@@ -37,6 +38,10 @@ def rebuild(state: State) -> None:
                 waiting.watch(state, job)
         elif isinstance(phase, Active):
             _hold(state, job, phase)
+    for job in state.jobs.values():
+        if isinstance(job.phase, Active) and job.phase.loans:
+            begin_loans(state, job.id, job.phase)
+    suspect_all(state)
     for array in state.arrays.values():
         if array.remaining:
             rows.append(waiting.row_of(state, array))

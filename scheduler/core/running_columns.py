@@ -17,8 +17,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core.node_columns import NodeColumns
+from packhorse.scheduler.core.packing.board import MEM
 from packhorse.scheduler.core.predictors import corrected_us
-from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId
+from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId, NodeName
 from packhorse.scheduler.model.resources import Placement
 
 NEVER: Final = Instant(1 << 60)
@@ -65,6 +66,8 @@ class RunningColumns:
         """A heap of limits, negative; those of jobs that have gone among them."""
         self._entries: dict[JobId, list[int]] = {}
         self._fresh: dict[JobId, None] = {}
+        self._shift: dict[JobId, dict[NodeName, int]] = {}
+        """Of jobs that borrow or lend memory: how much more of it becomes free at their end."""
         self._order = np.zeros(0, dtype=np.intp)
         self._moved = np.zeros(n, dtype=np.bool_)
         """Entries that came, went or have another end since they were put in order."""
@@ -93,6 +96,16 @@ class RunningColumns:
             self._longest = [(-limit, id) for id, limit in self._limit_us.items()]
             heapq.heapify(self._longest)
         self._jobs[job] = (end_by, placements)
+        self._fresh[job] = None
+
+    def hold(self, job: JobId, placements: tuple[Placement, ...], shift: dict[NodeName, int]) -> None:
+        """Other parts of its memory are lent to the job. shift: how much more memory than it holds itself
+        becomes free on these nodes when it ends, in MiB; less if negative."""
+        self._jobs[job] = (self._jobs[job][0], placements)
+        self._shift.pop(job, None)
+        if any(shift.values()):
+            self._shift[job] = shift
+        self._drop(self._entries.pop(job, ()))
         self._fresh[job] = None
 
     def expect(self, job: JobId, since: Instant, run_us: int) -> None:
@@ -156,6 +169,7 @@ class RunningColumns:
         del self._limit_us[job]
         self._expected.pop(job, None)
         self._fresh.pop(job, None)
+        self._shift.pop(job, None)
         self._drop(self._entries.pop(job, ()))
 
     def releases(self, nodes: NodeColumns) -> Releases:
@@ -199,7 +213,7 @@ class RunningColumns:
 
     def _enter(self, job: JobId, nodes: NodeColumns) -> None:
         placements = self._jobs[job][1]
-        exclusive = nodes.is_exclusive(job)
+        exclusive, shift = nodes.is_exclusive(job), self._shift.get(job)
         entries = []
         for placement in placements:
             if not self._free:
@@ -208,6 +222,8 @@ class RunningColumns:
             self._end[entry] = self.end(job) or NEVER
             self._row[entry] = nodes.row_of[placement.node]
             self._amounts[:, entry] = nodes.amounts(placement, exclusive)
+            if shift:
+                self._amounts[MEM, entry] += shift.get(placement.node, 0)
             self._live[entry] = True
             self._moved[entry] = self._unordered = True
             entries.append(entry)

@@ -20,8 +20,9 @@ from packhorse.scheduler.core.state import Frozen, State
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.errors import StoreDamaged, StoreNewer
 from packhorse.scheduler.model.event import CallAnswered
-from packhorse.scheduler.model.ids import Instant, JobId, NodeName
+from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import Active, ArrayJob, Ended, Job, JobSpec, Owner, Pending
+from packhorse.scheduler.model.loan import Switch
 from packhorse.scheduler.model.node import Node
 
 VERSION = 3
@@ -43,6 +44,7 @@ class Header(_Chunk, frozen=True, array_like=True, tag="packhorse-state", gc=Fal
     config: ClusterConfig
     epoch: int
     next_job_id: JobId
+    lending_off: tuple[Switch, ...] = ()
 
 
 class Nodes(_Chunk, frozen=True, array_like=True, tag="nodes", gc=False):
@@ -81,6 +83,7 @@ class StoredJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
     refusals: int
     ran_us: int = 0
     preemptions: int = 0
+    borrow_after: Instant = UNKNOWN
     oom_retries: int = 0
 
 
@@ -120,7 +123,7 @@ _DECODER = msgspec.msgpack.Decoder(AnyChunk)
 def dump(frozen: Frozen) -> Iterator[bytes]:
     """The state as chunks, in an order that `load` needs."""
     pack = _ENCODER.encode
-    yield pack(Header(VERSION, frozen.config, frozen.epoch, frozen.next_job_id))
+    yield pack(Header(VERSION, frozen.config, frozen.epoch, frozen.next_job_id, frozen.lending_off))
     for nodes in _chunks(frozen.nodes.values()):
         yield pack(Nodes(nodes))
     # By identity: the jobs keep their specs alive, so no number is used twice.
@@ -189,6 +192,7 @@ def load(chunks: Iterable[bytes]) -> State:
                 state.config = chunk.config
                 state.epoch = chunk.epoch
                 state.next_job_id = chunk.next_job_id
+                state.lending_off = chunk.lending_off
             case Nodes():
                 state.nodes.update((node.name, node) for node in chunk.nodes)
             case Shared():
@@ -254,6 +258,7 @@ def _stored(job: Job, spec: int, owner: int) -> StoredJob:
         job.refusals,
         job.ran_us,
         job.preemptions,
+        job.borrow_after,
         job.oom_retries,
     )
 
@@ -289,6 +294,7 @@ def _take_jobs(
             s.refusals,
             s.ran_us,
             s.preemptions,
+            s.borrow_after,
             s.oom_retries,
         )
 

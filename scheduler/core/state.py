@@ -15,6 +15,7 @@ from packhorse.scheduler.core.licenses import Licenses
 from packhorse.scheduler.core.node_columns import NodeColumns
 from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.core.predictors import History
+from packhorse.scheduler.core.reclaim.book import Book
 from packhorse.scheduler.core.running_columns import RunningColumns
 from packhorse.scheduler.core.timers import Timers
 from packhorse.scheduler.core.usage import UserUsage
@@ -22,6 +23,7 @@ from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.event import CallAnswered, PolicyTaught
 from packhorse.scheduler.model.ids import Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArrayJob, Job
+from packhorse.scheduler.model.loan import Switch
 from packhorse.scheduler.model.node import Node
 
 CallId = tuple[int, str]
@@ -62,6 +64,7 @@ class Frozen:
         "finished",
         "history",
         "jobs",
+        "lending_off",
         "next_job_id",
         "nodes",
         "usage",
@@ -75,6 +78,7 @@ class Frozen:
     nodes: dict[NodeName, Node]
     finished: dict[JobId, Instant]
     answered: dict[CallId, CallAnswered]
+    lending_off: tuple[Switch, ...]
     history: History
     usage: UserUsage
     arrivals: Arrivals
@@ -87,6 +91,7 @@ class State:
     jobs, arrays, nodes: by id and name, in the order in which they came.
     finished: ended jobs, and arrays that are through, in the order in which that was known; when.
     answered: calls with an idempotency key, oldest first.
+    lending_off: for which jobs an administrator has switched off the lending of memory.
     next_job_id: no job, array or task was ever given this number or a higher one.
     history: how long jobs ran. usage: who used how much (who holds how much is derived). arrivals: when jobs
     came. All three outlive the jobs that they know of, and are bounded.
@@ -98,7 +103,7 @@ class State:
     singletons: unfinished jobs by (uid, name) and the number that orders them, only for the pairs that a
     waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what jobs are like,
     for the placement policy. batch: what the order "packhorse" knows from pass to pass. licenses: what jobs
-    hold of the cluster's licences.
+    hold of the cluster's licences. reclaim: who lends memory to whom.
     """
 
     __slots__ = (
@@ -114,12 +119,14 @@ class State:
         "history",
         "interned",
         "jobs",
+        "lending_off",
         "licenses",
         "n_silent",
         "next_job_id",
         "node_columns",
         "nodes",
         "pending_columns",
+        "reclaim",
         "running_columns",
         "singletons",
         "tasks",
@@ -141,6 +148,7 @@ class State:
         self.usage = UserUsage()
         self.arrivals = Arrivals()
         self.taught: PolicyTaught | None = None
+        self.lending_off: tuple[Switch, ...] = ()
         self.clear_derived()
 
     def clear_derived(self) -> None:
@@ -158,6 +166,7 @@ class State:
         self.usage.held.clear()
         self.batch = Memory()
         self.licenses = Licenses()
+        self.reclaim = Book()
 
     @classmethod
     def empty(cls) -> State:
@@ -177,6 +186,7 @@ class State:
             and self.nodes == other.nodes
             and list(self.finished.items()) == list(other.finished.items())
             and list(self.answered.items()) == list(other.answered.items())
+            and self.lending_off == other.lending_off
             and self.history == other.history
             and self.usage == other.usage
             and self.arrivals == other.arrivals
@@ -195,6 +205,7 @@ class State:
         frozen.nodes = self.nodes.copy()
         frozen.finished = self.finished.copy()
         frozen.answered = self.answered.copy()
+        frozen.lending_off = self.lending_off
         frozen.history = self.history.copy()
         frozen.usage = self.usage.copy()
         frozen.arrivals = self.arrivals.copy()

@@ -23,6 +23,8 @@ from packhorse.scheduler.core import (
     update,
 )
 from packhorse.scheduler.core.decision import Decision
+from packhorse.scheduler.core.reclaim.report import report_usage
+from packhorse.scheduler.core.reclaim.switch import switch_reclaim
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.tick import next_timer
 from packhorse.scheduler.model import input as inp
@@ -80,4 +82,6 @@ _STEP: dict[type, Callable[[State, Any, Instant], Decision]] = {
     inp.Tick: tick.tick,
     inp.RunCycle: grant.run_cycle,
     inp.Teach: teach.teach,
+    inp.ReportUsage: report_usage,
+    inp.SwitchReclaim: switch_reclaim,
 }

@@ -19,7 +19,7 @@ from packhorse.scheduler.model.cluster import Partition
 from packhorse.scheduler.model.event import ArraySubmitted, JobsSubmitted
 from packhorse.scheduler.model.ids import Instant
 from packhorse.scheduler.model.input import Caller, Submit, SubmitArray
-from packhorse.scheduler.model.job import ArraySpec, JobSpec, Owner
+from packhorse.scheduler.model.job import NORMAL_QOS, ArraySpec, JobSpec, Owner
 from packhorse.scheduler.model.reply import RefusalCode, Refused, Submitted
 from packhorse.scheduler.model.resources import Ask
 
@@ -73,13 +73,14 @@ def complete(state: State, caller: Caller, spec: JobSpec, now: Instant) -> JobSp
     spec = replace(
         spec,
         partition=partition.name,
-        qos=spec.qos or "normal",
+        qos=spec.qos or NORMAL_QOS,
         time_limit_s=_time_limit(spec.time_limit_s, partition),
         ask=fill_memory(spec.ask, partition),
         lease_s=spec.lease_s or partition.lease_s,
     )
     refused = (
         _check_plain(spec)
+        or check_qos(state, spec.qos)
         or check_oom_retry(spec)
         or _check_privileges(caller, spec)
         or check_partition(partition, caller.owner, spec)
@@ -146,6 +147,16 @@ def check_partition(partition: Partition, owner: Owner, spec: JobSpec) -> Refuse
             "Memory specification can not be satisfied",
         )
     return None
+
+
+def check_qos(state: State, name: str) -> Refused | None:
+    """Whether there is such a QOS: the usual one, and those whose jobs may be stopped."""
+    known = (NORMAL_QOS, *state.config.reclaim.stoppable_qos)
+    if name in known:
+        return None
+    return _invalid(
+        f'QOS "{name}" does not exist; choose one of: {", ".join(known)}', "Invalid qos specification"
+    )
 
 
 def check_possible(state: State, partition: Partition, ask: Ask) -> Refused | None:
@@ -231,10 +242,6 @@ def _check_plain(spec: JobSpec) -> Refused | None:
         )
     if ask.mem_mib_per_node and ask.mem_mib_per_cpu:
         return _invalid("memory per node and memory per CPU exclude each other; give one of them")
-    if spec.qos != "normal":
-        return _invalid(
-            f'QOS "{spec.qos}" does not exist; the only one is "normal"', "Invalid qos specification"
-        )
     if spec.retry is not None and (spec.retry.max_retries < 0 or spec.retry.backoff_s < 0):
         return _invalid("retries and their backoff must not be negative")
     if abs(spec.nice) > MAX_NICE:

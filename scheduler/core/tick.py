@@ -13,6 +13,8 @@ from packhorse.scheduler.core.cancel import end_pending, end_remainder
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.lifecycle import lose_node, stop, terminate
 from packhorse.scheduler.core.reasons import Reason
+from packhorse.scheduler.core.reclaim.lending import too_much_lent
+from packhorse.scheduler.core.reclaim.settle import settle
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.timers import Entry, Timer
 from packhorse.scheduler.model.command import Signal
@@ -29,6 +31,8 @@ from packhorse.scheduler.model.job import Active, ArrayJob, EndCause, Job, Pendi
 
 FORGET_SLACK_S = 5
 """Finished jobs are forgotten together, up to this much later than they may be."""
+DUE = Instant(1)
+"""In the past, whatever the time is."""
 FORGET_AT_ONCE = 2_000
 """Per event, so that no single one holds up the loop."""
 
@@ -38,7 +42,8 @@ def next_timer(state: State) -> Instant | None:
     at = None
     if len(state.timers):
         at = state.timers.next(lambda entry: _stands(state, entry), not brake_holds(state))
-    known = [found for found in (at, _forget_at(state), state.batch.wake_at or None) if found is not None]
+    wakes = (state.batch.wake_at or None, state.reclaim.wake_at or None, _unsettled_at(state))
+    known = [found for found in (at, _forget_at(state), *wakes) if found is not None]
     return min(known, default=None)
 
 
@@ -51,6 +56,8 @@ def tick(state: State, _input: Tick, now: Instant) -> Decision:
     wake = bool(state.batch.wake_at) and state.batch.wake_at <= now
     if wake:
         state.batch.wake_at = UNKNOWN
+    if state.reclaim.wake_at and state.reclaim.wake_at <= now:
+        state.reclaim.wake_at, wake = UNKNOWN, True
     eligible: list[JobId] = []
     ranked: list[JobId] = []
     seen: set[JobId] = set()
@@ -74,7 +81,19 @@ def tick(state: State, _input: Tick, now: Instant) -> Decision:
     if ranked:
         draft.events.append(JobsRanked(now, tuple(ranked)))
     _forget(draft)
+    if not draft.events:
+        for name in list(state.reclaim.suspects):
+            settle(draft, name)
     return draft.decision()._replace(more=wake)
+
+
+def _unsettled_at(state: State) -> Instant | None:
+    """Whether too much is lent on some node: a Tick is due then."""
+    for name in list(state.reclaim.suspects):
+        if too_much_lent(state, name):
+            return DUE
+        del state.reclaim.suspects[name]
+    return None
 
 
 def _act(draft: Draft, kind: Timer, job: Job, active: Active) -> None:

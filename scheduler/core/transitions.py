@@ -27,6 +27,8 @@ from packhorse.scheduler.model.event import (
     JobTerminating,
     JobUpdated,
     JobWarned,
+    LoansChanged,
+    MemoryEstimated,
 )
 from packhorse.scheduler.model.job import Job, JobState
 
@@ -73,6 +75,12 @@ TABLE: tuple[Transition, ...] = (
     Transition(JobGpusBusy, (RUNNING,), (RUNNING,), "they are busy again, or not measured any more"),
     Transition(JobsRanked, (CONFIGURING,), (CONFIGURING,), "it stands elsewhere in the order by now"),
     Transition(JobsRanked, (RUNNING,), (RUNNING,), "the same"),
+    Transition(MemoryEstimated, (RUNNING,), (RUNNING,), "it uses more memory, or less, than was expected"),
+    Transition(MemoryEstimated, (COMPLETING,), (COMPLETING,), "the same"),
+    Transition(
+        LoansChanged, (CONFIGURING,), (CONFIGURING,), "memory lent to it is lent by another, or its own"
+    ),
+    Transition(LoansChanged, (RUNNING,), (RUNNING,), "the same"),
     Transition(
         JobEnding,
         (CONFIGURING, RUNNING, COMPLETING),
@@ -99,8 +107,14 @@ TABLE: tuple[Transition, ...] = (
     Transition(
         JobEnded,
         (COMPLETING,),
-        (JobState.CANCELLED, JobState.TIMEOUT, JobState.NODE_FAIL),
-        "nothing of it is left on its nodes",
+        (
+            JobState.CANCELLED,
+            JobState.TIMEOUT,
+            JobState.NODE_FAIL,
+            JobState.COMPLETED,
+            JobState.FAILED,
+        ),
+        "nothing of it is left on its nodes; its own end counts if that came before its time limit",
     ),
     Transition(
         JobRequeued,

@@ -15,6 +15,7 @@ from packhorse.scheduler.core.submit import (
     ACCESS_DENIED,
     check_partition,
     check_possible,
+    check_qos,
     fill_memory,
     find_partition,
 )
@@ -46,7 +47,7 @@ _WHILE_WAITING = (
 )
 """Changes that mean nothing once the job has its nodes."""
 
-_PLAIN = ("name", "comment", "begin_at", "dependency", "requeue", "account", "priority", "nice")
+_PLAIN = ("name", "comment", "begin_at", "dependency", "requeue", "account", "priority", "nice", "no_lend")
 
 
 def update_job(state: State, call: UpdateJob, now: Instant) -> Decision:
@@ -132,9 +133,12 @@ def _changed(draft: Draft, call: UpdateJob, target: Target, one: Job | ArrayJob)
             target, RefusalCode.DENIED, "gets a priority from an administrator only", ACCESS_DENIED
         )
     if changes.qos is not None and changes.qos != old.qos:
-        return _refuse(
-            target, RefusalCode.INVALID, f'QOS "{changes.qos}" does not exist', "Invalid qos specification"
-        )
+        unknown = check_qos(state, changes.qos)
+        if unknown is not None:
+            return _from_refused(target, unknown)
+        if isinstance(one.phase, Active):
+            return targets.wrong_state(target, "does not wait: its QOS cannot change", NOT_PENDING)
+        values["qos"] = changes.qos
     if changes.array_limit is not None and changes.array_limit < 0:
         return _refuse(target, RefusalCode.INVALID, "needs a limit of 0 (none) or more tasks", "")
     limit = new_time_limit(changes, old.time_limit_s)

@@ -28,6 +28,7 @@ from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.timers import Timer
 from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId
 from packhorse.scheduler.model.job import (
+    NORMAL_QOS,
     Active,
     ArrayJob,
     Condition,
@@ -259,6 +260,7 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
             expected_us(state, waiter),
             waiter.owner.uid,
             waiter.ran_us,
+            qos_of(spec),
         )
     reason = reason_of(waiter)
     return PendingRow(
@@ -278,7 +280,13 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
         expected_us=expected_us(state, waiter),
         uid=waiter.owner.uid,
         ran_us=waiter.ran_us if not isinstance(waiter, ArrayJob) else 0,
+        qos=qos_of(spec),
     )
+
+
+def qos_of(spec: JobSpec) -> str:
+    """Its QOS, if that may be one whose jobs are stopped and borrow memory; "" for others."""
+    return spec.qos if spec.requeue and spec.qos != NORMAL_QOS else ""
 
 
 def expected_us(state: State, waiter: Waiter) -> int:

@@ -1,10 +1,10 @@
-"""Accounting rows: what stays of a job when it has left memory."""
+"""Accounting rows: what stays of jobs and loans when they have left memory."""
 
 from __future__ import annotations
 
 import msgspec
 
-from packhorse.scheduler.model.ids import Instant, JobId
+from packhorse.scheduler.model.ids import Instant, JobId, NodeName
 from packhorse.scheduler.model.resources import Usage
 
 
@@ -58,3 +58,22 @@ class AttemptRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     command: str
     gpu_milli: int
     usage: Usage
+
+
+class LoanRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A loan that is over, or the part of one that is: so much memory of the lender, on that node, lent to
+    that attempt of the borrower from since to until. outcome: a LoanEnd.
+    """
+
+    node: NodeName
+    lender: JobId
+    lender_user: str
+    lender_account: str
+    borrower: JobId
+    borrower_attempt: int
+    borrower_user: str
+    borrower_account: str
+    mem_mib: int
+    since: Instant
+    until: Instant
+    outcome: str

@@ -74,6 +74,41 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     yielding: float = 0.3
 
 
+class Reclaim(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Lending of memory that jobs ask for and do not use (docs/reclaim.md). enabled: usage is watched, and
+    memory is lent.
+
+    estimator: by its name (core/reclaim/estimators.py); estimate_margin (percent), half_life_s and window_s:
+    its constants, 0: those it comes with. settle_s: how long a job runs before any of its
+    memory is lent, and how long one that was stopped may not borrow. share: percent of what is unused that
+    may be lent; margin_mib: less of it on each node; max_lent_mib: most of each node, 0: no bound. Loans are
+    taken back where less than floor_percent of a node's memory, or than floor_mib, is free, and where
+    processes waited for memory in more than pressure_milli thousandths of the last 10 s. grace_s: between
+    the signal and KILL. exempt_…: whose memory is never lent. no_borrow: partitions in which nobody borrows.
+    stoppable_qos: QOS, beside "normal", that jobs may name; jobs of these may be stopped for memory, and
+    only they borrow.
+    """
+
+    enabled: bool = False
+    estimator: str = "packhorse"
+    settle_s: int = 300
+    share: int = 80
+    margin_mib: int = 256
+    max_lent_mib: int = 0
+    floor_percent: int = 5
+    floor_mib: int = 0
+    pressure_milli: int = 100
+    grace_s: int = 30
+    exempt_partitions: tuple[str, ...] = ()
+    exempt_accounts: tuple[str, ...] = ()
+    exempt_users: tuple[str, ...] = ()
+    no_borrow: tuple[str, ...] = ()
+    stoppable_qos: tuple[str, ...] = ("scavenger",)
+    estimate_margin: int = 0
+    half_life_s: int = 0
+    window_s: int = 0
+
+
 class GpuIdleAction(StrEnum):
     """What becomes of a job whose GPUs stay idle after the warning."""
 
@@ -109,8 +144,8 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     have planned starts. keep_next: a blocked job that has a planned start stays ahead of those that come.
     predictor: how long jobs are expected to run (core/predictors.py). preempt: "order": running jobs are
     stopped, and wait again, where jobs that come before them in the order need their room
-    (core/preemption.py); "none": never. batch: of the order "packhorse". gpu_idle: what is done about GPUs
-    that jobs hold and do not use.
+    (core/preemption.py); "none": never. batch: of the order "packhorse". reclaim: lending of unused memory.
+    gpu_idle: what is done about GPUs that jobs hold and do not use.
     """
 
     name: str = "packhorse"
@@ -139,4 +174,5 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     predictor: str = "limit"
     preempt: str = "none"
     batch: Batch = Batch()
+    reclaim: Reclaim = Reclaim()
     gpu_idle: GpuIdle = GpuIdle()

@@ -25,12 +25,13 @@ class Signal(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class Terminate(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """TERM, wait grace_s, KILL, until nothing of the attempt is left."""
+    """TERM (or that signal), wait grace_s, KILL, until nothing of the attempt is left."""
 
     node: NodeName
     attempt: AttemptKey
     grace_s: int
     cause: EndCause
+    signal: int = 0
 
 
 class SetTimeLimit(msgspec.Struct, frozen=True, gc=False, tag=True):
@@ -48,4 +49,10 @@ class AckExit(msgspec.Struct, frozen=True, gc=False, tag=True):
     attempt: AttemptKey
 
 
-Command = Launch | Signal | Terminate | SetTimeLimit | AckExit
+class Resume(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """The operator wants the node to take work again, whatever its agent had against it."""
+
+    node: NodeName
+
+
+Command = Launch | Signal | Terminate | SetTimeLimit | AckExit | Resume

@@ -21,6 +21,7 @@ from packhorse.scheduler.model.job import (
     JobState,
     Owner,
 )
+from packhorse.scheduler.model.loan import EndedLoan, Loan, Switch
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.reply import Reply
 from packhorse.scheduler.model.resources import Ask, Placement, Usage
@@ -82,10 +83,13 @@ class ArrayRemainderCancelled(_Event, frozen=True, array_like=True, gc=False, ta
 
 
 class JobGranted(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """loans: who lends it what is lent of its memory."""
+
     job: JobId
     attempt: AttemptKey
     placements: tuple[Placement, ...]
     end_by: Instant = UNKNOWN
+    loans: tuple[Loan, ...] = ()
 
 
 class AttemptStarted(_Event, frozen=True, array_like=True, gc=False, tag=True):
@@ -129,7 +133,7 @@ class JobEnding(_Event, frozen=True, array_like=True, gc=False, tag=True):
     """The attempt has to stop; its allocation is held until it is known to be gone.
 
     terminate_at: its node is told at that instant (JobTerminating), 0: it was told at once. for_job: the job
-    that its room is needed for, 0 for none.
+    that its room is needed for, 0 for none. why: a sentence, where lent memory is taken back.
     """
 
     job: JobId
@@ -139,6 +143,7 @@ class JobEnding(_Event, frozen=True, array_like=True, gc=False, tag=True):
     requeue_held: bool = False
     terminate_at: Instant = UNKNOWN
     for_job: JobId = JobId(0)
+    why: str = ""
 
 
 class JobTerminating(_Event, frozen=True, array_like=True, gc=False, tag=True):
@@ -171,6 +176,7 @@ class JobRequeued(_Event, frozen=True, array_like=True, gc=False, tag=True):
     """The attempt is over and the job waits again, not before begin_at.
 
     state, exit and usage describe the attempt that ended. avoid: a node this job will not be sent to again.
+    borrow_after: it gets no lent memory before then, 0: any time.
     ask: what the next attempt asks for, with more memory than this one, None: the same.
     """
 
@@ -190,6 +196,7 @@ class JobRequeued(_Event, frozen=True, array_like=True, gc=False, tag=True):
     ended_at: Instant = UNKNOWN
     by: int = -1
     reason: str = "None"
+    borrow_after: Instant = UNKNOWN
     ask: Ask | None = None
 
 
@@ -296,6 +303,29 @@ class JobsRanked(_Event, frozen=True, array_like=True, gc=False, tag=True):
     jobs: tuple[JobId, ...]
 
 
+class MemoryEstimated(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """What these jobs are now expected to use of the node's memory, in MiB; loans rest on it."""
+
+    node: NodeName
+    jobs: tuple[tuple[JobId, int], ...]
+
+
+class LoansChanged(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """The attempt has these loans from now on, and `ended` are over. It holds as much memory as before."""
+
+    job: JobId
+    attempt: AttemptKey
+    loans: tuple[Loan, ...]
+    ended: tuple[EndedLoan, ...]
+
+
+class ReclaimSwitched(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """From now on memory is lent but for these."""
+
+    off: tuple[Switch, ...]
+    by: int
+
+
 Event = (
     SchedulerStarted
     | Configured
@@ -325,6 +355,9 @@ Event = (
     | CallAnswered
     | PolicyTaught
     | JobsRanked
+    | MemoryEstimated
+    | LoansChanged
+    | ReclaimSwitched
     | JobGpusIdle
     | JobGpusBusy
 )

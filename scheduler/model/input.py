@@ -10,6 +10,7 @@ from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.event import Item
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArraySpec, Dependency, JobSpec, Owner
+from packhorse.scheduler.model.loan import Switch
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.resources import Usage
 
@@ -112,6 +113,7 @@ class Changes(msgspec.Struct, frozen=True, array_like=True, gc=False):
     array_limit: int | None = None
     account: str | None = None
     qos: str | None = None
+    no_lend: bool | None = None
 
 
 class UpdateJob(_Input, frozen=True, array_like=True, gc=False, tag=True):
@@ -193,6 +195,28 @@ class ReportExit(_Input, frozen=True, array_like=True, gc=False, tag=True):
     detail: str = ""
 
 
+class ReportUsage(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """How much memory a node has free, and the attempts on it use; only while memory is lent at all.
+
+    at: when, by the node's clock. pressure_milli: thousandths of the last 10 s in which some process waited
+    for memory, None: not told. attempts: those that run there, with MiB used.
+    """
+
+    node: NodeName
+    at: Instant
+    free_mib: int
+    pressure_milli: int | None
+    attempts: tuple[tuple[AttemptKey, int], ...]
+
+
+class SwitchReclaim(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Lending on or off: everywhere, or for the jobs of a partition or an account. Administrators only."""
+
+    caller: Caller
+    on: bool
+    switch: Switch
+
+
 class ReportGpus(_Input, frozen=True, array_like=True, gc=False, tag=True):
     """Since idle_since every GPU of the attempt was measured and idle; 0: that is so no longer.
 
@@ -254,5 +278,7 @@ Input = (
     | Tick
     | RunCycle
     | Teach
+    | ReportUsage
+    | SwitchReclaim
     | ReportGpus
 )

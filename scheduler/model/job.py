@@ -8,7 +8,11 @@ from typing import NamedTuple
 import msgspec
 
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
+from packhorse.scheduler.model.loan import Loan
 from packhorse.scheduler.model.resources import Ask, Placement, Usage
+
+OOM_SIGNAL = 125
+"""Instead of a signal, in the end of a job that went out of memory: Slurm's ExitCode for those is 0:125."""
 
 
 class JobState(StrEnum):
@@ -115,6 +119,10 @@ class Given(msgspec.Struct, frozen=True, array_like=True, gc=False):
     threads_per_core: bool = False
 
 
+NORMAL_QOS = "normal"
+"""The QOS of jobs that name none."""
+
+
 class JobSpec(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash=True):
     """A job as submitted, with every default filled in. Hashable; equal specs are kept once.
 
@@ -136,7 +144,7 @@ class JobSpec(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash
     work_dir: str
     args: tuple[str, ...] = ()
     account: str = ""
-    qos: str = "normal"
+    qos: str = NORMAL_QOS
     time_limit_s: int = 0
     priority: int | None = None
     nice: int = 0
@@ -214,8 +222,10 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     was not; ending_by is the uid that asked (-1: the scheduler itself). terminate_at: when the agent
     is to be told, 0 once it was (a job that requeues itself gets its answer before its TERM). ending_for:
     the job that its room was needed for, 0 for none. ranked_at: when it last came to stand elsewhere in the
-    order because of how much it has run, 0: not in this attempt. gpus_idle_since: since when all its GPUs had
-    been idle when it was warned of that, at gpus_warned_at; both 0: it was not, or they are busy again.
+    order because of how much it has run, 0: not in this attempt. loans: memory of others that it has.
+    estimated: MiB that it is expected to use, placement by placement; empty: all it may. ending_why: a
+    sentence, where it is stopped for lent memory. gpus_idle_since: since when all its GPUs had been idle when
+    it was warned of that, at gpus_warned_at; both 0: it was not, or they are busy again.
     """
 
     attempt: AttemptKey
@@ -232,6 +242,9 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     eligible_at: Instant = UNKNOWN
     ending_for: JobId = JobId(0)
     ranked_at: Instant = UNKNOWN
+    loans: tuple[Loan, ...] = ()
+    estimated: tuple[int, ...] = ()
+    ending_why: str = ""
     gpus_idle_since: Instant = UNKNOWN
     gpus_warned_at: Instant = UNKNOWN
 
@@ -259,11 +272,12 @@ Phase = Pending | Active | Ended
 class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One job or one array task that has a number of its own.
 
-    attempts is the number of the last grant; one is skipped when a job that was cancelled before it ran is
-    reopened. restarts counts the runs that were requeued, retries the attempts that failed and were tried
-    again. array_id 0 and index -1: not part of an array. refusals: how often an agent would not launch it;
-    avoid: those agents' nodes. ran_us: how long earlier attempts ran, whatever became of their work.
-    preemptions: those of the restarts that made room for another job. oom_retries: those that came with more
+    attempts is the number of the last grant; one is skipped when a job that was cancelled before it
+    ran is reopened. restarts counts the runs that were requeued, retries the attempts that failed and
+    were tried again. array_id 0 and index -1: not part of an array. refusals: how often an agent would
+    not launch it; avoid: those agents' nodes. ran_us: how long earlier attempts ran, whatever became of
+    their work. preemptions: those of the restarts that made room for another job. borrow_after: it gets no
+    lent memory before then. oom_retries: those of the restarts that came with more
     memory, which spec asks for now.
     """
 
@@ -281,6 +295,7 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     refusals: int = 0
     ran_us: int = 0
     preemptions: int = 0
+    borrow_after: Instant = UNKNOWN
     oom_retries: int = 0
 
     @property

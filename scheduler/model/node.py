@@ -66,6 +66,7 @@ class Node(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A registered machine. boot_id changes with every boot: proof that nothing from before runs.
 
     reachable: its agent's stream is open. silent_since: when the stream was lost, 0 while reachable.
+    refusing_since: when its agent began to take no new work, 0 while it does.
     """
 
     spec: NodeSpec
@@ -78,6 +79,7 @@ class Node(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reason: str = ""
     reason_by: int = -1
     reason_at: Instant = UNKNOWN
+    refusing_since: Instant = UNKNOWN
 
     @property
     def name(self) -> NodeName:

@@ -124,7 +124,8 @@ class Ask(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash=Tru
 
 
 class Placement(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What one node gives to one job: amounts, devices and how many tasks it takes."""
+    """What one node gives to one job: amounts, devices and how many tasks it takes. lent_mib: so much of
+    mem_mib is memory of other jobs there, lent to this one."""
 
     node: NodeName
     cpu_milli: int
@@ -132,6 +133,7 @@ class Placement(msgspec.Struct, frozen=True, array_like=True, gc=False):
     n_tasks: int = 1
     devices: tuple[Devices, ...] = ()
     tmp_mib: int = 0
+    lent_mib: int = 0
 
 
 class Usage(msgspec.Struct, frozen=True, array_like=True, gc=False):

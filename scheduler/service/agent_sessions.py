@@ -208,7 +208,9 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
                     case wire.HeardHeartbeat():
                         session.queue.put(clock.now())
                     case wire.NodeUsage():
-                        engine.usage[name] = said
+                        engine.measured(name, said)
+                        if engine.config.reclaim.enabled:
+                            engine.post(wire.report_usage(name, said))
                         self._watch_gpus(name)
                     case _:
                         engine.post(said)

@@ -44,6 +44,10 @@ TPU_VARIABLES = ("TPU_VISIBLE_CHIPS", "TPU_VISIBLE_DEVICES")
 """The same for TPU chips; older and newer libtpu."""
 
 
+TPU_GRIDS = {1: "1,1,1", 2: "1,2,1", 4: "2,2,1", 8: "2,4,1"}
+"""How so many chips of one host lie, for libtpu: a process that has not all of a host's must say so."""
+
+
 def submitted_environment(variables: Iterable[str], gpus_managed: bool) -> list[str]:
     """The environment as submitted, without what described the job it was submitted from.
 
@@ -110,6 +114,7 @@ def batch_environment(job: Job, active: Active, array: ArraySpec | None, cluster
     env += _memory(ask, first)
     env += _tasks(ask, given, n_nodes)
     env += _gpus(given, first)
+    env += _chips(first, alone=n_nodes == 1)
     if job.restarts:
         env.append(f"SLURM_RESTART_COUNT={job.restarts}")
     if given.export:
@@ -174,9 +179,17 @@ def _gpus(given: Given, first: Placement) -> list[str]:
         env += [f"SLURM_GPUS_ON_NODE={len(indices)}", f"SLURM_JOB_GPUS={ordinals}"]
         env += [f"{name}={ordinals}" for name in GPU_VARIABLES]
         env += _shares(first, indices) + _slices(first)
+    return env
+
+
+def _chips(first: Placement, *, alone: bool) -> list[str]:
+    """Which TPU chips are the job's; on one host also how they lie, which of several only the job knows."""
     chips = sorted({i for devices in first.devices if devices.kind == "tpu" for i in devices.indices})
-    if chips:
-        env += [f"{name}={','.join(map(str, chips))}" for name in TPU_VARIABLES]
+    if not chips:
+        return []
+    env = [f"{name}={','.join(map(str, chips))}" for name in TPU_VARIABLES]
+    if alone and len(chips) in TPU_GRIDS:
+        env += [f"TPU_CHIPS_PER_PROCESS_BOUNDS={TPU_GRIDS[len(chips)]}", "TPU_PROCESS_BOUNDS=1,1,1"]
     return env
 
 

@@ -15,6 +15,14 @@ LONGEST_SLEEP_S = 60.0
 """A timer far away looks at the clock again after this long: the machine's clock may be set meanwhile."""
 
 
+LONGEST_LEAP_US = 60 * US
+"""So far ahead the machine's clock is followed at once."""
+
+
+def _boot_clock_us() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+
+
 class Alarm(Protocol):
     """Something that will be called once."""
 
@@ -35,17 +43,25 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock, made monotonic: set back, it runs a tenth slower until the two agree again."""
+    """The machine's clock, made monotonic and without leaps.
+
+    Set back, it runs a tenth slower until the two agree again; set ahead by over LONGEST_LEAP_US, a tenth
+    faster. Otherwise every job's time limit would be over at once when somebody sets the clock to tomorrow.
+    Time in which the machine was suspended is no leap: the clock of the nodes' supervisors counts it too.
+    """
 
     def __init__(self) -> None:
-        self._last_tick = time.monotonic_ns()
+        self._last_tick = _boot_clock_us()
         self._last_us = time.time_ns() // 1000
 
     def now(self) -> Instant:
-        tick = time.monotonic_ns()
+        tick = _boot_clock_us()
         wall = time.time_ns() // 1000
+        passed = tick - self._last_tick
         if wall < self._last_us:
-            wall = self._last_us + (tick - self._last_tick) * 9 // 10_000
+            wall = self._last_us + passed * 9 // 10
+        elif wall - self._last_us > passed + LONGEST_LEAP_US:
+            wall = min(wall, self._last_us + passed * 11 // 10)
         self._last_tick = tick
         self._last_us = wall
         return Instant(wall)

@@ -30,6 +30,7 @@ from packhorse.scheduler.model.input import (
     SignalScope,
     Submit,
     SubmitArray,
+    SwitchReclaim,
     Target,
     UpdateJob,
     UpdateNode,
@@ -46,6 +47,7 @@ from packhorse.scheduler.model.job import (
     Retry,
     WarnSignal,
 )
+from packhorse.scheduler.model.loan import Switch
 from packhorse.scheduler.model.oomspec import LEAST_MILLI, MOST_MILLI, MOST_RETRIES
 from packhorse.scheduler.model.resources import DIVISIBLE, WHOLE, Ask, Gres, is_slice
 from packhorse.scheduler.service import bounds
@@ -530,6 +532,16 @@ def update_jobs(request: Any, owner: Owner, admin: bool) -> UpdateJob:
     return UpdateJob(caller(owner, admin, request), targets(request.jobs), changes(request.changes, has))
 
 
+def switch_reclaim(request: Any, owner: Owner, admin: bool) -> SwitchReclaim:
+    """A SwitchReclaimRequest. Raises BadValue."""
+    partition, account = text("partition", request.partition), text("account", request.account)
+    if partition and account:
+        raise BadValue("partition and account exclude each other; switch one after the other")
+    kind = "partition" if partition else "account" if account else ""
+    switch = Switch(kind, partition or account, request.recall)
+    return SwitchReclaim(caller(owner, admin, request), request.on, switch)
+
+
 def changes(wire: Any, has: Has) -> Changes:
     """What is set; the rest stays as it is."""
     values: dict[str, Any] = {}
@@ -541,8 +553,9 @@ def changes(wire: Any, has: Has) -> Changes:
             values[name] = text(name, getattr(wire, name), longest)
     if has(wire, "features"):
         values["features"] = features(wire.features)
-    if has(wire, "requeue"):
-        values["requeue"] = wire.requeue
+    for name in ("requeue", "no_lend"):
+        if has(wire, name):
+            values[name] = getattr(wire, name)
     if has(wire, "begin_at_us"):
         values["begin_at"] = instant("begin_at_us", wire.begin_at_us)
     if has(wire, "dependency"):

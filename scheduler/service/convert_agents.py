@@ -19,6 +19,7 @@ from packhorse.scheduler.model.input import (
     ReportExit,
     ReportOffer,
     ReportStart,
+    ReportUsage,
     RunningAttempt,
 )
 from packhorse.scheduler.model.job import Active, ArraySpec, EndCause, Job
@@ -194,11 +195,21 @@ def _offer(wire: pb.Offer) -> Offer:
         whole("offer: cpu_milli", wire.cpu_milli, 0, bounds.MAX_CPU_MILLI),
         whole("offer: mem_mib", wire.mem_mib, 0, bounds.MAX_MEM_MIB),
         wire.accepting,
-        wire.reason,
-        tuple([(device.kind, device.index) for device in wire.dead_devices]),
-        tuple([reason[:MAX_REMARK] for reason in wire.dead_reasons]),
-        tuple([warning[:MAX_REMARK] for warning in wire.warnings[:MAX_REMARKS]]),
+        _remark(wire.reason),
+        tuple(
+            [
+                (text("dead device: kind", d.kind), whole("dead device: index", d.index, 0, MAX_DEVICE_INDEX))
+                for d in wire.dead_devices
+            ]
+        ),
+        tuple([_remark(reason) for reason in wire.dead_reasons]),
+        tuple([_remark(warning) for warning in wire.warnings[:MAX_REMARKS]]),
     )
+
+
+def _remark(said: str) -> str:
+    """One line of an agent's: parts of it come from drivers and files, which say anything."""
+    return "".join([char if char.isprintable() else "?" for char in said[:MAX_REMARK]])
 
 
 def _usage(wire: pb.AttemptUsage) -> Usage:
@@ -267,6 +278,12 @@ def _device_sample(wire: pb.DeviceSample) -> DeviceSample:
     )
 
 
+def report_usage(node: NodeName, usage: NodeUsage) -> ReportUsage:
+    """What the core wants to know of it where memory is lent."""
+    attempts = tuple([(key, -(-sample.rss_kib // 1024)) for key, sample in usage.attempts.items()])
+    return ReportUsage(node, usage.at, usage.mem_mib_free, usage.pressure_milli, attempts)
+
+
 # -- to an agent
 
 
@@ -295,8 +312,12 @@ def ack_exits(attempts: Sequence[AttemptKey]) -> pb.SchedulerMessage:
     return pb.SchedulerMessage(ack_exits=pb.AckExits(attempts=[_key(key) for key in attempts]))
 
 
-def order(command: commands.Signal | commands.Terminate | commands.SetTimeLimit) -> pb.SchedulerMessage:
+def order(
+    command: commands.Signal | commands.Terminate | commands.SetTimeLimit | commands.Resume,
+) -> pb.SchedulerMessage:
     """A command that says everything by itself."""
+    if isinstance(command, commands.Resume):
+        return pb.SchedulerMessage(resume=pb.ResumeNode())
     key = _key(command.attempt)
     match command:
         case commands.Signal():
@@ -306,7 +327,10 @@ def order(command: commands.Signal | commands.Terminate | commands.SetTimeLimit)
         case commands.Terminate():
             return pb.SchedulerMessage(
                 terminate=pb.TerminateAttempt(
-                    attempt=key, grace_s=command.grace_s, cause=_cause(command.cause)
+                    attempt=key,
+                    grace_s=command.grace_s,
+                    cause=_cause(command.cause),
+                    signal=command.signal,
                 )
             )
         case commands.SetTimeLimit():
@@ -364,6 +388,7 @@ def launch(
             rlimits=[pb.RLimit(name=name, value=value) for name, value in spec.rlimits],
             cpu_milli=first.cpu_milli,
             mem_mib=first.mem_mib,
+            lent_mib=first.lent_mib,
             devices=[_grant(devices) for devices in first.devices],
             time_limit_s=spec.time_limit_s,
             kill_wait_s=config.kill_wait_s,

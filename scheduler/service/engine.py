@@ -23,16 +23,27 @@ import structlog
 from packhorse.scheduler.core.accounting import accounting_rows
 from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.decision import Decision
+from packhorse.scheduler.core.reclaim.ledger import loan_rows
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
-from packhorse.scheduler.model.accounting import AttemptRow
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Command
 from packhorse.scheduler.model.crashpoint import crash_point, register
 from packhorse.scheduler.model.errors import StoreDamaged, StoreError, StoreUnavailable
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.ids import US, Instant, NodeName
-from packhorse.scheduler.model.input import Caller, Guided, Input, RunCycle, Start, Submit, SubmitArray, Tick
+from packhorse.scheduler.model.input import (
+    Caller,
+    Guided,
+    Input,
+    ReportUsage,
+    RunCycle,
+    Start,
+    Submit,
+    SubmitArray,
+    Tick,
+)
 from packhorse.scheduler.model.reply import Nothing, RefusalCode, Refused, Reply
 from packhorse.scheduler.service.clock import Clock, SystemClock
 from packhorse.scheduler.service.convert_agents import NodeUsage
@@ -41,8 +52,9 @@ from packhorse.scheduler.service.loop import MIN_GAP_S, CycleTrigger, TickTimer
 from packhorse.scheduler.service.payloads import Payload, Payloads
 from packhorse.scheduler.service.recording import Recorder
 from packhorse.scheduler.service.recovery import Housekeeping, Snapshots, recover
+from packhorse.scheduler.service.series_book import SeriesBook
 from packhorse.scheduler.store.codec import encode
-from packhorse.scheduler.store.protocol import Batch, LogRecord, Store
+from packhorse.scheduler.store.protocol import Batch, LogRecord, Store, UsageSeries
 from packhorse.scheduler.store.writer import Commit, GroupCommitWriter
 
 log = structlog.get_logger()
@@ -124,13 +136,15 @@ class NoAgents:
 class _Group:
     """What was decided since the last batch was handed over."""
 
-    __slots__ = ("blobs", "commands", "events", "records", "rows", "waiters")
+    __slots__ = ("blobs", "commands", "events", "loans", "records", "rows", "series", "waiters")
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.records: list[LogRecord] = []
         self.blobs: dict[str, bytes] = {}
+        self.series: list[UsageSeries] = []
         self.rows: list[AttemptRow] = []
+        self.loans: list[LoanRow] = []
         self.commands: list[Command] = []
         self.waiters: list[tuple[asyncio.Future[Reply], Reply]] = []
 
@@ -138,7 +152,8 @@ class _Group:
 class Engine:
     """One cluster's scheduler. All methods belong to the event loop it was started on.
 
-    usage: what each node last said it uses; volatile, never an event. dispatcher may be set until `start`.
+    usage: what each node last said it uses; volatile, never an event. series: what running attempts used over
+    time, never events either, but kept beside the accounting. dispatcher may be set until `start`.
     """
 
     def __init__(
@@ -160,6 +175,7 @@ class Engine:
         self.clock: Clock = clock or SystemClock()
         self.dispatcher: Dispatcher = NoAgents()
         self.usage: dict[NodeName, NodeUsage] = {}
+        self.series = SeriesBook()
         self.payloads = Payloads(store.blob)
         self._meter: Meter = meter or NoMeter()
         self._recorder = recorder
@@ -232,6 +248,22 @@ class Engine:
         except Exception:
             log.exception("input.failed", input=type(input).__name__)  # the state is as it was
             self._wake()
+
+    def measured(self, node: NodeName, said: NodeUsage) -> None:
+        """A node's agent said what it and its jobs use now."""
+        self.usage[node] = said
+        if self._state is not None:
+            self.series.heard(self._state, node, said)
+
+    async def keep(self, series: Sequence[UsageSeries]) -> None:
+        """Write series of usage as they stand. Raises StoreUnavailable."""
+        if self._state is None:
+            raise StoreUnavailable(self._why)
+        try:
+            await self._writer.submit(Batch(series=series))
+        except StoreUnavailable as error:
+            self._fail(str(error))
+            raise
 
     async def barrier(self) -> None:
         """Return when everything decided so far is durable: what was read before the call may then be shown.
@@ -312,11 +344,14 @@ class Engine:
         if self._recorder is not None:
             self._recorder.input(now, start)
         self._seq = found.seq
+        self.series.begin(now)
         first = _Group()
         self._apply(state, decision, first)
         if self._recorder is not None:
             self._recorder.flush()
-        await self._writer.submit(Batch(first.records, (), first.rows))
+        await self._writer.submit(
+            Batch(first.records, rows=first.rows, loans=first.loans, series=first.series)
+        )
         self._durable_seq = self._seq
         self._state, self._why = state, ""
         self._group = _Group()
@@ -338,7 +373,7 @@ class Engine:
         decision = step(state, input, now)
         if self._recorder is not None:
             self._recorder.input(now, input)
-        if decision.more and type(input) is Tick:
+        if decision.more and type(input) in (Tick, ReportUsage):
             self._cycle.again()
         group = self._group
         events = decision.events
@@ -365,7 +400,10 @@ class Engine:
         """Make the events of a decision part of the state and of the group."""
         seq = self._seq
         for event in decision.events:
-            group.rows += accounting_rows(state, event)
+            if rows := accounting_rows(state, event):
+                group.rows += rows
+                group.series += self.series.ended(rows)
+            group.loans += loan_rows(state, event)
             apply(state, event)
             seq += 1
             group.records.append(encode(event, seq))
@@ -435,7 +473,8 @@ class Engine:
             if self._recorder is not None:
                 self._recorder.flush()
             if group.records or len(self._flying) > 1:
-                batch = Batch(group.records, tuple(group.blobs.items()), group.rows)
+                blobs = tuple(group.blobs.items())
+                batch = Batch(group.records, blobs, group.rows, loans=group.loans, series=group.series)
                 self._writer.submit(batch).add_done_callback(lambda written: self._done(group, written))
                 self._snapshots.saw(len(group.records))
             else:
@@ -517,6 +556,7 @@ class Engine:
         self._state = None
         self._cycle.stop()
         self._improving.drop()
+        self.series.clear()
         self._ticks.stop()
         waiting = [waiter for group in (*self._flying, self._group) for waiter, _ in group.waiters]
         self._flying = []

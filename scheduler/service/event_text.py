@@ -12,13 +12,15 @@ from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.hostlist import compress_sorted
 from packhorse.scheduler.model.ids import US, Instant
-from packhorse.scheduler.model.job import EndCause, Held
+from packhorse.scheduler.model.job import OOM_SIGNAL, EndCause, Held
+from packhorse.scheduler.model.loan import LoanEnd
 from packhorse.scheduler.model.reply import Refused, Submitted
 from packhorse.scheduler.model.signalspec import signal_name
 from packhorse.scheduler.model.units import format_mem_mib, format_time_limit
 from packhorse.scheduler.service.auth import user_name
 from packhorse.scheduler.service.messages import JobEvent
 from packhorse.scheduler.service.tables.amounts import granted_text, placed
+from packhorse.scheduler.service.tables.devices import dead_texts
 from packhorse.scheduler.store.codec import jobs_of, node_of
 
 LONGEST_LIST = 100
@@ -100,6 +102,8 @@ def _clock(at: Instant) -> str:
 
 
 def _exit(code: int, signal: int) -> str:
+    if signal == OOM_SIGNAL:
+        return "killed for memory"
     return f"ended by signal {signal_name(signal)}" if signal else f"exit code {code}"
 
 
@@ -178,11 +182,16 @@ def _offered(event: ev.NodeOffered) -> str:
     offer = event.offer
     if not offer.accepting:
         return f"node {event.node} takes no new work: {offer.reason or 'its agent says so'}"
-    return f"node {event.node} offers {offer.cpu_milli / 1000:g} CPUs, {format_mem_mib(offer.mem_mib)} memory"
+    amounts = f"{offer.cpu_milli / 1000:g} CPUs, {format_mem_mib(offer.mem_mib)} memory"
+    dead = f", without {'; '.join(dead_texts(offer))}" if offer.dead_devices else ""
+    warned = f"; warnings: {'; '.join(offer.warnings)}" if offer.warnings else ""
+    return f"node {event.node} offers {amounts}{dead}{warned}"
 
 
 def _ending(event: ev.JobEnding) -> str:
-    text = f"told to stop{_by(event.by)}: {CAUSES[event.cause]}"
+    text = f"told to stop{_by(event.by)}: {event.why or CAUSES[event.cause]}"
+    if event.why:
+        return text
     text += f" (job {event.for_job})" if event.for_job else ""
     return f"{text}; its processes are told at {_clock(event.terminate_at)}" if event.terminate_at else text
 
@@ -196,6 +205,32 @@ def _answered(event: ev.CallAnswered) -> str:
         case _:
             what = "done"
     return f"call {event.key} of {user_name(event.uid)} answered: {what}"
+
+
+def _loans_changed(event: ev.LoansChanged) -> str:
+    parts = [f"{_LOAN_ENDS[e.end]} {e.loan.mem_mib} MiB of job {e.loan.lender}" for e in event.ended]
+    lent = sum(loan.mem_mib for loan in event.loans)
+    return f"lent memory: {', '.join(parts)}; {lent} MiB of its memory are lent now"
+
+
+_LOAN_ENDS = {
+    LoanEnd.REPAID: "paid back",
+    LoanEnd.MOVED: "another job lends",
+    LoanEnd.RETURNED: "gave back",
+    LoanEnd.TAKEN_BACK: "lost",
+}
+
+
+def _estimated(event: ev.MemoryEstimated) -> str:
+    each = ", ".join(f"job {id}: {mib} MiB" for id, mib in event.jobs)
+    return f"memory that is expected to be used on node {event.node}: {each}"
+
+
+def _switched(event: ev.ReclaimSwitched) -> str:
+    if not event.off:
+        return f"lending of unused memory switched on everywhere{_by(event.by)}"
+    parts = [f"{s.kind} {s.name}" if s.kind else "everybody" for s in event.off]
+    return f"lending of unused memory is off{_by(event.by)} for {', '.join(parts)}"
 
 
 SENTENCES: dict[type[Any], Callable[[Any], str]] = {
@@ -238,5 +273,8 @@ SENTENCES: dict[type[Any], Callable[[Any], str]] = {
     ev.NodeResumed: lambda e: f"node {e.node} resumed{_by(e.by)}",
     ev.JobsForgotten: lambda e: f"{len(e.jobs)} ended jobs left memory; accounting keeps them",
     ev.CallAnswered: _answered,
+    ev.MemoryEstimated: _estimated,
+    ev.LoansChanged: _loans_changed,
+    ev.ReclaimSwitched: _switched,
 }
 """Every kind of event; a test compares with the union."""

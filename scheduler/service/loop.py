@@ -31,6 +31,7 @@ UNRELATED = frozenset(
         ev.JobTerminating,
         ev.JobWarned,
         ev.JobsForgotten,
+        ev.MemoryEstimated,
         ev.NodeDowned,
         ev.NodeDrained,
         ev.NodeSilenced,
@@ -39,7 +40,8 @@ UNRELATED = frozenset(
     }
 )
 """Events after which nothing can start that could not start before. An attempt that started may make jobs
-eligible which depend on it; the events that say so are not in here."""
+eligible which depend on it; the events that say so are not in here. Where less memory is expected to be
+used, the step itself says whether somebody waits for that (Decision.more)."""
 
 
 class CycleTrigger:

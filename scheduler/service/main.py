@@ -32,6 +32,7 @@ from packhorse.scheduler.service.methods import Methods
 from packhorse.scheduler.service.metrics import CONTENT_TYPE, Metrics
 from packhorse.scheduler.service.recording import RECORDING, Recorder
 from packhorse.scheduler.service.recovery import Housekeeping
+from packhorse.scheduler.service.series_keeping import SeriesKeeper
 from packhorse.scheduler.service.status import About, installed_version
 from packhorse.scheduler.service.teaching import Teacher
 from packhorse.scheduler.store.protocol import DAY_US, MIB, Retention, Store
@@ -146,6 +147,9 @@ async def serve(
     teacher = Teacher(engine, service.learn_interval_s)
     teacher.start()
     stack.push_async_callback(teacher.stop)
+    keeper = SeriesKeeper(engine)
+    keeper.start()
+    stack.push_async_callback(keeper.stop)
     metrics.watch(engine)
     methods = Methods(
         engine,
@@ -234,9 +238,12 @@ def _pages(engine: Engine, metrics: Metrics) -> Pages:
 def _housekeeping(configuration: Configuration) -> Housekeeping:
     service = configuration.service
     keep_us = service.retention_days * DAY_US or None
-    return Housekeeping(
-        snapshot_events=service.snapshot_every_events, retention=Retention(attempts_keep_us=keep_us)
+    retention = Retention(
+        attempts_keep_us=keep_us,
+        series_keep_us=service.usage_retention_days * DAY_US or None,
+        series_max_bytes=service.usage_max_mib * MIB,
     )
+    return Housekeeping(snapshot_events=service.snapshot_every_events, retention=retention)
 
 
 def _write_tokens(secrets: Path, cluster: str, now: Instant, nodes: Sequence[str]) -> None:

@@ -270,6 +270,7 @@ class JobChanges(_Message):
     array_limit: I64 | None = None
     account: str | None = None
     qos: str | None = None
+    no_lend: bool | None = None
 
 
 class UpdateJobsRequest(_Message):
@@ -335,6 +336,25 @@ class ListPartitionsRequest(_Message):
 
 class ListLicensesRequest(_Message):
     fields: list[str] = []
+
+
+class ListLoansRequest(_Message):
+    fields: list[str] = []
+    jobs: list[JobRef] = []
+    users: list[str] = []
+    accounts: list[str] = []
+    nodes: list[str] = []
+    since_us: I64 = 0
+    until_us: I64 = 0
+    live_only: bool = False
+
+
+class SwitchReclaimRequest(_Message):
+    on: bool = False
+    partition: str = ""
+    account: str = ""
+    recall: bool = False
+    idempotency_key: str = ""
 
 
 class ListAccountingRequest(_Message):
@@ -450,6 +470,7 @@ class Amount(_Message):
     capacity: I64 = 0
     allocated: I64 = 0
     used: I64 = 0
+    lent: I64 = 0
 
 
 class NodeStatus(_Message):
@@ -482,6 +503,19 @@ class GetJobScriptRequest(_Message):
 class GetJobScriptResponse(_Message):
     script: bytes = b""
     args: list[str] = []
+
+
+class GetJobUsageRequest(_Message):
+    job: JobRef | None = None
+    attempt: I64 = 0
+
+
+class GetJobUsageResponse(_Message):
+    job_id: I64 = 0
+    attempt: I64 = 0
+    points: Table | None = None
+    step_s: I64 = 0
+    running: bool = False
 
 
 class ListJobEventsRequest(_Message):

@@ -27,6 +27,7 @@ from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.estimate import estimate
 from packhorse.scheduler.service.event_text import job_event
 from packhorse.scheduler.service.failures import CallFailed, Code, refused
+from packhorse.scheduler.service.loans_view import list_loans
 from packhorse.scheduler.service.payloads import Payload
 from packhorse.scheduler.service.relay import Relay
 from packhorse.scheduler.service.rpc import Method, Streaming, Unary
@@ -40,6 +41,7 @@ from packhorse.scheduler.service.tables.nodes import NODES, NodeView
 from packhorse.scheduler.service.tables.partitions import PARTITIONS, PartitionView
 from packhorse.scheduler.service.tables.table import check_fields, make_table
 from packhorse.scheduler.service.tokens import LONG_LIVED_S, Tokens, is_node_name
+from packhorse.scheduler.service.usage_view import job_usage
 from packhorse.scheduler.service.wait import Waiting
 from packhorse.scheduler.service.waste_view import list_waste
 from packhorse.scheduler.store.codec import decode
@@ -103,11 +105,14 @@ class Methods:
             Unary("ListPartitions", m.ListPartitionsRequest, m.Table, self.list_partitions),
             Unary("ListLicenses", m.ListLicensesRequest, m.Table, self.list_licenses),
             Unary("ListAccounting", m.ListAccountingRequest, m.Table, self.list_accounting),
+            Unary("ListLoans", m.ListLoansRequest, m.Table, self.list_loans),
+            Unary("SwitchReclaim", m.SwitchReclaimRequest, m.OutcomesResponse, self.switch_reclaim),
             Unary("SuggestAsk", m.SuggestAskRequest, m.SuggestAskResponse, self.suggest_ask),
             Unary("ListWaste", m.ListWasteRequest, m.ListWasteResponse, self.list_waste),
             Unary("GetConfig", m.GetConfigRequest, m.GetConfigResponse, self.get_config),
             Unary("GetStatus", m.GetStatusRequest, m.GetStatusResponse, self.get_status),
             Unary("GetJobScript", m.GetJobScriptRequest, m.GetJobScriptResponse, self.get_job_script),
+            Unary("GetJobUsage", m.GetJobUsageRequest, m.GetJobUsageResponse, self.get_job_usage),
             Unary("ListJobEvents", m.ListJobEventsRequest, m.ListJobEventsResponse, self.list_job_events),
             Unary("WaitJobs", m.WaitJobsRequest, m.WaitJobsResponse, self.wait_jobs),
             Streaming("WatchEvents", m.WatchEventsRequest, m.JobEvent, self.watch_events),
@@ -193,6 +198,13 @@ class Methods:
         """Drain, resume, take down."""
         require(principal, "UpdateNodes", Relation.OTHER, f"nodes {', '.join(request.nodes)}")
         return await self._act(convert.update_nodes(request, principal.owner, principal.admin))
+
+    async def switch_reclaim(
+        self, principal: Principal, request: messages.SwitchReclaimRequest
+    ) -> messages.OutcomesResponse:
+        """Lending on or off."""
+        require(principal, "SwitchReclaim", Relation.OTHER, "lending")
+        return await self._act(convert.switch_reclaim(request, principal.owner, principal.admin))
 
     def _acting(self, principal: Principal, method: str) -> bool:
         """Whether the caller may act on everybody's jobs; raises CallFailed if not even on their own."""
@@ -281,6 +293,11 @@ class Methods:
         require(principal, "ListAccounting", Relation.OTHER)
         return await list_accounting(self.engine, request)
 
+    async def list_loans(self, principal: Principal, request: messages.ListLoansRequest) -> messages.Table:
+        """Loans as columns, those that are over from the store."""
+        require(principal, "ListLoans", Relation.OTHER)
+        return await list_loans(self.engine, request)
+
     async def suggest_ask(
         self, principal: Principal, request: messages.SuggestAskRequest
     ) -> messages.SuggestAskResponse:
@@ -329,6 +346,17 @@ class Methods:
                 Code.NOT_FOUND, f"job {ref.text or ref.job_id}: the store does not hold its script any more"
             )
         return messages.GetJobScriptResponse(script=script, args=list(spec.args))
+
+    async def get_job_usage(
+        self, principal: Principal, request: messages.GetJobUsageRequest
+    ) -> messages.GetJobUsageResponse:
+        """What an attempt used over time."""
+        require(principal, "GetJobUsage", Relation.OTHER)
+        ref = _given(request.job)
+        answer = await job_usage(self.engine, ref, request.attempt)
+        if answer is None:
+            raise _unknown(ref)
+        return answer
 
     async def list_job_events(
         self, principal: Principal, request: messages.ListJobEventsRequest

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS
 from packhorse.scheduler.core.packing.slots import is_inner
+from packhorse.scheduler.core.reclaim.lending import refresh
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.status import count_jobs, used
 from packhorse.scheduler.service.tables.nodes import state_word
@@ -27,6 +28,16 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 _FAST = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Seconds: from a commit to memory to a pass over a very full queue."""
+
+
+_DEVICE_GAUGES = (
+    ("busy", "Share of the last moments in which something ran on it", "busy_milli", 1000),
+    ("flops_share", "Floating-point operations of the last moments against its peak", "flops_milli", 1000),
+    ("memory_used_mib", "Its memory in use", "mem_mib", 1),
+    ("power_watts", "What it draws", "power_mw", 1000),
+    ("celsius", "Its temperature", "celsius", 1),
+)
+"""(name, text, field of DeviceSample, parts of one)."""
 
 
 class Metrics:
@@ -183,3 +194,41 @@ class _Gauges(Collector):
         in_use.add_metric((columns.resources[CPU],), float(cpu_milli))
         in_use.add_metric((columns.resources[MEM],), float(mem_mib))
         yield in_use
+        yield from self._measured()
+        yield from self._lent()
+
+    def _lent(self) -> Iterator[Metric]:
+        """Memory that is lent."""
+        lent = GaugeMetricFamily("packhorse_lent", "Memory that is lent, beyond what is allocated, in MiB")
+        lendable = GaugeMetricFamily("packhorse_lendable", "Memory that might be lent as well, in MiB")
+        state = self._engine.state
+        refresh(state)
+        lent.add_metric((), float(state.reclaim.lent.sum()))
+        lendable.add_metric((), float(state.reclaim.lendable.sum()))
+        yield lent
+        yield lendable
+        borrowers = GaugeMetricFamily("packhorse_borrowers", "Jobs that have lent memory, by node and job")
+        borrowers.add_metric((), float(sum(len(jobs) for jobs in state.reclaim.borrowers.values())))
+        yield borrowers
+
+    def _measured(self) -> Iterator[Metric]:
+        """Nodes and devices as their agents last measured them; what one does not tell has no value."""
+        pressure = GaugeMetricFamily(
+            "packhorse_node_memory_pressure",
+            "Share of the last 10 s in which some process of the node waited for memory",
+            labels=("node",),
+        )
+        free = GaugeMetricFamily("packhorse_node_memory_free_mib", "Memory that is free", labels=("node",))
+        gauges = {
+            name: GaugeMetricFamily(f"packhorse_device_{name}", text, labels=("node", "kind", "index"))
+            for name, text, _, _ in _DEVICE_GAUGES
+        }
+        for node, usage in sorted(self._engine.usage.items()):
+            free.add_metric((node,), float(usage.mem_mib_free))
+            if usage.pressure_milli is not None:
+                pressure.add_metric((node,), usage.pressure_milli / 1000)
+            for device in usage.devices:
+                for name, _, field, scale in _DEVICE_GAUGES:
+                    if (value := getattr(device, field)) is not None:
+                        gauges[name].add_metric((node, device.kind, str(device.index)), value / scale)
+        yield from (pressure, free, *gauges.values())

@@ -10,6 +10,7 @@ from packhorse.scheduler.config.keys import (
     IMPROVER_TARGET,
     KEYS,
     PARTITION,
+    RECLAIM_TARGET,
     SERVICE_TARGET,
 )
 from packhorse.scheduler.model.ids import US
@@ -49,6 +50,7 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
         SERVICE_TARGET: service,
         IMPROVER_TARGET: cluster.improver,
         BATCH_TARGET: cluster.batch,
+        RECLAIM_TARGET: cluster.reclaim,
         GPU_IDLE_TARGET: cluster.gpu_idle,
     }
     found = [Setting(key=key, value=value) for key, value in known.items()]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from packhorse.scheduler.core.packing.board import CPU, FIXED, MEM
 from packhorse.scheduler.core.packing.slots import is_inner
+from packhorse.scheduler.core.reclaim.lending import lendable_mib
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.ids import Instant
 from packhorse.scheduler.model.job import Active, Job
@@ -63,6 +64,7 @@ def status(about: About, engine: Engine) -> GetStatusResponse:
             total = totals.setdefault(amount.resource, Amount(resource=amount.resource))
             total.capacity += amount.capacity
             total.allocated += amount.allocated
+            total.lent += amount.lent
             total.used = -1 if min(total.used, amount.used) < 0 else total.used + amount.used
     cpu_milli, mem_mib = used(engine)
     for resource, measured in (
@@ -122,6 +124,7 @@ def _node(state: State, engine: Engine, node: Node) -> NodeStatus:
     columns = state.node_columns
     row = columns.row_of[node.name]
     usage = engine.usage.get(node.name)
+    _, lent = lendable_mib(state, node.name)
     amounts = [
         Amount(
             resource=resource,
@@ -130,6 +133,7 @@ def _node(state: State, engine: Engine, node: Node) -> NodeStatus:
             used=-1
             if usage is None
             else {CPU: usage.cpu_milli_used, MEM: usage.mem_mib_used}.get(column, -1),
+            lent=lent if column == MEM else 0,
         )
         for column, resource in enumerate(columns.resources)
         if column in (CPU, MEM)
@@ -138,7 +142,7 @@ def _node(state: State, engine: Engine, node: Node) -> NodeStatus:
     return NodeStatus(
         name=node.name,
         state=state_word(state, node),
-        reason=reason_of(node),
+        reason="; ".join(filter(None, [reason_of(node), *[f"warning: {w}" for w in node.offer.warnings]])),
         amounts=amounts,
         n_jobs=len(columns.jobs_on(node.name)),
         declared=node.spec.declared,

@@ -9,28 +9,33 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from packhorse.scheduler.model.accounting import AttemptRow
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow
 from packhorse.scheduler.model.errors import StoreError, StoreUnavailable
 from packhorse.scheduler.model.event import ArrayTaskSplit
 from packhorse.scheduler.model.ids import Instant, JobId
 from packhorse.scheduler.model.waste import Waste, WasteQuery
 from packhorse.scheduler.store.accounting import holds_index, ran_on
 from packhorse.scheduler.store.codec import concerns, decode
+from packhorse.scheduler.store.loans import fits
 from packhorse.scheduler.store.protocol import (
     AttemptQuery,
     Attempts,
     Batch,
     Live,
+    LoanQuery,
     LogRecord,
     Retention,
     Space,
+    UsageSeries,
     check_continues,
     exhaust,
 )
 from packhorse.scheduler.store.waste import added_up
 
 _ROW_BYTES = 320  # of an accounting row in SQLite, as measured there
+_LOAN_BYTES = 110
 _RECORD_BYTES = 60
+_SERIES_BYTES = 60  # beside its data
 _KEPT_SNAPSHOTS = 2
 
 
@@ -49,6 +54,8 @@ class MemoryStore:
         self._blobs: dict[str, bytes] = {}
         self._named: dict[str, int] = {}
         self._rows: list[AttemptRow] = []
+        self._loans: list[LoanRow] = []
+        self._series: dict[tuple[int, int], UsageSeries] = {}
         self._snapshots: list[tuple[int, list[bytes]]] = []
         self._writing: object = None
         self._failed: str = ""
@@ -62,11 +69,15 @@ class MemoryStore:
             sum(len(record.data) + _RECORD_BYTES for record in batch.records)
             + sum(map(len, new.values()))
             + _ROW_BYTES * len(batch.rows)
+            + _LOAN_BYTES * len(batch.loans)
+            + sum(len(series.data) + _SERIES_BYTES for series in batch.series)
         )
         self._log += batch.records
         self._last_seq += len(batch.records)
         self._blobs |= new
         self._rows += batch.rows
+        self._loans += batch.loans
+        self._series |= {(series.job, series.attempt): series for series in batch.series}
         self._highest_job = max(self._highest_job, *(record.last_job for record in batch.records), 0)
         for ref, _ in batch.blobs:
             self._named[ref] = self._last_seq
@@ -145,6 +156,8 @@ class MemoryStore:
         if retention.attempts_keep_us is not None:
             before = now - retention.attempts_keep_us
             self._rows = [row for row in self._rows if row.ended_at >= before]
+            self._loans = [loan for loan in self._loans if loan.until >= before]
+        self._drop_series(retention, now)
         for ref in [ref for ref in self._blobs if ref not in live.refs and self._named[ref] <= live.seq]:
             del self._blobs[ref], self._named[ref]
         return False
@@ -163,6 +176,12 @@ class MemoryStore:
             del found[query.limit :]
         found.sort(key=lambda pair: (pair[0].job, pair[0].attempt, pair[1]))
         return [row for row, _ in found]
+
+    def loans(self, query: LoanQuery) -> list[LoanRow]:
+        return sorted((loan for loan in self._loans if fits(loan, query)), key=lambda loan: loan.until)
+
+    def series(self, job: int, attempt: int) -> UsageSeries | None:
+        return self._series.get((job, attempt))
 
     def waste(self, query: WasteQuery) -> list[Waste]:
         return added_up(self._rows, query)
@@ -189,11 +208,22 @@ class MemoryStore:
         if self._failed:
             raise StoreUnavailable(self._failed)
 
+    def _drop_series(self, retention: Retention, now: Instant) -> None:
+        n_bytes = sum(len(series.data) for series in self._series.values())
+        for key, series in sorted(self._series.items(), key=lambda item: item[1].until):
+            old = retention.series_keep_us is not None and series.until < now - retention.series_keep_us
+            if not old and n_bytes <= retention.series_max_bytes:
+                break
+            n_bytes -= len(series.data)
+            del self._series[key]
+
     def _used(self) -> int:
         return (
             sum(len(record.data) + _RECORD_BYTES for record in self._log)
             + sum(map(len, self._blobs.values()))
             + _ROW_BYTES * len(self._rows)
+            + _LOAN_BYTES * len(self._loans)
+            + sum(len(series.data) + _SERIES_BYTES for series in self._series.values())
             + sum(len(chunk) for _, chunks in self._snapshots for chunk in chunks)
         )
 

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from packhorse.scheduler.model.accounting import AttemptRow
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow
 from packhorse.scheduler.model.ids import Instant, JobId, NodeName
 from packhorse.scheduler.model.waste import Waste, WasteQuery
 
@@ -37,15 +37,27 @@ class LogRecord(NamedTuple):
     data: bytes
 
 
+class UsageSeries(NamedTuple):
+    """What an attempt used over time, packed (model/usage_series.py). until: the time of the newest point."""
+
+    job: int
+    attempt: int
+    until: Instant
+    data: bytes
+
+
 class Batch(NamedTuple):
     """What becomes durable together. records continue the log without a gap.
 
-    blobs: pairs (reference, content), see `blob_ref`; one that is there already costs little.
+    blobs: pairs (reference, content), see `blob_ref`; one that is there already costs little. series: each
+    takes the place of an earlier one of the same attempt.
     """
 
     records: Sequence[LogRecord] = ()
     blobs: Sequence[tuple[str, bytes]] = ()
     rows: Sequence[AttemptRow] = ()
+    loans: Sequence[LoanRow] = ()
+    series: Sequence[UsageSeries] = ()
 
 
 class Attempts(StrEnum):
@@ -80,15 +92,34 @@ class AttemptQuery(msgspec.Struct, frozen=True, gc=False):
     limit: int | None = None
 
 
+class LoanQuery(msgspec.Struct, frozen=True, gc=False):
+    """Which loans that are over; an empty tuple or None: any. Different fields must all fit.
+
+    jobs, users, accounts: of the lender or the borrower. since, until: not over before the one, not begun
+    after the other.
+    """
+
+    jobs: tuple[int, ...] = ()
+    users: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
+    since: Instant = Instant(0)
+    until: Instant | None = None
+
+
 class Retention(msgspec.Struct, frozen=True, gc=False):
     """How long what is kept.
 
-    The log's part that no snapshot covers is always kept. attempts_keep_us None: accounting for ever.
+    The log's part that no snapshot covers is always kept. attempts_keep_us, also of loans; None: for ever.
+    series_keep_us None: series of usage as long as there is room, which is series_max_bytes for all of them;
+    what is over goes, the oldest first.
     """
 
     log_keep_us: int = 30 * DAY_US
     log_max_records: int = 20_000_000
     attempts_keep_us: int | None = None
+    series_keep_us: int | None = 30 * DAY_US
+    series_max_bytes: int = 1024 * MIB
 
 
 class Live(msgspec.Struct, frozen=True, gc=False):
@@ -167,6 +198,12 @@ class Store(Protocol):
 
     def attempts(self, query: AttemptQuery) -> list[AttemptRow]:
         """Accounting rows by job number and attempt."""
+
+    def loans(self, query: LoanQuery) -> list[LoanRow]:
+        """Loans that are over, in the order in which they ended."""
+
+    def series(self, job: int, attempt: int) -> UsageSeries | None:
+        """What the attempt used over time; None if that was not measured, or is not kept any more."""
 
     def waste(self, query: WasteQuery) -> list[Waste]:
         """What ended runs were given and did not use, added up; the most wasteful first, equal ones by

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from packhorse.scheduler.model.accounting import AttemptRow
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow
 from packhorse.scheduler.model.crashpoint import crash_point
 from packhorse.scheduler.model.errors import StoreDamaged, StoreError
 from packhorse.scheduler.model.event import ArrayTaskSplit
 from packhorse.scheduler.model.ids import Instant, JobId
 from packhorse.scheduler.model.waste import Waste, WasteQuery
-from packhorse.scheduler.store import accounting, crash_points, waste
+from packhorse.scheduler.store import accounting, crash_points, loans, waste
 from packhorse.scheduler.store.codec import concerns, decode
 from packhorse.scheduler.store.protocol import (
     AttemptQuery,
     Batch,
     Live,
+    LoanQuery,
     LogRecord,
     Retention,
     Space,
+    UsageSeries,
     check_continues,
     exhaust,
 )
@@ -38,6 +41,7 @@ _RECORDS = RowInsert(
     "log", ("seq", "at", "kind", "first_job", "last_job", "node", "highest_job", "span", "crc", "data")
 )
 _BLOBS = RowInsert("blobs", ("ref", "packed", "content"), "OR IGNORE")
+_SERIES = RowInsert("usage_series", ("job", "attempt", "ended_at", "data"))
 SELECT_RECORDS = "SELECT seq, at, kind, first_job, last_job, node, data, crc FROM log"
 _STORY = (
     f"{SELECT_RECORDS} WHERE span > 0 AND span IN ({{spans}}) AND first_job <= ? AND last_job >= ? "
@@ -94,12 +98,16 @@ class SqliteStore:
         highest, records = self._to_values(batch.records)
         blobs = [_pack(ref, content) for ref, content in batch.blobs if ref not in self._recent]
         rows = [accounting.to_values(row) for row in batch.rows]
-        if blobs or rows or len(records) > _RECORDS.at_once:
+        given = [loans.to_values(loan) for loan in batch.loans]
+        if blobs or rows or given or batch.series or len(records) > _RECORDS.at_once:
             with self._file.transaction() as connection:
                 _RECORDS.run(connection, records)
                 crash_point(crash_points.IN_TRANSACTION)
                 _BLOBS.run(connection, blobs)
                 accounting.ROWS.run(connection, rows)
+                loans.LOANS.run(connection, given)
+                if batch.series:
+                    put_series(connection, batch.series)
                 crash_point(crash_points.BEFORE_COMMIT)
         else:
             with self._file.statement() as connection:
@@ -165,6 +173,18 @@ class SqliteStore:
         statement, values = accounting.select(query)
         with self._file.queries() as connection:
             return [accounting.from_values(row) for row in connection.execute(statement, values)]
+
+    def loans(self, query: LoanQuery) -> list[LoanRow]:
+        statement, values = loans.select(query)
+        with self._file.queries() as connection:
+            return [loans.from_values(row) for row in connection.execute(statement, values)]
+
+    def series(self, job: int, attempt: int) -> UsageSeries | None:
+        with self._file.points() as connection:
+            row = connection.execute(
+                "SELECT ended_at, data FROM usage_series WHERE job = ? AND attempt = ?", (job, attempt)
+            ).fetchone()
+        return None if row is None else UsageSeries(job, attempt, *row)
 
     def waste(self, query: WasteQuery) -> list[Waste]:
         statement, values = waste.select(query)
@@ -244,6 +264,13 @@ class SqliteStore:
                 break
             up_to = rows[-1][0] - 1
         return story[:limit][::-1]
+
+
+def put_series(connection: sqlite3.Connection, series: Sequence[UsageSeries]) -> None:
+    """Add the series in place of earlier ones of the same attempts; of two in one batch the last counts."""
+    newest = {(one.job, one.attempt): one for one in series}
+    connection.executemany("DELETE FROM usage_series WHERE job = ? AND attempt = ?", list(newest))
+    _SERIES.run(connection, list(newest.values()))
 
 
 def verified(row: tuple[int, Instant, str, JobId, JobId, str, bytes, int], where: str) -> LogRecord:

@@ -22,8 +22,11 @@ STEP_S = 0.002
 _LEAST = 64
 """Items a step takes on at least, well below a millisecond's work: a busy machine must not stop it all."""
 
-_MOST = {"log": 512, "attempts": 512, "blobs": 512, "pages": 128}
+_MOST = {"log": 512, "attempts": 512, "loans": 512, "series": 512, "blobs": 512, "pages": 128}
 """And at most: what was cheap in one step (free pages at the end of the file) may be dear in the next."""
+
+_SERIES_LOOKED_AT = 64
+"""Series whose mean size stands for all."""
 
 _STEP_BYTES = MIB
 """Of blobs removed in one step, however few they are."""
@@ -48,13 +51,18 @@ class Compaction:
         self._phase = 0
         self._blobs_seen = 0
         self._blobs_end = 0
+        self._series_left: int | None = None
 
     def step(self, retention: Retention, live: Live, recent: dict[str, int], now: Instant) -> bool:
         """See Store.compact_step. recent: blobs that batches named, with their last records; is trimmed."""
         phases: tuple[Callable[[], bool], ...] = (
             self._snapshots.drop_some,
             lambda: self._paced("log", lambda n: self._drop_log(retention, now, n)),
-            lambda: self._paced("attempts", lambda n: self._drop_attempts(retention, now, n)),
+            lambda: self._paced(
+                "attempts", lambda n: self._drop_old("attempts", "ended_at", retention, now, n)
+            ),
+            lambda: self._paced("loans", lambda n: self._drop_old("loans", "until", retention, now, n)),
+            lambda: self._paced("series", lambda n: self._drop_series(retention, now, n)),
             lambda: self._paced("blobs", lambda n: self._drop_blobs(live, recent, n)),
             lambda: self._paced("pages", self._shrink),
         )
@@ -95,20 +103,50 @@ class Compaction:
             connection.execute("DELETE FROM log WHERE seq <= ?", (up_to,))
         return True
 
-    def _drop_attempts(self, retention: Retention, now: Instant, n: int) -> bool:
+    def _drop_old(self, table: str, ended: str, retention: Retention, now: Instant, n: int) -> bool:
+        """Rows of the table that ended (a column says when) before what is kept."""
         if retention.attempts_keep_us is None:
             return False
         before = now - retention.attempts_keep_us
         with self._file.points() as connection:
-            oldest = connection.execute("SELECT min(ended_at) FROM attempts").fetchone()[0]
+            oldest = connection.execute(f"SELECT min({ended}) FROM {table}").fetchone()[0]
         if oldest is None or oldest >= before:
             return False
         with self._file.transaction() as connection:
             connection.execute(
-                "DELETE FROM attempts WHERE id IN "
-                "(SELECT id FROM attempts WHERE ended_at < ? ORDER BY ended_at LIMIT ?)",
+                f"DELETE FROM {table} WHERE id IN "
+                f"(SELECT id FROM {table} WHERE {ended} < ? ORDER BY {ended} LIMIT ?)",
                 (before, n),
             )
+        return True
+
+    def _drop_series(self, retention: Retention, now: Instant, n: int) -> bool:
+        """Series that are too old, and the oldest of those for which there is no room.
+
+        How many there are is counted once in a pass, and how large they are is taken from the newest: adding
+        up the sizes of a million would read them all.
+        """
+        with self._file.points() as connection:
+            if self._series_left is None:
+                count: int = connection.execute("SELECT count(*) FROM usage_series").fetchone()[0]
+                size = connection.execute(
+                    "SELECT avg(length(data)) FROM (SELECT data FROM usage_series ORDER BY id DESC LIMIT ?)",
+                    (_SERIES_LOOKED_AT,),
+                ).fetchone()[0]
+                self._series_left = max(0, count - int(retention.series_max_bytes / (size or 1)))
+            oldest = connection.execute("SELECT min(ended_at) FROM usage_series").fetchone()[0]
+        before = -1 if retention.series_keep_us is None else now - retention.series_keep_us
+        old = oldest is not None and oldest < before
+        if not old and not self._series_left:
+            return False
+        n = n if old else min(n, self._series_left)
+        with self._file.transaction() as connection:
+            gone = connection.execute(
+                "DELETE FROM usage_series WHERE id IN "
+                "(SELECT id FROM usage_series WHERE ended_at < ? ORDER BY ended_at LIMIT ?)",
+                (before if old else 1 << 62, n),
+            ).rowcount
+        self._series_left = max(0, self._series_left - gone)
         return True
 
     def _drop_blobs(self, live: Live, recent: dict[str, int], n: int) -> bool:

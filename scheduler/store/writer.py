@@ -301,6 +301,8 @@ def _merged(group: list[_Write]) -> Batch:
         [record for batch in batches for record in batch.records],
         [blob for batch in batches for blob in batch.blobs],
         [row for batch in batches for row in batch.rows],
+        [loan for batch in batches for loan in batch.loans],
+        [series for batch in batches for series in batch.series],
     )
 
 

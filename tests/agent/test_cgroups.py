@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -83,9 +84,41 @@ def test_version_2_has_one_group(tmp_path: Path) -> None:
     )
 
 
+def test_version_1_binds_to_processors_with_all_of_the_memory(tmp_path: Path) -> None:
+    base = tmp_path / "cpuset" / "base"
+    base.mkdir(parents=True)
+    (base / "cpuset.mems").write_text("0-1\n")
+    found = Cgroups("v1", {"cpuset": str(base)}, {}, "", {str(base): str(base.parent)})
+    (group,) = found.groups("1.1.1", Limits(mem_mib=7), (2, 3, 8))
+    assert group.writes == (("cpuset.mems", "0-1"), ("cpuset.cpus", "2,3,8"))
+    assert found.groups("1.1.1", Limits())[0].writes == ()  # for tracking alone
+
+
+def test_version_2_binds_and_keeps_from_devices(tmp_path: Path) -> None:
+    bases = dict.fromkeys(("pids", "cpuset", "devices"), str(tmp_path))
+    found = Cgroups("v2", bases, {}, str(tmp_path), {str(tmp_path): "/home"})
+    (group,) = found.groups("1.1.1", FULL, (4, 5))
+    assert group.writes == (("pids.max", "30"), ("cpuset.cpus", "4,5"))
+    assert group.deny == ("c 195:* rwm",)
+
+
+def test_a_version_2_without_bpf_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(group: str, rules: tuple[str, ...]) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM), group)
+
+    monkeypatch.setattr("packhorse.agent.launch.bpf.keep_from_devices", refused)
+    assert cgroups._try_devices(str(tmp_path)) == "the kernel takes no BPF program: Operation not permitted"
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("controllers", "kind", "isolation"),
-    [((), "none", "rlimits"), (("cpu",), "v2", "rlimits"), (("memory", "cpu"), "v2", "cgroup2")],
+    [
+        ((), "none", "rlimits"),
+        (("cpu",), "v2", "rlimits:cpu"),
+        (("memory", "cpu"), "v2", "cgroup2:memory,cpu"),
+        (("memory", "cpuset"), "v1", "cgroup1:memory,cpuset"),
+    ],
 )
 def test_isolation_is_about_memory(controllers: tuple[str, ...], kind: cgroups.Kind, isolation: str) -> None:
     assert Cgroups(kind, dict.fromkeys(controllers, "/x"), {}).isolation == isolation
@@ -127,7 +160,8 @@ def test_a_machine_without_cgroups_says_why(tmp_path: Path) -> None:
     (tmp_path / "cgroup").write_text("")
     found = Cgroups.detect("n", tmp_path, proc=str(tmp_path))
     assert (found.kind, found.isolation, found.tracking) == ("none", "rlimits", False)
-    lacking = "; ".join(f"{name}: not mounted" for name in ("v2", "memory", "cpu", "pids", "devices"))
+    names = ("v2", "memory", "cpu", "pids", "devices", "cpuset")
+    lacking = "; ".join(f"{name}: not mounted" for name in names)
     assert found.describe() == f"cgroup none, limits enforced: none (cgroup: {lacking})"
     assert found.groups("1.1.1", FULL) == ()
 

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from packhorse.agent.files import Spool
+from packhorse.agent.launch import durable
 from packhorse.agent.orders import LaunchOrder
 from packhorse.scheduler.model.ids import AttemptKey, JobId
 from packhorse.scheduler.model.resources import Devices
@@ -100,6 +101,8 @@ def test_nothing_is_durable_where_the_directory_cannot_be_synced(
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", fails)
+    monkeypatch.setattr(durable, "IN_ORDER", frozenset())
+    monkeypatch.setattr(durable, "_known", {})
     errors = Spool(tmp_path).journal([an_order(1), an_order(2)])
     assert [error.errno for error in errors if error is not None] == [errno.EIO] * 2
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from packhorse.agent.inventory import declare, machine, nvidia
+from packhorse.agent.inventory import declare, machine
 from packhorse.agent.inventory.declare import Declared
+from packhorse.agent.inventory.found import type_name
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.ids import NodeName
 from packhorse.scheduler.model.resources import Device, Gres
@@ -64,21 +65,10 @@ def test_device_counts_are_read() -> None:
 
 
 def test_models_are_named_as_in_slurm() -> None:
-    assert nvidia._model("NVIDIA H200") == "h200"
-    assert nvidia._model(b"NVIDIA A100-SXM4-80GB") == "a100_sxm4_80gb"
-    assert nvidia._model("NVIDIA GeForce RTX 4090") == "rtx_4090"
-
-
-def test_a_machine_without_a_driver_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    import pynvml
-
-    def absent() -> None:
-        raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
-
-    monkeypatch.setattr(pynvml, "nvmlInit", absent)
-    found, why = nvidia.gpus()
-    assert found == ()
-    assert "driver" in why
+    assert type_name("NVIDIA H200") == "h200"
+    assert type_name("NVIDIA A100-SXM4-80GB") == "a100_sxm4_80gb"
+    assert type_name("NVIDIA GeForce RTX 4090") == "rtx_4090"
+    assert type_name("AMD Instinct MI300X") == "instinct_mi300x"
 
 
 LAYOUTS = (("1g.18gb",) * 7, ("4g.71gb", "3g.71gb"))

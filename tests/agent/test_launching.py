@@ -8,10 +8,13 @@ import msgspec
 import pytest
 
 from packhorse.agent import environment, launching
+from packhorse.agent.bounds import Bounds
 from packhorse.agent.launch.exitrecord import ExitRecord, LaunchFailure
+from packhorse.agent.launch.spec import Limits
 from packhorse.agent.orders import LaunchOrder
 from packhorse.scheduler.model.ids import AttemptKey, JobId
 from packhorse.scheduler.model.job import EndCause
+from packhorse.scheduler.model.resources import Devices
 
 ORDER = LaunchOrder(
     attempt=AttemptKey(JobId(7), 2, 3),
@@ -42,6 +45,30 @@ def test_later_sources_of_the_environment_win() -> None:
     assert "" not in env
 
 
+@pytest.mark.parametrize(
+    ("constrained", "rocm", "ordinals", "rocr"),
+    [
+        (False, False, "1,3", None),
+        (True, False, "0,1", None),  # CUDA counts the files it can open
+        (False, True, "0,1", "1,3"),  # ROCm's own variable comes first, the others count what that leaves
+    ],
+)
+def test_gpus_are_numbered_as_their_driver_will(
+    monkeypatch: pytest.MonkeyPatch, constrained: bool, rocm: bool, ordinals: str, rocr: str | None
+) -> None:
+    monkeypatch.setattr(environment, "ROCM_DEVICE", "/dev/null" if rocm else "/dev/no-such")
+    order = msgspec.structs.replace(
+        ORDER,
+        devices=(Devices("gpu", "h200", (3,)), Devices("gpu", "h200", (1,), 500)),
+        slurm_environment=("CUDA_VISIBLE_DEVICES=1,3", "GPU_DEVICE_ORDINAL=1,3", "SLURM_JOB_GPUS=1,3"),
+    )
+    env = dict(pair.split("=", 1) for pair in environment.batch(order, "n1", {}, constrained=constrained))
+    assert env["CUDA_VISIBLE_DEVICES"] == env["GPU_DEVICE_ORDINAL"] == ordinals
+    assert (env.get("ROCR_VISIBLE_DEVICES"), env["SLURM_JOB_GPUS"]) == (rocr, "1,3")
+    without = environment.batch(msgspec.structs.replace(ORDER, devices=()), "n1", {}, constrained=constrained)
+    assert not [pair for pair in without if "DEVICE" in pair]
+
+
 def test_without_a_submitted_environment_the_commands_are_still_found() -> None:
     bare = msgspec.structs.replace(ORDER, environment=())
     env = dict(pair.split("=", 1) for pair in environment.batch(bare, "n1", {}))
@@ -50,9 +77,17 @@ def test_without_a_submitted_environment_the_commands_are_still_found() -> None:
 
 
 def test_a_spec_runs_the_script_with_its_arguments_within_its_limits() -> None:
-    spec = launching.spec_of(ORDER, node="n1", directory="/s/a", script="/s/j", contact="/s/c", cluster={})
+    spec = launching.spec_of(
+        ORDER,
+        node="n1",
+        directory="/s/a",
+        script="/s/j",
+        contact="/s/c",
+        cluster={},
+        bounds=Bounds(Limits(mem_mib=512, pids=9), (3, 4)),
+    )
     assert spec.argv == ("/s/j", "one", "two")
-    assert (spec.limits.mem_mib, spec.limits.cpu_milli) == (512, 2000)
+    assert (spec.limits, spec.cpus) == (Limits(mem_mib=512, pids=9), (3, 4))
     assert spec.stdin == "/dev/null"
     assert spec.contact_file == ""
 
@@ -75,9 +110,18 @@ def test_root_runs_jobs_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_exit_record_becomes_a_report() -> None:
     record = ExitRecord(
-        key="7.2.3", cause="oom", signal=9, started_at=5, ended_at=9, max_rss_kib=10, peak_mem_kib=20
+        key="7.2.3",
+        cause="oom",
+        signal=9,
+        started_at=5,
+        ended_at=9,
+        max_rss_kib=10,
+        peak_mem_kib=20,
+        cache_kib=7,
+        oom_kills=2,
     )
     report = launching.report_of(ORDER.attempt, record)
+    assert (report.usage.max_cache_kib, report.usage.oom_kills) == (7, 2)
     assert (report.cause, report.exit_signal, report.usage.max_rss_kib, report.lost) == ("oom", 9, 20, False)
     failed = ExitRecord(
         key="7.2.3", cause="launch_error", launch_error=LaunchFailure("exec", 2, "no such file")

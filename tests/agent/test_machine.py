@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from msgspec.structs import replace
 
 from packhorse.agent.machine import (
     Forget,
@@ -15,6 +16,7 @@ from packhorse.agent.machine import (
     Leave,
     Machine,
     Renew,
+    Resume,
     Send,
     Tell,
 )
@@ -24,6 +26,7 @@ from packhorse.agent.orders import (
     ExitsAcked,
     Introduction,
     LaunchOrder,
+    ResumeOrder,
     SignalOrder,
     TerminateOrder,
     Welcome,
@@ -159,6 +162,21 @@ def test_a_scheduler_of_an_older_epoch_is_not_obeyed() -> None:
     assert isinstance(leave, Leave)
 
 
+def test_an_offer_that_changes_before_the_welcome_goes_out_with_it_ahead_of_the_exits() -> None:
+    machine, order = a_machine(), an_order()
+    machine.adopt_exit(an_exit(order))
+    machine.session_opened()
+    broken = replace(machine.offer, dead_devices=(("gpu", 0),), dead_reasons=("lost",))
+    assert machine.offered(broken) == []
+    changed = replace(broken, epoch=2)
+    assert machine.received(Welcome(1, "c", 5, 10))[1:] == [Renew(), Send(changed), Send(an_exit(order))]
+    machine.session_closed()
+    [introduction] = machine.session_opened()
+    assert isinstance(introduction, Send) and isinstance(introduction.report, Introduction)
+    assert introduction.report.offer == changed
+    assert machine.received(Welcome(1, "c", 5, 10)) == [Renew(), Send(an_exit(order))]
+
+
 def test_a_dismissal_for_good_ends_the_agent() -> None:
     machine = a_machine()
     machine.session_opened()
@@ -274,3 +292,32 @@ def test_an_epoch_that_could_not_be_written_down_is_not_obeyed() -> None:
     (answer,) = machine.received(an_order())
     assert isinstance(answer, Leave) and answer.retry
     assert KeepEpoch(4) in welcomed(machine, epoch=4), "written down before the next session is believed"
+
+
+def test_an_operator_wants_the_node_to_work() -> None:
+    machine = a_machine()
+    welcomed(machine)
+    assert machine.received(ResumeOrder()) == [Resume()]
+
+
+def test_an_offer_that_changes_between_introduction_and_welcome_is_told() -> None:
+    machine = a_machine()
+    machine.session_opened()
+    assert machine.offered(Offer(0, 4000, 8192, accepting=False, reason="hot")) == []
+    said = machine.received(Welcome(1, "c", 5, 10))
+    assert Send(Offer(2, 4000, 8192, accepting=False, reason="hot")) in said
+    assert not any(isinstance(i, Send) for i in welcomed(machine)[1:])
+
+
+def test_told_to_stop_during_its_prolog() -> None:
+    machine = a_machine()
+    welcomed(machine)
+    order = an_order()
+    machine.received(order)
+    assert machine.journalled(order.attempt, Instant(1)) == [Fork(order)]
+    assert machine.stopped_before(order.attempt, Instant(2)) is None
+    assert machine.received(TerminateOrder(order.attempt, 30, "cancelled")) == []
+    end = machine.stopped_before(order.attempt, Instant(3))
+    assert end == ExitReport(order.attempt, Instant(0), Instant(3), exit_signal=15, cause="terminated")
+    assert machine.exited(end) == [Send(end)]
+    assert machine.received(ExitsAcked((order.attempt,))) == [Forget(order.attempt)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import random
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from packhorse.agent import runtime
@@ -17,6 +19,7 @@ from packhorse.agent.launch.launcher import Launcher, Supervised
 from packhorse.agent.session import Where
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.node import NodeSpec
+from tests.agent.launch.yard import until
 
 
 class OnAFullDisk(Launcher):
@@ -29,6 +32,13 @@ class OnAFullDisk(Launcher):
             self.failures -= 1
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), supervised.attempt_dir)
         return ExitRecord(key=supervised.key, cause="lost", started_at=1, ended_at=2)
+
+
+class Unkillable(Launcher):
+    """Its attempts leave something behind."""
+
+    async def wait(self, supervised: Supervised) -> ExitRecord:
+        return ExitRecord(key=supervised.key, cause="terminated", started_at=1, ended_at=2, unkillable=2)
 
 
 def nowhere() -> Where:
@@ -48,3 +58,45 @@ async def test_an_end_that_cannot_be_written_down_is_tried_again(
     end = agent.machine.attempts[key].exit
     assert end is not None and end.lost
     assert launcher.failures == 0
+
+
+async def test_a_sampler_that_raises_is_a_warning_of_the_node_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Inventory(NodeSpec(NodeName("n1"), "host", 4000, 8192), "boot-1", ())
+    agent = runtime.Runtime(
+        found, Spool(tmp_path), OnAFullDisk(tmp_path), nowhere, cluster={}, jitter=random.Random(1)
+    )
+    other = ("a fan is loud",)
+    agent.machine.offered(msgspec.structs.replace(agent.machine.offer, warnings=other))
+
+    def broken(at: Instant) -> None:
+        raise ZeroDivisionError("no share of nothing")
+
+    monkeypatch.setattr(agent._sampler, "step", broken)
+    sampling = asyncio.create_task(agent._samples())
+    await until(lambda: len(agent.machine.offer.warnings) > 1, "the warning")
+    warning = "sampling failed: ZeroDivisionError: no share of nothing"
+    assert list(agent.machine.offer.warnings) == [*other, warning]
+    assert agent.machine.offer.accepting
+    assert not sampling.done()
+    agent._sampler._warnings.clear()
+    agent._warned_at = -runtime.WARN_EVERY_S
+    agent._warn()
+    assert list(agent.machine.offer.warnings) == list(other)
+    sampling.cancel()
+    await asyncio.gather(sampling, return_exceptions=True)
+
+
+async def test_a_node_with_processes_that_cannot_be_killed_takes_no_more(tmp_path: Path) -> None:
+    found = Inventory(NodeSpec(NodeName("n1"), "host", 4000, 8192), "boot-1", ())
+    launcher, spool = Unkillable(tmp_path), Spool(tmp_path)
+    agent = runtime.Runtime(found, spool, launcher, nowhere, cluster={}, jitter=random.Random(1))
+    key = AttemptKey(JobId(7), 1, 1)
+    agent.machine.adopt_running(key, Instant(1))
+    assert agent.machine.offer.accepting
+    await agent._await_exit(key, Supervised(str(key), str(tmp_path), 0, 0, "", 1, "", ()))
+    assert agent.machine.attempts[key].exit is not None
+    offer = agent.machine.offer
+    assert (offer.accepting, offer.reason) == (False, "2 processes of job 7 cannot be killed")
+    assert spool.drained() == offer.reason

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from packhorse.cli import main
-from packhorse.cli.slurm import sacct, sbatch, scancel, scontrol, sinfo, squeue
+from packhorse.cli.slurm import sacct, sbatch, scancel, scontrol, seff, sinfo, squeue, sstat
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "packhorse": main.main,
@@ -11,8 +11,10 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "sbatch": sbatch.command,
     "scancel": scancel.command,
     "scontrol": scontrol.command,
+    "seff": seff.command,
     "sinfo": sinfo.command,
     "squeue": squeue.command,
+    "sstat": sstat.command,
 }
 
 Answer = tuple[int, str, str]

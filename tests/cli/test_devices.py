@@ -201,21 +201,29 @@ DEVICES = [
     },
     {"kind": "gpu", "index": 2, "type": "h200", "declared": True, "layouts": ["7x1g.18gb", "1x7g.141gb"]},
     {"kind": "gpu", "index": 3, "type": "h200", "declared": True, "used": 955, "jobs": [4]},
+    {"kind": "gpu", "index": 4, "type": "h200", "dead": "fell off the bus (NVML: GPU is lost)"},
     {"kind": "nic", "index": 0},
 ]
 SHOWN = """\
-PackhorseDevices=gpu:h200:4(declared),nic:1
+PackhorseDevices=gpu:h200:4(declared),gpu:h200:1,nic:1
 Device=gpu:0 Type=h200 Memory=141G NumaNode=0 Link=0 Used=0.50 Free=0.50 Jobs=12,15
 Device=gpu:1 Type=h200 Used=0.142 Free=0.858 Jobs=17 Layout=7x1g.18gb InUse=1g.18gb#0:17
 Device=gpu:2 Type=h200 Used=0.00 Free=1.00 Layouts=7x1g.18gb|1x7g.141gb
 Device=gpu:3 Type=h200 Used=0.955 Free=0.045 Jobs=4
+Device=gpu:4 Type=h200 Used=0.00 Free=0.00 Dead=fell off the bus (NVML: GPU is lost)
 Device=nic:0 Used=0.00 Free=1.00
 PackhorseTopology=rack1/switch2
+PackhorseWarning=gpu 0 has rows of memory to be remapped by its next reset
+PackhorseWarning=NVML does not answer
 """.splitlines()
 
 
 def node() -> dict[str, Any]:
-    return session.NODES[1] | {"devices": wire.dumps(DEVICES).decode(), "topology": "rack1/switch2"}
+    return session.NODES[1] | {
+        "devices": wire.dumps(DEVICES).decode(),
+        "topology": "rack1/switch2",
+        "warnings": "gpu 0 has rows of memory to be remapped by its next reset\nNVML does not answer",
+    }
 
 
 def test_the_devices_of_a_node() -> None:
@@ -233,6 +241,15 @@ def test_the_devices_of_a_node_as_json(scheduler: FakeScheduler, run: Run) -> No
     [shown] = wire.loads(out.encode())["nodes"]
     first, second, *_ = shown["packhorse_devices"]
     assert (code, shown["packhorse_topology"]) == (0, ["rack1", "switch2"])
+    assert shown["packhorse_warnings"] == node()["warnings"].splitlines()
+    assert [device["dead"] for device in shown["packhorse_devices"]] == [
+        "",
+        "",
+        "",
+        "",
+        DEVICES[4]["dead"],
+        "",
+    ]
     assert (first["used_milli"], first["jobs"], first["declared"], first["numa_node"]["number"]) == (
         500,
         [12, 15],
@@ -291,6 +308,14 @@ def test_a_cluster_of_declared_gpus() -> None:
     ]
     assert [up.options_of(made, name)[-1] for name in made["nodes"]] == ["rack1", "rack1", "rack2", "rack2"]
     assert "--topology" not in up.options_of(up.shape(nodes=1), up.shape(nodes=1)["nodes"][0])
+
+
+def test_agents_of_one_machine_bind_nothing() -> None:
+    """They do not know of each other's jobs."""
+    alone = up.shape(nodes=1, cgroups="none")["options"]
+    assert alone == ["--cgroups", "none"]
+    options = up.shape(nodes=2, mem="4G")["options"]
+    assert options[options.index("--bind") + 1] == "none"
 
 
 @pytest.mark.parametrize(

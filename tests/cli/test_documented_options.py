@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize("command", ["sbatch", "squeue", "scancel", "sinfo", "sacct", "scontrol"])
+@pytest.mark.parametrize(
+    "command", ["sbatch", "squeue", "scancel", "sinfo", "sacct", "sstat", "seff", "scontrol"]
+)
 def test_the_page_shows_the_help(repository: Path, command: str) -> None:
     module = [sys.executable, "-m", f"packhorse.cli.slurm.{command}", "--help"]
     text = subprocess.run(module, capture_output=True, text=True, check=True).stdout.rstrip()

@@ -78,6 +78,22 @@ CASES: dict[str, list[str]] = {
     "sacct-every-field": ["sacct", "-P", "-o", "ALL"],
     "sacct-helpformat": ["sacct", "--helpformat"],
     "sacct-json": ["sacct", "--json"],
+    "sacct-tres": ["sacct", "-P", "-j", "12", "-o", "JobID,ConsumedEnergy,TRESUsageInMax,TRESUsageOutTot"],
+    "sstat": ["sstat", "-j", "12", "-o", "JobID,MaxRSS,AveRSS,AveCPU,MaxDiskRead,MaxDiskWrite,MaxVMSize"],
+    "sstat-parsable": ["sstat", "-P", "-j", "12,11.batch", "-o", "jobid,maxrss,avecpu,TRESUsageInTot%50"],
+    "sstat-default": ["sstat", "-p", "-a", "12.batch"],
+    "sstat-helpformat": ["sstat", "--helpformat"],
+    "sstat-not-running": ["sstat", "-n", "-j", "4,12", "-o", "JobID,NTasks"],
+    "sstat-no-job": ["sstat"],
+    "sstat-bad-field": ["sstat", "-j", "12", "-o", "nosuch"],
+    "sstat-bad-job": ["sstat", "-j", "12x"],
+    "seff": ["seff", "12"],
+    "seff-ended": ["seff", "13"],
+    "seff-failed": ["seff", "4"],
+    "seff-pending": ["seff", "16"],
+    "seff-unknown": ["seff", "999"],
+    "seff-bad": ["seff", "x"],
+    "seff-help": ["seff", "-h"],
     "show-job": ["scontrol", "show", "job"],
     "show-job-oneline": ["scontrol", "-o", "show", "jobs"],
     "show-job-details": ["scontrol", "show", "-d", "job"],
@@ -119,6 +135,10 @@ def cluster(scheduler: FakeScheduler, monkeypatch: pytest.MonkeyPatch) -> FakeSc
 
     def accounting(body: dict[str, Any]) -> dict[str, Any]:
         rows = [row for name, rows in session.ACCOUNTING.items() if name != "8_3" for row in rows]
+        if body.get("jobs"):
+            ids = {ref["jobId"] for ref in body["jobs"]}
+            rows += [row for rows in session.MEASURED.values() for row in rows]
+            rows = [row for row in rows if row["job_id"] in ids]
         if body.get("allocationsOnly"):
             rows = [row for row in rows if row["row_kind"] == "job"]
         return table(rows, body["fields"], session.NOW_S)

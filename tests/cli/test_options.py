@@ -2,7 +2,7 @@
 
 import pytest
 
-from packhorse.cli.slurm import sacct, sbatch_options, scancel, scontrol, sinfo, squeue
+from packhorse.cli.slurm import sacct, sbatch_options, scancel, scontrol, sinfo, squeue, sstat
 from packhorse.cli.slurm.options import NONE, NOT_YET, OPTIONAL, REQUIRED, USED, Parser, UsageError
 
 PARSER = Parser(
@@ -77,7 +77,15 @@ def test_what_is_not_supported_is_refused_by_name() -> None:
 
 @pytest.mark.parametrize(
     "parser",
-    [sacct.PARSER, sbatch_options.PARSER, scancel.PARSER, scontrol.PARSER, sinfo.PARSER, squeue.PARSER],
+    [
+        sacct.PARSER,
+        sbatch_options.PARSER,
+        scancel.PARSER,
+        scontrol.PARSER,
+        sinfo.PARSER,
+        squeue.PARSER,
+        sstat.PARSER,
+    ],
     ids=lambda parser: parser.prog,
 )
 def test_tables_are_sound(parser: Parser) -> None:

@@ -55,6 +55,8 @@ sys.stderr.write("\\n" + " ".join(sorted(set(sys.modules) - before)))
         ["scancel", "12"],
         ["sinfo"],
         ["sacct", "-X"],
+        ["sstat", "-j", "12"],
+        ["seff", "12"],
         ["scontrol", "show", "job", "12"],
     ],
     ids=lambda argv: argv[0],

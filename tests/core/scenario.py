@@ -162,6 +162,7 @@ class Cluster:
         decision = step(self.state, input, self.clock.now)
         for event in decision.events:
             self.rows += accounting_rows(self.state, event)
+            self.before(event)
             before = {id: job.state for id, job in self.state.jobs.items()}
             apply(self.state, event)
             self._check_table(event, before)
@@ -169,6 +170,9 @@ class Cluster:
         self.sent += decision.commands
         check(self.state)
         return decision
+
+    def before(self, event: Event) -> None:
+        """Called with every event while the state is as it was before."""
 
     def submit(
         self, *, count: int = 1, caller: Caller | None = None, spec: JobSpec | None = None, **what: Any

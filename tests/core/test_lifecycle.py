@@ -1,13 +1,15 @@
 """From the grant to the exit: what an agent's reports make of a job."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.model.command import AckExit, Launch, Signal, Terminate
 from packhorse.scheduler.model.errors import InvalidTransition
 from packhorse.scheduler.model.event import AttemptStarted, JobEnded, JobRequeued
-from packhorse.scheduler.model.ids import US, AttemptKey, JobId, NodeName
+from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import Caller, ReportStart
 from packhorse.scheduler.model.job import EndCause, Ended, JobState, Pending, Retry
 from packhorse.scheduler.model.resources import Usage
@@ -40,7 +42,9 @@ def test_a_job_runs_and_completes() -> None:
         ({"code": 3}, "FAILED", 3, 0, "NonZeroExitCode", ""),
         ({"signal": 9}, "FAILED", 0, 9, "JobLaunchFailure", "the batch script was ended by signal 9"),
         ({"signal": 11}, "FAILED", 0, 11, "NonZeroExitCode", "the batch script was ended by signal 11"),
-        ({"signal": 9, "cause": "oom"}, "OUT_OF_MEMORY", 0, 9, "OutOfMemory", "memory limit"),
+        ({"signal": 9, "cause": "oom"}, "OUT_OF_MEMORY", 0, 125, "OutOfMemory", "memory limit"),
+        ({"code": 4, "cause": "oom", "detail": "9 MiB"}, "OUT_OF_MEMORY", 0, 125, "OutOfMemory", "9 MiB"),
+        ({"signal": 9, "cause": "terminated", "detail": "many"}, "FAILED", 0, 9, "JobLaunchFailure", "many"),
         ({"signal": 15, "cause": "time_limit"}, "TIMEOUT", 0, 15, "TimeLimit", ""),
         ({"code": 127, "launch_error": "no /bin/x"}, "FAILED", 127, 0, "JobLaunchFailure", "/bin/x"),
         ({"code": 0, "launch_error": "no /gone"}, "FAILED", 1, 0, "JobLaunchFailure", "/gone"),
@@ -83,6 +87,62 @@ def test_a_nodes_clock_that_contradicts_ours_is_bounded_by_it() -> None:
     end = cluster.job(job).phase
     assert isinstance(end, Ended)
     assert (end.started_at, end.ended_at) == (NOON, NOON + 10 * US)
+
+
+INSTANTS = st.one_of(st.just(0), st.integers(-(2**62), 2**62), st.integers(NOON - 200 * US, NOON + 200 * US))
+
+
+@settings(max_examples=200, deadline=None)
+@given(first=INSTANTS, started=INSTANTS, ended=INSTANTS)
+def test_no_report_makes_a_run_that_ends_before_it_began_or_later_than_now(
+    first: int, started: int, ended: int
+) -> None:
+    cluster = a_cluster()
+    job = cluster.submit()
+    cluster.run_cycle()
+    key = cluster.active(job).attempt
+    cluster.do(ReportStart(NodeName("n1"), key, Instant(first)))
+    cluster.clock.advance(100)
+    cluster.exit(job, started_at=Instant(started), ended_at=Instant(ended))
+    end = cluster.job(job).phase
+    assert isinstance(end, Ended)
+    assert NOON <= end.started_at <= end.ended_at <= NOON + 100 * US
+
+
+@pytest.mark.parametrize("off_s", [-86_400, -5, 0, 5, 86_400])
+def test_a_run_is_as_long_as_it_was_however_wrong_its_nodes_clock_is(off_s: int) -> None:
+    cluster = a_cluster()
+    job = cluster.submit()
+    cluster.run_cycle()
+    key, begun = cluster.active(job).attempt, cluster.clock.now
+    off = off_s * US
+    cluster.do(ReportStart(NodeName("n1"), key, Instant(begun + off)))
+    cluster.clock.advance(100)
+    cluster.exit(job, started_at=Instant(begun + off), ended_at=Instant(begun + off + 90 * US))
+    end = cluster.job(job).phase
+    assert isinstance(end, Ended)
+    assert (end.started_at, end.ended_at) == (begun, begun + 90 * US)
+
+
+@pytest.mark.parametrize(
+    ("ended_after_s", "cause", "state"),
+    [(59, "exited", "FAILED"), (60, "exited", "TIMEOUT"), (59, "time_limit", "TIMEOUT")],
+)
+def test_an_end_before_the_time_limit_that_is_told_after_it(
+    ended_after_s: int, cause: str, state: str
+) -> None:
+    """After a long epilog, or by an agent that was away."""
+    cluster = a_cluster()
+    job = cluster.submit(time_limit_s=60)
+    cluster.run(job)
+    begun = cluster.clock.now
+    cluster.pass_time(90)
+    assert cluster.active(job).ending is EndCause.TIME_LIMIT
+    cluster.exit(job, 3, ended_at=Instant(begun + ended_after_s * US), cause=cause)
+    assert cluster.state_of(job) == state
+    if state == "FAILED":
+        end = cluster.job(job).phase
+        assert isinstance(end, Ended) and (end.exit_code, end.ended_at - end.started_at) == (3, 59 * US)
 
 
 def test_repeated_reports_change_nothing_and_exits_are_acknowledged_again() -> None:

@@ -16,19 +16,32 @@ import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from msgspec import structs
 
 from packhorse.scheduler.core import indices
 from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.check import check
 from packhorse.scheduler.core.reasons import Reason
+from packhorse.scheduler.core.reclaim.ledger import loan_row, loan_rows
 from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.state import Frozen, State
 from packhorse.scheduler.core.step import next_timer, step
-from packhorse.scheduler.model.cluster import Batch, GpuIdle, GpuIdleAction
-from packhorse.scheduler.model.event import Event
+from packhorse.scheduler.model.accounting import LoanRow
+from packhorse.scheduler.model.cluster import Batch, GpuIdle, GpuIdleAction, Reclaim
+from packhorse.scheduler.model.event import Event, JobEnding
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
-from packhorse.scheduler.model.input import Caller, Input, ReportGpus, ReportOffer, Start, SubmitArray
-from packhorse.scheduler.model.job import Active, Dependency, Retry, WarnSignal
+from packhorse.scheduler.model.input import (
+    Caller,
+    Input,
+    ReportGpus,
+    ReportOffer,
+    ReportUsage,
+    Start,
+    SubmitArray,
+    SwitchReclaim,
+)
+from packhorse.scheduler.model.job import OOM_SIGNAL, Active, Dependency, Retry, WarnSignal
+from packhorse.scheduler.model.loan import LoanEnd, Switch
 from packhorse.scheduler.model.node import Offer
 from packhorse.scheduler.model.resources import Gres
 from tests.core.scenario import ADMIN, OTHER, USER, Cluster, a_config, a_node, a_spec, after, an_array
@@ -56,6 +69,9 @@ KINDS = ("after", "afterany", "afterok", "afternotok", "aftercorr")
 WAITS = st.none() | st.tuples(st.sampled_from(KINDS), st.lists(st.integers(0, 12), max_size=2), st.booleans())
 
 
+LENDING = Reclaim(
+    enabled=True, settle_s=20, share=90, margin_mib=100, floor_percent=10, grace_s=5, stoppable_qos=("idle",)
+)
 IDLE = GpuIdle(True, warn_after_s=5, grace_s=20, action=GpuIdleAction.REQUEUE)
 
 LAWS: tuple[dict[str, Any], ...] = (
@@ -77,12 +93,19 @@ LAWS: tuple[dict[str, Any], ...] = (
 )
 """Who goes first, as an administrator may set it."""
 
+LENDING_LAWS: tuple[dict[str, Any], ...] = (
+    {"reclaim": LENDING},
+    {"reclaim": structs.replace(LENDING, estimator="borg"), "backfill_depth": 3},
+    {"reclaim": LENDING, "order": "sjf", "backfill": "sjbf"},
+)
+
 
 class Recorded(Cluster):
     """A cluster that keeps its inputs, to be fed to another one."""
 
     def __init__(self, **law: Any) -> None:
         self.inputs: list[tuple[Instant, Input]] = []
+        self.loans: list[LoanRow] = []
         super().__init__(
             a_config(
                 min_job_age_s=200,
@@ -98,13 +121,31 @@ class Recorded(Cluster):
         self.inputs.append((self.clock.now, input))
         return super().do(input)
 
+    def before(self, event: Event) -> None:
+        """Only those are stopped for memory who have lent memory."""
+        self.loans += loan_rows(self.state, event)
+        if isinstance(event, JobEnding) and event.why:
+            job = self.state.jobs[event.job]
+            assert isinstance(job.phase, Active) and job.phase.loans and job.spec.qos == "idle"
+
+    def lent_mib(self) -> int:
+        """What is lent to anybody now."""
+        jobs = self.state.jobs.values()
+        return sum(p.lent_mib for job in jobs if isinstance(job.phase, Active) for p in job.phase.placements)
+
 
 class ClusterMachine(RuleBasedStateMachine):
     """See the module."""
 
     @initialize(law=st.sampled_from(LAWS))
     def boot(self, law: dict[str, Any]) -> None:
+        self.begin(law)
+
+    def begin(self, law: dict[str, Any]) -> None:
+        """Three nodes whose agents are connected."""
         self.cluster = Recorded(**law)
+        self.lends = "reclaim" in law
+        self.lent_mib_us = 0
         self.truth = Truth()
         self.agents = {
             NodeName(name): Agent(
@@ -137,9 +178,12 @@ class ClusterMachine(RuleBasedStateMachine):
                 "warn": st.just(WarnSignal(10, 20)),
                 "kill_on_invalid_dep": st.just(True),
                 "licenses": st.sampled_from(["matlab", "matlab:2"]),
+                "no_lend": st.just(True),
                 "idle_gpu_ok": st.just(True),
             },
         ),
+        mem_mib=st.sampled_from([0, 0, 4_000, 9_000, 16_000]),
+        stoppable=st.booleans(),
         begin=st.sampled_from([0, 0, 25]),
         wait=WAITS,
         memory=st.sampled_from([(0, 0, 0), (0, 0, 0), (1_000, 0, 0), (1_000, 2_000, 0), (9_000, 1_500, 2)]),
@@ -154,11 +198,15 @@ class ClusterMachine(RuleBasedStateMachine):
         gpus: tuple[Gres, ...],
         name: str,
         what: dict[str, Any],
+        mem_mib: int,
+        stoppable: bool,
         begin: int,
         wait: tuple[str, list[int], bool] | None,
         memory: tuple[int, int, int],
         key: str,
     ) -> None:
+        if self.lends:
+            what = {**what, "qos": "idle" if stoppable else "normal"}
         begin_at = Instant(self.now + begin * US) if begin else Instant(0)
         spec = a_spec(
             cpus=cpus,
@@ -167,7 +215,7 @@ class ClusterMachine(RuleBasedStateMachine):
             name=name,
             begin_at=begin_at,
             dependency=self.dependency(wait),
-            mem_mib=memory[0],
+            mem_mib=memory[0] or (mem_mib if self.lends else 0),
             oom_factor_milli=memory[1],
             oom_max_retries=memory[2],
             **what,
@@ -237,6 +285,7 @@ class ClusterMachine(RuleBasedStateMachine):
             st.fixed_dictionaries({"array_limit": st.integers(0, 3)}),
             st.fixed_dictionaries({"n_cpus": st.integers(1, 4), "requeue": st.booleans()}),
             st.just({"drop_dependency": True}),
+            st.fixed_dictionaries({"no_lend": st.booleans()}),
             st.fixed_dictionaries({"other": st.integers(1, 20), "kind": st.sampled_from(KINDS)}),
         ),
     )
@@ -252,7 +301,7 @@ class ClusterMachine(RuleBasedStateMachine):
         self.cluster.run_cycle()
 
     @rule(end=st.sampled_from(["", "", "ok", "failed", "oom"]), idle_s=st.sampled_from([0, 0, 10, 100]))
-    def all_goes_well(self, end: str, idle_s: int) -> None:
+    def all_goes_well(self, end: str, idle_s: int = 0) -> None:
         """A cycle, and all that follows from it, without delay. idle_s: so long no GPU did anything."""
         self.cluster.run_cycle()
         self.send()
@@ -296,12 +345,44 @@ class ClusterMachine(RuleBasedStateMachine):
         end = self.now + seconds * US
         while self.now < end:
             at = next_timer(self.cluster.state)
-            self.cluster.clock.now = Instant(min(end, max(self.now, at)) if at is not None else end)
+            to = Instant(min(end, max(self.now, at)) if at is not None else end)
+            self.lent_mib_us += self.cluster.lent_mib() * (to - self.now)
+            self.cluster.clock.now = to
             leases = {id: job.spec.lease_s for id, job in self.cluster.state.jobs.items()}
             for agent in self.agents.values():
                 agent.enforce_leases(self.now, leases, 30)
             if at is not None and at <= self.now:
                 assert self.cluster.tick().events, "a timer was due for nothing"
+
+    @rule(
+        name=st.sampled_from(NODES),
+        tenths=st.lists(st.integers(0, 11), min_size=4, max_size=4),
+        free=st.sampled_from([16_000, 16_000, 9_000, 1_700, 900]),
+        pressure=st.sampled_from([None, 0, 50, 400]),
+        times=st.sampled_from([1, 1, 30]),
+    )
+    def node_reports_use(
+        self, name: NodeName, tenths: list[int], free: int, pressure: int | None, times: int
+    ) -> None:
+        """Tenths of their limits that attempts use, for some minutes where it is reported often."""
+        agent = self.agents[name]
+        if not self.lends or not agent.connected:
+            return
+        for _ in range(times):
+            used = []
+            for i, key in enumerate((*agent.running, *agent.stopping)):
+                job = self.cluster.state.jobs.get(key.job)
+                limit = job.spec.ask.mem_mib_per_node if job is not None else 0
+                used.append((key, limit * tenths[i % len(tenths)] // 10))
+            self.cluster.do(ReportUsage(name, self.now, free, pressure, tuple(used)))
+            self.send()
+            if times > 1:
+                self.time_passes(60)
+
+    @rule(on=st.booleans(), kind=st.sampled_from(["", "partition", "account"]), recall=st.booleans())
+    def lending_is_switched(self, on: bool, kind: str, recall: bool) -> None:
+        name = {"partition": "main", "account": "bio"}.get(kind, "")
+        self.cluster.do(SwitchReclaim(ADMIN, on, Switch(kind, name, recall)))
 
     @rule()
     def snapshot(self) -> None:
@@ -461,6 +542,7 @@ class ClusterMachine(RuleBasedStateMachine):
         self.repair_and_finish()
         self.nothing_runs_twice()
         self.accounting_is_true()
+        self.ledger_adds_up()
         log = [ENCODER.encode(event) for event in self.cluster.log]
         assert [EVENT_DECODER.decode(data) for data in log] == self.cluster.log
         again = State.empty()
@@ -510,7 +592,18 @@ class ClusterMachine(RuleBasedStateMachine):
             end = self.truth.ended.get(key)
             if row.state == "COMPLETED" or row.reason in ("NonZeroExitCode", "OutOfMemory"):
                 assert end is not None, f"{key} has an end that nobody saw: {row}"
-                assert (row.exit_code, row.exit_signal) == (end.exit_code, end.exit_signal), row
+                told = (0, OOM_SIGNAL) if row.reason == "OutOfMemory" else (end.exit_code, end.exit_signal)
+                assert (row.exit_code, row.exit_signal) == told, row
+
+    def ledger_adds_up(self) -> None:
+        """Every MiB that was lent is in a row, for as long as it was."""
+        state, now = self.cluster.state, self.now
+        rows = list(self.cluster.loans)
+        for job in state.jobs.values():
+            if isinstance(job.phase, Active):
+                rows += [loan_row(state, job, job.phase, loan, now, None) for loan in job.phase.loans]
+        assert sum(row.mem_mib * (row.until - row.since) for row in rows) == self.lent_mib_us
+        assert {row.outcome for row in rows} <= {"", *LoanEnd}
 
     def unstarted(self) -> list[tuple[JobId, Reason]]:
         """What waits for something that comes by itself."""
@@ -577,6 +670,71 @@ class ClusterMachine(RuleBasedStateMachine):
         return after(kind, *(max(1, newest - back) for back in jobs), any_of=any_of)
 
 
+class LendingMachine(ClusterMachine):
+    """The same where memory is lent: on two nodes runs a guaranteed job that uses little of what it asked
+    for."""
+
+    @initialize(law=st.sampled_from(LENDING_LAWS))
+    def boot(self, law: dict[str, Any]) -> None:
+        self.begin(law)
+        self.lend_again()
+
+    def lend_again(self) -> None:
+        """As in the beginning: lending is on, and what it takes for that is there."""
+        self.cluster.do(SwitchReclaim(ADMIN, True, Switch()))
+        for name in map(NodeName, NODES[:2]):
+            self.cluster.resume(name)
+            if not self.agents[name].connected:
+                self.agents[name].connect()
+        running = [job for job in self.cluster.state.jobs.values() if isinstance(job.phase, Active)]
+        if sum(bool(job.phase.estimated) for job in running if isinstance(job.phase, Active)) < 2:
+            self.cluster.try_submit(
+                count=2, caller=Caller(USER), mem_mib=9_000, nodes_excluded=(NodeName("n3"),)
+            )
+            self.all_goes_well("")
+            for _ in range(12):
+                self.time_passes(300)
+                for node in NODES[:2]:
+                    self.use_changes(NodeName(node), 1, 16_000, None)
+
+    @rule(
+        mem_mib=st.sampled_from([3_000, 8_000, 10_000, 12_000]),
+        count=st.integers(1, 3),
+        limit=st.sampled_from([0, 600, 100_000]),
+        nodes=st.sampled_from([1, 1, 1, 2]),
+        then=st.sampled_from([None, None, 3, 6, 9]),
+    )
+    def idle_work_comes(self, mem_mib: int, count: int, limit: int, nodes: int, then: int | None) -> None:
+        """On nodes that have just reported. then: tenths that the guaranteed jobs use a minute later."""
+        self.lend_again()
+        self.cluster.try_submit(
+            count=count,
+            caller=Caller(OTHER),
+            mem_mib=mem_mib,
+            qos="idle",
+            time_limit_s=limit,
+            nodes=nodes,
+            nodes_excluded=(NodeName("n3"),),
+        )
+        for name in NODES[:2]:
+            self.use_changes(NodeName(name), 1, 16_000, None)
+        self.all_goes_well("")
+        if then is not None:
+            self.time_passes(60)
+            for name in NODES[:2]:
+                self.use_changes(NodeName(name), then, 16_000, None)
+
+    @rule(
+        name=st.sampled_from(NODES[:2]),
+        tenths=st.integers(0, 11),
+        free=st.sampled_from([16_000, 16_000, 900]),
+        pressure=st.sampled_from([None, None, 400]),
+    )
+    def use_changes(self, name: NodeName, tenths: int, free: int, pressure: int | None) -> None:
+        """The guaranteed job came first."""
+        self.node_reports_use(name, tenths=[tenths, 5, 5, 5], free=free, pressure=pressure, times=1)
+
+
 ClusterMachine.TestCase.settings = settings(
     max_examples=4_000 if os.environ.get("PACKHORSE_MACHINE") == "long" else 150,
     stateful_step_count=100 if os.environ.get("PACKHORSE_MACHINE") == "long" else 50,
@@ -585,4 +743,6 @@ ClusterMachine.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     database=None,
 )
+LendingMachine.TestCase.settings = ClusterMachine.TestCase.settings
 TestClusterMachine = ClusterMachine.TestCase
+TestLendingMachine = LendingMachine.TestCase

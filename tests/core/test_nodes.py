@@ -1,8 +1,10 @@
 """Nodes: registration proves, silence does not, and what becomes of the jobs there."""
 
+from msgspec.structs import replace
+
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.step import next_timer
-from packhorse.scheduler.model.command import Launch, SetTimeLimit, Terminate
+from packhorse.scheduler.model.command import Launch, Resume, SetTimeLimit, Terminate
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
     Caller,
@@ -207,6 +209,24 @@ def test_node_changes_need_an_administrator_and_a_reason() -> None:
     assert cluster.drain("n9")[0].slurm == "Invalid node name specified"
 
 
+def test_resume_reaches_a_node_whose_agent_takes_no_work() -> None:
+    cluster = a_cluster(nodes=2)
+    cluster.resume("n1")
+    assert Resume(N1) not in cluster.sent
+    cluster.do(ReportOffer(N1, Offer(2, 4000, 16_000, accepting=False, reason="prolog failed: exit 3")))
+    since = cluster.clock.now
+    assert cluster.state.nodes[N1].refusing_since == since
+    cluster.clock.advance(60)
+    cluster.do(ReportOffer(N1, Offer(3, 4000, 16_000, accepting=False, reason="worse")))
+    assert cluster.state.nodes[N1].refusing_since == since
+    cluster.drain("n1")
+    cluster.resume("n1")
+    assert cluster.sent == [Resume(N1)]
+    assert not cluster.state.nodes[N1].schedulable, "until the agent says so"
+    cluster.do(ReportOffer(N1, Offer(4, 4000, 16_000)))
+    assert cluster.state.nodes[N1].schedulable and not cluster.state.nodes[N1].refusing_since
+
+
 def test_offers() -> None:
     cluster = a_cluster(cpus=4)
     n = len(cluster.log)
@@ -221,6 +241,25 @@ def test_offers() -> None:
     assert cluster.run_cycle() == []
     cluster.do(ReportOffer(N1, Offer(5, 4000, 16_000)))
     assert cluster.run_cycle() == jobs[1:]
+
+
+def test_offers_that_say_more_of_a_node_are_recorded() -> None:
+    cluster = a_cluster(cpus=4)
+    dead = (("gpu", 1),)
+    for epoch, offer in enumerate(
+        (
+            Offer(0, 4000, 16_000, warnings=("gpu 0 is warm",)),
+            Offer(0, 4000, 16_000, dead_devices=dead, dead_reasons=("lost",)),
+            Offer(0, 4000, 16_000, dead_devices=dead, dead_reasons=("worn",)),
+        ),
+        start=2,
+    ):
+        n = len(cluster.log)
+        cluster.do(ReportOffer(N1, replace(offer, epoch=epoch)))
+        assert len(cluster.log) == n + 1
+        cluster.do(ReportOffer(N1, replace(offer, epoch=epoch + 100)))
+        assert len(cluster.log) == n + 1, "the same once more is not"
+        assert cluster.state.nodes[N1].offer == replace(offer, epoch=epoch)
 
 
 def test_a_node_that_comes_back_smaller_keeps_what_runs() -> None:

@@ -87,6 +87,8 @@ def test_the_agents_are_stopped(cluster: Cluster, away_s: float) -> None:
         time.sleep(away_s)
         waits = cluster.sbatch("-w", "node1", "--wrap", "exit 2")
         assert cluster.state(waits) == "PENDING"
+        said = [cluster.text("sinfo", "-h", "-n", name, "-o", "%t|%E") for name in cluster.names]
+        assert said == ["down*|Not responding\n"] * 2
     finally:
         for pid in agents:
             kill(pid, signal.SIGCONT)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import Cluster, wait_until
+from tests.faults.agent_probe import Probe
 
 pytestmark = pytest.mark.needs_root
 
@@ -118,15 +119,17 @@ def test_an_agent_whose_spool_is_full_goes_on_and_takes_work_when_there_is_room(
         cluster.wait_state(running, "RUNNING")
         agent = cluster.agent()
         contact = spool / "contact"
-        filler = fill_up(disk)
-        before = contact.read_text()
-        wait_until(lambda: contact.read_text() != before, "contact to be noted on the full disk")
-        refused = cluster.sbatch("--wrap", "exit 4")
-        wait_until(
-            lambda: "cannot write down" in cluster.run("scontrol", "show", "node").stdout, "the reason"
-        )
-        flag.touch()
-        assert cluster.wait(running).exit_code == 3
+        with Probe(cluster) as probe:
+            filler = fill_up(disk)
+            before = contact.read_text()
+            wait_until(lambda: contact.read_text() != before, "contact to be noted on the full disk")
+            refused = cluster.sbatch("--wrap", "exit 4")
+            wait_until(
+                lambda: "cannot write down" in cluster.run("scontrol", "show", "node").stdout, "the reason"
+            )
+            flag.touch()
+            assert cluster.wait(running).exit_code == 3
+        probe.check(within_s=5.0)
         filler.unlink()
         assert cluster.wait(refused, within_s=60).exit_code == 4
         assert cluster.agent() == agent, "it was to go on without a restart"

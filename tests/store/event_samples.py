@@ -33,6 +33,8 @@ from packhorse.scheduler.model.event import (
     JobTerminating,
     JobUpdated,
     JobWarned,
+    LoansChanged,
+    MemoryEstimated,
     NodeDowned,
     NodeDrained,
     NodeOffered,
@@ -40,6 +42,7 @@ from packhorse.scheduler.model.event import (
     NodeResumed,
     NodeSilenced,
     PolicyTaught,
+    ReclaimSwitched,
     SchedulerStarted,
 )
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
@@ -57,6 +60,7 @@ from packhorse.scheduler.model.job import (
     Retry,
     WarnSignal,
 )
+from packhorse.scheduler.model.loan import EndedLoan, Loan, LoanEnd, Switch
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.reply import RefusalCode, Refused, Submitted
 from packhorse.scheduler.model.resources import Ask, Device, Devices, Gres, Placement, Usage
@@ -70,6 +74,7 @@ JOB, ARRAY, NODE = JobId(77), JobId(70), NodeName("node1")
 KEY = AttemptKey(JOB, 2, 9)
 OWNER = Owner(1000, 100, "alice", "users")
 USAGE = Usage(1, 2, 3, 4, 5, 6)
+LOAN = Loan(JobId(76), NODE, 512, AT)
 OFFER = Offer(3, 8000, 32_000, False, "maintenance", (("gpu", 1),))
 SPEC = JobSpec(
     "train",
@@ -119,6 +124,9 @@ EVENTS: tuple[Event, ...] = (
     CallAnswered(AT, 1000, "key-1", "fingerprint", Submitted(JOB, 2)),
     PolicyTaught(AT, "packhorse", ((4000, 8192, 1, 250, "gpu", 724), (8000, 0, 0, 0, "", 300)), "8f3d"),
     JobsRanked(AT, (JOB, ARRAY)),
+    MemoryEstimated(AT, NODE, ((JOB, 2_048), (ARRAY, 16))),
+    LoansChanged(AT, JOB, KEY, (LOAN,), (EndedLoan(LOAN, LoanEnd.MOVED),)),
+    ReclaimSwitched(AT, (Switch("account", "bio", True),), 0),
     JobGpusIdle(AT, JOB, KEY, LATER),
     JobGpusBusy(AT, JOB, KEY),
     CallAnswered(AT, 1000, "key-2", "fingerprint", Refused(RefusalCode.IMPOSSIBLE, "no node", "phrase")),
@@ -136,6 +144,8 @@ JOBS: dict[str, tuple[int, int]] = {
     "ArrayRemainderCancelled": (ARRAY, ARRAY),
     "JobsEligible": (ARRAY, JOB),
     "JobsRanked": (ARRAY, JOB),
+    "LoansChanged": (JOB, JOB),
+    "MemoryEstimated": (0, 0),
     "JobUpdated": (ARRAY, ARRAY),
     "JobsForgotten": (0, 0),
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from packhorse.scheduler.model.accounting import AttemptRow
+from typing import Any
+
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow
 from packhorse.scheduler.model.event import (
     ArraySubmitted,
     ArrayTaskSplit,
@@ -70,3 +72,13 @@ def row(job: int, attempt: int = 1, **fields: object) -> AttemptRow:
         "usage": Usage(1, 2, 3, 4, 5, 6),
     }  # fmt: skip
     return AttemptRow(**(ordinary | fields))  # type: ignore[arg-type]
+
+
+def loan(borrower: int, **fields: Any) -> LoanRow:
+    """A loan to this job that is over."""
+    given = {
+        "node": NodeName("n2"), "lender": JobId(900), "lender_user": "ann", "lender_account": "",
+        "borrower": JobId(borrower), "borrower_attempt": 1, "borrower_user": "eve", "borrower_account": "",
+        "mem_mib": 512, "since": Instant(100), "until": Instant(200), "outcome": "returned",
+    }  # fmt: skip
+    return LoanRow(**{**given, **fields})

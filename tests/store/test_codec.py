@@ -33,7 +33,7 @@ def test_round_trip(event: Event) -> None:
     assert decode(record) == event
     assert (record.seq, record.at, record.kind) == (42, AT, type(event).__name__)
     assert (record.first_job, record.last_job) == JOBS.get(record.kind, (0, 0))
-    assert record.node == (NODE if record.kind.startswith("Node") else "")
+    assert record.node == (NODE if record.kind.startswith(("Node", "MemoryEstimated")) else "")
 
 
 def test_an_older_schema_is_upgraded_one_number_at_a_time() -> None:

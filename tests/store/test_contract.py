@@ -24,12 +24,14 @@ from packhorse.scheduler.store.protocol import (
     AttemptQuery,
     Batch,
     Live,
+    LoanQuery,
     LogRecord,
     Retention,
     Store,
+    UsageSeries,
     blob_ref,
 )
-from tests.store.samples import append, array_submitted, life, records, row, split, submitted
+from tests.store.samples import append, array_submitted, life, loan, records, row, split, submitted
 
 FOR_EVER = 1 << 60
 NOTHING_LIVE = Live(FOR_EVER, frozenset())
@@ -275,6 +277,39 @@ class TestCompaction:
         assert [found.job for found in store.attempts(AttemptQuery())] == list(range(500, 1001))
 
 
+class TestLoans:
+    def test_rows_come_back_as_they_were_in_the_order_of_their_ends(self, store: Store) -> None:
+        late, early = loan(1, until=900), loan(2, until=300)
+        store.append(Batch(loans=[late, early]))
+        assert store.loans(LoanQuery()) == [early, late]
+
+    def test_what_a_query_means(self, store: Store) -> None:
+        rows = [
+            loan(1, lender=7, node="n1", until=300),
+            loan(2, lender_user="bob", until=500, since=400),
+            loan(3, borrower_account="bio", until=900),
+        ]
+        store.append(Batch(loans=rows))
+        for query, jobs in (
+            (LoanQuery(jobs=(7,)), [1]),
+            (LoanQuery(jobs=(1, 3)), [1, 3]),
+            (LoanQuery(users=("bob",)), [2]),
+            (LoanQuery(accounts=("bio",)), [3]),
+            (LoanQuery(nodes=("n1",), accounts=("bio",)), []),
+            (LoanQuery(since=Instant(500)), [2, 3]),
+            (LoanQuery(until=Instant(399)), [1, 3]),
+            (LoanQuery(users=("nobody",)), []),
+        ):
+            assert [row.borrower for row in store.loans(query)] == jobs, query
+
+    def test_they_are_kept_as_long_as_accounting(self, store: Store) -> None:
+        store.append(Batch(loans=[loan(job, until=job) for job in range(1, 1001)]))
+        compact(store, Retention())
+        assert len(store.loans(LoanQuery())) == 1000
+        compact(store, Retention(attempts_keep_us=100), now=600)
+        assert [row.borrower for row in store.loans(LoanQuery())] == list(range(500, 1001))
+
+
 class TestEnds:
     def test_reopen_keeps_everything(self, store: Store) -> None:
         store.append(Batch(records(store, submitted(1, 5)), [(blob_ref(b"x"), b"x")], [row(1)]))
@@ -292,3 +327,48 @@ class TestEnds:
             store.append(Batch())
         with pytest.raises(StoreUnavailable, match="closed"):
             store.reopen()
+
+
+class TestSeries:
+    """Series of usage: one for each attempt, the newest; gone when they are old or too many."""
+
+    @staticmethod
+    def put(store: Store, *series: UsageSeries) -> None:
+        store.append(Batch(series=series))
+
+    def test_gives_back_what_was_appended(self, store: Store) -> None:
+        self.put(store, UsageSeries(1, 1, Instant(10), b"one"), UsageSeries(1, 2, Instant(20), b"two"))
+        assert store.series(1, 1) == UsageSeries(1, 1, Instant(10), b"one")
+        assert store.series(1, 2) == UsageSeries(1, 2, Instant(20), b"two")
+        assert store.series(2, 1) is None
+        assert store.last_seq() == 0, "series are no events"
+
+    def test_the_last_one_counts(self, store: Store) -> None:
+        self.put(store, UsageSeries(1, 1, Instant(10), b"one"))
+        self.put(store, UsageSeries(1, 1, Instant(20), b"a"), UsageSeries(1, 1, Instant(30), b"b"))
+        assert store.series(1, 1) == UsageSeries(1, 1, Instant(30), b"b")
+
+    def test_with_records_and_rows(self, store: Store) -> None:
+        series = UsageSeries(1, 1, Instant(10), b"data")
+        batch = Batch(records(store, submitted(1)), rows=(row(1),), series=(series,))
+        store.append(batch)
+        assert store.series(1, 1) is not None
+        assert len(store.attempts(AttemptQuery())) == 1
+
+    def test_old_ones_go_and_the_others_stay(self, store: Store) -> None:
+        for job in range(300):
+            self.put(store, UsageSeries(job, 1, Instant(job), b"data"))
+        compact(store, Retention(series_keep_us=100), now=350)
+        assert store.series(249, 1) is None
+        assert [job for job in range(300) if store.series(job, 1)] == list(range(250, 300))
+
+    def test_the_oldest_go_where_there_is_no_room(self, store: Store) -> None:
+        for job in range(1000):
+            self.put(store, UsageSeries(job, 1, Instant(job), b"x" * 100))
+        compact(store, Retention(series_keep_us=None, series_max_bytes=70_000), now=2000)
+        assert [job for job in range(1000) if store.series(job, 1)] == list(range(300, 1000))
+
+    def test_for_ever(self, store: Store) -> None:
+        self.put(store, UsageSeries(1, 1, Instant(0), b"data"))
+        compact(store, Retention(series_keep_us=None), now=FOR_EVER)
+        assert store.series(1, 1) is not None

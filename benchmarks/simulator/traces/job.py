@@ -24,7 +24,8 @@ class TraceJob(msgspec.Struct, frozen=True, gc=False):
     gpu_milli thousandths of one. gpu_type: "" for any. nodes: how many its tasks are spread over, 0: as many
     as it takes. queue, user, group, name: "" where unknown; name: of the program or model. after: the job
     that has to end think_us before this one is submitted, "" for none. weight: relative importance.
-    start_us: how long it takes to begin working whenever it is started, on top of run_us.
+    start_us: how long it takes to begin working whenever it is started, on top of run_us. qos: "" for the
+    usual one. use: name of what it uses of its memory over time, "": all of it.
     """
 
     id: str
@@ -47,3 +48,5 @@ class TraceJob(msgspec.Struct, frozen=True, gc=False):
     think_us: int = 0
     weight: float = 1.0
     start_us: int = 0
+    qos: str = ""
+    use: str = ""

@@ -18,6 +18,8 @@ Columns, in any order; id, a submission and a run time must be there. An empty f
     after       text     id of the job that has to end before this one is submitted ("": none)
     think_us    whole    how long after that it is submitted (0); or think_s
     weight      number   relative importance (1)
+    qos         text     quality of service ("": the usual one)
+    use         text     name of its memory use over time ("": all that it asks for, all the time)
     start_us    whole    time that every start of it takes before it gets on with its work (0); or start_s
 """
 
@@ -117,6 +119,8 @@ COLUMNS: Final[dict[str, Column]] = {
     "start_us": Column("start_us", _whole(MOST_US)),
     "start_s": Column("start_us", _seconds),
     "weight": Column("weight", _weight),
+    "qos": Column("qos", _text),
+    "use": Column("use", _text),
 }
 NEEDED: Final = ("id", "submit_us", "run_us")
 

@@ -404,8 +404,12 @@ class Goodbye(_message.Message):
     retry: bool
     def __init__(self, reason: _Optional[str] = ..., retry: _Optional[bool] = ...) -> None: ...
 
+class ResumeNode(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class SchedulerMessage(_message.Message):
-    __slots__ = ("welcome", "launch", "signal", "terminate", "set_time_limit", "ack_exits", "heartbeat", "goodbye", "batch")
+    __slots__ = ("welcome", "launch", "signal", "terminate", "set_time_limit", "ack_exits", "heartbeat", "goodbye", "batch", "resume")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     LAUNCH_FIELD_NUMBER: _ClassVar[int]
     SIGNAL_FIELD_NUMBER: _ClassVar[int]
@@ -415,6 +419,7 @@ class SchedulerMessage(_message.Message):
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     GOODBYE_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
+    RESUME_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     launch: Launch
     signal: SignalAttempt
@@ -424,7 +429,8 @@ class SchedulerMessage(_message.Message):
     heartbeat: HeartbeatReply
     goodbye: Goodbye
     batch: SchedulerBatch
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., launch: _Optional[_Union[Launch, _Mapping]] = ..., signal: _Optional[_Union[SignalAttempt, _Mapping]] = ..., terminate: _Optional[_Union[TerminateAttempt, _Mapping]] = ..., set_time_limit: _Optional[_Union[SetTimeLimit, _Mapping]] = ..., ack_exits: _Optional[_Union[AckExits, _Mapping]] = ..., heartbeat: _Optional[_Union[HeartbeatReply, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., batch: _Optional[_Union[SchedulerBatch, _Mapping]] = ...) -> None: ...
+    resume: ResumeNode
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., launch: _Optional[_Union[Launch, _Mapping]] = ..., signal: _Optional[_Union[SignalAttempt, _Mapping]] = ..., terminate: _Optional[_Union[TerminateAttempt, _Mapping]] = ..., set_time_limit: _Optional[_Union[SetTimeLimit, _Mapping]] = ..., ack_exits: _Optional[_Union[AckExits, _Mapping]] = ..., heartbeat: _Optional[_Union[HeartbeatReply, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., batch: _Optional[_Union[SchedulerBatch, _Mapping]] = ..., resume: _Optional[_Union[ResumeNode, _Mapping]] = ...) -> None: ...
 
 class SchedulerBatch(_message.Message):
     __slots__ = ("messages",)

@@ -199,7 +199,7 @@ class StringList(_message.Message):
     def __init__(self, values: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class JobChanges(_message.Message):
-    __slots__ = ("name", "comment", "time_limit_s", "time_limit_by_s", "priority", "nice", "partition", "begin_at_us", "dependency", "drop_dependency", "features", "nodes_required", "nodes_excluded", "mem_mib_per_node", "mem_mib_per_cpu", "n_cpus", "min_nodes", "requeue", "array_limit", "account", "qos")
+    __slots__ = ("name", "comment", "time_limit_s", "time_limit_by_s", "priority", "nice", "partition", "begin_at_us", "dependency", "drop_dependency", "features", "nodes_required", "nodes_excluded", "mem_mib_per_node", "mem_mib_per_cpu", "n_cpus", "min_nodes", "requeue", "array_limit", "account", "qos", "no_lend")
     NAME_FIELD_NUMBER: _ClassVar[int]
     COMMENT_FIELD_NUMBER: _ClassVar[int]
     TIME_LIMIT_S_FIELD_NUMBER: _ClassVar[int]
@@ -221,6 +221,7 @@ class JobChanges(_message.Message):
     ARRAY_LIMIT_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     QOS_FIELD_NUMBER: _ClassVar[int]
+    NO_LEND_FIELD_NUMBER: _ClassVar[int]
     name: str
     comment: str
     time_limit_s: int
@@ -242,7 +243,8 @@ class JobChanges(_message.Message):
     array_limit: int
     account: str
     qos: str
-    def __init__(self, name: _Optional[str] = ..., comment: _Optional[str] = ..., time_limit_s: _Optional[int] = ..., time_limit_by_s: _Optional[int] = ..., priority: _Optional[int] = ..., nice: _Optional[int] = ..., partition: _Optional[str] = ..., begin_at_us: _Optional[int] = ..., dependency: _Optional[_Union[_job_pb2.Dependency, _Mapping]] = ..., drop_dependency: _Optional[bool] = ..., features: _Optional[str] = ..., nodes_required: _Optional[_Union[StringList, _Mapping]] = ..., nodes_excluded: _Optional[_Union[StringList, _Mapping]] = ..., mem_mib_per_node: _Optional[int] = ..., mem_mib_per_cpu: _Optional[int] = ..., n_cpus: _Optional[int] = ..., min_nodes: _Optional[int] = ..., requeue: _Optional[bool] = ..., array_limit: _Optional[int] = ..., account: _Optional[str] = ..., qos: _Optional[str] = ...) -> None: ...
+    no_lend: bool
+    def __init__(self, name: _Optional[str] = ..., comment: _Optional[str] = ..., time_limit_s: _Optional[int] = ..., time_limit_by_s: _Optional[int] = ..., priority: _Optional[int] = ..., nice: _Optional[int] = ..., partition: _Optional[str] = ..., begin_at_us: _Optional[int] = ..., dependency: _Optional[_Union[_job_pb2.Dependency, _Mapping]] = ..., drop_dependency: _Optional[bool] = ..., features: _Optional[str] = ..., nodes_required: _Optional[_Union[StringList, _Mapping]] = ..., nodes_excluded: _Optional[_Union[StringList, _Mapping]] = ..., mem_mib_per_node: _Optional[int] = ..., mem_mib_per_cpu: _Optional[int] = ..., n_cpus: _Optional[int] = ..., min_nodes: _Optional[int] = ..., requeue: _Optional[bool] = ..., array_limit: _Optional[int] = ..., account: _Optional[str] = ..., qos: _Optional[str] = ..., no_lend: _Optional[bool] = ...) -> None: ...
 
 class UpdateNodesRequest(_message.Message):
     __slots__ = ("nodes", "action", "reason", "idempotency_key")
@@ -349,6 +351,40 @@ class ListAccountingRequest(_message.Message):
     duplicates: bool
     limit: int
     def __init__(self, fields: _Optional[_Iterable[str]] = ..., jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., filter: _Optional[_Union[JobFilter, _Mapping]] = ..., since_us: _Optional[int] = ..., until_us: _Optional[int] = ..., allocations_only: _Optional[bool] = ..., duplicates: _Optional[bool] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class ListLoansRequest(_message.Message):
+    __slots__ = ("fields", "jobs", "users", "accounts", "nodes", "since_us", "until_us", "live_only")
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    SINCE_US_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_US_FIELD_NUMBER: _ClassVar[int]
+    LIVE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobRef]
+    users: _containers.RepeatedScalarFieldContainer[str]
+    accounts: _containers.RepeatedScalarFieldContainer[str]
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    since_us: int
+    until_us: int
+    live_only: bool
+    def __init__(self, fields: _Optional[_Iterable[str]] = ..., jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., users: _Optional[_Iterable[str]] = ..., accounts: _Optional[_Iterable[str]] = ..., nodes: _Optional[_Iterable[str]] = ..., since_us: _Optional[int] = ..., until_us: _Optional[int] = ..., live_only: _Optional[bool] = ...) -> None: ...
+
+class SwitchReclaimRequest(_message.Message):
+    __slots__ = ("on", "partition", "account", "recall", "idempotency_key")
+    ON_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    RECALL_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    on: bool
+    partition: str
+    account: str
+    recall: bool
+    idempotency_key: str
+    def __init__(self, on: _Optional[bool] = ..., partition: _Optional[str] = ..., account: _Optional[str] = ..., recall: _Optional[bool] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class SuggestAskRequest(_message.Message):
     __slots__ = ("job", "name", "command", "user")
@@ -519,16 +555,18 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Amount(_message.Message):
-    __slots__ = ("resource", "capacity", "allocated", "used")
+    __slots__ = ("resource", "capacity", "allocated", "used", "lent")
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
     CAPACITY_FIELD_NUMBER: _ClassVar[int]
     ALLOCATED_FIELD_NUMBER: _ClassVar[int]
     USED_FIELD_NUMBER: _ClassVar[int]
+    LENT_FIELD_NUMBER: _ClassVar[int]
     resource: str
     capacity: int
     allocated: int
     used: int
-    def __init__(self, resource: _Optional[str] = ..., capacity: _Optional[int] = ..., allocated: _Optional[int] = ..., used: _Optional[int] = ...) -> None: ...
+    lent: int
+    def __init__(self, resource: _Optional[str] = ..., capacity: _Optional[int] = ..., allocated: _Optional[int] = ..., used: _Optional[int] = ..., lent: _Optional[int] = ...) -> None: ...
 
 class NodeStatus(_message.Message):
     __slots__ = ("name", "state", "reason", "amounts", "n_jobs", "declared")
@@ -583,6 +621,28 @@ class GetJobScriptResponse(_message.Message):
     script: bytes
     args: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, script: _Optional[bytes] = ..., args: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetJobUsageRequest(_message.Message):
+    __slots__ = ("job", "attempt")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    job: JobRef
+    attempt: int
+    def __init__(self, job: _Optional[_Union[JobRef, _Mapping]] = ..., attempt: _Optional[int] = ...) -> None: ...
+
+class GetJobUsageResponse(_message.Message):
+    __slots__ = ("job_id", "attempt", "points", "step_s", "running")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    STEP_S_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    attempt: int
+    points: Table
+    step_s: int
+    running: bool
+    def __init__(self, job_id: _Optional[int] = ..., attempt: _Optional[int] = ..., points: _Optional[_Union[Table, _Mapping]] = ..., step_s: _Optional[int] = ..., running: _Optional[bool] = ...) -> None: ...
 
 class ListJobEventsRequest(_message.Message):
     __slots__ = ("job",)

@@ -104,6 +104,16 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListAccountingRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
                 _registered_method=True)
+        self.ListLoans = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListLoans',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListLoansRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+                _registered_method=True)
+        self.SwitchReclaim = channel.unary_unary(
+                '/packhorse.v1.Scheduler/SwitchReclaim',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchReclaimRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+                _registered_method=True)
         self.SuggestAsk = channel.unary_unary(
                 '/packhorse.v1.Scheduler/SuggestAsk',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SuggestAskRequest.SerializeToString,
@@ -128,6 +138,11 @@ class SchedulerStub:
                 '/packhorse.v1.Scheduler/GetJobScript',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetJobScriptRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetJobScriptResponse.FromString,
+                _registered_method=True)
+        self.GetJobUsage = channel.unary_unary(
+                '/packhorse.v1.Scheduler/GetJobUsage',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetJobUsageRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetJobUsageResponse.FromString,
                 _registered_method=True)
         self.ListJobEvents = channel.unary_unary(
                 '/packhorse.v1.Scheduler/ListJobEvents',
@@ -249,6 +264,20 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListLoans(self, request, context):
+        """Memory that is lent, and that was; see docs/reclaim.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SwitchReclaim(self, request, context):
+        """Lending on or off: everywhere, or for the jobs of a partition or an account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SuggestAsk(self, request, context):
         """What a job should ask for, by what its past runs used.
         """
@@ -277,6 +306,13 @@ class SchedulerServicer:
 
     def GetJobScript(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetJobUsage(self, request, context):
+        """What one attempt of a job used over time.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -396,6 +432,16 @@ def add_SchedulerServicer_to_server(servicer, server):
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListAccountingRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
             ),
+            'ListLoans': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLoans,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListLoansRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
+            ),
+            'SwitchReclaim': grpc.unary_unary_rpc_method_handler(
+                    servicer.SwitchReclaim,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchReclaimRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
+            ),
             'SuggestAsk': grpc.unary_unary_rpc_method_handler(
                     servicer.SuggestAsk,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SuggestAskRequest.FromString,
@@ -420,6 +466,11 @@ def add_SchedulerServicer_to_server(servicer, server):
                     servicer.GetJobScript,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetJobScriptRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetJobScriptResponse.SerializeToString,
+            ),
+            'GetJobUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetJobUsage,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetJobUsageRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetJobUsageResponse.SerializeToString,
             ),
             'ListJobEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListJobEvents,
@@ -841,6 +892,60 @@ class Scheduler:
             _registered_method=True)
 
     @staticmethod
+    def ListLoans(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListLoans',
+            packhorse_dot_v1_dot_scheduler__pb2.ListLoansRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SwitchReclaim(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/SwitchReclaim',
+            packhorse_dot_v1_dot_scheduler__pb2.SwitchReclaimRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def SuggestAsk(request,
             target,
             options=(),
@@ -965,6 +1070,33 @@ class Scheduler:
             '/packhorse.v1.Scheduler/GetJobScript',
             packhorse_dot_v1_dot_scheduler__pb2.GetJobScriptRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.GetJobScriptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetJobUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/GetJobUsage',
+            packhorse_dot_v1_dot_scheduler__pb2.GetJobUsageRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.GetJobUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

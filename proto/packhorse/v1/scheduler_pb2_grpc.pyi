@@ -48,6 +48,10 @@ class SchedulerStub:
     ListLicenses: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListLicensesRequest, _scheduler_pb2.Table]
     ListAccounting: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountingRequest, _scheduler_pb2.Table]
     """Live and finished attempts, as accounting sees them."""
+    ListLoans: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListLoansRequest, _scheduler_pb2.Table]
+    """Memory that is lent, and that was; see docs/reclaim.md."""
+    SwitchReclaim: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchReclaimRequest, _scheduler_pb2.OutcomesResponse]
+    """Lending on or off: everywhere, or for the jobs of a partition or an account."""
     SuggestAsk: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SuggestAskRequest, _scheduler_pb2.SuggestAskResponse]
     """What a job should ask for, by what its past runs used."""
     ListWaste: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListWasteRequest, _scheduler_pb2.ListWasteResponse]
@@ -55,6 +59,8 @@ class SchedulerStub:
     GetConfig: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetConfigRequest, _scheduler_pb2.GetConfigResponse]
     GetStatus: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetStatusRequest, _scheduler_pb2.GetStatusResponse]
     GetJobScript: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobScriptRequest, _scheduler_pb2.GetJobScriptResponse]
+    GetJobUsage: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobUsageRequest, _scheduler_pb2.GetJobUsageResponse]
+    """What one attempt of a job used over time."""
     ListJobEvents: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListJobEventsRequest, _scheduler_pb2.ListJobEventsResponse]
     WaitJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.WaitJobsRequest, _scheduler_pb2.WaitJobsResponse]
     """Answers when every job named has ended, or after timeout_s with what is known then."""
@@ -87,6 +93,10 @@ class SchedulerAsyncStub(SchedulerStub):
     ListLicenses: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListLicensesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     ListAccounting: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountingRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     """Live and finished attempts, as accounting sees them."""
+    ListLoans: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListLoansRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
+    """Memory that is lent, and that was; see docs/reclaim.md."""
+    SwitchReclaim: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchReclaimRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
+    """Lending on or off: everywhere, or for the jobs of a partition or an account."""
     SuggestAsk: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SuggestAskRequest, _scheduler_pb2.SuggestAskResponse]  # type: ignore[assignment]
     """What a job should ask for, by what its past runs used."""
     ListWaste: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListWasteRequest, _scheduler_pb2.ListWasteResponse]  # type: ignore[assignment]
@@ -94,6 +104,8 @@ class SchedulerAsyncStub(SchedulerStub):
     GetConfig: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetConfigRequest, _scheduler_pb2.GetConfigResponse]  # type: ignore[assignment]
     GetStatus: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetStatusRequest, _scheduler_pb2.GetStatusResponse]  # type: ignore[assignment]
     GetJobScript: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobScriptRequest, _scheduler_pb2.GetJobScriptResponse]  # type: ignore[assignment]
+    GetJobUsage: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobUsageRequest, _scheduler_pb2.GetJobUsageResponse]  # type: ignore[assignment]
+    """What one attempt of a job used over time."""
     ListJobEvents: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListJobEventsRequest, _scheduler_pb2.ListJobEventsResponse]  # type: ignore[assignment]
     WaitJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.WaitJobsRequest, _scheduler_pb2.WaitJobsResponse]  # type: ignore[assignment]
     """Answers when every job named has ended, or after timeout_s with what is known then."""
@@ -209,6 +221,22 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         """Live and finished attempts, as accounting sees them."""
 
     @_abc_1.abstractmethod
+    def ListLoans(
+        self,
+        request: _scheduler_pb2.ListLoansRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]:
+        """Memory that is lent, and that was; see docs/reclaim.md."""
+
+    @_abc_1.abstractmethod
+    def SwitchReclaim(
+        self,
+        request: _scheduler_pb2.SwitchReclaimRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]:
+        """Lending on or off: everywhere, or for the jobs of a partition or an account."""
+
+    @_abc_1.abstractmethod
     def SuggestAsk(
         self,
         request: _scheduler_pb2.SuggestAskRequest,
@@ -244,6 +272,14 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         request: _scheduler_pb2.GetJobScriptRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.GetJobScriptResponse, _abc.Awaitable[_scheduler_pb2.GetJobScriptResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetJobUsage(
+        self,
+        request: _scheduler_pb2.GetJobUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.GetJobUsageResponse, _abc.Awaitable[_scheduler_pb2.GetJobUsageResponse]]:
+        """What one attempt of a job used over time."""
 
     @_abc_1.abstractmethod
     def ListJobEvents(

@@ -143,6 +143,20 @@ class Field:
         self._whole_milli = int(self.offered[board.slot_columns].sum()) if board.n_slots else 0
         self._free_milli = int(self.free[board.slot_columns].sum()) if board.n_slots else 0
 
+    def copy(self, nodes: NodeColumns) -> Field:
+        """The same amounts, devices and planned starts, without a policy. nodes: those it was made of."""
+        new = Field(nodes)
+        new.free[:] = self.free
+        new.slots_matter = self.slots_matter
+        new._counted = dict(self._counted)
+        new._slices = {position: dict(slices) for position, slices in self._slices.items()}
+        new._free_milli = self._free_milli
+        for layer in self.layers:
+            twin = Layer(layer.start, layer.room.copy(), layer.since)
+            twin.free = {position: free.copy() for position, free in layer.free.items()}
+            new.layers.append(twin)
+        return new
+
     def usable(self, allowed: np.ndarray) -> np.ndarray:
         """The allowed nodes that take new work. The same array each time within a pass."""
         if self.all_up:

@@ -106,6 +106,16 @@ def _cpu_time(name: str) -> Field[AccountingView]:
     return ints(lambda view: [getattr(row.attempt.usage, name) for row in view.rows])
 
 
+def _of_gpus(name: str, told_by: str) -> Field[AccountingView]:
+    """Of the batch step; -1 where `told_by` says that its GPUs did not tell: 0 is a measurement here."""
+
+    def value(row: AccountingRow) -> int:
+        usage = row.attempt.usage
+        return getattr(usage, name) if row.step and getattr(usage, told_by) > 0 else -1
+
+    return _own(value)
+
+
 def _pending_text(row: AccountingRow) -> str:
     return row.attempt.array_indices if row.attempt.index < 0 else ""
 
@@ -158,6 +168,16 @@ ACCOUNTING: Catalogue[AccountingView] = {
     "ave_vm_kib": _measured("max_vm_kib"),
     "disk_read_bytes": _measured("disk_read_bytes"),
     "disk_write_bytes": _measured("disk_write_bytes"),
+    "max_cache_kib": _measured("max_cache_kib"),
+    "oom_kills": _own(lambda row: row.attempt.usage.oom_kills if row.step else 0),
+    "gpu_ms": _measured("gpu_ms"),
+    "gpu_busy_ms": _of_gpus("gpu_busy_ms", "gpu_ms"),
+    "gpu_max_mem_mib": _measured("gpu_max_mem_mib"),
+    "gpu_energy_mj": ints(lambda view: [row.attempt.usage.gpu_energy_mj or -1 for row in view.rows]),
+    "gpu_gflop": _of_gpus("gpu_gflop", "gpu_peak_gflop"),
+    "gpu_peak_gflop": _measured("gpu_peak_gflop"),
+    "attempt": _int("attempt"),
+    "mem_mib": _int("mem_mib"),
     "features": _text("features"),
     "comment": _text("comment"),
     "work_dir": _text("work_dir"),

@@ -1,4 +1,4 @@
-"""Who holds what of each device of a node: whole, a share, or slices."""
+"""Who holds what of each device of a node: whole, a share, or slices; and which are dead."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ import msgspec
 
 from packhorse.scheduler.model.gresspec import layout_text
 from packhorse.scheduler.model.ids import JobId
+from packhorse.scheduler.model.node import Offer
 from packhorse.scheduler.model.resources import WHOLE, Device, Placement
 
 
 class DeviceUse(msgspec.Struct, gc=False):
     """One device. milli: thousandths by job, those of its slices too. slices: the job by the number of its
-    slice. layout: which of the device's layouts it has now, -1: it is not cut.
+    slice. layout: which of the device's layouts it has now, -1: it is not cut. dead: why nothing new is put
+    on it, "" if that is done.
     """
 
     device: Device
     milli: dict[JobId, int]
     slices: dict[int, JobId]
     layout: int = -1
+    dead: str = ""
 
     @property
     def used_milli(self) -> int:
@@ -39,7 +42,8 @@ class DeviceUse(msgspec.Struct, gc=False):
 
 class ShownDevice(msgspec.Struct, gc=False, omit_defaults=True):
     """One device as the commands are told of it. used: thousandths; in_use: `1g.18gb#0:17` for slice 0, held
-    by job 17. declared: its owner says that it is there, no hardware answered.
+    by job 17. declared: its owner says that it is there, no hardware answered. dead: why nothing new is put
+    on it.
     """
 
     kind: str
@@ -54,11 +58,33 @@ class ShownDevice(msgspec.Struct, gc=False, omit_defaults=True):
     layouts: list[str] = []
     layout: str = ""
     in_use: list[str] = []
+    dead: str = ""
 
 
-def device_uses(devices: Sequence[Device], held: Mapping[JobId, Placement]) -> list[DeviceUse]:
-    """The use of every device, in the node's order. A device that the node has no more is left out."""
-    uses = {(device.kind, device.index): DeviceUse(device, {}, {}) for device in devices}
+def dead_reasons(offer: Offer) -> dict[tuple[str, int], str]:
+    """Why each dead device of an offer is not handed out."""
+    reasons = (*offer.dead_reasons, *[""] * len(offer.dead_devices))
+    return {
+        device: why or "its agent says so" for device, why in zip(offer.dead_devices, reasons, strict=False)
+    }
+
+
+def dead_texts(offer: Offer) -> list[str]:
+    """`gpu 1: fell off the bus`, for each dead device of an offer."""
+    return [f"{kind} {index}: {why}" for (kind, index), why in dead_reasons(offer).items()]
+
+
+def device_uses(
+    devices: Sequence[Device],
+    held: Mapping[JobId, Placement],
+    dead: Mapping[tuple[str, int], str] = {},
+) -> list[DeviceUse]:
+    """The use of every device, in the node's order. A device that the node has no more is left out. dead: by
+    kind and index, why."""
+    uses = {
+        (device.kind, device.index): DeviceUse(device, {}, {}, dead=dead.get((device.kind, device.index), ""))
+        for device in devices
+    }
     for job, placement in held.items():
         for kind, _type, indices, milli, part, place in placement.devices:
             for index in indices:
@@ -95,4 +121,5 @@ def _shown(use: DeviceUse) -> ShownDevice:
             f"{cut[slice_] if slice_ < len(cut) else '?'}#{slice_}:{job}"
             for slice_, job in sorted(use.slices.items())
         ],
+        dead=use.dead,
     )

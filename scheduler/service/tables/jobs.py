@@ -34,6 +34,7 @@ from packhorse.scheduler.model.job import (
 )
 from packhorse.scheduler.model.oomspec import format_factor
 from packhorse.scheduler.model.resources import Ask, Placement
+from packhorse.scheduler.model.units import format_mem_mib
 from packhorse.scheduler.service.tables.amounts import (
     Amounts,
     asked,
@@ -300,6 +301,40 @@ def _topology(ask: Ask) -> str:
     return ",".join([*parts, *["spread"] * ask.spread, *["linked"] * ask.linked])
 
 
+def _lending(view: JobView) -> list[str]:
+    """`lends=no`, or of one that runs what it is expected to use where that is known, and what it has lent or
+    borrowed: `expected=1200M,lent=3000M,to=7+9`, `borrowed=2000M,from=1`; "" for nothing."""
+    return [_lending_of(view.state, job) for job in view.rows]
+
+
+def _lending_of(state: State, job: Job) -> str:
+    parts = ["lends=no"] if job.spec.no_lend else []
+    phase = job.phase
+    if type(phase) is not Active:
+        return ",".join(parts)
+    if phase.estimated:
+        parts.append(f"expected={format_mem_mib(sum(phase.estimated))}")
+    lent: dict[JobId, int] = {}
+    for borrower in state.reclaim.borrowers_of.get(job.id, ()):
+        other = state.jobs[borrower].phase
+        if type(other) is Active:
+            lent[borrower] = sum(loan.mem_mib for loan in other.loans if loan.lender == job.id)
+    if lent:
+        parts += [f"lent={format_mem_mib(sum(lent.values()))}", f"to={'+'.join(map(str, lent))}"]
+    if phase.loans:
+        lenders = dict.fromkeys(loan.lender for loan in phase.loans)
+        borrowed = sum(loan.mem_mib for loan in phase.loans)
+        parts += [f"borrowed={format_mem_mib(borrowed)}", f"from={'+'.join(map(str, lenders))}"]
+    return ",".join(parts)
+
+
+def _isolation(view: JobView) -> list[str]:
+    """What keeps a job to its amounts on the node of its batch script, "" where that is not known."""
+    nodes = view.state.nodes
+    hosts = view.of_placements(lambda placements: nodes.get(placements[0].node), None)
+    return [host.spec.isolation if host is not None else "" for host in hosts]
+
+
 def _oom_retry(view: JobView) -> list[str]:
     """`2x,max=16,tried=1`, "" for jobs that are not run again with more memory."""
     limit = view.state.config.max_requeues
@@ -392,6 +427,8 @@ JOBS: Catalogue[JobView] = {
     "exclusive": ints(lambda view: [int(ask.exclusive) for ask in view.asks]),
     "contiguous": ints(lambda view: [int(ask.contiguous) for ask in view.asks]),
     "topology": texts(lambda view: view.of_spec(lambda spec: _topology(spec.ask))),
+    "lending": texts(_lending),
+    "isolation": texts(_isolation),
     "oom_retry": texts(_oom_retry),
     "right_sized": texts(lambda view: [spec.right_sized for spec in view.specs]),
     "gpus_idle_since": ints(

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from packhorse.scheduler.core.packing.board import CPU, MEM
+from packhorse.scheduler.core.reclaim.lending import lendable_mib
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.ids import Instant, NodeName
-from packhorse.scheduler.model.node import Admin, Node
+from packhorse.scheduler.model.node import Admin, Node, Offer
+from packhorse.scheduler.model.units import format_mem_mib
 from packhorse.scheduler.service.auth import user_name
 from packhorse.scheduler.service.convert_agents import NodeUsage
 from packhorse.scheduler.service.tables.amounts import (
@@ -21,7 +23,13 @@ from packhorse.scheduler.service.tables.amounts import (
     devices_text,
     tres_text,
 )
-from packhorse.scheduler.service.tables.devices import DeviceUse, device_uses, uses_json
+from packhorse.scheduler.service.tables.devices import (
+    DeviceUse,
+    dead_reasons,
+    dead_texts,
+    device_uses,
+    uses_json,
+)
 from packhorse.scheduler.service.tables.table import Catalogue, ints, texts
 
 SILENT = "Not responding"
@@ -61,10 +69,18 @@ class NodeView:
         return found
 
     @cached_property
+    def lending(self) -> list[tuple[int, int]]:
+        """MiB that may still be lent on each node, and that are."""
+        return [lendable_mib(self.state, node.name) for node in self.nodes]
+
+    @cached_property
     def device_uses(self) -> list[list[DeviceUse]]:
         """What jobs hold of each device of each node."""
         columns = self.state.node_columns
-        return [device_uses(node.spec.devices, columns.jobs_on(node.name)) for node in self.nodes]
+        return [
+            device_uses(node.spec.devices, columns.jobs_on(node.name), dead_reasons(node.offer))
+            for node in self.nodes
+        ]
 
     @cached_property
     def partitions(self) -> dict[NodeName, list[str]]:
@@ -98,12 +114,24 @@ def state_word(state: State, node: Node) -> str:
 
 
 def reason_of(node: Node) -> str:
-    """Why no new work goes there, "" if it does."""
+    """Why no new work goes there, or not to all of it; "" if it does."""
     if node.reason:
         return node.reason
     if not node.reachable:
         return SILENT
-    return "" if node.offer.accepting else node.offer.reason or "the agent takes no work"
+    if not node.offer.accepting:
+        return node.offer.reason or "the agent takes no work"
+    return missing_text(node.offer, node.spec.cpu_milli, node.spec.mem_mib)
+
+
+def missing_text(offer: Offer, cpu_milli: int, mem_mib: int) -> str:
+    """What a node that takes work lacks of what it registered: `gpu 1: fell off the bus`, "" for nothing."""
+    parts = list(dead_texts(offer))
+    if offer.cpu_milli < cpu_milli:
+        parts.append(f"{offer.cpu_milli / 1000:g} of {cpu_milli / 1000:g} CPUs are there")
+    if offer.mem_mib < mem_mib:
+        parts.append(f"{format_mem_mib(offer.mem_mib)} of {format_mem_mib(mem_mib)} memory are there")
+    return "; ".join(parts)
 
 
 def _reason_uids(view: NodeView) -> list[int]:
@@ -139,21 +167,27 @@ NODES: Catalogue[NodeView] = {
     "state": texts(lambda view: [state_word(view.state, node) for node in view.nodes]),
     "not_responding": ints(lambda view: [int(not node.reachable) for node in view.nodes]),
     "reason": texts(lambda view: [reason_of(node) for node in view.nodes]),
+    "warnings": texts(lambda view: ["\n".join(node.offer.warnings) for node in view.nodes]),
     "reason_user": texts(lambda view: [user_name(uid) if uid >= 0 else "" for uid in _reason_uids(view)]),
     "reason_uid": ints(_reason_uids),
     "reason_at": ints(
-        lambda view: [node.reason_at if node.reason else node.silent_since for node in view.nodes]
+        lambda view: [
+            node.reason_at if node.reason else node.silent_since or node.refusing_since for node in view.nodes
+        ]
     ),
     "cpus": ints(lambda view: [node.spec.cpu_milli // 1000 for node in view.nodes]),
     "cpus_alloc": ints(lambda view: [amounts.cpus for amounts in view.allocated]),
     "mem_mib": ints(lambda view: [node.spec.mem_mib for node in view.nodes]),
     "mem_alloc_mib": ints(lambda view: [amounts.mem_mib for amounts in view.allocated]),
+    "mem_lent_mib": ints(lambda view: [lent for _, lent in view.lending]),
+    "mem_lendable_mib": ints(lambda view: [lendable for lendable, _ in view.lending]),
     "mem_free_mib": ints(lambda view: _measured(view, "mem_mib_free")),
     "cpu_load_milli": ints(lambda view: _measured(view, "load_milli")),
     "gres": texts(lambda view: [devices_text(device_counts(node.spec.devices)) for node in view.nodes]),
     "gres_used": texts(_used_gres),
     "devices": texts(lambda view: [uses_json(uses) for uses in view.device_uses]),
     "topology": texts(lambda view: ["/".join(node.spec.topology) for node in view.nodes]),
+    "isolation": texts(lambda view: [node.spec.isolation for node in view.nodes]),
     "features": texts(lambda view: [",".join(node.spec.features) for node in view.nodes]),
     "weight": ints(lambda view: [node.spec.weight for node in view.nodes]),
     "boards": ints(lambda view: [1 for _ in view.nodes]),

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from packhorse.agent.cgroups import Wish
 from packhorse.agent.launch import attemptdir
 from packhorse.agent.launch.exitrecord import ExitRecord
-from tests.agent.launch.yard import Yard
+from packhorse.agent.launch.launcher import Supervised
+from tests.agent.launch.yard import Yard, until
 
 
 async def test_exit_code_and_output(yard: Yard) -> None:
@@ -195,3 +197,33 @@ async def test_a_record_reads_back_as_it_was_written(plain: Yard) -> None:
     assert found.exit_code == 9
     plain.launcher.discard(supervised.attempt_dir)
     assert not os.path.exists(supervised.attempt_dir)
+
+
+@pytest.mark.parametrize("wish", ["v1", "none"])
+async def test_a_bound_job_has_its_processors_and_no_others(tmp_path: Path, wish: Wish) -> None:
+    """By a cpuset, which it cannot leave; without one by its affinity."""
+    cpu = min(os.sched_getaffinity(0))
+    yard = Yard(tmp_path, wish)
+    try:
+        if wish == "v1" and "cpuset" not in yard.cgroups.controllers:
+            pytest.skip("needs the cpuset controller")
+        widen = "import os; os.sched_setaffinity(0, range(512)); print(len(os.sched_getaffinity(0)))"
+        supervised = await yard.launch(
+            f"nproc\nuntil test -e go; do sleep 0.01; done\npython3 -c '{widen}'",
+            cpus=(cpu,),
+            environment=(f"PATH={os.environ['PATH']}",),
+        )
+        await until(lambda: yard.out.exists() and yard.out.read_text() == "1\n", "nproc")
+        adopted = await Yard(tmp_path, wish).launcher.adopt(supervised.attempt_dir)
+        assert isinstance(adopted, Supervised)
+        assert adopted.cpus == supervised.cpus == (cpu,)
+        everywhere = os.sched_getaffinity(0)
+        await until(
+            lambda: os.sched_getaffinity(supervised.pid) == everywhere, "the supervisor to be free again"
+        )
+        yard.path("go").touch()
+        await yard.end(supervised)
+        had = 1 if wish == "v1" else len(os.sched_getaffinity(0))
+        assert yard.out.read_text().splitlines() == ["1", str(had)]
+    finally:
+        await yard.close()

@@ -1,6 +1,6 @@
 """Agent, fork server and supervisor die, and what is found afterwards."""
 
-# ruff: noqa: ASYNC221, ASYNC240 (a blocking look at a file or process is what a test is for)
+# ruff: noqa: ASYNC220, ASYNC221, ASYNC240 (a blocking look at a file or process is what a test is for)
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import stat
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from packhorse.agent.launch import attemptdir, launcher, processes
@@ -108,9 +109,17 @@ async def test_a_number_that_belongs_to_another_process_now(plain: Yard) -> None
     os.unlink(f"{supervised.attempt_dir}/{attemptdir.EXIT}")
     started = Path(supervised.attempt_dir, attemptdir.STARTED)
     started.write_text(started.read_text().replace(f'"pid":{supervised.pid}', f'"pid":{os.getpid()}'))
+    # So does the number of the job's first process: to another one, which is none of its business.
+    bystander = subprocess.Popen(["sleep", "600"])
+    first = attemptdir.First(bystander.pid, processes.start_time(bystander.pid) - 1)
+    Path(supervised.attempt_dir, attemptdir.EXIT_SPACE).write_bytes(msgspec.json.encode(first))
+    assert attemptdir.read_first(supervised.attempt_dir) == first
     found = await plain.launcher.adopt(supervised.attempt_dir)
     assert isinstance(found, ExitRecord)
-    assert found.cause == "lost"
+    assert (found.cause, found.unkillable) == ("lost", 0)
+    assert bystander.poll() is None
+    bystander.kill()
+    bystander.wait()
 
 
 @pytest.mark.parametrize("text", ["", '{"kind":"superv'])

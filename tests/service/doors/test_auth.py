@@ -37,12 +37,15 @@ EXPECTED = {
     "ListNodes": "U A other",
     "ListPartitions": "U A other",
     "ListLicenses": "U A other",
+    "ListLoans": "U A own, U A other",
+    "SwitchReclaim": "A other",
     "ListAccounting": "U A own, U A other",
     "SuggestAsk": "U A own, U A other",
     "ListWaste": "U A own, A other",
     "GetConfig": "U A other",
     "GetStatus": "U A other",
     "GetJobScript": "U A own, A other",
+    "GetJobUsage": "U A own, U A other",
     "ListJobEvents": "U A own, U A other",
     "WaitJobs": "U A own, U A other",
     "WatchEvents": "U A own, U A other",
@@ -80,12 +83,15 @@ def request(method: str, job: int, owner: Owner) -> Any:
         "ListNodes": m.ListNodesRequest(),
         "ListPartitions": m.ListPartitionsRequest(),
         "ListLicenses": m.ListLicensesRequest(),
+        "ListLoans": m.ListLoansRequest(),
+        "SwitchReclaim": m.SwitchReclaimRequest(),
         "ListAccounting": m.ListAccountingRequest(jobs=[ref]),
         "SuggestAsk": m.SuggestAskRequest(job=ref),
         "ListWaste": m.ListWasteRequest(filter=m.JobFilter(users=[owner.user])),
         "GetConfig": m.GetConfigRequest(),
         "GetStatus": m.GetStatusRequest(),
         "GetJobScript": m.GetJobScriptRequest(job=ref),
+        "GetJobUsage": m.GetJobUsageRequest(job=ref),
         "ListJobEvents": m.ListJobEventsRequest(job=ref),
         "WaitJobs": m.WaitJobsRequest(jobs=[ref], timeout_s=0.001),
         "WatchEvents": m.WatchEventsRequest(jobs=[ref]),
@@ -97,7 +103,17 @@ def request(method: str, job: int, owner: Owner) -> Any:
 
 ABOUT_NOBODY = frozenset({"Ping", "SubmitJob", "SubmitJobs", "IssueToken", "Relay"})
 ABOUT_THE_CLUSTER = frozenset(
-    {"UpdateNodes", "ListNodes", "ListPartitions", "ListLicenses", "GetConfig", "GetStatus", "AdmitNode"}
+    {
+        "UpdateNodes",
+        "ListNodes",
+        "ListPartitions",
+        "ListLicenses",
+        "ListLoans",
+        "SwitchReclaim",
+        "GetConfig",
+        "GetStatus",
+        "AdmitNode",
+    }
 )
 
 

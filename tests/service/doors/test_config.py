@@ -19,6 +19,7 @@ from packhorse.scheduler.config.keys import (
     MEANING,
     PARTITION,
     PARTITION_TARGET,
+    RECLAIM_TARGET,
     SECTIONS,
     Key,
 )
@@ -29,18 +30,20 @@ from packhorse.scheduler.model.cluster import (
     GpuIdleAction,
     Improver,
     Partition,
+    Reclaim,
 )
 from packhorse.scheduler.model.errors import ConfigError
 
 TARGETS = {
     CLUSTER_TARGET: ClusterConfig,
     PARTITION_TARGET: Partition,
+    RECLAIM_TARGET: Reclaim,
     IMPROVER_TARGET: Improver,
     GPU_IDLE_TARGET: GpuIdle,
     BATCH_TARGET: Batch,
     "service": ServiceConfig,
 }
-SET_ELSEWHERE = {"owner_uid", "partitions", "improver", "origin", "batch", "gpu_idle"}
+SET_ELSEWHERE = {"owner_uid", "partitions", "improver", "reclaim", "origin", "batch", "gpu_idle"}
 
 
 def problems(text: str) -> list[str]:
@@ -100,6 +103,11 @@ def test_values_arrive() -> None:
         grpc = "127.0.0.1:7070"
         [scheduling]
         policy = "fgd"
+        [reclaim]
+        enabled = true
+        pressure = 12.5
+        margin = "1G"
+        no_borrow = ["high"]
         [improver]
         enabled = false
         limit = "250ms"
@@ -119,6 +127,9 @@ def test_values_arrive() -> None:
     assert found.service.listen_grpc == "127.0.0.1:7070"
     assert found.cluster.licenses == (("matlab", 10), ("fluent", 1))
     assert found.cluster.policy == "fgd"
+    assert found.cluster.reclaim == Reclaim(
+        enabled=True, pressure_milli=125, margin_mib=1024, no_borrow=("high",)
+    )
     assert found.cluster.improver == Improver(False, 250, 0.5, max_jobs=10, hold_ms=200)
 
 
@@ -180,6 +191,12 @@ def test_the_first_partition_is_the_default_one() -> None:
         ("[cluster]\nlicenses = ['a', 'a:2']\n", 2, '"a" is named twice'),
         ("[cluster]\nlicenses = ['a:x']\n", 2, '"x" is not a whole count'),
         ("[scheduling]\npolicy = 'nosuch'\n", 2, "there is no such policy; there are "),
+        ("[reclaim]\nestimator = 'oracle'\n", 2, 'accepted is "borg"'),
+        ("[reclaim]\nshare = 101\n", 2, "not between 0 and 100"),
+        ("[reclaim]\npressure = 101\n", 2, "not between 0 and 100"),
+        ("[reclaim]\nstoppable_qos = ['normal']\n", 2, "never stopped; name others"),
+        ("[reclaim]\nno_borrow = ['gpu']\n", 2, 'partition "gpu" does not exist; there are main'),
+        ("[reclaim]\nenabled = true\n[scheduling]\npreempt = 'order'\n", 2, "leave out one of the two"),
         ("[improver]\nlimit = '0ms'\n", 2, "not between 1 ms and 3600 s"),
         ("[improver]\nhold = '2h'\n", 2, "not between 0 ms and 3600 s"),
         ("[improver]\nlimit = 1.5\n", 2, 'accepted is seconds, or a text like "500ms"'),

@@ -103,6 +103,7 @@ def body(method: str, job: int, whose: int) -> dict[str, Any]:
         "ListJobs": jobs,
         "ListAccounting": jobs,
         "GetJobScript": {"job": ref},
+        "GetJobUsage": {"job": ref},
         "ListJobEvents": {"job": ref},
         "WaitJobs": jobs | {"timeoutS": 0.001},
         "AdmitNode": {"node": "n9"},

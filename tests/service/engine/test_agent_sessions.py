@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.core.apply import apply
+from packhorse.scheduler.model.cluster import ClusterConfig, Reclaim
 from packhorse.scheduler.model.command import Signal
+from packhorse.scheduler.model.event import MemoryEstimated
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
-from packhorse.scheduler.model.input import Cancel, SignalScope, Target
-from packhorse.scheduler.model.job import Active, JobState
+from packhorse.scheduler.model.input import Caller, Cancel, NodeAction, SignalScope, Target, UpdateNode
+from packhorse.scheduler.model.job import Active, JobState, WarnSignal
 from packhorse.scheduler.model.resources import Ask, Gres
 from packhorse.scheduler.service.agent_sessions import SessionSettings
 from packhorse.v1 import agent_pb2 as pb
@@ -316,6 +318,18 @@ async def test_terminate_and_signals_reach_the_node(cluster: Cluster) -> None:
     await agent.disconnect()
 
 
+async def test_an_operators_resume_reaches_an_agent_that_takes_no_work(cluster: Cluster) -> None:
+    agent = FakeAgent()
+    await agent.connect(cluster.address)
+    offer = pb.Offer(epoch=2, cpu_milli=4000, mem_mib=16_000, reason="prolog failed: " + 1000 * "x")
+    agent.say(pb.AgentMessage(offer=offer))
+    await until(lambda: not cluster.engine.state.nodes[N1].offer.accepting)
+    assert len(cluster.engine.state.nodes[N1].offer.reason) == 400
+    await cluster.call(UpdateNode(Caller(CALLER.owner, admin=True), (N1,), NodeAction.RESUME))
+    await until(lambda: any(order.HasField("resume") for order in agent.orders))
+    await agent.disconnect()
+
+
 async def test_losing_the_store_sends_agents_away_and_takes_them_back(cluster: Cluster) -> None:
     store = cluster.store
     assert isinstance(store, GatedStore)
@@ -360,5 +374,37 @@ async def test_a_job_runs_again_with_its_output_appended() -> None:
     assert again.attempt.number == 2
     assert again.append
     assert "SLURM_RESTART_COUNT=1" in again.slurm_environment
+    await agent.disconnect()
+    await cluster.stop()
+
+
+async def test_lent_memory_is_taken_back_when_the_agent_says_that_its_lender_grows() -> None:
+    """By the order that follows the report: with the job's own signal and the grace of [reclaim]."""
+    reclaim = Reclaim(
+        enabled=True, estimator="borg", settle_s=0, share=100, margin_mib=0, floor_percent=1, grace_s=7
+    )
+    cluster = await Cluster(config=ClusterConfig(reclaim=reclaim)).start()
+    agent = FakeAgent(hold=True)
+    await agent.connect(cluster.address)
+    lender = await cluster.submit(ask=Ask(mem_mib_per_node=16_000))
+    await until(lambda: cluster.state_of(lender) is JobState.RUNNING)
+    key = AttemptKey(lender, 1, 1)
+
+    def uses(mib: int) -> None:
+        sample = pb.AttemptSample(attempt=wire_key(key), rss_kib=mib * 1024)
+        usage = pb.UsageReport(at_us=3, mem_mib_free=15_000 - mib, attempts=[sample])
+        agent.say(pb.AgentMessage(usage=usage))
+
+    apply(cluster.engine.state, MemoryEstimated(Instant(1), N1, ((lender, 4_000),)))
+    uses(2_000)
+    await until(lambda: N1 in cluster.engine.state.reclaim.seen)
+    borrower = await cluster.submit(ask=Ask(mem_mib_per_node=8_000), qos="scavenger", warn=WarnSignal(10, 60))
+    await until(lambda: cluster.state_of(borrower) is JobState.RUNNING)
+    assert (agent.launches[-1].mem_mib, agent.launches[-1].lent_mib) == (8_000, 8_000)
+    uses(12_000)
+    await until(lambda: any(order.HasField("terminate") for order in agent.orders))
+    [order] = [order.terminate for order in agent.orders if order.HasField("terminate")]
+    assert (order.attempt.job_id, order.signal, order.grace_s, order.cause) == (borrower, 10, 7, "preempted")
+    assert cluster.state_of(lender) is JobState.RUNNING
     await agent.disconnect()
     await cluster.stop()

@@ -239,6 +239,14 @@ def test_gpus_of_the_first_node() -> None:
         "SLURM_JOB_GPUS": "1,3",
     }
     assert env["TPU_VISIBLE_CHIPS"] == env["TPU_VISIBLE_DEVICES"] == "0"
+    assert "TPU_CHIPS_PER_PROCESS_BOUNDS" not in env  # two nodes: how their chips lie only the job knows
+
+
+@pytest.mark.parametrize(("chips", "grid"), [((3,), "1,1,1"), ((0, 1), "1,2,1"), ((0, 1, 2, 3), "2,2,1")])
+def test_chips_of_one_host_say_how_they_lie(chips: tuple[int, ...], grid: str) -> None:
+    env = environment(*a_job(1, "j", Ask(), on("n1", 1, devices=(Devices("tpu", "v4", chips),))))
+    assert env["TPU_VISIBLE_CHIPS"] == ",".join(map(str, chips))
+    assert (env["TPU_CHIPS_PER_PROCESS_BOUNDS"], env["TPU_PROCESS_BOUNDS"]) == (grid, "1,1,1")
 
 
 def gpu_variables(*held: Devices, given: Given = Given()) -> dict[str, str]:  # noqa: B008 - a frozen value

@@ -95,18 +95,51 @@ async def test_the_system_clock_calls() -> None:
     await asyncio.wait_for(rung.wait(), 10)
 
 
+class Hands:
+    """The clocks that a SystemClock looks at: one that people set and one that they do not. Nanoseconds."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.wall, self.tick = 1_000_000_000_000, 0
+        monkeypatch.setattr(time, "time_ns", lambda: self.wall)
+        monkeypatch.setattr(time, "clock_gettime_ns", lambda _: self.tick)
+
+    def wait(self, seconds: int, *, and_set_by: int = 0) -> None:
+        self.tick += seconds * 1_000_000_000
+        self.wall += (seconds + and_set_by) * 1_000_000_000
+
+
 def test_a_clock_set_back_does_not_run_backwards(monkeypatch: pytest.MonkeyPatch) -> None:
-    wall, tick = 1_000_000_000_000, 0
-    monkeypatch.setattr(time, "time_ns", lambda: wall)
-    monkeypatch.setattr(time, "monotonic_ns", lambda: tick)
+    hands = Hands(monkeypatch)
     clock = SystemClock()
     first = clock.now()
-    wall -= 3_600_000_000_000
-    tick += 10_000_000_000
+    hands.wait(10, and_set_by=-3600)
     assert clock.now() - first == 9 * US, "a tenth slower, until the machine has caught up"
-    wall += 4_000_000_000_000
-    tick += 1
-    assert clock.now() == wall // 1000
+    hands.wait(0, and_set_by=3600)
+    assert clock.now() == hands.wall // 1000
+
+
+@pytest.mark.parametrize("day", [-86_400, 86_400])
+def test_a_clock_set_by_a_day_ends_nothing(monkeypatch: pytest.MonkeyPatch, day: int) -> None:
+    hands = Hands(monkeypatch)
+    clock = SystemClock()
+    first = clock.now()
+    hands.wait(1, and_set_by=day)
+    for _ in range(3600):
+        clock.now()
+        hands.wait(1)
+    assert 3600 * US * 9 // 10 <= clock.now() - first <= 3600 * US * 11 // 10 + 2 * US
+    hands.wait(0, and_set_by=-day)
+    hands.wait(7200)
+    assert clock.now() == hands.wall // 1000
+
+
+def test_a_small_step_and_a_suspended_machine_are_followed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    hands = Hands(monkeypatch)
+    clock = SystemClock()
+    hands.wait(1, and_set_by=59)
+    assert clock.now() == hands.wall // 1000
+    hands.wait(86_400)
+    assert clock.now() == hands.wall // 1000
 
 
 def test_a_log_from_the_future_holds_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:

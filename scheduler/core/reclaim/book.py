@@ -1,0 +1,159 @@
+"""What lending needs to know at once, by node and by job; all of it follows from the values of the state,
+but for what nodes last reported, which is forgotten with the process.
+
+`lendable` is kept by row of the nodes' columns, so that a cycle needs no look at a node. It is worked out
+again for nodes at which something has changed (core/reclaim/lending.py), when somebody asks.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from packhorse.scheduler.core.reclaim.estimators import Estimates, Settings
+from packhorse.scheduler.model.cluster import Reclaim
+from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId, NodeName
+from packhorse.scheduler.model.job import Job
+from packhorse.scheduler.model.loan import Loan
+
+
+class Seen(NamedTuple):
+    """What a node last reported. short: loans have to be taken back there. used: MiB that borrowers use."""
+
+    at: Instant
+    free_mib: int
+    pressure_milli: int | None
+    short: bool
+    used: dict[JobId, int]
+
+
+class Book:
+    """See the module.
+
+    borrowers, lenders: by node, who has and who gave memory there, in order of the first loan. borrowers_of:
+    of a lender. suspects: nodes at which more may be lent than should be. fell_at: when estimates of a node
+    were last lowered. wake_at: when a job that was stopped may borrow again, 0 if none waits for that.
+    """
+
+    __slots__ = (
+        "_dirty",
+        "_estimates",
+        "_for",
+        "borrowers",
+        "borrowers_of",
+        "fell_at",
+        "free_seen",
+        "lendable",
+        "lent",
+        "seen",
+        "seen_at",
+        "short",
+        "suspects",
+        "wake_at",
+    )
+
+    def __init__(self) -> None:
+        self.borrowers: dict[NodeName, dict[JobId, None]] = {}
+        self.borrowers_of: dict[JobId, dict[JobId, None]] = {}
+        self.suspects: dict[NodeName, None] = {}
+        self.fell_at: dict[NodeName, Instant] = {}
+        self.seen: dict[NodeName, Seen] = {}
+        self.wake_at = UNKNOWN
+        self.lendable = np.zeros(8, dtype=np.int64)
+        self.lent = np.zeros(8, dtype=np.int64)
+        self.seen_at = np.zeros(8, dtype=np.int64)
+        self.free_seen = np.zeros(8, dtype=np.int64)
+        self.short = np.zeros(8, dtype=np.bool_)
+        self._dirty: dict[NodeName, None] = {}
+        self._estimates: Estimates | None = None
+        self._for = Reclaim()
+
+    def forget_reports(self) -> None:
+        """A new process knows what the state does, and waits for nodes to report."""
+        self._estimates = None
+        self.fell_at.clear()
+        self.seen.clear()
+        self.wake_at = UNKNOWN
+        for column in (self.seen_at, self.free_seen, self.short):
+            column[:] = 0
+
+    def estimates(self, config: Reclaim) -> Estimates:
+        """By this configuration; those made by another are forgotten."""
+        if self._estimates is None or _settings(config) != _settings(self._for):
+            self._estimates = Estimates(*_settings(config))
+            self._for = config
+        return self._estimates
+
+    # -- loans -------------------------------------------------------------------------------------------
+
+    def lend(self, borrower: JobId, loans: tuple[Loan, ...]) -> None:
+        """The borrower has these loans as well."""
+        for loan in loans:
+            self.borrowers.setdefault(loan.node, {})[borrower] = None
+            self.borrowers_of.setdefault(loan.lender, {})[borrower] = None
+            self.change(loan.node)
+
+    def drop(self, borrower: JobId, loans: tuple[Loan, ...]) -> None:
+        """The borrower has none of its loans any more; these they were."""
+        for loan in loans:
+            _discard(self.borrowers, loan.node, borrower)
+            _discard(self.borrowers_of, loan.lender, borrower)
+            self.change(loan.node)
+
+    def forget(self, job: Job, names: tuple[NodeName, ...]) -> None:
+        """The job runs no more on these nodes: nothing is expected of it there."""
+        for name in names:
+            key = (name, job.id)
+            if self._estimates is not None and key in self._estimates:
+                self._estimates.remove(key)
+            seen = self.seen.get(name)
+            if seen is not None:
+                seen.used.pop(job.id, None)
+
+    # -- by node -----------------------------------------------------------------------------------------
+
+    def change(self, name: NodeName) -> None:
+        """What may be lent there has to be worked out anew."""
+        self._dirty[name] = None
+
+    def changed(self) -> list[NodeName]:
+        """The nodes at which that is so; from now on there are none."""
+        found = list(self._dirty)
+        self._dirty.clear()
+        return found
+
+    def saw(self, row: int, name: NodeName, seen: Seen) -> None:
+        """A report came. row: of the node in the columns."""
+        self.room_for(row)
+        self.seen[name] = seen
+        self.seen_at[row] = seen.at
+        self.free_seen[row] = seen.free_mib
+        self.short[row] = seen.short
+
+    def room_for(self, row: int) -> None:
+        """There is such a row."""
+        while row >= self.lendable.size:
+            for title in ("lendable", "lent", "seen_at", "free_seen", "short"):
+                old = getattr(self, title)
+                setattr(self, title, np.concatenate([old, np.zeros_like(old)]))
+
+
+def _settings(config: Reclaim) -> tuple[str, Settings]:
+    """The estimator's name and constants; 0 in the configuration is None here, its own."""
+    return config.estimator, Settings(
+        settle_s=config.settle_s,
+        margin_milli=config.estimate_margin * 10 or None,
+        half_life_s=config.half_life_s or None,
+        window_s=config.window_s or None,
+    )
+
+
+def _discard(
+    table: dict[NodeName, dict[JobId, None]] | dict[JobId, dict[JobId, None]], key: str | int, borrower: JobId
+) -> None:
+    members = table.get(key)  # type: ignore[call-overload]
+    if members is not None:
+        members.pop(borrower, None)
+        if not members:
+            del table[key]  # type: ignore[arg-type]

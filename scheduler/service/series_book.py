@@ -1,0 +1,192 @@
+"""What running attempts use over time: kept here while they run, with their accounting row when they end.
+
+A part is written to the store from time to time (more and more seldom, as the attempt grows old) and when the
+scheduler stops. A scheduler that was started again goes on from the part: a kill -9 costs the points since
+then, a stop in good order none. None of it is ever an event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import structlog
+
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model.accounting import AttemptRow
+from packhorse.scheduler.model.ids import US, AttemptKey, Instant, NodeName
+from packhorse.scheduler.model.job import Active
+from packhorse.scheduler.model.usage_series import Point, Series, decode
+from packhorse.scheduler.service.convert_agents import AttemptSample, NodeUsage
+from packhorse.scheduler.store.protocol import UsageSeries
+
+log = structlog.get_logger()
+
+FIRST_PART_S = 600
+"""A part is written that long after the attempt's first measurement, and again when it is older by an eighth
+(at least by as much as this)."""
+
+Name = tuple[int, int]
+"""Job and number of the attempt."""
+
+
+class _Kept:
+    """One attempt's series. Times in seconds since the epoch. parted_s: up to when it was last written, 0:
+    never."""
+
+    __slots__ = ("began_s", "parted_s", "series")
+
+    def __init__(self, at_s: int) -> None:
+        self.series = Series()
+        self.began_s = at_s
+        self.parted_s = 0
+
+
+class Late(NamedTuple):
+    """An attempt that ended before what an earlier scheduler kept of it was read."""
+
+    name: Name
+    series: Series
+
+
+class SeriesBook:
+    """The series of all running attempts. For the event loop's thread."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Name, _Kept] = {}
+        self._since = Instant(0)
+        self._unread: dict[Name, None] = {}
+        self._late: list[Late] = []
+
+    def begin(self, now: Instant) -> None:
+        """A state was recovered: of attempts that began before now there may be something in the store."""
+        self.clear()
+        self._since = now
+
+    def clear(self) -> None:
+        """Forget everything: the store failed, and goes on with what it has."""
+        self._kept.clear()
+        self._unread.clear()
+        self._late.clear()
+
+    def heard(self, state: State, node: NodeName, said: NodeUsage) -> None:
+        """A node measured its attempts. What is not running there by the state is left out."""
+        at_s = said.at // US
+        for key, sample in said.attempts.items():
+            began = _began(state, node, key)
+            if began is None:
+                continue
+            name = (key.job, key.number)
+            kept = self._kept.get(name)
+            if kept is None:
+                kept = self._kept[name] = _Kept(at_s)
+                if began < self._since:
+                    self._unread[name] = None
+            kept.series.add(_point(at_s, sample))
+
+    def series(self, name: Name) -> Series | None:
+        """Of a running attempt, without what is still unread."""
+        kept = self._kept.get(name)
+        return None if kept is None else kept.series
+
+    def is_unread(self, name: Name) -> bool:
+        """The store may hold an earlier part of it."""
+        return name in self._unread
+
+    def ended(self, rows: Sequence[AttemptRow]) -> list[UsageSeries]:
+        """These attempts are over: their series, to be written with their rows."""
+        found = []
+        for row in rows:
+            name = (row.job, row.attempt)
+            kept = self._kept.pop(name, None)
+            if kept is None:
+                continue
+            if name in self._unread:
+                del self._unread[name]
+                self._late.append(Late(name, kept.series))
+            else:
+                found.append(packed(name, kept.series))
+        return found
+
+    def unread(self, most: int) -> list[Name]:
+        """Attempts of which the store may hold an earlier part, to be told to `read`."""
+        return list(self._unread)[:most]
+
+    def read(self, name: Name, earlier: Series | None) -> None:
+        """What the store holds of it, None for nothing."""
+        if name not in self._unread:
+            return
+        del self._unread[name]
+        kept = self._kept.get(name)
+        if kept is not None and earlier is not None:
+            kept.began_s = next(iter(earlier)).at_s if len(earlier) else kept.began_s
+            kept.series = joined(earlier, kept.series)
+
+    def late(self) -> list[Late]:
+        """Attempts that ended too early, once."""
+        late, self._late = self._late, []
+        return late
+
+    def parts(self, most: int | None = None) -> list[UsageSeries]:
+        """Series of which a part should be written now (most None: all that have grown since their last)."""
+        found = []
+        for name, kept in self._kept.items():
+            last_s = kept.series.last_s
+            pause_s = max(FIRST_PART_S, (last_s - kept.began_s) // 8)
+            if name in self._unread or last_s <= kept.parted_s:
+                continue
+            if most is None or last_s - max(kept.parted_s, kept.began_s) >= pause_s:
+                kept.parted_s = last_s
+                found.append(packed(name, kept.series))
+                if most is not None and len(found) >= most:
+                    break
+        return found
+
+
+def packed(name: Name, series: Series) -> UsageSeries:
+    """As the store takes it."""
+    return UsageSeries(*name, Instant(series.last_s * US), series.encode())
+
+
+def joined(earlier: Series, later: Series) -> Series:
+    """The one with the points of the other behind its own."""
+    for point in later:
+        earlier.add(point)
+    return earlier
+
+
+def unpacked(stored: UsageSeries | None) -> Series | None:
+    """The series; None for none, and for one that is damaged, which is logged."""
+    if stored is None:
+        return None
+    try:
+        return decode(stored.data)
+    except ValueError as error:
+        log.error("series.damaged", job=stored.job, attempt=stored.attempt, why=str(error))
+        return None
+
+
+def _began(state: State, node: NodeName, key: AttemptKey) -> Instant | None:
+    """When the attempt was granted, None if it is not what its job does now, or not on this node."""
+    job = state.jobs.get(key.job)
+    if job is None or not isinstance(job.phase, Active) or job.phase.attempt != key:
+        return None
+    if not any(placement.node == node for placement in job.phase.placements):
+        return None
+    return job.phase.granted_at
+
+
+def _point(at_s: int, sample: AttemptSample) -> Point:
+    devices = sample.devices
+    busy = [device.busy_milli for device in devices if device.busy_milli is not None]
+    flops = [device.flops_milli for device in devices if device.flops_milli is not None]
+    memory = [device.mem_mib for device in devices if device.mem_mib is not None]
+    return Point(
+        at_s,
+        (sample.usage.user_cpu_us + sample.usage.system_cpu_us) // 1000,
+        max(sample.rss_kib, 0),
+        max(sample.cache_kib, 0),
+        sum(busy) // len(busy) if busy else -1,
+        sum(memory) if memory else -1,
+        sum(flops) // len(flops) if flops else -1,
+    )

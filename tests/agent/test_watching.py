@@ -1,0 +1,147 @@
+"""The watch of the hardware in an agent's loop: ends of jobs wait for their devices, changes are told."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from packhorse.agent import watching
+from packhorse.agent.inventory import declare
+from packhorse.agent.inventory.declare import Declared
+from packhorse.agent.inventory.probes import Places, Probes
+from packhorse.agent.inventory.watch import Verdict
+from packhorse.agent.watching import HardwareWatch
+from packhorse.scheduler.model.ids import AttemptKey, JobId, NodeName
+from packhorse.scheduler.model.resources import Devices
+from tests.agent.nvml.fake import FakeNvml
+from tests.cluster import wait_until
+
+A = AttemptKey(JobId(1), 1, 1)
+GPU0 = (Devices("gpu", "h200", (0,)),)
+
+
+class Running:
+    """A watch that runs, what it said, and supervisors that a test names."""
+
+    def __init__(self, hardware: HardwareWatch) -> None:
+        self.hardware = hardware
+        self.said: asyncio.Queue[Verdict] = asyncio.Queue()
+        self.supervisors: list[int] = []
+
+    async def next(self) -> Verdict:
+        """What it says next."""
+        return await asyncio.wait_for(self.said.get(), 20)
+
+
+def started(*command: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command)
+
+
+def child_of(process: subprocess.Popen[bytes]) -> int:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    wait_until(lambda: children.read_text().split(), "its child")
+    return int(children.read_text())
+
+
+@pytest.fixture
+async def running(
+    fake_nvml: FakeNvml, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Running]:
+    monkeypatch.setattr(watching, "SOON_S", 0.05)
+    fake_nvml.set({"gpus": 2})
+    fake_nvml.load()
+    probes = Probes(Places(Path("/sys"), tmp_path / "dev", {}))
+    probes.start()
+    inventory = declare.take(
+        NodeName("n1"), Declared(), tmp_path, version="1", isolation="rlimits", probes=probes
+    )
+    watch = Running(HardwareWatch(inventory, probes, tmp_path / declare.NUMBERS))
+    task = asyncio.create_task(watch.hardware.run(watch.said.put_nowait, lambda: watch.supervisors))
+    yield watch
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def dead(verdict: Verdict) -> dict[int, str]:
+    return {index: why for (_, index), why in verdict.dead}
+
+
+async def test_an_end_waits_a_moment_for_what_is_still_going(running: Running, fake_nvml: FakeNvml) -> None:
+    running.hardware.granted(A, os.getuid(), GPU0, time.time())
+    with started("sleep", "0.3") as going:
+        fake_nvml.set({"gpu0.compute": f"{going.pid}:1"})
+        asyncio.get_running_loop().call_later(0.3, fake_nvml.set, {"gpu0.compute": None})
+        began = time.monotonic()
+        await running.hardware.ended(A)
+        assert 0.25 < time.monotonic() - began < watching.AFTER_JOB_S
+    assert running.said.empty(), "it went: nobody needs to know"
+    await running.hardware.ended(A)  # once more is nothing
+
+
+async def test_what_does_not_go_is_told_before_the_end_of_the_job_is(
+    running: Running, fake_nvml: FakeNvml
+) -> None:
+    running.hardware.granted(A, os.getuid(), GPU0, time.time())
+    with started("sleep", "600") as left:
+        try:
+            fake_nvml.set({"gpu0.compute": f"{left.pid}:1"})
+            await running.hardware.ended(A)
+            assert dead(running.said.get_nowait()) == {
+                0: f"process {left.pid} (sleep) of an ended job still uses it"
+            }
+        finally:
+            left.kill()
+    fake_nvml.set({"gpu0.compute": None})
+    assert (await running.next()).dead == ()
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_processes_of_a_job_that_runs_are_its_own(
+    running: Running, fake_nvml: FakeNvml, known: bool
+) -> None:
+    running.hardware.granted(A, os.getuid(), GPU0, time.time())
+    running.hardware.granted(AttemptKey(JobId(2), 1, 1), os.getuid(), GPU0, time.time())
+    with started("sh", "-c", "sleep 600 & wait") as supervisor:
+        child = child_of(supervisor)
+        try:
+            fake_nvml.set({"gpu0.compute": f"{child}:1"})
+            running.supervisors = [supervisor.pid] if known else []
+            await running.hardware.ended(A)
+            assert running.said.empty() is known
+        finally:
+            os.kill(child, 9)
+
+
+async def test_what_changed_is_told_and_numbers_are_kept(
+    running: Running, fake_nvml: FakeNvml, tmp_path: Path
+) -> None:
+    fake_nvml.set({"gpu1.lost": 1, "event.1": "1 8 79"})
+    assert list(dead(await running.next())) == [1]
+    assert running.hardware.verdict.unsettled
+    assert len((tmp_path / declare.NUMBERS).read_text().split("GPU-")) == 3
+
+
+async def test_what_a_job_left_that_ended_without_an_agent_is_found(
+    running: Running, fake_nvml: FakeNvml
+) -> None:
+    with started("sleep", "600") as left:
+        try:
+            running.hardware.had(A, os.getuid(), GPU0, time.time() - 1, time.time() + 1)
+            fake_nvml.set({"gpu0.compute": f"{left.pid}:1", "event.1": "0 8 31"})
+            assert list(dead(await running.next())) == [0]
+        finally:
+            left.kill()
+
+
+async def test_devices_that_are_only_declared_are_not_waited_for(running: Running) -> None:
+    declared = (Devices("gpu", "h200", (7,)), Devices("fpga", "", (0,)))
+    running.hardware.granted(A, os.getuid(), declared, time.time())
+    began = time.monotonic()
+    await running.hardware.ended(A)
+    assert time.monotonic() - began < 0.02

@@ -1,0 +1,104 @@
+"""`packhorse usage`: what it draws and prints of a series."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from packhorse.cli.commands import usage
+from packhorse.cli.main import main
+from packhorse.cli.slurm.table import Table
+from tests.cli import session
+from tests.cli.fake_scheduler import FakeScheduler, table
+
+START_US = session.at("05:00:00")
+
+
+def points(n: int, **columns: list[int]) -> dict[str, Any]:
+    """A table of n points, ten seconds apart; one busy CPU and no GPU unless said otherwise."""
+    rows = [
+        {
+            "at_us": START_US + 10_000_000 * i,
+            "cpu_ms": 10_000 * i,
+            "mem_kib": 1024 * (i + 1),
+            "cache_kib": 0,
+            "busy_milli": -1,
+            "gpu_mem_mib": -1,
+            "flops_milli": -1,
+        }
+        | {name: values[i] for name, values in columns.items()}
+        for i in range(n)
+    ]
+    return table(rows, [], session.NOW_S)
+
+
+def answered(scheduler: FakeScheduler, reply: dict[str, Any]) -> None:
+    scheduler.on(
+        "GetJobUsage", {"jobId": "12", "attempt": "2", "points": reply, "stepS": "10", "running": True}
+    )
+    rows = [
+        {"attempt": number, "row_kind": "job", "mem_mib": 200, "n_nodes": 2, "alloc_cpus": 8}
+        for number in (1, 2)
+    ]
+    scheduler.table("ListAccounting", rows, session.NOW_S)
+
+
+def test_the_chart(scheduler: FakeScheduler, capsys: pytest.CaptureFixture[str]) -> None:
+    answered(scheduler, points(100))
+    assert main(["usage", "12"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "job 12, attempt 2 (running): 100 points over 16.5 min, each of 10 s or more"
+    assert lines[2] == "memory: now 100M, most 100M, limit 100M"
+    assert lines[3].startswith("      100M │") and lines[3].endswith("█")
+    assert lines[8] == "           │" + "▁▁▂▃▃▄▅▅▆▇" + "█" * 62, "a ramp, from the first point on"
+    assert lines[10].endswith(" 05:16:30") and " 05:00:00 " in lines[10]
+    assert lines[12] == "CPUs busy: now 1.00, most 1.00, given 4.00"
+    assert not any("GPU" in line for line in lines)
+    assert all(len(line) <= 84 for line in lines)
+
+
+def test_gpus_where_something_is_known(scheduler: FakeScheduler, capsys: pytest.CaptureFixture[str]) -> None:
+    busy, flops = [-1] * 5 + [500] * 5, [-1] * 10
+    answered(scheduler, points(10, busy_milli=busy, flops_milli=flops, gpu_mem_mib=[2048] * 10))
+    assert main(["usage", "12"]) == 0
+    out = capsys.readouterr().out
+    assert "GPUs busy: now 50%, most 50%\n" in out
+    assert "GPU memory: now 2.0G, most 2.0G\n" in out
+    assert "FLOPS" not in out
+
+
+def test_csv(scheduler: FakeScheduler, capsys: pytest.CaptureFixture[str]) -> None:
+    answered(scheduler, points(2, busy_milli=[-1, 250], flops_milli=[-1, 300], gpu_mem_mib=[-1, 7]))
+    assert main(["usage", "12", "--csv"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "time,cpu_s,memory_kib,cache_kib,gpu_busy,gpu_memory_mib,gpu_flops_share",
+        "2026-11-23T05:00:00,0.000,1024,0,,,",
+        "2026-11-23T05:00:10,10.000,2048,0,0.250,7,0.300",
+    ]
+
+
+def test_one_point_and_none(scheduler: FakeScheduler, capsys: pytest.CaptureFixture[str]) -> None:
+    answered(scheduler, points(1))
+    assert main(["usage", "12"]) == 0
+    assert "CPUs busy: now unknown, most 0.00" in capsys.readouterr().out
+    answered(scheduler, points(0))
+    assert main(["usage", "12"]) == 1
+    assert "nothing is kept of its use over time" in capsys.readouterr().out
+
+
+def test_what_is_no_job(scheduler: FakeScheduler, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["usage", "x"]) == 1
+    assert main(["usage", "12", "--attempt", "-1"]) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert errors[0].startswith('packhorse usage: "x" is not a job')
+    assert errors[1] == "packhorse usage: --attempt -1: attempts are counted from 1"
+
+
+def test_a_gap_keeps_the_value_before() -> None:
+    assert usage.spread([1.0, 5.0, 2.0], [0, 1, 10], 5) == [5.0, 5.0, 5.0, 5.0, 2.0]
+    assert usage.spread([None, 3.0], [0, 10], 3) == [None, None, 3.0]
+
+
+def test_an_empty_table() -> None:
+    assert usage.csv(Table({"columns": []})).count("\n") == 1
