@@ -60,7 +60,7 @@ from packhorse.agent.sampling.attempt import Kept, final_usage, read_kept
 from packhorse.agent.sampling.nvml import Gpus
 from packhorse.agent.session import Line, Session, Where
 from packhorse.agent.usage import Sampler
-from packhorse.agent.watching import HardwareWatch
+from packhorse.agent.watching import HardwareWatch, seconds_since_boot
 from packhorse.scheduler.model.crashpoint import crash_point, register
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant
 from packhorse.scheduler.model.node import Offer
@@ -194,7 +194,8 @@ class Runtime:
                     self._bounding.adopt(key, found.cpus, found.cpu_milli)
                     self.machine.adopt_running(key, Instant(found.started_at))
                     if self._hardware is not None and (order := self._spool.order(key)) is not None:
-                        self._hardware.granted(key, order.uid, order.devices, found.started_at / US)
+                        since_s = seconds_since_boot(Instant(found.started_at))
+                        self._hardware.granted(key, order.uid, order.devices, since_s)
                     self._spawn(self._await_exit(key, found))
                     log.info("attempt.adopted", attempt=str(key), pid=found.pid)
                 case ExitRecord() if self._scripts.epilog_file and not self._spool.had_epilog(key):
@@ -216,8 +217,8 @@ class Runtime:
     def _had_devices(self, key: AttemptKey, end: ExitRecord) -> None:
         """The attempt ended while no agent was here: it may have left something on its devices."""
         if self._hardware is not None and (order := self._spool.order(key)) is not None:
-            since, to = end.started_at / US, end.ended_at / US
-            self._hardware.had(key, order.uid, order.devices, since, to)
+            to_s = seconds_since_boot(Instant(end.ended_at))
+            self._hardware.had(key, order.uid, order.devices, to_s - end.run_us / US, to_s)
 
     # -- the session
 
@@ -353,7 +354,7 @@ class Runtime:
     async def _fork(self, order: LaunchOrder) -> None:
         key = order.attempt
         if self._hardware is not None:
-            self._hardware.granted(key, order.uid, order.devices, time.time())
+            self._hardware.granted(key, order.uid, order.devices, seconds_since_boot())
         if not await self._prepare(order):
             return
         spec = launching.spec_of(

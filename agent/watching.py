@@ -7,6 +7,7 @@ inventory/leftovers.py); here they are put together with the agent's loop.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -21,8 +22,8 @@ from packhorse.agent.inventory.declare import Inventory
 from packhorse.agent.inventory.leftovers import Leftovers, Process
 from packhorse.agent.inventory.probes import Probes
 from packhorse.agent.inventory.watch import Seen, Verdict, Watch
-from packhorse.agent.launch import processes
-from packhorse.scheduler.model.ids import AttemptKey
+from packhorse.agent.launch import contact, processes
+from packhorse.scheduler.model.ids import US, AttemptKey, Instant
 from packhorse.scheduler.model.resources import Devices
 
 log = structlog.get_logger()
@@ -39,6 +40,7 @@ AFTER_JOB_S = 1.0
 """How long the end of a job with devices waits for what it left on them to go."""
 POLL_S = 0.1
 """Between looks then."""
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 MAX_DEPTH = 64
 """Of parents that are asked for the supervisor above them."""
 
@@ -64,6 +66,9 @@ class HardwareWatch:
         self._changed: Callable[[Verdict], None] | None = None
         self._waited_for: Counter[tuple[str, int]] = Counter()
         """Devices that have a moment to become free after a job."""
+        self._judged_from: dict[tuple[str, int], int] = {}
+        """By device: the round of looks that began after the last job's end. An older one may not have seen
+        what that job started last."""
         self._looked = asyncio.Event()
         self._changed_at = time.monotonic()
 
@@ -75,7 +80,7 @@ class HardwareWatch:
     # -- what runs on the devices
 
     def granted(self, attempt: AttemptKey, uid: int, devices: tuple[Devices, ...], at_s: float) -> None:
-        """An attempt gets devices. at_s: seconds since the epoch. What is only declared has no processes that
+        """An attempt gets devices. at_s: seconds since boot. What is only declared has no processes that
         anybody could see.
         """
         real = {(device.kind, device.index) for device in self._watch.spec.devices if device.uuid}
@@ -88,7 +93,7 @@ class HardwareWatch:
     ) -> None:
         """An attempt had devices while no agent was there to see its end."""
         self.granted(attempt, uid, devices, since_s)
-        self._leftovers.ended(attempt, to_s)
+        self._ended(attempt, to_s)
 
     def names(self, devices: tuple[Devices, ...]) -> str:
         """By which UUIDs a job has to look for its NVIDIA GPUs; "" if their numbers will do."""
@@ -98,7 +103,7 @@ class HardwareWatch:
         """An attempt is over. Returns when its devices are free of it, or known to be dead because they are
         not; in AFTER_JOB_S at most: whoever is told of its end after that will not be given them too soon.
         """
-        keys = self._leftovers.ended(attempt, time.time())
+        keys = self._ended(attempt, seconds_since_boot())
         if not keys:
             return
         self._waited_for.update(keys)
@@ -109,6 +114,12 @@ class HardwareWatch:
             self._waited_for.subtract(keys)
         self._see()
         self._looked.set()  # the next look is due soon
+
+    def _ended(self, attempt: AttemptKey, at_s: float) -> list[tuple[str, int]]:
+        keys = self._leftovers.ended(attempt, at_s)
+        if keys:
+            self._judged_from |= dict.fromkeys(keys, self._probes.again())
+        return keys
 
     async def _goes(self, keys: list[tuple[str, int]]) -> bool:
         """Whether what ended jobs left on these devices goes in time."""
@@ -134,11 +145,12 @@ class HardwareWatch:
         numbers = {
             device.uuid: (device.kind, device.index) for device in self._watch.spec.devices if device.uuid
         }
+        rounds = self._probes.rounds
         pids = {
-            numbers[found.device.uuid]: found.pids
+            key: found.pids
             for look in looks
             for found in look.devices
-            if found.device.uuid in numbers
+            if (key := numbers.get(found.device.uuid)) and self._judged_from.get(key, 0) <= rounds
         }
         supervisors = frozenset(self._supervisors())
         return self._leftovers.judge(pids, describe, lambda pid: _descends(pid, supervisors))
@@ -200,13 +212,23 @@ class HardwareWatch:
                 self._changed(after)
 
 
+def seconds_since_boot(at: Instant | None = None) -> float:
+    """The clock of everything here: as the kernel dates processes, whatever is done to the time of day.
+
+    at: for a moment that is known by the time of day only, as that goes now; by default now.
+    """
+    now = contact.boot_clock_us()
+    return (now if at is None else now - (time.time_ns() // 1000 - at)) / US
+
+
 def describe(pid: int) -> Process | None:
     """A process, None if it is gone or not to be seen from here."""
-    if not processes.start_time(pid):
+    ticks = processes.start_time(pid)
+    if not ticks:
         return None
     try:
         process = psutil.Process(pid)
-        return Process(pid, process.name(), process.uids().real, process.create_time())
+        return Process(pid, process.name(), process.uids().real, ticks / TICKS_PER_S)
     except (psutil.Error, OSError, ValueError):
         return None
 

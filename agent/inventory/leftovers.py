@@ -33,7 +33,9 @@ SLACK_S = 1.0
 
 
 class Process(NamedTuple):
-    """A process that uses a device. began_at: in seconds of the clock that grants are told in."""
+    """A process that uses a device. began_at: in seconds of the clock that grants are told in, which has to
+    be one that nobody sets.
+    """
 
     pid: int
     name: str
@@ -116,10 +118,11 @@ class Leftovers:
         now = [hold for hold in holds if not hold.to]
         if process.name in SERVERS:
             return False
-        for hold in over:
-            if hold.since - SLACK_S <= process.began_at <= hold.to + SLACK_S:
-                return not now or process.uid == hold.uid
-        return False
+        return any(
+            hold.since - SLACK_S <= process.began_at <= hold.to + SLACK_S
+            and (not now or process.uid == hold.uid)
+            for hold in over
+        )
 
     def _forget(self, key: Key) -> None:
         """The device is free of what has ended."""

@@ -16,8 +16,8 @@ from packhorse.agent.inventory import declare
 from packhorse.agent.inventory.declare import Declared
 from packhorse.agent.inventory.probes import Places, Probes
 from packhorse.agent.inventory.watch import Verdict
-from packhorse.agent.watching import HardwareWatch
-from packhorse.scheduler.model.ids import AttemptKey, JobId, NodeName
+from packhorse.agent.watching import HardwareWatch, seconds_since_boot
+from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.resources import Devices
 from tests.agent.nvml.fake import FakeNvml
 from tests.cluster import wait_until
@@ -75,7 +75,7 @@ def dead(verdict: Verdict) -> dict[int, str]:
 async def test_an_end_waits_a_moment_for_what_is_still_going(
     running: Running, fake_nvml: FakeNvml, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running.hardware.granted(A, os.getuid(), GPU0, time.time())
+    running.hardware.granted(A, os.getuid(), GPU0, seconds_since_boot())
     with started("sleep", "0.3") as going:
         fake_nvml.set({"gpu0.compute": f"{going.pid}:1"})
         asyncio.get_running_loop().call_later(0.3, fake_nvml.set, {"gpu0.compute": None})
@@ -88,9 +88,10 @@ async def test_an_end_waits_a_moment_for_what_is_still_going(
 
 
 async def test_what_does_not_go_is_told_before_the_end_of_the_job_is(
-    running: Running, fake_nvml: FakeNvml
+    running: Running, fake_nvml: FakeNvml, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running.hardware.granted(A, os.getuid(), GPU0, time.time())
+    monkeypatch.setattr(watching, "AFTER_JOB_S", 3.0)  # a wait for errors that is under way lasts a second
+    running.hardware.granted(A, os.getuid(), GPU0, seconds_since_boot())
     with started("sleep", "600") as left:
         try:
             fake_nvml.set({"gpu0.compute": f"{left.pid}:1"})
@@ -108,8 +109,8 @@ async def test_what_does_not_go_is_told_before_the_end_of_the_job_is(
 async def test_processes_of_a_job_that_runs_are_its_own(
     running: Running, fake_nvml: FakeNvml, known: bool
 ) -> None:
-    running.hardware.granted(A, os.getuid(), GPU0, time.time())
-    running.hardware.granted(AttemptKey(JobId(2), 1, 1), os.getuid(), GPU0, time.time())
+    running.hardware.granted(A, os.getuid(), GPU0, seconds_since_boot())
+    running.hardware.granted(AttemptKey(JobId(2), 1, 1), os.getuid(), GPU0, seconds_since_boot())
     with started("sh", "-c", "sleep 600 & wait") as supervisor:
         child = child_of(supervisor)
         try:
@@ -135,16 +136,55 @@ async def test_what_a_job_left_that_ended_without_an_agent_is_found(
 ) -> None:
     with started("sleep", "600") as left:
         try:
-            running.hardware.had(A, os.getuid(), GPU0, time.time() - 1, time.time() + 1)
+            running.hardware.had(A, os.getuid(), GPU0, seconds_since_boot() - 1, seconds_since_boot() + 1)
             fake_nvml.set({"gpu0.compute": f"{left.pid}:1", "event.1": "0 8 31"})
             assert list(dead(await running.next())) == [0]
         finally:
             left.kill()
 
 
+async def test_a_look_from_before_the_end_says_nothing_of_what_is_left(
+    running: Running, fake_nvml: FakeNvml, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver is slow: no look is over in the time that a job's end waits."""
+    running.hardware.granted(A, os.getuid(), GPU0, seconds_since_boot())
+    with started("sleep", "600") as left:
+        try:
+            fake_nvml.set({"gpu0.compute": f"{left.pid}:1"})
+            monkeypatch.setattr(watching, "AFTER_JOB_S", 0.0)
+            await running.hardware.ended(A)
+            assert dead(await running.next()) == {
+                0: f"process {left.pid} (sleep) of an ended job still uses it"
+            }
+        finally:
+            left.kill()
+
+
+async def test_a_clock_that_was_set_back_hides_nothing(
+    running: Running, fake_nvml: FakeNvml, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, real_ns = time.time, time.time_ns
+    monkeypatch.setattr(watching, "AFTER_JOB_S", 3.0)
+    with started("sleep", "600") as left:
+        try:
+            running.hardware.granted(A, os.getuid(), GPU0, seconds_since_boot())
+            monkeypatch.setattr(time, "time", lambda: real() - 3600)
+            monkeypatch.setattr(time, "time_ns", lambda: real_ns() - 3600 * 10**9)
+            fake_nvml.set({"gpu0.compute": f"{left.pid}:1"})
+            await running.hardware.ended(A)
+            assert list(dead(running.said.get_nowait())) == [0]
+        finally:
+            left.kill()
+
+
+def test_a_moment_by_the_time_of_day() -> None:
+    at = Instant(time.time_ns() // 1000 - 5_000_000)
+    assert abs(seconds_since_boot() - seconds_since_boot(at) - 5.0) < 0.5
+
+
 async def test_devices_that_are_only_declared_are_not_waited_for(running: Running) -> None:
     declared = (Devices("gpu", "h200", (7,)), Devices("fpga", "", (0,)))
-    running.hardware.granted(A, os.getuid(), declared, time.time())
+    running.hardware.granted(A, os.getuid(), declared, seconds_since_boot())
     began = time.monotonic()
     await running.hardware.ended(A)
     assert time.monotonic() - began < 0.02

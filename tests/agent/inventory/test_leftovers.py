@@ -69,6 +69,18 @@ def test_while_a_job_runs_only_what_others_left_counts() -> None:
     assert KEY in judged(leftovers, process(150.0))
 
 
+def test_of_several_that_ended_any_may_have_left_it() -> None:
+    """Shares of one GPU: two jobs of two users have ended, a third one has it now."""
+    leftovers = Leftovers()
+    for attempt, uid in ((A, 1000), (B, 2000)):
+        leftovers.granted(attempt, uid, GPU0, 100.0)
+        leftovers.ended(attempt, 200.0)
+    leftovers.granted(AttemptKey(JobId(3), 1, 1), 3000, GPU0, 210.0)
+    for uid in (1000, 2000):
+        assert KEY in judged(leftovers, process(150.0, uid=uid))
+    assert judged(leftovers, process(150.0, uid=3000)) == {}
+
+
 def test_a_device_of_which_nothing_is_known_stays_watched() -> None:
     leftovers = after_a_job()
     assert leftovers.judge({}, lambda pid: None, lambda pid: False) == {}
