@@ -148,7 +148,7 @@ class AttemptMeter:
             return None
 
     def _take(self, counter: Counter, raw: int, what: str, *, lags: bool = False) -> None:
-        if not counter.take(raw, lags=lags) and not lags:
+        if not counter.take(raw, lags=lags):
             self._odd(f"attempt {self.key}: its {what} went backwards")
 
     # -- GPUs

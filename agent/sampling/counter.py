@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-SLACK = 0.02
-"""A source made of many processes may lag by this part of itself without being wrong."""
-
 
 class Counter:
     """A total that never goes back. start: what was counted before this agent; base: what its source had
@@ -31,7 +28,7 @@ class Counter:
             self.total = max(self.total, self._lost + value)
             return True
         if lags:
-            return value >= self._last * (1 - SLACK) or value >= 0
+            return True
         self._lost += self._last - value
         self._last = value
         return False

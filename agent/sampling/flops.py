@@ -21,6 +21,7 @@ IDLE_SHARE = 0.01
 """A pipe of unknown peak that is less busy than this does not make the sum unknown."""
 
 MAX_GFLOPS = 1_000_000_000
+MAX_CLOCK_MHZ = 20_000
 
 
 class Peak(NamedTuple):
@@ -93,9 +94,9 @@ def known_peak(model: str) -> Peak | None:
 
 
 def computed_peak(capability: tuple[int, int], n_cores: int, clock_mhz: int) -> Peak | None:
-    """From what NVML tells of an unknown model; None for an architecture not in the table."""
+    """From what NVML tells of an unknown model; None for an architecture not in the table, or nonsense."""
     per_clock = _PER_CLOCK.get(capability)
-    if per_clock is None or n_cores <= 0 or clock_mhz <= 0:
+    if per_clock is None or n_cores < per_clock[5] or not 0 < clock_mhz <= MAX_CLOCK_MHZ:
         return None
     n_multiprocessors = n_cores // per_clock[5]
     tensor, fp64_tensor, fp64, fp32, fp16 = [
@@ -122,13 +123,17 @@ def parse_peaks(text: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for word in filter(None, text.split(",")):
         model, equals, amount = word.rpartition("=")
-        if not amount.isdecimal() or not 0 < int(amount) <= MAX_GFLOPS or bool(equals) != bool(model):
+        if not _is_amount(amount) or bool(equals) != bool(model):
             raise BadValue(
                 f'--gpu-peak-gflops: "{word}" is neither a number of GFLOP/s from 1 to {MAX_GFLOPS} nor '
                 "MODEL=NUMBER, as in h200=989400"
             )
         found[model.lower()] = int(amount)
     return found
+
+
+def _is_amount(text: str) -> bool:
+    return text.isdecimal() and len(text) <= len(str(MAX_GFLOPS)) and 0 < int(text) <= MAX_GFLOPS
 
 
 def rate_gflops(shares: Mapping[str, float], peak: Peak, clock_mhz: int) -> float | None:

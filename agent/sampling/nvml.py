@@ -9,9 +9,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
-from packhorse.agent.sampling.flops import Peak, computed_peak, known_peak, rate_gflops, stated_peak
+from packhorse.agent.sampling.flops import (
+    MAX_CLOCK_MHZ,
+    Peak,
+    computed_peak,
+    known_peak,
+    rate_gflops,
+    stated_peak,
+)
 from packhorse.scheduler.model.resources import Device
 from packhorse.scheduler.model.sample import DeviceSample
 
@@ -21,7 +29,6 @@ MIB = 1 << 20
 
 MAX_POWER_MW = 20_000_000
 MIN_CELSIUS, MAX_CELSIUS = -60, 200
-MAX_CLOCK_MHZ = 20_000
 AGAIN_S = 30.0
 """Between tries to open a driver that does not answer."""
 
@@ -92,7 +99,7 @@ class Gpus:
                 found.append(self._reading(gpu))
             except self._nvml.NVMLError as why:
                 # It fell off the bus, or the driver was loaded anew: its handle is worth nothing.
-                self._gpus.pop(device.index, None)
+                self._forget(device.index)
                 self._odd.append(f"GPU {device.index} does not answer: {why}")
                 if isinstance(why, self._nvml.NVMLError_Uninitialized):
                     self._nvml = None
@@ -115,6 +122,12 @@ class Gpus:
         self._nvml = pynvml
         self._gpus.clear()
         return True
+
+    def _forget(self, index: int) -> None:
+        gpu = self._gpus.pop(index, None)
+        for sample in gpu.samples if gpu is not None else ():
+            with suppress(self._nvml.NVMLError):  # a driver that is gone took them along
+                self._nvml.nvmlGpmSampleFree(sample)
 
     def _reading(self, gpu: _Gpu) -> Reading:
         nvml, handle, index = self._nvml, gpu.handle, gpu.device.index
@@ -155,23 +168,33 @@ class Gpus:
         if gpu.peak is None:
             return None
         try:
-            if not gpu.samples:
-                if not nvml.nvmlGpmQueryDeviceSupport(gpu.handle).isSupportedDevice:
-                    return None
-                gpu.samples = [nvml.nvmlGpmSampleAlloc(), nvml.nvmlGpmSampleAlloc()]
-                nvml.nvmlGpmSampleGet(gpu.handle, gpu.samples[0])
-                return None
-            nvml.nvmlGpmSampleGet(gpu.handle, gpu.samples[1])
-            gpu.samples.reverse()
-            shares = self._shares(gpu)
+            shares = self._activity(gpu)
+        except (nvml.NVMLError_GpuIsLost, nvml.NVMLError_Uninitialized):
+            raise
         except (nvml.NVMLError_NotSupported, nvml.NVMLError_FunctionNotFound):
             return None  # an older driver, or a GPU that is cut into slices
+        except nvml.NVMLError as why:
+            self._odd.append(f"GPU {gpu.device.index} does not tell its activity: {why}")
+            return None
         if shares is None:
             return None
         clock = self._told(lambda: int(nvml.nvmlDeviceGetClockInfo(gpu.handle, nvml.NVML_CLOCK_SM))) or 0
         if not self._holds(gpu.device.index, "clock", clock, 0, MAX_CLOCK_MHZ):
             clock = 0
         return rate_gflops(shares, gpu.peak, clock)
+
+    def _activity(self, gpu: _Gpu) -> dict[str, float] | None:
+        """As _shares, from a new sample on; None at the first. Raises NVMLError."""
+        nvml = self._nvml
+        if not gpu.samples:
+            if not nvml.nvmlGpmQueryDeviceSupport(gpu.handle).isSupportedDevice:
+                return None
+            gpu.samples = [nvml.nvmlGpmSampleAlloc(), nvml.nvmlGpmSampleAlloc()]
+            nvml.nvmlGpmSampleGet(gpu.handle, gpu.samples[0])
+            return None
+        nvml.nvmlGpmSampleGet(gpu.handle, gpu.samples[1])
+        gpu.samples.reverse()
+        return self._shares(gpu)
 
     def _shares(self, gpu: _Gpu) -> dict[str, float] | None:
         """Activity by pipe, 0 to 1, between the last two samples; None if no pipe is told of, or nonsense."""

@@ -154,6 +154,38 @@ def test_single_questions_may_fail(nvml: FakeNvml) -> None:
     assert odd == []
 
 
+def test_activity_that_cannot_be_told_hides_nothing_else(nvml: FakeNvml) -> None:
+    nvml.set({"gpu0.gpm": 1, f"gpu0.gpm.{HMMA}": 30.0, "gpu0.util": 80, "error.nvmlGpmMetricsGet": 999})
+    of = gpus()
+    reading, odd = two_readings(of)
+    assert (reading.sample.busy_milli, reading.sample.flops_milli) == (800, None)
+    assert odd == ["GPU 0 does not tell its activity: Unknown Error"]
+    nvml.set({"error.nvmlGpmMetricsGet": None})
+    time.sleep(0.002)
+    assert (of.read()[0][0].sample.flops_milli or 0) >= 300
+
+
+def test_samples_of_a_gpu_that_fails_are_given_back(nvml: FakeNvml, monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml.set({"gpu0.gpm": 1, f"gpu0.gpm.{HMMA}": 30.0})
+    made, freed = [], []
+    alloc, free = pynvml.nvmlGpmSampleAlloc, pynvml.nvmlGpmSampleFree
+    monkeypatch.setattr(pynvml, "nvmlGpmSampleAlloc", lambda: made.append(alloc()) or made[-1])
+    monkeypatch.setattr(pynvml, "nvmlGpmSampleFree", lambda sample: freed.append(sample) or free(sample))
+    of = gpus()
+    for error in (None, 999, None, 999):
+        nvml.set({"error.nvmlDeviceGetMemoryInfo": error})
+        of.read()
+    assert len(made) == len(freed) == 4
+
+
+@pytest.mark.parametrize(("cores", "clock"), [(1, 1000), (12_800, 4_000_000_000)])
+def test_an_impossible_architecture_is_unknown(nvml: FakeNvml, cores: int, clock: int) -> None:
+    nvml.set({"gpu0.name": "NVIDIA X999", "gpu0.capability": "9.0", "gpu0.cores": cores, "gpu0.util": 7})
+    nvml.set({"gpu0.max_clock.sm": clock, "gpu0.gpm": 1, f"gpu0.gpm.{HMMA}": 10.0})
+    reading, odd = two_readings(gpus())
+    assert (reading.sample.busy_milli, reading.sample.flops_milli, odd) == (70, None, [])
+
+
 # -- what of it is an attempt's
 
 
