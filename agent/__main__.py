@@ -36,10 +36,13 @@ from packhorse.agent.session import Where, at_home, invitation
 from packhorse.agent.watching import HardwareWatch
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.gresspec import GresError, parse_layouts
-from packhorse.scheduler.model.ids import NodeName
+from packhorse.scheduler.model.ids import NodeName, is_node_name
 from packhorse.scheduler.model.node import NodeSpec
 from packhorse.scheduler.model.pidfile import PidFile
 from packhorse.scheduler.model.units import UnitError, parse_mem_mib
+
+MAX_PIDS = 1 << 22
+"""The kernel numbers no more processes (PID_MAX_LIMIT)."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -91,15 +94,20 @@ def main() -> int:
 
 
 def _main(args: argparse.Namespace) -> int:
+    if not is_node_name(args.node):
+        raise BadValue(
+            f'--node "{args.node}": a name begins with a letter or digit and has letters, digits, "-", "_" '
+            'and "." only'
+        )
     home: Path = args.home.absolute()
     spool_root = home / "nodes" / args.node
     spool_root.mkdir(parents=True, exist_ok=True)
-    if args.inventory:
-        _print_inventory(args, spool_root)
-        return 0
     peaks = parse_peaks(args.gpu_peak_gflops)
     scripts = site_options.scripts(args, args.node, spool_root)
     health = site_options.health_check(args, args.node, spool_root)
+    if args.inventory:
+        _print_inventory(args, spool_root)
+        return 0
     (home / "run").mkdir(exist_ok=True)
     pid_file = PidFile(str(home / "run" / f"agent-{args.node}.pid"))
     spool = Spool(spool_root)
@@ -152,9 +160,9 @@ def _isolation(cgroups: Cgroups, bounding: Bounding) -> str:
 
 
 def _count(text: str) -> int:
-    if not text.isascii() or not text.isdecimal():
+    if not text.isascii() or not text.isdecimal() or len(text) > 7 or int(text) > MAX_PIDS:
         raise argparse.ArgumentTypeError(
-            f'"{text}" is not a number of processes: write it as in 4096, or 0 for no limit'
+            f'"{text}" is not a number of processes up to {MAX_PIDS}: write it as in 4096, or 0 for no limit'
         )
     return int(text)
 

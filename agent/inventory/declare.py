@@ -22,6 +22,9 @@ MAX_DEVICES = 4096
 MAX_LEVELS = 8
 """Of racks and switches above a node; the scheduler has the same limit."""
 
+MAX_CPUS = (1 << 27) // 1000
+MAX_WEIGHT = (1 << 32) - 1
+"""Of one node; the scheduler has the same limits."""
 
 NUMBERS = "devices.json"
 """The file in the node's directory that keeps the devices' numbers."""
@@ -103,6 +106,17 @@ def parse_topology(text: str) -> tuple[str, ...]:
     return levels
 
 
+def check_amounts(declared: Declared) -> None:
+    """Raises BadValue for amounts that no node can have."""
+    for option, amount, limit, unit in (
+        ("cpus", declared.cpus, MAX_CPUS, ""),
+        ("mem", declared.mem_mib, MAX_MEM_MIB, " MiB"),
+        ("weight", declared.weight, MAX_WEIGHT, ""),
+    ):
+        if amount is not None and not 1 <= amount <= limit:
+            raise BadValue(f"--{option} {amount}{unit}: a node has from 1 to {limit}{unit}")
+
+
 def devices_of(declared: Declared) -> tuple[Device, ...]:
     """The declared devices, numbered from 0 within each kind; raises BadValue.
 
@@ -156,6 +170,7 @@ def take(
     scratch: the node's directory; the devices' numbers are kept there if `keep`. probes: already started;
     None: no devices are looked for. Waits up to first_s for them.
     """
+    check_amounts(declared)
     stated = devices_of(declared)
     found = machine.look(scratch)
     looks, remarks, notes = _looks(probes, first_s)

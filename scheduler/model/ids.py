@@ -37,3 +37,12 @@ class AttemptKey(msgspec.Struct, frozen=True, array_like=True, gc=False, order=T
         """The key written as `job.number.epoch`; raises ValueError for anything else."""
         job, number, epoch = text.split(".")
         return cls(JobId(int(job)), int(number), int(epoch))
+
+
+def is_node_name(text: str) -> bool:
+    """Whether a node may be called that: it becomes part of file names, host lists and tokens."""
+    return (
+        text[:1].isalnum()
+        and text.isascii()
+        and text.replace("-", "").replace("_", "").replace(".", "").isalnum()
+    )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packhorse.scheduler.model.errors import ConfigError
-from packhorse.scheduler.model.ids import US, Instant
+from packhorse.scheduler.model.ids import US, Instant, is_node_name
 from packhorse.scheduler.model.job import Owner
 from packhorse.scheduler.service.auth import Directory, Principal, Role, owner_of
 from packhorse.scheduler.service.failures import CallFailed, Code
@@ -154,15 +154,6 @@ def write_agent_token(secrets_dir: Path, cluster: str, node: str, *, now: Instan
     tokens = Tokens(load_key(secrets_dir), cluster, Directory())
     text = tokens.issue(owner, Role.AGENT, now=now, valid_s=LONG_LIVED_S, node=node)
     return _write_secret(agent_token_path(secrets_dir, node), text)
-
-
-def is_node_name(text: str) -> bool:
-    """Whether a node may be called that: it becomes part of file names, host lists and tokens."""
-    return (
-        text[:1].isalnum()
-        and text.isascii()
-        and text.replace("-", "").replace("_", "").replace(".", "").isalnum()
-    )
 
 
 def agent_token_path(secrets_dir: Path, node: str) -> Path:

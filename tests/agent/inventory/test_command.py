@@ -128,3 +128,29 @@ def test_a_machine_without_a_driver(tmp_path: Path) -> None:
     if has_driver():
         pytest.skip("this machine has an NVIDIA driver")
     assert f"note: no NVIDIA driver here ({nvidia.LIBRARY} cannot be loaded)" in inventory(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--cpus", "0"), "--cpus 0: a node has from 1 to"),
+        (("--cpus=-3",), "--cpus -3: a node has from 1 to"),
+        (("--cpus", "9" * 20), f"--cpus {'9' * 20}: a node has from 1 to"),
+        (("--mem", "0"), "--mem 0 MiB: a node has from 1 to"),
+        (("--mem", "99999999999T"), "MiB: a node has from 1 to"),
+        (("--weight=-1",), "--weight -1: a node has from 1 to"),
+        (("--gpu-peak-gflops", "1e5"), '--gpu-peak-gflops: "1e5" is neither'),
+        (("--prolog", "/none/such"), "--prolog /none/such: No such file"),
+        (("--health-interval", "0"), '--health-interval "0": write seconds'),
+        (("--pids", "9" * 30), "is not a number of processes up to 4194304"),
+        (("--node", "../x"), '--node "../x": a name begins with'),
+        (("--node", "a/b"), '--node "a/b": a name begins with'),
+    ],
+)
+def test_what_no_node_can_be_is_refused(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
+    command = [sys.executable, "-m", "packhorse.cli.main", "agent", "--inventory", *words]
+    env = os.environ | {"PACKHORSE_HOME": str(tmp_path / "home")}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode != 0 and done.stdout == ""
+    assert says in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
+    assert not (tmp_path / "home/x").exists() and not (tmp_path / "home/nodes/a").exists()
