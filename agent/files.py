@@ -130,6 +130,18 @@ class Spool:
         crash_point(AFTER_JOURNAL)
         return errors
 
+    def journal_again(self, order: LaunchOrder) -> None:
+        """Nothing came of an attempt in its directory, and nothing will: it goes on in a new one.
+
+        Raises OSError; then what is known of it stays where it was.
+        """
+        old = self._names.pop(order.attempt)
+        (error,) = self.journal([order])
+        if self._names.setdefault(order.attempt, old) != old:
+            self.discard(old)
+        if error is not None:
+            raise error
+
     def _write_down(self, order: LaunchOrder) -> None:
         if order.attempt in self._names:
             raise FileExistsError(errno.EEXIST, "journalled already", str(self.directory(order.attempt)))

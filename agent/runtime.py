@@ -318,13 +318,14 @@ class Runtime:
                 if error is None:
                     self._follow(self.machine.journalled(order.attempt, now()))
                 else:
-                    self._not_journalled(order.attempt, error)
+                    self._follow(self.machine.exited(self._not_written(order.attempt, error)))
 
-    def _not_journalled(self, key: AttemptKey, error: OSError) -> None:
+    def _not_written(self, key: AttemptKey, error: OSError) -> ExitReport:
+        """How an attempt ends whose order the disk does not take. The node takes no more until it does."""
         log.error("journal.failed", attempt=str(key), error=str(error))
         why = f"the node cannot write down its orders: {error.strerror} ({error.filename})"
-        self._follow(self.machine.exited(msgspec.structs.replace(_failed(key, why), refused=True)))
         self._spawn(self._disk_trouble(why))
+        return msgspec.structs.replace(_failed(key, why), refused=True)
 
     async def _forgets(self) -> None:
         loop = asyncio.get_running_loop()
@@ -388,7 +389,8 @@ class Runtime:
         await self._await_exit(key, supervised)
 
     async def _launch_again(self, order: LaunchOrder, why: str) -> None:
-        """Nothing of it ran: journal it anew, in a new directory, as after a restart of the agent."""
+        """Nothing of it ran: start it from a new directory, as after a restart of the agent. Its prolog has
+        run."""
         key = order.attempt
         self._interrupted[key] += 1
         log.warning("launch.interrupted", attempt=str(key), times=self._interrupted[key], why=why)
@@ -396,8 +398,18 @@ class Runtime:
             del self._interrupted[key]
             await self._over(msgspec.structs.replace(_failed(key, why), refused=True))
             return
-        await asyncio.get_running_loop().run_in_executor(self._files, self._spool.forget, [key])
-        self._to_journal.put_nowait(order)
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._files, self._spool.journal_again, order)
+        except OSError as error:
+            end = self._not_written(key, error)
+        else:
+            end = self.machine.stopped_before(key, now())
+        if end is None:
+            await self._fork(order)
+            return
+        del self._interrupted[key]
+        await self._over(end)
 
     async def _await_exit(self, key: AttemptKey, supervised: Supervised) -> None:
         while True:

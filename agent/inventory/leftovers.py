@@ -63,6 +63,8 @@ class Leftovers:
         for held in devices:
             for index in held.indices:
                 holds = self._holds.setdefault((held.kind, index), [])
+                if any(hold.attempt == attempt and not hold.to for hold in holds):
+                    continue  # it is started once more
                 if len(holds) >= MAX_HOLDS:  # its library has been silent for long
                     holds.pop(0)
                 holds.append(_Hold(attempt, uid, at_s))

@@ -14,12 +14,18 @@ import pytest
 from packhorse.agent import runtime
 from packhorse.agent.files import Spool
 from packhorse.agent.inventory.declare import Inventory
+from packhorse.agent.job_scripts import JobScripts
 from packhorse.agent.launch.exitrecord import ExitRecord
-from packhorse.agent.launch.launcher import Launcher, Supervised
+from packhorse.agent.launch.launcher import Interrupted, Launcher, Supervised
+from packhorse.agent.launch.spec import LaunchSpec
+from packhorse.agent.machine import Attempt, Standing
+from packhorse.agent.orders import LaunchOrder, TerminateOrder
 from packhorse.agent.session import Where
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
+from packhorse.scheduler.model.job import EndCause
 from packhorse.scheduler.model.node import NodeSpec
 from tests.agent.launch.yard import until
+from tests.agent.sampling.orders import an_order
 
 
 class OnAFullDisk(Launcher):
@@ -39,6 +45,16 @@ class Unkillable(Launcher):
 
     async def wait(self, supervised: Supervised) -> ExitRecord:
         return ExitRecord(key=supervised.key, cause="terminated", started_at=1, ended_at=2, unkillable=2)
+
+
+class Dying(Launcher):
+    """Its fork server dies over everything."""
+
+    asked = 0
+
+    async def launch(self, spec: LaunchSpec) -> Supervised:
+        self.asked += 1
+        raise Interrupted("the fork server failed")
 
 
 def nowhere() -> Where:
@@ -100,3 +116,49 @@ async def test_a_node_with_processes_that_cannot_be_killed_takes_no_more(tmp_pat
     offer = agent.machine.offer
     assert (offer.accepting, offer.reason) == (False, "2 processes of job 7 cannot be killed")
     assert spool.drained() == offer.reason
+
+
+def noting(path: Path, log: Path) -> Path:
+    """A prolog or epilog that writes its name down."""
+    path.write_text(f"#!/bin/sh\necho {path.name} >> {log}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize("end", ["tries", "full", "stopped"])
+async def test_whatever_ends_an_attempt_whose_fork_server_died_its_epilog_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    found = Inventory(NodeSpec(NodeName("n1"), "host", 4000, 8192), "boot-1", ())
+    launcher, spool, log = Dying(tmp_path), Spool(tmp_path / "spool"), tmp_path / "log"
+    scripts = JobScripts(
+        "n1", str(tmp_path), noting(tmp_path / "prolog", log), noting(tmp_path / "epilog", log)
+    )
+    agent = runtime.Runtime(
+        found, spool, launcher, nowhere, cluster={}, jitter=random.Random(1), scripts=scripts
+    )
+    order = an_order()
+    key = order.attempt
+    agent.machine._know(Attempt(key, Standing.LAUNCHING, order=order))
+    assert spool.journal([order]) == [None]
+    again = spool.journal_again
+
+    def journal_again(what: LaunchOrder) -> None:
+        if end == "full":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "spool")
+        if end == "stopped":
+            agent.machine.attempts[key].stop = TerminateOrder(key, 0, EndCause.CANCELLED)
+        again(what)
+
+    monkeypatch.setattr(spool, "journal_again", journal_again)
+    await agent._fork(order)
+    exit = agent.machine.attempts[key].exit
+    assert exit is not None and (exit.refused, exit.exit_signal) == (
+        (True, 0) if end != "stopped" else (False, 15)
+    )
+    assert launcher.asked == (runtime.LAUNCH_TRIES if end == "tries" else 1)
+    assert log.read_text().split() == ["prolog", "epilog"]
+    assert not agent._prepared and not agent._interrupted
+    assert agent.machine.offer.accepting is (end != "full")
+    for task in agent._tasks:
+        task.cancel()
