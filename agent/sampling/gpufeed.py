@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from packhorse.agent.sampling.nvml import Gpus, Reading
+from packhorse.agent.sampling.nvml import MAX_POWER_MW, Gpus, Reading
 from packhorse.scheduler.model.sample import DeviceSample
 
 PATIENCE_S = 5.0
@@ -20,6 +20,10 @@ POLL_S = 0.1
 
 MAX_GAP_S = 15.0
 """One reading stands for no longer time than this before it: nobody knows what was in between."""
+
+
+ENERGY_SLACK_S = 1.0
+"""A reading takes a while, and drivers count energy in steps."""
 
 
 class Turn(NamedTuple):
@@ -88,19 +92,22 @@ class GpuFeed:
         self.due = call.at + interval_s
         for text in call.odd:
             self._odd(text)
-        seconds = min(call.at - self._read_at, MAX_GAP_S) if self._read_at else 0.0
+        gap_s = call.at - self._read_at
+        seconds = min(gap_s, MAX_GAP_S) if self._read_at else 0.0
         self._read_at = call.at
         self.samples = tuple([reading.sample for reading in call.readings])
-        return Turn({r.sample.index: r for r in call.readings}, self._spent(call.readings), seconds)
+        return Turn({r.sample.index: r for r in call.readings}, self._spent(call.readings, gap_s), seconds)
 
-    def _spent(self, readings: Sequence[Reading]) -> dict[int, int]:
-        """Energy of each GPU since the reading before; a counter that went back began anew."""
+    def _spent(self, readings: Sequence[Reading], gap_s: float) -> dict[int, int]:
+        """Energy of each GPU since the reading before, gap_s ago; a counter that went back began anew."""
         spent = {}
         told = {r.sample.index: r.energy_mj for r in readings if r.energy_mj is not None}
         for index, energy in told.items():
             before = self._energy_mj.get(index)
             if before is not None and energy < before:
                 self._odd(f"GPU {index}: its count of energy went backwards")
+            elif before is not None and energy - before > MAX_POWER_MW * (gap_s + ENERGY_SLACK_S):
+                self._odd(f"GPU {index}: its count of energy jumped by {(energy - before) // 1000} J")
             elif before is not None:
                 spent[index] = energy - before
         self._energy_mj = told

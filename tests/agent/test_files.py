@@ -70,8 +70,8 @@ def test_an_attempt_written_down_anew_is_in_another_place(tmp_path: Path) -> Non
     spool, order = Spool(tmp_path), an_order()
     spool.journal([order])
     first = spool.directory(order.attempt), spool.script(order.attempt)
-    spool.forget([order.attempt])
-    spool.journal([order])
+    spool.journal_again(order)
+    assert spool.script(order.attempt).read_bytes() == order.script
     assert spool.directory(order.attempt) != first[0]
     assert not any(path.exists() for path in first)
 

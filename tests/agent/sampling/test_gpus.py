@@ -278,6 +278,9 @@ def test_energy_between_readings(nvml: FakeNvml) -> None:
     assert said == ["GPU 0: its count of energy went backwards"]
     nvml.set({"gpu0.energy_mj": 50})
     assert collected(feed).spent_mj == {0: 30}
+    nvml.set({"gpu0.energy_mj": 1 << 62})
+    assert collected(feed).spent_mj == {}, "no GPU takes so much"
+    assert len(said) == 2 and said[1].startswith("GPU 0: its count of energy jumped by 46")
 
 
 def test_a_driver_that_hangs_holds_nobody_up(nvml: FakeNvml, monkeypatch: pytest.MonkeyPatch) -> None:
