@@ -17,11 +17,10 @@ from typing import Any, get_args
 import msgspec
 import structlog
 
-from packhorse.agent import site_options
+from packhorse.agent import cpumap, site_options
 from packhorse.agent.binding import Binder
 from packhorse.agent.bounds import Bounding
 from packhorse.agent.cgroups import Cgroups, Wish
-from packhorse.agent.cpumap import processors
 from packhorse.agent.devicenodes import DeviceFiles
 from packhorse.agent.files import Spool
 from packhorse.agent.health import HealthCheck
@@ -141,7 +140,7 @@ def _bounding(args: argparse.Namespace, spec: NodeSpec, cgroups: Cgroups) -> Bou
     """What bounds jobs beside the control groups themselves."""
     return Bounding(
         spec,
-        binder=Binder(processors(), spec.cpu_milli) if args.bind == "cores" else None,
+        binder=Binder(cpumap.of_this_process(), spec.cpu_milli) if args.bind == "cores" else None,
         files=DeviceFiles(spec.devices) if "devices" in cgroups.controllers else None,
         pids=args.pids,
     )

@@ -60,7 +60,8 @@ def cpus(sys: Path, numbers: Collection[int], nodes: Collection[NumaNode]) -> li
             core = int((topology / "core_id").read_text())
         except (OSError, ValueError):
             return []
-        found.append(Cpu(number, max(0, socket), core, numa_of.get(number, -1)))
+        # Virtual machines and some ARM boards say -1 where they do not know.
+        found.append(Cpu(number, max(0, socket), core if core >= 0 else number, numa_of.get(number, -1)))
     return found
 
 
