@@ -398,9 +398,9 @@ class Runtime:
             del self._interrupted[key]
             await self._over(msgspec.structs.replace(_failed(key, why), refused=True))
             return
-        loop = asyncio.get_running_loop()
+        end: ExitReport | None
         try:
-            await loop.run_in_executor(self._files, self._spool.journal_again, order)
+            await asyncio.get_running_loop().run_in_executor(self._files, self._spool.journal_again, order)
         except OSError as error:
             end = self._not_written(key, error)
         else:

@@ -81,8 +81,9 @@ def page(name: str, answer: dict[str, Any], points: Table, given: tuple[int, int
     at = points.seconds("at_us")
     step_s = int_field(answer, "step_s")
     state = "running" if field(answer, "running", False) else "ended"
+    n = f"{points.n} point{'s' * (points.n != 1)}"
     head = (
-        f"job {name}, attempt {int_field(answer, 'attempt')} ({state}): {points.n} points over "
+        f"job {name}, attempt {int_field(answer, 'attempt')} ({state}): {n} over "
         f"{_duration(at[-1] - at[0])}, each of {_duration(max(step_s, 1))} or more"
     )
     lines = [head]
@@ -124,10 +125,10 @@ def drawn(chart: Chart, at: Sequence[int]) -> list[str]:
     """Title, HEIGHT lines of blocks, and the axis of time."""
     columns = spread(chart.values, at, WIDTH)
     known = [value for value in columns if value is not None]
-    most = max(known, default=0.0)
-    top = max(chart.top, most) or 1.0
+    most = max(known, default=None)
+    top = max(chart.top, most or 0.0) or 1.0
     mark = f", {chart.mark} {chart.label(chart.top)}" if chart.mark else ""
-    lines = [f"{chart.title}: now {_now(chart)}, most {chart.label(most)}{mark}"]
+    lines = [f"{chart.title}: now {_text(chart, chart.values[-1])}, most {_text(chart, most)}{mark}"]
     for line in range(HEIGHT, 0, -1):
         label = chart.label(top * line / HEIGHT) if line in (HEIGHT, HEIGHT // 2) else ""
         cells = "".join([_block(value, top, line) for value in columns])
@@ -160,9 +161,8 @@ def _block(value: float | None, top: float, line: int) -> str:
     return _BLOCKS[max(0, min(8, eighths))]
 
 
-def _now(chart: Chart) -> str:
-    last = chart.values[-1]
-    return "unknown" if last is None else chart.label(last)
+def _text(chart: Chart, value: float | None) -> str:
+    return "unknown" if value is None else chart.label(value)
 
 
 def _mib(mib: float) -> str:

@@ -100,23 +100,30 @@ def report(job: Row, step: Row | None, units: Units) -> str:
         lines.append(f"Efficiency not available for jobs in the {state} state.")
         return "".join([line + "\n" for line in lines])
     wall_s = elapsed_s(job, units)
-    cpu_s = (max(step["user_cpu_us"], 0) + max(step["system_cpu_us"], 0) + 500_000) // 1_000_000
-    core_time = format_clock(wall_s * n_cpus)
+    used, efficiency = "unknown", "unknown, out"
+    cpu_us = max(step["user_cpu_us"], 0) + max(step["system_cpu_us"], 0)
+    if cpu_us or not running or step["max_rss_kib"] >= 0:  # nothing comes of a job's first second
+        cpu_s = (cpu_us + 500_000) // 1_000_000
+        used, efficiency = format_clock(cpu_s), _percent(cpu_s, wall_s * n_cpus)
     lines += [
-        f"CPU Utilized: {format_clock(cpu_s)}",
-        f"CPU Efficiency: {_percent(cpu_s, wall_s * n_cpus)} of {core_time} core-walltime",
+        f"CPU Utilized: {used}",
+        f"CPU Efficiency: {efficiency} of {format_clock(wall_s * n_cpus)} core-walltime",
         f"Job Wall-clock time: {format_clock(wall_s)}",
-    ]
-    used_kib, given_kib = max(step["max_rss_kib"], 0), job["mem_mib"] * 1024
-    per_node = f"({size(given_kib / n_nodes)}/node)"
-    lines += [
-        f"Memory Utilized: {size(used_kib)}",
-        f"Memory Efficiency: {_percent(used_kib, given_kib)} of {size(given_kib)} {per_node}",
+        *_memory_lines(step["max_rss_kib"], job["mem_mib"] * 1024, n_nodes),
     ]
     lines += _gpu_lines(job, step, wall_s)
     if running:
         lines.append(f"WARNING: Efficiency statistics may be misleading for {state} jobs.")
     return "".join([line + "\n" for line in lines])
+
+
+def _memory_lines(used_kib: int, given_kib: int, n_nodes: int) -> list[str]:
+    used = size(used_kib) if used_kib >= 0 else "unknown"
+    if not given_kib:
+        return [f"Memory Utilized: {used}", "Memory Efficiency: unknown, it was given no memory limit"]
+    efficiency = _percent(used_kib, given_kib) if used_kib >= 0 else "unknown, out"
+    per_node = f"({size(given_kib / n_nodes)}/node)"
+    return [f"Memory Utilized: {used}", f"Memory Efficiency: {efficiency} of {size(given_kib)} {per_node}"]
 
 
 def _gpu_lines(job: Row, step: Row, wall_s: int) -> list[str]:

@@ -27,10 +27,10 @@ POINTS: Catalogue[Series] = {
 async def job_usage(
     engine: Engine, ref: messages.JobRef, attempt: int
 ) -> messages.GetJobUsageResponse | None:
-    """The answer to GetJobUsage, without points for a job that never ran; None if there is no such job or
-    attempt. attempt 0: the newest that ran or runs.
+    """The answer to GetJobUsage, without points for a job that never ran; None if there is no such job.
+    attempt 0: the newest that ran or runs.
 
-    Raises CallFailed if the reference means several.
+    Raises CallFailed if the reference means several, or the job has no such attempt.
     """
     running = _running(engine, ref)
     if running is not None and attempt in (0, running[1]):
@@ -47,7 +47,13 @@ async def job_usage(
         found = await engine.ask(lambda store: _newest(store, ref, attempt))
         if found is None:
             known = not engine.trouble and resolve(engine.state, convert.target(ref)) is not None
-            return messages.GetJobUsageResponse(job_id=ref.job_id) if known and not attempt else None
+            newest = await engine.ask(lambda store: _newest(store, ref, 0)) if attempt else None
+            if attempt and (known or newest is not None):
+                has = f"its newest is {newest[1]}" if newest is not None else "it has not run yet"
+                raise CallFailed(
+                    Code.NOT_FOUND, f"job {ref.text or ref.job_id} has no attempt {attempt}: {has}"
+                )
+            return messages.GetJobUsageResponse(job_id=ref.job_id) if known else None
         name = found
         series = await _stored(engine, name) or Series()
     now = engine.clock.now()

@@ -8,6 +8,8 @@ import pytest
 
 from packhorse.cli.commands import usage
 from packhorse.cli.main import main
+from packhorse.cli.slurm import seff, sstat
+from packhorse.cli.slurm.fields_accounting import Units
 from packhorse.cli.slurm.table import Table
 from tests.cli import session
 from tests.cli.fake_scheduler import FakeScheduler, table
@@ -81,7 +83,9 @@ def test_csv(scheduler: FakeScheduler, capsys: pytest.CaptureFixture[str]) -> No
 def test_one_point_and_none(scheduler: FakeScheduler, capsys: pytest.CaptureFixture[str]) -> None:
     answered(scheduler, points(1))
     assert main(["usage", "12"]) == 0
-    assert "CPUs busy: now unknown, most 0.00" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "(running): 1 point over 0 s" in out
+    assert "CPUs busy: now unknown, most unknown, given 4.00" in out
     answered(scheduler, points(0))
     assert main(["usage", "12"]) == 1
     assert "nothing is kept of its use over time" in capsys.readouterr().out
@@ -102,3 +106,22 @@ def test_a_gap_keeps_the_value_before() -> None:
 
 def test_an_empty_table() -> None:
     assert usage.csv(Table({"columns": []})).count("\n") == 1
+
+
+def test_seff_and_sstat_of_what_was_not_measured() -> None:
+    """A job of which nothing has come yet, and one without a memory limit."""
+    job = {
+        "job_id": 7, "array_job_id": 0, "array_task_id": -1, "cluster": "c", "user": "u", "group": "g",
+        "state": "RUNNING", "end_at": 0, "start_at": 1, "alloc_cpus": 1, "n_nodes": 1, "mem_mib": 0,
+        "alloc_tres": "cpu=1", "suspended_s": 0, "eligible_at": 1, "submit_at": 1,
+    }  # fmt: skip
+    step = {"user_cpu_us": 0, "system_cpu_us": 0, "max_rss_kib": -1}
+    units = Units(session.NOW_S * 1_000_000, "", True)
+    lines = seff.report(job, step, units).splitlines()
+    assert "CPU Utilized: unknown" in lines and "Memory Utilized: unknown" in lines
+    assert any(line.startswith("CPU Efficiency: unknown, out of ") for line in lines)
+    assert "Memory Efficiency: unknown, it was given no memory limit" in lines
+    lines = seff.report(job | {"mem_mib": 100}, step, units).splitlines()
+    assert "Memory Efficiency: unknown, out of 100.00 MB (100.00 MB/node)" in lines
+    assert sstat.STAT_FIELDS["AveCPU"][1](step, units) == ""
+    assert sstat.STAT_FIELDS["AveCPU"][1](step | {"max_rss_kib": 900}, units) == "00:00.000"

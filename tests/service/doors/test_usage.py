@@ -145,11 +145,17 @@ async def test_of_jobs_without_any(scheduler: Running) -> None:
     assert points(await usage(scheduler, waiting)) == []
     assert (await usage(scheduler, 999)).status == 404
     assert (await usage(scheduler, 0)).status == 400
+    answer = await usage(scheduler, waiting, attempt=2)
+    assert (answer.status, answer["message"]) == (
+        404, f"job {waiting} has no attempt 2: it has not run yet"
+    )  # fmt: skip
     ran = await scheduler.submit()
     await scheduler.settle()
     await scheduler.started(ran)
     await scheduler.ended(ran)
     assert points(await usage(scheduler, ran)) == []
+    answer = await usage(scheduler, ran, attempt=7)
+    assert (answer.status, answer["message"]) == (404, f"job {ran} has no attempt 7: its newest is 1")
 
 
 async def test_of_an_array_one_element_is_named(scheduler: Running) -> None:
