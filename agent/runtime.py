@@ -75,7 +75,10 @@ IDLE_USAGE_S = 30.0
 """Between samples of a node on which nothing runs."""
 
 LAUNCH_TRIES = 5
-"""Of an attempt whose fork server dies each time; then another node may try."""
+"""Of an attempt whose fork server dies each time, or cannot fork; then another node may try."""
+
+LAUNCH_PAUSE_S = 0.2
+"""Before the second try, and so much longer before each further one: what the machine lacks may come back."""
 
 WARN_EVERY_S = 30.0
 """At least between two changes of the warnings that come from sampling."""
@@ -398,6 +401,7 @@ class Runtime:
             del self._interrupted[key]
             await self._over(msgspec.structs.replace(_failed(key, why), refused=True))
             return
+        await asyncio.sleep(LAUNCH_PAUSE_S * self._interrupted[key])
         end: ExitReport | None
         try:
             await asyncio.get_running_loop().run_in_executor(self._files, self._spool.journal_again, order)

@@ -22,6 +22,9 @@ SLICE_S = 1.0
 BUSY_SLICE_S = 0.05
 """… and while jobs have devices, whose ends wait for a look."""
 
+STORM_S = 0.5
+"""At least between two looks that errors call for: a sick GPU may report hundreds a second."""
+
 
 class Places(NamedTuple):
     """Where the kernel shows devices, and what this process was told of them."""
@@ -141,6 +144,7 @@ class Probes:
             slice_s = BUSY_SLICE_S if self.busy else SLICE_S
             events = self._nvml.wait(min(left, slice_s)) if self._nvml is not None else None
             if events:
+                self._again.wait(max(0.0, self._began_at + STORM_S - time.monotonic()))
                 return
             if self._again.wait(0 if events is not None else left):
                 return

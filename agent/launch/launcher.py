@@ -57,7 +57,9 @@ class LaunchError(PackhorseError):
 
 
 class Interrupted(LaunchError):
-    """The fork server died over it. Nothing ran, and nothing will in this directory; another may be used."""
+    """The fork server died over it, or could not fork or use the directory: the node's fault, not the job's.
+    Nothing ran, and nothing will in this directory; another may be used.
+    """
 
 
 class NotRunning(PackhorseError):
@@ -153,7 +155,7 @@ class Launcher:
                 return self._ended(spec, token, groups, found)
             raise Interrupted(f"cannot launch: the fork server failed: {error}") from None
         if answer.error:
-            raise LaunchError(f"cannot launch: {answer.error}")
+            raise Interrupted(f"cannot launch: {answer.error}")
         self._ends[token] = end
         return Supervised(
             key=spec.key,

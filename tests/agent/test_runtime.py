@@ -129,6 +129,7 @@ def noting(path: Path, log: Path) -> Path:
 async def test_whatever_ends_an_attempt_whose_fork_server_died_its_epilog_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
+    monkeypatch.setattr(runtime, "LAUNCH_PAUSE_S", 0.001)
     found = Inventory(NodeSpec(NodeName("n1"), "host", 4000, 8192), "boot-1", ())
     launcher, spool, log = Dying(tmp_path), Spool(tmp_path / "spool"), tmp_path / "log"
     scripts = JobScripts(

@@ -129,12 +129,12 @@ async def test_attempt_directory_must_exist_and_be_unused(plain: Yard) -> None:
     spec = plain.spec("true")
     await plain.end(await plain.launcher.launch(spec))
     with pytest.raises(
-        launcher.LaunchError, match=r"cannot use attempt directory .*: Address already in use"
+        launcher.Interrupted, match=r"cannot use attempt directory .*: Address already in use"
     ):
         await plain.launcher.launch(spec)
     changed = {name: getattr(spec, name) for name in spec.__struct_fields__} | {"attempt_dir": "/no/dir"}
     with pytest.raises(
-        launcher.LaunchError, match=r"cannot use attempt directory .*: No such file or directory"
+        launcher.Interrupted, match=r"cannot use attempt directory .*: No such file or directory"
     ):
         await plain.launcher.launch(LaunchSpec(**changed))
 
