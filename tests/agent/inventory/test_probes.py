@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +49,16 @@ def test_a_look_and_another_one_when_it_is_wished_for(started: Probes, fake_nvml
     fake_nvml.set({"gpu0.compute": "4711:1"})
     assert seen_again(started)[0].devices[0].pids == (4711,)
     assert started.silence() is None and started.defect is None and started.note == ""
+
+
+def test_a_storm_of_errors_is_not_a_storm_of_looks(started: Probes, fake_nvml: FakeNvml) -> None:
+    started.interval_s = 600.0
+    seen_again(started)
+    before, began = started.rounds, time.monotonic()
+    fake_nvml.set({f"event.{number}": "0 8 31" for number in range(1, 200)})
+    wait_until(lambda: started.rounds > before + 2, "looks at the errors")
+    time.sleep(0.3)
+    assert started.rounds - before <= (time.monotonic() - began) / probes.STORM_S + 2
 
 
 def test_an_error_of_the_driver_is_looked_at_at_once(started: Probes, fake_nvml: FakeNvml) -> None:
