@@ -35,6 +35,7 @@ from packhorse.agent.launch import durable
 from packhorse.agent.launch.contact import note_contact
 from packhorse.agent.orders import LaunchOrder
 from packhorse.scheduler.model.crashpoint import crash_point, register
+from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.ids import AttemptKey
 
 BEFORE_JOURNAL = register("agent.before_journal", "an order that arrived and was not written down")
@@ -79,11 +80,19 @@ class Spool:
     # -- epoch
 
     def epoch(self) -> int:
-        """The newest leader epoch obeyed, 0 on a new node."""
+        """The newest leader epoch obeyed, 0 on a new node. Raises BadValue for a file that says something
+        else: who obeys an older leader runs jobs twice.
+        """
+        path = self.root / "epoch"
         try:
-            return int((self.root / "epoch").read_text())
+            text = path.read_text(errors="replace").strip()
+            return int(text)
         except FileNotFoundError:
             return 0
+        except ValueError:
+            raise BadValue(
+                f"{path}: {text[:20]!r} is no epoch: write the one of packhorse status --json into it"
+            ) from None
 
     def keep_epoch(self, epoch: int) -> None:
         _write_durably(self.root / "epoch", str(epoch).encode())

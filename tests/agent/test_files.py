@@ -12,6 +12,7 @@ import pytest
 from packhorse.agent.files import Spool
 from packhorse.agent.launch import durable
 from packhorse.agent.orders import LaunchOrder
+from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.ids import AttemptKey, JobId
 from packhorse.scheduler.model.resources import Devices
 
@@ -120,3 +121,12 @@ def test_the_epoch_survives(tmp_path: Path) -> None:
     assert spool.epoch() == 0
     spool.keep_epoch(41)
     assert Spool(tmp_path).epoch() == 41
+
+
+@pytest.mark.parametrize("text", [b"", b"x\ny", b"\xff\x00", b"1.5"])
+def test_an_epoch_that_is_none_is_not_taken_for_an_old_one(tmp_path: Path, text: bytes) -> None:
+    spool = Spool(tmp_path)
+    (tmp_path / "epoch").write_bytes(text)
+    with pytest.raises(BadValue, match="epoch: .* is no epoch: write") as caught:
+        spool.epoch()
+    assert len(str(caught.value).splitlines()) == 1
