@@ -127,6 +127,6 @@ def test_the_epoch_survives(tmp_path: Path) -> None:
 def test_an_epoch_that_is_none_is_not_taken_for_an_old_one(tmp_path: Path, text: bytes) -> None:
     spool = Spool(tmp_path)
     (tmp_path / "epoch").write_bytes(text)
-    with pytest.raises(BadValue, match="epoch: .* is no epoch: write") as caught:
+    with pytest.raises(BadValue, match=r"epoch: .* is no epoch: write") as caught:
         spool.epoch()
     assert len(str(caught.value).splitlines()) == 1

@@ -167,15 +167,24 @@ def test_activity_that_cannot_be_told_hides_nothing_else(nvml: FakeNvml) -> None
 
 def test_samples_of_a_gpu_that_fails_are_given_back(nvml: FakeNvml, monkeypatch: pytest.MonkeyPatch) -> None:
     nvml.set({"gpu0.gpm": 1, f"gpu0.gpm.{HMMA}": 30.0})
-    made, freed = [], []
-    alloc, free = pynvml.nvmlGpmSampleAlloc, pynvml.nvmlGpmSampleFree
-    monkeypatch.setattr(pynvml, "nvmlGpmSampleAlloc", lambda: made.append(alloc()) or made[-1])
-    monkeypatch.setattr(pynvml, "nvmlGpmSampleFree", lambda sample: freed.append(sample) or free(sample))
+    calls: list[str] = []
+
+    def counted(name: str) -> None:
+        real = getattr(pynvml, name)
+
+        def call(*arguments: object) -> object:
+            calls.append(name)
+            return real(*arguments)
+
+        monkeypatch.setattr(pynvml, name, call)
+
+    counted("nvmlGpmSampleAlloc")
+    counted("nvmlGpmSampleFree")
     of = gpus()
     for error in (None, 999, None, 999):
         nvml.set({"error.nvmlDeviceGetMemoryInfo": error})
         of.read()
-    assert len(made) == len(freed) == 4
+    assert calls.count("nvmlGpmSampleAlloc") == calls.count("nvmlGpmSampleFree") == 4
 
 
 @pytest.mark.parametrize(("cores", "clock"), [(1, 1000), (12_800, 4_000_000_000)])
