@@ -56,8 +56,8 @@ def report_usage(state: State, report: ReportUsage, now: Instant) -> Decision:
 
 
 def _opens(state: State, report: ReportUsage, row: int, now: Instant) -> bool:
-    """Whether only this report makes something lendable on the node: it had not reported lately, was short, or
-    had less free than might have been lent."""
+    """Whether only this report makes something lendable on the node: it had not reported lately, was short,
+    or had less free than might have been lent."""
     refresh(state)
     book = state.reclaim
     book.room_for(row)
