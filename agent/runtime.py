@@ -200,7 +200,8 @@ class Runtime:
                 case ExitRecord() if self._scripts.epilog_file and not self._spool.had_epilog(key):
                     self._had_devices(key, found)
                     self.machine.adopt_running(key, Instant(found.started_at))
-                    self._spawn(self._over(launching.report_of(key, found)))
+                    kept = read_kept(str(self._spool.attempts / name))
+                    self._spawn(self._over(_report_of(key, found, kept)))
                 case ExitRecord():
                     self._had_devices(key, found)
                     kept = read_kept(str(self._spool.attempts / name))

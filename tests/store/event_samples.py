@@ -19,6 +19,8 @@ from packhorse.scheduler.model.event import (
     Item,
     JobEnded,
     JobEnding,
+    JobGpusBusy,
+    JobGpusIdle,
     JobGranted,
     JobHeld,
     JobReleased,
@@ -125,6 +127,8 @@ EVENTS: tuple[Event, ...] = (
     MemoryEstimated(AT, NODE, ((JOB, 2_048), (ARRAY, 16))),
     LoansChanged(AT, JOB, KEY, (LOAN,), (EndedLoan(LOAN, LoanEnd.MOVED),)),
     ReclaimSwitched(AT, (Switch("account", "bio", True),), 0),
+    JobGpusIdle(AT, JOB, KEY, LATER),
+    JobGpusBusy(AT, JOB, KEY),
     CallAnswered(AT, 1000, "key-2", "fingerprint", Refused(RefusalCode.IMPOSSIBLE, "no node", "phrase")),
 )  # fmt: skip
 
