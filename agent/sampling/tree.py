@@ -21,8 +21,8 @@ MEMBERS_S = 2.0
 """A list of the job's processes is good for so long where only its memory is asked for."""
 
 MOST = 1024
-"""Processes of an attempt that are looked at, the oldest first: a fork bomb must not keep the agent busy. What
-the others use is in the attempt's exit record, and where there is a memory cgroup, their memory is in that."""
+"""Processes of an attempt that are looked at, the oldest first: a fork bomb must not keep the agent busy.
+What the others use is in the attempt's exit record, and their memory in that of the cgroup."""
 
 MOST_EXACT = 64
 """With more processes, shared pages are not counted exactly."""
