@@ -265,7 +265,7 @@ class Simulation:
                 began = self._began[self._number[attempt.job]]
                 self._exit_at(self.now_us, spec.name, attempt, began, _KILL, cause="oom")
             at = Instant(ORIGIN + self.now_us)
-            self._do(ReportUsage(spec.name, at, found.free_mib, None, found.used))
+            self._changed |= self._do(ReportUsage(spec.name, at, found.free_mib, None, found.used)).more
 
     def _began_at(self, attempt: AttemptKey) -> Instant:
         return Instant(ORIGIN + self._began[self._number[attempt.job]])

@@ -344,6 +344,20 @@ def test_nothing_is_lent_on_a_node_that_is_short_or_has_not_reported() -> None:
     assert cluster.run_cycle() == [second]
 
 
+def test_a_report_that_makes_memory_lendable_is_followed_by_a_cycle() -> None:
+    cluster = Lending(floor_percent=10)
+    first = cluster.lender()
+    second = cluster.stoppable(3_000)
+    cluster.clock.advance(120)
+    assert cluster.run_cycle() == [], "the node has not reported for two minutes"
+    assert cluster.report((first, 1_000), pressure=900).more is False, "it is short"
+    assert cluster.report((first, 1_000), free=2_000, pressure=0).more is True
+    assert cluster.run_cycle() == [], "only 1000 MiB are free beyond the floor"
+    assert cluster.report((first, 1_000), free=2_000, pressure=0).more is False, "nothing has changed"
+    assert cluster.report((first, 1_000), free=6_000, pressure=0).more is True
+    assert cluster.run_cycle() == [second]
+
+
 def test_who_does_not_lend() -> None:
     cases: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
         ({}, {"no_lend": True}),

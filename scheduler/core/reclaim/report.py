@@ -16,7 +16,7 @@ from typing import Final
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
 from packhorse.scheduler.core.lifecycle import current
 from packhorse.scheduler.core.reclaim.book import Seen
-from packhorse.scheduler.core.reclaim.lending import floor_mib, loans_on, may_lend
+from packhorse.scheduler.core.reclaim.lending import floor_mib, fresh_since, loans_on, may_lend, refresh
 from packhorse.scheduler.core.reclaim.settle import Holder, settle, stop, victims
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.event import MemoryEstimated, UsageLearned
@@ -48,12 +48,13 @@ def report_usage(state: State, report: ReportUsage, now: Instant) -> Decision:
         if fell:
             state.reclaim.fell_at[name] = now
     shortage = _shortage(state, report)
+    opened = not shortage and _opens(state, report, row, now)
     state.reclaim.saw(row, name, Seen(now, report.free_mib, report.pressure_milli, bool(shortage), borrowed))
     if name in state.reclaim.borrowers:
         stopped = settle(draft, name, moved, grown) if moved else set()
         if shortage:
             _relieve(draft, report, borrowed, stopped, shortage)
-    more = fell and state.pending_columns.n_ready_of(config.stoppable_qos) > 0
+    more = (fell or opened) and state.pending_columns.n_ready_of(config.stoppable_qos) > 0
     return draft.decision()._replace(more=more)
 
 
@@ -66,6 +67,20 @@ def _write_down(draft: Draft) -> None:
     learned = state.reclaim.estimates(config, state.learned).learned()
     if any(learned):
         draft.events.append(UsageLearned(draft.now, config.estimator, tuple(learned)))
+
+
+def _opens(state: State, report: ReportUsage, row: int, now: Instant) -> bool:
+    """Whether only this report makes something lendable on the node: it had not reported lately, was short,
+    or had less free than might have been lent."""
+    refresh(state)
+    book = state.reclaim
+    book.room_for(row)
+    if not book.lendable[row]:
+        return False
+    floor = floor_mib(state.config.reclaim, state.nodes[report.node].spec.mem_mib)
+    had = int(book.free_seen[row]) - floor
+    bound = had < book.lendable[row] and report.free_mib - floor >= max(had, 0) + LEAST_STEP_MIB
+    return bool(book.seen_at[row] < fresh_since(now) or book.short[row] or bound)
 
 
 def _sorted_out(
