@@ -198,12 +198,12 @@ class Runtime:
                     self._spawn(self._await_exit(key, found))
                     log.info("attempt.adopted", attempt=str(key), pid=found.pid)
                 case ExitRecord() if self._scripts.epilog_file and not self._spool.had_epilog(key):
+                    self._had_devices(key, found)
                     self.machine.adopt_running(key, Instant(found.started_at))
-                    self._spawn(self._over(launching.report_of(key, found)))
+                    kept = read_kept(str(self._spool.attempts / name))
+                    self._spawn(self._over(_report_of(key, found, kept)))
                 case ExitRecord():
-                    if self._hardware is not None and (order := self._spool.order(key)) is not None:
-                        since, to = found.started_at / US, found.ended_at / US
-                        self._hardware.had(key, order.uid, order.devices, since, to)
+                    self._had_devices(key, found)
                     kept = read_kept(str(self._spool.attempts / name))
                     self.machine.adopt_exit(_report_of(key, found, kept))
                 case NeverStarted():
@@ -212,6 +212,12 @@ class Runtime:
         live = {str(key) for key in self._supervised}
         for gone in await asyncio.to_thread(self._launcher.cgroups.remove_leftovers, live):
             log.warning("cgroup.left_over", attempt=gone)
+
+    def _had_devices(self, key: AttemptKey, end: ExitRecord) -> None:
+        """The attempt ended while no agent was here: it may have left something on its devices."""
+        if self._hardware is not None and (order := self._spool.order(key)) is not None:
+            since, to = end.started_at / US, end.ended_at / US
+            self._hardware.had(key, order.uid, order.devices, since, to)
 
     # -- the session
 

@@ -98,7 +98,10 @@ class Sampler:
             return
         if not self._watched:  # an idle node reports seldom, and its first job must not wait for that
             self._report_due = min(self._report_due, now + 2 * FIRST_LOOK_S)
-        self._watched[key] = _Watched(meter, now - age_s, now + max(0.0, FIRST_LOOK_S - age_s))
+        due = now + max(0.0, FIRST_LOOK_S - age_s)
+        self._watched[key] = _Watched(meter, now - age_s, due)
+        if len(self._watched) == 1:  # reports of an idle node are far apart
+            self._report_due = min(self._report_due, due)
 
     def end(self, key: AttemptKey) -> Kept:
         """The attempt is over: what was measured of it."""

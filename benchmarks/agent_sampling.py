@@ -141,7 +141,7 @@ async def measure(wish: Wish, n_jobs: int, seconds: float) -> list[dict[str, obj
             share, reports = await watched(running, situation, seconds)
             rows.append(
                 {
-                    "cgroups": cgroups.isolation,
+                    "cgroups": cgroups.isolation.partition(":")[0],
                     "situation": situation,
                     "jobs": n_jobs,
                     "percent_of_a_core": round(100 * share, 3),

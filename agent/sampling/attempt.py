@@ -208,12 +208,12 @@ class AttemptMeter:
             disk_write_bytes=self._written_bytes.total,
             max_cache_kib=self._peak_cache_kib,
             oom_kills=self._oom_kills.total,
-            gpu_ms=int(self._gpu_ms),
-            gpu_busy_ms=int(self._gpu_busy_ms),
+            gpu_ms=round(self._gpu_ms),
+            gpu_busy_ms=round(self._gpu_busy_ms),
             gpu_max_mem_mib=self._gpu_mem_mib,
-            gpu_energy_mj=int(self._gpu_energy_mj),
-            gpu_gflop=int(self._gflop),
-            gpu_peak_gflop=int(self._peak_gflop),
+            gpu_energy_mj=round(self._gpu_energy_mj),
+            gpu_gflop=round(self._gflop),
+            gpu_peak_gflop=round(self._peak_gflop),
         )
 
     def sample(self) -> AttemptSample:

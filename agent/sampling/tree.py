@@ -189,11 +189,15 @@ class TreeMeter:
         return found
 
     def _listed(self) -> list[int] | None:
-        """The members of the cgroup, older ones first; None where there is none, or it is gone."""
+        """The members of the cgroup, older ones first; None where there is none, or it is gone.
+
+        Not the supervisor, which passes through it while it starts the job.
+        """
         if self._procs is None:
             return None
         try:
-            return sorted([int(pid) for pid in self._procs.read().split()])
+            found = {int(pid) for pid in self._procs.read().split()}
+            return sorted(found - {self._supervisor.pid})
         except (OSError, ValueError):
             return None
 

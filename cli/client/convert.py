@@ -17,6 +17,7 @@ from packhorse.scheduler.model.arrayspec import parse_array
 from packhorse.scheduler.model.dependencyspec import parse_dependency
 from packhorse.scheduler.model.gresspec import Wanted, parse_gpus, parse_gres
 from packhorse.scheduler.model.hostlist import expand
+from packhorse.scheduler.model.oomspec import parse_oom_retry
 from packhorse.scheduler.model.units import parse_mem_mib, parse_time_limit_s
 from packhorse.v1 import job_pb2, scheduler_pb2
 from packhorse.v1 import scheduler_pb2 as Messages
@@ -102,6 +103,9 @@ def spec_of(request: JobRequest) -> job_pb2.JobSpec:
         spec.append = request.open_mode == "append"
     if request.max_retries:
         spec.retry.CopyFrom(job_pb2.Retry(max_retries=request.max_retries, backoff_s=request.backoff_s))
+    if request.oom_retry:
+        spec.oom_factor_milli, spec.oom_max_retries = parse_oom_retry(request.oom_retry)
+    spec.idle_gpu_ok = request.idle_gpu_ok
     if request.after:
         spec.dependency.CopyFrom(_dependency(request.after))
     spec.given.CopyFrom(

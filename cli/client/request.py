@@ -28,6 +28,7 @@ class JobRequest:
     time_limit: a timedelta, minutes as a number, or a text as in "2:00:00"; None: the partition's default.
     environment: None takes this process's own. output, error: file name patterns (%j, %A, %a, %x …).
     max_retries: run again after a failing exit, that many times, backoff_s doubling from time to time.
+    oom_retry: after running out of memory run again with more, as in "2x" or "1.5x,max=3".
     """
 
     command: str | Sequence[str]
@@ -59,6 +60,8 @@ class JobRequest:
     requeue: bool = True
     max_retries: int = 0
     backoff_s: int = 30
+    oom_retry: str = ""
+    idle_gpu_ok: bool = False
     constraint: str = ""
     nodelist: str = ""
     exclude: str = ""

@@ -53,6 +53,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "hint": ("", REQUIRED, NOT_YET),
     "hold": ("H", NONE, USED),
     "hops": ("", REQUIRED, USED),
+    "idle-gpu-ok": ("", NONE, USED),
     "ignore-pbs": ("", NONE, HARMLESS),
     "input": ("i", REQUIRED, USED),
     "job-name": ("J", REQUIRED, USED),
@@ -79,6 +80,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "ntasks-per-gpu": ("", REQUIRED, USED),
     "ntasks-per-node": ("", REQUIRED, USED),
     "ntasks-per-socket": ("", REQUIRED, NOT_YET),
+    "oom-retry": ("", REQUIRED, USED),
     "open-mode": ("", REQUIRED, USED),
     "output": ("o", REQUIRED, USED),
     "overcommit": ("O", NONE, NOT_YET),
@@ -95,6 +97,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "reboot": ("", NONE, NOT_YET),
     "requeue": ("", NONE, USED),
     "reservation": ("", REQUIRED, NOT_YET),
+    "right-size": ("", OPTIONAL, USED),
     "server": ("", REQUIRED, USED),
     "signal": ("", REQUIRED, USED),
     "sockets-per-node": ("", REQUIRED, NOT_YET),
@@ -137,9 +140,9 @@ _WITH_VARIABLE = frozenset((
     "delay-boot", "distribution", "error", "exclusive", "export", "get-user-env", "gpu-bind", "gpu-freq",
     "gpus", "gpus-per-node", "gpus-per-task", "gres", "gres-flags", "hint", "ignore-pbs", "input",
     "job-name", "mem-bind", "mem-per-cpu", "mem-per-gpu", "network", "no-kill", "no-lend", "no-requeue",
-    "open-mode", "output", "overcommit", "partition", "power", "profile", "qos", "requeue",
-    "reservation", "signal", "spread-job", "thread-spec", "threads-per-core", "use-min-nodes", "wait",
-    "wait-all-nodes", "wckey",
+    "oom-retry", "open-mode", "output", "overcommit", "partition", "power", "profile", "qos", "requeue",
+    "reservation", "right-size", "signal", "spread-job", "thread-spec", "threads-per-core",
+    "use-min-nodes", "wait", "wait-all-nodes", "wckey",
 ))
 # fmt: on
 

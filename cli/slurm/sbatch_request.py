@@ -88,6 +88,12 @@ def build(
         request["array"] = _array(options["array"])
     if "test-only" in options:
         request["testOnly"] = True
+    if "right-size" in options:
+        if options["right-size"] not in ("", "cpus"):
+            raise refuse(f'Invalid --right-size specification: "{options["right-size"]}" is not cpus', 1)
+        request["rightSize"] = True
+        if options["right-size"]:
+            request["rightSizeCpus"] = True
     return request
 
 
@@ -151,6 +157,10 @@ def _order(options: Mapping[str, str], spec: dict[str, Any]) -> None:
         spec["noLend"] = True
     if "no-requeue" in options:
         spec["requeue"] = False
+    if "oom-retry" in options:
+        _oom_retry(options, spec)
+    if "idle-gpu-ok" in options:
+        spec["idleGpuOk"] = True
     if "nice" in options:
         spec["nice"] = _nice(options["nice"])
     if "priority" in options:
@@ -170,6 +180,18 @@ def _order(options: Mapping[str, str], spec: dict[str, Any]) -> None:
         if mode not in ("a", "append", "t", "truncate"):
             raise refuse("Invalid --open-mode specification")
         spec["append"] = mode[0] == "a"
+
+
+def _oom_retry(options: Mapping[str, str], spec: dict[str, Any]) -> None:
+    """More memory for the next run of a job that ran out of it."""
+    from packhorse.scheduler.model.oomspec import OomRetryError, parse_oom_retry
+
+    try:
+        spec["oomFactorMilli"], most = parse_oom_retry(options["oom-retry"])
+    except OomRetryError as error:
+        raise refuse(f"Invalid --oom-retry specification: {error}", 1) from None
+    if most:
+        spec["oomMaxRetries"] = most
 
 
 def _ask(options: Mapping[str, str]) -> dict[str, Any]:

@@ -97,6 +97,13 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
         lines.append(f"PackhorseTopology={row['topology']}")
     if row["isolation"]:
         lines.append(f"PackhorseIsolation={row['isolation']}")
+    if row["oom_retry"]:
+        lines.append(f"PackhorseOomRetry={row['oom_retry']}")
+    if row["right_sized"]:
+        lines.append(f"PackhorseRightSize={row['right_sized']}")
+    if row["gpus_idle_since"]:
+        stop = f" StopAt={_when(row['gpus_stop_at'])}" if row["gpus_stop_at"] else ""
+        lines.append(f"PackhorseGpusIdleSince={_when(row['gpus_idle_since'])}{stop}")
     lines.append("")
     return lines
 

@@ -70,6 +70,9 @@ When and how
       --priority=N, --nice[=N]
       --no-lend               nobody gets what it leaves unused of its memory
       --requeue, --no-requeue
+      --oom-retry=2x[,max=N]  after running out of memory: again with twice as much (not Slurm's)
+      --right-size[=cpus]     memory and time limit (and CPUs) as past runs suggest (not Slurm's)
+      --idle-gpu-ok           that its GPUs do nothing for long is in order (not Slurm's)
       --signal=[B:]SIG[@S]    a warning S seconds before the limit
       --comment=TEXT
 What to print

@@ -17,6 +17,7 @@ import msgspec
 from packhorse.scheduler.config.keys import (
     BATCH_TARGET,
     CLUSTER_TARGET,
+    GPU_IDLE_TARGET,
     IMPROVER_TARGET,
     KEYS,
     PARTITION,
@@ -27,7 +28,7 @@ from packhorse.scheduler.config.keys import (
     KeyProblem,
 )
 from packhorse.scheduler.core.orders import BY_ORDER
-from packhorse.scheduler.model.cluster import Batch, ClusterConfig, Improver, Partition, Reclaim
+from packhorse.scheduler.model.cluster import Batch, ClusterConfig, GpuIdle, Improver, Partition, Reclaim
 from packhorse.scheduler.model.errors import ConfigError
 
 
@@ -108,6 +109,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
         IMPROVER_TARGET: {},
         BATCH_TARGET: {},
         RECLAIM_TARGET: {},
+        GPU_IDLE_TARGET: {},
     }
     cluster, service = fields[CLUSTER_TARGET], fields[SERVICE_TARGET]
     partitions: list[Partition] = []
@@ -128,6 +130,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
     cluster["improver"] = Improver(**fields[IMPROVER_TARGET])
     cluster["batch"] = Batch(**fields[BATCH_TARGET])
     cluster["reclaim"] = Reclaim(**fields[RECLAIM_TARGET])
+    cluster["gpu_idle"] = GpuIdle(**fields[GPU_IDLE_TARGET])
     if partitions:
         cluster["partitions"] = tuple(partitions)
     elif PARTITION in document and not problems:

@@ -9,6 +9,7 @@ from packhorse.scheduler.core.backfill_kinds import BACKFILLS
 from packhorse.scheduler.core.orders import BY_ORDER, NOBODY, ORDERS
 from packhorse.scheduler.core.predictors import PREDICTORS
 from packhorse.scheduler.core.reclaim.estimators import ESTIMATORS
+from packhorse.scheduler.model.cluster import GpuIdleAction
 from packhorse.scheduler.model.job import NORMAL_QOS
 from packhorse.scheduler.model.units import UnitError, parse_mem_mib, parse_time_limit_s
 
@@ -18,6 +19,7 @@ PARTITION_TARGET = "partition"
 IMPROVER_TARGET = "improver"
 RECLAIM_TARGET = "reclaim"
 BATCH_TARGET = "batch"
+GPU_IDLE_TARGET = "gpu_idle"
 PARTITION = "partition"
 
 SECTIONS: dict[str, str] = {
@@ -41,6 +43,12 @@ SECTIONS: dict[str, str] = {
         "Lending of memory that jobs ask for and do not use, to jobs that may be stopped; docs/reclaim.md "
         "says how to switch it on safely."
     ),
+    "gpu_idle": (
+        "What is done about jobs whose GPUs do nothing: one that was measured on all its GPUs, all of the "
+        "time, and found idle is warned (its --signal, an event, `scontrol show job`), and stopped if "
+        "`action` says so. What was not measured is never idle. `sbatch --idle-gpu-ok` exempts a job "
+        "(docs/waste.md)."
+    ),
     "nodes": "The agents and what is expected of them.",
     "listen": (
         "Where the scheduler can be reached. Callers over TCP need a token; the Unix socket asks the kernel."
@@ -63,8 +71,8 @@ class Kind(NamedTuple):
 
 
 class Key(NamedTuple):
-    """One key. field: of the class that target says: ClusterConfig, ServiceConfig, Partition, Improver or
-    Batch or Reclaim. default: as in a file.
+    """One key. field: of the class that target says: ClusterConfig, ServiceConfig, Partition, Improver,
+    Batch, Reclaim or GpuIdle. default: as in a file.
     """
 
     section: str
@@ -207,6 +215,12 @@ def _named(what: str, names: Iterable[str]) -> Kind:
     return Kind(", ".join(f'"{name}"' for name in known), read)
 
 
+def _action(raw: object) -> GpuIdleAction:
+    if raw not in list(GpuIdleAction):
+        raise KeyProblem("there is no such action")
+    return GpuIdleAction(str(raw))
+
+
 def _seconds(raw: object) -> float:
     if not isinstance(raw, int | float) or isinstance(raw, bool) or not 0 <= raw <= 3600:
         raise KeyProblem("not between 0 and 3600")
@@ -302,6 +316,7 @@ ESTIMATOR = _named("estimator", ESTIMATORS)
 PERCENT = Kind("a percentage from 0 to 100, one decimal at most", _percent)
 QOS_NAMES = Kind('a list of texts, like ["scavenger"]', _qos_names)
 POLICY = Kind("the name of a policy, see docs/packing.md", _policy)
+ACTION = Kind(", ".join(f'"{action.value}"' for action in GpuIdleAction), _action)
 SHORT_TIME = _short_time(1)
 SHORT_TIME_OR_0 = _short_time(0)
 SECONDS = Kind("seconds from 0 to 3600, fractions too", _seconds)
@@ -309,7 +324,7 @@ ADDRESS = Kind('"HOST:PORT"; port 0 takes a free one', _address)
 LEVEL = Kind(", ".join(f'"{level}"' for level in _LEVELS), _level)
 
 _C, _S, _P, _I = CLUSTER_TARGET, SERVICE_TARGET, PARTITION_TARGET, IMPROVER_TARGET
-_B, _R = BATCH_TARGET, RECLAIM_TARGET
+_B, _R, _G = BATCH_TARGET, RECLAIM_TARGET, GPU_IDLE_TARGET
 _YEAR_S = 366 * 86400
 
 KEYS: tuple[Key, ...] = (
@@ -385,6 +400,14 @@ KEYS: tuple[Key, ...] = (
     Key("reclaim", "exempt_users", NAMES, "[]", "", _R, "exempt_users"),
     Key("reclaim", "no_borrow", NAMES, "[]", "", _R, "no_borrow"),
     Key("reclaim", "stoppable_qos", QOS_NAMES, '["scavenger"]', "", _R, "stoppable_qos"),
+    Key("gpu_idle", "enabled", FLAG, "false", "", _G, "enabled"),
+    Key("gpu_idle", "busy_below", PERCENT, "5", "percent", _G, "busy_below_milli"),
+    Key("gpu_idle", "warn_after", _duration_kind(1, _YEAR_S), "7200", "seconds", _G, "warn_after_s"),
+    Key("gpu_idle", "grace", _duration_kind(0, _YEAR_S), "1800", "seconds", _G, "grace_s"),
+    Key("gpu_idle", "action", ACTION, '"warn"', "", _G, "action"),
+    Key("gpu_idle", "exempt_partitions", NAMES, "[]", "", _G, "exempt_partitions"),
+    Key("gpu_idle", "exempt_accounts", NAMES, "[]", "", _G, "exempt_accounts"),
+    Key("gpu_idle", "exempt_users", NAMES, "[]", "", _G, "exempt_users"),
     Key("nodes", "silent_brake_fraction", FRACTION, "0.5", "", _C, "silent_brake_fraction"),
     Key("nodes", "heartbeat", _duration_kind(1, 3600), "10", "seconds", _S, "heartbeat_s"),
     Key("nodes", "usage_interval", _duration_kind(1, 3600), "10", "seconds", _S, "usage_s"),
@@ -552,6 +575,17 @@ MEANING: dict[str, str] = {
         'QOS that `sbatch --qos` takes beside "normal". Jobs of these may be stopped for memory, and only '
         "they borrow."
     ),
+    "gpu_idle.enabled": "Whether anything is done.",
+    "gpu_idle.busy_below": "A GPU on which something runs for less of the time than this is idle.",
+    "gpu_idle.warn_after": "A job is warned when all its GPUs have been idle for so long without a break.",
+    "gpu_idle.grace": "So long after the warning `action` follows, if they still are.",
+    "gpu_idle.action": (
+        "What follows: `warn`: nothing; `requeue`: the job is stopped and waits again, held until somebody "
+        "releases it (one that may not be requeued is cancelled); `cancel`."
+    ),
+    "gpu_idle.exempt_partitions": "Partitions whose jobs are left alone.",
+    "gpu_idle.exempt_accounts": "Accounts whose jobs are left alone.",
+    "gpu_idle.exempt_users": "Users whose jobs are left alone.",
     "nodes.silent_brake_fraction": (
         "When more than this part of the nodes falls silent at once, nothing is declared lost."
     ),

@@ -5,6 +5,8 @@ Called with the state as it was before the event, by the engine, which stores ro
 
 from __future__ import annotations
 
+from posixpath import normpath
+
 from packhorse.scheduler.core import indices
 from packhorse.scheduler.core.priority import base_priority
 from packhorse.scheduler.core.state import State
@@ -148,8 +150,22 @@ def _row(
         comment=spec.comment,
         submit_line=spec.submit_line,
         features=spec.ask.features,
+        command=command_of(spec),
+        gpu_milli=given.gpu_milli,
         usage=usage,
     )
+
+
+def command_of(spec: JobSpec) -> str:
+    """What tells one job's program from another's: script and arguments, or where there is no file a
+    digest."""
+    return plain_command(spec.command) or f"script:{spec.script_ref[:16]}"
+
+
+def plain_command(command: str) -> str:
+    """The command with its script's path as short as it can be said: `/a/./b.sh x` is `/a/b.sh x`."""
+    program, space, arguments = command.partition(" ")
+    return f"{normpath(program)}{space}{arguments}" if program else ""
 
 
 class Amounts:
@@ -168,6 +184,11 @@ class Amounts:
         self.n_cpus = -(-cpu_milli // 1000)
         self.mem_mib = mem_mib
         self.gres = sorted((name, n) for name, n in gres.items() if n)
+
+    @property
+    def gpu_milli(self) -> int:
+        """Thousandths of GPUs, whatever their type."""
+        return dict(self.gres).get("gpu", 0)
 
     @classmethod
     def asked(cls, ask: Ask) -> Amounts:

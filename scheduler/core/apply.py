@@ -80,6 +80,8 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.MemoryEstimated: apply_loans.memory_estimated,
     ev.LoansChanged: apply_loans.loans_changed,
     ev.ReclaimSwitched: apply_loans.reclaim_switched,
+    ev.JobGpusIdle: apply_attempt.job_gpus_idle,
+    ev.JobGpusBusy: apply_attempt.job_gpus_busy,
     ev.JobsRanked: apply_attempt.jobs_ranked,
     ev.JobEnding: apply_attempt.job_ending,
     ev.JobTerminating: apply_attempt.job_terminating,

@@ -79,6 +79,16 @@ def job_warned(state: State, event: ev.JobWarned) -> None:
     _set(state, job, replace(active, warned=True))
 
 
+def job_gpus_idle(state: State, event: ev.JobGpusIdle) -> None:
+    job, active = _current(state, event, event.attempt)
+    _set(state, job, replace(active, gpus_idle_since=event.since, gpus_warned_at=event.at))
+
+
+def job_gpus_busy(state: State, event: ev.JobGpusBusy) -> None:
+    job, active = _current(state, event, event.attempt)
+    _set(state, job, replace(active, gpus_idle_since=UNKNOWN, gpus_warned_at=UNKNOWN))
+
+
 def jobs_ranked(state: State, event: ev.JobsRanked) -> None:
     for id in event.jobs:
         job = state.jobs.get(id)
@@ -166,8 +176,13 @@ def job_requeued(state: State, event: ev.JobRequeued) -> None:
     avoid = job.avoid
     if event.avoid is not None and event.avoid not in avoid:
         avoid = (*avoid, event.avoid)
+    spec, oom_retries = job.spec, job.oom_retries
+    if event.ask is not None:
+        spec = state.interned.spec(replace(spec, ask=event.ask))
+        oom_retries += 1
     new = replace(
         job,
+        spec=spec,
         phase=phase,
         restarts=job.restarts + (1 if event.started_at else 0),
         retries=job.retries + (1 if event.retried else 0),
@@ -176,6 +191,7 @@ def job_requeued(state: State, event: ev.JobRequeued) -> None:
         ran_us=job.ran_us + ran_us,
         preemptions=job.preemptions + (1 if event.cause is EndCause.PREEMPTED and event.started_at else 0),
         borrow_after=event.borrow_after or job.borrow_after,
+        oom_retries=oom_retries,
     )
     state.jobs[job.id] = new
     if job.array_id:
@@ -199,7 +215,13 @@ def _release(state: State, job: Job, now: Instant) -> None:
 
 def _current(
     state: State,
-    event: ev.AttemptStarted | ev.JobWarned | ev.JobEnding | ev.JobTerminating | ev.JobRequeued,
+    event: ev.AttemptStarted
+    | ev.JobWarned
+    | ev.JobGpusIdle
+    | ev.JobGpusBusy
+    | ev.JobEnding
+    | ev.JobTerminating
+    | ev.JobRequeued,
     attempt: AttemptKey,
 ) -> tuple[Job, Active]:
     """The job and its present attempt, which must be the event's."""

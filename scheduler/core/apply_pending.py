@@ -194,6 +194,7 @@ def job_reopened(state: State, event: ev.JobReopened) -> None:
         attempts=attempts,
         restarts=restarts,
         ran_us=0,  # it does all of its work again
+        oom_retries=0,  # what it asks for by now stays
     )
     state.jobs[job.id] = job
     if job.array_id:

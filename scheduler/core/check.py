@@ -65,7 +65,7 @@ def _job(state: State, job: Job) -> None:
         tasks = state.tasks.get(job.array_id)
         _require(job.array_id in state.arrays, f"{name}: its array {job.array_id} is gone")
         _require(tasks is not None and tasks.by_index.get(job.index) == job.id, f"{name}: array has another")
-    runs = max(job.retries, job.restarts, job.refusals)
+    runs = max(job.retries, job.restarts, job.refusals, job.oom_retries)
     _require(runs <= job.attempts, f"{name}: {runs} of {job.attempts} attempts are over")
     _require(job.preemptions <= job.restarts, f"{name}: {job.preemptions} of {job.restarts} restarts")
     _require(job.ran_us >= 0, f"{name} ran {job.ran_us} us")

@@ -9,14 +9,17 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
+from packhorse.scheduler.core.oom_retry import memory_text, with_more_memory
 from packhorse.scheduler.core.packing.possible import possible
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model.cluster import GpuIdle, GpuIdleAction
 from packhorse.scheduler.model.command import AckExit, Terminate
 from packhorse.scheduler.model.event import AttemptStarted, JobEnded, JobEnding, JobRequeued
 from packhorse.scheduler.model.ids import UNKNOWN, US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import ReportExit, ReportStart
 from packhorse.scheduler.model.job import OOM_SIGNAL, Active, EndCause, Held, Job, JobState
 from packhorse.scheduler.model.resources import Usage
+from packhorse.scheduler.model.units import format_span
 
 NO_USAGE = Usage()
 NO_JOB = JobId(0)
@@ -95,21 +98,13 @@ def settle(draft: Draft, job: Job, active: Active, report: ReportExit) -> None:
             _requeue_asked(draft, job, active, started_at, ended_at, report)
         case EndCause.PREEMPTED:
             _preempted(draft, job, active, started_at, ended_at, report)
+        case EndCause.GPU_IDLE:
+            _gpus_idle(draft, job, active, started_at, ended_at, report)
         case EndCause.NODE_FAIL | EndCause.LEASE | EndCause.STALE as cause:
             lost(draft, job, active, cause, _LOST[cause], started_at, ended_at, report)
         case EndCause.OUT_OF_MEMORY:
-            detail = report.detail or "a process was killed for exceeding the job's memory limit"
-            failed(
-                draft,
-                job,
-                active,
-                JobState.OUT_OF_MEMORY,
-                "OutOfMemory",
-                detail,
-                started_at,
-                ended_at,
-                replace(report, exit_code=0, exit_signal=OOM_SIGNAL),
-            )
+            told = replace(report, exit_code=0, exit_signal=OOM_SIGNAL)
+            _out_of_memory(draft, job, active, started_at, ended_at, told)
         case _:
             _exited(draft, job, active, started_at, ended_at, report)
 
@@ -122,6 +117,44 @@ def _ending(active: Active, report: ReportExit, ended_at: Instant) -> EndCause |
     if active.ending is EndCause.TIME_LIMIT and report.cause == "exited" and ended_at < active.end_by:
         return None
     return active.ending
+
+
+def _out_of_memory(
+    draft: Draft, job: Job, active: Active, started_at: Instant, ended_at: Instant, report: ReportExit
+) -> None:
+    """It needed more memory than it had: again with more, if it wants that and there is more.
+
+    Such a job is never tried again with the same memory, whatever else it says about retries.
+    """
+    detail = report.detail or "a process was killed for exceeding the job's memory limit"
+    state, reason = JobState.OUT_OF_MEMORY, "OutOfMemory"
+    if not job.spec.oom_factor_milli:
+        failed(draft, job, active, state, reason, detail, started_at, ended_at, report)
+        return
+    code, signal, usage = report.exit_code, report.exit_signal, report.usage
+    ask = with_more_memory(draft.state, job, active)
+    if isinstance(ask, str):
+        detail += f"; not tried again with more memory: {ask}"
+        end(draft, job, active, state, reason, detail, started_at, ended_at, code, signal, usage)
+        return
+    draft.events.append(
+        JobRequeued(
+            draft.now,
+            job.id,
+            active.attempt,
+            EndCause.OUT_OF_MEMORY,
+            state,
+            begin_at=Instant(draft.now + draft.state.config.requeue_delay_s * US),
+            started_at=started_at,
+            exit_code=code,
+            exit_signal=signal,
+            usage=usage,
+            detail=f"{detail}; again with {memory_text(ask)}",
+            ended_at=ended_at,
+            reason=reason,
+            ask=ask,
+        )
+    )
 
 
 def _exited(
@@ -274,6 +307,8 @@ def settle_dead(
             _requeue_asked(draft, job, active, started_at, ended_at, None)
         case EndCause.PREEMPTED:
             _preempted(draft, job, active, started_at, ended_at, None)
+        case EndCause.GPU_IDLE:
+            _gpus_idle(draft, job, active, started_at, ended_at, None)
         case _:
             lost(draft, job, active, cause, detail, started_at, ended_at, None)
 
@@ -390,6 +425,45 @@ def _preempted(
             borrow_after=borrow_after,
         )
     )
+
+
+def _gpus_idle(
+    draft: Draft, job: Job, active: Active, started_at: Instant, ended_at: Instant, report: ReportExit | None
+) -> None:
+    """Its GPUs did nothing for too long: it is cancelled, or waits again until somebody releases it."""
+    policy = draft.state.config.gpu_idle
+    detail = idle_text(policy, active.ending_at - active.gpus_idle_since)
+    code = report.exit_code if report else 0
+    signal = report.exit_signal if report else 0
+    usage = report.usage if report else NO_USAGE
+    reason = "GpuIdle"
+    if policy.action is GpuIdleAction.CANCEL or not job.spec.requeue:
+        state = JobState.CANCELLED
+        end(draft, job, active, state, reason, detail, started_at, ended_at, code, signal, usage)
+        return
+    draft.events.append(
+        JobRequeued(
+            draft.now,
+            job.id,
+            active.attempt,
+            EndCause.GPU_IDLE,
+            JobState.REQUEUED,
+            begin_at=UNKNOWN,
+            held=Held.REQUEUED,
+            started_at=started_at,
+            exit_code=code,
+            exit_signal=signal,
+            usage=usage,
+            detail=detail,
+            ended_at=ended_at,
+            reason=reason,
+        )
+    )
+
+
+def idle_text(policy: GpuIdle, idle_us: int) -> str:
+    """`GPU idle for 2 h 10 min (limit 2 h)`."""
+    return f"GPU idle for {format_span(idle_us // US)} (limit {format_span(policy.warn_after_s)})"
 
 
 def _refused(draft: Draft, job: Job, active: Active, ended_at: Instant, report: ReportExit) -> None:

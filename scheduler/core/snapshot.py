@@ -84,6 +84,7 @@ class StoredJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ran_us: int = 0
     preemptions: int = 0
     borrow_after: Instant = UNKNOWN
+    oom_retries: int = 0
 
 
 class Jobs(_Chunk, frozen=True, array_like=True, tag="jobs", gc=False):
@@ -258,6 +259,7 @@ def _stored(job: Job, spec: int, owner: int) -> StoredJob:
         job.ran_us,
         job.preemptions,
         job.borrow_after,
+        job.oom_retries,
     )
 
 
@@ -293,6 +295,7 @@ def _take_jobs(
             s.ran_us,
             s.preemptions,
             s.borrow_after,
+            s.oom_retries,
         )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from packhorse.scheduler.core import (
     cancel,
+    gpu_idle,
     grant,
     hold,
     lifecycle,
@@ -77,6 +78,7 @@ _STEP: dict[type, Callable[[State, Any, Instant], Decision]] = {
     inp.ReportSilence: nodes.report_silence,
     inp.ReportStart: lifecycle.report_start,
     inp.ReportExit: lifecycle.report_exit,
+    inp.ReportGpus: gpu_idle.report_gpus,
     inp.Tick: tick.tick,
     inp.RunCycle: grant.run_cycle,
     inp.Teach: teach.teach,

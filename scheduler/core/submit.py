@@ -12,6 +12,7 @@ from packhorse.scheduler.core import indices
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.dependencies import check_dependency
 from packhorse.scheduler.core.licenses import check_licenses
+from packhorse.scheduler.core.oom_retry import check_oom_retry
 from packhorse.scheduler.core.packing.possible import possible
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.cluster import Partition
@@ -80,6 +81,7 @@ def complete(state: State, caller: Caller, spec: JobSpec, now: Instant) -> JobSp
     refused = (
         _check_plain(spec)
         or check_qos(state, spec.qos)
+        or check_oom_retry(spec)
         or _check_privileges(caller, spec)
         or check_partition(partition, caller.owner, spec)
         or (check_dependency(state, spec.dependency) if spec.dependency else None)

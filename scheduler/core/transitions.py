@@ -13,6 +13,8 @@ from packhorse.scheduler.model.event import (
     AttemptStarted,
     JobEnded,
     JobEnding,
+    JobGpusBusy,
+    JobGpusIdle,
     JobGranted,
     JobHeld,
     JobReleased,
@@ -69,6 +71,8 @@ TABLE: tuple[Transition, ...] = (
     Transition(AttemptStarted, (CONFIGURING,), (RUNNING,), "the agent says that the batch script runs"),
     Transition(AttemptStarted, (COMPLETING,), (COMPLETING,), "it started while it was already told to stop"),
     Transition(JobWarned, (RUNNING,), (RUNNING,), "the signal before the time limit was ordered"),
+    Transition(JobGpusIdle, (RUNNING,), (RUNNING,), "its GPUs have been idle for so long that it was warned"),
+    Transition(JobGpusBusy, (RUNNING,), (RUNNING,), "they are busy again, or not measured any more"),
     Transition(JobsRanked, (CONFIGURING,), (CONFIGURING,), "it stands elsewhere in the order by now"),
     Transition(JobsRanked, (RUNNING,), (RUNNING,), "the same"),
     Transition(MemoryEstimated, (RUNNING,), (RUNNING,), "it uses more memory, or less, than was expected"),
@@ -81,7 +85,7 @@ TABLE: tuple[Transition, ...] = (
         JobEnding,
         (CONFIGURING, RUNNING, COMPLETING),
         (COMPLETING,),
-        "it has to stop (cancel, limit, requeue, lost node, a better job); "
+        "it has to stop (cancel, limit, requeue, lost node, a better job, idle GPUs); "
         "its nodes are held until nothing of it is left",
     ),
     Transition(JobTerminating, (COMPLETING,), (COMPLETING,), "the delayed order to stop was sent"),
@@ -117,7 +121,7 @@ TABLE: tuple[Transition, ...] = (
         (CONFIGURING, RUNNING, COMPLETING),
         (PENDING,),
         "this run is over and another will follow "
-        "(asked for, node lost, a better job, retry after a failure)",
+        "(asked for, node lost, a better job, idle GPUs, retry after a failure)",
     ),
     Transition(JobReopened, FINAL, (PENDING,), "a finished job was asked to run once more"),
     Transition(JobsForgotten, FINAL, (), "finished long enough ago; its accounting stays"),

@@ -11,8 +11,10 @@ from packhorse.scheduler.model.resources import Usage
 class AttemptRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One ended attempt of a job, or a job that ended without ever running (attempt 0).
 
-    index -1 outside arrays; array_indices: text of waiting indices cancelled together, else "".
-    Amounts are those allocated where it ran, those asked for where it did not. nodes: hostlist.
+    index -1 outside arrays; array_indices: text of waiting indices cancelled together, else "". Amounts are
+    those allocated where it ran, those asked for where it did not. nodes: hostlist. command: the script and
+    its arguments, "script:…" (a digest) where it was no file. gpu_milli: thousandths of GPUs, 0 for devices
+    of which that is not known yet.
     """
 
     job: JobId
@@ -53,6 +55,8 @@ class AttemptRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     comment: str
     submit_line: str
     features: str
+    command: str
+    gpu_milli: int
     usage: Usage
 
 

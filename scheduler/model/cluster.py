@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
 
 from packhorse.scheduler.model.ids import UNKNOWN, Instant, NodeName
@@ -107,6 +109,32 @@ class Reclaim(msgspec.Struct, frozen=True, array_like=True, gc=False):
     window_s: int = 0
 
 
+class GpuIdleAction(StrEnum):
+    """What becomes of a job whose GPUs stay idle after the warning."""
+
+    WARN = "warn"  # nothing more
+    REQUEUE = "requeue"  # it is stopped, and waits again, held
+    CANCEL = "cancel"
+
+
+class GpuIdle(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What is done about jobs whose GPUs do nothing (core/gpu_idle.py).
+
+    busy_below_milli: a GPU on which something ran for less than so many thousandths of the time is idle.
+    warn_after_s: a job is warned when all its GPUs have been idle that long; grace_s: after another so many
+    seconds action follows. exempt_*: names of partitions, accounts and users whose jobs are left alone.
+    """
+
+    enabled: bool = False
+    busy_below_milli: int = 50
+    warn_after_s: int = 7200
+    grace_s: int = 1800
+    action: GpuIdleAction = GpuIdleAction.WARN
+    exempt_partitions: tuple[str, ...] = ()
+    exempt_accounts: tuple[str, ...] = ()
+    exempt_users: tuple[str, ...] = ()
+
+
 class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Settings that decisions depend on; part of the recorded state, so that replay sees them too.
 
@@ -117,6 +145,7 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     predictor: how long jobs are expected to run (core/predictors.py). preempt: "order": running jobs are
     stopped, and wait again, where jobs that come before them in the order need their room
     (core/preemption.py); "none": never. batch: of the order "packhorse". reclaim: lending of unused memory.
+    gpu_idle: what is done about GPUs that jobs hold and do not use.
     """
 
     name: str = "packhorse"
@@ -146,3 +175,4 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     preempt: str = "none"
     batch: Batch = Batch()
     reclaim: Reclaim = Reclaim()
+    gpu_idle: GpuIdle = GpuIdle()

@@ -24,7 +24,7 @@ from packhorse.scheduler.model.job import (
 from packhorse.scheduler.model.loan import EndedLoan, Loan, Switch
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.reply import Reply
-from packhorse.scheduler.model.resources import Placement, Usage
+from packhorse.scheduler.model.resources import Ask, Placement, Usage
 
 SCHEMA = 1
 """Version of the stored events. Raised when a reader must upgrade what an older program wrote."""
@@ -114,6 +114,21 @@ class JobWarned(_Event, frozen=True, array_like=True, gc=False, tag=True):
     attempt: AttemptKey
 
 
+class JobGpusIdle(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """All GPUs of the attempt have done nothing since `since`, for so long that its user was warned."""
+
+    job: JobId
+    attempt: AttemptKey
+    since: Instant
+
+
+class JobGpusBusy(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """After a warning its GPUs are busy again, or are not measured any more: the warning counts no longer."""
+
+    job: JobId
+    attempt: AttemptKey
+
+
 class JobEnding(_Event, frozen=True, array_like=True, gc=False, tag=True):
     """The attempt has to stop; its allocation is held until it is known to be gone.
 
@@ -162,6 +177,7 @@ class JobRequeued(_Event, frozen=True, array_like=True, gc=False, tag=True):
 
     state, exit and usage describe the attempt that ended. avoid: a node this job will not be sent to again.
     borrow_after: it gets no lent memory before then, 0: any time.
+    ask: what the next attempt asks for, with more memory than this one, None: the same.
     """
 
     job: JobId
@@ -181,6 +197,7 @@ class JobRequeued(_Event, frozen=True, array_like=True, gc=False, tag=True):
     by: int = -1
     reason: str = "None"
     borrow_after: Instant = UNKNOWN
+    ask: Ask | None = None
 
 
 class JobReopened(_Event, frozen=True, array_like=True, gc=False, tag=True):
@@ -341,4 +358,6 @@ Event = (
     | MemoryEstimated
     | LoansChanged
     | ReclaimSwitched
+    | JobGpusIdle
+    | JobGpusBusy
 )

@@ -8,7 +8,7 @@ import msgspec
 
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.event import Item
-from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
+from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArraySpec, Dependency, JobSpec, Owner
 from packhorse.scheduler.model.loan import Switch
 from packhorse.scheduler.model.node import NodeSpec, Offer
@@ -217,6 +217,16 @@ class SwitchReclaim(_Input, frozen=True, array_like=True, gc=False, tag=True):
     switch: Switch
 
 
+class ReportGpus(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Since idle_since every GPU of the attempt was measured and idle; 0: that is so no longer.
+
+    Told when it has been so for long enough to matter, and when it ends after that.
+    """
+
+    attempt: AttemptKey
+    idle_since: Instant = UNKNOWN
+
+
 class Tick(_Input, frozen=True, array_like=True, gc=False, tag=True):
     """Time passed: begin times, time limits, leases, retention."""
 
@@ -270,4 +280,5 @@ Input = (
     | Teach
     | ReportUsage
     | SwitchReclaim
+    | ReportGpus
 )

@@ -128,10 +128,12 @@ class JobSpec(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash
 
     script_ref and env_ref name blobs in the store (sha256, hex). Output paths are patterns
     (model/outputpath.py); "" means Slurm's default name, std_err "" means the same file as std_out.
-    time_limit_s 0: no limit. priority None: computed. lease_s 0: the job outlives any silence of
-    its scheduler; otherwise its node stops it after that long without contact. no_lend: memory that it leaves
+    time_limit_s 0: no limit. priority None: computed. lease_s 0: the job outlives any silence of its
+    scheduler; otherwise its node stops it after that long without contact. no_lend: memory that it leaves
     unused is never lent to others. oom_factor_milli: after it ran out of memory it runs again with so many
-    thousandths of that memory, 0: it does not.
+    thousandths of that memory, 0: it does not; oom_max_retries: at most so often, 0: as often as any job may
+    be requeued. idle_gpu_ok: that its GPUs do nothing for long is nobody's business. right_sized: what was
+    set instead of what its submitter asked for, and why, "" for nothing.
     """
 
     name: str
@@ -169,6 +171,9 @@ class JobSpec(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash
     submit_dir: str = ""  # "": work_dir
     no_lend: bool = False
     oom_factor_milli: int = 0
+    oom_max_retries: int = 0
+    idle_gpu_ok: bool = False
+    right_sized: str = ""
 
 
 class Held(StrEnum):
@@ -191,6 +196,7 @@ class EndCause(StrEnum):
     LEASE = "lease"
     STALE = "stale"
     PREEMPTED = "preempted"
+    GPU_IDLE = "gpu_idle"
 
 
 class Pending(msgspec.Struct, frozen=True, tag="pending", array_like=True, gc=False):
@@ -218,7 +224,8 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     the job that its room was needed for, 0 for none. ranked_at: when it last came to stand elsewhere in the
     order because of how much it has run, 0: not in this attempt. loans: memory of others that it has.
     estimated: MiB that it is expected to use, placement by placement; empty: all it may. ending_why: a
-    sentence, where it is stopped for lent memory.
+    sentence, where it is stopped for lent memory. gpus_idle_since: since when all its GPUs had been idle when
+    it was warned of that, at gpus_warned_at; both 0: it was not, or they are busy again.
     """
 
     attempt: AttemptKey
@@ -238,6 +245,8 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     loans: tuple[Loan, ...] = ()
     estimated: tuple[int, ...] = ()
     ending_why: str = ""
+    gpus_idle_since: Instant = UNKNOWN
+    gpus_warned_at: Instant = UNKNOWN
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False):
@@ -268,7 +277,8 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     were tried again. array_id 0 and index -1: not part of an array. refusals: how often an agent would
     not launch it; avoid: those agents' nodes. ran_us: how long earlier attempts ran, whatever became of
     their work. preemptions: those of the restarts that made room for another job. borrow_after: it gets no
-    lent memory before then.
+    lent memory before then. oom_retries: those of the restarts that came with more
+    memory, which spec asks for now.
     """
 
     id: JobId
@@ -286,6 +296,7 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ran_us: int = 0
     preemptions: int = 0
     borrow_after: Instant = UNKNOWN
+    oom_retries: int = 0
 
     @property
     def state(self) -> JobState:

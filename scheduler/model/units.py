@@ -123,6 +123,16 @@ def format_mem_mib(mib: int) -> str:
     return f"{mib}{unit}" if mib else "0"
 
 
+def format_span(seconds: int) -> str:
+    """`2 h 10 min`, `40 s`: the two largest units that are not 0."""
+    parts = []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        n, seconds = divmod(seconds, size)
+        if n:
+            parts.append(f"{n} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
 def parse_count(text: str, *, low: int = 0, high: int = 0xFFFF_FFFF) -> int:
     """A plain whole number between low and high."""
     if not _is_count(text):

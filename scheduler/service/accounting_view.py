@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from packhorse.scheduler.core import indices
-from packhorse.scheduler.core.accounting import NONE_ASSIGNED, Amounts
+from packhorse.scheduler.core.accounting import NONE_ASSIGNED, Amounts, command_of
 from packhorse.scheduler.core.priority import base_priority
 from packhorse.scheduler.model.accounting import AttemptRow
 from packhorse.scheduler.model.cluster import Partition
@@ -248,6 +248,8 @@ def _live(here: Present, job: Job, reason: str) -> Live:
         comment=spec.comment,
         submit_line=spec.submit_line,
         features=spec.ask.features,
+        command=command_of(spec),
+        gpu_milli=amounts.gpu_milli,
         usage=_usage(here, placements[0].node, active.attempt) if active and placements else NO_USAGE,
     )
     return Live(row, active is None)

@@ -28,6 +28,7 @@ from packhorse.scheduler.model.reply import Refused
 from packhorse.scheduler.service import convert_agents as wire
 from packhorse.scheduler.service.auth import Principal, Role
 from packhorse.scheduler.service.engine import Engine
+from packhorse.scheduler.service.gpu_watch import GpuWatch
 from packhorse.v1 import agent_pb2_grpc
 
 log = structlog.get_logger()
@@ -72,6 +73,7 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
         self._authenticate = authenticate
         self._settings = settings
         self._by_node: dict[NodeName, _Session] = {}
+        self._gpus = GpuWatch(settings.usage_s)
         engine.dispatcher = self
 
     @property
@@ -164,6 +166,7 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
             if self._by_node.get(name) is session:
                 del self._by_node[name]
                 self._engine.usage.pop(name, None)
+                self._gpus.silent(name)
                 self._engine.post(ReportSilence(name))
             log.info("node.disconnected", node=name, why=why)
         if session.farewell is not None:
@@ -208,9 +211,18 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
                         engine.measured(name, said)
                         if engine.config.reclaim.enabled:
                             engine.post(wire.report_usage(name, said))
+                        self._watch_gpus(name)
                     case _:
                         engine.post(said)
         return "the agent closed the stream"
+
+    def _watch_gpus(self, node: NodeName) -> None:
+        """Tell the core of jobs on the node whose GPUs do nothing."""
+        engine = self._engine
+        if engine.trouble:
+            return
+        for report in self._gpus.heard(engine.state, node, engine.usage, engine.clock.now()):
+            engine.post(report)
 
     async def _write(
         self,

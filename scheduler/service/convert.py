@@ -48,6 +48,7 @@ from packhorse.scheduler.model.job import (
     WarnSignal,
 )
 from packhorse.scheduler.model.loan import Switch
+from packhorse.scheduler.model.oomspec import LEAST_MILLI, MOST_MILLI, MOST_RETRIES
 from packhorse.scheduler.model.resources import DIVISIBLE, WHOLE, Ask, Gres, is_slice
 from packhorse.scheduler.service import bounds
 from packhorse.scheduler.service.bounds import MAX_DURATION_S, MAX_JOB_ID, text, texts, whole
@@ -67,9 +68,6 @@ MAX_RETRIES = 1_000
 MAX_LIMIT = (1 << 63) - 1
 MAX_NODE_NAMES = 1 << 20
 """Characters of all node names of one list together."""
-LEAST_OOM_FACTOR = 1_001
-MOST_OOM_FACTOR = 100_000
-"""Thousandths: memory that does not grow would run out again."""
 UNSET_LIMIT = -1
 UNSET_LEASE = 0
 
@@ -249,13 +247,15 @@ def job_spec(wire: Any, has: Has) -> tuple[JobSpec, tuple[Payload, Payload]]:
         submit_dir=text("submit_dir", wire.submit_dir, bounds.MAX_PATH),
         no_lend=wire.no_lend,
         oom_factor_milli=_oom_factor(wire.oom_factor_milli),
+        oom_max_retries=whole("oom_max_retries", wire.oom_max_retries, 0, MOST_RETRIES),
+        idle_gpu_ok=wire.idle_gpu_ok,
     )
     return spec, (program, variables)
 
 
 def _oom_factor(milli: int) -> int:
     """Growth of the memory from one try to the next, in thousandths; 0: no other try. Raises BadValue."""
-    return whole("oom_factor_milli", milli, LEAST_OOM_FACTOR, MOST_OOM_FACTOR) if milli else 0
+    return whole("oom_factor_milli", milli, LEAST_MILLI, MOST_MILLI) if milli else 0
 
 
 def work_dir(path: str) -> str:

@@ -37,6 +37,7 @@ CAUSES: dict[EndCause, str] = {
     EndCause.LEASE: "its node had not heard from the scheduler for too long",
     EndCause.STALE: "an attempt was running that this scheduler does not know",
     EndCause.PREEMPTED: "a job that comes before it needs its room",
+    EndCause.GPU_IDLE: "its GPUs were idle for too long",
 }
 
 HOLDS: dict[Held, str] = {
@@ -251,6 +252,8 @@ SENTENCES: dict[type[Any], Callable[[Any], str]] = {
     ev.AttemptStarted: lambda e: "running" + (f", until {_clock(e.end_by)} at most" if e.end_by else ""),
     ev.JobWarned: lambda e: "signalled ahead of its time limit",
     ev.JobsRanked: lambda e: "has run for so long that it stands elsewhere in the order now",
+    ev.JobGpusIdle: lambda e: f"warned: its GPUs have been idle since {_clock(e.since)}",
+    ev.JobGpusBusy: lambda e: "its GPUs are busy again, or not measured any more: the warning is void",
     ev.JobEnding: _ending,
     ev.JobTerminating: lambda e: "its processes were told to stop",
     ev.JobEnded: _ended,

@@ -143,6 +143,8 @@ class JobSpec(_Message):
     submit_dir: str = ""
     no_lend: bool = False
     oom_factor_milli: I64 = 0
+    oom_max_retries: I64 = 0
+    idle_gpu_ok: bool = False
 
 
 class PingRequest(_Message):
@@ -164,6 +166,8 @@ class SubmitJobRequest(_Message):
     array: ArraySpec | None = None
     idempotency_key: str = ""
     test_only: bool = False
+    right_size: bool = False
+    right_size_cpus: bool = False
 
 
 class SubmitJobResponse(_Message):
@@ -171,6 +175,7 @@ class SubmitJobResponse(_Message):
     warnings: list[str] = []
     estimate: str = ""
     planned_start_us: I64 = 0
+    notes: list[str] = []
 
 
 class BatchItem(_Message):
@@ -361,6 +366,86 @@ class ListAccountingRequest(_Message):
     allocations_only: bool = False
     duplicates: bool = False
     limit: U64 = 0
+
+
+class SuggestAskRequest(_Message):
+    job: JobRef | None = None
+    name: str = ""
+    command: str = ""
+    user: str = ""
+
+
+class Advice(_Message):
+    resource: str = ""
+    present: I64 = 0
+    suggested: I64 = 0
+    n_runs: I64 = 0
+    n_fit: I64 = 0
+    n_beyond: I64 = 0
+    median: I64 = 0
+    most: I64 = 0
+    chance_milli: I64 = 0
+    sure: bool = False
+    text: str = ""
+
+
+class SuggestAskResponse(_Message):
+    name: str = ""
+    user: str = ""
+    command: str = ""
+    any_arguments: bool = False
+    n_runs: I64 = 0
+    advice: list[Advice] = []
+    options: str = ""
+    note: str = ""
+
+
+class ListWasteRequest(_Message):
+    since_us: I64 = 0
+    until_us: I64 = 0
+    by: str = ""
+    sort: str = ""
+    filter: JobFilter | None = None
+    limit: U32 = 0
+    jobs: U32 = 0
+
+
+class WasteSum(_Message):
+    key: str = ""
+    n_runs: I64 = 0
+    n_wide: I64 = 0
+    n_mem: I64 = 0
+    n_mem_measured: I64 = 0
+    mem_given: I64 = 0
+    mem_wasted: I64 = 0
+    mem_unmeasured: I64 = 0
+    n_cpu_measured: I64 = 0
+    cpu_given: I64 = 0
+    cpu_wasted: I64 = 0
+    cpu_unmeasured: I64 = 0
+    n_gpu: I64 = 0
+    n_gpu_measured: I64 = 0
+    gpu_given: I64 = 0
+    gpu_wasted: I64 = 0
+    gpu_unmeasured: I64 = 0
+    last_job: I64 = 0
+
+
+class WasteJob(_Message):
+    user: str = ""
+    name: str = ""
+    sum: WasteSum | None = None
+    text: str = ""
+    options: str = ""
+
+
+class ListWasteResponse(_Message):
+    total: WasteSum | None = None
+    rows: list[WasteSum] = []
+    jobs: list[WasteJob] = []
+    since_us: I64 = 0
+    until_us: I64 = 0
+    user: str = ""
 
 
 class GetConfigRequest(_Message):

@@ -12,6 +12,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
+import msgspec
+
 from packhorse.scheduler.config.file import Configuration
 from packhorse.scheduler.core.targets import owner_uid, resolve
 from packhorse.scheduler.model.ids import US, Instant, JobId
@@ -32,6 +34,7 @@ from packhorse.scheduler.service.rpc import Method, Streaming, Unary
 from packhorse.scheduler.service.selection import cancel_targets, choose
 from packhorse.scheduler.service.settings import settings
 from packhorse.scheduler.service.status import About, ping, status
+from packhorse.scheduler.service.suggesting import right_size, suggest_ask
 from packhorse.scheduler.service.tables import jobs as job_table
 from packhorse.scheduler.service.tables.licenses import LICENSES, LicenseView
 from packhorse.scheduler.service.tables.nodes import NODES, NodeView
@@ -40,6 +43,7 @@ from packhorse.scheduler.service.tables.table import check_fields, make_table
 from packhorse.scheduler.service.tokens import LONG_LIVED_S, Tokens, is_node_name
 from packhorse.scheduler.service.usage_view import job_usage
 from packhorse.scheduler.service.wait import Waiting
+from packhorse.scheduler.service.waste_view import list_waste
 from packhorse.scheduler.store.codec import decode
 
 MAX_JOB_EVENTS = 10_000
@@ -103,6 +107,8 @@ class Methods:
             Unary("ListAccounting", m.ListAccountingRequest, m.Table, self.list_accounting),
             Unary("ListLoans", m.ListLoansRequest, m.Table, self.list_loans),
             Unary("SwitchReclaim", m.SwitchReclaimRequest, m.OutcomesResponse, self.switch_reclaim),
+            Unary("SuggestAsk", m.SuggestAskRequest, m.SuggestAskResponse, self.suggest_ask),
+            Unary("ListWaste", m.ListWasteRequest, m.ListWasteResponse, self.list_waste),
             Unary("GetConfig", m.GetConfigRequest, m.GetConfigResponse, self.get_config),
             Unary("GetStatus", m.GetStatusRequest, m.GetStatusResponse, self.get_status),
             Unary("GetJobScript", m.GetJobScriptRequest, m.GetJobScriptResponse, self.get_job_script),
@@ -126,11 +132,15 @@ class Methods:
         """One job or one array. With test_only nothing is queued and an estimate comes back."""
         require(principal, "SubmitJob", Relation.OWN)
         submission = convert.submission(request, principal.owner, principal.admin)
+        input, notes = submission.input, list[str]()
+        if request.right_size or request.right_size_cpus:
+            input, said = await right_size(self.engine, input, cpus=request.right_size_cpus)
+            notes += said
         if request.test_only:
-            return await estimate(self.engine, submission.input)
-        first, count = await self._submit(submission.input, submission.payloads)
+            return msgspec.structs.replace(await estimate(self.engine, input), notes=notes)
+        first, count = await self._submit(input, submission.payloads)
         self._submitted(count)
-        return messages.SubmitJobResponse(job_id=first)
+        return messages.SubmitJobResponse(job_id=first, notes=notes)
 
     async def submit_jobs(self, principal: Principal, request: Any) -> messages.SubmitJobsResponse:
         """Many jobs in one commit, all or none."""
@@ -287,6 +297,19 @@ class Methods:
         """Loans as columns, those that are over from the store."""
         require(principal, "ListLoans", Relation.OTHER)
         return await list_loans(self.engine, request)
+
+    async def suggest_ask(
+        self, principal: Principal, request: messages.SuggestAskRequest
+    ) -> messages.SuggestAskResponse:
+        """What a job should ask for, by its past runs."""
+        require(principal, "SuggestAsk", Relation.OTHER)
+        return await suggest_ask(self.engine, principal, request)
+
+    async def list_waste(
+        self, principal: Principal, request: messages.ListWasteRequest
+    ) -> messages.ListWasteResponse:
+        """What ended runs were given and did not use: one's own, of administrators everybody's."""
+        return await list_waste(self.engine, principal, request)
 
     async def get_config(
         self, principal: Principal, request: messages.GetConfigRequest

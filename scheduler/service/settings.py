@@ -6,6 +6,7 @@ from packhorse.scheduler.config.file import Configuration
 from packhorse.scheduler.config.keys import (
     BATCH_TARGET,
     CLUSTER_TARGET,
+    GPU_IDLE_TARGET,
     IMPROVER_TARGET,
     KEYS,
     PARTITION,
@@ -50,6 +51,7 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
         IMPROVER_TARGET: cluster.improver,
         BATCH_TARGET: cluster.batch,
         RECLAIM_TARGET: cluster.reclaim,
+        GPU_IDLE_TARGET: cluster.gpu_idle,
     }
     found = [Setting(key=key, value=value) for key, value in known.items()]
     for key in KEYS:

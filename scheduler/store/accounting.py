@@ -121,6 +121,7 @@ def _where(query: AttemptQuery) -> tuple[list[str], list[SqlValue]]:
         ("qos", query.qos),
         ("state", query.states),
         ("name", query.names),
+        ("command", query.commands),
     ):
         if wanted:
             where.append(f"{column} IN (SELECT value FROM json_each(?))")

@@ -13,6 +13,7 @@ from packhorse.scheduler.model.accounting import AttemptRow, LoanRow
 from packhorse.scheduler.model.errors import StoreError, StoreUnavailable
 from packhorse.scheduler.model.event import ArrayTaskSplit
 from packhorse.scheduler.model.ids import Instant, JobId
+from packhorse.scheduler.model.waste import Waste, WasteQuery
 from packhorse.scheduler.store.accounting import holds_index, ran_on
 from packhorse.scheduler.store.codec import concerns, decode
 from packhorse.scheduler.store.loans import fits
@@ -29,6 +30,7 @@ from packhorse.scheduler.store.protocol import (
     check_continues,
     exhaust,
 )
+from packhorse.scheduler.store.waste import added_up
 
 _ROW_BYTES = 320  # of an accounting row in SQLite, as measured there
 _LOAN_BYTES = 110
@@ -181,6 +183,9 @@ class MemoryStore:
     def series(self, job: int, attempt: int) -> UsageSeries | None:
         return self._series.get((job, attempt))
 
+    def waste(self, query: WasteQuery) -> list[Waste]:
+        return added_up(self._rows, query)
+
     def space(self) -> Space:
         free = 1 << 50 if self.capacity is None else max(self.capacity - self._used(), 0)
         return Space(free, self._reserve)
@@ -244,6 +249,7 @@ def _fits(row: AttemptRow, query: AttemptQuery) -> bool:
                 (row.qos, query.qos),
                 (row.state, query.states),
                 (row.name, query.names),
+                (row.command, query.commands),
             )
         )
         and (not query.uids or row.uid in query.uids)

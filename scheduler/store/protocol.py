@@ -15,6 +15,7 @@ import msgspec
 
 from packhorse.scheduler.model.accounting import AttemptRow, LoanRow
 from packhorse.scheduler.model.ids import Instant, JobId, NodeName
+from packhorse.scheduler.model.waste import Waste, WasteQuery
 
 DAY_US = 86_400 * 1_000_000
 MIB = 1 << 20
@@ -83,6 +84,7 @@ class AttemptQuery(msgspec.Struct, frozen=True, gc=False):
     qos: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()
     since: Instant | None = None
     until: Instant | None = None
@@ -202,6 +204,10 @@ class Store(Protocol):
 
     def series(self, job: int, attempt: int) -> UsageSeries | None:
         """What the attempt used over time; None if that was not measured, or is not kept any more."""
+
+    def waste(self, query: WasteQuery) -> list[Waste]:
+        """What ended runs were given and did not use, added up; the most wasteful first, equal ones by
+        key."""
 
     def space(self) -> Space:
         """Room left."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x5061636B
 """Marks the file as Packhorse's ("Pack")."""
 
-NAMES = ("0001_log_blobs_snapshots_attempts", "0002_measured_usage_and_loans")
+NAMES = ("0001_log_blobs_snapshots_attempts", "0002_measured_usage_and_loans", "0003_commands_and_gpus")
 """The migrations, oldest first."""
 
 FORMAT = len(NAMES)
@@ -45,6 +45,7 @@ TEXT_COLUMNS = frozenset(
     {
         "array_indices", "name", "user", "group", "account", "partition", "qos", "state", "reason", "detail",
         "req_mem", "req_tres", "alloc_tres", "nodes", "work_dir", "comment", "submit_line", "features",
+        "command",
     }
 )  # fmt: skip
 
@@ -53,10 +54,14 @@ ATTEMPT_COLUMNS = (
     "partition", "qos", "state", "reason", "detail", "exit_code", "exit_signal", "cancelled_by",
     "submitted_at", "eligible_at", "started_at", "ended_at", "time_limit_s", "n_nodes", "n_tasks", "n_cpus",
     "mem_mib", "req_mem", "req_tres", "alloc_tres", "nodes", "priority", "restarts", "work_dir", "comment",
-    "submit_line", "features",
+    "submit_line", "features", "command", "gpu_milli",
     *USAGE_COLUMNS,
 )  # fmt: skip
 """The fields of AttemptRow, its usage spread out: the order in which rows are written and read."""
+
+
+_LATER = ("command", "gpu_milli")
+"""Those of the third migration."""
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -66,6 +71,7 @@ def migrate(connection: sqlite3.Connection) -> None:
     migrations = Migrations("packhorse")
     migrations(name=NAMES[0])(_log_blobs_snapshots_attempts)
     migrations(name=NAMES[1])(_measured_usage_and_loans)
+    migrations(name=NAMES[2])(_commands_and_gpus)
     migrations.apply(Database(connection))
 
 
@@ -92,7 +98,8 @@ def _log_blobs_snapshots_attempts(db: Database) -> None:
     db.table("snapshot_parts").create({"id": int, "ends": int, "crc": int, "data": bytes}, pk="id")
     # No unique key: several rows may tell of one array's cancelled indices. Every index grows at its end, so
     # that a full store writes no more pages than an empty one.
-    names = [*(name for name in ATTEMPT_COLUMNS if name not in USAGE_COLUMNS), *_FIRST_USAGE]
+    later = (*USAGE_COLUMNS, *_LATER)
+    names = [*(name for name in ATTEMPT_COLUMNS if name not in later), *_FIRST_USAGE]
     columns = {name: str if name in TEXT_COLUMNS else int for name in names}
     db.table("attempts").create({"id": int, **columns}, pk="id")
     db.table("attempts").create_index(["job", "attempt"], index_name="attempts_by_job")
@@ -126,3 +133,15 @@ def _measured_usage_and_loans(db: Database) -> None:
     db.table("loans").create_index(["borrower"], index_name="loans_by_borrower")
     db.table("loans").create_index(["lender"], index_name="loans_by_lender")
     db.execute("PRAGMA user_version = 2")
+
+
+def _commands_and_gpus(db: Database) -> None:
+    db.execute("ALTER TABLE attempts ADD COLUMN command TEXT NOT NULL DEFAULT ''")
+    db.execute("ALTER TABLE attempts ADD COLUMN gpu_milli INTEGER NOT NULL DEFAULT 0")
+    # What older rows say only in words: `gres/gpu=0.25` counts 250 thousandths of a GPU.
+    db.execute(
+        "UPDATE attempts SET gpu_milli = CAST(round(1000 * CAST(substr(alloc_tres, "
+        "instr(alloc_tres, 'gres/gpu=') + length('gres/gpu=')) AS REAL)) AS INTEGER) "
+        "WHERE instr(alloc_tres, 'gres/gpu=') > 0"
+    )
+    db.execute("PRAGMA user_version = 3")

@@ -13,7 +13,8 @@ from packhorse.scheduler.model.crashpoint import crash_point
 from packhorse.scheduler.model.errors import StoreDamaged, StoreError
 from packhorse.scheduler.model.event import ArrayTaskSplit
 from packhorse.scheduler.model.ids import Instant, JobId
-from packhorse.scheduler.store import accounting, crash_points, loans
+from packhorse.scheduler.model.waste import Waste, WasteQuery
+from packhorse.scheduler.store import accounting, crash_points, loans, waste
 from packhorse.scheduler.store.codec import concerns, decode
 from packhorse.scheduler.store.protocol import (
     AttemptQuery,
@@ -184,6 +185,11 @@ class SqliteStore:
                 "SELECT ended_at, data FROM usage_series WHERE job = ? AND attempt = ?", (job, attempt)
             ).fetchone()
         return None if row is None else UsageSeries(job, attempt, *row)
+
+    def waste(self, query: WasteQuery) -> list[Waste]:
+        statement, values = waste.select(query)
+        with self._file.queries() as connection:
+            return [waste.from_values(query, row) for row in connection.execute(statement, values)]
 
     def space(self) -> Space:
         return self._disk.space()

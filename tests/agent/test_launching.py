@@ -132,6 +132,7 @@ def test_an_exit_record_becomes_a_report() -> None:
 
 def test_the_notice_says_why() -> None:
     assert launching.notice(ORDER.attempt, "n1", EndCause.TIME_LIMIT).endswith("DUE TO TIME LIMIT ***")
+    assert launching.notice(ORDER.attempt, "n1", EndCause.GPU_IDLE).endswith("DUE TO IDLE GPUS ***")
     assert "JOB 7 ON n1 CANCELLED" in launching.notice(ORDER.attempt, "n1", EndCause.CANCELLED)
     assert launching.ordered_cause("time_limit") == "time_limit"
     assert launching.ordered_cause("cancelled") == "terminated"

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
+from packhorse.cli import main
 from packhorse.cli.slurm import sacct, sbatch, scancel, scontrol, seff, sinfo, squeue, sstat
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "packhorse": main.main,
     "sacct": sacct.command,
     "sbatch": sbatch.command,
     "scancel": scancel.command,

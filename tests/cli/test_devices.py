@@ -362,6 +362,15 @@ def test_the_python_client_asks_for_the_same() -> None:
             asked(**wrong)
 
 
+def test_the_client_says_what_follows_running_out_of_memory() -> None:
+    spec = spec_of(JobRequest(command="true", memory="1G", oom_retry="1.5x,max=3", idle_gpu_ok=True))
+    assert (spec.oom_factor_milli, spec.oom_max_retries, spec.idle_gpu_ok) == (1500, 3, True)
+    plain = spec_of(JobRequest(command="true"))
+    assert (plain.oom_factor_milli, plain.oom_max_retries, plain.idle_gpu_ok) == (0, 0, False)
+    with pytest.raises(ValueError, match="is not a factor over 1"):
+        spec_of(JobRequest(command="true", oom_retry="1x"))
+
+
 def test_parts_of_devices_in_the_json_of_sacct() -> None:
     tres = "billing=2,cpu=2,gres/gpu=1.136,gres/gpu:1g.18gb=8,gres/gpumem=20G,mem=1G,node=1"
     found = {(item["type"], item["name"]): item["count"] for item in json_accounting._tres(tres)}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from packhorse.cli.slurm import sacct
-from tests.cli import session, transcripts
+from tests.cli import people, session, transcripts
 from tests.cli.commands import Run
 from tests.cli.fake_scheduler import FakeScheduler, table
 
@@ -108,6 +108,16 @@ CASES: dict[str, list[str]] = {
     "show-config": ["scontrol", "show", "config"],
     "show-hostnames": ["scontrol", "show", "hostnames", "node[1-2],x[08-11,20]"],
     "show-hostlist": ["scontrol", "show", "hostlist", "node1,node2,x08,x09,node5"],
+    "packhorse-suggest": ["packhorse", "suggest", "1234"],
+    "packhorse-suggest-unsure": ["packhorse", "suggest", "--name", "once"],
+    "packhorse-suggest-nothing": ["packhorse", "suggest", "--name", "never"],
+    "packhorse-suggest-whose": ["packhorse", "suggest"],
+    "packhorse-suggest-both": ["packhorse", "suggest", "12", "--user", "bob"],
+    "packhorse-waste": ["packhorse", "waste"],
+    "packhorse-waste-gpus": ["packhorse", "waste", "--sort", "gpu", "--by", "account"],
+    "packhorse-waste-csv": ["packhorse", "waste", "--csv", "--by", "job-name"],
+    "packhorse-waste-since": ["packhorse", "waste", "--since", "7 days"],
+    "packhorse-waste-limit": ["packhorse", "waste", "--limit", "0"],
     "show-hostlistsorted": ["scontrol", "show", "hostlistsorted", "x3,x1,x2"],
 }
 
@@ -141,6 +151,8 @@ def cluster(scheduler: FakeScheduler, monkeypatch: pytest.MonkeyPatch) -> FakeSc
         "GetConfig",
         {"settings": [{"key": "ClusterName", "value": "demo"}, {"key": "MinJobAge", "value": "300 sec"}]},
     )
+    scheduler.on("SuggestAsk", people.suggestion)
+    scheduler.on("ListWaste", people.waste)
     monkeypatch.setattr(sacct, "time", lambda: float(session.NOW_S))
     monkeypatch.setattr("time.time", lambda: float(session.NOW_S))
     return scheduler

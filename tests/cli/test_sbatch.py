@@ -444,3 +444,58 @@ def test_bytes_that_are_no_text(submitted: Any, run: Run) -> None:
         "",
         "sbatch: error: Batch job submission failed: not UTF-8 text: a\\udcff\n",
     )
+
+
+def test_more_memory_after_running_out_of_it(submitted: Any, place: Path) -> None:
+    spec = submitted("--mem=1G", "--oom-retry=1.5x,max=3", "job.sh")["spec"]
+    assert (spec["oomFactorMilli"], spec["oomMaxRetries"]) == (1500, 3)
+    (place / "job.sh").write_text("#!/bin/sh\n#SBATCH --oom-retry=2x\n#SBATCH --idle-gpu-ok\ntrue\n")
+    spec = submitted("job.sh")["spec"]
+    assert (spec["oomFactorMilli"], spec["idleGpuOk"]) == (2000, True)
+    assert "oomMaxRetries" not in spec
+
+
+def test_right_size_is_the_schedulers_work_and_is_told(scheduler: FakeScheduler, run: Run) -> None:
+    note = "--mem 64G -> 11G: 50 past runs used at most 9.8G"
+    scheduler.on("SubmitJob", {"jobId": "7", "notes": [note]})
+    assert run("sbatch", "--right-size", "job.sh") == (0, "Submitted batch job 7\n", f"sbatch: {note}\n")
+    request = scheduler.bodies("SubmitJob")[-1]
+    assert (request["rightSize"], request.get("rightSizeCpus")) == (True, None)
+    assert run("sbatch", "--right-size=cpus", "job.sh")[0] == 0
+    assert scheduler.bodies("SubmitJob")[-1]["rightSizeCpus"] is True
+
+
+@pytest.mark.parametrize(
+    ("option", "problem"),
+    [
+        ("--oom-retry=1x", 'Invalid --oom-retry specification: "1x" is not a factor over 1 and up to 100'),
+        ("--oom-retry=2x,4", 'Invalid --oom-retry specification: "4" is not max=N'),
+        ("--right-size=gpus", 'Invalid --right-size specification: "gpus" is not cpus'),
+    ],
+)
+def test_what_cannot_be_meant_by_them(scheduler: FakeScheduler, run: Run, option: str, problem: str) -> None:
+    code, out, err = run("sbatch", option, "job.sh")
+    assert (code, out) == (1, "")
+    assert err.startswith(f"sbatch: error: {problem}") and err.count("\n") == 1
+    assert scheduler.bodies("SubmitJob") == []
+
+
+def test_show_job_tells_of_all_three(scheduler: FakeScheduler, run: Run) -> None:
+    from tests.cli import session
+
+    row = session.job(
+        9,
+        "train",
+        oom_retry="2x,max=16,tried=1",
+        right_sized="--mem 64G -> 11G: 50 past runs used at most 9.8G",
+        gpus_idle_since=session.at("03:00:00"),
+        gpus_stop_at=session.at("05:30:00"),
+    )
+    scheduler.table("ListJobs", [row], session.NOW_S)
+    _, out, _ = run("scontrol", "show", "job", "9")
+    assert out.endswith(
+        "   PackhorseOomRetry=2x,max=16,tried=1\n"
+        "   PackhorseRightSize=--mem 64G -> 11G: 50 past runs used at most 9.8G\n"
+        "   PackhorseGpusIdleSince=2026-11-23T03:00:00 StopAt=2026-11-23T05:30:00\n"
+        "   \n\n"
+    )

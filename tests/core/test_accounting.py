@@ -75,3 +75,16 @@ def test_slices_count_what_they_are_of_a_device_and_as_pieces() -> None:
     assert half.alloc_tres == "billing=1,cpu=1,gres/gpu=0.428,gres/gpu:3g.71gb=1,node=1"
     assert small.req_tres == "billing=1,cpu=1,gres/gpu:1g.18gb=8,node=1"  # not known yet of which devices
     assert (cancelled.req_tres, cancelled.alloc_tres) == ("billing=1,cpu=1,gres/gpu:1g.18gb=7,node=1", "")
+
+
+def test_a_run_knows_its_command_and_its_gpus() -> None:
+    cluster = a_cluster(gpus=2)
+    plain = cluster.submit(command="/home/./ann//train.sh -x ./y", gpus=2)
+    wrapped = cluster.submit(script_ref="ab" * 32)
+    cluster.run(plain, wrapped)
+    cluster.exit(plain)
+    cluster.exit(wrapped)
+    assert [(row.command, row.gpu_milli) for row in cluster.rows] == [
+        ("/home/ann/train.sh -x ./y", 2000),
+        ("script:abababababababab", 0),
+    ]

@@ -27,12 +27,13 @@ from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.state import Frozen, State
 from packhorse.scheduler.core.step import next_timer, step
 from packhorse.scheduler.model.accounting import LoanRow
-from packhorse.scheduler.model.cluster import Batch, Reclaim
+from packhorse.scheduler.model.cluster import Batch, GpuIdle, GpuIdleAction, Reclaim
 from packhorse.scheduler.model.event import Event, JobEnding
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
     Caller,
     Input,
+    ReportGpus,
     ReportOffer,
     ReportUsage,
     Start,
@@ -71,6 +72,8 @@ WAITS = st.none() | st.tuples(st.sampled_from(KINDS), st.lists(st.integers(0, 12
 LENDING = Reclaim(
     enabled=True, settle_s=20, share=90, margin_mib=100, floor_percent=10, grace_s=5, stoppable_qos=("idle",)
 )
+IDLE = GpuIdle(True, warn_after_s=5, grace_s=20, action=GpuIdleAction.REQUEUE)
+
 LAWS: tuple[dict[str, Any], ...] = (
     {},
     {},
@@ -86,6 +89,7 @@ LAWS: tuple[dict[str, Any], ...] = (
     {"order": "packhorse", "batch": Batch(ageing_s=600, guard=3.0)},
     {"order": "packhorse", "batch": Batch(ageing_s=60, reserve=0.5, wide=0.7, guard=2.0)},
     {"order": "packhorse", "batch": Batch(ageing_s=60, idle=0.0, reserve=0.5, wide=0.3), "predictor": "like"},
+    {"gpu_idle": GpuIdle(True, warn_after_s=5, grace_s=0, action=GpuIdleAction.CANCEL)},
 )
 """Who goes first, as an administrator may set it."""
 
@@ -109,7 +113,7 @@ class Recorded(Cluster):
                 allow_root_jobs=True,
                 key_retention_s=50,
                 licenses=(("matlab", 2),),
-                **law,
+                **{"gpu_idle": IDLE, **law},
             )
         )
 
@@ -175,12 +179,14 @@ class ClusterMachine(RuleBasedStateMachine):
                 "kill_on_invalid_dep": st.just(True),
                 "licenses": st.sampled_from(["matlab", "matlab:2"]),
                 "no_lend": st.just(True),
+                "idle_gpu_ok": st.just(True),
             },
         ),
         mem_mib=st.sampled_from([0, 0, 4_000, 9_000, 16_000]),
         stoppable=st.booleans(),
         begin=st.sampled_from([0, 0, 25]),
         wait=WAITS,
+        memory=st.sampled_from([(0, 0, 0), (0, 0, 0), (1_000, 0, 0), (1_000, 2_000, 0), (9_000, 1_500, 2)]),
         key=st.sampled_from(["", "", "k1", "k2"]),
     )  # fmt: skip
     def submit(
@@ -196,10 +202,11 @@ class ClusterMachine(RuleBasedStateMachine):
         stoppable: bool,
         begin: int,
         wait: tuple[str, list[int], bool] | None,
+        memory: tuple[int, int, int],
         key: str,
     ) -> None:
         if self.lends:
-            what = {**what, "mem_mib": mem_mib, "qos": "idle" if stoppable else "normal"}
+            what = {**what, "qos": "idle" if stoppable else "normal"}
         begin_at = Instant(self.now + begin * US) if begin else Instant(0)
         spec = a_spec(
             cpus=cpus,
@@ -208,6 +215,9 @@ class ClusterMachine(RuleBasedStateMachine):
             name=name,
             begin_at=begin_at,
             dependency=self.dependency(wait),
+            mem_mib=memory[0] or (mem_mib if self.lends else 0),
+            oom_factor_milli=memory[1],
+            oom_max_retries=memory[2],
             **what,
         )
         caller = Caller(USER, key=key, fingerprint=f"{count} {spec}")
@@ -221,9 +231,19 @@ class ClusterMachine(RuleBasedStateMachine):
         hold=st.booleans(),
         kill=st.booleans(),
         licenses=st.sampled_from(["", "", "matlab"]),
+        mem_mib=st.sampled_from([0, 0, 3_000]),
     )
     def submit_array(
-        self, array: str, kind: str, other: int, requeue: bool, hold: bool, kill: bool, licenses: str
+        self,
+        *,
+        array: str,
+        kind: str,
+        other: int,
+        requeue: bool,
+        hold: bool,
+        kill: bool,
+        licenses: str,
+        mem_mib: int,
     ) -> None:
         dependency = after(kind, other) if kind else None
         spec = a_spec(
@@ -233,6 +253,8 @@ class ClusterMachine(RuleBasedStateMachine):
             dependency=dependency,
             kill_on_invalid_dep=kill,
             licenses=licenses,
+            mem_mib=mem_mib,
+            oom_factor_milli=2_000 if mem_mib else 0,
         )
         self.cluster.do(SubmitArray(Caller(USER), spec, an_array(array)))
 
@@ -278,9 +300,9 @@ class ClusterMachine(RuleBasedStateMachine):
     def cycle(self) -> None:
         self.cluster.run_cycle()
 
-    @rule(end=st.sampled_from(["", "", "ok", "failed"]))
-    def all_goes_well(self, end: str) -> None:
-        """A cycle, and everything that follows from it, without delay."""
+    @rule(end=st.sampled_from(["", "", "ok", "failed", "oom"]), idle_s=st.sampled_from([0, 0, 10, 100]))
+    def all_goes_well(self, end: str, idle_s: int = 0) -> None:
+        """A cycle, and all that follows from it, without delay. idle_s: so long no GPU did anything."""
         self.cluster.run_cycle()
         self.send()
         for agent in self.agents.values():
@@ -289,9 +311,33 @@ class ClusterMachine(RuleBasedStateMachine):
                 agent.obey(agent.inbox.pop(0), self.now, refuse=False)
             for key in [key for key in agent.launching if key not in agent.stopping]:
                 agent.begin(key, self.now)
-            for key in list(agent.running)[:2] if end else ():
-                agent.end(key, self.now, code=0 if end == "ok" else 2)
             self.deliver_all(agent)
+            for key in list(agent.running) if idle_s else ():
+                self.cluster.do(ReportGpus(key, Instant(self.now - idle_s * US)))
+            for key in list(agent.running)[:2] if end else ():
+                if end == "oom":
+                    agent.end(key, self.now, signal=9, cause="oom")
+                else:
+                    agent.end(key, self.now, code=0 if end == "ok" else 2)
+            self.deliver_all(agent)
+
+    @rule(
+        mem_mib=st.sampled_from([500, 6_000]),
+        factor=st.sampled_from([1_500, 4_000]),
+        most=st.integers(0, 2),
+        gpus=st.sampled_from([0, 1]),
+        ends=st.lists(st.sampled_from(["oom", "oom", "failed", ""]), min_size=1, max_size=4),
+        idle_s=st.sampled_from([0, 10, 100]),
+    )
+    def jobs_outgrow_their_memory(
+        self, *, mem_mib: int, factor: int, most: int, gpus: int, ends: list[str], idle_s: int
+    ) -> None:
+        """One more of them, and the first on each node run out of it, once or a few times."""
+        spec = a_spec(mem_mib=mem_mib, oom_factor_milli=factor, oom_max_retries=most, gpus=gpus)
+        self.cluster.try_submit(spec=spec)
+        for end in ends:
+            self.all_goes_well(end, idle_s)
+            self.time_passes(20)
 
     @rule(seconds=st.sampled_from([1, 4, 20, 60, 250]))
     def time_passes(self, seconds: int) -> None:
@@ -415,6 +461,14 @@ class ClusterMachine(RuleBasedStateMachine):
             agent, key = running[which % len(running)]
             agent.end(key, self.now, **how)  # type: ignore[arg-type]
 
+    @rule(which=st.integers(0, 20), idle_s=st.sampled_from([0, 5, 30, 100]))
+    def gpus_are_measured(self, which: int, idle_s: int) -> None:
+        """Idle since so long ago, or busy."""
+        running = [key for agent in self.agents.values() for key in (*agent.running, *agent.stopping)]
+        if running:
+            since = Instant(self.now - idle_s * US) if idle_s else Instant(0)
+            self.cluster.do(ReportGpus(running[which % len(running)], since))
+
     @rule(which=st.integers(0, 20))
     def script_cannot_begin(self, which: int) -> None:
         launching = [(a, key) for a in self.agents.values() for key in a.launching]
@@ -471,6 +525,14 @@ class ClusterMachine(RuleBasedStateMachine):
                 running.setdefault(key.job, []).append(key)
         twice = {job: keys for job, keys in running.items() if len(keys) > 1}
         assert not twice, twice
+
+    @invariant()
+    def memory_grows_as_far_as_it_may(self) -> None:
+        """Never beyond the largest node, nor more often than the job and the cluster allow."""
+        for job in self.cluster.state.jobs.values() if hasattr(self, "cluster") else ():
+            spec = job.spec
+            assert spec.ask.mem_mib_per_node <= 16_000, job
+            assert job.oom_retries <= (min(spec.oom_max_retries or 3, 3) if spec.oom_factor_milli else 0), job
 
     def teardown(self) -> None:
         if not hasattr(self, "agents"):
@@ -530,7 +592,7 @@ class ClusterMachine(RuleBasedStateMachine):
             end = self.truth.ended.get(key)
             if row.state == "COMPLETED" or row.reason in ("NonZeroExitCode", "OutOfMemory"):
                 assert end is not None, f"{key} has an end that nobody saw: {row}"
-                told = (0, OOM_SIGNAL) if end.cause == "oom" else (end.exit_code, end.exit_signal)
+                told = (0, OOM_SIGNAL) if row.reason == "OutOfMemory" else (end.exit_code, end.exit_signal)
                 assert (row.exit_code, row.exit_signal) == told, row
 
     def ledger_adds_up(self) -> None:

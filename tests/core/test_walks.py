@@ -94,8 +94,11 @@ def arguments(rng: random.Random, machine: ClusterMachine, name: str) -> dict[st
                 "gpus": rng.choice(WISHES),
                 "name": rng.choice("ab"),
                 "what": _what(rng),
+                "mem_mib": rng.choice([0, 0, 4_000, 9_000, 16_000]),
+                "stoppable": rng.random() < 0.5,
                 "begin": rng.choice([0, 0, 0, 25]),
                 "wait": wait,
+                "memory": rng.choice([(0, 0, 0), (0, 0, 0), (1_000, 2_000, 0), (9_000, 1_500, 2)]),
                 "key": rng.choice(["", "", "", "k1", "k2"]),
             }
         case "submit_array":
@@ -107,6 +110,7 @@ def arguments(rng: random.Random, machine: ClusterMachine, name: str) -> dict[st
                 "hold": rng.random() < 0.1,
                 "kill": rng.random() < 0.3,
                 "licenses": rng.choice(["", "", "matlab"]),
+                "mem_mib": rng.choice([0, 0, 3_000]),
             }
         case "cancel":
             signal = rng.choice([0, 0, 0, 9, 10])
@@ -120,7 +124,10 @@ def arguments(rng: random.Random, machine: ClusterMachine, name: str) -> dict[st
         case "update":
             return {"a": a, "caller": caller, "changes": _changes(rng)}
         case "all_goes_well":
-            return {"end": rng.choice(["", "", "", "ok", "failed"])}
+            return {
+                "end": rng.choice(["", "", "", "ok", "failed", "oom"]),
+                "idle_s": rng.choice([0, 0, 10, 100]),
+            }
         case "time_passes":
             return {"seconds": rng.choice([1, 1, 4, 20, 60, 250])}
         case "restart":

@@ -1,12 +1,16 @@
 """Dependencies, signals and output paths in Slurm's spellings."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from packhorse.scheduler.model.dependencyspec import DependencyError, format_dependency, parse_dependency
+from packhorse.scheduler.model.oomspec import OomRetryError, format_factor, parse_oom_retry
 from packhorse.scheduler.model.outputpath import NO_INDEX, default_output, expand_pattern
 from packhorse.scheduler.model.signalspec import SignalError, parse_signal, parse_warning, signal_name
+from packhorse.scheduler.model.units import format_span
 
 
 @pytest.mark.parametrize(
@@ -138,3 +142,40 @@ def test_output_path_outside_arrays_and_of_the_batch_script() -> None:
     assert expand_pattern("%J-%s", job_id=5) == "5-batch"
     assert default_output(False) == "slurm-%j.out"
     assert default_output(True) == "slurm-%A_%a.out"
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("2x", (2000, 0)),
+        ("1.5x", (1500, 0)),
+        ("2", (2000, 0)),
+        ("1.001X,max=3", (1001, 3)),
+        ("99x", (99_000, 0)),
+    ],
+)
+def test_oom_retry(text: str, meaning: tuple[int, int]) -> None:
+    assert parse_oom_retry(text) == meaning
+    assert parse_oom_retry(format_factor(meaning[0]))[0] == meaning[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", '"" is not a factor'), ("1x", '"1x" is not a factor over 1'), ("x", '"x"'), ("-2x", '"-2x"'),
+        ("101x", "up to 100"), ("1.0001x", '"1.0001x"'), ("2x,3", '"3" is not max=N'),
+        ("2x,min=3", "is not max=N"), ("2x,max=", '"" is not a number of runs'),
+        ("2x,max=0", "from 1 to 1000"), ("²x", "is not a factor"),
+    ],
+)  # fmt: skip
+def test_oom_retry_that_cannot_be_read(text: str, problem: str) -> None:
+    with pytest.raises(OomRetryError, match=re.escape(problem)):
+        parse_oom_retry(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (40, "40 s"), (60, "1 min"), (7800, "2 h 10 min"), (7200, "2 h"), (90_061, "1 d 1 h")],
+)
+def test_spans_in_words(seconds: int, text: str) -> None:
+    assert format_span(seconds) == text

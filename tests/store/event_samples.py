@@ -19,6 +19,8 @@ from packhorse.scheduler.model.event import (
     Item,
     JobEnded,
     JobEnding,
+    JobGpusBusy,
+    JobGpusIdle,
     JobGranted,
     JobHeld,
     JobReleased,
@@ -122,10 +124,12 @@ EVENTS: tuple[Event, ...] = (
     CallAnswered(AT, 1000, "key-1", "fingerprint", Submitted(JOB, 2)),
     PolicyTaught(AT, "packhorse", ((4000, 8192, 1, 250, "gpu", 724), (8000, 0, 0, 0, "", 300)), "8f3d"),
     JobsRanked(AT, (JOB, ARRAY)),
-    CallAnswered(AT, 1000, "key-2", "fingerprint", Refused(RefusalCode.IMPOSSIBLE, "no node", "phrase")),
     MemoryEstimated(AT, NODE, ((JOB, 2_048), (ARRAY, 16))),
     LoansChanged(AT, JOB, KEY, (LOAN,), (EndedLoan(LOAN, LoanEnd.MOVED),)),
     ReclaimSwitched(AT, (Switch("account", "bio", True),), 0),
+    JobGpusIdle(AT, JOB, KEY, LATER),
+    JobGpusBusy(AT, JOB, KEY),
+    CallAnswered(AT, 1000, "key-2", "fingerprint", Refused(RefusalCode.IMPOSSIBLE, "no node", "phrase")),
 )  # fmt: skip
 
 JOBS: dict[str, tuple[int, int]] = {

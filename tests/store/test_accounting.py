@@ -27,7 +27,7 @@ from tests.store.samples import row
 
 ROWS = [
     row(1, state="FAILED", user="bob", uid=1001, account="physics", nodes="node[1-3]"),
-    row(2, name="train", partition="gpu", qos="high", nodes="gpu7"),
+    row(2, name="train", partition="gpu", qos="high", nodes="gpu7", command="/train.sh -x"),
     row(3, attempt=1, state="REQUEUED"),
     row(3, attempt=2),
     row(10, array_id=10, array_indices="[4-6]", attempt=0, state="CANCELLED", nodes="None assigned"),
@@ -81,6 +81,8 @@ def test_rows_come_back_as_they_went_in(filled: Store) -> None:
         (AttemptQuery(partitions=("gpu",)), [(2, 1)]),
         (AttemptQuery(qos=("high",)), [(2, 1)]),
         (AttemptQuery(names=("train",)), [(2, 1)]),
+        (AttemptQuery(commands=("/train.sh -x",)), [(2, 1)]),
+        (AttemptQuery(names=("job",), commands=("/train.sh -x",)), []),
         (AttemptQuery(states=("FAILED", "REQUEUED"), attempts=Attempts.ALL), [(1, 1), (3, 1)]),
         (AttemptQuery(nodes=("node2", "gpu7")), [(1, 1), (2, 1)]),
         (AttemptQuery(since=Instant(112), until=Instant(115)), [(11, 1)]),

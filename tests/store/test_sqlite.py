@@ -373,17 +373,25 @@ def test_a_store_of_the_first_format_is_migrated_with_its_rows(tmp_path: Path) -
     connection = sqlite3.connect(file)
     for table in ("usage_series", "loans"):
         connection.execute(f"DROP TABLE {table}")
-    for name in schema.USAGE_COLUMNS[6:]:
+    later = (*schema.USAGE_COLUMNS[6:], "command", "gpu_milli")
+    for name in later:
         connection.execute(f"ALTER TABLE attempts DROP COLUMN {name}")
-    old = [name for name in schema.ATTEMPT_COLUMNS if name not in schema.USAGE_COLUMNS[6:]]
-    values = ["x" if name in schema.TEXT_COLUMNS else 7 for name in old]
+    old = [name for name in schema.ATTEMPT_COLUMNS if name not in later]
     names, marks = ", ".join(f'"{name}"' for name in old), ", ".join("?" * len(old))
-    connection.execute(f"INSERT INTO attempts ({names}) VALUES ({marks})", values)
-    connection.execute("DELETE FROM _sqlite_migrations WHERE name = ?", (schema.NAMES[1],))
+    for tres in (
+        "cpu=1,gres/gpu=2,gres/gpu:h200=2,mem=1G",
+        "cpu=1,gres/gpu=0.25",
+        "cpu=1,gres/gpu:1g.10gb=1",
+    ):
+        values = ["x" if name in schema.TEXT_COLUMNS else 7 for name in old]
+        values[old.index("alloc_tres")] = tres
+        connection.execute(f"INSERT INTO attempts ({names}) VALUES ({marks})", values)
+    connection.execute("DELETE FROM _sqlite_migrations WHERE name <> ?", (schema.NAMES[0],))
     connection.execute("PRAGMA user_version = 1")
     connection.commit()
     connection.close()
     store = SqliteStore(file)
-    (row,) = store.attempts(AttemptQuery())
-    assert row.usage == Usage(7, 7, 7, 7, 7, 7)
+    rows = store.attempts(AttemptQuery())
+    assert [row.usage for row in rows] == [Usage(7, 7, 7, 7, 7, 7)] * 3
+    assert [(row.command, row.gpu_milli) for row in rows] == [("", 2000), ("", 250), ("", 0)]
     store.close()

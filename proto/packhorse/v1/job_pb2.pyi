@@ -151,7 +151,7 @@ class Limit(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "ask", "partition", "account", "qos", "time_limit_s", "priority", "nice", "begin_at_us", "hold", "dependency", "kill_on_invalid_dep", "requeue", "retry", "warn", "std_in", "std_out", "std_err", "append", "umask", "rlimits", "comment", "command", "submit_host", "submit_line", "work_dir", "args", "given", "lease_s", "licenses", "script", "environment", "submit_dir", "no_lend", "oom_factor_milli")
+    __slots__ = ("name", "ask", "partition", "account", "qos", "time_limit_s", "priority", "nice", "begin_at_us", "hold", "dependency", "kill_on_invalid_dep", "requeue", "retry", "warn", "std_in", "std_out", "std_err", "append", "umask", "rlimits", "comment", "command", "submit_host", "submit_line", "work_dir", "args", "given", "lease_s", "licenses", "script", "environment", "submit_dir", "no_lend", "oom_factor_milli", "oom_max_retries", "idle_gpu_ok")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ASK_FIELD_NUMBER: _ClassVar[int]
     PARTITION_FIELD_NUMBER: _ClassVar[int]
@@ -187,6 +187,8 @@ class JobSpec(_message.Message):
     SUBMIT_DIR_FIELD_NUMBER: _ClassVar[int]
     NO_LEND_FIELD_NUMBER: _ClassVar[int]
     OOM_FACTOR_MILLI_FIELD_NUMBER: _ClassVar[int]
+    OOM_MAX_RETRIES_FIELD_NUMBER: _ClassVar[int]
+    IDLE_GPU_OK_FIELD_NUMBER: _ClassVar[int]
     name: str
     ask: Ask
     partition: str
@@ -222,4 +224,6 @@ class JobSpec(_message.Message):
     submit_dir: str
     no_lend: bool
     oom_factor_milli: int
-    def __init__(self, name: _Optional[str] = ..., ask: _Optional[_Union[Ask, _Mapping]] = ..., partition: _Optional[str] = ..., account: _Optional[str] = ..., qos: _Optional[str] = ..., time_limit_s: _Optional[int] = ..., priority: _Optional[int] = ..., nice: _Optional[int] = ..., begin_at_us: _Optional[int] = ..., hold: _Optional[bool] = ..., dependency: _Optional[_Union[Dependency, _Mapping]] = ..., kill_on_invalid_dep: _Optional[bool] = ..., requeue: _Optional[bool] = ..., retry: _Optional[_Union[Retry, _Mapping]] = ..., warn: _Optional[_Union[WarnSignal, _Mapping]] = ..., std_in: _Optional[str] = ..., std_out: _Optional[str] = ..., std_err: _Optional[str] = ..., append: _Optional[bool] = ..., umask: _Optional[int] = ..., rlimits: _Optional[_Iterable[_Union[Limit, _Mapping]]] = ..., comment: _Optional[str] = ..., command: _Optional[str] = ..., submit_host: _Optional[str] = ..., submit_line: _Optional[str] = ..., work_dir: _Optional[str] = ..., args: _Optional[_Iterable[str]] = ..., given: _Optional[_Union[Given, _Mapping]] = ..., lease_s: _Optional[int] = ..., licenses: _Optional[str] = ..., script: _Optional[bytes] = ..., environment: _Optional[_Iterable[str]] = ..., submit_dir: _Optional[str] = ..., no_lend: _Optional[bool] = ..., oom_factor_milli: _Optional[int] = ...) -> None: ...
+    oom_max_retries: int
+    idle_gpu_ok: bool
+    def __init__(self, name: _Optional[str] = ..., ask: _Optional[_Union[Ask, _Mapping]] = ..., partition: _Optional[str] = ..., account: _Optional[str] = ..., qos: _Optional[str] = ..., time_limit_s: _Optional[int] = ..., priority: _Optional[int] = ..., nice: _Optional[int] = ..., begin_at_us: _Optional[int] = ..., hold: _Optional[bool] = ..., dependency: _Optional[_Union[Dependency, _Mapping]] = ..., kill_on_invalid_dep: _Optional[bool] = ..., requeue: _Optional[bool] = ..., retry: _Optional[_Union[Retry, _Mapping]] = ..., warn: _Optional[_Union[WarnSignal, _Mapping]] = ..., std_in: _Optional[str] = ..., std_out: _Optional[str] = ..., std_err: _Optional[str] = ..., append: _Optional[bool] = ..., umask: _Optional[int] = ..., rlimits: _Optional[_Iterable[_Union[Limit, _Mapping]]] = ..., comment: _Optional[str] = ..., command: _Optional[str] = ..., submit_host: _Optional[str] = ..., submit_line: _Optional[str] = ..., work_dir: _Optional[str] = ..., args: _Optional[_Iterable[str]] = ..., given: _Optional[_Union[Given, _Mapping]] = ..., lease_s: _Optional[int] = ..., licenses: _Optional[str] = ..., script: _Optional[bytes] = ..., environment: _Optional[_Iterable[str]] = ..., submit_dir: _Optional[str] = ..., no_lend: _Optional[bool] = ..., oom_factor_milli: _Optional[int] = ..., oom_max_retries: _Optional[int] = ..., idle_gpu_ok: _Optional[bool] = ...) -> None: ...

@@ -51,28 +51,34 @@ class PingResponse(_message.Message):
     def __init__(self, cluster: _Optional[str] = ..., version: _Optional[str] = ..., host: _Optional[str] = ..., epoch: _Optional[int] = ..., started_at_us: _Optional[int] = ..., now_us: _Optional[int] = ..., pid: _Optional[int] = ...) -> None: ...
 
 class SubmitJobRequest(_message.Message):
-    __slots__ = ("spec", "array", "idempotency_key", "test_only")
+    __slots__ = ("spec", "array", "idempotency_key", "test_only", "right_size", "right_size_cpus")
     SPEC_FIELD_NUMBER: _ClassVar[int]
     ARRAY_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     TEST_ONLY_FIELD_NUMBER: _ClassVar[int]
+    RIGHT_SIZE_FIELD_NUMBER: _ClassVar[int]
+    RIGHT_SIZE_CPUS_FIELD_NUMBER: _ClassVar[int]
     spec: _job_pb2.JobSpec
     array: _job_pb2.ArraySpec
     idempotency_key: str
     test_only: bool
-    def __init__(self, spec: _Optional[_Union[_job_pb2.JobSpec, _Mapping]] = ..., array: _Optional[_Union[_job_pb2.ArraySpec, _Mapping]] = ..., idempotency_key: _Optional[str] = ..., test_only: _Optional[bool] = ...) -> None: ...
+    right_size: bool
+    right_size_cpus: bool
+    def __init__(self, spec: _Optional[_Union[_job_pb2.JobSpec, _Mapping]] = ..., array: _Optional[_Union[_job_pb2.ArraySpec, _Mapping]] = ..., idempotency_key: _Optional[str] = ..., test_only: _Optional[bool] = ..., right_size: _Optional[bool] = ..., right_size_cpus: _Optional[bool] = ...) -> None: ...
 
 class SubmitJobResponse(_message.Message):
-    __slots__ = ("job_id", "warnings", "estimate", "planned_start_us")
+    __slots__ = ("job_id", "warnings", "estimate", "planned_start_us", "notes")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     ESTIMATE_FIELD_NUMBER: _ClassVar[int]
     PLANNED_START_US_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
     job_id: int
     warnings: _containers.RepeatedScalarFieldContainer[str]
     estimate: str
     planned_start_us: int
-    def __init__(self, job_id: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ..., estimate: _Optional[str] = ..., planned_start_us: _Optional[int] = ...) -> None: ...
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, job_id: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ..., estimate: _Optional[str] = ..., planned_start_us: _Optional[int] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SubmitJobsRequest(_message.Message):
     __slots__ = ("specs", "items", "idempotency_key")
@@ -379,6 +385,152 @@ class SwitchReclaimRequest(_message.Message):
     recall: bool
     idempotency_key: str
     def __init__(self, on: _Optional[bool] = ..., partition: _Optional[str] = ..., account: _Optional[str] = ..., recall: _Optional[bool] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class SuggestAskRequest(_message.Message):
+    __slots__ = ("job", "name", "command", "user")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    job: JobRef
+    name: str
+    command: str
+    user: str
+    def __init__(self, job: _Optional[_Union[JobRef, _Mapping]] = ..., name: _Optional[str] = ..., command: _Optional[str] = ..., user: _Optional[str] = ...) -> None: ...
+
+class Advice(_message.Message):
+    __slots__ = ("resource", "present", "suggested", "n_runs", "n_fit", "n_beyond", "median", "most", "chance_milli", "sure", "text")
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    PRESENT_FIELD_NUMBER: _ClassVar[int]
+    SUGGESTED_FIELD_NUMBER: _ClassVar[int]
+    N_RUNS_FIELD_NUMBER: _ClassVar[int]
+    N_FIT_FIELD_NUMBER: _ClassVar[int]
+    N_BEYOND_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    CHANCE_MILLI_FIELD_NUMBER: _ClassVar[int]
+    SURE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    resource: str
+    present: int
+    suggested: int
+    n_runs: int
+    n_fit: int
+    n_beyond: int
+    median: int
+    most: int
+    chance_milli: int
+    sure: bool
+    text: str
+    def __init__(self, resource: _Optional[str] = ..., present: _Optional[int] = ..., suggested: _Optional[int] = ..., n_runs: _Optional[int] = ..., n_fit: _Optional[int] = ..., n_beyond: _Optional[int] = ..., median: _Optional[int] = ..., most: _Optional[int] = ..., chance_milli: _Optional[int] = ..., sure: _Optional[bool] = ..., text: _Optional[str] = ...) -> None: ...
+
+class SuggestAskResponse(_message.Message):
+    __slots__ = ("name", "user", "command", "any_arguments", "n_runs", "advice", "options", "note")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    ANY_ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
+    N_RUNS_FIELD_NUMBER: _ClassVar[int]
+    ADVICE_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    user: str
+    command: str
+    any_arguments: bool
+    n_runs: int
+    advice: _containers.RepeatedCompositeFieldContainer[Advice]
+    options: str
+    note: str
+    def __init__(self, name: _Optional[str] = ..., user: _Optional[str] = ..., command: _Optional[str] = ..., any_arguments: _Optional[bool] = ..., n_runs: _Optional[int] = ..., advice: _Optional[_Iterable[_Union[Advice, _Mapping]]] = ..., options: _Optional[str] = ..., note: _Optional[str] = ...) -> None: ...
+
+class ListWasteRequest(_message.Message):
+    __slots__ = ("since_us", "until_us", "by", "sort", "filter", "limit", "jobs")
+    SINCE_US_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_US_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    SORT_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    since_us: int
+    until_us: int
+    by: str
+    sort: str
+    filter: JobFilter
+    limit: int
+    jobs: int
+    def __init__(self, since_us: _Optional[int] = ..., until_us: _Optional[int] = ..., by: _Optional[str] = ..., sort: _Optional[str] = ..., filter: _Optional[_Union[JobFilter, _Mapping]] = ..., limit: _Optional[int] = ..., jobs: _Optional[int] = ...) -> None: ...
+
+class WasteSum(_message.Message):
+    __slots__ = ("key", "n_runs", "n_wide", "n_mem", "n_mem_measured", "mem_given", "mem_wasted", "mem_unmeasured", "n_cpu_measured", "cpu_given", "cpu_wasted", "cpu_unmeasured", "n_gpu", "n_gpu_measured", "gpu_given", "gpu_wasted", "gpu_unmeasured", "last_job")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    N_RUNS_FIELD_NUMBER: _ClassVar[int]
+    N_WIDE_FIELD_NUMBER: _ClassVar[int]
+    N_MEM_FIELD_NUMBER: _ClassVar[int]
+    N_MEM_MEASURED_FIELD_NUMBER: _ClassVar[int]
+    MEM_GIVEN_FIELD_NUMBER: _ClassVar[int]
+    MEM_WASTED_FIELD_NUMBER: _ClassVar[int]
+    MEM_UNMEASURED_FIELD_NUMBER: _ClassVar[int]
+    N_CPU_MEASURED_FIELD_NUMBER: _ClassVar[int]
+    CPU_GIVEN_FIELD_NUMBER: _ClassVar[int]
+    CPU_WASTED_FIELD_NUMBER: _ClassVar[int]
+    CPU_UNMEASURED_FIELD_NUMBER: _ClassVar[int]
+    N_GPU_FIELD_NUMBER: _ClassVar[int]
+    N_GPU_MEASURED_FIELD_NUMBER: _ClassVar[int]
+    GPU_GIVEN_FIELD_NUMBER: _ClassVar[int]
+    GPU_WASTED_FIELD_NUMBER: _ClassVar[int]
+    GPU_UNMEASURED_FIELD_NUMBER: _ClassVar[int]
+    LAST_JOB_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    n_runs: int
+    n_wide: int
+    n_mem: int
+    n_mem_measured: int
+    mem_given: int
+    mem_wasted: int
+    mem_unmeasured: int
+    n_cpu_measured: int
+    cpu_given: int
+    cpu_wasted: int
+    cpu_unmeasured: int
+    n_gpu: int
+    n_gpu_measured: int
+    gpu_given: int
+    gpu_wasted: int
+    gpu_unmeasured: int
+    last_job: int
+    def __init__(self, key: _Optional[str] = ..., n_runs: _Optional[int] = ..., n_wide: _Optional[int] = ..., n_mem: _Optional[int] = ..., n_mem_measured: _Optional[int] = ..., mem_given: _Optional[int] = ..., mem_wasted: _Optional[int] = ..., mem_unmeasured: _Optional[int] = ..., n_cpu_measured: _Optional[int] = ..., cpu_given: _Optional[int] = ..., cpu_wasted: _Optional[int] = ..., cpu_unmeasured: _Optional[int] = ..., n_gpu: _Optional[int] = ..., n_gpu_measured: _Optional[int] = ..., gpu_given: _Optional[int] = ..., gpu_wasted: _Optional[int] = ..., gpu_unmeasured: _Optional[int] = ..., last_job: _Optional[int] = ...) -> None: ...
+
+class WasteJob(_message.Message):
+    __slots__ = ("user", "name", "sum", "text", "options")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SUM_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    user: str
+    name: str
+    sum: WasteSum
+    text: str
+    options: str
+    def __init__(self, user: _Optional[str] = ..., name: _Optional[str] = ..., sum: _Optional[_Union[WasteSum, _Mapping]] = ..., text: _Optional[str] = ..., options: _Optional[str] = ...) -> None: ...
+
+class ListWasteResponse(_message.Message):
+    __slots__ = ("total", "rows", "jobs", "since_us", "until_us", "user")
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    SINCE_US_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_US_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    total: WasteSum
+    rows: _containers.RepeatedCompositeFieldContainer[WasteSum]
+    jobs: _containers.RepeatedCompositeFieldContainer[WasteJob]
+    since_us: int
+    until_us: int
+    user: str
+    def __init__(self, total: _Optional[_Union[WasteSum, _Mapping]] = ..., rows: _Optional[_Iterable[_Union[WasteSum, _Mapping]]] = ..., jobs: _Optional[_Iterable[_Union[WasteJob, _Mapping]]] = ..., since_us: _Optional[int] = ..., until_us: _Optional[int] = ..., user: _Optional[str] = ...) -> None: ...
 
 class GetConfigRequest(_message.Message):
     __slots__ = ()

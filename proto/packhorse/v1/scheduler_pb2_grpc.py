@@ -114,6 +114,16 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchReclaimRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
                 _registered_method=True)
+        self.SuggestAsk = channel.unary_unary(
+                '/packhorse.v1.Scheduler/SuggestAsk',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SuggestAskRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SuggestAskResponse.FromString,
+                _registered_method=True)
+        self.ListWaste = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListWaste',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.FromString,
+                _registered_method=True)
         self.GetConfig = channel.unary_unary(
                 '/packhorse.v1.Scheduler/GetConfig',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetConfigRequest.SerializeToString,
@@ -268,6 +278,20 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SuggestAsk(self, request, context):
+        """What a job should ask for, by what its past runs used.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWaste(self, request, context):
+        """What ended runs were given and did not use: one's own, of administrators everybody's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetConfig(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -417,6 +441,16 @@ def add_SchedulerServicer_to_server(servicer, server):
                     servicer.SwitchReclaim,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchReclaimRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
+            ),
+            'SuggestAsk': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuggestAsk,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SuggestAskRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.SuggestAskResponse.SerializeToString,
+            ),
+            'ListWaste': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWaste,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.SerializeToString,
             ),
             'GetConfig': grpc.unary_unary_rpc_method_handler(
                     servicer.GetConfig,
@@ -901,6 +935,60 @@ class Scheduler:
             '/packhorse.v1.Scheduler/SwitchReclaim',
             packhorse_dot_v1_dot_scheduler__pb2.SwitchReclaimRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuggestAsk(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/SuggestAsk',
+            packhorse_dot_v1_dot_scheduler__pb2.SuggestAskRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.SuggestAskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWaste(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListWaste',
+            packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.FromString,
             options,
             channel_credentials,
             insecure,

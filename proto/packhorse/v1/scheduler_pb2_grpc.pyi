@@ -52,6 +52,10 @@ class SchedulerStub:
     """Memory that is lent, and that was; see docs/reclaim.md."""
     SwitchReclaim: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchReclaimRequest, _scheduler_pb2.OutcomesResponse]
     """Lending on or off: everywhere, or for the jobs of a partition or an account."""
+    SuggestAsk: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SuggestAskRequest, _scheduler_pb2.SuggestAskResponse]
+    """What a job should ask for, by what its past runs used."""
+    ListWaste: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListWasteRequest, _scheduler_pb2.ListWasteResponse]
+    """What ended runs were given and did not use: one's own, of administrators everybody's."""
     GetConfig: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetConfigRequest, _scheduler_pb2.GetConfigResponse]
     GetStatus: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetStatusRequest, _scheduler_pb2.GetStatusResponse]
     GetJobScript: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobScriptRequest, _scheduler_pb2.GetJobScriptResponse]
@@ -93,6 +97,10 @@ class SchedulerAsyncStub(SchedulerStub):
     """Memory that is lent, and that was; see docs/reclaim.md."""
     SwitchReclaim: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchReclaimRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
     """Lending on or off: everywhere, or for the jobs of a partition or an account."""
+    SuggestAsk: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SuggestAskRequest, _scheduler_pb2.SuggestAskResponse]  # type: ignore[assignment]
+    """What a job should ask for, by what its past runs used."""
+    ListWaste: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListWasteRequest, _scheduler_pb2.ListWasteResponse]  # type: ignore[assignment]
+    """What ended runs were given and did not use: one's own, of administrators everybody's."""
     GetConfig: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetConfigRequest, _scheduler_pb2.GetConfigResponse]  # type: ignore[assignment]
     GetStatus: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetStatusRequest, _scheduler_pb2.GetStatusResponse]  # type: ignore[assignment]
     GetJobScript: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobScriptRequest, _scheduler_pb2.GetJobScriptResponse]  # type: ignore[assignment]
@@ -227,6 +235,22 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]:
         """Lending on or off: everywhere, or for the jobs of a partition or an account."""
+
+    @_abc_1.abstractmethod
+    def SuggestAsk(
+        self,
+        request: _scheduler_pb2.SuggestAskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.SuggestAskResponse, _abc.Awaitable[_scheduler_pb2.SuggestAskResponse]]:
+        """What a job should ask for, by what its past runs used."""
+
+    @_abc_1.abstractmethod
+    def ListWaste(
+        self,
+        request: _scheduler_pb2.ListWasteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.ListWasteResponse, _abc.Awaitable[_scheduler_pb2.ListWasteResponse]]:
+        """What ended runs were given and did not use: one's own, of administrators everybody's."""
 
     @_abc_1.abstractmethod
     def GetConfig(

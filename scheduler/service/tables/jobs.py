@@ -12,9 +12,12 @@ from typing import TypeVar
 
 from packhorse.scheduler.core import indices
 from packhorse.scheduler.core.explain import explain, reason_text
+from packhorse.scheduler.core.gpu_idle import stop_at
+from packhorse.scheduler.core.oom_retry import retries_allowed
 from packhorse.scheduler.core.priority import base_priority
 from packhorse.scheduler.core.reasons import REASONS, Reason
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model.cluster import GpuIdleAction
 from packhorse.scheduler.model.hostlist import compress, compress_sorted
 from packhorse.scheduler.model.ids import Instant, JobId, NodeName
 from packhorse.scheduler.model.job import (
@@ -29,6 +32,7 @@ from packhorse.scheduler.model.job import (
     Pending,
     Phase,
 )
+from packhorse.scheduler.model.oomspec import format_factor
 from packhorse.scheduler.model.resources import Ask, Placement
 from packhorse.scheduler.model.units import format_mem_mib
 from packhorse.scheduler.service.tables.amounts import (
@@ -331,6 +335,26 @@ def _isolation(view: JobView) -> list[str]:
     return [host.spec.isolation if host is not None else "" for host in hosts]
 
 
+def _oom_retry(view: JobView) -> list[str]:
+    """`2x,max=16,tried=1`, "" for jobs that are not run again with more memory."""
+    limit = view.state.config.max_requeues
+    found = []
+    for job in view.rows:
+        factor, most = format_factor(job.spec.oom_factor_milli), retries_allowed(job.spec, limit)
+        found.append(f"{factor},max={most},tried={job.oom_retries}" if job.spec.oom_factor_milli else "")
+    return found
+
+
+def _gpu_stop_at(view: JobView) -> list[int]:
+    """When a job that was warned of idle GPUs is stopped if they stay so, 0 for never."""
+    policy = view.state.config.gpu_idle
+    stops = policy.enabled and policy.action is not GpuIdleAction.WARN
+    return [
+        stop_at(policy, phase) if stops and type(phase) is Active and phase.gpus_warned_at else 0
+        for phase in view.phases
+    ]
+
+
 def _ended(view: JobView, value: Callable[[Ended], int]) -> list[int]:
     return [value(phase) if type(phase) is Ended else 0 for phase in view.phases]
 
@@ -405,6 +429,12 @@ JOBS: Catalogue[JobView] = {
     "topology": texts(lambda view: view.of_spec(lambda spec: _topology(spec.ask))),
     "lending": texts(_lending),
     "isolation": texts(_isolation),
+    "oom_retry": texts(_oom_retry),
+    "right_sized": texts(lambda view: [spec.right_sized for spec in view.specs]),
+    "gpus_idle_since": ints(
+        lambda view: [phase.gpus_idle_since if type(phase) is Active else 0 for phase in view.phases]
+    ),
+    "gpus_stop_at": ints(_gpu_stop_at),
     "licenses": texts(lambda view: [spec.licenses for spec in view.specs]),
     "work_dir": texts(lambda view: [spec.work_dir for spec in view.specs]),
     "std_in": texts(lambda view: [spec.std_in for spec in view.specs]),

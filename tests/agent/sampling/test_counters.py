@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from packhorse.agent.launch import processes
 from packhorse.agent.launch.spec import Group
 from packhorse.agent.sampling.counter import Counter
 from packhorse.agent.sampling.group import GroupMeter, Memory
+from packhorse.agent.sampling.tree import TreeMeter
 
 
 def test_a_total_follows_its_source() -> None:
@@ -91,3 +95,16 @@ def test_cache_larger_than_what_is_charged_is_no_negative_memory(tmp_path: Path)
     meter = GroupMeter([Group(str(tmp_path), "", memory=True, version=2)])
     assert meter.memory() == Memory(0, 2048)
     meter.close()
+
+
+def test_a_supervisor_that_passes_through_the_group_is_none_of_the_job(tmp_path: Path) -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        (tmp_path / "cgroup.procs").write_text(f"{os.getpid()}\n{child.pid}\n")
+        tree = TreeMeter(os.getpid(), processes.start_time(os.getpid()), str(tmp_path))
+        tree.totals()
+        assert tree.pids == (child.pid,)
+        tree.close()
+    finally:
+        child.kill()
+        child.wait()

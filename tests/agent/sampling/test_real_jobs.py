@@ -100,15 +100,16 @@ async def test_page_cache_is_apart_and_disk_traffic_is_told(yard: Yard, said: li
     usage = watched.usage()
     assert watched.mem_kib < PYTHON_KIB
     assert 100 << 20 <= usage.disk_write_bytes < 101 << 20
-    if yard.cgroups.isolation != "rlimits":
+    if not yard.cgroups.isolation.startswith("rlimits"):
         assert 95 * MIB < usage.max_cache_kib < 110 * MIB
         assert usage.max_rss_kib < PYTHON_KIB
     await yard.launcher.terminate(running, 0)
     record = await yard.end(running)
     watched.close()
-    if yard.cgroups.isolation != "rlimits":
+    if not yard.cgroups.isolation.startswith("rlimits"):
         assert record.peak_mem_kib < PYTHON_KIB
-    final = final_usage(record, Usage(max_rss_kib=record.max_rss_kib), watched.kept())
+    told = Usage(max_rss_kib=max(record.max_rss_kib, record.peak_mem_kib), max_cache_kib=record.cache_kib)
+    final = final_usage(record, told, watched.kept())
     assert final.max_rss_kib < PYTHON_KIB
 
 
@@ -128,14 +129,14 @@ async def test_processor_time_of_the_living_and_the_dead(yard: Yard, said: list[
 
 
 async def test_the_next_attempt_of_a_supervisor_begins_at_nothing(yard: Yard, said: list[str]) -> None:
-    burn = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done"
+    burn = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"
     await yard.run(f"dd if=/dev/zero of=big bs=1M count=20 2>/dev/null; {burn}")
     running = await yard.launch("echo >> done; exec sleep 600")
     watched = meter(running, said)
     await yard.written("done")
     watched.look()
     usage = watched.usage()
-    assert usage.user_cpu_us + usage.system_cpu_us < 60_000
+    assert usage.user_cpu_us + usage.system_cpu_us < 250_000
     assert usage.disk_write_bytes < 1 << 20
     watched.close()
     await yard.launcher.terminate(running, 0)

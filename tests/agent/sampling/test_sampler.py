@@ -230,6 +230,18 @@ def test_what_was_not_looked_at_yet_is_not_told(tmp_path: Path, group: Group, cl
     assert second is not None and second.attempts[0].rss_kib == 100 * 1024
 
 
+def test_the_first_job_of_an_idle_node_is_told_soon(tmp_path: Path, group: Group, clock: Clock) -> None:
+    sampler = Sampler()
+    sampler.report_s = 30.0
+    assert sampler.step(NOW) is not None
+    clock.s += 2
+    sampler.watch(KEY, supervised(tmp_path, group, started_at=int(time.time() * 1e6)), an_order())
+    assert sampler.pause_s() <= usage.FIRST_LOOK_S
+    clock.s += usage.FIRST_LOOK_S
+    report = sampler.step(NOW)
+    assert report is not None and report.attempts[0].rss_kib == 100 * 1024
+
+
 def test_many_warnings_are_cut(clock: Clock) -> None:
     sampler = Sampler()
     for number in range(30):

@@ -40,6 +40,8 @@ EXPECTED = {
     "ListLoans": "U A own, U A other",
     "SwitchReclaim": "A other",
     "ListAccounting": "U A own, U A other",
+    "SuggestAsk": "U A own, U A other",
+    "ListWaste": "U A own, A other",
     "GetConfig": "U A other",
     "GetStatus": "U A other",
     "GetJobScript": "U A own, A other",
@@ -64,8 +66,8 @@ def expected(method: str, role: Role, relation: Relation) -> bool:
     return False
 
 
-def request(method: str, job: int) -> Any:
-    """A request about this job, or about nothing in particular."""
+def request(method: str, job: int, owner: Owner) -> Any:
+    """A request about this job or this user's runs, or about nothing in particular."""
     ref = m.JobRef(job_id=job)
     return {
         "Ping": m.PingRequest(),
@@ -84,6 +86,8 @@ def request(method: str, job: int) -> Any:
         "ListLoans": m.ListLoansRequest(),
         "SwitchReclaim": m.SwitchReclaimRequest(),
         "ListAccounting": m.ListAccountingRequest(jobs=[ref]),
+        "SuggestAsk": m.SuggestAskRequest(job=ref),
+        "ListWaste": m.ListWasteRequest(filter=m.JobFilter(users=[owner.user])),
         "GetConfig": m.GetConfigRequest(),
         "GetStatus": m.GetStatusRequest(),
         "GetJobScript": m.GetJobScriptRequest(job=ref),
@@ -147,7 +151,7 @@ async def test_every_cell_called(scheduler: Running) -> None:
                         Principal(owner), m.SubmitJobRequest(spec=m.JobSpec(hold=True, script=SPEC.script))
                     )
                 ).job_id  # type: ignore[union-attr]
-                done = await was_let_in(table[method].call, caller, request(method, job))
+                done = await was_let_in(table[method].call, caller, request(method, job, owner))
                 if method in ABOUT_NOBODY:
                     assert done is expected(method, role, Relation.OWN), (method, role)
                 elif method in ABOUT_THE_CLUSTER:

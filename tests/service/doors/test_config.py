@@ -13,6 +13,7 @@ from packhorse.scheduler.config.file import ServiceConfig
 from packhorse.scheduler.config.keys import (
     BATCH_TARGET,
     CLUSTER_TARGET,
+    GPU_IDLE_TARGET,
     IMPROVER_TARGET,
     KEYS,
     MEANING,
@@ -22,7 +23,15 @@ from packhorse.scheduler.config.keys import (
     SECTIONS,
     Key,
 )
-from packhorse.scheduler.model.cluster import Batch, ClusterConfig, Improver, Partition, Reclaim
+from packhorse.scheduler.model.cluster import (
+    Batch,
+    ClusterConfig,
+    GpuIdle,
+    GpuIdleAction,
+    Improver,
+    Partition,
+    Reclaim,
+)
 from packhorse.scheduler.model.errors import ConfigError
 
 TARGETS = {
@@ -30,10 +39,11 @@ TARGETS = {
     PARTITION_TARGET: Partition,
     RECLAIM_TARGET: Reclaim,
     IMPROVER_TARGET: Improver,
+    GPU_IDLE_TARGET: GpuIdle,
     BATCH_TARGET: Batch,
     "service": ServiceConfig,
 }
-SET_ELSEWHERE = {"owner_uid", "partitions", "improver", "reclaim", "origin", "batch"}
+SET_ELSEWHERE = {"owner_uid", "partitions", "improver", "reclaim", "origin", "batch", "gpu_idle"}
 
 
 def problems(text: str) -> list[str]:
@@ -242,3 +252,22 @@ def test_the_example_file_is_what_the_table_gives(repository: Path) -> None:
     spelled_out = re.sub(r"^# (\[\[partition\]\]|[a-z_]+ = .*)$", r"\1", text, flags=re.MULTILINE)
     found = config.parse(spelled_out.replace("default = false", "default = true"), "t", owner_uid=-1)
     assert (found.cluster, found.service) == (ClusterConfig(), ServiceConfig())
+
+
+def test_what_is_done_about_idle_gpus() -> None:
+    text = """
+    [gpu_idle]
+    enabled = true
+    busy_below = 10
+    warn_after = "2h"
+    grace = "10m"
+    action = "requeue"
+    exempt_partitions = ["interactive"]
+    exempt_users = ["ann", "bob"]
+    """
+    found = config.parse(text, "test.toml", owner_uid=0).cluster.gpu_idle
+    assert found == GpuIdle(True, 100, 7200, 600, GpuIdleAction.REQUEUE, ("interactive",), (), ("ann", "bob"))
+    with pytest.raises(
+        ConfigError, match=r'action = "kill": there is no such action; accepted is "warn", "requeue"'
+    ):
+        config.parse('[gpu_idle]\naction = "kill"\n', "test.toml", owner_uid=0)

@@ -65,8 +65,9 @@ async def test_every_method_as_a_user_whoever_it_is(scheduler: Running, uid: int
     for method in sorted(set(ALLOWED) - {"Session"}):
         own = (await relay(scheduler, "SubmitJob", {"spec": spec}, uid, user))["jobId"]
         other = (await relay(scheduler, "SubmitJob", {"spec": spec}, 4242, "somebody"))["jobId"]
-        for relation, job in ((Relation.OWN, own), (Relation.OTHER, other)):
-            answer = await relay(scheduler, method, body(method, job), uid, user)
+        for relation, job, whose in ((Relation.OWN, own, uid), (Relation.OTHER, other, 4242)):
+            asked = body(method, job, whose)
+            answer = await relay(scheduler, method, asked, uid, user)
             if method in NEVER:
                 assert (answer.status, answer["code"]) == (403, "permission_denied"), method
                 assert "not relayed" in answer["message"] and "scheduler's host" in answer["message"]
@@ -74,7 +75,7 @@ async def test_every_method_as_a_user_whoever_it_is(scheduler: Running, uid: int
             may = allowed(method, Role.USER, relation)
             if method in ("Ping", "SubmitJob", "SubmitJobs"):
                 may = True
-            elif "jobs" not in body(method, job) and "job" not in body(method, job):
+            elif not {"jobs", "job", "filter"} & asked.keys():
                 may = allowed(method, Role.USER, Relation.OTHER)
             denials = [o for o in answer.get("outcomes", []) if o.get("code") == "denied"]
             if answer.get("code") == "permission_denied":
@@ -84,8 +85,8 @@ async def test_every_method_as_a_user_whoever_it_is(scheduler: Running, uid: int
                 assert ("on n1 nobody is an administrator, not even root" in text) is (user != "eve"), text
 
 
-def body(method: str, job: int) -> dict[str, Any]:
-    """A request about this job, or about nothing in particular."""
+def body(method: str, job: int, whose: int) -> dict[str, Any]:
+    """A request about this job or this user's runs, or about nothing in particular."""
     ref = {"jobId": job}
     jobs: dict[str, Any] = {"jobs": [ref]}
     bodies: dict[str, dict[str, Any]] = {
@@ -97,6 +98,8 @@ def body(method: str, job: int) -> dict[str, Any]:
         "RequeueJobs": jobs,
         "UpdateJobs": jobs | {"changes": {"comment": "x"}},
         "UpdateNodes": {"nodes": ["n1"], "action": "NODE_ACTION_DRAIN", "reason": "test"},
+        "SuggestAsk": {"job": ref},
+        "ListWaste": {"filter": {"users": [str(whose)]}},
         "ListJobs": jobs,
         "ListAccounting": jobs,
         "GetJobScript": {"job": ref},
