@@ -19,13 +19,15 @@ from packhorse.scheduler.core.reclaim.book import Seen
 from packhorse.scheduler.core.reclaim.lending import floor_mib, fresh_since, loans_on, may_lend, refresh
 from packhorse.scheduler.core.reclaim.settle import Holder, settle, stop, victims
 from packhorse.scheduler.core.state import State
-from packhorse.scheduler.model.event import MemoryEstimated
+from packhorse.scheduler.model.event import MemoryEstimated, UsageLearned
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import ReportUsage
 from packhorse.scheduler.model.job import Active
 
 STEPS: Final = 32
 LEAST_STEP_MIB: Final = 16
+LEARNED_EVERY_S: Final = 3600
+"""Some 17 kB in the log each time."""
 
 
 def report_usage(state: State, report: ReportUsage, now: Instant) -> Decision:
@@ -40,6 +42,7 @@ def report_usage(state: State, report: ReportUsage, now: Instant) -> Decision:
     grown, fell = JobId(0), False
     if lenders:
         moved, grown, fell = _estimate(state, name, lenders, used, now)
+        _write_down(draft)
     if moved:
         draft.events.append(MemoryEstimated(now, name, tuple(moved.items())))
         if fell:
@@ -53,6 +56,17 @@ def report_usage(state: State, report: ReportUsage, now: Instant) -> Decision:
             _relieve(draft, report, borrowed, stopped, shortage)
     more = (fell or opened) and state.pending_columns.n_ready_of(config.stoppable_qos) > 0
     return draft.decision()._replace(more=more)
+
+
+def _write_down(draft: Draft) -> None:
+    """Once in LEARNED_EVERY_S: what the estimator has learned, from which a new process goes on."""
+    state, config = draft.state, draft.state.config.reclaim
+    last = state.learned
+    if last is not None and last.estimator == config.estimator and draft.now < last.at + LEARNED_EVERY_S * US:
+        return
+    learned = state.reclaim.estimates(config, state.learned).learned()
+    if any(learned):
+        draft.events.append(UsageLearned(draft.now, config.estimator, tuple(learned)))
 
 
 def _opens(state: State, report: ReportUsage, row: int, now: Instant) -> bool:
@@ -96,7 +110,7 @@ def _estimate(
     """Estimates that have moved by a step; the job whose estimate has risen most, 0 if none has; and whether
     one has fallen."""
     book = state.reclaim
-    estimates = book.estimates(state.config.reclaim)
+    estimates = book.estimates(state.config.reclaim, state.learned)
     keys = [(name, id) for id, _ in lenders]
     before: list[tuple[int, int]] = []
     for key, (_, active) in zip(keys, lenders, strict=True):
