@@ -92,7 +92,11 @@ def notice(key: AttemptKey, node: str, cause: str) -> str:
 
 
 def report_of(key: AttemptKey, record: ExitRecord) -> ExitReport:
-    """The report of an exit record. How long it ran was not measured on the clock that people set."""
+    """The report of an exit record. How long it ran was not measured on the clock that people set.
+
+    A node that cannot set up a cgroup has refused the attempt: another one may be able to.
+    """
+    failure = record.launch_error
     ended_at = record.started_at + record.run_us if record.run_us else record.ended_at
     return ExitReport(
         attempt=key,
@@ -101,7 +105,8 @@ def report_of(key: AttemptKey, record: ExitRecord) -> ExitReport:
         exit_code=record.exit_code,
         exit_signal=record.signal,
         cause=record.cause,
-        launch_error=record.launch_error.message if record.launch_error is not None else "",
+        launch_error=failure.message if failure is not None else "",
+        refused=failure is not None and failure.stage == "cgroup",
         lost=record.cause == "lost",
         detail=record.detail,
         usage=Usage(

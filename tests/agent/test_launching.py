@@ -126,7 +126,11 @@ def test_an_exit_record_becomes_a_report() -> None:
     failed = ExitRecord(
         key="7.2.3", cause="launch_error", launch_error=LaunchFailure("exec", 2, "no such file")
     )
-    assert launching.report_of(ORDER.attempt, failed).launch_error == "no such file"
+    report = launching.report_of(ORDER.attempt, failed)
+    assert (report.launch_error, report.refused) == ("no such file", False)
+    failed = msgspec.structs.replace(failed, launch_error=LaunchFailure("cgroup", 28, "no room for a cgroup"))
+    report = launching.report_of(ORDER.attempt, failed)
+    assert (report.launch_error, report.refused) == ("no room for a cgroup", True), "another node may have"
     assert launching.report_of(ORDER.attempt, ExitRecord(key="7.2.3", cause="lost")).lost
 
 
