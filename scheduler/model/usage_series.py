@@ -140,7 +140,10 @@ def decode(data: bytes) -> Series:
     for index in range(n_columns):
         signed = [value >> 1 if not value & 1 else ~(value >> 1) for value in numbers[2 + index * n :][:n]]
         deltas = _sums(signed) if index == 0 else signed
-        columns.append(array("q", _sums(deltas)))
+        try:
+            columns.append(array("q", _sums(deltas)))
+        except OverflowError:
+            raise ValueError("a damaged series of usage: it has numbers without end") from None
     series._columns = columns
     series._opened_s = series.last_s
     series._merged = 1

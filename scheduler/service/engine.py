@@ -253,7 +253,7 @@ class Engine:
         """A node's agent said what it and its jobs use now."""
         self.usage[node] = said
         if self._state is not None:
-            self.series.heard(self._state, node, said)
+            self.series.heard(self._state, node, said, self.clock.now())
 
     async def keep(self, series: Sequence[UsageSeries]) -> None:
         """Write series of usage as they stand. Raises StoreUnavailable."""

@@ -69,9 +69,12 @@ class SeriesBook:
         self._unread.clear()
         self._late.clear()
 
-    def heard(self, state: State, node: NodeName, said: NodeUsage) -> None:
-        """A node measured its attempts. What is not running there by the state is left out."""
-        at_s = said.at // US
+    def heard(self, state: State, node: NodeName, said: NodeUsage, now: Instant) -> None:
+        """A node measured its attempts. What is not running there by the state is left out.
+
+        No clock of a node is believed to be ahead of now: what came after its point would all fall into it.
+        """
+        at_s = min(said.at, now) // US
         for key, sample in said.attempts.items():
             began = _began(state, node, key)
             if began is None:

@@ -86,3 +86,9 @@ def test_an_hour_takes_few_bytes() -> None:
 def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="series of usage"):
         decode(data)
+
+
+def test_numbers_without_end_are_damage() -> None:
+    body = bytearray([1, 1]) + (b"\xff" * 10 + b"\x01") * 4
+    with pytest.raises(ValueError, match="numbers without end"):
+        decode(bytes([1, 0]) + bytes(body))

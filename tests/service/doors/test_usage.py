@@ -48,10 +48,12 @@ def measure(
     devices: tuple[DeviceSample, ...] = (),
     **usage: int,
 ) -> None:
-    """The node's agent said so."""
+    """The node's agent said so, at that instant."""
     fields = {"user_cpu_us": at_s * 1000, "max_rss_kib": mem_kib} | usage
     sample = AttemptSample(Usage(**fields), mem_kib, 7, devices)
-    scheduler.engine.measured(node, NodeUsage(Instant((LATER_S + at_s) * US), 0, 0, 0, 0, {key: sample}))
+    said = NodeUsage(Instant((LATER_S + at_s) * US), 0, 0, 0, 0, {key: sample})
+    scheduler.engine.usage[node] = said
+    scheduler.engine.series.heard(scheduler.engine.state, node, said, said.at)
 
 
 async def usage(scheduler: Running, job: int, **more: Any) -> Answer:
@@ -138,6 +140,19 @@ async def test_what_no_node_may_say(scheduler: Running) -> None:
     assert points(await usage(scheduler, job)) == []
     measure(scheduler, key, 1000, -5)
     assert [point["mem_kib"] for point in points(await usage(scheduler, job))] == [0]
+
+
+async def test_a_node_whose_clock_is_ahead_does_not_spoil_what_follows(scheduler: Running) -> None:
+    job = await scheduler.submit()
+    await scheduler.settle()
+    key = await scheduler.started(job)
+    day = 86_400 * US
+    sample = AttemptSample(Usage(), 50, 0, ())
+    scheduler.engine.measured(
+        N1, NodeUsage(Instant(scheduler.engine.clock.now() + day), 0, 0, 0, 0, {key: sample})
+    )
+    (point,) = points(await usage(scheduler, job))
+    assert point["at_us"] <= scheduler.engine.clock.now()
 
 
 async def test_of_jobs_without_any(scheduler: Running) -> None:
