@@ -135,7 +135,7 @@ class Gpus:
             handle
         )  # told by every GPU that is there: its error is the GPU's
         used_mib = None
-        if self._holds(index, "memory in use", int(memory.used), 0, int(memory.total)):
+        if self._holds(index, "a memory in use of {} bytes", int(memory.used), 0, int(memory.total)):
             used_mib = int(memory.used) // MIB
         busy = self._told(lambda: int(nvml.nvmlDeviceGetUtilizationRates(handle).gpu))
         power = self._told(lambda: int(nvml.nvmlDeviceGetPowerUsage(handle)))
@@ -148,10 +148,14 @@ class Gpus:
         sample = DeviceSample(
             kind="gpu",
             index=index,
-            busy_milli=busy * 10 if self._holds(index, "use", busy, 0, 100) and busy is not None else None,
+            busy_milli=busy * 10
+            if self._holds(index, "a use of {} %", busy, 0, 100) and busy is not None
+            else None,
             mem_mib=used_mib,
-            power_mw=power if self._holds(index, "power", power, 0, MAX_POWER_MW) else None,
-            celsius=celsius if self._holds(index, "temperature", celsius, MIN_CELSIUS, MAX_CELSIUS) else None,
+            power_mw=power if self._holds(index, "a power of {} mW", power, 0, MAX_POWER_MW) else None,
+            celsius=celsius
+            if self._holds(index, "a temperature of {} °C", celsius, MIN_CELSIUS, MAX_CELSIUS)
+            else None,
             flops_milli=share,
         )
         return Reading(
@@ -179,7 +183,7 @@ class Gpus:
         if shares is None:
             return None
         clock = self._told(lambda: int(nvml.nvmlDeviceGetClockInfo(gpu.handle, nvml.NVML_CLOCK_SM))) or 0
-        if not self._holds(gpu.device.index, "clock", clock, 0, MAX_CLOCK_MHZ):
+        if not self._holds(gpu.device.index, "a clock of {} MHz", clock, 0, MAX_CLOCK_MHZ):
             clock = 0
         return rate_gflops(shares, gpu.peak, clock)
 
@@ -210,7 +214,9 @@ class Gpus:
         for place, name in enumerate(names):
             if asked.metrics[place].nvmlReturn == nvml.NVML_SUCCESS:
                 value = float(asked.metrics[place].value)
-                if not self._holds(gpu.device.index, f"activity ({name[16:].lower()})", value, 0, 100.5):
+                if not self._holds(
+                    gpu.device.index, f"an activity ({name[16:].lower()}) of {{}} %", value, 0, 100.5
+                ):
                     return None
                 told[name] = min(value / 100, 1.0)
         shares = {pipe: told[name] for name, pipe in _PIPES.items() if name in told}
@@ -268,9 +274,10 @@ class Gpus:
             return None
 
     def _holds(self, index: int, what: str, value: float | None, low: float, high: float) -> bool:
+        """Whether it can be believed; what cannot is told. what: with {} for the value."""
         if value is None or low <= value <= high:
             return True
-        self._odd.append(f"GPU {index}: the driver tells a {what} of {value:g}")
+        self._odd.append(f"GPU {index}: the driver tells {what.format(f'{value:.15g}')}")
         return False
 
 
