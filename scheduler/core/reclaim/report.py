@@ -1,6 +1,7 @@
 """A node's report of what is used there: what it means for estimates, and for what is lent there.
 
-Every sample goes to the estimates in memory; the state knows them in steps, by MemoryEstimated. A step is a
+Every sample goes to the estimates in memory, and those of attempts that the report leaves out rise in time
+(estimators.py); the state knows them in steps, by MemoryEstimated. A step is a
 32nd of a job's limit, at least 16 MiB, and what the state knows is never below the estimate: a rise over it
 is told at once, a fall by a step or more at most once in settle_s for each node. Decisions rest on
 what the state knows alone, so that they are the same after a restart.
@@ -16,7 +17,7 @@ from typing import Final
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
 from packhorse.scheduler.core.lifecycle import current
 from packhorse.scheduler.core.reclaim.book import Seen
-from packhorse.scheduler.core.reclaim.lending import floor_mib, loans_on, may_lend
+from packhorse.scheduler.core.reclaim.lending import floor_mib, fresh_since, loans_on, may_lend
 from packhorse.scheduler.core.reclaim.settle import Holder, settle, stop, victims
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.event import MemoryEstimated
@@ -38,6 +39,7 @@ def report_usage(state: State, report: ReportUsage, now: Instant) -> Decision:
     lenders, used, borrowed = _sorted_out(state, report)
     moved: dict[JobId, int] = {}
     grown, fell = JobId(0), False
+    lenders += _unmeasured(state, report)
     if lenders:
         moved, grown, fell = _estimate(state, name, lenders, used, now)
     if moved:
@@ -45,12 +47,14 @@ def report_usage(state: State, report: ReportUsage, now: Instant) -> Decision:
         if fell:
             state.reclaim.fell_at[name] = now
     shortage = _shortage(state, report)
+    was_open = _is_open(state, row, name, now)
     state.reclaim.saw(row, name, Seen(now, report.free_mib, report.pressure_milli, bool(shortage), borrowed))
+    opened = not was_open and _is_open(state, row, name, now)
     if name in state.reclaim.borrowers:
         stopped = settle(draft, name, moved, grown) if moved else set()
         if shortage:
             _relieve(draft, report, borrowed, stopped, shortage)
-    more = fell and state.pending_columns.n_ready_of(config.stoppable_qos) > 0
+    more = (fell or opened) and state.pending_columns.n_ready_of(config.stoppable_qos) > 0
     return draft.decision()._replace(more=more)
 
 
@@ -75,11 +79,34 @@ def _sorted_out(
     return lenders, used, borrowed
 
 
+def _unmeasured(state: State, report: ReportUsage) -> list[tuple[JobId, Active]]:
+    """Those that are expected to use less than their limits, of which the report says nothing."""
+    told = {key.job for key, _ in report.attempts}
+    found: list[tuple[JobId, Active]] = []
+    for id in state.node_columns.jobs_on(report.node):
+        if id not in told:
+            job = state.jobs[id]
+            active = job.phase
+            assert isinstance(active, Active)
+            if active.estimated and not active.loans and may_lend(state.config.reclaim, job):
+                found.append((id, active))
+    return found
+
+
+def _is_open(state: State, row: int, name: NodeName, now: Instant) -> bool:
+    """Whether something may be lent on the node, by what it last reported (lend.lendable)."""
+    book = state.reclaim
+    if row >= book.seen_at.size or book.seen_at[row] < fresh_since(now) or book.short[row]:
+        return False
+    floor = floor_mib(state.config.reclaim, state.nodes[name].spec.mem_mib)
+    return bool(book.free_seen[row] > floor)
+
+
 def _estimate(
     state: State, name: NodeName, lenders: list[tuple[JobId, Active]], used: list[int], now: Instant
 ) -> tuple[dict[JobId, int], JobId, bool]:
     """Estimates that have moved by a step; the job whose estimate has risen most, 0 if none has; and whether
-    one has fallen."""
+    one has fallen. used: of the first of them; the others were not measured."""
     book = state.reclaim
     estimates = book.estimates(state.config.reclaim)
     keys = [(name, id) for id, _ in lenders]
@@ -91,7 +118,7 @@ def _estimate(
         before.append((limit, known))
         if key not in estimates:
             estimates.add(key, limit, active.started_at, known if active.estimated else None, now_us=now)
-    estimates.observe(keys, used, now)
+    estimates.observe(keys[: len(used)], used, now)
     may_fall = now >= book.fell_at.get(name, 0) + state.config.reclaim.settle_s * US
     moved: dict[JobId, int] = {}
     most, grown, fell = 0, JobId(0), False
@@ -132,13 +159,14 @@ def _relieve(
     need = floor - report.free_mib
     holders: dict[JobId, Holder] = {}
     leaving = False
-    for job, active, _ in loans_on(state, report.node):
+    borrowers = {job.id: (job, active) for job, active, _ in loans_on(state, report.node)}
+    for job, active in borrowers.values():
         brings = max(used.get(job.id, 0), 1)
         if active.ending is None and job.id not in stopped:
             holders[job.id] = Holder(job, active, brings)
         else:
             leaving = True
-            need -= brings if job.id not in holders else 0
+            need -= brings
     if need <= 0:
         if report.free_mib < floor or leaving:
             return
