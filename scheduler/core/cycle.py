@@ -210,6 +210,7 @@ class Cycle:
         if self.backfill.nobody or self.backfill.before:
             waits = self.codes == Reason.RESOURCES.code
         waits[waits] &= pending.of_qos(self.order[waits], names)
+        waits[waits] &= lend.may_borrow(state, pending.partitions)[pending.partition[self.order[waits]]]
         todo = np.flatnonzero(waits)
         room = lend.LentRoom(state, self.field, lendable)
         started = Counter(g.id for g in plan.grants)
@@ -217,8 +218,7 @@ class Cycle:
             at, todo = int(todo[0]), todo[1:]
             slot, code, duration = self.order[at], int(self.classes[at]), int(self.durations[at])
             id, partition = JobId(int(pending.id[slot])), int(pending.partition[slot])
-            barred = pending.partitions[partition] in self.config.reclaim.no_borrow
-            if barred or code in self.supply.short or lend.barred(state, id, self.now):
+            if code in self.supply.short or lend.barred(state, id, self.now):
                 continue
             request = self._request(code)
             want = self._want(slot, at) - started[id]

@@ -491,6 +491,16 @@ def test_switched_off_with_recall_loans_are_taken_back() -> None:
         assert cluster.state_of(second) == "COMPLETING", kind
 
 
+def test_in_a_partition_that_is_switched_off_nobody_borrows() -> None:
+    cluster = Lending()
+    cluster.lender()
+    job = cluster.stoppable(2_000)
+    switch(cluster, False, "partition", "main")
+    assert cluster.run_cycle() == []
+    switch(cluster, True, "partition", "main")
+    assert cluster.run_cycle() == [job]
+
+
 def two_nodes_lend_to_one_job() -> tuple[Lending, tuple[JobId, JobId], JobId]:
     """The lenders, and who has 3000 MiB of each."""
     cluster = Lending(nodes=2)
@@ -548,6 +558,13 @@ def test_a_switch_is_refused_with_the_way_out() -> None:
     assert refused.message == 'partition "gpu" does not exist; choose one of: main'
     assert isinstance(switch(cluster, True).reply, Done)
     assert switch(cluster, True).events == ()
+    switch(cluster, False, "partition", "main")
+    switch(cluster, False)
+    refused = switch(cluster, True, "partition", "main").reply
+    assert refused.message == (
+        "lending is off everywhere, not only there; switch it on with: packhorse reclaim on"
+    )
+    assert cluster.state.lending_off == (Switch("partition", "main"), Switch())
 
 
 def test_after_a_restart_with_lending_disabled_loans_are_taken_back() -> None:

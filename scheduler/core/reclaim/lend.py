@@ -8,7 +8,7 @@ borrower. Best fit, whatever the policy. Jobs that take all of a node's CPUs or 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from msgspec.structs import replace
@@ -142,6 +142,12 @@ class Lenders:
                 left[lender] -= part
                 n -= part
                 yield Loan(lender, name, part, self.now)
+
+
+def may_borrow(state: State, partitions: Sequence[str]) -> np.ndarray:
+    """In which of these partitions jobs may borrow now, others aside: all of their rows at once."""
+    closed = {*state.config.reclaim.no_borrow, *(s.name for s in state.lending_off if s.kind == "partition")}
+    return np.array([name not in closed for name in partitions], dtype=np.bool_)
 
 
 def barred(state: State, id: JobId, now: Instant) -> bool:
