@@ -226,6 +226,21 @@ def test_a_lender_that_ends_leaves_its_memory_to_the_borrower() -> None:
     assert cluster.state.node_columns.amounts_free(N1)["mem_mib"] == MEM - 5_000
 
 
+def test_when_a_lender_ends_others_may_have_lent_too_much() -> None:
+    """What it did not lend itself was a part of what all of them may lend together."""
+    cluster = Lending(share=50)
+    jobs = cluster.submit(mem_mib=4_000), cluster.submit(mem_mib=6_000)
+    cluster.run(*jobs)
+    cluster.settle(*((job, 500) for job in jobs), minutes=600)
+    second = cluster.stoppable(3_500)
+    cluster.run(second)
+    [loan] = cluster.active(second).loans
+    assert loan.lender == jobs[1]
+    cluster.exit(jobs[0])
+    cluster.pass_time(0)
+    assert cluster.state_of(second) == "RUNNING" and cluster.lent(second) <= (6_000 - 500) // 2
+
+
 def test_a_planned_start_is_not_put_off_by_what_becomes_of_loans() -> None:
     """The guaranteed job is promised the end of the lender; a borrower that would outlive it does not
     start."""
