@@ -100,7 +100,7 @@ def _settle_loans(draft: Draft) -> None:
     sees what has become of its loans."""
     book = draft.state.reclaim
     dealt_with: set[JobId] = set()
-    for name in list(book.suspects):
+    for name in sorted(book.suspects):
         here = book.borrowers.get(name, {})
         if dealt_with.isdisjoint(here):
             settle(draft, name)

@@ -17,7 +17,7 @@ from packhorse.scheduler.model.cluster import Reclaim
 from packhorse.scheduler.model.command import Terminate
 from packhorse.scheduler.model.event import JobEnding, LoansChanged, MemoryEstimated, ReclaimSwitched
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
-from packhorse.scheduler.model.input import Caller, ReportUsage, RunCycle, Start, SwitchReclaim
+from packhorse.scheduler.model.input import Caller, ReportUsage, RunCycle, Start, SwitchReclaim, Tick
 from packhorse.scheduler.model.job import Active, EndCause, WarnSignal
 from packhorse.scheduler.model.loan import Loan, Switch
 from packhorse.scheduler.model.reply import Done, Refused
@@ -538,6 +538,18 @@ def test_a_job_on_two_nodes_is_stopped_once() -> None:
     cluster.pass_time(0)
     assert [type(event) for event in cluster.log[n:]] == [ReclaimSwitched, JobEnding]
     assert len(cluster.sent[m:]) == 1 and cluster.state_of(wide) == "COMPLETING"
+
+
+def test_for_whom_a_job_on_two_nodes_is_stopped_is_the_same_after_a_restart() -> None:
+    cluster, lenders, wide = two_nodes_lend_to_one_job()
+    for job in reversed(lenders):
+        cluster.update(job, no_lend=True)
+    restarted = load(dump(cluster.state.freeze()))
+    now = cluster.clock.now
+    decisions = [step(state, Tick(), now) for state in (cluster.state, restarted) if next_timer(state)]
+    assert len(decisions) == 2 and decisions[0].events == decisions[1].events
+    [event] = decisions[0].events
+    assert (event.job, event.for_job) == (wide, lenders[0])
 
 
 def test_on_two_nodes_at_once_each_loan_is_paid_back_once() -> None:
