@@ -103,8 +103,10 @@ def _settle_loans(draft: Draft) -> None:
     for name in sorted(book.suspects):
         here = book.borrowers.get(name, {})
         if dealt_with.isdisjoint(here):
+            n_events = len(draft.events)
             settle(draft, name)
-            dealt_with.update(here)
+            if len(draft.events) > n_events:
+                dealt_with.update(here)
 
 
 def _act(draft: Draft, kind: Timer, job: Job, active: Active) -> None:

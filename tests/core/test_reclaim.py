@@ -552,6 +552,15 @@ def test_for_whom_a_job_on_two_nodes_is_stopped_is_the_same_after_a_restart() ->
     assert (event.job, event.for_job) == (wide, lenders[0])
 
 
+def test_a_suspect_that_is_none_holds_up_no_other() -> None:
+    cluster, lenders, wide = two_nodes_lend_to_one_job()
+    cluster.update(lenders[1], no_lend=True)
+    cluster.update(lenders[0], account="rich")
+    assert list(cluster.state.reclaim.suspects) == ["n2", "n1"], "of which only the first has lent too much"
+    cluster.pass_time(0)
+    assert cluster.state_of(wide) == "COMPLETING"
+
+
 def test_on_two_nodes_at_once_each_loan_is_paid_back_once() -> None:
     cluster, lenders, wide = two_nodes_lend_to_one_job()
     for name in ("n1", "n2"):  # there is memory to pay with
