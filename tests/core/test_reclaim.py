@@ -548,7 +548,7 @@ def test_for_whom_a_job_on_two_nodes_is_stopped_is_the_same_after_a_restart() ->
     now = cluster.clock.now
     decisions = [step(state, Tick(), now) for state in (cluster.state, restarted) if next_timer(state)]
     assert len(decisions) == 2 and decisions[0].events == decisions[1].events
-    [event] = decisions[0].events
+    [event] = events(decisions[0], JobEnding)
     assert (event.job, event.for_job) == (wide, lenders[0])
 
 
@@ -570,7 +570,8 @@ def test_on_two_nodes_at_once_each_loan_is_paid_back_once() -> None:
     switch(cluster, False, recall=True)
     cluster.pass_time(0)
     assert cluster.state_of(wide) == "RUNNING" and cluster.lent(wide) == 0
-    state, rows = load(dump(before)), []
+    rows: list[LoanRow] = []
+    state = load(dump(before))
     for event in cluster.log[n:]:
         rows += loan_rows(state, event)
         apply(state, event)
