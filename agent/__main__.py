@@ -123,6 +123,7 @@ def _main(args: argparse.Namespace) -> int:
     why = asyncio.run(
         _serve(args.node, home, inventory, spool, launcher, gpus, hardware, scripts, health, bounding)
     )
+    cgroups.close()  # of jobs that run on they stay
     pid_file.release()
     if why:
         print(f"packhorse agent: {why}", file=sys.stderr)

@@ -20,6 +20,13 @@ _TICK_US = 1_000_000 // os.sysconf("SC_CLK_TCK")
 MEMBERS_S = 2.0
 """A list of the job's processes is good for so long where only its memory is asked for."""
 
+MOST = 1024
+"""Processes of an attempt that are looked at, the oldest first: a fork bomb must not keep the agent busy.
+What the others use is in the attempt's exit record, and their memory in that of the cgroup."""
+
+MOST_EXACT = 64
+"""With more processes, shared pages are not counted exactly."""
+
 _EXACT_SHARE = 0.00002
 """Of a processor, for counting one attempt's shared pages exactly: a look at a large address space takes
 milliseconds."""
@@ -150,7 +157,7 @@ class TreeMeter:
             own += max(0, resident - shared)
             most_shared = max(most_shared, shared)
         quick_kib = (own + most_shared) * _PAGE_KIB
-        return self._exact(quick_kib) if n > 1 else quick_kib
+        return self._exact(quick_kib) if 1 < n <= MOST_EXACT else quick_kib
 
     def close(self) -> None:
         self._keep({})
@@ -175,7 +182,9 @@ class TreeMeter:
         ahead = [(self._supervisor, supervisor)]
         listed = self._listed()
         for parent, stat in ahead:
-            for pid in parent.children(stat) if listed is None else listed:
+            if len(found) >= MOST:
+                break
+            for pid in parent.children(stat)[:MOST] if listed is None else listed:
                 process = self._members.get(pid) or _Process(pid)
                 fields = process.stat()
                 if not fields:  # ended; and if its number is another's now, that one is read the next time
@@ -197,7 +206,7 @@ class TreeMeter:
             return None
         try:
             found = {int(pid) for pid in self._procs.read().split()}
-            return sorted(found - {self._supervisor.pid})
+            return sorted(found - {self._supervisor.pid})[:MOST]
         except (OSError, ValueError):
             return None
 

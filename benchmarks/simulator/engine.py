@@ -75,6 +75,10 @@ class _Kind(IntEnum):
     REPORT = 4
 
 
+CONFIG: Final = ClusterConfig(min_job_age_s=_LONG_S, max_finished_kept=_FINISHED, max_requeues=1 << 30)
+"""Of a simulated cluster, where nothing else is said."""
+
+
 class Simulation:
     """One run. Give it jobs by `run`, then ask for the `outcome`.
 
@@ -107,9 +111,7 @@ class Simulation:
         self._dice = Dice(world)
         self._keep_going = keep_going
         self._seen, self._before, self._progress = seen, before, progress
-        base = config or ClusterConfig(
-            min_job_age_s=_LONG_S, max_finished_kept=_FINISHED, max_requeues=1 << 30
-        )
+        base = config or CONFIG
         self._asks = Asks(
             nodes,
             clairvoyant if policy.clairvoyant else limit,
@@ -265,7 +267,7 @@ class Simulation:
                 began = self._began[self._number[attempt.job]]
                 self._exit_at(self.now_us, spec.name, attempt, began, _KILL, cause="oom")
             at = Instant(ORIGIN + self.now_us)
-            self._do(ReportUsage(spec.name, at, found.free_mib, None, found.used))
+            self._changed |= self._do(ReportUsage(spec.name, at, found.free_mib, None, found.used)).more
 
     def _began_at(self, attempt: AttemptKey) -> Instant:
         return Instant(ORIGIN + self._began[self._number[attempt.job]])

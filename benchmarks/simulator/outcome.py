@@ -23,7 +23,8 @@ class Outcome(NamedTuple):
     nodes: the names of the nodes of the last start, empty tuples where it never started.
     capacity_milli, capacity_gpus: CPU in thousandths and devices of the whole cluster.
     samples: see Samples. policy, trace, seed: what was run. think_times: jobs that are after another one were
-    submitted accordingly, otherwise all were when the trace says.
+    submitted accordingly, otherwise all were when the trace says. lent_mib_s: memory lent, in MiB times
+    seconds. out_of_memory: how often a machine had none left and ended a job.
     """
 
     policy: str
@@ -40,6 +41,8 @@ class Outcome(NamedTuple):
     capacity_gpus: int
     samples: Samples
     think_times: bool = False
+    lent_mib_s: int = 0
+    out_of_memory: int = 0
 
 
 class Samples(NamedTuple):

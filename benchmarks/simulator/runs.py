@@ -16,21 +16,29 @@ from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 import packhorse.scheduler.core
 import packhorse.scheduler.model
 import packhorse.simulator
+from packhorse.scheduler.core.reclaim.ledger import loan_rows
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model.cluster import Reclaim
+from packhorse.scheduler.model.event import Event
+from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.model.node import NodeSpec
-from packhorse.simulator.engine import Simulation
+from packhorse.simulator.engine import CONFIG, Simulation
 from packhorse.simulator.lab_policy import LabPolicy
+from packhorse.simulator.memory import Use
 from packhorse.simulator.outcome import Outcome, Samples
 from packhorse.simulator.policy_file import digest
+from packhorse.simulator.traces import memory_uses
 from packhorse.simulator.traces.broken import Skipped
 from packhorse.simulator.traces.catalogue import open_trace
 from packhorse.simulator.traces.job import TraceJob
 from packhorse.simulator.world import World
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 
 class Window(NamedTuple):
@@ -48,7 +56,8 @@ class Window(NamedTuple):
 class Run(NamedTuple):
     """title, number: what it is called in tables, where runs of one title and policy are averaged over their
     numbers: seeds, or starts of windows. trace: path or generator. file: that of a policy of the user's
-    own."""
+    own. uses: what jobs use of their memory over time, a file; None: all that they ask for. lend: estimator
+    by which unused memory is lent, "": it is not."""
 
     title: str
     number: int
@@ -61,6 +70,8 @@ class Run(NamedTuple):
     nodes: tuple[NodeSpec, ...]
     world: World
     keep_going: bool
+    uses: Path | None = None
+    lend: str = ""
 
 
 class Loaded(NamedTuple):
@@ -76,6 +87,12 @@ def load(trace: str, format: str, on_broken: str) -> Loaded:
     found = open_trace(trace, format, on_broken)
     jobs = sorted(found.jobs, key=lambda job: job.submit_us)
     return Loaded(jobs, found.skipped)
+
+
+@cache
+def load_uses(path: Path, on_broken: str) -> dict[str, Use]:
+    """Memory use over time, read once in a process."""
+    return memory_uses.read(path, Skipped(on_broken))
 
 
 def jobs_of(run: Run) -> Sequence[TraceJob]:
@@ -117,21 +134,44 @@ def key(run: Run) -> str:
         [msgspec.json.encode(node).decode() for node in run.nodes],
         run.world,
         run.keep_going,
+        digest(run.uses) if run.uses else "",
+        run.lend,
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
 def simulate(run: Run, progress: object = None) -> Outcome:
     """The run, now. progress: called with the number of jobs that have ended."""
+    ledger = _Ledger()
     simulation = Simulation(
         run.policy,
         run.nodes,
         run.world,
+        replace(CONFIG, reclaim=Reclaim(enabled=True, estimator=run.lend)) if run.lend else None,
         keep_going=run.keep_going,
         progress=progress if callable(progress) else None,
+        uses=load_uses(run.uses, run.on_broken) if run.uses else None,
+        before=ledger.see if run.lend else None,
     )
+    ledger.state = simulation.state
     simulation.run(jobs_of(run))
-    return simulation.outcome(run.title)._replace(seed=run.number)
+    return simulation.outcome(run.title)._replace(
+        seed=run.number, lent_mib_s=ledger.mib_us // US, out_of_memory=len(simulation.killed)
+    )
+
+
+class _Ledger:
+    """How much memory was lent for how long."""
+
+    def __init__(self) -> None:
+        self.state: State | None = None
+        self.mib_us = 0
+
+    def see(self, event: Event) -> None:
+        """An event that is about to change the state."""
+        if self.state is not None:
+            rows = loan_rows(self.state, event)
+            self.mib_us += sum(row.mem_mib * (row.until - row.since) for row in rows)
 
 
 def save(folder: Path, run: Run, outcome: Outcome) -> None:
@@ -154,6 +194,7 @@ def save(folder: Path, run: Run, outcome: Outcome) -> None:
             n_nodes=np.array([len(found) for found in outcome.nodes], dtype=np.int64),
             nodes=np.array([code[name] for found in outcome.nodes for name in found], dtype=np.int32),
             capacity=np.array([outcome.capacity_milli, outcome.capacity_gpus], dtype=np.int64),
+            memory=np.array([outcome.lent_mib_s, outcome.out_of_memory], dtype=np.int64),
             samples=np.array(outcome.samples),
         )
         file.flush()
@@ -177,6 +218,7 @@ def read(folder: Path, run: Run) -> Outcome:
             where.append(tuple(flat[at : at + n]))
             at += n
         milli, gpus = found["capacity"].tolist()
+        lent_mib_s, out_of_memory = found["memory"].tolist()
         return Outcome(
             run.policy.name,
             run.title,
@@ -192,4 +234,6 @@ def read(folder: Path, run: Run) -> Outcome:
             gpus,
             Samples(*found["samples"]),
             run.world.think_times,
+            lent_mib_s,
+            out_of_memory,
         )

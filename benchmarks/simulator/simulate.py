@@ -22,6 +22,7 @@ import msgspec
 from packhorse.scheduler.core.backfill_kinds import BACKFILLS
 from packhorse.scheduler.core.orders import BY_ORDER, FCFS, ORDERS
 from packhorse.scheduler.core.predictors import PREDICTORS
+from packhorse.scheduler.core.reclaim.estimators import ESTIMATORS
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.node import NodeSpec
 from packhorse.simulator import jobs_out, policy_file, runs
@@ -40,6 +41,10 @@ from packhorse.simulator.world import World
 
 PROGRAM: Final = "packhorse simulate"
 MOST_RUNS: Final = 100_000
+REPORT_S: Final = 60.0
+"""Between two reports of a machine, where memory use is simulated."""
+STOP_S: Final = 10.0
+"""From the order to stop until a job is gone."""
 WINDOW_COLUMNS: Final = ("start_index0", "length")
 
 
@@ -74,6 +79,8 @@ def parser() -> argparse.ArgumentParser:
     add("--repair", type=float, default=3600.0, metavar="S", help="seconds that a failed node is away")
     add("--enforce-limits", action="store_true", help="stop jobs at their time limit")
     add("--one-by-one", action="store_true", help="a cycle after each single arrival and end, arrivals first")
+    add("--use", type=Path, metavar="FILE", help="what jobs use of their memory over time (docs/traces.md)")
+    add("--lend", default="", metavar="E", help=f"lend unused memory, estimated by {', '.join(ESTIMATORS)}")
     add("--prices", default="", metavar="K=V[,…]", help=f"of {', '.join(Prices.__struct_fields__)}")
     add("--jobs-out", type=Path, metavar="FILE", help="one CSV row per job; several runs: one file each")
     add("--json", type=Path, metavar="FILE", help="write the figures there")
@@ -181,6 +188,9 @@ def plan(args: argparse.Namespace) -> tuple[list[Run], list[str]]:
         generated = trace.partition(":")[0] in GENERATORS
         name = f"{trace},seed={seed}" if generated and "seed=" not in trace else trace
         world = World(seed, args.launch, args.failures, args.repair, args.enforce_limits, args.one_by_one)
+        if args.use is not None or args.lend:
+            # Machines must say what began, for anything to be known of its use; so limits count as well.
+            world = world._replace(report_s=REPORT_S, stop_s=STOP_S, keeps_work=False, enforce_limits=True)
         title = trace if generated else _title(trace, pieces)
         number = piece.start if len(pieces) > 1 else seed
         nodes, keep_going = _nodes(name, args), args.on_refused == "skip"
@@ -197,6 +207,8 @@ def plan(args: argparse.Namespace) -> tuple[list[Run], list[str]]:
                 nodes,
                 world,
                 keep_going,
+                args.use.resolve() if args.use is not None else None,
+                args.lend,
             )
         )
     if len(todo) > MOST_RUNS:
@@ -268,6 +280,10 @@ def _check(args: argparse.Namespace) -> None:
     for name in ("launch", "failures", "repair"):
         if not 0 <= getattr(args, name) <= 1e9:
             raise Wrong(f"--{name} {getattr(args, name)}: from 0 to 1e9")
+    if args.lend and args.lend not in ESTIMATORS:
+        raise Wrong(f"--lend {args.lend}: no such estimator; there are {', '.join(ESTIMATORS)}")
+    if args.lend and args.use is None:
+        raise Wrong("--lend needs --use FILE: without it jobs use all that they ask for, and nothing is lent")
     for name in ("jobs_out", "json"):
         path = getattr(args, name)
         if path is not None and not path.resolve().parent.is_dir():
@@ -286,10 +302,12 @@ def _tell(
 ) -> None:
     """Table, files and page, from the kept results: one run in memory at a time but for those drawn."""
     summaries: list[Summary] = []
+    summaries_of: list[tuple[Run, int, int]] = []
     drawn: dict[tuple[str, str], Outcome] = {}
     for run in done:
         outcome = runs.read(folder, run)
         summaries.append(summarise(outcome, prices=price))
+        summaries_of.append((run, outcome.lent_mib_s, outcome.out_of_memory))
         if args.jobs_out is not None:
             jobs_out.write(_jobs_file(args.jobs_out, run, len(done)), outcome)
         if args.report is not None:
@@ -302,6 +320,7 @@ def _tell(
         for trace, found in skipped.items()
         if found.broken
     ]
+    notes += _memory_notes(args, summaries_of)
     for note in notes:
         print(note)
     if args.json is not None:
@@ -316,6 +335,17 @@ def _tell(
             [*notes, *complaints],
         )
         print(write(args.report, about, summaries, list(drawn.values())))
+
+
+def _memory_notes(args: argparse.Namespace, found: Sequence[tuple[Run, int, int]]) -> list[str]:
+    """What was lent in each run, and how often a machine ran out; nothing where use is not simulated."""
+    if args.use is None and not args.lend:
+        return []
+    return [
+        f"{run.policy.name} on {run.title}, {run.number}: {mib_s / 3600 / 1024:,.1f} GiB-hours lent; "
+        f"machines without memory ended {n} job{'s' * (n != 1)}"
+        for run, mib_s, n in found
+    ]
 
 
 def _jobs_file(path: Path, run: Run, n: int) -> Path:

@@ -387,6 +387,7 @@ KEYS: tuple[Key, ...] = (
     Key("reclaim", "estimate_margin", _count(0, 1000), "0", "percent", _R, "estimate_margin"),
     Key("reclaim", "half_life", _duration_kind(0, _YEAR_S), "0", "seconds", _R, "half_life_s"),
     Key("reclaim", "window", _duration_kind(0, _YEAR_S), "0", "seconds", _R, "window_s"),
+    Key("reclaim", "overrun_days", _count(0, 1_000_000), "60", "days", _R, "overrun_days"),
     Key("reclaim", "settle", _duration_kind(0, _YEAR_S), "300", "seconds", _R, "settle_s"),
     Key("reclaim", "share", _count(0, 100), "80", "percent", _R, "share"),
     Key("reclaim", "margin", MEMORY, "256", "MiB", _R, "margin_mib"),
@@ -553,6 +554,10 @@ MEANING: dict[str, str] = {
         "An estimate above what it should be comes half-way down in so long; 0: as the estimator's own."
     ),
     "reclaim.window": "How long a peak of use counts as recent; 0: as the estimator's own.",
+    "reclaim.overrun_days": (
+        "How bad it is for the estimator packhorse when a job grows past what was expected: as bad as to "
+        "keep the peak of a mean job idle for so many days. Less lends more, and takes back more often."
+    ),
     "reclaim.settle": (
         "A job lends nothing before it has run for so long, and one that was stopped for its lent memory "
         "borrows none for so long."

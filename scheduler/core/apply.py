@@ -80,6 +80,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.MemoryEstimated: apply_loans.memory_estimated,
     ev.LoansChanged: apply_loans.loans_changed,
     ev.ReclaimSwitched: apply_loans.reclaim_switched,
+    ev.UsageLearned: apply_loans.usage_learned,
     ev.JobGpusIdle: apply_attempt.job_gpus_idle,
     ev.JobGpusBusy: apply_attempt.job_gpus_busy,
     ev.JobsRanked: apply_attempt.jobs_ranked,

@@ -1,7 +1,7 @@
 """What a state remembers of jobs that are gone, as chunks of a snapshot and back.
 
-How long jobs ran, who used how much, when jobs came: some megabytes at most, whatever the number of jobs that
-ever ran, so that recovery need not read the accounting.
+How long jobs ran, who used how much, when jobs came, how usage grows: some megabytes at most, whatever the
+number of jobs that ever ran, so that recovery need not read the accounting.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from packhorse.scheduler.core.batch.arrivals import Arrival
 from packhorse.scheduler.core.batch.hours import Hours
 from packhorse.scheduler.core.predictors import Kind
 from packhorse.scheduler.core.state import Frozen, State
+from packhorse.scheduler.model.event import UsageLearned
 from packhorse.scheduler.model.ids import Instant
 
 _AT_ONCE: Final = 1_000
@@ -66,7 +67,15 @@ class Arrived(PastChunk, frozen=True, array_like=True, tag="arrived", gc=False):
     recent: list[tuple[int, int]]
 
 
-AnyPast = Runs | Shares | Own | Used | Arrived
+class Learned(PastChunk, frozen=True, array_like=True, tag="learned", gc=False):
+    """What an estimator of usage has learned."""
+
+    at: Instant
+    estimator: str
+    learned: tuple[float, ...]
+
+
+AnyPast = Runs | Shares | Own | Used | Arrived | Learned
 
 
 def pieces(frozen: Frozen) -> Iterator[AnyPast]:
@@ -82,6 +91,8 @@ def pieces(frozen: Frozen) -> Iterator[AnyPast]:
     base, used = frozen.usage.past()
     for some in _some(used.items(), _AT_ONCE):
         yield Used(base, some)
+    if frozen.learned is not None:
+        yield Learned(frozen.learned.at, frozen.learned.estimator, frozen.learned.learned)
 
 
 def take(state: State, piece: AnyPast) -> None:
@@ -102,6 +113,8 @@ def take(state: State, piece: AnyPast) -> None:
             state.history.samples.restore((), piece.own)
         case Used():
             state.usage.restore(piece.base, piece.used)
+        case Learned():
+            state.learned = UsageLearned(piece.at, piece.estimator, piece.learned)
 
 
 def _numbers(key: int | Kind) -> tuple[int, int, int]:

@@ -20,7 +20,7 @@ from packhorse.scheduler.core.running_columns import RunningColumns
 from packhorse.scheduler.core.timers import Timers
 from packhorse.scheduler.core.usage import UserUsage
 from packhorse.scheduler.model.cluster import ClusterConfig
-from packhorse.scheduler.model.event import CallAnswered, PolicyTaught
+from packhorse.scheduler.model.event import CallAnswered, PolicyTaught, UsageLearned
 from packhorse.scheduler.model.ids import Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArrayJob, Job
 from packhorse.scheduler.model.loan import Switch
@@ -64,6 +64,7 @@ class Frozen:
         "finished",
         "history",
         "jobs",
+        "learned",
         "lending_off",
         "next_job_id",
         "nodes",
@@ -79,6 +80,7 @@ class Frozen:
     finished: dict[JobId, Instant]
     answered: dict[CallId, CallAnswered]
     lending_off: tuple[Switch, ...]
+    learned: UsageLearned | None
     history: History
     usage: UserUsage
     arrivals: Arrivals
@@ -91,7 +93,8 @@ class State:
     jobs, arrays, nodes: by id and name, in the order in which they came.
     finished: ended jobs, and arrays that are through, in the order in which that was known; when.
     answered: calls with an idempotency key, oldest first.
-    lending_off: for which jobs an administrator has switched off the lending of memory.
+    lending_off: for which jobs an administrator has switched off the lending of memory. learned: what the
+    estimator of usage knew when it was last written down, None for nothing.
     next_job_id: no job, array or task was ever given this number or a higher one.
     history: how long jobs ran. usage: who used how much (who holds how much is derived). arrivals: when jobs
     came. All three outlive the jobs that they know of, and are bounded.
@@ -119,6 +122,7 @@ class State:
         "history",
         "interned",
         "jobs",
+        "learned",
         "lending_off",
         "licenses",
         "n_silent",
@@ -149,6 +153,7 @@ class State:
         self.arrivals = Arrivals()
         self.taught: PolicyTaught | None = None
         self.lending_off: tuple[Switch, ...] = ()
+        self.learned: UsageLearned | None = None
         self.clear_derived()
 
     def clear_derived(self) -> None:
@@ -187,6 +192,7 @@ class State:
             and list(self.finished.items()) == list(other.finished.items())
             and list(self.answered.items()) == list(other.answered.items())
             and self.lending_off == other.lending_off
+            and self.learned == other.learned
             and self.history == other.history
             and self.usage == other.usage
             and self.arrivals == other.arrivals
@@ -206,6 +212,7 @@ class State:
         frozen.finished = self.finished.copy()
         frozen.answered = self.answered.copy()
         frozen.lending_off = self.lending_off
+        frozen.learned = self.learned
         frozen.history = self.history.copy()
         frozen.usage = self.usage.copy()
         frozen.arrivals = self.arrivals.copy()

@@ -78,15 +78,15 @@ class Reclaim(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Lending of memory that jobs ask for and do not use (docs/reclaim.md). enabled: usage is watched, and
     memory is lent.
 
-    estimator: by its name (core/reclaim/estimators.py); estimate_margin (percent), half_life_s and window_s:
-    its constants, 0: those it comes with. settle_s: how long a job runs before any of its
-    memory is lent, and how long one that was stopped may not borrow. share: percent of what is unused that
-    may be lent; margin_mib: less of it on each node; max_lent_mib: most of each node, 0: no bound. Loans are
-    taken back where less than floor_percent of a node's memory, or than floor_mib, is free, and where
-    processes waited for memory in more than pressure_milli thousandths of the last 10 s. grace_s: between
-    the signal and KILL. exempt_…: whose memory is never lent. no_borrow: partitions in which nobody borrows.
-    stoppable_qos: QOS, beside "normal", that jobs may name; jobs of these may be stopped for memory, and
-    only they borrow.
+    estimator: by its name (core/reclaim/estimators.py); estimate_margin (percent), half_life_s and
+    window_s: its constants, 0: those it comes with; overrun_days: of `packhorse`, see there. settle_s: how
+    long a job runs before any of its memory is lent, and how long one that was stopped may not borrow.
+    share: percent of what is unused that may be lent; margin_mib: less of it on each node; max_lent_mib:
+    most of each node, 0: no bound. Loans are taken back where less than floor_percent of a node's memory,
+    or than floor_mib, is free, and where processes waited for memory in more than pressure_milli
+    thousandths of the last 10 s. grace_s: between the signal and KILL. exempt_…: whose memory is never
+    lent. no_borrow: partitions in which nobody borrows. stoppable_qos: QOS, beside "normal", that jobs may
+    name; jobs of these may be stopped for memory, and only they borrow.
     """
 
     enabled: bool = False
@@ -107,6 +107,7 @@ class Reclaim(msgspec.Struct, frozen=True, array_like=True, gc=False):
     estimate_margin: int = 0
     half_life_s: int = 0
     window_s: int = 0
+    overrun_days: int = 60
 
 
 class GpuIdleAction(StrEnum):

@@ -114,6 +114,13 @@ class JobWarned(_Event, frozen=True, array_like=True, gc=False, tag=True):
     attempt: AttemptKey
 
 
+class UsageLearned(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """What the estimator of this name has learned of how usage grows, for a process that starts anew."""
+
+    estimator: str
+    learned: tuple[float, ...]
+
+
 class JobGpusIdle(_Event, frozen=True, array_like=True, gc=False, tag=True):
     """All GPUs of the attempt have done nothing since `since`, for so long that its user was warned."""
 
@@ -358,6 +365,7 @@ Event = (
     | MemoryEstimated
     | LoansChanged
     | ReclaimSwitched
+    | UsageLearned
     | JobGpusIdle
     | JobGpusBusy
 )

@@ -276,5 +276,6 @@ SENTENCES: dict[type[Any], Callable[[Any], str]] = {
     ev.MemoryEstimated: _estimated,
     ev.LoansChanged: _loans_changed,
     ev.ReclaimSwitched: _switched,
+    ev.UsageLearned: lambda event: f"what the estimator {event.estimator} has learned was written down",
 }
 """Every kind of event; a test compares with the union."""

@@ -8,6 +8,7 @@ from msgspec import structs
 
 from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.reasons import Reason
+from packhorse.scheduler.core.reclaim.book import Book
 from packhorse.scheduler.core.reclaim.ledger import loan_rows
 from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.state import State
@@ -15,7 +16,13 @@ from packhorse.scheduler.core.step import next_timer, step
 from packhorse.scheduler.model.accounting import LoanRow
 from packhorse.scheduler.model.cluster import Reclaim
 from packhorse.scheduler.model.command import Terminate
-from packhorse.scheduler.model.event import JobEnding, LoansChanged, MemoryEstimated, ReclaimSwitched
+from packhorse.scheduler.model.event import (
+    JobEnding,
+    LoansChanged,
+    MemoryEstimated,
+    ReclaimSwitched,
+    UsageLearned,
+)
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import Caller, ReportUsage, RunCycle, Start, SwitchReclaim, Tick
 from packhorse.scheduler.model.job import Active, EndCause, WarnSignal
@@ -393,6 +400,20 @@ def test_nothing_is_lent_on_a_node_that_is_short_or_has_not_reported() -> None:
     assert cluster.run_cycle() == [second]
 
 
+def test_a_report_that_makes_memory_lendable_is_followed_by_a_cycle() -> None:
+    cluster = Lending(floor_percent=10)
+    first = cluster.lender()
+    second = cluster.stoppable(3_000)
+    cluster.clock.advance(120)
+    assert cluster.run_cycle() == [], "the node has not reported for two minutes"
+    assert cluster.report((first, 1_000), pressure=900).more is False, "it is short"
+    assert cluster.report((first, 1_000), free=2_000, pressure=0).more is True
+    assert cluster.run_cycle() == [], "only 1000 MiB are free beyond the floor"
+    assert cluster.report((first, 1_000), free=2_000, pressure=0).more is False, "nothing has changed"
+    assert cluster.report((first, 1_000), free=6_000, pressure=0).more is True
+    assert cluster.run_cycle() == [second]
+
+
 def test_who_does_not_lend() -> None:
     cases: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
         ({}, {"no_lend": True}),
@@ -744,3 +765,37 @@ def test_a_lender_and_its_borrower_on_different_terms() -> None:
     assert isinstance(phase, Active) and phase.loans == () and phase.ending is EndCause.PREEMPTED
     cluster.exit(second, signal=15)
     assert step(cluster.state, RunCycle(), cluster.clock.now).events, "it starts in ordinary room"
+
+
+def test_what_the_estimator_learned_outlives_the_process() -> None:
+    """It is written down once an hour, is in snapshots, and a new process goes on from it."""
+    cluster = Lending(estimator="packhorse")
+    job = cluster.submit(mem_mib=8_000)
+    cluster.run(job)
+    for i in range(6 * 12):
+        cluster.clock.advance(300)
+        cluster.report((job, 500 + 40 * (i % 7)))
+    told = [event for event in cluster.log if isinstance(event, UsageLearned)]
+    assert 5 <= len(told) <= 7
+    assert cluster.state.learned == told[-1]
+    again = load(dump(cluster.state.freeze()))
+    assert again.learned == told[-1]
+    assert again == cluster.state
+    config = cluster.state.config.reclaim
+    assert again.reclaim.estimates(config, again.learned).learned() == list(told[-1].learned)
+    assert any(told[-1].learned)
+
+
+def test_what_another_estimator_learned_is_left_alone() -> None:
+    cluster = Lending(estimator="packhorse")
+    config = cluster.state.config.reclaim
+    for learned in (UsageLearned(Instant(1), "borg", (1.0,)), UsageLearned(Instant(1), "packhorse", (1.0,))):
+        assert not any(Book().estimates(config, learned).learned())
+
+
+def test_an_estimator_that_learns_nothing_writes_nothing_down() -> None:
+    cluster = Lending(estimator="borg")
+    job = cluster.submit(mem_mib=8_000)
+    cluster.run(job)
+    cluster.settle((job, 500), minutes=180)
+    assert not [event for event in cluster.log if isinstance(event, UsageLearned)]

@@ -44,6 +44,7 @@ from packhorse.scheduler.model.event import (
     PolicyTaught,
     ReclaimSwitched,
     SchedulerStarted,
+    UsageLearned,
 )
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import (
@@ -127,6 +128,7 @@ EVENTS: tuple[Event, ...] = (
     MemoryEstimated(AT, NODE, ((JOB, 2_048), (ARRAY, 16))),
     LoansChanged(AT, JOB, KEY, (LOAN,), (EndedLoan(LOAN, LoanEnd.MOVED),)),
     ReclaimSwitched(AT, (Switch("account", "bio", True),), 0),
+    UsageLearned(AT, "packhorse", (0.5, 2.0)),
     JobGpusIdle(AT, JOB, KEY, LATER),
     JobGpusBusy(AT, JOB, KEY),
     CallAnswered(AT, 1000, "key-2", "fingerprint", Refused(RefusalCode.IMPOSSIBLE, "no node", "phrase")),

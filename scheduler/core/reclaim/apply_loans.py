@@ -39,6 +39,10 @@ def reclaim_switched(state: State, event: ev.ReclaimSwitched) -> None:
     suspect_all(state)
 
 
+def usage_learned(state: State, event: ev.UsageLearned) -> None:
+    state.learned = event
+
+
 def suspect_all(state: State) -> None:
     """Rules have changed: everything about lending has to be looked at anew."""
     for name in state.nodes:

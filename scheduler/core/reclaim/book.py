@@ -7,12 +7,14 @@ again for nodes at which something has changed (core/reclaim/lending.py), when s
 
 from __future__ import annotations
 
+import contextlib
 from typing import NamedTuple
 
 import numpy as np
 
 from packhorse.scheduler.core.reclaim.estimators import Estimates, Settings
 from packhorse.scheduler.model.cluster import Reclaim
+from packhorse.scheduler.model.event import UsageLearned
 from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import Job
 from packhorse.scheduler.model.loan import Loan
@@ -78,11 +80,15 @@ class Book:
         for column in (self.seen_at, self.free_seen, self.short):
             column[:] = 0
 
-    def estimates(self, config: Reclaim) -> Estimates:
-        """By this configuration; those made by another are forgotten."""
+    def estimates(self, config: Reclaim, learned: UsageLearned | None) -> Estimates:
+        """By this configuration; those made by another are forgotten. learned: where new ones go on from."""
         if self._estimates is None or _settings(config) != _settings(self._for):
             self._estimates = Estimates(*_settings(config))
             self._for = config
+            if learned is not None and learned.estimator == config.estimator:
+                # What another version of the estimator counted otherwise is not worth an end.
+                with contextlib.suppress(ValueError):
+                    self._estimates.teach(list(learned.learned))
         return self._estimates
 
     # -- loans -------------------------------------------------------------------------------------------
@@ -146,6 +152,7 @@ def _settings(config: Reclaim) -> tuple[str, Settings]:
         margin_milli=config.estimate_margin * 10 or None,
         half_life_s=config.half_life_s or None,
         window_s=config.window_s or None,
+        overrun_days=config.overrun_days,
     )
 
 

@@ -17,16 +17,18 @@ from typing import Final
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
 from packhorse.scheduler.core.lifecycle import current
 from packhorse.scheduler.core.reclaim.book import Seen
-from packhorse.scheduler.core.reclaim.lending import floor_mib, fresh_since, loans_on, may_lend
+from packhorse.scheduler.core.reclaim.lending import floor_mib, fresh_since, loans_on, may_lend, refresh
 from packhorse.scheduler.core.reclaim.settle import Holder, settle, stop, victims
 from packhorse.scheduler.core.state import State
-from packhorse.scheduler.model.event import MemoryEstimated
+from packhorse.scheduler.model.event import MemoryEstimated, UsageLearned
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import ReportUsage
 from packhorse.scheduler.model.job import Active
 
 STEPS: Final = 32
 LEAST_STEP_MIB: Final = 16
+LEARNED_EVERY_S: Final = 3600
+"""Some 17 kB in the log each time."""
 
 
 def report_usage(state: State, report: ReportUsage, now: Instant) -> Decision:
@@ -42,20 +44,45 @@ def report_usage(state: State, report: ReportUsage, now: Instant) -> Decision:
     lenders += _unmeasured(state, report)
     if lenders:
         moved, grown, fell = _estimate(state, name, lenders, used, now)
+        _write_down(draft)
     if moved:
         draft.events.append(MemoryEstimated(now, name, tuple(moved.items())))
         if fell:
             state.reclaim.fell_at[name] = now
     shortage = _shortage(state, report)
-    was_open = _is_open(state, row, name, now)
+    opened = not shortage and _opens(state, report, row, now)
     state.reclaim.saw(row, name, Seen(now, report.free_mib, report.pressure_milli, bool(shortage), borrowed))
-    opened = not was_open and _is_open(state, row, name, now)
     if name in state.reclaim.borrowers:
         stopped = settle(draft, name, moved, grown) if moved else set()
         if shortage:
             _relieve(draft, report, borrowed, stopped, shortage)
     more = (fell or opened) and state.pending_columns.n_ready_of(config.stoppable_qos) > 0
     return draft.decision()._replace(more=more)
+
+
+def _write_down(draft: Draft) -> None:
+    """Once in LEARNED_EVERY_S: what the estimator has learned, from which a new process goes on."""
+    state, config = draft.state, draft.state.config.reclaim
+    last = state.learned
+    if last is not None and last.estimator == config.estimator and draft.now < last.at + LEARNED_EVERY_S * US:
+        return
+    learned = state.reclaim.estimates(config, state.learned).learned()
+    if any(learned):
+        draft.events.append(UsageLearned(draft.now, config.estimator, tuple(learned)))
+
+
+def _opens(state: State, report: ReportUsage, row: int, now: Instant) -> bool:
+    """Whether only this report makes something lendable on the node: it had not reported lately, was short,
+    or had less free than might have been lent."""
+    refresh(state)
+    book = state.reclaim
+    book.room_for(row)
+    if not book.lendable[row]:
+        return False
+    floor = floor_mib(state.config.reclaim, state.nodes[report.node].spec.mem_mib)
+    had = int(book.free_seen[row]) - floor
+    bound = had < book.lendable[row] and report.free_mib - floor >= max(had, 0) + LEAST_STEP_MIB
+    return bool(book.seen_at[row] < fresh_since(now) or book.short[row] or bound)
 
 
 def _sorted_out(
@@ -93,22 +120,13 @@ def _unmeasured(state: State, report: ReportUsage) -> list[tuple[JobId, Active]]
     return found
 
 
-def _is_open(state: State, row: int, name: NodeName, now: Instant) -> bool:
-    """Whether something may be lent on the node, by what it last reported (lend.lendable)."""
-    book = state.reclaim
-    if row >= book.seen_at.size or book.seen_at[row] < fresh_since(now) or book.short[row]:
-        return False
-    floor = floor_mib(state.config.reclaim, state.nodes[name].spec.mem_mib)
-    return bool(book.free_seen[row] > floor)
-
-
 def _estimate(
     state: State, name: NodeName, lenders: list[tuple[JobId, Active]], used: list[int], now: Instant
 ) -> tuple[dict[JobId, int], JobId, bool]:
     """Estimates that have moved by a step; the job whose estimate has risen most, 0 if none has; and whether
     one has fallen. used: of the first of them; the others were not measured."""
     book = state.reclaim
-    estimates = book.estimates(state.config.reclaim)
+    estimates = book.estimates(state.config.reclaim, state.learned)
     keys = [(name, id) for id, _ in lenders]
     before: list[tuple[int, int]] = []
     for key, (_, active) in zip(keys, lenders, strict=True):

@@ -10,6 +10,7 @@ import pytest
 
 from packhorse.agent.launch import processes
 from packhorse.agent.launch.spec import Group
+from packhorse.agent.sampling import tree
 from packhorse.agent.sampling.counter import Counter
 from packhorse.agent.sampling.group import GroupMeter, Memory
 from packhorse.agent.sampling.tree import TreeMeter
@@ -101,10 +102,29 @@ def test_a_supervisor_that_passes_through_the_group_is_none_of_the_job(tmp_path:
     child = subprocess.Popen(["sleep", "60"])
     try:
         (tmp_path / "cgroup.procs").write_text(f"{os.getpid()}\n{child.pid}\n")
-        tree = TreeMeter(os.getpid(), processes.start_time(os.getpid()), str(tmp_path))
-        tree.totals()
-        assert tree.pids == (child.pid,)
-        tree.close()
+        meter = TreeMeter(os.getpid(), processes.start_time(os.getpid()), str(tmp_path))
+        meter.totals()
+        assert meter.pids == (child.pid,)
+        meter.close()
     finally:
         child.kill()
         child.wait()
+
+
+def test_of_a_fork_bomb_only_some_processes_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "MOST", 2)
+    children = [subprocess.Popen(["sleep", "60"]) for _ in range(4)]
+    try:
+        pids = sorted(child.pid for child in children)
+        (tmp_path / "cgroup.procs").write_text("\n".join(map(str, reversed(pids))))
+        for group in (str(tmp_path), ""):
+            meter = TreeMeter(os.getpid(), processes.start_time(os.getpid()), group)
+            meter.totals()
+            assert len(meter.pids) == 2 and set(meter.pids) < {*pids}
+            meter.close()
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
