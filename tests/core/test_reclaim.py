@@ -682,26 +682,6 @@ def test_a_job_that_nobody_measures_any_more_is_expected_to_use_its_limit() -> N
         assert cluster.log[n:] == [], "it is told once"
 
 
-def test_a_report_says_when_a_node_lends_again() -> None:
-    """Nothing else need happen for a waiting job to be looked at: after a restart, silence or shortage."""
-    cluster = Lending()
-    first = cluster.lender()
-    assert not cluster.report((first, 1_000)).more, "nobody waits for it"
-    second = cluster.stoppable(3_000)
-    assert not cluster.report((first, 1_000)).more, "nothing has changed"
-    cluster.do(Start(cluster.state.config))
-    cluster.register("n1")
-    assert cluster.run_cycle() == []
-    assert cluster.report((first, 1_000)).more
-    assert not cluster.report((first, 1_000)).more
-    assert not cluster.report((first, 1_000), free=10).more
-    assert cluster.report((first, 1_000)).more
-    assert not cluster.report((first, 1_000), pressure=900).more
-    cluster.clock.advance(61)
-    assert cluster.report((first, 1_000)).more
-    assert cluster.run_cycle() == [second]
-
-
 def test_the_log_is_not_flooded_by_estimates() -> None:
     cluster = Lending()
     job = cluster.submit(mem_mib=MEM)
