@@ -414,6 +414,17 @@ def test_a_report_that_makes_memory_lendable_is_followed_by_a_cycle() -> None:
     assert cluster.run_cycle() == [second]
 
 
+def test_what_is_free_is_not_lent_twice_between_two_reports() -> None:
+    cluster = Lending(floor_percent=10)
+    first = cluster.lender()
+    cluster.report((first, 1_000), free=4_000)
+    second, third = cluster.stoppable(2_000), cluster.stoppable(2_000)
+    assert cluster.run_cycle() == [second]
+    assert cluster.run_cycle() == [], "of 3000 MiB beyond the floor 1000 are left"
+    assert cluster.report((first, 1_000), free=4_000).more is True
+    assert cluster.run_cycle() == [third]
+
+
 def test_who_does_not_lend() -> None:
     cases: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
         ({}, {"no_lend": True}),

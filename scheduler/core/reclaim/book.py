@@ -35,7 +35,7 @@ class Book:
 
     borrowers, lenders: by node, who has and who gave memory there, in order of the first loan. borrowers_of:
     of a lender. suspects: nodes at which more may be lent than should be. fell_at: when estimates of a node
-    were last lowered. wake_at: when a job that was stopped may borrow again, 0 if none waits for that.
+    were last lowered. lent_seen: what was lent when the node last reported. wake_at: when a job that was stopped may borrow again, 0 if none waits for that.
     """
 
     __slots__ = (
@@ -48,6 +48,7 @@ class Book:
         "free_seen",
         "lendable",
         "lent",
+        "lent_seen",
         "seen",
         "seen_at",
         "short",
@@ -66,6 +67,7 @@ class Book:
         self.lent = np.zeros(8, dtype=np.int64)
         self.seen_at = np.zeros(8, dtype=np.int64)
         self.free_seen = np.zeros(8, dtype=np.int64)
+        self.lent_seen = np.zeros(8, dtype=np.int64)
         self.short = np.zeros(8, dtype=np.bool_)
         self._dirty: dict[NodeName, None] = {}
         self._estimates: Estimates | None = None
@@ -77,7 +79,7 @@ class Book:
         self.fell_at.clear()
         self.seen.clear()
         self.wake_at = UNKNOWN
-        for column in (self.seen_at, self.free_seen, self.short):
+        for column in (self.seen_at, self.free_seen, self.lent_seen, self.short):
             column[:] = 0
 
     def estimates(self, config: Reclaim, learned: UsageLearned | None) -> Estimates:
@@ -135,12 +137,13 @@ class Book:
         self.seen[name] = seen
         self.seen_at[row] = seen.at
         self.free_seen[row] = seen.free_mib
+        self.lent_seen[row] = self.lent[row]
         self.short[row] = seen.short
 
     def room_for(self, row: int) -> None:
         """There is such a row."""
         while row >= self.lendable.size:
-            for title in ("lendable", "lent", "seen_at", "free_seen", "short"):
+            for title in ("lendable", "lent", "seen_at", "free_seen", "lent_seen", "short"):
                 old = getattr(self, title)
                 setattr(self, title, np.concatenate([old, np.zeros_like(old)]))
 

@@ -32,7 +32,8 @@ from packhorse.scheduler.model.resources import Placement
 
 def lendable(state: State, now: Instant) -> np.ndarray | None:
     """MiB that may be lent on each node, by position on the board `[n_nodes]`; None if nothing is, or nobody
-    waits for it. Nothing where a node has not reported lately, or is short; and nowhere more than is free."""
+    waits for it. Nothing where a node has not reported lately, or is short; and nowhere more than was free
+    then, less what has been lent since."""
     config = state.config.reclaim
     if not config.enabled or not state.pending_columns.n_ready_of(config.stoppable_qos):
         return None
@@ -45,7 +46,8 @@ def lendable(state: State, now: Instant) -> np.ndarray | None:
         return None
     mem = board.capacity[MEM]
     floor = np.maximum(mem * config.floor_percent // 100, config.floor_mib)
-    mib = np.minimum(mib, np.maximum(book.free_seen[order] - floor, 0))
+    since = np.maximum(book.lent[order] - book.lent_seen[order], 0)
+    mib = np.minimum(mib, np.maximum(book.free_seen[order] - floor - since, 0))
     mib[
         (book.seen_at[order] < fresh_since(now)) | book.short[order] | ~state.node_columns.schedulable[order]
     ] = 0

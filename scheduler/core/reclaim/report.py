@@ -80,7 +80,8 @@ def _opens(state: State, report: ReportUsage, row: int, now: Instant) -> bool:
     if not book.lendable[row]:
         return False
     floor = floor_mib(state.config.reclaim, state.nodes[report.node].spec.mem_mib)
-    had = int(book.free_seen[row]) - floor
+    since = max(int(book.lent[row] - book.lent_seen[row]), 0)
+    had = int(book.free_seen[row]) - floor - since
     bound = had < book.lendable[row] and report.free_mib - floor >= max(had, 0) + LEAST_STEP_MIB
     return bool(book.seen_at[row] < fresh_since(now) or book.short[row] or bound)
 
