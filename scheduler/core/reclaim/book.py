@@ -33,9 +33,10 @@ class Seen(NamedTuple):
 class Book:
     """See the module.
 
-    borrowers, lenders: by node, who has and who gave memory there, in order of the first loan. borrowers_of:
-    of a lender. suspects: nodes at which more may be lent than should be. fell_at: when estimates of a node
-    were last lowered. lent_seen: what was lent when the node last reported. wake_at: when a job that was stopped may borrow again, 0 if none waits for that.
+    borrowers: by node, who has memory there, in order of the first loan. borrowers_of: of a lender. suspects:
+    nodes at which more may be lent than should be. fell_at: when estimates of a node were last lowered.
+    lent_seen: what was lent when the node last reported. wake_at: when a job that was stopped may borrow
+    again, 0 if none waits for that.
     """
 
     __slots__ = (
