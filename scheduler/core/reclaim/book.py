@@ -8,7 +8,6 @@ again for nodes at which something has changed (core/reclaim/lending.py), when s
 from __future__ import annotations
 
 import contextlib
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,16 +17,6 @@ from packhorse.scheduler.model.event import UsageLearned
 from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import Job
 from packhorse.scheduler.model.loan import Loan
-
-
-class Seen(NamedTuple):
-    """What a node last reported. short: loans have to be taken back there. used: MiB that borrowers use."""
-
-    at: Instant
-    free_mib: int
-    pressure_milli: int | None
-    short: bool
-    used: dict[JobId, int]
 
 
 class Book:
@@ -50,7 +39,6 @@ class Book:
         "lendable",
         "lent",
         "lent_seen",
-        "seen",
         "seen_at",
         "short",
         "suspects",
@@ -62,7 +50,6 @@ class Book:
         self.borrowers_of: dict[JobId, dict[JobId, None]] = {}
         self.suspects: dict[NodeName, None] = {}
         self.fell_at: dict[NodeName, Instant] = {}
-        self.seen: dict[NodeName, Seen] = {}
         self.wake_at = UNKNOWN
         self.lendable = np.zeros(8, dtype=np.int64)
         self.lent = np.zeros(8, dtype=np.int64)
@@ -78,7 +65,6 @@ class Book:
         """A new process knows what the state does, and waits for nodes to report."""
         self._estimates = None
         self.fell_at.clear()
-        self.seen.clear()
         self.wake_at = UNKNOWN
         for column in (self.seen_at, self.free_seen, self.lent_seen, self.short):
             column[:] = 0
@@ -116,9 +102,6 @@ class Book:
             key = (name, job.id)
             if self._estimates is not None and key in self._estimates:
                 self._estimates.remove(key)
-            seen = self.seen.get(name)
-            if seen is not None:
-                seen.used.pop(job.id, None)
 
     # -- by node -----------------------------------------------------------------------------------------
 
@@ -132,14 +115,13 @@ class Book:
         self._dirty.clear()
         return found
 
-    def saw(self, row: int, name: NodeName, seen: Seen) -> None:
-        """A report came. row: of the node in the columns."""
+    def saw(self, row: int, at: Instant, free_mib: int, short: bool) -> None:
+        """A report came. row: of the node in the columns. short: loans have to be taken back there."""
         self.room_for(row)
-        self.seen[name] = seen
-        self.seen_at[row] = seen.at
-        self.free_seen[row] = seen.free_mib
+        self.seen_at[row] = at
+        self.free_seen[row] = free_mib
         self.lent_seen[row] = self.lent[row]
-        self.short[row] = seen.short
+        self.short[row] = short
 
     def room_for(self, row: int) -> None:
         """There is such a row."""

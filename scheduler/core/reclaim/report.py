@@ -16,7 +16,6 @@ from typing import Final
 
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
 from packhorse.scheduler.core.lifecycle import current
-from packhorse.scheduler.core.reclaim.book import Seen
 from packhorse.scheduler.core.reclaim.lending import floor_mib, fresh_since, loans_on, may_lend, refresh
 from packhorse.scheduler.core.reclaim.settle import Holder, settle, stop, victims
 from packhorse.scheduler.core.state import State
@@ -51,7 +50,7 @@ def report_usage(state: State, report: ReportUsage, now: Instant) -> Decision:
             state.reclaim.fell_at[name] = now
     shortage = _shortage(state, report)
     opened = not shortage and _opens(state, report, row, now)
-    state.reclaim.saw(row, name, Seen(now, report.free_mib, report.pressure_milli, bool(shortage), borrowed))
+    state.reclaim.saw(row, now, report.free_mib, bool(shortage))
     if name in state.reclaim.borrowers:
         stopped = settle(draft, name, moved, grown) if moved else set()
         if shortage:
