@@ -162,17 +162,20 @@ class Sampler:
         now = time.monotonic()
         if self._gpus is not None:
             self._read_gpus(self._gpus, now)
-        for watched in self._watched.values():
-            if watched.due <= now or watched.memory_due <= now:
-                try:
-                    self._look(watched, now)
-                except Exception as error:  # one attempt that cannot be measured must not hide the others
-                    watched.due = watched.memory_due = now + self.report_s
-                    self.failed(error, watched.meter.key)
-        if self._lends() and self._lent_due <= now:
+        lent_due = self._lends() and self._lent_due <= now
+        if lent_due:
             self._lent_due = now + pace.LENT_S
-            for watched in self._watched.values():
-                watched.meter.look_at_memory()
+        for watched in self._watched.values():
+            try:
+                if watched.due <= now or watched.memory_due <= now:
+                    self._look(watched, now)
+                elif lent_due and watched.is_measured:
+                    watched.meter.look_at_memory()
+            except Exception as error:  # one attempt that cannot be measured must not hide the others
+                # Nor is it told that it uses what it used when it last could be.
+                watched.is_measured = False
+                watched.due = watched.memory_due = now + self.report_s
+                self.failed(error, watched.meter.key)
         report = None
         if now >= self._report_due or self._is_urgent(now):
             report = self._report(at, now)

@@ -300,7 +300,7 @@ def _update_active(state: State, event: ev.JobUpdated, job: Job, active: Active,
     state.jobs[job.id] = new
     if spec.time_limit_s != job.spec.time_limit_s:
         expect_again(state, job.id, active)
-    if spec.no_lend != job.spec.no_lend:
+    if (spec.no_lend, spec.account) != (job.spec.no_lend, job.spec.account):
         suspect(state, active)
     set_timers(state, new, active)
     if spec.name != job.spec.name:

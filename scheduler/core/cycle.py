@@ -173,6 +173,8 @@ class Cycle:
         for place_ in guide:
             self.guide.setdefault(place_.job, []).append(place_)
         self.planned: dict[JobId, Instant] = {}
+        self.plans: dict[JobId, Planned] = {}
+        """Of all rows that got one, also where no end is in sight."""
         self.timeline: Timeline | None = None
         self.left = state.config.max_starts_per_cycle
         self.supply = Supply(state.licenses.free(state.config), pending.licensed)
@@ -208,6 +210,7 @@ class Cycle:
         if self.backfill.nobody or self.backfill.before:
             waits = self.codes == Reason.RESOURCES.code
         waits[waits] &= pending.of_qos(self.order[waits], names)
+        waits[waits] &= lend.may_borrow(state, pending.partitions)[pending.partition[self.order[waits]]]
         todo = np.flatnonzero(waits)
         room = lend.LentRoom(state, self.field, lendable)
         started = Counter(g.id for g in plan.grants)
@@ -215,14 +218,14 @@ class Cycle:
             at, todo = int(todo[0]), todo[1:]
             slot, code, duration = self.order[at], int(self.classes[at]), int(self.durations[at])
             id, partition = JobId(int(pending.id[slot])), int(pending.partition[slot])
-            barred = pending.partitions[partition] in self.config.reclaim.no_borrow
-            if barred or code in self.supply.short or lend.barred(state, id, self.now):
+            if code in self.supply.short or lend.barred(state, id, self.now):
                 continue
             request = self._request(code)
             want = self._want(slot, at) - started[id]
             n = 0
+            own = self.plans.get(id)
             while n < want and not request.shape.node_decides:
-                batch = room.place(request, self.now + duration)
+                batch = room.place(request, self.now + duration, own if n == 0 else None)
                 if batch is None:
                     break
                 n += 1
@@ -533,6 +536,7 @@ class Cycle:
         planned = timeline.earliest(self._request(code), duration, not_before)
         if planned is not None:
             timeline.plan(planned)
+            self.plans[JobId(id)] = planned
             if planned.start < NEVER:
                 self.planned[JobId(id)] = planned.start
         return planned

@@ -82,8 +82,7 @@ def tick(state: State, _input: Tick, now: Instant) -> Decision:
         draft.events.append(JobsRanked(now, tuple(ranked)))
     _forget(draft)
     if not draft.events:
-        for name in list(state.reclaim.suspects):
-            settle(draft, name)
+        _settle_loans(draft)
     return draft.decision()._replace(more=wake)
 
 
@@ -94,6 +93,20 @@ def _unsettled_at(state: State) -> Instant | None:
             return DUE
         del state.reclaim.suspects[name]
     return None
+
+
+def _settle_loans(draft: Draft) -> None:
+    """Suspects one by one; those that share a borrower with one before are left for the next Tick, which
+    sees what has become of its loans."""
+    book = draft.state.reclaim
+    dealt_with: set[JobId] = set()
+    for name in sorted(book.suspects):
+        here = book.borrowers.get(name, {})
+        if dealt_with.isdisjoint(here):
+            n_events = len(draft.events)
+            settle(draft, name)
+            if len(draft.events) > n_events:
+                dealt_with.update(here)
 
 
 def _act(draft: Draft, kind: Timer, job: Job, active: Active) -> None:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from packhorse.scheduler.core.reclaim.estimators import ESTIMATORS, Estimates, Settings
 from packhorse.scheduler.core.reclaim.growth import TIMES, Growth
+from packhorse.scheduler.core.reclaim.packhorse import Anchor
 from packhorse.scheduler.core.reclaim.peaks import SPANS, Peaks
+from packhorse.scheduler.core.reclaim.rule import Samples
 from packhorse.scheduler.model.ids import US
 
 MINUTE = 60 * US
@@ -286,6 +288,23 @@ def restless_site(spikes: bool) -> Estimates:
         used = [200 if spikes and slot >= 24 and slot % 199 == key else 100 for key in keys]
         estimates.observe(keys, used, slot * 5 * MINUTE)
     return estimates
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 5_000), st.integers(1, 4_000)), max_size=80))
+@settings(max_examples=50, deadline=None)
+def test_the_mean_peak_is_that_of_all_who_run(steps: list[tuple[int, int, int]]) -> None:
+    """Kept up to date, not added up at each report."""
+    anchor = Anchor(HOUR)
+    anchor.grow(10)
+    for i, (row, used, limit) in enumerate(steps):
+        if used % 4:
+            one = np.array([row])
+            age, gap = np.array([i * 10 * MINUTE]), np.array([0])
+            samples = Samples(one, np.array([min(used, limit)]), np.array([limit]), age, gap)
+            anchor.add(samples, np.array([0]))
+        else:
+            anchor.clear(row)
+        assert anchor.mean == anchor.peak.sum() / max(np.count_nonzero(anchor.peak), 1)
 
 
 def test_packhorse_learns_how_much_room_a_site_needs() -> None:

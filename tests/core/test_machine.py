@@ -27,7 +27,7 @@ from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.state import Frozen, State
 from packhorse.scheduler.core.step import next_timer, step
 from packhorse.scheduler.model.accounting import LoanRow
-from packhorse.scheduler.model.cluster import Batch, GpuIdle, GpuIdleAction, Reclaim
+from packhorse.scheduler.model.cluster import Batch, ClusterConfig, GpuIdle, GpuIdleAction, Reclaim
 from packhorse.scheduler.model.event import Event, JobEnding
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
@@ -40,7 +40,7 @@ from packhorse.scheduler.model.input import (
     SubmitArray,
     SwitchReclaim,
 )
-from packhorse.scheduler.model.job import OOM_SIGNAL, Active, Dependency, Retry, WarnSignal
+from packhorse.scheduler.model.job import OOM_SIGNAL, Active, Dependency, Ended, Retry, WarnSignal
 from packhorse.scheduler.model.loan import LoanEnd, Switch
 from packhorse.scheduler.model.node import Offer
 from packhorse.scheduler.model.resources import Gres
@@ -99,6 +99,18 @@ LENDING_LAWS: tuple[dict[str, Any], ...] = (
     {"reclaim": LENDING, "order": "sjf", "backfill": "sjbf"},
 )
 
+NEW_RULES: tuple[dict[str, Any], ...] = (
+    {"enabled": False},
+    {"stoppable_qos": ()},
+    {"stoppable_qos": ("idle", "spare")},
+    {"exempt_accounts": ("bio",)},
+    {"no_borrow": ("main",)},
+    {"share": 30},
+    {"max_lent_mib": 2_000},
+    {"estimator": "window", "settle_s": 60},
+)
+NEW_TERMS: tuple[dict[str, Any], ...] = ({"no_lend": True}, {"account": "bio"}, {"time_limit_s": 30})
+
 
 class Recorded(Cluster):
     """A cluster that keeps its inputs, to be fed to another one."""
@@ -127,6 +139,7 @@ class Recorded(Cluster):
         if isinstance(event, JobEnding) and event.why:
             job = self.state.jobs[event.job]
             assert isinstance(job.phase, Active) and job.phase.loans and job.spec.qos == "idle"
+            assert job.phase.ending is None, "it is stopped twice"
 
     def lent_mib(self) -> int:
         """What is lent to anybody now."""
@@ -248,6 +261,7 @@ class ClusterMachine(RuleBasedStateMachine):
         dependency = after(kind, other) if kind else None
         spec = a_spec(
             name="a",
+            qos="idle" if self.lends and mem_mib else "normal",
             requeue=requeue,
             hold=hold,
             dependency=dependency,
@@ -352,7 +366,8 @@ class ClusterMachine(RuleBasedStateMachine):
             for agent in self.agents.values():
                 agent.enforce_leases(self.now, leases, 30)
             if at is not None and at <= self.now:
-                assert self.cluster.tick().events, "a timer was due for nothing"
+                done = self.cluster.tick()
+                assert done.events or done.more, "a timer was due for nothing"
 
     @rule(
         name=st.sampled_from(NODES),
@@ -391,6 +406,10 @@ class ClusterMachine(RuleBasedStateMachine):
     @rule(from_snapshot=st.booleans())
     def restart(self, from_snapshot: bool) -> None:
         """The process dies after a commit: commands and streams are gone, the log is not."""
+        self.start_again(self.cluster.state.config, from_snapshot)
+
+    def start_again(self, config: ClusterConfig, from_snapshot: bool) -> None:
+        """The same, and the next one is started with this configuration."""
         at, frozen = self.frozen if from_snapshot else (0, State.empty().freeze())
         state = load(dump(frozen))
         for event in self.cluster.log[at:]:
@@ -402,7 +421,7 @@ class ClusterMachine(RuleBasedStateMachine):
             if agent.connected:
                 agent.disconnect(self.now, lose_reports=True)
             agent.outbox.clear()
-        self.cluster.do(Start(state.config))
+        self.cluster.do(Start(config))
 
     # -- wires -------------------------------------------------------------------------------------------
 
@@ -676,11 +695,15 @@ class LendingMachine(ClusterMachine):
 
     @initialize(law=st.sampled_from(LENDING_LAWS))
     def boot(self, law: dict[str, Any]) -> None:
+        self.law = law
         self.begin(law)
         self.lend_again()
 
     def lend_again(self) -> None:
         """As in the beginning: lending is on, and what it takes for that is there."""
+        config = self.cluster.state.config
+        if config.reclaim != self.law["reclaim"]:
+            self.start_again(structs.replace(config, reclaim=self.law["reclaim"]), from_snapshot=False)
         self.cluster.do(SwitchReclaim(ADMIN, True, Switch()))
         for name in map(NodeName, NODES[:2]):
             self.cluster.resume(name)
@@ -688,6 +711,7 @@ class LendingMachine(ClusterMachine):
                 self.agents[name].connect()
         running = [job for job in self.cluster.state.jobs.values() if isinstance(job.phase, Active)]
         if sum(bool(job.phase.estimated) for job in running if isinstance(job.phase, Active)) < 2:
+            self.all_give_up()
             self.cluster.try_submit(
                 count=2, caller=Caller(USER), mem_mib=9_000, nodes_excluded=(NodeName("n3"),)
             )
@@ -696,6 +720,32 @@ class LendingMachine(ClusterMachine):
                 self.time_passes(300)
                 for node in NODES[:2]:
                     self.use_changes(NodeName(node), 1, 16_000, None)
+
+    def all_give_up(self) -> None:
+        """Everything is cancelled, so that there is room."""
+        state = self.cluster.state
+        found = [id for id, job in state.jobs.items() if not isinstance(job.phase, Ended)]
+        found += [id for id, array in state.arrays.items() if array.remaining]
+        if found:
+            self.cluster.cancel(*found, caller=ADMIN)
+            self.all_goes_well("")
+            for agent in self.agents.values():
+                for key in list(agent.stopping):
+                    agent.end(key, self.now, signal=15)
+                self.deliver_all(agent)
+
+    @rule(rules=st.sampled_from(NEW_RULES), from_snapshot=st.booleans())
+    def rules_change(self, rules: dict[str, Any], from_snapshot: bool) -> None:
+        """The scheduler is started with another configuration."""
+        config = self.cluster.state.config
+        reclaim = structs.replace(config.reclaim, **rules)
+        self.start_again(structs.replace(config, reclaim=reclaim), from_snapshot)
+
+    @rule(a=st.integers(0, 3), changes=st.sampled_from(NEW_TERMS))
+    def a_lender_changes_its_mind(self, a: int, changes: dict[str, Any]) -> None:
+        lenders = list(self.cluster.state.reclaim.borrowers_of)
+        if lenders:
+            self.cluster.update(lenders[a % len(lenders)], **changes)
 
     @rule(
         mem_mib=st.sampled_from([3_000, 8_000, 10_000, 12_000]),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import structs
+
 from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.reclaim.book import Book
@@ -14,9 +16,15 @@ from packhorse.scheduler.core.step import next_timer, step
 from packhorse.scheduler.model.accounting import LoanRow
 from packhorse.scheduler.model.cluster import Reclaim
 from packhorse.scheduler.model.command import Terminate
-from packhorse.scheduler.model.event import LoansChanged, MemoryEstimated, ReclaimSwitched, UsageLearned
+from packhorse.scheduler.model.event import (
+    JobEnding,
+    LoansChanged,
+    MemoryEstimated,
+    ReclaimSwitched,
+    UsageLearned,
+)
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
-from packhorse.scheduler.model.input import Caller, ReportUsage, RunCycle, Start, SwitchReclaim
+from packhorse.scheduler.model.input import Caller, ReportUsage, RunCycle, Start, SwitchReclaim, Tick
 from packhorse.scheduler.model.job import Active, EndCause, WarnSignal
 from packhorse.scheduler.model.loan import Loan, Switch
 from packhorse.scheduler.model.reply import Done, Refused
@@ -225,6 +233,21 @@ def test_a_lender_that_ends_leaves_its_memory_to_the_borrower() -> None:
     assert cluster.state.node_columns.amounts_free(N1)["mem_mib"] == MEM - 5_000
 
 
+def test_when_a_lender_ends_others_may_have_lent_too_much() -> None:
+    """What it did not lend itself was a part of what all of them may lend together."""
+    cluster = Lending(share=50)
+    jobs = cluster.submit(mem_mib=4_000), cluster.submit(mem_mib=6_000)
+    cluster.run(*jobs)
+    cluster.settle(*((job, 500) for job in jobs), minutes=600)
+    second = cluster.stoppable(3_500)
+    cluster.run(second)
+    [loan] = cluster.active(second).loans
+    assert loan.lender == jobs[1]
+    cluster.exit(jobs[0])
+    cluster.pass_time(0)
+    assert cluster.state_of(second) == "RUNNING" and cluster.lent(second) <= (6_000 - 500) // 2
+
+
 def test_a_planned_start_is_not_put_off_by_what_becomes_of_loans() -> None:
     """The guaranteed job is promised the end of the lender; a borrower that would outlive it does not
     start."""
@@ -253,6 +276,17 @@ def test_a_planned_start_knows_that_a_borrower_will_keep_what_was_lent() -> None
     cluster.exit(first)
     cluster.run_cycle()
     assert cluster.state.pending_columns.planned(head) == planned
+
+
+def test_a_planned_start_does_not_keep_its_own_job_from_borrowing() -> None:
+    """Nor does it let others go past it where the job cannot borrow."""
+    for wanted, starts in ((6_000, True), (9_900, False)):
+        cluster = Lending()
+        cluster.lender(time_limit_s=6 * 3600)
+        first = cluster.stoppable(wanted)
+        assert cluster.run_cycle() == ([first] if starts else [])
+        late, soon = cluster.stoppable(2_000), cluster.stoppable(2_000, time_limit_s=600)
+        assert cluster.run_cycle() == ([late] if starts else [soon])
 
 
 def test_another_lender_takes_a_loan_over() -> None:
@@ -329,6 +363,28 @@ def test_pressure_stops_one_borrower_at_a_time() -> None:
     assert cluster.rows[-1].detail == "lent memory taken back: memory pressure 23.1 % on node n1, bound 10 %"
 
 
+def test_what_a_borrower_brings_that_is_stopped_already_counts_once() -> None:
+    """It borrows of two jobs."""
+    cluster = Lending(floor_percent=20)
+    lenders = cluster.submit(mem_mib=5_000), cluster.submit(mem_mib=5_000)
+    cluster.run(*lenders)
+    cluster.settle(*((job, 500) for job in lenders), minutes=600)
+    wide = cluster.stoppable(6_000)
+    cluster.run(wide)
+    assert {loan.lender for loan in cluster.active(wide).loans} == set(lenders)
+    other = cluster.stoppable(1_000, cpus=2)
+    cluster.run(other)
+    cluster.clock.advance(60)
+    used = ((lenders[0], 500), (lenders[1], 500), (wide, 600), (other, 600))
+    cluster.report(*used, free=1_900)
+    assert cluster.state_of(wide) == "COMPLETING", "it has the fewest CPUs"
+    assert cluster.state_of(other) == "RUNNING"
+    cluster.report(*used, free=1_400)
+    assert cluster.state_of(other) == "RUNNING", "600 MiB are on their way"
+    cluster.report(*used, free=1_300)
+    assert cluster.state_of(other) == "COMPLETING", "which are not enough"
+
+
 def test_nothing_is_lent_on_a_node_that_is_short_or_has_not_reported() -> None:
     cluster = Lending(floor_percent=10)
     first = cluster.lender()
@@ -356,6 +412,17 @@ def test_a_report_that_makes_memory_lendable_is_followed_by_a_cycle() -> None:
     assert cluster.report((first, 1_000), free=2_000, pressure=0).more is False, "nothing has changed"
     assert cluster.report((first, 1_000), free=6_000, pressure=0).more is True
     assert cluster.run_cycle() == [second]
+
+
+def test_what_is_free_is_not_lent_twice_between_two_reports() -> None:
+    cluster = Lending(floor_percent=10)
+    first = cluster.lender()
+    cluster.report((first, 1_000), free=4_000)
+    second, third = cluster.stoppable(2_000), cluster.stoppable(2_000)
+    assert cluster.run_cycle() == [second]
+    assert cluster.run_cycle() == [], "of 3000 MiB beyond the floor 1000 are left"
+    assert cluster.report((first, 1_000), free=4_000).more is True
+    assert cluster.run_cycle() == [third]
 
 
 def test_who_does_not_lend() -> None:
@@ -430,6 +497,16 @@ def test_a_job_may_stop_to_lend_while_it_runs() -> None:
     assert cluster.run_cycle() == []
 
 
+def test_a_job_may_come_to_an_account_that_does_not_lend_while_it_runs() -> None:
+    cluster = Lending(exempt_accounts=("rich",))
+    first = cluster.lender()
+    second = cluster.stoppable(5_000)
+    cluster.run(second)
+    cluster.update(first, account="rich")
+    cluster.pass_time(0)
+    assert cluster.state_of(second) == "COMPLETING"
+
+
 def switch(
     cluster: Cluster, on: bool, kind: str = "", name: str = "", recall: bool = False, caller: Caller = ADMIN
 ) -> Any:
@@ -461,6 +538,80 @@ def test_switched_off_with_recall_loans_are_taken_back() -> None:
         assert cluster.state_of(second) == "COMPLETING", kind
 
 
+def test_in_a_partition_that_is_switched_off_nobody_borrows() -> None:
+    cluster = Lending()
+    cluster.lender()
+    job = cluster.stoppable(2_000)
+    switch(cluster, False, "partition", "main")
+    assert cluster.run_cycle() == []
+    switch(cluster, True, "partition", "main")
+    assert cluster.run_cycle() == [job]
+
+
+def two_nodes_lend_to_one_job() -> tuple[Lending, tuple[JobId, JobId], JobId]:
+    """The lenders, and who has 3000 MiB of each."""
+    cluster = Lending(nodes=2)
+    lenders = cluster.submit(mem_mib=MEM), cluster.submit(mem_mib=MEM)
+    cluster.run(*lenders)
+    for _ in range(60):
+        cluster.clock.advance(300)
+        for job in lenders:
+            cluster.report((job, 1_000), node=cluster.active(job).placements[0].node)
+    wide = cluster.stoppable(3_000, nodes=2)
+    cluster.run(wide)
+    assert cluster.lent(wide) == 6_000
+    return cluster, lenders, wide
+
+
+def test_a_job_on_two_nodes_is_stopped_once() -> None:
+    cluster, _, wide = two_nodes_lend_to_one_job()
+    n, m = len(cluster.log), len(cluster.sent)
+    switch(cluster, False, recall=True)
+    cluster.pass_time(0)
+    assert [type(event) for event in cluster.log[n:]] == [ReclaimSwitched, JobEnding]
+    assert len(cluster.sent[m:]) == 1 and cluster.state_of(wide) == "COMPLETING"
+
+
+def test_for_whom_a_job_on_two_nodes_is_stopped_is_the_same_after_a_restart() -> None:
+    cluster, lenders, wide = two_nodes_lend_to_one_job()
+    for job in reversed(lenders):
+        cluster.update(job, no_lend=True)
+    restarted = load(dump(cluster.state.freeze()))
+    now = cluster.clock.now
+    decisions = [step(state, Tick(), now) for state in (cluster.state, restarted) if next_timer(state)]
+    assert len(decisions) == 2 and decisions[0].events == decisions[1].events
+    [event] = events(decisions[0], JobEnding)
+    assert (event.job, event.for_job) == (wide, lenders[0])
+
+
+def test_a_suspect_that_is_none_holds_up_no_other() -> None:
+    cluster, lenders, wide = two_nodes_lend_to_one_job()
+    cluster.update(lenders[1], no_lend=True)
+    cluster.update(lenders[0], account="rich")
+    assert list(cluster.state.reclaim.suspects) == ["n2", "n1"], "of which only the first has lent too much"
+    cluster.pass_time(0)
+    assert cluster.state_of(wide) == "COMPLETING"
+
+
+def test_on_two_nodes_at_once_each_loan_is_paid_back_once() -> None:
+    cluster, lenders, wide = two_nodes_lend_to_one_job()
+    for name in ("n1", "n2"):  # there is memory to pay with
+        cluster.register(structs.replace(cluster.specs[name], mem_mib=2 * MEM))
+    before = cluster.state.freeze()
+    n = len(cluster.log)
+    switch(cluster, False, recall=True)
+    cluster.pass_time(0)
+    assert cluster.state_of(wide) == "RUNNING" and cluster.lent(wide) == 0
+    rows: list[LoanRow] = []
+    state = load(dump(before))
+    for event in cluster.log[n:]:
+        rows += loan_rows(state, event)
+        apply(state, event)
+    assert sorted((row.lender, row.mem_mib, row.outcome) for row in rows) == [
+        (lender, 3_000, "repaid") for lender in lenders
+    ]
+
+
 def test_a_switch_for_one_account_leaves_others_alone() -> None:
     cluster = Lending()
     cluster.lender(account="bio")
@@ -476,6 +627,13 @@ def test_a_switch_is_refused_with_the_way_out() -> None:
     assert refused.message == 'partition "gpu" does not exist; choose one of: main'
     assert isinstance(switch(cluster, True).reply, Done)
     assert switch(cluster, True).events == ()
+    switch(cluster, False, "partition", "main")
+    switch(cluster, False)
+    refused = switch(cluster, True, "partition", "main").reply
+    assert refused.message == (
+        "lending is off everywhere, not only there; switch it on with: packhorse reclaim on"
+    )
+    assert cluster.state.lending_off == (Switch("partition", "main"), Switch())
 
 
 def test_after_a_restart_with_lending_disabled_loans_are_taken_back() -> None:
@@ -511,6 +669,28 @@ def test_estimates_hold_over_a_restart() -> None:
     decision = cluster.report((first, 1_000))
     assert cluster.estimate(first) <= known and not any(cluster.state.reclaim.suspects)
     assert all(type(event) is MemoryEstimated for event in decision.events)
+
+
+def test_a_job_that_nobody_measures_any_more_is_expected_to_use_its_limit() -> None:
+    """The sampler of one job died; the node and its other jobs are reported as ever."""
+    for restart in (False, True):
+        cluster = Lending()
+        first, other = cluster.submit(mem_mib=6_000), cluster.submit(mem_mib=4_000)
+        cluster.run(first, other)
+        cluster.settle((first, 500), (other, 500), minutes=300)
+        second = cluster.stoppable(5_000)
+        cluster.run(second)
+        cluster.start(second)
+        if restart:
+            cluster.do(Start(cluster.state.config))
+        cluster.settle((other, 500), minutes=14)
+        assert cluster.estimate(first) < 1_000 and cluster.state_of(second) == "RUNNING"
+        cluster.settle((other, 500), minutes=17)
+        assert cluster.estimate(first) == 6_000 and cluster.estimate(other) < 1_000
+        assert cluster.state_of(second) == "COMPLETING"
+        n = len(cluster.log)
+        cluster.settle((other, 500), minutes=60)
+        assert cluster.log[n:] == [], "it is told once"
 
 
 def test_the_log_is_not_flooded_by_estimates() -> None:

@@ -19,7 +19,17 @@ import pytest
 from packhorse.scheduler.model.input import Caller
 from packhorse.scheduler.model.job import Retry, WarnSignal
 from tests.core.scenario import ADMIN, OTHER, USER
-from tests.core.test_machine import KINDS, LAWS, NODES, WISHES, ClusterMachine
+from tests.core.test_machine import (
+    KINDS,
+    LAWS,
+    LENDING_LAWS,
+    NEW_RULES,
+    NEW_TERMS,
+    NODES,
+    WISHES,
+    ClusterMachine,
+    LendingMachine,
+)
 from tests.core.world import Agent
 
 N_WALKS = int(os.environ.get("PACKHORSE_WALKS", "40"))
@@ -61,6 +71,27 @@ MOODS: tuple[dict[str, int], ...] = (
     {"cancel": 14, "requeue": 16, "hold": 8, "release": 10, "update": 16, "stream_breaks": 1},
 )
 """What is different from the above; a walk's seed chooses one."""
+
+LENDING_WEIGHTS = {
+    **WEIGHTS,
+    "submit": 3,
+    "submit_array": 3,
+    "cancel": 3,
+    "requeue": 3,
+    "stream_breaks": 1,
+    "script_ends": 3,
+    "node_reboots": 1,
+    "operator": 1,
+    "jobs_outgrow_their_memory": 1,
+    "gpus_are_measured": 2,
+    "node_reports_use": 8,
+    "use_changes": 20,
+    "idle_work_comes": 20,
+    "lending_is_switched": 2,
+    "rules_change": 2,
+    "a_lender_changes_its_mind": 2,
+}
+"""Where memory is lent there have to be lenders that run for a while."""
 
 
 def a_node(rng: random.Random, machine: ClusterMachine, rule: str) -> str:
@@ -149,6 +180,47 @@ def arguments(rng: random.Random, machine: ClusterMachine, name: str) -> dict[st
             return {"name": node, "connect": rng.random() < 0.5}
         case "node_offers":
             return {"name": node, "epoch_step": rng.randrange(3), "accepting": rng.random() < 0.95}
+        case "jobs_outgrow_their_memory":
+            return {
+                "mem_mib": rng.choice([500, 6_000]),
+                "factor": rng.choice([1_500, 4_000]),
+                "most": rng.randrange(3),
+                "gpus": rng.randrange(2),
+                "ends": [rng.choice(["oom", "oom", "failed", ""]) for _ in range(rng.randrange(1, 5))],
+                "idle_s": rng.choice([0, 10, 100]),
+            }
+        case "gpus_are_measured":
+            return {"which": rng.randrange(20), "idle_s": rng.choice([0, 5, 30, 100])}
+        case "node_reports_use":
+            return {
+                "name": node,
+                "tenths": [rng.randrange(12) for _ in range(4)],
+                "free": rng.choice([16_000, 16_000, 9_000, 1_700, 900]),
+                "pressure": rng.choice([None, 0, 50, 400]),
+                "times": rng.choice([1, 1, 1, 30]),
+            }
+        case "use_changes":
+            return {
+                "name": rng.choice(NODES[:2]),
+                "tenths": rng.randrange(12),
+                "free": rng.choice([16_000, 16_000, 900]),
+                "pressure": rng.choice([None, None, 400]),
+            }
+        case "idle_work_comes":
+            return {
+                "mem_mib": rng.choice([3_000, 8_000, 10_000, 12_000]),
+                "count": rng.randrange(1, 4),
+                "limit": rng.choice([0, 600, 100_000]),
+                "nodes": rng.choice([1, 1, 2]),
+                "then": rng.choice([None, None, 3, 6, 9]),
+            }
+        case "lending_is_switched":
+            kind = rng.choice(["", "partition", "account"])
+            return {"on": rng.random() < 0.5, "kind": kind, "recall": rng.random() < 0.5}
+        case "rules_change":
+            return {"rules": rng.choice(NEW_RULES), "from_snapshot": rng.random() < 0.5}
+        case "a_lender_changes_its_mind":
+            return {"a": rng.randrange(4), "changes": rng.choice(NEW_TERMS)}
         case "operator":
             return {"name": node, "action": rng.choice(["drain", "resume", "resume", "resume", "down"])}
     return {}
@@ -181,23 +253,31 @@ def _changes(rng: random.Random) -> dict[str, Any]:
     )
 
 
-def walk(seed: int) -> ClusterMachine:
+def walk(seed: int, lending: bool = False) -> ClusterMachine:
     """A machine after its walk, before everything is repaired and judged."""
     rng = random.Random(seed)
-    machine = ClusterMachine()
-    machine.boot(LAWS[seed % len(LAWS)])
-    weights = WEIGHTS | MOODS[seed % len(MOODS)]
+    machine, laws, usual = ClusterMachine(), LAWS, WEIGHTS
+    if lending:
+        machine, laws, usual = LendingMachine(), LENDING_LAWS, LENDING_WEIGHTS
+    machine.boot(laws[seed % len(laws)])
+    weights = usual if lending else usual | MOODS[seed % len(MOODS)]
     for _ in range(STEPS):
         (name,) = rng.choices(list(weights), list(weights.values()))
         getattr(machine, name)(**arguments(rng, machine, name))
         machine.send()
         machine.nothing_runs_twice()
+        machine.memory_grows_as_far_as_it_may()
     return machine
 
 
 @pytest.mark.parametrize("seed", range(N_WALKS))
 def test_walk(seed: int) -> None:
     walk(seed).teardown()
+
+
+@pytest.mark.parametrize("seed", range(N_WALKS // 4))
+def test_walk_where_memory_is_lent(seed: int) -> None:
+    walk(seed, lending=True).teardown()
 
 
 def test_no_decision_hangs_on_the_order_of_a_set(repository: Path) -> None:

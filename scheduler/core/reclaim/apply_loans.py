@@ -67,7 +67,8 @@ def begin_loans(state: State, id: JobId, active: Active) -> None:
 def end_loans(state: State, job: Job, active: Active) -> None:
     """The attempt holds nothing any more: what it had is returned, what it lent is its borrowers' own.
 
-    There is room for that: it was the lender's, and nobody was given it since.
+    There is room for that: it was the lender's, and nobody was given it since. What others have lent may be
+    too much without its spare, of which not all was lent (`share`, `margin`).
     """
     book = state.reclaim
     if active.loans:
@@ -79,8 +80,7 @@ def end_loans(state: State, job: Job, active: Active) -> None:
         assert isinstance(phase, Active)
         change_loans(state, other, phase, tuple(loan for loan in phase.loans if loan.lender != job.id))
     if active.estimated:
-        for placement in active.placements:
-            book.change(placement.node)
+        suspect(state, active)
     book.forget(job, tuple(p.node for p in active.placements))
 
 

@@ -8,7 +8,6 @@ again for nodes at which something has changed (core/reclaim/lending.py), when s
 from __future__ import annotations
 
 import contextlib
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,22 +19,13 @@ from packhorse.scheduler.model.job import Job
 from packhorse.scheduler.model.loan import Loan
 
 
-class Seen(NamedTuple):
-    """What a node last reported. short: loans have to be taken back there. used: MiB that borrowers use."""
-
-    at: Instant
-    free_mib: int
-    pressure_milli: int | None
-    short: bool
-    used: dict[JobId, int]
-
-
 class Book:
     """See the module.
 
-    borrowers, lenders: by node, who has and who gave memory there, in order of the first loan. borrowers_of:
-    of a lender. suspects: nodes at which more may be lent than should be. fell_at: when estimates of a node
-    were last lowered. wake_at: when a job that was stopped may borrow again, 0 if none waits for that.
+    borrowers: by node, who has memory there, in order of the first loan. borrowers_of: of a lender. suspects:
+    nodes at which more may be lent than should be. fell_at: when estimates of a node were last lowered.
+    lent_seen: what was lent when the node last reported. wake_at: when a job that was stopped may borrow
+    again, 0 if none waits for that.
     """
 
     __slots__ = (
@@ -48,7 +38,7 @@ class Book:
         "free_seen",
         "lendable",
         "lent",
-        "seen",
+        "lent_seen",
         "seen_at",
         "short",
         "suspects",
@@ -60,12 +50,12 @@ class Book:
         self.borrowers_of: dict[JobId, dict[JobId, None]] = {}
         self.suspects: dict[NodeName, None] = {}
         self.fell_at: dict[NodeName, Instant] = {}
-        self.seen: dict[NodeName, Seen] = {}
         self.wake_at = UNKNOWN
         self.lendable = np.zeros(8, dtype=np.int64)
         self.lent = np.zeros(8, dtype=np.int64)
         self.seen_at = np.zeros(8, dtype=np.int64)
         self.free_seen = np.zeros(8, dtype=np.int64)
+        self.lent_seen = np.zeros(8, dtype=np.int64)
         self.short = np.zeros(8, dtype=np.bool_)
         self._dirty: dict[NodeName, None] = {}
         self._estimates: Estimates | None = None
@@ -75,9 +65,8 @@ class Book:
         """A new process knows what the state does, and waits for nodes to report."""
         self._estimates = None
         self.fell_at.clear()
-        self.seen.clear()
         self.wake_at = UNKNOWN
-        for column in (self.seen_at, self.free_seen, self.short):
+        for column in (self.seen_at, self.free_seen, self.lent_seen, self.short):
             column[:] = 0
 
     def estimates(self, config: Reclaim, learned: UsageLearned | None) -> Estimates:
@@ -113,9 +102,6 @@ class Book:
             key = (name, job.id)
             if self._estimates is not None and key in self._estimates:
                 self._estimates.remove(key)
-            seen = self.seen.get(name)
-            if seen is not None:
-                seen.used.pop(job.id, None)
 
     # -- by node -----------------------------------------------------------------------------------------
 
@@ -129,18 +115,18 @@ class Book:
         self._dirty.clear()
         return found
 
-    def saw(self, row: int, name: NodeName, seen: Seen) -> None:
-        """A report came. row: of the node in the columns."""
+    def saw(self, row: int, at: Instant, free_mib: int, short: bool) -> None:
+        """A report came. row: of the node in the columns. short: loans have to be taken back there."""
         self.room_for(row)
-        self.seen[name] = seen
-        self.seen_at[row] = seen.at
-        self.free_seen[row] = seen.free_mib
-        self.short[row] = seen.short
+        self.seen_at[row] = at
+        self.free_seen[row] = free_mib
+        self.lent_seen[row] = self.lent[row]
+        self.short[row] = short
 
     def room_for(self, row: int) -> None:
         """There is such a row."""
         while row >= self.lendable.size:
-            for title in ("lendable", "lent", "seen_at", "free_seen", "short"):
+            for title in ("lendable", "lent", "seen_at", "free_seen", "lent_seen", "short"):
                 old = getattr(self, title)
                 setattr(self, title, np.concatenate([old, np.zeros_like(old)]))
 

@@ -1,18 +1,19 @@
 """The second pass of a cycle: stoppable jobs for which there is no ordinary room, into memory that is lent.
 
 A field in which each node has what is free and what may be lent there. CPUs, devices and scratch space are
-ordinary ones. At planned starts nothing of it is lent: whoever runs past one needs ordinary room by then, so
-that no planned start is delayed, also where a lender ends and its loans become ordinary memory of the
+ordinary ones. At planned starts nothing of it is lent: whoever runs past that of another job needs ordinary
+room by then, so that none is delayed, also where a lender ends and its loans become ordinary memory of the
 borrower. Best fit, whatever the policy. Jobs that take all of a node's CPUs or memory do not borrow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from msgspec.structs import replace
 
+from packhorse.scheduler.core.backfill import Planned
 from packhorse.scheduler.core.packing.board import MEM
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.greedy import place
@@ -31,7 +32,8 @@ from packhorse.scheduler.model.resources import Placement
 
 def lendable(state: State, now: Instant) -> np.ndarray | None:
     """MiB that may be lent on each node, by position on the board `[n_nodes]`; None if nothing is, or nobody
-    waits for it. Nothing where a node has not reported lately, or is short; and nowhere more than is free."""
+    waits for it. Nothing where a node has not reported lately, or is short; and nowhere more than was free
+    then, less what has been lent since."""
     config = state.config.reclaim
     if not config.enabled or not state.pending_columns.n_ready_of(config.stoppable_qos):
         return None
@@ -44,7 +46,8 @@ def lendable(state: State, now: Instant) -> np.ndarray | None:
         return None
     mem = board.capacity[MEM]
     floor = np.maximum(mem * config.floor_percent // 100, config.floor_mib)
-    mib = np.minimum(mib, np.maximum(book.free_seen[order] - floor, 0))
+    since = np.maximum(book.lent[order] - book.lent_seen[order], 0)
+    mib = np.minimum(mib, np.maximum(book.free_seen[order] - floor - since, 0))
     mib[
         (book.seen_at[order] < fresh_since(now)) | book.short[order] | ~state.node_columns.schedulable[order]
     ] = 0
@@ -64,8 +67,34 @@ class LentRoom:
         live = np.flatnonzero((lendable > 0) & field.up)
         field.live = live
 
-    def place(self, request: Request, end: int) -> Batch | None:
-        """One job that ends then, with its placements saying what is lent; None if it does not fit."""
+    def place(self, request: Request, end: int, own: Planned | None = None) -> Batch | None:
+        """One job that ends then, with its placements saying what is lent; None if it does not fit.
+
+        own: its planned start, which is void once it starts now and so does not stand in its way.
+        """
+        if own is None:
+            return self._place(request, end)
+        self._set_free(own, 1)
+        batch = self._place(request, end)
+        if batch is None:
+            self._set_free(own, -1)
+        return batch
+
+    def _set_free(self, planned: Planned, sign: int) -> None:
+        """What the planned job would take is free after all; sign -1: no, it is not."""
+        field = self.field
+        for layer in field.layers:
+            if not planned.start <= layer.start < planned.end:
+                continue
+            for position, pairs in planned.taken:
+                free = layer.free[position]
+                for resource, amount in pairs:
+                    free[resource] += sign * amount
+                if field.board.n_slots:
+                    field.board.settle_one(free, position, field.slices_of(position))
+        field.see_layers()
+
+    def _place(self, request: Request, end: int) -> Batch | None:
         field = self.field
         found = place(field, request, 1, field.layer_of(end))
         if not found:
@@ -115,6 +144,12 @@ class Lenders:
                 left[lender] -= part
                 n -= part
                 yield Loan(lender, name, part, self.now)
+
+
+def may_borrow(state: State, partitions: Sequence[str]) -> np.ndarray:
+    """In which of these partitions jobs may borrow now, others aside: all of their rows at once."""
+    closed = {*state.config.reclaim.no_borrow, *(s.name for s in state.lending_off if s.kind == "partition")}
+    return np.array([name not in closed for name in partitions], dtype=np.bool_)
 
 
 def barred(state: State, id: JobId, now: Instant) -> bool:

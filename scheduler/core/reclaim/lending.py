@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.cluster import Reclaim
 from packhorse.scheduler.model.ids import Instant, JobId, NodeName
-from packhorse.scheduler.model.job import Active, ArrayJob, EndCause, Job, JobSpec
+from packhorse.scheduler.model.job import Active, EndCause, Job, JobSpec
 from packhorse.scheduler.model.loan import Loan
 
 NO_ESTIMATES: Mapping[JobId, int] = {}
@@ -36,12 +36,6 @@ def may_lend(config: Reclaim, job: Job) -> bool:
         or spec.account in config.exempt_accounts
         or job.owner.user in config.exempt_users
     )
-
-
-def may_borrow(config: Reclaim, job: Job | ArrayJob) -> bool:
-    """Whether it may ever have lent memory: it may be stopped, and is run again then."""
-    spec = job.spec
-    return spec.qos in config.stoppable_qos and spec.requeue and spec.partition not in config.no_borrow
 
 
 def switched_off(state: State, spec: JobSpec, recall: bool = False) -> bool:

@@ -58,6 +58,8 @@ class Anchor:
         self.growth = Growth(len(AGES_US) + 1, len(CHANGES) + 1)
         self.peak = np.zeros(0)
         """By row, at least SMALLEST of the limit; 0 before the first sample."""
+        self._sum, self._n = 0.0, 0
+        """Of all peaks that are not 0. Exact, since each is a multiple of SMALLEST."""
         self.reached_us = np.zeros(0, dtype=np.int64)
         self.kind = np.zeros(0, dtype=np.intp)
 
@@ -69,8 +71,15 @@ class Anchor:
 
     def clear(self, row: int) -> None:
         self.peaks.clear(row)
+        self._sum -= float(self.peak[row])
+        self._n -= int(self.peak[row] > 0)
         self.peak[row] = 0
         self.reached_us[row] = 0
+
+    @property
+    def mean(self) -> float:
+        """The mean peak of all attempts that were measured, 0 if none was. Costs nothing, however many."""
+        return self._sum / max(self._n, 1)
 
     def learn(self, samples: Samples) -> None:
         """How far these are above the peaks of before."""
@@ -83,7 +92,10 @@ class Anchor:
         rows = samples.rows
         peak = self.peaks.add(rows, samples.used_mib, samples.age_us)
         self.reached_us[rows] = np.where(samples.used_mib >= peak, samples.age_us, self.reached_us[rows])
+        before = self.peak[rows]
         self.peak[rows] = np.maximum(peak, np.maximum(samples.limit_mib * SMALLEST, 1))
+        self._sum += float((self.peak[rows] - before).sum())
+        self._n += len(rows) - int(np.count_nonzero(before))
         since = np.digitize(samples.age_us - self.reached_us[rows], AGES_US)
         self.kind[rows] = since * (len(CHANGES) + 1) + restless
 
@@ -132,8 +144,7 @@ class Packhorse:
         for anchor in self._anchors:
             anchor.learn(samples)
             anchor.add(samples, restless)
-        longest = self._anchors[-1].peak
-        mean = float(longest.sum()) / max(int(np.count_nonzero(longest)), 1)
+        mean = self._anchors[-1].mean
         target = samples.limit_mib.astype(np.float64)
         price = target / mean
         for anchor in self._anchors:

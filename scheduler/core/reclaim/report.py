@@ -1,6 +1,7 @@
 """A node's report of what is used there: what it means for estimates, and for what is lent there.
 
-Every sample goes to the estimates in memory; the state knows them in steps, by MemoryEstimated. A step is a
+Every sample goes to the estimates in memory, and those of attempts that the report leaves out rise in time
+(estimators.py); the state knows them in steps, by MemoryEstimated. A step is a
 32nd of a job's limit, at least 16 MiB, and what the state knows is never below the estimate: a rise over it
 is told at once, a fall by a step or more at most once in settle_s for each node. Decisions rest on
 what the state knows alone, so that they are the same after a restart.
@@ -15,7 +16,6 @@ from typing import Final
 
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
 from packhorse.scheduler.core.lifecycle import current
-from packhorse.scheduler.core.reclaim.book import Seen
 from packhorse.scheduler.core.reclaim.lending import floor_mib, fresh_since, loans_on, may_lend, refresh
 from packhorse.scheduler.core.reclaim.settle import Holder, settle, stop, victims
 from packhorse.scheduler.core.state import State
@@ -40,6 +40,7 @@ def report_usage(state: State, report: ReportUsage, now: Instant) -> Decision:
     lenders, used, borrowed = _sorted_out(state, report)
     moved: dict[JobId, int] = {}
     grown, fell = JobId(0), False
+    lenders += _unmeasured(state, report)
     if lenders:
         moved, grown, fell = _estimate(state, name, lenders, used, now)
         _write_down(draft)
@@ -49,7 +50,7 @@ def report_usage(state: State, report: ReportUsage, now: Instant) -> Decision:
             state.reclaim.fell_at[name] = now
     shortage = _shortage(state, report)
     opened = not shortage and _opens(state, report, row, now)
-    state.reclaim.saw(row, name, Seen(now, report.free_mib, report.pressure_milli, bool(shortage), borrowed))
+    state.reclaim.saw(row, now, report.free_mib, bool(shortage))
     if name in state.reclaim.borrowers:
         stopped = settle(draft, name, moved, grown) if moved else set()
         if shortage:
@@ -78,7 +79,8 @@ def _opens(state: State, report: ReportUsage, row: int, now: Instant) -> bool:
     if not book.lendable[row]:
         return False
     floor = floor_mib(state.config.reclaim, state.nodes[report.node].spec.mem_mib)
-    had = int(book.free_seen[row]) - floor
+    since = max(int(book.lent[row] - book.lent_seen[row]), 0)
+    had = int(book.free_seen[row]) - floor - since
     bound = had < book.lendable[row] and report.free_mib - floor >= max(had, 0) + LEAST_STEP_MIB
     return bool(book.seen_at[row] < fresh_since(now) or book.short[row] or bound)
 
@@ -104,11 +106,25 @@ def _sorted_out(
     return lenders, used, borrowed
 
 
+def _unmeasured(state: State, report: ReportUsage) -> list[tuple[JobId, Active]]:
+    """Those that are expected to use less than their limits, of which the report says nothing."""
+    told = {key.job for key, _ in report.attempts}
+    found: list[tuple[JobId, Active]] = []
+    for id in state.node_columns.jobs_on(report.node):
+        if id not in told:
+            job = state.jobs[id]
+            active = job.phase
+            assert isinstance(active, Active)
+            if active.estimated and not active.loans and may_lend(state.config.reclaim, job):
+                found.append((id, active))
+    return found
+
+
 def _estimate(
     state: State, name: NodeName, lenders: list[tuple[JobId, Active]], used: list[int], now: Instant
 ) -> tuple[dict[JobId, int], JobId, bool]:
     """Estimates that have moved by a step; the job whose estimate has risen most, 0 if none has; and whether
-    one has fallen."""
+    one has fallen. used: of the first of them; the others were not measured."""
     book = state.reclaim
     estimates = book.estimates(state.config.reclaim, state.learned)
     keys = [(name, id) for id, _ in lenders]
@@ -120,7 +136,7 @@ def _estimate(
         before.append((limit, known))
         if key not in estimates:
             estimates.add(key, limit, active.started_at, known if active.estimated else None, now_us=now)
-    estimates.observe(keys, used, now)
+    estimates.observe(keys[: len(used)], used, now)
     may_fall = now >= book.fell_at.get(name, 0) + state.config.reclaim.settle_s * US
     moved: dict[JobId, int] = {}
     most, grown, fell = 0, JobId(0), False
@@ -161,13 +177,14 @@ def _relieve(
     need = floor - report.free_mib
     holders: dict[JobId, Holder] = {}
     leaving = False
-    for job, active, _ in loans_on(state, report.node):
+    borrowers = {job.id: (job, active) for job, active, _ in loans_on(state, report.node)}
+    for job, active in borrowers.values():
         brings = max(used.get(job.id, 0), 1)
         if active.ending is None and job.id not in stopped:
             holders[job.id] = Holder(job, active, brings)
         else:
             leaving = True
-            need -= brings if job.id not in holders else 0
+            need -= brings
     if need <= 0:
         if report.free_mib < floor or leaving:
             return

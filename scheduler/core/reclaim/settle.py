@@ -87,7 +87,8 @@ class _Settlement:
         self.state: State = draft.state
         self.borrowers: dict[JobId, tuple[Job, Active]] = {}
         self.held: dict[JobId, list[Loan]] = {}
-        for job, active, loan in loans_on(self.state, name):
+        # By id: the book's order is another one after a restart.
+        for job, active, loan in sorted(loans_on(self.state, name), key=lambda found: found[0].id):
             if active.ending is None:
                 self.borrowers[job.id] = job, active
                 self.held.setdefault(job.id, []).append(loan)

@@ -27,6 +27,9 @@ def switch_reclaim(state: State, call: SwitchReclaim, now: Instant) -> Decision:
     if switch.kind == "partition" and switch.name not in known:
         message = f'partition "{switch.name}" does not exist; choose one of: {", ".join(known)}'
         return draft.answer(call.caller, Refused(RefusalCode.NOT_FOUND, message))
+    if call.on and switch.kind and any(not s.kind for s in state.lending_off):
+        message = "lending is off everywhere, not only there; switch it on with: packhorse reclaim on"
+        return draft.answer(call.caller, Refused(RefusalCode.INVALID, message))
     if call.on and not switch.kind:
         off: tuple[Switch, ...] = ()
     else:

@@ -220,6 +220,33 @@ def test_an_attempt_that_cannot_be_measured_hides_no_other(
     assert sampler.warnings == ("sampling of attempt 7.1.1 failed: RuntimeError: no luck",)
 
 
+def test_what_was_measured_once_is_not_told_for_ever(
+    tmp_path: Path, group: Group, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where memory is lent and is looked at more often: there too the others are told."""
+    sampler = watching(tmp_path, group)
+    other = AttemptKey(JobId(8), 1, 1)
+    sampler.watch(other, supervised(tmp_path, group), an_order(lent_mib=100))
+    clock.s += 10
+    report = sampler.step(NOW)
+    assert report is not None and [sample.attempt for sample in report.attempts] == [KEY, other]
+    looked = AttemptMeter.look_at_memory
+
+    def look(self: AttemptMeter) -> None:
+        if self.key == KEY:
+            raise RuntimeError("no luck")
+        looked(self)
+
+    monkeypatch.setattr(AttemptMeter, "look_at_memory", look)
+    clock.s += pace.LENT_S
+    sampler.report_now()
+    for _ in range(3):
+        report = sampler.step(NOW)
+        assert report is not None and [sample.attempt for sample in report.attempts] == [other]
+        clock.s += sampler.report_s
+        sampler.report_now()
+
+
 def test_what_was_not_looked_at_yet_is_not_told(tmp_path: Path, group: Group, clock: Clock) -> None:
     sampler = watching(tmp_path, group)
     first = sampler.step(NOW)

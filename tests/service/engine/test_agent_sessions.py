@@ -397,7 +397,7 @@ async def test_lent_memory_is_taken_back_when_the_agent_says_that_its_lender_gro
 
     apply(cluster.engine.state, MemoryEstimated(Instant(1), N1, ((lender, 4_000),)))
     uses(2_000)
-    await until(lambda: N1 in cluster.engine.state.reclaim.seen)
+    await until(lambda: bool(cluster.engine.state.reclaim.seen_at.any()))
     borrower = await cluster.submit(ask=Ask(mem_mib_per_node=8_000), qos="scavenger", warn=WarnSignal(10, 60))
     await until(lambda: cluster.state_of(borrower) is JobState.RUNNING)
     assert (agent.launches[-1].mem_mib, agent.launches[-1].lent_mib) == (8_000, 8_000)
