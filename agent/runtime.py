@@ -74,6 +74,9 @@ EXIT_SEEN = register("agent.exit_seen", "an exit record on disk that nobody was 
 IDLE_USAGE_S = 30.0
 """Between samples of a node on which nothing runs."""
 
+CANCEL_AGAIN_S = 0.5
+"""Between two tries to end what an agent that stops still does."""
+
 LAUNCH_TRIES = 5
 """Of an attempt whose fork server dies each time, or cannot fork; then another node may try."""
 
@@ -176,9 +179,7 @@ class Runtime:
         try:
             return await self._end
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._cancel_all()
             self._sampler.keep_all()
             await self._launcher.close()
             self._files.shutdown()
@@ -246,7 +247,8 @@ class Runtime:
         while True:
             self._beat.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._beat.wait(), self._session.heartbeat_s)
+                async with asyncio.timeout(self._session.heartbeat_s):
+                    await self._beat.wait()
             self._follow(self.machine.heartbeat(now()))
 
     async def _samples(self) -> None:
@@ -263,7 +265,8 @@ class Runtime:
             self._warn()
             sampler.report_s = self._usage_s if self._supervised else max(self._usage_s, IDLE_USAGE_S)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._more_work.wait(), sampler.pause_s())
+                async with asyncio.timeout(sampler.pause_s()):
+                    await self._more_work.wait()
 
     def _warn(self) -> None:
         """Show what the sampler warns of with the node, not more often than WARN_EVERY_S."""
@@ -527,6 +530,15 @@ class Runtime:
         task = asyncio.get_running_loop().create_task(job)
         self._tasks.add(task)
         task.add_done_callback(self._reap)
+
+    async def _cancel_all(self) -> None:
+        """End what was spawned, and say so until it is gone: a task may swallow one cancellation, as
+        asyncio.wait_for of Python 3.11 does where it comes in the moment in which what is waited for happens.
+        """
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=CANCEL_AGAIN_S)
 
     def _reap(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

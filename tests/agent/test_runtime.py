@@ -163,3 +163,31 @@ async def test_whatever_ends_an_attempt_whose_fork_server_died_its_epilog_runs(
     assert agent.machine.offer.accepting is (end != "full")
     for task in agent._tasks:
         task.cancel()
+
+
+async def test_an_agent_ends_though_a_cancellation_is_swallowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As wait_for of Python 3.11 does where what it waits for happens in that very moment."""
+    monkeypatch.setattr(runtime, "CANCEL_AGAIN_S", 0.05)
+    found = Inventory(NodeSpec(NodeName("n1"), "host", 4000, 8192), "boot-1", ())
+    agent = runtime.Runtime(
+        found, Spool(tmp_path), OnAFullDisk(tmp_path), nowhere, cluster={}, jitter=random.Random(1)
+    )
+    cancelled = 0
+
+    async def deaf() -> None:
+        nonlocal cancelled
+        while True:
+            try:
+                await asyncio.sleep(600)
+            except asyncio.CancelledError:
+                cancelled += 1
+                if cancelled > 1:
+                    raise
+
+    agent._spawn(deaf())
+    await asyncio.sleep(0)
+    await asyncio.wait_for(agent._cancel_all(), 10)
+    assert cancelled == 2
+    assert not agent._tasks

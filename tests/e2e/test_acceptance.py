@@ -1,4 +1,4 @@
-"""The batch part of the acceptance script about task environments, where the workplace has that script.
+"""The batch part of the acceptance script about task environments, where ../shared has that script.
 
 Its `srun` part waits for the command `srun`: the variables of tasks (SLURM_STEP_*, ranks, GTIDS of a step,
 SLURM_LAUNCH_NODE_IPADDR).
