@@ -532,8 +532,8 @@ class Runtime:
         task.add_done_callback(self._reap)
 
     async def _cancel_all(self) -> None:
-        """End what was spawned, and say so until it is gone: a task may swallow one cancellation, as
-        asyncio.wait_for of Python 3.11 does where it comes in the moment in which what is waited for happens.
+        """End what was spawned, and say so until it is gone: what a task runs may swallow a cancellation,
+        as asyncio.wait_for of Python 3.11 does where it comes in the moment in which its event happens.
         """
         while self._tasks:
             for task in self._tasks:

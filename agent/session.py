@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -187,8 +186,8 @@ class Session:
                 call.cancel()
                 # A call that is over by itself leaves its writer waiting for messages: this ends it.
                 self._outgoing.put_nowait(None)
-                with contextlib.suppress(asyncio.CancelledError):
-                    await watch
+                # Not `await watch` with CancelledError suppressed: that would lose a cancellation of our own.
+                await asyncio.wait((watch,))
         return heard, why
 
     async def _messages(self) -> AsyncIterator[AgentMessage]:
