@@ -23,6 +23,7 @@ from packhorse.cli.commands import down, up
 from packhorse.cli.commands.wait import describe, wait_for
 from packhorse.cli.daemons import require_scheduler
 from packhorse.cli.home import Home
+from packhorse.cli.slurm.table import fetch
 from packhorse.cli.transport import field
 from packhorse.scheduler.model.errors import PackhorseError
 
@@ -105,12 +106,12 @@ def _example(scratch: Path, keep: Path, say: Any, *, progress: bool) -> list[dic
     with as_file(files("packhorse.examples") / "digits") as source:
         shutil.copytree(source, work)
     say("$ bash submit.sh            # two sbatch commands: an array job, and one that depends on it")
-    submitted = _command(["bash", "submit.sh"], work)
-    say(_indent(submitted))
+    submitted = output_of("bash", "submit.sh", folder=work)
+    say(indented(submitted))
     say("$ squeue")
-    say(_indent(_command(["squeue"], work)))
-    listed = transport.call("ListJobs", {"fields": ["job_id", "array_job_id"], "includeEnded": True})
-    jobs = sorted({_whole(row) for row in rows(listed)})
+    say(indented(output_of("squeue", folder=work)))
+    listed = fetch("ListJobs", {"fields": ["job_id", "array_job_id"], "includeEnded": True})
+    jobs = sorted({_whole(row) for row in listed.rows()})
     say("$ packhorse wait " + " ".join(map(str, jobs)))
     results, ended = wait_for([str(job) for job in jobs], timeout_s=WITHIN_S, progress=progress)
     for result in results:
@@ -118,21 +119,15 @@ def _example(scratch: Path, keep: Path, say: Any, *, progress: bool) -> list[dic
     if not ended:
         raise PackhorseError(f"the example did not end within {WITHIN_S:.0f} s")
     say("$ sacct -X --format=JobID,JobName,State,Elapsed,NodeList")
-    say(_indent(_command(["sacct", "-X", "--format=JobID,JobName,State,Elapsed,NodeList"], work)))
+    say(indented(output_of("sacct", "-X", "--format=JobID,JobName,State,Elapsed,NodeList", folder=work)))
     keep.mkdir(parents=True, exist_ok=True)
     for name in RESULTS:
         if (work / "results" / name).exists():
             shutil.copy(work / "results" / name, keep / name)
     if (keep / "summary.txt").exists():
         say("$ cat results/summary.txt")
-        say(_indent((keep / "summary.txt").read_text()))
+        say(indented((keep / "summary.txt").read_text()))
     return results
-
-
-def rows(table: dict[str, Any]) -> list[dict[str, Any]]:
-    """A Table message as one dict per row."""
-    columns = {c["name"]: c.get("ints") or c.get("texts") or [] for c in field(table, "columns", [])}
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def _whole(row: dict[str, Any]) -> int:
@@ -148,14 +143,16 @@ def _end(home: Home, say: Any) -> None:
     say(f"  stopped: {', '.join(down.take_down(home))}")
 
 
-def _command(words: list[str], folder: Path) -> str:
+def output_of(*words: str, folder: Path | None = None) -> str:
+    """What the command prints; PackhorseError if it fails. folder: where it runs."""
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise PackhorseError(f"{' '.join(words)} ended with {done.returncode}: {done.stderr.strip()}")
     return done.stdout
 
 
-def _indent(text: str) -> str:
+def indented(text: str) -> str:
+    """Two blanks before each line."""
     return "\n".join(f"  {line}".rstrip() for line in text.rstrip().splitlines())
 
 

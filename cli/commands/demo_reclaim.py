@@ -10,8 +10,6 @@ What happened is read from the event log, the ledger and what the two jobs wrote
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -19,7 +17,9 @@ from typing import Any, NamedTuple
 
 from packhorse.cli import transport
 from packhorse.cli.commands import up
+from packhorse.cli.commands.demo import indented, output_of
 from packhorse.cli.home import Home
+from packhorse.cli.slurm.table import Table, fetch
 from packhorse.cli.transport import field, int_field
 from packhorse.scheduler.model.errors import PackhorseError
 from packhorse.scheduler.model.units import format_mem_mib
@@ -144,9 +144,9 @@ def run(as_json: bool, home: Home, scratch: Path) -> int:
     view.over()
     checks = _judge(scratch, lender, borrower, unit)
     view.say("$ packhorse loans")
-    view.say(_indent(_text("packhorse", "loans")))
+    view.say(indented(output_of("packhorse", "loans")))
     view.say(f"$ sacct -D -X -j {lender},{borrower} --format=JobID,JobName,State,Elapsed,ReqMem,QOS")
-    view.say(_indent(_text("sacct", "-D", "-X", "-j", f"{lender},{borrower}",
+    view.say(indented(output_of("sacct", "-D", "-X", "-j", f"{lender},{borrower}",
                            "--format=JobID,JobName,State,Elapsed,ReqMem,QOS")))  # fmt: skip
     ok = all(check.ok for check in checks)
     if as_json:
@@ -166,7 +166,7 @@ def _judge(scratch: Path, lender: int, borrower: int, unit: int) -> list[Check]:
     (ending,) = [event for event in events if event["kind"] == "JobEnding"][:1] or [
         {"text": "", "json": "{}"}
     ]
-    ends = {job: _ended(job) for job in (lender, borrower)}
+    ends = {job: _job(job) for job in (lender, borrower)}
     loans = [loan for loan in _loans() if loan["borrower"] == borrower]
     first = [loan for loan in loans if loan["lender"] == lender]
     lent = sum(loan["mib_seconds"] for loan in loans)
@@ -290,7 +290,7 @@ def _submit(view: _View, scratch: Path, unit: int, name: str, units: int, *optio
     words.append(f"--output={scratch}/{name}.out")
     script = f"exec {sys.executable} {scratch}/{name}.py {unit} {scratch}"
     view.say(f"$ sbatch --job-name={name} --mem={units * unit}M {' '.join(options)}".rstrip())
-    return int(_text(*words, "--wrap", script).strip())
+    return int(output_of(*words, "--wrap", script).strip())
 
 
 def _until(view: _View, done: Any, within_s: float, otherwise: str) -> None:
@@ -309,19 +309,9 @@ def _watch(view: _View, seconds: float) -> None:
         time.sleep(0.05)
 
 
-def _rows(table: dict[str, Any]) -> list[dict[str, Any]]:
-    n = int_field(table, "nRows")
-    columns = {}
-    for column in field(table, "columns", []):
-        values = [int(value) for value in field(column, "ints", [])] or field(column, "texts", []) or [""] * n
-        columns[field(column, "name", "")] = values
-    return [{name: values[i] for name, values in columns.items()} for i in range(n)]
-
-
 def _job(id: int) -> dict[str, Any]:
-    wanted = ["state", "mem_mib_per_node", "lending"]
-    answer = transport.call("ListJobs", {"fields": wanted, "jobs": [{"jobId": id}], "includeEnded": True})
-    return _rows(answer)[0]
+    wanted = ["state", "mem_mib_per_node", "lending", "restarts"]
+    return fetch("ListJobs", {"fields": wanted, "jobs": [{"jobId": id}], "includeEnded": True}).rows()[0]
 
 
 def _state(id: int) -> str:
@@ -330,7 +320,7 @@ def _state(id: int) -> str:
 
 def _used(id: int) -> int | None:
     """MiB that the job uses, as last measured."""
-    points = _rows(field(transport.call("GetJobUsage", {"job": {"jobId": id}}), "points", {}))
+    points = Table(field(transport.call("GetJobUsage", {"job": {"jobId": id}}), "points", {})).rows()
     return points[-1]["mem_kib"] // 1024 if points else None
 
 
@@ -342,26 +332,5 @@ def _events(id: int) -> list[dict[str, Any]]:
     ]
 
 
-def _ended(id: int) -> dict[str, Any]:
-    answer = transport.call(
-        "ListJobs", {"fields": ["state", "restarts"], "jobs": [{"jobId": id}], "includeEnded": True}
-    )
-    return _rows(answer)[0]
-
-
 def _loans() -> list[dict[str, Any]]:
-    return _rows(transport.call("ListLoans", {}))
-
-
-def _text(*words: str) -> str:
-    program = shutil.which(words[0])
-    if program is None:
-        raise PackhorseError(f"{words[0]} is not on the PATH")
-    done = subprocess.run([program, *words[1:]], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise PackhorseError(f"{' '.join(words)} ended with {done.returncode}: {done.stderr.strip()}")
-    return done.stdout
-
-
-def _indent(text: str) -> str:
-    return "\n".join(f"  {line}".rstrip() for line in text.rstrip().splitlines())
+    return fetch("ListLoans", {}).rows()

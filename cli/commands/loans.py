@@ -8,8 +8,7 @@ import sys
 import time
 from typing import Any
 
-from packhorse.cli import transport
-from packhorse.cli.transport import field, int_field
+from packhorse.cli.slurm import table
 from packhorse.scheduler.model.units import format_mem_mib
 
 Row = dict[str, Any]
@@ -69,13 +68,7 @@ def fetch(args: argparse.Namespace) -> list[Row]:
         from packhorse.cli.slurm.when import parse_when_s
 
         request["sinceUs"] = parse_when_s(args.since, int(time.time())) * 1_000_000
-    table = transport.call("ListLoans", request)
-    n = int_field(table, "nRows")
-    columns = {}
-    for column in field(table, "columns", []):
-        values = [int(value) for value in field(column, "ints", [])] or field(column, "texts", []) or [""] * n
-        columns[field(column, "name", "")] = values
-    return [{name: values[i] for name, values in columns.items()} for i in range(n)]
+    return table.fetch("ListLoans", request).rows()
 
 
 def loan_lines(rows: list[Row]) -> list[str]:
