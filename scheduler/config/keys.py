@@ -9,8 +9,10 @@ from packhorse.scheduler.core.backfill_kinds import BACKFILLS
 from packhorse.scheduler.core.orders import BY_ORDER, NOBODY, ORDERS
 from packhorse.scheduler.core.predictors import PREDICTORS
 from packhorse.scheduler.core.reclaim.estimators import ESTIMATORS
+from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.cluster import GpuIdleAction
 from packhorse.scheduler.model.job import NORMAL_QOS
+from packhorse.scheduler.model.tres import is_name, sort_key
 from packhorse.scheduler.model.units import UnitError, parse_mem_mib, parse_time_limit_s
 
 CLUSTER_TARGET = "cluster"
@@ -155,6 +157,22 @@ def _fraction(raw: object) -> float:
     if not isinstance(raw, int | float) or isinstance(raw, bool) or not 0 <= raw <= 1:
         raise KeyProblem("not between 0 and 1")
     return float(raw)
+
+
+def _name_or_none(raw: object) -> str:
+    return _name(raw) if raw != "" else ""
+
+
+def _weights(raw: object) -> tuple[tuple[str, float], ...]:
+    """By name of what may be counted (model/tres.py), sorted as there."""
+    if not isinstance(raw, dict):
+        raise KeyProblem("not a table")
+    for name, weight in raw.items():
+        if not is_name(name):
+            raise KeyProblem(f'"{name}" is none of cpu, mem, node, gres/KIND[:TYPE], license/NAME')
+        if not isinstance(weight, int | float) or isinstance(weight, bool) or not 0 <= weight <= 1e9:
+            raise KeyProblem(f"{name}: not a number from 0 to 1000000000")
+    return tuple((name, float(raw[name])) for name in sorted(raw, key=sort_key))
 
 
 def _percent(raw: object) -> int:
@@ -304,6 +322,8 @@ TEXT = Kind("a text in quotes", _text)
 NAME = Kind("a name of letters, digits, -, _ and .", _name)
 NAMES = Kind('a list of texts, like ["ann", "bob"]', _names)
 NODES = Kind('"ALL", or a list of nodes like "node[1-8],gpu1"', _nodes)
+NAME_OR_NONE = Kind('a name of letters, digits, -, _ and ., or ""', _name_or_none)
+WEIGHTS = Kind('a table of numbers, like { cpu = 1, mem = 0.25, "gres/gpu" = 8 }', _weights)
 FRACTION = Kind("a number from 0 to 1", _fraction)
 TIME_LIMIT = Kind('minutes, or a text like "01:30:00", "2-00:00:00", "UNLIMITED"', _time_limit)
 MEMORY = Kind('MiB, or a text like "500M", "4G"', _memory)
@@ -311,6 +331,7 @@ LICENSES = Kind('a list of texts with counts, like ["matlab:10", "fluent:2"]', _
 ORDER = _named("order", ORDERS)
 BACKFILL = _named("kind of backfilling", BACKFILLS)
 PREEMPT = _named("kind of preemption", (NOBODY, BY_ORDER))
+PREEMPT_MODE = _named("kind of preemption", [mode.value for mode in PreemptMode])
 PREDICTOR = _named("predictor", PREDICTORS)
 ESTIMATOR = _named("estimator", ESTIMATORS)
 PERCENT = Kind("a percentage from 0 to 100, one decimal at most", _percent)
@@ -345,6 +366,15 @@ KEYS: tuple[Key, ...] = (
     Key(PARTITION, "priority_tier", _count(0, 65533), "1", "", _P, "priority_tier"),
     Key(PARTITION, "priority", _count(0, 1 << 31), "0", "", _P, "priority"),
     Key(PARTITION, "allow_users", NAMES, "[]", "", _P, "allow_users"),
+    Key(PARTITION, "allow_groups", NAMES, "[]", "", _P, "allow_groups"),
+    Key(PARTITION, "allow_accounts", NAMES, "[]", "", _P, "allow_accounts"),
+    Key(PARTITION, "deny_accounts", NAMES, "[]", "", _P, "deny_accounts"),
+    Key(PARTITION, "allow_qos", NAMES, "[]", "", _P, "allow_qos"),
+    Key(PARTITION, "deny_qos", NAMES, "[]", "", _P, "deny_qos"),
+    Key(PARTITION, "qos", NAME_OR_NONE, '""', "", _P, "qos"),
+    Key(PARTITION, "billing", WEIGHTS, "{}", "", _P, "billing"),
+    Key(PARTITION, "preempt_mode", PREEMPT_MODE, '""', "", _P, "preempt_mode"),
+    Key(PARTITION, "grace", _duration_kind(0, _YEAR_S), "0", "seconds", _P, "grace_s"),
     Key(PARTITION, "lease", _duration_kind(0, _YEAR_S), "0", "seconds", _P, "lease_s"),
     Key("jobs", "max_array_size", _count(1, 1 << 30), "1000001", "", _C, "max_array_size"),
     Key("jobs", "max_pending_jobs", _count(1, 1 << 30), "1000000", "jobs", _C, "max_pending_jobs"),
@@ -463,6 +493,21 @@ MEANING: dict[str, str] = {
     "partition.priority_tier": "Jobs of a higher tier go before all of a lower one.",
     "partition.priority": "Added to the priority of its jobs.",
     "partition.allow_users": "Only these users may use it; empty: everybody.",
+    "partition.allow_groups": "Only members of these groups may use it; empty: everybody.",
+    "partition.allow_accounts": "Only jobs of these accounts, or of accounts below them; empty: all.",
+    "partition.deny_accounts": "Not jobs of these accounts, nor of accounts below them.",
+    "partition.allow_qos": "Only jobs of these QOS; empty: all.",
+    "partition.deny_qos": "Not jobs of these QOS.",
+    "partition.qos": "The limits of this QOS hold for all jobs of the partition together.",
+    "partition.billing": (
+        "What use of it costs: weight of each CPU, GiB of memory (mem) and device (gres/gpu), as Slurm's "
+        "TRESBillingWeights; {}: a CPU costs 1, nothing else anything."
+    ),
+    "partition.preempt_mode": (
+        "What becomes of its jobs when jobs of a partition of a higher tier need their room: off, requeue, "
+        'cancel or suspend; "": what [preemption] says.'
+    ),
+    "partition.grace": "How long its jobs have between the warning and the end when they are preempted.",
     "partition.lease": (
         "A node that has not heard of its scheduler for this long stops these jobs itself, so that they "
         "can be run elsewhere; 0: they run on however long the silence."

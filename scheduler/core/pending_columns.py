@@ -1,4 +1,4 @@
-"""Waiting jobs as columns: one row per job or array, found by id, in about 100 bytes and an index entry.
+"""Waiting jobs as columns: one row per job or array, found by id, in about 110 bytes and an index entry.
 
 What a job asks for is kept once per *ask class*: equal asks in the same partition that avoid the same nodes
 and want the same licences.
@@ -26,6 +26,7 @@ from packhorse.scheduler.core.predictors import LIMIT
 from packhorse.scheduler.core.priority import BASE_PRIORITY, Rules
 from packhorse.scheduler.core.reasons import REASONS, Reason
 from packhorse.scheduler.core.usage import UserUsage, about
+from packhorse.scheduler.model.accounts import Holder
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
 from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId, NodeName
@@ -33,6 +34,8 @@ from packhorse.scheduler.model.resources import Ask, Placement
 
 FOREVER: Final = 1 << 61
 """Duration in microseconds of a job without time limit."""
+
+NOBODY: Final = Holder("", "", "", "")
 
 _IDLE_CLASSES = 1024  # classes without rows that are kept, so that a stream of equal jobs interns once
 
@@ -43,7 +46,8 @@ class PendingRow(NamedTuple):
     priority None: the partition's, less nice. room: how many more of the array may run at once now,
     -1 for no limit. eligible False: something but resources and order is in the way; reason says what.
     expected_us: how long it is expected to run, 0: for all of its time limit. uid: of its owner. ran_us: how
-    long it has run before. qos: of a job that may be stopped if its QOS says so, else "".
+    long it has run before. qos: of a job that may be stopped if its QOS says so, else "". holder: on whose
+    name it counts.
     """
 
     id: JobId
@@ -63,6 +67,7 @@ class PendingRow(NamedTuple):
     uid: int = 0
     ran_us: int = 0
     qos: str = ""
+    holder: Holder = NOBODY
 
 
 class AskClass:
@@ -132,6 +137,7 @@ class PendingColumns:
         self.uid = np.zeros(n, dtype=np.uint32)
         self.ran_us = np.zeros(n, dtype=np.int64)
         self.qos = np.zeros(n, dtype=np.int8)
+        self.holder = np.zeros(n, dtype=np.int32)
         self.mean_s = np.zeros(n)
         self.rate = np.zeros(n)
         """These two are kept by core/batch/estimates.py; rate 0: it was not asked yet."""
@@ -152,6 +158,9 @@ class PendingColumns:
         self._rules: Rules | None = None
         self._unordered = True
         self.n_ready = 0
+        self.holders: list[Holder] = [NOBODY]
+        """By the codes in `holder`."""
+        self._holder_code: dict[Holder, int] = {NOBODY: 0}
         self.qos_names: list[str] = [""]
         self._qos_ready = [0]
         """Rows that may start, by code of their QOS."""
@@ -223,6 +232,7 @@ class PendingColumns:
             uids,
             ran,
             qos,
+            holders,
         ) = zip(*rows, strict=True)
         if not self._slot.keys().isdisjoint(ids) or len(set(ids)) != n:
             raise ValueError("a job of the batch already waits")
@@ -251,6 +261,7 @@ class PendingColumns:
         self.uid[at] = uids
         self.ran_us[at] = ran
         self.qos[at] = [self._intern_qos(name) for name in qos] if any(qos) else 0
+        self.holder[at] = [self._intern_holder(holder) for holder in holders]
         self.rate[at] = 0.0
         self.nice[at] = nices
         explicit = np.array([p is not None for p in prios], dtype=np.bool_)
@@ -343,6 +354,7 @@ class PendingColumns:
             uid=int(self.uid[s]),
             ran_us=int(self.ran_us[s]),
             qos=self.qos_names[self.qos[s]],
+            holder=self.holders[self.holder[s]],
         )
 
     # -- one value of a row ------------------------------------------------------------------------------
@@ -637,6 +649,7 @@ class PendingColumns:
         self.uid[s] = row.uid
         self.ran_us[s] = row.ran_us
         self.qos[s] = self._intern_qos(row.qos) if row.qos else 0
+        self.holder[s] = self._intern_holder(row.holder)
         self.rate[s] = 0.0
         self.eligible_at[s] = row.eligible_at
         self.count[s] = row.count
@@ -689,6 +702,13 @@ class PendingColumns:
             wider[:old] = column
             setattr(self, title, wider)
         self._free[:0] = range(new - 1, old - 1, -1)
+
+    def _intern_holder(self, holder: Holder) -> int:
+        code = self._holder_code.get(holder)
+        if code is None:
+            code = self._holder_code[holder] = len(self.holders)
+            self.holders.append(holder)
+        return code
 
     def _intern_qos(self, name: str) -> int:
         if name not in self.qos_names:
@@ -762,6 +782,7 @@ _COLUMNS = (
     "uid",
     "ran_us",
     "qos",
+    "holder",
     "mean_s",
     "rate",
     "eligible_at",

@@ -26,6 +26,7 @@ from packhorse.scheduler.core.predictors import LIMIT, kind_of, predicted_us
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.timers import Timer
+from packhorse.scheduler.model.accounts import Holder
 from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId
 from packhorse.scheduler.model.job import (
     NORMAL_QOS,
@@ -37,6 +38,7 @@ from packhorse.scheduler.model.job import (
     IndexRange,
     Job,
     JobSpec,
+    Owner,
     Pending,
 )
 
@@ -261,6 +263,7 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
             waiter.owner.uid,
             waiter.ran_us,
             qos_of(spec),
+            holder_of(spec, waiter.owner),
         )
     reason = reason_of(waiter)
     return PendingRow(
@@ -281,7 +284,13 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
         uid=waiter.owner.uid,
         ran_us=waiter.ran_us if not isinstance(waiter, ArrayJob) else 0,
         qos=qos_of(spec),
+        holder=holder_of(spec, waiter.owner),
     )
+
+
+def holder_of(spec: JobSpec, owner: Owner) -> Holder:
+    """On whose name a job counts."""
+    return Holder(spec.account, owner.user, spec.partition, spec.qos)
 
 
 def qos_of(spec: JobSpec) -> str:

@@ -14,6 +14,10 @@ class Partition(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     nodes: names, or ("ALL",). Times in seconds, 0: unlimited; max_nodes 0: unlimited.
     priority_tier orders whole partitions before any job priority. lease_s: default of its jobs.
+    allow_…, deny_…: who may use it; empty: everybody, nobody is denied. qos: its limits hold for all jobs of
+    the partition, "" for none. billing: weight of a unit of each countable resource in what use of the
+    partition costs (CPUs, GiB of memory, devices); empty: a CPU counts 1. preempt_mode: what becomes of its
+    jobs when jobs of a higher tier need their room, "" as for the cluster; grace_s: how long they have.
     """
 
     name: str
@@ -30,6 +34,15 @@ class Partition(msgspec.Struct, frozen=True, array_like=True, gc=False):
     priority: int = 0
     allow_users: tuple[str, ...] = ()
     lease_s: int = 0
+    allow_groups: tuple[str, ...] = ()
+    allow_accounts: tuple[str, ...] = ()
+    deny_accounts: tuple[str, ...] = ()
+    allow_qos: tuple[str, ...] = ()
+    deny_qos: tuple[str, ...] = ()
+    qos: str = ""
+    billing: tuple[tuple[str, float], ...] = ()
+    preempt_mode: str = ""
+    grace_s: int = 0
 
 
 class Improver(msgspec.Struct, frozen=True, array_like=True, gc=False):

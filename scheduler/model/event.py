@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from packhorse.scheduler.model.accounts import AccountsDelta
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import (
@@ -24,6 +25,7 @@ from packhorse.scheduler.model.job import (
 from packhorse.scheduler.model.loan import EndedLoan, Loan, Switch
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.reply import Reply
+from packhorse.scheduler.model.reservation import Reservation
 from packhorse.scheduler.model.resources import Ask, Placement, Usage
 
 SCHEMA = 1
@@ -333,6 +335,68 @@ class ReclaimSwitched(_Event, frozen=True, array_like=True, gc=False, tag=True):
     by: int
 
 
+class AccountsChanged(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """Accounts, users, associations or QOS were changed by an administrator or a coordinator."""
+
+    delta: AccountsDelta
+    by: int
+
+
+class ReservationSet(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """The reservation is there from now on, in place of one of its name. by -1: a window that repeats."""
+
+    reservation: Reservation
+    by: int = -1
+
+
+class ReservationDeleted(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """by -1: its time was over."""
+
+    name: str
+    by: int = -1
+
+
+class JobSuspended(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """Its processes are stopped; it keeps memory and devices, its CPUs are free. for_job: whose room that
+    makes, 0 for none. by -1: the scheduler itself."""
+
+    job: JobId
+    attempt: AttemptKey
+    by: int = -1
+    for_job: JobId = JobId(0)
+
+
+class JobResumed(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """It goes on, on the same CPUs' worth of the same nodes. end_by: its time limit counts from there."""
+
+    job: JobId
+    attempt: AttemptKey
+    end_by: Instant = UNKNOWN
+    by: int = -1
+
+
+class JobQuarantined(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """Decisions about the waiting job failed with this error: it is held, and the others go on."""
+
+    job: JobId
+    error: str
+
+
+class StartEstimate(NamedTuple):
+    """When the job was expected to start: median, and an interval that should hold in 8 of 10 cases."""
+
+    job: JobId
+    low: Instant
+    median: Instant
+    high: Instant
+
+
+class StartsEstimated(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """What waiting jobs were told; scored when they start."""
+
+    estimates: tuple[StartEstimate, ...]
+
+
 Event = (
     SchedulerStarted
     | Configured
@@ -368,4 +432,11 @@ Event = (
     | UsageLearned
     | JobGpusIdle
     | JobGpusBusy
+    | AccountsChanged
+    | ReservationSet
+    | ReservationDeleted
+    | JobSuspended
+    | JobResumed
+    | JobQuarantined
+    | StartsEstimated
 )

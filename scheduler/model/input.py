@@ -114,6 +114,11 @@ class Changes(msgspec.Struct, frozen=True, array_like=True, gc=False):
     account: str | None = None
     qos: str | None = None
     no_lend: bool | None = None
+    reservation: str | None = None
+    deadline_at: Instant | None = None
+    site_factor: int | None = None
+    wckey: str | None = None
+    licenses: str | None = None
 
 
 class UpdateJob(_Input, frozen=True, array_like=True, gc=False, tag=True):

@@ -31,6 +31,7 @@ class JobState(StrEnum):
     DEADLINE = "DEADLINE"
     BOOT_FAIL = "BOOT_FAIL"
     PREEMPTED = "PREEMPTED"
+    SUSPENDED = "SUSPENDED"  # holds its allocation and is stopped
     REQUEUED = "REQUEUED"  # of an attempt only: the job itself is PENDING again
 
 
@@ -100,10 +101,27 @@ class WarnSignal(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Retry(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Run again after a failing exit: at most max_retries times, the n-th after backoff_s * 2**(n-1)."""
+    """Run again after a failing exit: at most max_retries times, the n-th after backoff_s * 2**(n-1).
+
+    codes: exit codes after which it does, empty: after any but 0. avoid_node: not where it failed.
+    """
 
     max_retries: int
     backoff_s: int = 30
+    codes: tuple[int, ...] = ()
+    avoid_node: bool = False
+
+
+class Gang(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Jobs of one user that start in the same pass or not at all. size: how many belong to it.
+
+    wait_s: when so long after the first of them was submitted not all of them could start, those that wait
+    are given up; 0: never.
+    """
+
+    name: str
+    size: int
+    wait_s: int = 0
 
 
 class Given(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -133,7 +151,11 @@ class JobSpec(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash
     unused is never lent to others. oom_factor_milli: after it ran out of memory it runs again with so many
     thousandths of that memory, 0: it does not; oom_max_retries: at most so often, 0: as often as any job may
     be requeued. idle_gpu_ok: that its GPUs do nothing for long is nobody's business. right_sized: what was
-    set instead of what its submitter asked for, and why, "" for nothing.
+    set instead of what its submitter asked for, and why, "" for nothing. reservation: the one whose nodes it
+    uses, "" for none. deadline_at: it is given up when it cannot be over by then, 0: never. site_factor: of
+    its priority, set by administrators. checkpoint: what it is sent when it has to make room for others, and
+    how long before it is stopped. gang: jobs that it starts together with, or not at all. switches_wait_s:
+    for how long it waits, once eligible, for as few switches as it asks for; -1: for ever.
     """
 
     name: str
@@ -174,6 +196,13 @@ class JobSpec(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash
     oom_max_retries: int = 0
     idle_gpu_ok: bool = False
     right_sized: str = ""
+    reservation: str = ""
+    deadline_at: Instant = UNKNOWN
+    site_factor: int = 0
+    wckey: str = ""
+    checkpoint: WarnSignal | None = None
+    gang: Gang | None = None
+    switches_wait_s: int = -1
 
 
 class Held(StrEnum):
@@ -181,6 +210,7 @@ class Held(StrEnum):
     USER = "user"
     ADMIN = "admin"
     REQUEUED = "requeued"  # scontrol requeuehold
+    QUARANTINED = "quarantined"  # decisions about it failed: an administrator may try again
 
 
 class EndCause(StrEnum):
@@ -224,8 +254,10 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     the job that its room was needed for, 0 for none. ranked_at: when it last came to stand elsewhere in the
     order because of how much it has run, 0: not in this attempt. loans: memory of others that it has.
     estimated: MiB that it is expected to use, placement by placement; empty: all it may. ending_why: a
-    sentence, where it is stopped for lent memory. gpus_idle_since: since when all its GPUs had been idle when
-    it was warned of that, at gpus_warned_at; both 0: it was not, or they are busy again.
+    sentence, where that says more than the cause. gpus_idle_since: since when all its GPUs had been idle when
+    it was warned of that, at gpus_warned_at; both 0: it was not, or they are busy again. suspended_at: since
+    when it is stopped and keeps its memory, 0: it is not; suspended_us: for how long it was before that;
+    suspended_for: the job whose room that makes, 0 for none.
     """
 
     attempt: AttemptKey
@@ -247,6 +279,9 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     ending_why: str = ""
     gpus_idle_since: Instant = UNKNOWN
     gpus_warned_at: Instant = UNKNOWN
+    suspended_at: Instant = UNKNOWN
+    suspended_us: int = 0
+    suspended_for: JobId = JobId(0)
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False):

@@ -97,7 +97,8 @@ class Ask(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash=Tru
     exclusive: nothing else shares the nodes, and all their CPUs are given.
     hops: how far apart the nodes may be in the tree of switches and racks: 0 all below the same lowest
     one, 1 below the same one above that …, -1 anywhere. spread: rather many and empty nodes than few and
-    full ones. linked: the devices of a node must be of one link group.
+    full ones. linked: the devices of a node must be of one link group. max_switches: all nodes below so
+    many of the lowest switches or racks, 0: any number.
     """
 
     n_tasks: int = 1
@@ -121,6 +122,7 @@ class Ask(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash=Tru
     hops: int = -1
     spread: bool = False
     linked: bool = False
+    max_switches: int = 0
 
 
 class Placement(msgspec.Struct, frozen=True, array_like=True, gc=False):

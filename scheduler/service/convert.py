@@ -40,6 +40,7 @@ from packhorse.scheduler.model.job import (
     Condition,
     Dependency,
     DependencyKind,
+    Gang,
     Given,
     IndexRange,
     JobSpec,
@@ -249,6 +250,15 @@ def job_spec(wire: Any, has: Has) -> tuple[JobSpec, tuple[Payload, Payload]]:
         oom_factor_milli=_oom_factor(wire.oom_factor_milli),
         oom_max_retries=whole("oom_max_retries", wire.oom_max_retries, 0, MOST_RETRIES),
         idle_gpu_ok=wire.idle_gpu_ok,
+        reservation=text("reservation", wire.reservation),
+        deadline_at=instant("deadline_at_us", wire.deadline_at_us),
+        site_factor=whole("site_factor", wire.site_factor, -bounds.MAX_NICE, bounds.MAX_NICE),
+        wckey=text("wckey", wire.wckey),
+        checkpoint=warn(wire.checkpoint) if has(wire, "checkpoint") else None,
+        gang=gang(wire.gang) if has(wire, "gang") else None,
+        switches_wait_s=duration("switches_wait_s", wire.switches_wait_s)
+        if has(wire, "switches_wait_s")
+        else -1,
     )
     return spec, (program, variables)
 
@@ -278,8 +288,20 @@ def instant(name: str, at_us: int) -> Instant:
 def retry(wire: Any) -> Retry:
     """When to try again. Raises BadValue."""
     return Retry(
-        whole("max_retries", wire.max_retries, 0, MAX_RETRIES), duration("backoff_s", wire.backoff_s)
+        whole("max_retries", wire.max_retries, 0, MAX_RETRIES),
+        duration("backoff_s", wire.backoff_s),
+        tuple([whole("retry.codes", code, 1, 255) for code in wire.codes]),
+        wire.avoid_node,
     )
+
+
+def gang(wire: Any) -> Gang:
+    """Jobs that start together. Raises BadValue."""
+    name = text("gang.name", wire.name)
+    if not name:
+        raise BadValue("gang: it has no name; jobs of a gang all give the same one")
+    size = whole("gang.size", wire.size, 1, bounds.MAX_NODES)
+    return Gang(name, size, duration("gang.wait_s", wire.wait_s))
 
 
 def warn(wire: Any) -> WarnSignal:
@@ -317,6 +339,7 @@ def ask(wire: Any, has: Has) -> Ask:
         hops=whole("hops", wire.hops, 0, bounds.MAX_HOPS) if has(wire, "hops") else -1,
         spread=wire.spread,
         linked=wire.linked,
+        max_switches=whole("max_switches", wire.max_switches, 0, bounds.MAX_NODES),
     )
     if found.gres_per_node or found.gres_per_task or found.gres_per_job:
         found = one_way(_check_devices(found), wire.n_tasks, wire.min_nodes)
@@ -558,6 +581,10 @@ def changes(wire: Any, has: Has) -> Changes:
             values[name] = getattr(wire, name)
     if has(wire, "begin_at_us"):
         values["begin_at"] = instant("begin_at_us", wire.begin_at_us)
+    if has(wire, "deadline_at_us"):
+        values["deadline_at"] = instant("deadline_at_us", wire.deadline_at_us)
+    if has(wire, "licenses"):
+        values["licenses"] = licenses(wire.licenses)
     if has(wire, "dependency"):
         values["dependency"] = dependency(wire.dependency, has)
         values["drop_dependency"] = values["dependency"] is None
@@ -574,6 +601,7 @@ NUMBERS = {
     "time_limit_by_s": (-MAX_DURATION_S, MAX_DURATION_S),
     "priority": (0, bounds.MAX_PRIORITY),
     "nice": (-bounds.MAX_NICE, bounds.MAX_NICE),
+    "site_factor": (-bounds.MAX_NICE, bounds.MAX_NICE),
     "mem_mib_per_node": (0, bounds.MAX_MEM_MIB),
     "mem_mib_per_cpu": (0, bounds.MAX_MEM_PER_CPU_MIB),
     "n_cpus": (0, bounds.MAX_TASKS),
@@ -586,6 +614,8 @@ TEXTS = {
     "partition": bounds.MAX_NAME,
     "account": bounds.MAX_NAME,
     "qos": bounds.MAX_NAME,
+    "reservation": bounds.MAX_NAME,
+    "wckey": bounds.MAX_NAME,
 }
 """What of a job may be changed to what: fields of JobChanges with their bounds."""
 

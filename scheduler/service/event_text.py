@@ -9,6 +9,7 @@ import msgspec
 
 from packhorse.scheduler.core import indices
 from packhorse.scheduler.model import event as ev
+from packhorse.scheduler.model.accounts import AssociationKey
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.hostlist import compress_sorted
 from packhorse.scheduler.model.ids import US, Instant
@@ -45,6 +46,7 @@ HOLDS: dict[Held, str] = {
     Held.USER: "held by its user",
     Held.ADMIN: "held by an administrator",
     Held.REQUEUED: "held after its requeue",
+    Held.QUARANTINED: "held because decisions about it failed",
 }
 
 
@@ -233,6 +235,35 @@ def _switched(event: ev.ReclaimSwitched) -> str:
     return f"lending of unused memory is off{_by(event.by)} for {', '.join(parts)}"
 
 
+def _accounts_changed(event: ev.AccountsChanged) -> str:
+    delta = event.delta
+    parts = [f"account {a.name} set" for a in delta.accounts]
+    parts += [f"user {u.name} set" for u in delta.users]
+    parts += [f"association {_association(a.key)} set" for a in delta.associations]
+    parts += [f"QOS {q.name} set" for q in delta.qos]
+    parts += [f"account {name} removed" for name in delta.gone_accounts]
+    parts += [f"user {name} removed" for name in delta.gone_users]
+    parts += [f"association {_association(key)} removed" for key in delta.gone_associations]
+    parts += [f"QOS {name} removed" for name in delta.gone_qos]
+    parts += [f"use of {_association(key)} counts from zero" for key in delta.reset_usage]
+    shown = parts[:_MOST_CHANGES]
+    more = f" and {len(parts) - len(shown)} more" if len(parts) > len(shown) else ""
+    return f"{', '.join(shown)}{more}{_by(event.by)}"
+
+
+_MOST_CHANGES = 5
+
+
+def _association(key: AssociationKey) -> str:
+    return ":".join(part for part in key if part)
+
+
+def _reservation_set(event: ev.ReservationSet) -> str:
+    r = event.reservation
+    until = _clock(r.end_at)
+    return f"reservation {r.name}: {len(r.nodes)} nodes from {_clock(r.start_at)} to {until}{_by(event.by)}"
+
+
 SENTENCES: dict[type[Any], Callable[[Any], str]] = {
     ev.PolicyTaught: lambda e: f'placement policy "{e.policy}" has learned {len(e.mix)} kinds of asks',
     ev.SchedulerStarted: lambda e: f"scheduler started, epoch {e.epoch}",
@@ -276,6 +307,17 @@ SENTENCES: dict[type[Any], Callable[[Any], str]] = {
     ev.MemoryEstimated: _estimated,
     ev.LoansChanged: _loans_changed,
     ev.ReclaimSwitched: _switched,
+    ev.AccountsChanged: _accounts_changed,
+    ev.ReservationSet: _reservation_set,
+    ev.ReservationDeleted: lambda e: (
+        f"reservation {e.name} is over" if e.by < 0 else (f"reservation {e.name} deleted{_by(e.by)}")
+    ),
+    ev.JobSuspended: lambda e: f"suspended{_by(e.by)}" + (f" for job {e.for_job}" if e.for_job else ""),
+    ev.JobResumed: lambda e: (
+        f"resumed{_by(e.by)}" + (f", until {_clock(e.end_by)} at most" if e.end_by else "")
+    ),
+    ev.JobQuarantined: lambda e: f"held, because decisions about it failed: {e.error}",
+    ev.StartsEstimated: lambda e: f"starts of {len(e.estimates)} waiting jobs estimated",
     ev.UsageLearned: lambda event: f"what the estimator {event.estimator} has learned was written down",
 }
 """Every kind of event; a test compares with the union."""

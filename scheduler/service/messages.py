@@ -55,6 +55,7 @@ class Ask(_Message):
     hops: U32 | None = None
     spread: bool = False
     linked: bool = False
+    max_switches: U32 = 0
 
 
 class Condition(_Message):
@@ -89,6 +90,14 @@ class WarnSignal(_Message):
 class Retry(_Message):
     max_retries: I32 = 0
     backoff_s: I64 = 0
+    codes: list[I32] = []
+    avoid_node: bool = False
+
+
+class Gang(_Message):
+    name: str = ""
+    size: U32 = 0
+    wait_s: I64 = 0
 
 
 class Given(_Message):
@@ -145,6 +154,13 @@ class JobSpec(_Message):
     oom_factor_milli: I64 = 0
     oom_max_retries: I64 = 0
     idle_gpu_ok: bool = False
+    reservation: str = ""
+    deadline_at_us: I64 = 0
+    site_factor: I64 = 0
+    wckey: str = ""
+    checkpoint: WarnSignal | None = None
+    gang: Gang | None = None
+    switches_wait_s: I64 | None = None
 
 
 class PingRequest(_Message):
@@ -271,6 +287,11 @@ class JobChanges(_Message):
     account: str | None = None
     qos: str | None = None
     no_lend: bool | None = None
+    reservation: str | None = None
+    deadline_at_us: I64 | None = None
+    site_factor: I64 | None = None
+    wckey: str | None = None
+    licenses: str | None = None
 
 
 class UpdateJobsRequest(_Message):

@@ -7,8 +7,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from packhorse.scheduler.model.accounts import (
+    Account,
+    AccountsDelta,
+    AdminLevel,
+    Association,
+    AssociationKey,
+    Limits,
+    PreemptMode,
+    Qos,
+    QosLimits,
+    User,
+)
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
 from packhorse.scheduler.model.event import (
+    AccountsChanged,
     ArrayRemainderCancelled,
     ArraySubmitted,
     ArrayTaskSplit,
@@ -23,13 +36,16 @@ from packhorse.scheduler.model.event import (
     JobGpusIdle,
     JobGranted,
     JobHeld,
+    JobQuarantined,
     JobReleased,
     JobReopened,
     JobRequeued,
+    JobResumed,
     JobsEligible,
     JobsForgotten,
     JobsRanked,
     JobsSubmitted,
+    JobSuspended,
     JobTerminating,
     JobUpdated,
     JobWarned,
@@ -43,7 +59,11 @@ from packhorse.scheduler.model.event import (
     NodeSilenced,
     PolicyTaught,
     ReclaimSwitched,
+    ReservationDeleted,
+    ReservationSet,
     SchedulerStarted,
+    StartEstimate,
+    StartsEstimated,
     UsageLearned,
 )
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
@@ -64,6 +84,7 @@ from packhorse.scheduler.model.job import (
 from packhorse.scheduler.model.loan import EndedLoan, Loan, LoanEnd, Switch
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.reply import RefusalCode, Refused, Submitted
+from packhorse.scheduler.model.reservation import Repeat, Reservation
 from packhorse.scheduler.model.resources import Ask, Device, Devices, Gres, Placement, Usage
 from packhorse.scheduler.store.codec import encode
 
@@ -131,6 +152,37 @@ EVENTS: tuple[Event, ...] = (
     UsageLearned(AT, "packhorse", (0.5, 2.0)),
     JobGpusIdle(AT, JOB, KEY, LATER),
     JobGpusBusy(AT, JOB, KEY),
+    AccountsChanged(
+        AT,
+        AccountsDelta(
+            (Account("bio", "root", "Biology", "science", ("ann",)),),
+            (User("ann", "bio", AdminLevel.OPERATOR),),
+            (
+                Association(
+                    AssociationKey("bio", "ann", "main"), 20,
+                    Limits(5, 10, (("cpu", 8000),), (("gres/gpu", 60),), (), 3600, 2, 4, (("mem", 1024),)),
+                    ("normal",), "normal", "new",
+                ),
+            ),
+            (
+                Qos("high", 100, "", ("normal",), PreemptMode.REQUEUE, 60, 300, 2000, 500, ("NoDecay",),
+                    QosLimits(max_tres_pu=(("cpu", 16_000),))),
+            ),
+            ("old",), ("bob",), (AssociationKey("old", "bob"),), ("long",), (AssociationKey("bio"),),
+        ),
+        0,
+    ),
+    ReservationSet(
+        AT,
+        Reservation("course", AT, LATER, (NODE,), (4000,), ("ann",), ("bio",), flags=("DAILY",),
+                    repeat=Repeat.DAILY, licenses="matlab:2"),
+        0,
+    ),
+    ReservationDeleted(AT, "course", 0),
+    JobSuspended(AT, JOB, KEY, -1, ARRAY),
+    JobResumed(AT, JOB, KEY, LATER, 0),
+    JobQuarantined(AT, JOB, "ValueError: broken"),
+    StartsEstimated(AT, (StartEstimate(JOB, AT, LATER, LATER),)),
     CallAnswered(AT, 1000, "key-2", "fingerprint", Refused(RefusalCode.IMPOSSIBLE, "no node", "phrase")),
 )  # fmt: skip
 
@@ -148,6 +200,7 @@ JOBS: dict[str, tuple[int, int]] = {
     "JobsRanked": (ARRAY, JOB),
     "LoansChanged": (JOB, JOB),
     "MemoryEstimated": (0, 0),
+    "StartsEstimated": (0, 0),
     "JobUpdated": (ARRAY, ARRAY),
     "JobsForgotten": (0, 0),
 }

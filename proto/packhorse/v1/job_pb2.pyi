@@ -21,7 +21,7 @@ class Gres(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., type: _Optional[str] = ..., count: _Optional[int] = ..., milli: _Optional[int] = ..., mem_mib: _Optional[int] = ...) -> None: ...
 
 class Ask(_message.Message):
-    __slots__ = ("n_tasks", "min_nodes", "max_nodes", "tasks_per_node", "cpu_milli_per_task", "min_cpu_milli_per_node", "mem_mib_per_node", "mem_mib_per_cpu", "mem_all", "tmp_mib_per_node", "gres_per_node", "gres_per_task", "gres_per_job", "features", "nodes_required", "nodes_excluded", "exclusive", "contiguous", "hops", "spread", "linked")
+    __slots__ = ("n_tasks", "min_nodes", "max_nodes", "tasks_per_node", "cpu_milli_per_task", "min_cpu_milli_per_node", "mem_mib_per_node", "mem_mib_per_cpu", "mem_all", "tmp_mib_per_node", "gres_per_node", "gres_per_task", "gres_per_job", "features", "nodes_required", "nodes_excluded", "exclusive", "contiguous", "hops", "spread", "linked", "max_switches")
     N_TASKS_FIELD_NUMBER: _ClassVar[int]
     MIN_NODES_FIELD_NUMBER: _ClassVar[int]
     MAX_NODES_FIELD_NUMBER: _ClassVar[int]
@@ -43,6 +43,7 @@ class Ask(_message.Message):
     HOPS_FIELD_NUMBER: _ClassVar[int]
     SPREAD_FIELD_NUMBER: _ClassVar[int]
     LINKED_FIELD_NUMBER: _ClassVar[int]
+    MAX_SWITCHES_FIELD_NUMBER: _ClassVar[int]
     n_tasks: int
     min_nodes: int
     max_nodes: int
@@ -64,7 +65,8 @@ class Ask(_message.Message):
     hops: int
     spread: bool
     linked: bool
-    def __init__(self, n_tasks: _Optional[int] = ..., min_nodes: _Optional[int] = ..., max_nodes: _Optional[int] = ..., tasks_per_node: _Optional[int] = ..., cpu_milli_per_task: _Optional[int] = ..., min_cpu_milli_per_node: _Optional[int] = ..., mem_mib_per_node: _Optional[int] = ..., mem_mib_per_cpu: _Optional[int] = ..., mem_all: _Optional[bool] = ..., tmp_mib_per_node: _Optional[int] = ..., gres_per_node: _Optional[_Iterable[_Union[Gres, _Mapping]]] = ..., gres_per_task: _Optional[_Iterable[_Union[Gres, _Mapping]]] = ..., gres_per_job: _Optional[_Iterable[_Union[Gres, _Mapping]]] = ..., features: _Optional[str] = ..., nodes_required: _Optional[_Iterable[str]] = ..., nodes_excluded: _Optional[_Iterable[str]] = ..., exclusive: _Optional[bool] = ..., contiguous: _Optional[bool] = ..., hops: _Optional[int] = ..., spread: _Optional[bool] = ..., linked: _Optional[bool] = ...) -> None: ...
+    max_switches: int
+    def __init__(self, n_tasks: _Optional[int] = ..., min_nodes: _Optional[int] = ..., max_nodes: _Optional[int] = ..., tasks_per_node: _Optional[int] = ..., cpu_milli_per_task: _Optional[int] = ..., min_cpu_milli_per_node: _Optional[int] = ..., mem_mib_per_node: _Optional[int] = ..., mem_mib_per_cpu: _Optional[int] = ..., mem_all: _Optional[bool] = ..., tmp_mib_per_node: _Optional[int] = ..., gres_per_node: _Optional[_Iterable[_Union[Gres, _Mapping]]] = ..., gres_per_task: _Optional[_Iterable[_Union[Gres, _Mapping]]] = ..., gres_per_job: _Optional[_Iterable[_Union[Gres, _Mapping]]] = ..., features: _Optional[str] = ..., nodes_required: _Optional[_Iterable[str]] = ..., nodes_excluded: _Optional[_Iterable[str]] = ..., exclusive: _Optional[bool] = ..., contiguous: _Optional[bool] = ..., hops: _Optional[int] = ..., spread: _Optional[bool] = ..., linked: _Optional[bool] = ..., max_switches: _Optional[int] = ...) -> None: ...
 
 class Condition(_message.Message):
     __slots__ = ("kind", "job_id", "array_index", "delay_s")
@@ -115,12 +117,26 @@ class WarnSignal(_message.Message):
     def __init__(self, signal: _Optional[int] = ..., seconds_before: _Optional[int] = ..., batch_only: _Optional[bool] = ...) -> None: ...
 
 class Retry(_message.Message):
-    __slots__ = ("max_retries", "backoff_s")
+    __slots__ = ("max_retries", "backoff_s", "codes", "avoid_node")
     MAX_RETRIES_FIELD_NUMBER: _ClassVar[int]
     BACKOFF_S_FIELD_NUMBER: _ClassVar[int]
+    CODES_FIELD_NUMBER: _ClassVar[int]
+    AVOID_NODE_FIELD_NUMBER: _ClassVar[int]
     max_retries: int
     backoff_s: int
-    def __init__(self, max_retries: _Optional[int] = ..., backoff_s: _Optional[int] = ...) -> None: ...
+    codes: _containers.RepeatedScalarFieldContainer[int]
+    avoid_node: bool
+    def __init__(self, max_retries: _Optional[int] = ..., backoff_s: _Optional[int] = ..., codes: _Optional[_Iterable[int]] = ..., avoid_node: _Optional[bool] = ...) -> None: ...
+
+class Gang(_message.Message):
+    __slots__ = ("name", "size", "wait_s")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    WAIT_S_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    size: int
+    wait_s: int
+    def __init__(self, name: _Optional[str] = ..., size: _Optional[int] = ..., wait_s: _Optional[int] = ...) -> None: ...
 
 class Given(_message.Message):
     __slots__ = ("n_tasks", "cpus_per_task", "tasks_per_node", "gpus", "gpus_per_node", "gpus_per_task", "export", "threads_per_core")
@@ -151,7 +167,7 @@ class Limit(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "ask", "partition", "account", "qos", "time_limit_s", "priority", "nice", "begin_at_us", "hold", "dependency", "kill_on_invalid_dep", "requeue", "retry", "warn", "std_in", "std_out", "std_err", "append", "umask", "rlimits", "comment", "command", "submit_host", "submit_line", "work_dir", "args", "given", "lease_s", "licenses", "script", "environment", "submit_dir", "no_lend", "oom_factor_milli", "oom_max_retries", "idle_gpu_ok")
+    __slots__ = ("name", "ask", "partition", "account", "qos", "time_limit_s", "priority", "nice", "begin_at_us", "hold", "dependency", "kill_on_invalid_dep", "requeue", "retry", "warn", "std_in", "std_out", "std_err", "append", "umask", "rlimits", "comment", "command", "submit_host", "submit_line", "work_dir", "args", "given", "lease_s", "licenses", "script", "environment", "submit_dir", "no_lend", "oom_factor_milli", "oom_max_retries", "idle_gpu_ok", "reservation", "deadline_at_us", "site_factor", "wckey", "checkpoint", "gang", "switches_wait_s")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ASK_FIELD_NUMBER: _ClassVar[int]
     PARTITION_FIELD_NUMBER: _ClassVar[int]
@@ -189,6 +205,13 @@ class JobSpec(_message.Message):
     OOM_FACTOR_MILLI_FIELD_NUMBER: _ClassVar[int]
     OOM_MAX_RETRIES_FIELD_NUMBER: _ClassVar[int]
     IDLE_GPU_OK_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_AT_US_FIELD_NUMBER: _ClassVar[int]
+    SITE_FACTOR_FIELD_NUMBER: _ClassVar[int]
+    WCKEY_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    GANG_FIELD_NUMBER: _ClassVar[int]
+    SWITCHES_WAIT_S_FIELD_NUMBER: _ClassVar[int]
     name: str
     ask: Ask
     partition: str
@@ -226,4 +249,11 @@ class JobSpec(_message.Message):
     oom_factor_milli: int
     oom_max_retries: int
     idle_gpu_ok: bool
-    def __init__(self, name: _Optional[str] = ..., ask: _Optional[_Union[Ask, _Mapping]] = ..., partition: _Optional[str] = ..., account: _Optional[str] = ..., qos: _Optional[str] = ..., time_limit_s: _Optional[int] = ..., priority: _Optional[int] = ..., nice: _Optional[int] = ..., begin_at_us: _Optional[int] = ..., hold: _Optional[bool] = ..., dependency: _Optional[_Union[Dependency, _Mapping]] = ..., kill_on_invalid_dep: _Optional[bool] = ..., requeue: _Optional[bool] = ..., retry: _Optional[_Union[Retry, _Mapping]] = ..., warn: _Optional[_Union[WarnSignal, _Mapping]] = ..., std_in: _Optional[str] = ..., std_out: _Optional[str] = ..., std_err: _Optional[str] = ..., append: _Optional[bool] = ..., umask: _Optional[int] = ..., rlimits: _Optional[_Iterable[_Union[Limit, _Mapping]]] = ..., comment: _Optional[str] = ..., command: _Optional[str] = ..., submit_host: _Optional[str] = ..., submit_line: _Optional[str] = ..., work_dir: _Optional[str] = ..., args: _Optional[_Iterable[str]] = ..., given: _Optional[_Union[Given, _Mapping]] = ..., lease_s: _Optional[int] = ..., licenses: _Optional[str] = ..., script: _Optional[bytes] = ..., environment: _Optional[_Iterable[str]] = ..., submit_dir: _Optional[str] = ..., no_lend: _Optional[bool] = ..., oom_factor_milli: _Optional[int] = ..., oom_max_retries: _Optional[int] = ..., idle_gpu_ok: _Optional[bool] = ...) -> None: ...
+    reservation: str
+    deadline_at_us: int
+    site_factor: int
+    wckey: str
+    checkpoint: WarnSignal
+    gang: Gang
+    switches_wait_s: int
+    def __init__(self, name: _Optional[str] = ..., ask: _Optional[_Union[Ask, _Mapping]] = ..., partition: _Optional[str] = ..., account: _Optional[str] = ..., qos: _Optional[str] = ..., time_limit_s: _Optional[int] = ..., priority: _Optional[int] = ..., nice: _Optional[int] = ..., begin_at_us: _Optional[int] = ..., hold: _Optional[bool] = ..., dependency: _Optional[_Union[Dependency, _Mapping]] = ..., kill_on_invalid_dep: _Optional[bool] = ..., requeue: _Optional[bool] = ..., retry: _Optional[_Union[Retry, _Mapping]] = ..., warn: _Optional[_Union[WarnSignal, _Mapping]] = ..., std_in: _Optional[str] = ..., std_out: _Optional[str] = ..., std_err: _Optional[str] = ..., append: _Optional[bool] = ..., umask: _Optional[int] = ..., rlimits: _Optional[_Iterable[_Union[Limit, _Mapping]]] = ..., comment: _Optional[str] = ..., command: _Optional[str] = ..., submit_host: _Optional[str] = ..., submit_line: _Optional[str] = ..., work_dir: _Optional[str] = ..., args: _Optional[_Iterable[str]] = ..., given: _Optional[_Union[Given, _Mapping]] = ..., lease_s: _Optional[int] = ..., licenses: _Optional[str] = ..., script: _Optional[bytes] = ..., environment: _Optional[_Iterable[str]] = ..., submit_dir: _Optional[str] = ..., no_lend: _Optional[bool] = ..., oom_factor_milli: _Optional[int] = ..., oom_max_retries: _Optional[int] = ..., idle_gpu_ok: _Optional[bool] = ..., reservation: _Optional[str] = ..., deadline_at_us: _Optional[int] = ..., site_factor: _Optional[int] = ..., wckey: _Optional[str] = ..., checkpoint: _Optional[_Union[WarnSignal, _Mapping]] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ..., switches_wait_s: _Optional[int] = ...) -> None: ...

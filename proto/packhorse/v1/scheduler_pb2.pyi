@@ -199,7 +199,7 @@ class StringList(_message.Message):
     def __init__(self, values: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class JobChanges(_message.Message):
-    __slots__ = ("name", "comment", "time_limit_s", "time_limit_by_s", "priority", "nice", "partition", "begin_at_us", "dependency", "drop_dependency", "features", "nodes_required", "nodes_excluded", "mem_mib_per_node", "mem_mib_per_cpu", "n_cpus", "min_nodes", "requeue", "array_limit", "account", "qos", "no_lend")
+    __slots__ = ("name", "comment", "time_limit_s", "time_limit_by_s", "priority", "nice", "partition", "begin_at_us", "dependency", "drop_dependency", "features", "nodes_required", "nodes_excluded", "mem_mib_per_node", "mem_mib_per_cpu", "n_cpus", "min_nodes", "requeue", "array_limit", "account", "qos", "no_lend", "reservation", "deadline_at_us", "site_factor", "wckey", "licenses")
     NAME_FIELD_NUMBER: _ClassVar[int]
     COMMENT_FIELD_NUMBER: _ClassVar[int]
     TIME_LIMIT_S_FIELD_NUMBER: _ClassVar[int]
@@ -222,6 +222,11 @@ class JobChanges(_message.Message):
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     QOS_FIELD_NUMBER: _ClassVar[int]
     NO_LEND_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_AT_US_FIELD_NUMBER: _ClassVar[int]
+    SITE_FACTOR_FIELD_NUMBER: _ClassVar[int]
+    WCKEY_FIELD_NUMBER: _ClassVar[int]
+    LICENSES_FIELD_NUMBER: _ClassVar[int]
     name: str
     comment: str
     time_limit_s: int
@@ -244,7 +249,12 @@ class JobChanges(_message.Message):
     account: str
     qos: str
     no_lend: bool
-    def __init__(self, name: _Optional[str] = ..., comment: _Optional[str] = ..., time_limit_s: _Optional[int] = ..., time_limit_by_s: _Optional[int] = ..., priority: _Optional[int] = ..., nice: _Optional[int] = ..., partition: _Optional[str] = ..., begin_at_us: _Optional[int] = ..., dependency: _Optional[_Union[_job_pb2.Dependency, _Mapping]] = ..., drop_dependency: _Optional[bool] = ..., features: _Optional[str] = ..., nodes_required: _Optional[_Union[StringList, _Mapping]] = ..., nodes_excluded: _Optional[_Union[StringList, _Mapping]] = ..., mem_mib_per_node: _Optional[int] = ..., mem_mib_per_cpu: _Optional[int] = ..., n_cpus: _Optional[int] = ..., min_nodes: _Optional[int] = ..., requeue: _Optional[bool] = ..., array_limit: _Optional[int] = ..., account: _Optional[str] = ..., qos: _Optional[str] = ..., no_lend: _Optional[bool] = ...) -> None: ...
+    reservation: str
+    deadline_at_us: int
+    site_factor: int
+    wckey: str
+    licenses: str
+    def __init__(self, name: _Optional[str] = ..., comment: _Optional[str] = ..., time_limit_s: _Optional[int] = ..., time_limit_by_s: _Optional[int] = ..., priority: _Optional[int] = ..., nice: _Optional[int] = ..., partition: _Optional[str] = ..., begin_at_us: _Optional[int] = ..., dependency: _Optional[_Union[_job_pb2.Dependency, _Mapping]] = ..., drop_dependency: _Optional[bool] = ..., features: _Optional[str] = ..., nodes_required: _Optional[_Union[StringList, _Mapping]] = ..., nodes_excluded: _Optional[_Union[StringList, _Mapping]] = ..., mem_mib_per_node: _Optional[int] = ..., mem_mib_per_cpu: _Optional[int] = ..., n_cpus: _Optional[int] = ..., min_nodes: _Optional[int] = ..., requeue: _Optional[bool] = ..., array_limit: _Optional[int] = ..., account: _Optional[str] = ..., qos: _Optional[str] = ..., no_lend: _Optional[bool] = ..., reservation: _Optional[str] = ..., deadline_at_us: _Optional[int] = ..., site_factor: _Optional[int] = ..., wckey: _Optional[str] = ..., licenses: _Optional[str] = ...) -> None: ...
 
 class UpdateNodesRequest(_message.Message):
     __slots__ = ("nodes", "action", "reason", "idempotency_key")

@@ -268,7 +268,7 @@ def test_counts_of_features_are_bounded_in_changes_too() -> None:
 def test_every_plain_change_is_passed_on() -> None:
     names = {field.name for field in scheduler_pb2.JobChanges.DESCRIPTOR.fields}
     by_hand = {"begin_at_us", "dependency", "drop_dependency", "nodes_required", "nodes_excluded", "requeue"}
-    by_hand |= {"features", "no_lend"}
+    by_hand |= {"features", "no_lend", "deadline_at_us", "licenses"}
     assert names - by_hand == convert.NUMBERS.keys() | convert.TEXTS.keys()
 
 
