@@ -43,6 +43,10 @@ def _taught(state: State, event: ev.PolicyTaught) -> None:
     state.taught = event
 
 
+def _accounts_changed(state: State, event: ev.AccountsChanged) -> None:
+    state.accounts.change(event.delta)
+
+
 def _answered(state: State, event: ev.CallAnswered) -> None:
     """Remembers the answer, and drops those too old or too many: a key is for retries, not for ever."""
     answered = state.answered
@@ -64,6 +68,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.Configured: _configured,
     ev.CallAnswered: _answered,
     ev.PolicyTaught: _taught,
+    ev.AccountsChanged: _accounts_changed,
     ev.JobsSubmitted: apply_pending.jobs_submitted,
     ev.ArraySubmitted: apply_pending.array_submitted,
     ev.ArrayTaskSplit: apply_pending.array_task_split,

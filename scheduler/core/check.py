@@ -36,6 +36,7 @@ def check(state: State) -> None:
     _allocations(state)
     check_loans(state)
     _licenses(state)
+    state.accounts.check()
     _pending_rows(state)
     _dependents(state)
     _singletons(state)

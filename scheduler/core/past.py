@@ -1,4 +1,4 @@
-"""What a state remembers of jobs that are gone, as chunks of a snapshot and back.
+"""What a state remembers beside jobs and nodes, as chunks of a snapshot and back.
 
 How long jobs ran, who used how much, when jobs came, how usage grows: some megabytes at most, whatever the
 number of jobs that ever ran, so that recovery need not read the accounting.
@@ -12,10 +12,12 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from packhorse.scheduler.core.accounts.book import AccountBook
 from packhorse.scheduler.core.batch.arrivals import Arrival
 from packhorse.scheduler.core.batch.hours import Hours
 from packhorse.scheduler.core.predictors import Kind
 from packhorse.scheduler.core.state import Frozen, State
+from packhorse.scheduler.model.accounts import AccountsDelta
 from packhorse.scheduler.model.event import UsageLearned
 from packhorse.scheduler.model.ids import Instant
 
@@ -75,7 +77,13 @@ class Learned(PastChunk, frozen=True, array_like=True, tag="learned", gc=False):
     learned: tuple[float, ...]
 
 
-AnyPast = Runs | Shares | Own | Used | Arrived | Learned
+class Booked(PastChunk, frozen=True, array_like=True, tag="booked", gc=False):
+    """A part of the book of accounts."""
+
+    delta: AccountsDelta
+
+
+AnyPast = Runs | Shares | Own | Used | Arrived | Learned | Booked
 
 
 def pieces(frozen: Frozen) -> Iterator[AnyPast]:
@@ -93,6 +101,14 @@ def pieces(frozen: Frozen) -> Iterator[AnyPast]:
         yield Used(base, some)
     if frozen.learned is not None:
         yield Learned(frozen.learned.at, frozen.learned.estimator, frozen.learned.learned)
+    yield from _booked(frozen.accounts)
+
+
+def _booked(accounts: AccountBook) -> Iterator[Booked]:
+    whole = accounts.delta()
+    for title in ("accounts", "users", "associations", "qos"):
+        for some in _some(getattr(whole, title), _AT_ONCE):
+            yield Booked(AccountsDelta(**{title: tuple(some)}))
 
 
 def take(state: State, piece: AnyPast) -> None:
@@ -115,6 +131,8 @@ def take(state: State, piece: AnyPast) -> None:
             state.usage.restore(piece.base, piece.used)
         case Learned():
             state.learned = UsageLearned(piece.at, piece.estimator, piece.learned)
+        case Booked():
+            state.accounts.change(piece.delta)
 
 
 def _numbers(key: int | Kind) -> tuple[int, int, int]:

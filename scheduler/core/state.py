@@ -7,6 +7,7 @@ and rebuilt by `rebuild` after a snapshot was read.
 
 from __future__ import annotations
 
+from packhorse.scheduler.core.accounts.book import AccountBook
 from packhorse.scheduler.core.batch.arrivals import Arrivals
 from packhorse.scheduler.core.batch.memory import Memory
 from packhorse.scheduler.core.demand import Demand
@@ -56,6 +57,7 @@ class Frozen:
     """The values of a state at one moment; the state may go on while this is written out."""
 
     __slots__ = (
+        "accounts",
         "answered",
         "arrays",
         "arrivals",
@@ -71,6 +73,7 @@ class Frozen:
         "usage",
     )
 
+    accounts: AccountBook
     config: ClusterConfig
     epoch: int
     next_job_id: JobId
@@ -95,6 +98,7 @@ class State:
     answered: calls with an idempotency key, oldest first.
     lending_off: for which jobs an administrator has switched off the lending of memory. learned: what the
     estimator of usage knew when it was last written down, None for nothing.
+    accounts: the tree of accounts, its users and QOS.
     next_job_id: no job, array or task was ever given this number or a higher one.
     history: how long jobs ran. usage: who used how much (who holds how much is derived). arrivals: when jobs
     came. All three outlive the jobs that they know of, and are bounded.
@@ -110,6 +114,7 @@ class State:
     """
 
     __slots__ = (
+        "accounts",
         "answered",
         "arrays",
         "arrivals",
@@ -151,6 +156,7 @@ class State:
         self.history = History()
         self.usage = UserUsage()
         self.arrivals = Arrivals()
+        self.accounts = AccountBook()
         self.taught: PolicyTaught | None = None
         self.lending_off: tuple[Switch, ...] = ()
         self.learned: UsageLearned | None = None
@@ -196,6 +202,7 @@ class State:
             and self.history == other.history
             and self.usage == other.usage
             and self.arrivals == other.arrivals
+            and self.accounts == other.accounts
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -216,4 +223,5 @@ class State:
         frozen.history = self.history.copy()
         frozen.usage = self.usage.copy()
         frozen.arrivals = self.arrivals.copy()
+        frozen.accounts = self.accounts.copy()
         return frozen
