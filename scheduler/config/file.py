@@ -21,6 +21,7 @@ from packhorse.scheduler.config.keys import (
     IMPROVER_TARGET,
     KEYS,
     PARTITION,
+    PREEMPTION_TARGET,
     RECLAIM_TARGET,
     SECTIONS,
     SERVICE_TARGET,
@@ -28,7 +29,16 @@ from packhorse.scheduler.config.keys import (
     KeyProblem,
 )
 from packhorse.scheduler.core.orders import BY_ORDER
-from packhorse.scheduler.model.cluster import Batch, ClusterConfig, GpuIdle, Improver, Partition, Reclaim
+from packhorse.scheduler.model.cluster import (
+    Batch,
+    ClusterConfig,
+    GpuIdle,
+    Improver,
+    Partition,
+    PreemptBy,
+    Preemption,
+    Reclaim,
+)
 from packhorse.scheduler.model.errors import ConfigError
 
 
@@ -110,6 +120,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
         BATCH_TARGET: {},
         RECLAIM_TARGET: {},
         GPU_IDLE_TARGET: {},
+        PREEMPTION_TARGET: {},
     }
     cluster, service = fields[CLUSTER_TARGET], fields[SERVICE_TARGET]
     partitions: list[Partition] = []
@@ -131,6 +142,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
     cluster["batch"] = Batch(**fields[BATCH_TARGET])
     cluster["reclaim"] = Reclaim(**fields[RECLAIM_TARGET])
     cluster["gpu_idle"] = GpuIdle(**fields[GPU_IDLE_TARGET])
+    cluster["preemption"] = Preemption(**fields[PREEMPTION_TARGET])
     if partitions:
         cluster["partitions"] = tuple(partitions)
     elif PARTITION in document and not problems:
@@ -215,6 +227,12 @@ def _contradictions(cluster: dict[str, Any], service: dict[str, Any], where: _Li
                 f"{where.at(PARTITION, 'min_nodes', index)}: min_nodes of partition "
                 f'"{partition.name}" is over its max_nodes'
             )
+    preemption: Preemption = cluster["preemption"]
+    if preemption.type is not PreemptBy.NONE and cluster.get("preempt") == BY_ORDER:
+        problems.append(
+            f"{where.at('preemption', 'type')}: nobody makes room by right with preempt = "
+            f'"{BY_ORDER}" in [scheduling], where the order alone decides; leave out one of the two'
+        )
     return problems + _lending(cluster, where)
 
 

@@ -8,13 +8,14 @@ from packhorse.scheduler.core import waiting
 from packhorse.scheduler.core.active import set_rank_timer, set_timers
 from packhorse.scheduler.core.array_tasks import task_ended, task_moved
 from packhorse.scheduler.core.conditions import WHOLE
+from packhorse.scheduler.core.preempt.apply_room import ends_at, keep_for, made_room
 from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, end_loans, expect_again
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.transitions import allowed, require
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
 from packhorse.scheduler.model.ids import UNKNOWN, US, AttemptKey, Instant
-from packhorse.scheduler.model.job import Active, EndCause, Ended, Job, Pending
+from packhorse.scheduler.model.job import Active, EndCause, Ended, Job, JobState, Pending
 
 
 def job_granted(state: State, event: ev.JobGranted) -> None:
@@ -41,8 +42,9 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
         eligible_at=phase.eligible_at,
         loans=event.loans,
     )
-    new = replace(job, phase=active, attempts=job.attempts + 1)
+    new = replace(job, phase=active, attempts=job.attempts + 1, room_until=UNKNOWN)
     state.jobs[job.id] = new
+    state.preempting.put(new)
     limit_us = job.spec.time_limit_s * US
     state.running_columns.add(job.id, event.end_by, event.placements, limit_us)
     state.usage.take(job.owner.uid, event.placements)
@@ -63,7 +65,7 @@ def attempt_started(state: State, event: ev.AttemptStarted) -> None:
         raise InvalidTransition(event, "it has started already")
     active = replace(active, started_at=event.started_at or event.at, end_by=event.end_by)
     new = _set(state, job, active)
-    state.running_columns.set_end(job.id, event.end_by)
+    state.running_columns.set_end(job.id, ends_at(state, active))
     state.running_columns.began(job.id, active.started_at)
     if active.loans:
         expect_again(state, job.id, active)
@@ -112,13 +114,21 @@ def job_ending(state: State, event: ev.JobEnding) -> None:
         terminate_at=event.terminate_at,
         ending_for=event.for_job,
         ending_why=event.why,
+        ending_mode=event.mode,
     )
-    set_timers(state, _set(state, job, active), active)
+    new = _set(state, job, active)
+    set_timers(state, new, active)
+    state.preempting.put(new)
+    state.running_columns.set_end(job.id, ends_at(state, active))
+    if event.mode:
+        keep_for(state, active)
 
 
 def job_terminating(state: State, event: ev.JobTerminating) -> None:
     job, active = _current(state, event, event.attempt)
-    _set(state, job, replace(active, terminate_at=UNKNOWN))
+    active = replace(active, terminate_at=UNKNOWN)
+    _set(state, job, active)
+    state.running_columns.set_end(job.id, ends_at(state, active))
 
 
 def job_ended(state: State, event: ev.JobEnded) -> None:
@@ -155,7 +165,10 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
         phase.eligible_at,
     )
     new = replace(job, phase=end)
+    if event.state is JobState.PREEMPTED and isinstance(phase, Active):
+        new = made_room(new, phase)
     state.jobs[job.id] = new
+    state.preempting.gone(job.id)
     state.finished[job.id] = event.at
     if job.array_id:
         task_moved(state, job, new)
@@ -168,7 +181,7 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
 
 
 def job_requeued(state: State, event: ev.JobRequeued) -> None:
-    job, _ = _current(state, event, event.attempt)
+    job, active = _current(state, event, event.attempt)
     _release(state, job, event.at)
     begin_at = event.begin_at if event.begin_at > event.at else UNKNOWN
     phase = waiting.with_eligibility(Pending(begin_at=begin_at, held=event.held), event.at)
@@ -193,6 +206,8 @@ def job_requeued(state: State, event: ev.JobRequeued) -> None:
         borrow_after=event.borrow_after or job.borrow_after,
         oom_retries=oom_retries,
     )
+    if event.cause is EndCause.PREEMPTED:
+        new = made_room(new, active)
     state.jobs[job.id] = new
     if job.array_id:
         task_moved(state, job, new)
@@ -208,6 +223,7 @@ def _release(state: State, job: Job, now: Instant) -> None:
     state.usage.use(job.owner.uid, phase.placements, now - phase.granted_at, now)
     state.node_columns.release(job.id)
     state.running_columns.remove(job.id)
+    state.preempting.gone(job.id)
     end_loans(state, job, phase)
     if job.spec.licenses:
         state.licenses.release(job.spec.licenses)

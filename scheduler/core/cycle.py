@@ -46,6 +46,8 @@ from packhorse.scheduler.core.packing.request import Batch, Request
 from packhorse.scheduler.core.packing.verdicts import refresh
 from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.predictors import LIMIT
+from packhorse.scheduler.core.preempt import claims, search
+from packhorse.scheduler.core.preempt.eviction import Eviction
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.reclaim import lend
 from packhorse.scheduler.core.running_columns import NEVER
@@ -74,7 +76,7 @@ class Plan(NamedTuple):
 
     planned: the starts it promised to jobs that go on waiting, where an end is in sight. contended: what a
     better plan could be found for, if that was asked. stops: running jobs that have to make room, and for
-    whom.
+    whom, as the order says; evictions: the same, as rights do.
     """
 
     grants: list[Grant]
@@ -82,6 +84,7 @@ class Plan(NamedTuple):
     more: bool
     contended: Contended | None = None
     stops: tuple[tuple[JobId, JobId], ...] = ()
+    evictions: tuple[Eviction, ...] = ()
 
 
 def plan(state: State, now: Instant, guide: Sequence[Guided] = (), hold: bool = False) -> Plan:
@@ -92,7 +95,8 @@ def plan(state: State, now: Instant, guide: Sequence[Guided] = (), hold: bool = 
     if not state.pending_columns.n_ready:
         return Plan([], {}, False)
     lendable = lend.lendable(state, now)
-    if not guide and not hold and lendable is None:
+    yielding = search.matters(state)
+    if not guide and not hold and lendable is None and not yielding:
         simple = one_node.plan(state, now)
         if simple is not None:
             return Plan([Grant(*started) for started in simple[0]], simple[1], False)
@@ -103,6 +107,13 @@ def plan(state: State, now: Instant, guide: Sequence[Guided] = (), hold: bool = 
         with_guide = led.run()
         if _as_good(with_guide, found, cycle.pending.id[cycle.order]):
             cycle, found = led, with_guide
+    if yielding:
+
+        def again(swaps: Sequence[claims.Swap]) -> tuple[Cycle, Plan]:
+            once_more = Cycle(state, now, guide if cycle.led else (), hold, swaps)
+            return once_more, once_more.run()
+
+        cycle, found = search.make_room(cycle, found, again)
     cycle.tell(found)
     if hold and not found.more:
         found = found._replace(contended=cycle.contended())
@@ -133,9 +144,14 @@ class Cycle:
     """One pass. Arrays are by place in the order: place 0 is the first row to be looked at."""
 
     def __init__(
-        self, state: State, now: Instant, guide: Sequence[Guided] = (), remember: bool = False
+        self,
+        state: State,
+        now: Instant,
+        guide: Sequence[Guided] = (),
+        remember: bool = False,
+        swaps: Sequence[claims.Swap] = (),
     ) -> None:
-        """remember: what starts where, for `contended`."""
+        """remember: what starts where, for `contended`. swaps: changes of the order."""
         self.state = state
         self.now = now
         self.config = state.config
@@ -151,6 +167,12 @@ class Cycle:
         self.turns = Turns(state, self.field, now) if state.config.order == PACKHORSE else None
         totals, key_of = state.node_columns.board().totals, self.turns.key if self.turns else None
         self.order = pending.ordered(state.config, now, state.usage, totals, key_of)
+        self.n_claims = 0
+        """Rows that others make room for: the first of the order."""
+        if swaps:
+            self.order = claims.swapped(state, self.order, swaps)
+        if state.preempting.claims:
+            self.order, self.n_claims = claims.first(state, self.order, now)
         if self.turns is not None:
             self.turns.view(self.order)
         self.classes = pending.ask_class[self.order]
@@ -163,11 +185,14 @@ class Cycle:
         depth = 1 if self.backfill.one_next else max(state.config.backfill_depth, 1)
         self.heads_left = [depth] * len(pending.partitions)
         """Per partition: how many blocked jobs may still count as its next ones."""
+        for partition in pending.partition[self.order[: self.n_claims]].tolist():
+            self.heads_left[partition] += 1
         self.n_open = len(pending.partitions)
         self.open = np.ones(len(pending.partitions), dtype=np.bool_)
         self.grants: list[Grant] = []
         self.begun: list[Begun] = []
         self.started: list[Started] | None = [] if remember else None
+        self.led = bool(guide)
         self.guide: dict[int, list[Guided]] = {}
         """What is left of the guide: each place is tried once."""
         for place_ in guide:
@@ -493,7 +518,7 @@ class Cycle:
             self.open[partition] = False
             self.n_open -= 1
         planned = None
-        if self.config.backfill_depth:
+        if self.config.backfill_depth or place_ < self.n_claims:
             planned = self._plan(id, code, duration, self._room_at(place_))
         if last:
             self._admit(partition, place_ + 1, planned)

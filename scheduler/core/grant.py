@@ -8,13 +8,15 @@ it is derived, and the first cycle after a restart finds it again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from packhorse.scheduler.core import cycle, indices, preemption, waiting
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
 from packhorse.scheduler.core.licenses import jobs_within, take
 from packhorse.scheduler.core.lifecycle import stop
 from packhorse.scheduler.core.orders import BY_ORDER
+from packhorse.scheduler.core.preempt.eviction import Eviction, evict
 from packhorse.scheduler.core.reclaim.lend import Lenders
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.command import Launch
@@ -35,7 +37,7 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
         plan = cycle.plan(state, now, input.guide, input.hold)
     if plan.contended is not None:
         return UNCHANGED._replace(contended=plan.contended)
-    if not plan.grants and not plan.stops:
+    if not plan.grants and not plan.stops and not plan.evictions:
         return Decision((), more=plan.more)
     draft = Draft(state, now)
     room, space, free = _Room(state), _Space(state), state.licenses.free(state.config)
@@ -68,7 +70,22 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
         job = state.jobs[id]
         if isinstance(job.phase, Active) and job.phase.ending is None:
             stop(draft, job, job.phase, EndCause.PREEMPTED, for_job=for_job)
+    _evict(draft, room, plan.evictions)
     return Decision(tuple(draft.events), tuple(draft.commands), more=plan.more)
+
+
+def _evict(draft: Draft, room: _Room, evictions: Sequence[Eviction]) -> None:
+    """Jobs make room. A task of an array that they do that for becomes a job of its own."""
+    for id, some in groupby(evictions, key=lambda eviction: eviction.for_job):
+        array, for_job = draft.state.arrays.get(id), id
+        if array is not None:
+            index = room.next_index(array) if room.take(id) else None
+            if index is None:
+                continue
+            for_job = draft.new_id()
+            draft.events.append(ArrayTaskSplit(draft.now, id, index, for_job))
+        for eviction in some:
+            evict(draft, eviction, for_job)
 
 
 def _grant(

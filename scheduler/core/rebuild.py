@@ -7,6 +7,7 @@ from packhorse.scheduler.core.active import set_lease_timers, set_timers
 from packhorse.scheduler.core.array_tasks import count
 from packhorse.scheduler.core.conditions import ensure_members
 from packhorse.scheduler.core.pending_columns import PendingRow
+from packhorse.scheduler.core.preempt.apply_room import ends_at
 from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, suspect_all
 from packhorse.scheduler.core.state import ArrayTasks, State
 from packhorse.scheduler.model.ids import US
@@ -38,6 +39,7 @@ def rebuild(state: State) -> None:
                 waiting.watch(state, job)
         elif isinstance(phase, Active):
             _hold(state, job, phase)
+        state.preempting.put(job)
     for job in state.jobs.values():
         if isinstance(job.phase, Active) and job.phase.loans:
             begin_loans(state, job.id, job.phase)
@@ -71,7 +73,7 @@ def _hold(state: State, job: Job, active: Active) -> None:
         job.id, active.placements, exclusive=job.spec.ask.exclusive, beyond_capacity=True
     )
     limit_us = job.spec.time_limit_s * US
-    state.running_columns.add(job.id, active.end_by, active.placements, limit_us)
+    state.running_columns.add(job.id, ends_at(state, active), active.placements, limit_us)
     state.usage.take(job.owner.uid, active.placements)
     waiting.expect(state, job, active)
     if job.spec.licenses:

@@ -16,6 +16,7 @@ from packhorse.scheduler.core.licenses import Licenses
 from packhorse.scheduler.core.node_columns import NodeColumns
 from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.core.predictors import History
+from packhorse.scheduler.core.preempt.known import Known
 from packhorse.scheduler.core.reclaim.book import Book
 from packhorse.scheduler.core.running_columns import RunningColumns
 from packhorse.scheduler.core.timers import Timers
@@ -110,7 +111,8 @@ class State:
     singletons: unfinished jobs by (uid, name) and the number that orders them, only for the pairs that a
     waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what jobs are like,
     for the placement policy. batch: what the order "packhorse" knows from pass to pass. licenses: what jobs
-    hold of the cluster's licences. reclaim: who lends memory to whom.
+    hold of the cluster's licences. reclaim: who lends memory to whom. preempting: who could make room, and
+    for whom others do.
     """
 
     __slots__ = (
@@ -135,6 +137,7 @@ class State:
         "node_columns",
         "nodes",
         "pending_columns",
+        "preempting",
         "reclaim",
         "running_columns",
         "singletons",
@@ -178,6 +181,7 @@ class State:
         self.batch = Memory()
         self.licenses = Licenses()
         self.reclaim = Book()
+        self.preempting = Known()
 
     @classmethod
     def empty(cls) -> State:

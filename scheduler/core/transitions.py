@@ -44,6 +44,7 @@ FINAL = (
     JobState.TIMEOUT,
     JobState.NODE_FAIL,
     JobState.OUT_OF_MEMORY,
+    JobState.PREEMPTED,
 )
 """The states that events of this scheduler end a job in."""
 
@@ -113,6 +114,7 @@ TABLE: tuple[Transition, ...] = (
             JobState.NODE_FAIL,
             JobState.COMPLETED,
             JobState.FAILED,
+            JobState.PREEMPTED,
         ),
         "nothing of it is left on its nodes; its own end counts if that came before its time limit",
     ),

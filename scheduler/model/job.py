@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.loan import Loan
 from packhorse.scheduler.model.resources import Ask, Placement, Usage
@@ -257,7 +258,8 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     sentence, where that says more than the cause. gpus_idle_since: since when all its GPUs had been idle when
     it was warned of that, at gpus_warned_at; both 0: it was not, or they are busy again. suspended_at: since
     when it is stopped and keeps its memory, 0: it is not; suspended_us: for how long it was before that;
-    suspended_for: the job whose room that makes, 0 for none.
+    suspended_for: the job whose room that makes, 0 for none. ending_mode: what
+    becomes of it that makes room for a job with a right to that; CLUSTER where it ends for another cause.
     """
 
     attempt: AttemptKey
@@ -282,6 +284,7 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     suspended_at: Instant = UNKNOWN
     suspended_us: int = 0
     suspended_for: JobId = JobId(0)
+    ending_mode: PreemptMode = PreemptMode.CLUSTER
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False):
@@ -313,7 +316,9 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     not launch it; avoid: those agents' nodes. ran_us: how long earlier attempts ran, whatever became of
     their work. preemptions: those of the restarts that made room for another job. borrow_after: it gets no
     lent memory before then. oom_retries: those of the restarts that came with more
-    memory, which spec asks for now.
+    memory, which spec asks for now. preempted_…: when it last had to make room, for which job (0: that is not
+    known any more) and why. room_until: while it waits, others are making room for it, which is kept for it
+    until then.
     """
 
     id: JobId
@@ -332,6 +337,10 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     preemptions: int = 0
     borrow_after: Instant = UNKNOWN
     oom_retries: int = 0
+    preempted_by: JobId = JobId(0)
+    preempted_at: Instant = UNKNOWN
+    preempted_why: str = ""
+    room_until: Instant = UNKNOWN
 
     @property
     def state(self) -> JobState:

@@ -10,13 +10,23 @@ from packhorse.scheduler.config.keys import (
     IMPROVER_TARGET,
     KEYS,
     PARTITION,
+    PREEMPTION_TARGET,
     RECLAIM_TARGET,
     SERVICE_TARGET,
 )
+from packhorse.scheduler.model.cluster import PreemptBy
 from packhorse.scheduler.model.ids import US
+from packhorse.scheduler.model.units import format_time_limit
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.messages import Setting
 from packhorse.scheduler.service.status import About
+
+_PREEMPT_TYPES = {
+    PreemptBy.NONE: "(null)",
+    PreemptBy.QOS: "preempt/qos",
+    PreemptBy.PARTITION: "preempt/partition_prio",
+    PreemptBy.BOTH: "preempt/partition_prio,preempt/qos",
+}
 
 
 def settings(configuration: Configuration, engine: Engine, about: About) -> list[Setting]:
@@ -24,7 +34,7 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
     import time  # only here
 
     cluster, service = configuration.cluster, configuration.service
-    state = engine.state
+    state, preempts = engine.state, cluster.preemption.type is not PreemptBy.NONE
     known = {
         "BOOT_TIME": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(about.started_at // US)),
         "ClusterName": cluster.name,
@@ -38,6 +48,9 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
         "MaxJobCount": str(cluster.max_pending_jobs),
         "MinJobAge": f"{cluster.min_job_age_s} sec",
         "NEXT_JOB_ID": str(state.next_job_id),
+        "PreemptExemptTime": format_time_limit(cluster.preemption.exempt_s) if preempts else "NONE",
+        "PreemptMode": cluster.preemption.mode.upper() if preempts else "OFF",
+        "PreemptType": _PREEMPT_TYPES[cluster.preemption.type],
         "SchedulerType": "sched/backfill",
         "SlurmctldHost[0]": about.host,
         "SlurmctldLogFile": service.log_file,
@@ -52,6 +65,7 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
         BATCH_TARGET: cluster.batch,
         RECLAIM_TARGET: cluster.reclaim,
         GPU_IDLE_TARGET: cluster.gpu_idle,
+        PREEMPTION_TARGET: cluster.preemption,
     }
     found = [Setting(key=key, value=value) for key, value in known.items()]
     for key in KEYS:

@@ -136,7 +136,7 @@ class Recorded(Cluster):
     def before(self, event: Event) -> None:
         """Only those are stopped for memory who have lent memory."""
         self.loans += loan_rows(self.state, event)
-        if isinstance(event, JobEnding) and event.why:
+        if isinstance(event, JobEnding) and event.why and not event.mode:
             job = self.state.jobs[event.job]
             assert isinstance(job.phase, Active) and job.phase.loans and job.spec.qos == "idle"
             assert job.phase.ending is None, "it is stopped twice"
@@ -156,7 +156,7 @@ class ClusterMachine(RuleBasedStateMachine):
 
     def begin(self, law: dict[str, Any]) -> None:
         """Three nodes whose agents are connected."""
-        self.cluster = Recorded(**law)
+        self.cluster = self.made(law)
         self.lends = "reclaim" in law
         self.lent_mib_us = 0
         self.truth = Truth()
@@ -171,6 +171,10 @@ class ClusterMachine(RuleBasedStateMachine):
         for agent in self.agents.values():
             agent.connect()
             self.deliver_all(agent)
+
+    def made(self, law: dict[str, Any]) -> Recorded:
+        """A new cluster under this law."""
+        return Recorded(**law)
 
     # -- people ------------------------------------------------------------------------------------------
 

@@ -1,0 +1,128 @@
+"""Who could make room for jobs of a group, and what would be lost by it.
+
+What a job loses is its work: how long it has run, times its share of the cluster (of CPUs or of devices, the
+larger), since its start; nothing if it can write a checkpoint when it is told, or is only suspended.
+RESTART_S is added to everybody's time, for what stopping and starting again costs. Of equal ones those come
+first that would hold their room for the longest, then the newest.
+
+Nobody makes room before its exempt time is over. Jobs on slices of a device never do: what a device can be
+cut into once they are gone is not known here. Nor do suspended ones, whose CPUs are free already.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from packhorse.scheduler.core.packing.board import CPU, MEM, TMP
+from packhorse.scheduler.core.packing.field import Field
+from packhorse.scheduler.core.preempt.eviction import notice_s
+from packhorse.scheduler.core.preempt.rights import Right
+from packhorse.scheduler.core.preempt.room import Taken, held
+from packhorse.scheduler.core.running_columns import NEVER
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.usage import device_milli
+from packhorse.scheduler.model.accounts import PreemptMode
+from packhorse.scheduler.model.cluster import VictimOrder
+from packhorse.scheduler.model.ids import US, Instant, JobId
+from packhorse.scheduler.model.job import Active, Job
+
+RESTART_S: Final = 30
+"""The default of kill_wait: about what an attempt takes to end."""
+
+_PARTS: Final = 1_000_000
+_AMOUNTS: Final = (CPU, MEM, TMP)
+
+
+class Candidate(NamedTuple):
+    """A running job that may have to make room. holds: what that makes free. end: when it is over anyway.
+    cost: what would be lost. notice_us: how long it has between the warning and the end."""
+
+    id: JobId
+    right: Right
+    holds: Taken
+    end: Instant
+    cost: int
+    notice_us: int
+
+
+class Candidates:
+    """Those for one group, the cheapest first. at: by position on the board. most: sums of their CPU, memory
+    and scratch space by position `[3, n_nodes]`. exempt_until: when the next one may have to make room, NEVER
+    if there is none."""
+
+    __slots__ = ("all", "at", "exempt_until", "most")
+
+    def __init__(self, found: list[Candidate], exempt_until: int, n_nodes: int) -> None:
+        self.all = found
+        self.exempt_until = exempt_until
+        self.at: dict[int, list[Candidate]] = {}
+        self.most = np.zeros((len(_AMOUNTS), n_nodes), dtype=np.int64)
+        for candidate in found:
+            for position, pairs in candidate.holds:
+                self.at.setdefault(position, []).append(candidate)
+                for resource, amount in pairs:
+                    if resource in _AMOUNTS:
+                        self.most[_AMOUNTS.index(resource), position] += amount
+
+
+def candidates(state: State, field: Field, rights: list[tuple[JobId, Right]], now: Instant) -> Candidates:
+    """Of these running jobs those that could make room by these rights."""
+    found: list[tuple[tuple[int, ...], Candidate]] = []
+    exempt_until = int(NEVER)
+    for id, right in rights:
+        job = state.jobs[id]
+        active = job.phase
+        assert isinstance(active, Active)
+        if active.ending is not None or active.suspended_at or _is_sliced(active):
+            continue
+        begun = active.started_at or active.granted_at
+        if begun + right.exempt_s * US > now:
+            exempt_until = min(exempt_until, begun + right.exempt_s * US)
+            continue
+        end = state.running_columns.end(id) or NEVER
+        candidate = Candidate(
+            id,
+            right,
+            _freed(state, field, job, active, right),
+            end,
+            lost(state, job, active, right, now),
+            notice_s(state.config.preemption, job, right) * US,
+        )
+        found.append(((candidate.cost, -end, -begun, id), candidate))
+    found.sort(key=lambda pair: pair[0])
+    return Candidates([candidate for _, candidate in found], exempt_until, field.n)
+
+
+def lost(state: State, job: Job, active: Active, right: Right, now: Instant) -> int:
+    """What would be lost, in microseconds of the whole cluster's millionths."""
+    run_us = max(now - (active.started_at or active.granted_at) - active.suspended_us, 0)
+    if state.config.preemption.victims is VictimOrder.NEWEST:
+        return run_us
+    if job.spec.checkpoint is not None or right.mode is PreemptMode.SUSPEND:
+        run_us = 0
+    cpus, _, devices = state.node_columns.board().totals.tolist()
+    parts = [(sum(p.cpu_milli for p in active.placements), cpus)]
+    parts.append((sum(device_milli(p) for p in active.placements), devices))
+    share = max(amount * _PARTS // max(int(total), 1) for amount, total in parts)
+    return (run_us + RESTART_S * US) * max(share, 1)
+
+
+def _freed(state: State, field: Field, job: Job, active: Active, right: Right) -> Taken:
+    """A suspended job keeps all but its CPUs; what it lends, or has lent to it, is freed as the books say."""
+    holds = held(state.node_columns, field.board, active.placements, job.spec.ask.exclusive)
+    if right.mode is PreemptMode.SUSPEND:
+        return [(position, [(r, n) for r, n in pairs if r == CPU]) for position, pairs in holds]
+    shift = state.running_columns.shift(job.id)
+    if not shift:
+        return holds
+    more = [shift.get(p.node, 0) for p in active.placements]
+    return [
+        (position, [(r, max(n + extra, 0) if r == MEM else n) for r, n in pairs])
+        for (position, pairs), extra in zip(holds, more, strict=True)
+    ]
+
+
+def _is_sliced(active: Active) -> bool:
+    return any(d.part for p in active.placements for d in p.devices)

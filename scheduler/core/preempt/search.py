@@ -1,0 +1,321 @@
+"""After a pass: for whom of those that found no room running jobs make some, and which.
+
+Waiting rows are taken in the order of the pass. For each that has a right over some running jobs, the nodes
+are pictured as its turn saw them: what has begun or is planned before it stands, what comes after it does
+not; what is leaving already has left. If it fits there it waits, as it does where a start is planned for it
+before a victim would be gone. Otherwise the candidates (candidates.py) are asked for those whose leaving
+makes room and loses least (trial.py). It delays no planned start of those before it.
+
+Whoever is chosen is told, with the others' starts that do not stand in the way of it; where some do, these
+and all after it are left to the next pass, which follows at once. From then on, until it has started, the
+job that room is made for is the first in the order and has a planned start when its victims are gone, so
+that nobody takes what they leave: neither they themselves, nor anybody who would have to give it up again at
+once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from packhorse.scheduler.core.packing.field import Field, Layer
+from packhorse.scheduler.core.packing.request import Request
+from packhorse.scheduler.core.pending_columns import FOREVER
+from packhorse.scheduler.core.preempt.candidates import Candidate, Candidates, candidates
+from packhorse.scheduler.core.preempt.claims import Swap
+from packhorse.scheduler.core.preempt.eviction import Eviction
+from packhorse.scheduler.core.preempt.fewest import fewest
+from packhorse.scheduler.core.preempt.rights import Group, Right, Rights, group_of
+from packhorse.scheduler.core.preempt.room import Taken, held, put_back, room_for, take
+from packhorse.scheduler.core.preempt.trial import Anywhere, choose
+from packhorse.scheduler.core.reasons import Reason
+from packhorse.scheduler.core.running_columns import NEVER
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model.cluster import PreemptBy
+from packhorse.scheduler.model.ids import US, Instant, JobId
+from packhorse.scheduler.model.job import Active, ArrayJob, Job
+
+if TYPE_CHECKING:
+    from packhorse.scheduler.core.cycle import Cycle, Grant, Plan
+
+_MOST_PASSES: Final = 8
+"""In the place of one, so that nobody starts who would have to make room at once."""
+_MOST_SEARCHES: Final = 256
+"""Rows in one pass for which victims are looked for; the others wait for the next one."""
+
+
+def matters(state: State) -> bool:
+    """Whether anybody may have to make room, or does."""
+    return state.config.preemption.type is not PreemptBy.NONE or bool(state.preempting.claims)
+
+
+def make_room(
+    cycle: Cycle, found: Plan, again: Callable[[Sequence[Swap]], tuple[Cycle, Plan]]
+) -> tuple[Cycle, Plan]:
+    """The pass and its plan with those who have to make room, and without the starts that are in the way of
+    that. again: the pass made once more, with these changes of its order."""
+    swaps: list[Swap] = []
+    for _ in range(_MOST_PASSES):
+        if not cycle.left:
+            return cycle, found
+        search = _Search(cycle, found)
+        planned = search.run()
+        if not search.swaps:
+            return cycle, planned
+        swaps += search.swaps
+        cycle, found = again(swaps)
+    return cycle, found
+
+
+class _Decided(NamedTuple):
+    """Room for a job: what it will take until then, and who leaves for it, or does not start."""
+
+    taken: Taken
+    end: int
+    victims: Sequence[Candidate] = ()
+    unstarted: Sequence[int] = ()
+
+
+class _Search:
+    """See the module."""
+
+    def __init__(self, cycle: Cycle, found: Plan) -> None:
+        self.cycle = cycle
+        self.state = state = cycle.state
+        self.found = found
+        self.known = state.preempting
+        book = state.accounts
+        self.rights: Rights = self.known.rights(state.config, book.qos, book.version)
+        self.among: dict[Group, Candidates] = {}
+        self.failed: dict[tuple[int, Group], int] = {}
+        """By class and group: rows that run as long as that, or longer, find no room."""
+        self.decided: list[_Decided] = []
+        self.evictions: list[Eviction] = []
+        self.granted = Counter(grant.id for grant in found.grants)
+        self.swaps: list[Swap] = []
+        self.fresh: dict[Group, list[tuple[int, int]]] = {}
+        self.wake_at = int(NEVER)
+        self._place: dict[int, int] = {}
+        self._leaving: list[tuple[Taken, Instant]] | None = None
+
+    def run(self) -> Plan:
+        """All rows that may have others make room."""
+        self.known.wake_at = Instant(0)
+        grants, more, n = self.found.grants, self.found.more, 0
+        for place in self._rows().tolist():
+            n_before = len(self.evictions)
+            n += self._serve(place)
+            if len(self.evictions) > n_before:
+                kept = [grant for grant in grants if self._place_of(grant.id) <= place]
+                if len(kept) < len(grants) and self._in_the_way(grants[len(kept) :], place):
+                    grants, more = kept, True
+                    break
+            if n >= _MOST_SEARCHES:
+                break
+        if self.wake_at < NEVER:
+            self.known.wake_at = Instant(self.wake_at)
+        return self.found._replace(grants=grants, more=more, evictions=tuple(self.evictions))
+
+    def _rows(self) -> np.ndarray:
+        """Places of the rows that found no room and may have others make some."""
+        cycle, pending = self.cycle, self.cycle.pending
+        codes = cycle.codes[: cycle.seen]
+        waits = codes == Reason.RESOURCES.code
+        if not (cycle.backfill.nobody or cycle.backfill.before):
+            waits |= (codes == 0) | (codes == Reason.PRIORITY.code)
+        able = np.array([self.rights.any(Group(h.qos, h.partition)) for h in pending.holders], dtype=np.bool_)
+        waits &= able[pending.holder[cycle.order[: cycle.seen]]]
+        return np.flatnonzero(waits)
+
+    def _serve(self, place: int) -> bool:
+        """Whether victims were looked for."""
+        cycle, now = self.cycle, self.cycle.now
+        slot = cycle.order[place]
+        id, code, duration = (
+            JobId(int(cycle.pending.id[slot])),
+            int(cycle.classes[place]),
+            int(cycle.durations[place]),
+        )
+        if place < cycle.n_claims or cycle._want(slot, place) <= self.granted[id]:
+            return False
+        holder = cycle.pending.holders[cycle.pending.holder[slot]]
+        group = Group(holder.qos, holder.partition)
+        if duration >= self.failed.get((code, group), FOREVER + 1):
+            return False
+        among = self._among(group)
+        fresh = self._fresh(group, place)
+        if not among.all and not fresh:
+            self.wake_at = min(self.wake_at, among.exempt_until)
+            return False
+        soonest = now + min((candidate.notice_us for candidate in among.all), default=0)
+        planned = cycle.planned.get(id)
+        if planned is not None and planned <= soonest + self.state.config.kill_wait_s * US:
+            return False
+        picture = self._picture(place)
+        request, j = cycle._request(code), picture.layer_of(now + duration)
+        if room_for(picture, request, j) is not None:
+            return True
+        if fresh and self._goes_ahead(id, request, j, picture, fresh, now + duration):
+            return True
+        victims = choose(picture, request, j, among) if among.all else None
+        room = self.state.config.preemption.max_victims - len(self.evictions)
+        if victims is None or len(victims) > room:
+            self.failed[code, group] = duration
+            self.wake_at = min(self.wake_at, among.exempt_until)
+            return True
+        for victim in victims:
+            put_back(picture, victim.holds, picture.layer_of(victim.end))
+        taken = room_for(picture, request, j)
+        assert taken is not None, "there was room without these victims"
+        self.decided.append(_Decided(taken, now + duration, victims))
+        self._tell(id, victims, group)
+        return True
+
+    def _fresh(self, group: Group, place: int) -> list[int]:
+        """Starts of this pass before this place, by number, of jobs that would have to make room for the
+        group at once."""
+        found = self.fresh.get(group)
+        if found is None:
+            found = self.fresh[group] = []
+            for number, grant in enumerate(self.found.grants):
+                at, other = self._place_of(grant.id), group_of(self._waiter(grant.id))
+                right = self.rights.over(group, other) if at >= self.cycle.n_claims else None
+                if right is not None and not right.exempt_s and not _is_sliced(grant):
+                    found.append((at, number))
+        return [number for at, number in found if at < place]
+
+    def _goes_ahead(
+        self, id: JobId, request: Request, j: int, picture: Field, fresh: list[int], end: int
+    ) -> bool:
+        """Whether there is room if some of these do not start, the last ones: then the row takes the place of
+        the first of them."""
+        begun = [
+            (self._of_grant(grant), self._end_of(grant))
+            for grant in (self.found.grants[number] for number in reversed(fresh))
+        ]
+        trial = Anywhere(picture, begun, request, j)
+        out = fewest(trial, [0] * len(begun), 0)
+        if out is None:
+            return False
+        for i in out:
+            trial.leave(i)
+        taken = room_for(picture, request, j)
+        assert taken is not None, "there was room without these"
+        numbers = sorted(fresh[-1 - i] for i in out)
+        behind = tuple(dict.fromkeys(self.found.grants[number].id for number in numbers))
+        self.swaps.append(Swap(id, behind))
+        self.decided.append(_Decided(taken, end, (), tuple(numbers)))
+        return True
+
+    def _tell(self, id: JobId, victims: Sequence[Candidate], group: Group) -> None:
+        """These have to go; they are candidates no more."""
+        waiter = self._waiter(id)
+        for victim in victims:
+            what = f"QOS {group.qos}" if victim.right.by is PreemptBy.QOS else f"partition {group.partition}"
+            why = f"made room for job {{}} of {what} ({waiter.owner.user})"
+            self.evictions.append(Eviction(victim.id, id, victim.right, why))
+        self.among.clear()
+
+    def _among(self, group: Group) -> Candidates:
+        """Who could make room for the group, but those that are told to already."""
+        found = self.among.get(group)
+        if found is None:
+            told = {eviction.id for eviction in self.evictions}
+            rights: list[tuple[JobId, Right]] = []
+            for other, members in self.known.running.items():
+                right = self.rights.over(group, other)
+                if right is not None:
+                    rights += [(id, right) for id in members if id not in told]
+            found = self.among[group] = candidates(self.state, self.cycle.field, rights, self.cycle.now)
+        return found
+
+    # -- the picture -------------------------------------------------------------------------------------
+
+    def _picture(self, place: int) -> Field:
+        """The nodes as the row at this place saw them, without those that are leaving."""
+        field = self.cycle.field.copy(self.state.node_columns)
+        self._without_later_plans(field, place)
+        gone: set[int] = set()
+        for number, grant in enumerate(self.found.grants):
+            if self._place_of(grant.id) > place and not _is_sliced(grant):
+                gone.add(number)
+        for one in self.decided:
+            gone.update(one.unstarted)
+        for number in sorted(gone):
+            self._put_back_grant(field, number)
+        for holds, end in self._leavers():
+            put_back(field, holds, field.layer_of(end))
+        for one in self.decided:
+            for victim in one.victims:
+                put_back(field, victim.holds, field.layer_of(victim.end))
+            take(field, one.taken, field.layer_of(one.end))
+        return field
+
+    def _without_later_plans(self, field: Field, place: int) -> None:
+        """Layers of the field whose planned job comes at this place or later are none of the row's
+        business."""
+        plans = sorted(self.cycle.plans.items(), key=lambda item: item[1].start)
+        layers: list[Layer] = []
+        dropped = []
+        for layer, (id, planned) in zip(field.layers, plans, strict=True):
+            if self._place_of(id) < place:
+                layers.append(layer)
+            else:
+                dropped.append(planned)
+        for planned in dropped:
+            for layer in layers:
+                if planned.start <= layer.start < planned.end:
+                    for position, pairs in planned.taken:
+                        for resource, amount in pairs:
+                            layer.free[position][resource] += amount
+        field.keep_layers(layers, {position for planned in dropped for position, _ in planned.taken})
+
+    def _leavers(self) -> list[tuple[Taken, Instant]]:
+        """What those hold that are leaving, and when they are gone."""
+        if self._leaving is None:
+            self._leaving = []
+            for id in self.known.leaving:
+                job = self.state.jobs[id]
+                assert isinstance(job.phase, Active)
+                board = self.cycle.field.board
+                holds = held(self.state.node_columns, board, job.phase.placements, job.spec.ask.exclusive)
+                sliced = any(d.part for p in job.phase.placements for d in p.devices)
+                if not sliced:
+                    self._leaving.append((holds, self.state.running_columns.end(id) or NEVER))
+        return self._leaving
+
+    def _in_the_way(self, later: Sequence[Grant], place: int) -> bool:
+        """Whether starts after this place have some of the room that the last decision counts on."""
+        field = self._picture(place)
+        for grant in later:
+            take(field, self._of_grant(grant), field.layer_of(self._end_of(grant)))
+        wanted = self.decided[-1].taken
+        return any(field.free[r, position] < 0 for position, pairs in wanted for r, _ in pairs)
+
+    def _of_grant(self, grant: Grant) -> Taken:
+        exclusive = self._waiter(grant.id).spec.ask.exclusive
+        return held(self.state.node_columns, self.cycle.field.board, grant.placements, exclusive)
+
+    def _put_back_grant(self, field: Field, number: int) -> Taken:
+        grant = self.found.grants[number]
+        return put_back(field, self._of_grant(grant), field.layer_of(self._end_of(grant)))
+
+    def _waiter(self, id: JobId) -> Job | ArrayJob:
+        return self.state.jobs.get(id) or self.state.arrays[id]
+
+    def _end_of(self, grant: Grant) -> int:
+        return self.cycle.now + int(self.cycle.durations[self._place_of(grant.id)])
+
+    def _place_of(self, id: JobId) -> int:
+        if not self._place:
+            ids = self.cycle.pending.id[self.cycle.order].tolist()
+            self._place = {id: place for place, id in enumerate(ids)}
+        return self._place[id]
+
+
+def _is_sliced(grant: Grant) -> bool:
+    """Whether it has slices of devices: what these can be cut into without it is not known here."""
+    return any(d.part for p in grant.placements for d in p.devices)

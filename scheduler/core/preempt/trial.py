@@ -1,0 +1,149 @@
+"""Room for one job on a picture of the nodes, with some of those that could leave gone: see fewest.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from packhorse.scheduler.core.packing.board import CPU, MEM, TMP
+from packhorse.scheduler.core.packing.field import Field
+from packhorse.scheduler.core.packing.fit import fitting
+from packhorse.scheduler.core.packing.request import Pairs, Request
+from packhorse.scheduler.core.preempt.candidates import Candidate, Candidates
+from packhorse.scheduler.core.preempt.fewest import fewest
+from packhorse.scheduler.core.preempt.room import Taken, put_back, room_for, take
+
+_BUDGET: Final = 512
+"""Choices tried on one node beside the greedy one: all there are of nine jobs."""
+_BUDGET_OF_SEVERAL: Final = 64
+"""The same for a job on several nodes, where each costs as much as placing it."""
+_AMOUNTS: Final = {CPU: 0, MEM: 1, TMP: 2}
+
+
+Held = tuple[Taken, int]
+"""What somebody holds, and until when."""
+
+
+class _Outs:
+    """Who is out, on a picture."""
+
+    def __init__(self, picture: Field, found: Sequence[Held]) -> None:
+        self.picture = picture
+        self.found = found
+        self.given: dict[int, Taken] = {}
+
+    def leave(self, i: int) -> None:
+        """What it holds is free."""
+        holds, end = self.found[i]
+        self.given[i] = put_back(self.picture, holds, self.picture.layer_of(end))
+
+    def stay(self, i: int) -> None:
+        """It is not."""
+        take(self.picture, self.given.pop(i), self.picture.layer_of(self.found[i][1]))
+
+
+class _OnOneNode(_Outs):
+    """A job that is to be on one node as a whole, that one."""
+
+    def __init__(
+        self,
+        picture: Field,
+        found: Sequence[Held],
+        request: Request,
+        whole: Pairs,
+        j: int,
+        position: int,
+    ) -> None:
+        super().__init__(picture, found)
+        self.request, self.whole, self.j, self.at = request, whole, j, np.array([position])
+
+    def room(self) -> bool:
+        picture = self.picture
+        ok = fitting(picture, self.request, self.whole, picture.room(self.j), at=self.at)
+        return bool(ok[0])
+
+
+class Anywhere(_Outs):
+    """A job wherever it may be."""
+
+    def __init__(self, picture: Field, found: Sequence[Held], request: Request, j: int) -> None:
+        super().__init__(picture, found)
+        self.request, self.j = request, j
+
+    def room(self) -> bool:
+        return room_for(self.picture, self.request, self.j) is not None
+
+
+def choose(picture: Field, request: Request, j: int, among: Candidates) -> list[Candidate] | None:
+    """Whose leaving makes room for the request, which runs past the first j planned starts; None if nobody's
+    does. The picture is as before."""
+    if request.shape.exclusive:
+        picture.share_with_nobody()
+    chosen = None
+    if request.whole is not None:
+        chosen = _on_one_node(picture, request, request.whole, j, among)
+    if chosen is None and request.shape.multi:
+        chosen = _on_several(picture, request, j, among)
+    return chosen
+
+
+def _on_one_node(
+    picture: Field, request: Request, whole: Pairs, j: int, among: Candidates
+) -> list[Candidate] | None:
+    """On the node where that costs least. Nodes come in the order of their cheapest candidate, so that the
+    rest need not be looked at once a choice is cheaper than that."""
+    ok = picture.usable(request.alone).copy()
+    room = picture.room(j)
+    for resource, amount in whole:
+        if resource in _AMOUNTS:
+            ok &= room[resource] + among.most[_AMOUNTS[resource]] >= amount
+    best: tuple[int, int, int] | None = None
+    chosen: list[Candidate] | None = None
+    able = [(found[0].cost, position) for position, found in among.at.items() if ok[position]]
+    for least, position in sorted(able):
+        if best is not None and least >= best[0]:
+            break
+        found = among.at[position]
+        trial = _OnOneNode(picture, _held(found), request, whole, j, position)
+        out = fewest(trial, [candidate.cost for candidate in found], _BUDGET)
+        if out is not None:
+            rank = (sum(found[i].cost for i in out), len(out), position)
+            if best is None or rank < best:
+                best, chosen = rank, [found[i] for i in out]
+    return chosen
+
+
+def _on_several(picture: Field, request: Request, j: int, among: Candidates) -> list[Candidate] | None:
+    """From the nodes on which least is lost by emptying them, as few as there has to be."""
+    nodes = sorted(among.at, key=lambda position: (sum(c.cost for c in among.at[position]), position))
+    low, high = 0, len(nodes) + 1
+    while low < high:
+        middle = (low + high) // 2
+        trial = Anywhere(picture, _held(_of(among, nodes[:middle])), request, j)
+        for i in range(len(trial.found)):
+            trial.leave(i)
+        enough = trial.room()
+        for i in range(len(trial.found)):
+            trial.stay(i)
+        if enough:
+            high = middle
+        else:
+            low = middle + 1
+    if low > len(nodes):
+        return None
+    found = _of(among, nodes[:low])
+    trial = Anywhere(picture, _held(found), request, j)
+    out = fewest(trial, [candidate.cost for candidate in found], _BUDGET_OF_SEVERAL)
+    return None if out is None else [found[i] for i in out]
+
+
+def _of(among: Candidates, nodes: list[int]) -> list[Candidate]:
+    """Candidates on these nodes, the cheapest first."""
+    ids = {candidate.id for position in nodes for candidate in among.at[position]}
+    return [candidate for candidate in among.all if candidate.id in ids]
+
+
+def _held(found: Sequence[Candidate]) -> list[Held]:
+    return [(candidate.holds, candidate.end) for candidate in found]
