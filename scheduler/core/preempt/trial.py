@@ -16,9 +16,10 @@ from packhorse.scheduler.core.preempt.fewest import fewest
 from packhorse.scheduler.core.preempt.room import Taken, put_back, room_for, take
 
 _BUDGET: Final = 512
-"""Choices tried on one node beside the greedy one: all there are of nine jobs."""
+"""Choices tried beside the greedy one, on one node or among few jobs: all there are of nine."""
+_FEW: Final = 9
 _BUDGET_OF_SEVERAL: Final = 64
-"""The same for a job on several nodes, where each costs as much as placing it."""
+"""The same for a job on several nodes among many, where each choice costs as much as placing it."""
 _AMOUNTS: Final = {CPU: 0, MEM: 1, TMP: 2}
 
 
@@ -116,26 +117,32 @@ def _on_one_node(
 
 
 def _on_several(picture: Field, request: Request, j: int, among: Candidates) -> list[Candidate] | None:
-    """From the nodes on which least is lost by emptying them, as few as there has to be."""
+    """The best of all choices among few; among many, from the nodes on which least is lost by emptying them,
+    as few as there have to be."""
+    if len(among.all) <= _FEW:
+        return _choice(picture, request, j, among.all, _BUDGET)
     nodes = sorted(among.at, key=lambda position: (sum(c.cost for c in among.at[position]), position))
     low, high = 0, len(nodes) + 1
     while low < high:
         middle = (low + high) // 2
         trial = Anywhere(picture, _held(_of(among, nodes[:middle])), request, j)
-        for i in range(len(trial.found)):
+        everybody = range(len(trial.found))
+        for i in everybody:
             trial.leave(i)
         enough = trial.room()
-        for i in range(len(trial.found)):
+        for i in everybody:
             trial.stay(i)
         if enough:
             high = middle
         else:
             low = middle + 1
-    if low > len(nodes):
-        return None
-    found = _of(among, nodes[:low])
-    trial = Anywhere(picture, _held(found), request, j)
-    out = fewest(trial, [candidate.cost for candidate in found], _BUDGET_OF_SEVERAL)
+    return _choice(picture, request, j, _of(among, nodes[:low]), _BUDGET_OF_SEVERAL)
+
+
+def _choice(
+    picture: Field, request: Request, j: int, found: list[Candidate], budget: int
+) -> list[Candidate] | None:
+    out = fewest(Anywhere(picture, _held(found), request, j), [candidate.cost for candidate in found], budget)
     return None if out is None else [found[i] for i in out]
 
 

@@ -45,6 +45,12 @@ from packhorse.scheduler.service.tables.amounts import (
     repeated_text,
     tres_text,
 )
+from packhorse.scheduler.service.tables.preemption import (
+    checkpoint_text,
+    eligible_at,
+    preempted_at,
+    preempted_why,
+)
 from packhorse.scheduler.service.tables.table import Catalogue, ints, texts
 
 T = TypeVar("T")
@@ -435,6 +441,10 @@ JOBS: Catalogue[JobView] = {
         lambda view: [phase.gpus_idle_since if type(phase) is Active else 0 for phase in view.phases]
     ),
     "gpus_stop_at": ints(_gpu_stop_at),
+    "preempt_eligible_at": ints(lambda view: [eligible_at(view.state, job) for job in view.rows]),
+    "preempted_at": ints(lambda view: [preempted_at(job) for job in view.rows]),
+    "preempted_why": texts(lambda view: [preempted_why(job) for job in view.rows]),
+    "checkpoint": texts(lambda view: [checkpoint_text(spec.checkpoint) for spec in view.specs]),
     "licenses": texts(lambda view: [spec.licenses for spec in view.specs]),
     "work_dir": texts(lambda view: [spec.work_dir for spec in view.specs]),
     "std_in": texts(lambda view: [spec.std_in for spec in view.specs]),
