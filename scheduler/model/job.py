@@ -256,9 +256,9 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     estimated: MiB that it is expected to use, placement by placement; empty: all it may. ending_why: a
     sentence, where that says more than the cause. gpus_idle_since: since when all its GPUs had been idle when
     it was warned of that, at gpus_warned_at; both 0: it was not, or they are busy again. suspended_at: since
-    when it is stopped and keeps its memory, 0: it is not; told to end it goes on for that, but does not get
-    its CPUs back. suspended_us: for how long it was before that; suspended_for: the job whose room that makes,
-    0 for none.
+    when it is stopped and keeps its memory, 0: it is not (one that is told to end goes on for that, and does
+    not get its CPUs back). suspended_us: for how long it was before that; suspended_for: the job whose room
+    that makes, 0 for none.
     """
 
     attempt: AttemptKey

@@ -11,10 +11,10 @@ from packhorse.scheduler.core.decision import Draft
 from packhorse.scheduler.core.packing.board import CPU, MEM
 from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.step import next_timer
-from packhorse.scheduler.model.cluster import GpuIdle, GpuIdleAction, Partition
+from packhorse.scheduler.model.cluster import GpuIdle, GpuIdleAction
 from packhorse.scheduler.model.command import Continue, SetTimeLimit, Signal, Suspend, Terminate
 from packhorse.scheduler.model.event import JobResumed, JobSuspended
-from packhorse.scheduler.model.ids import US, Instant, NodeName
+from packhorse.scheduler.model.ids import US, NodeName
 from packhorse.scheduler.model.input import (
     Caller,
     RegisterNode,
