@@ -136,15 +136,15 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
         if event.attempt != phase.attempt:
             raise InvalidTransition(event, f"the current attempt is {phase.attempt}")
         _release(state, job, event.at)
+        stood_us = suspended_us(phase, event.ended_at or event.at)
         if event.started_at:
-            ended_at = event.ended_at or event.at
-            run_us = max(ended_at - event.started_at - suspended_us(phase, ended_at), 0)
+            run_us = max((event.ended_at or event.at) - event.started_at - stood_us, 0)
             state.history.ended(job.owner.uid, job.spec, event.state, run_us)
         placements = phase.placements
     else:
         assert isinstance(phase, Pending)
         waiting.dequeue(state, job)
-        placements = ()
+        placements, stood_us = (), 0
     end = Ended(
         event.state,
         event.ended_at or event.at,
@@ -158,6 +158,7 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
         event.cancelled_by,
         event.usage,
         phase.eligible_at,
+        stood_us,
     )
     new = replace(job, phase=end)
     state.jobs[job.id] = new

@@ -60,7 +60,7 @@ def learn_from_finished(state: State) -> None:
         job = state.jobs.get(id)
         if job is not None and isinstance(job.phase, Ended) and job.phase.started_at:
             phase, uid = job.phase, job.owner.uid
-            run_us = phase.ended_at - phase.started_at
+            run_us = phase.ended_at - phase.started_at - phase.suspended_us
             state.history.ended(uid, job.spec, phase.state, run_us)
             state.usage.use(uid, phase.placements, run_us, phase.ended_at)
 

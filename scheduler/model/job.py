@@ -286,7 +286,8 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False):
-    """Over. started_at 0 if it never ran; exit_signal 0 unless a signal ended it."""
+    """Over. started_at 0 if it never ran; exit_signal 0 unless a signal ended it. suspended_us: how long it
+    was suspended between start and end."""
 
     state: JobState
     ended_at: Instant
@@ -300,6 +301,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False)
     cancelled_by: int = -1
     usage: Usage = Usage()
     eligible_at: Instant = UNKNOWN
+    suspended_us: int = 0
 
 
 Phase = Pending | Active | Ended

@@ -1,6 +1,6 @@
 """Suspending real jobs: nothing of them runs, whatever they do, and everything goes on afterwards."""
 
-# ruff: noqa: ASYNC240, ASYNC251 (a blocking look at a file is what a test is for; so is a pause in which
+# ruff: noqa: ASYNC251 (a blocking look at a file is what a test is for; so is a pause in which
 # nothing may happen)
 from __future__ import annotations
 
