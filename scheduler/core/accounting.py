@@ -8,7 +8,6 @@ from __future__ import annotations
 from posixpath import normpath
 
 from packhorse.scheduler.core import indices
-from packhorse.scheduler.core.active import suspended_us
 from packhorse.scheduler.core.priority import base_priority
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.accounting import AttemptRow
@@ -154,7 +153,6 @@ def _row(
         command=command_of(spec),
         gpu_milli=given.gpu_milli,
         usage=usage,
-        suspended_us=suspended_us(phase, ended_at) if isinstance(phase, Active) else 0,
     )
 
 

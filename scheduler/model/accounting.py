@@ -14,7 +14,7 @@ class AttemptRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     index -1 outside arrays; array_indices: text of waiting indices cancelled together, else "". Amounts are
     those allocated where it ran, those asked for where it did not. nodes: hostlist. command: the script and
     its arguments, "script:…" (a digest) where it was no file. gpu_milli: thousandths of GPUs, 0 for devices
-    of which that is not known yet. suspended_us: how long it was suspended between start and end.
+    of which that is not known yet.
     """
 
     job: JobId
@@ -58,7 +58,6 @@ class AttemptRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     command: str
     gpu_milli: int
     usage: Usage
-    suspended_us: int = 0
 
 
 class LoanRow(msgspec.Struct, frozen=True, array_like=True, gc=False):

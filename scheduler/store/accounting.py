@@ -28,8 +28,7 @@ from packhorse.scheduler.store.schema import ATTEMPT_COLUMNS, USAGE_COLUMNS
 
 SqlValue = int | str
 
-_USAGE = ATTEMPT_COLUMNS.index(USAGE_COLUMNS[0])
-_LATER = _USAGE + len(USAGE_COLUMNS)
+_N_PLAIN = len(ATTEMPT_COLUMNS) - len(USAGE_COLUMNS)
 _COLUMNS = ", ".join(f'"{name}"' for name in ATTEMPT_COLUMNS)
 ROWS = RowInsert("attempts", ATTEMPT_COLUMNS)
 
@@ -41,16 +40,15 @@ _NEWEST = (
 
 def to_values(row: AttemptRow) -> tuple[SqlValue, ...]:
     """The row as the values of ROWS."""
-    values = astuple(row)
-    return (*values[:_USAGE], *astuple(row.usage), *values[_USAGE + 1 :])
+    *plain, usage = astuple(row)
+    return (*plain, *astuple(usage))
 
 
 def from_values(values: Sequence[SqlValue]) -> AttemptRow:
     """The row as it was before `to_values`."""
-    plain: Sequence[Any] = values[:_USAGE]
-    usage: Sequence[Any] = values[_USAGE:_LATER]
-    later: Sequence[Any] = values[_LATER:]
-    return AttemptRow(*plain, Usage(*usage), *later)  # type: ignore[call-arg]
+    plain: Sequence[Any] = values[:_N_PLAIN]
+    usage: Sequence[Any] = values[_N_PLAIN:]
+    return AttemptRow(*plain, Usage(*usage))  # type: ignore[call-arg]
 
 
 def select(query: AttemptQuery) -> tuple[str, list[SqlValue]]:

@@ -16,12 +16,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x5061636B
 """Marks the file as Packhorse's ("Pack")."""
 
-NAMES = (
-    "0001_log_blobs_snapshots_attempts",
-    "0002_measured_usage_and_loans",
-    "0003_commands_and_gpus",
-    "0004_suspended_time",
-)
+NAMES = ("0001_log_blobs_snapshots_attempts", "0002_measured_usage_and_loans", "0003_commands_and_gpus")
 """The migrations, oldest first."""
 
 FORMAT = len(NAMES)
@@ -61,13 +56,12 @@ ATTEMPT_COLUMNS = (
     "mem_mib", "req_mem", "req_tres", "alloc_tres", "nodes", "priority", "restarts", "work_dir", "comment",
     "submit_line", "features", "command", "gpu_milli",
     *USAGE_COLUMNS,
-    "suspended_us",
 )  # fmt: skip
 """The fields of AttemptRow, its usage spread out: the order in which rows are written and read."""
 
 
-_LATER = ("command", "gpu_milli", "suspended_us")
-"""Those of the third and fourth migrations."""
+_LATER = ("command", "gpu_milli")
+"""Those of the third migration."""
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -78,7 +72,6 @@ def migrate(connection: sqlite3.Connection) -> None:
     migrations(name=NAMES[0])(_log_blobs_snapshots_attempts)
     migrations(name=NAMES[1])(_measured_usage_and_loans)
     migrations(name=NAMES[2])(_commands_and_gpus)
-    migrations(name=NAMES[3])(_suspended_time)
     migrations.apply(Database(connection))
 
 
@@ -152,8 +145,3 @@ def _commands_and_gpus(db: Database) -> None:
         "WHERE instr(alloc_tres, 'gres/gpu=') > 0"
     )
     db.execute("PRAGMA user_version = 3")
-
-
-def _suspended_time(db: Database) -> None:
-    db.execute("ALTER TABLE attempts ADD COLUMN suspended_us INTEGER NOT NULL DEFAULT 0")
-    db.execute("PRAGMA user_version = 4")
