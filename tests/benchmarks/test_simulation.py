@@ -81,6 +81,7 @@ def test_a_suspended_job_ends_as_much_later() -> None:
     first = (Target("1", JobId(1)),)
     simulation.now_us = 30 * US
     simulation._do(SuspendJobs(root, first))
+    simulation._cycle()
     simulation.run((), until_us=45 * US)
     simulation.now_us = 45 * US
     simulation._do(ResumeJobs(root, first))
