@@ -101,6 +101,20 @@ def with_environment(entry: str) -> list[int]:
     return [pid for pid in found if start_time(pid)]
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether `pid` does nothing until it is continued: stopped, traced, a zombie, or gone."""
+    fields = _stat(pid)
+    return not fields or fields[0] in (b"T", b"t", b"Z", b"X")
+
+
+def threads(pid: int) -> list[int]:
+    """The threads of `pid`; [] if it is gone."""
+    try:
+        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]
+    except OSError:
+        return []
+
+
 def arguments(pid: int) -> list[bytes]:
     """What `pid` was executed with, its name first; [] if it is gone."""
     try:

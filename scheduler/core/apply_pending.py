@@ -145,6 +145,12 @@ def job_held(state: State, event: ev.JobHeld) -> None:
     waiting.set_phase(state, waiter, phase, event.at)
 
 
+def job_quarantined(state: State, event: ev.JobQuarantined) -> None:
+    waiter = _waiter(state, event, event.job)
+    phase = replace(waiting.pending_phase(waiter), held=Held.QUARANTINED)
+    waiting.set_phase(state, waiter, phase, event.at)
+
+
 def job_released(state: State, event: ev.JobReleased) -> None:
     """A released job may also try again the nodes that would not launch it."""
     waiter = _waiter(state, event, event.job)

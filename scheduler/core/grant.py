@@ -17,8 +17,10 @@ from packhorse.scheduler.core.licenses import jobs_within, take
 from packhorse.scheduler.core.lifecycle import stop
 from packhorse.scheduler.core.orders import BY_ORDER
 from packhorse.scheduler.core.preempt.eviction import Eviction, evict
+from packhorse.scheduler.core.preempt.go_on import go_on
 from packhorse.scheduler.core.reclaim.lend import Lenders
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.command import Launch
 from packhorse.scheduler.model.event import ArrayTaskSplit, JobGranted
 from packhorse.scheduler.model.gresspec import parse_licenses
@@ -30,7 +32,12 @@ from packhorse.scheduler.model.resources import Placement
 
 
 def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
-    """Start what can start now."""
+    """Start what can start now; after those who were suspended for others and can go on."""
+    if state.preempting.suspended:
+        first = Draft(state, now)
+        go_on(first)
+        if first.events:
+            return first.decision()._replace(more=True)
     if state.config.preempt == BY_ORDER:
         plan = preemption.plan(state, now)
     else:
@@ -71,7 +78,8 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
         if isinstance(job.phase, Active) and job.phase.ending is None:
             stop(draft, job, job.phase, EndCause.PREEMPTED, for_job=for_job)
     _evict(draft, room, plan.evictions)
-    return Decision(tuple(draft.events), tuple(draft.commands), more=plan.more)
+    at_once = any(eviction.right.mode is PreemptMode.SUSPEND for eviction in plan.evictions)
+    return Decision(tuple(draft.events), tuple(draft.commands), more=plan.more or at_once)
 
 
 def _evict(draft: Draft, room: _Room, evictions: Sequence[Eviction]) -> None:

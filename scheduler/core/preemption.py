@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core import waiting
+from packhorse.scheduler.core.active import ran_us
 from packhorse.scheduler.core.cycle import Cycle, Grant, Plan
 from packhorse.scheduler.core.orders import Waiting, order, width_milli
 from packhorse.scheduler.core.packing.field import Field
@@ -27,7 +28,7 @@ from packhorse.scheduler.core.packing.greedy import place
 from packhorse.scheduler.core.packing.request import Batch, Request
 from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.predictors import total_cpu_milli
-from packhorse.scheduler.core.preempt.room import Taken, fits, has_room, held, put_back, room_for, take
+from packhorse.scheduler.core.preempt.room import Taken, fits, has_room, held_by, put_back, room_for, take
 from packhorse.scheduler.core.priority import BASE_PRIORITY
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
@@ -229,10 +230,12 @@ class _Walk(Cycle):
         return -tier, -own
 
     def _held(self, job: Job, active: Active) -> Taken:
-        return held(self.state.node_columns, self.field.board, active.placements, job.spec.ask.exclusive)
+        return held_by(self.state.node_columns, self.field.board, job.id)
 
 
 def _may_be_stopped(job: Job, active: Active) -> bool:
+    if active.suspended_at:
+        return False  # it has no CPUs to give
     return job.spec.requeue and not any(d.part for p in active.placements for d in p.devices)
 
 
@@ -254,7 +257,7 @@ def _facts(state: State, jobs: list[Job], now: Instant, total: np.ndarray) -> Wa
                 total_cpu_milli(spec.ask) / 1000,
                 *share,
                 width_milli(spec.ask) / 1000,
-                (job.ran_us + now - begun) / US,
+                (job.ran_us + ran_us(active, now)) / US,
                 (begun - state.config.origin) / US,
             )
         )

@@ -18,6 +18,7 @@ from packhorse.scheduler.core import (
     nodes,
     requeue,
     submit,
+    suspend,
     teach,
     tick,
     update,
@@ -84,4 +85,7 @@ _STEP: dict[type, Callable[[State, Any, Instant], Decision]] = {
     inp.Teach: teach.teach,
     inp.ReportUsage: report_usage,
     inp.SwitchReclaim: switch_reclaim,
+    inp.SuspendJobs: suspend.suspend_jobs,
+    inp.ResumeJobs: suspend.resume_jobs,
+    inp.ReportSuspension: suspend.report_suspension,
 }

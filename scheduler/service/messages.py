@@ -260,6 +260,16 @@ class RequeueJobsRequest(_Message):
     idempotency_key: str = ""
 
 
+class SuspendJobsRequest(_Message):
+    jobs: list[JobRef] = []
+    idempotency_key: str = ""
+
+
+class ResumeJobsRequest(_Message):
+    jobs: list[JobRef] = []
+    idempotency_key: str = ""
+
+
 class StringList(_Message):
     values: list[str] = []
 

@@ -100,6 +100,8 @@ class Methods:
             Unary("RequeueJobs", m.RequeueJobsRequest, m.OutcomesResponse, self.requeue_jobs),
             Unary("UpdateJobs", m.UpdateJobsRequest, m.OutcomesResponse, self.update_jobs),
             Unary("UpdateNodes", m.UpdateNodesRequest, m.OutcomesResponse, self.update_nodes),
+            Unary("SuspendJobs", m.SuspendJobsRequest, m.OutcomesResponse, self.suspend_jobs),
+            Unary("ResumeJobs", m.ResumeJobsRequest, m.OutcomesResponse, self.resume_jobs),
             Unary("ListJobs", m.ListJobsRequest, m.Table, self.list_jobs),
             Unary("ListNodes", m.ListNodesRequest, m.Table, self.list_nodes),
             Unary("ListPartitions", m.ListPartitionsRequest, m.Table, self.list_partitions),
@@ -191,6 +193,20 @@ class Methods:
     ) -> messages.OutcomesResponse:
         admin = self._acting(principal, "UpdateJobs")
         return await self._act(convert.update_jobs(request, principal.owner, admin))
+
+    async def suspend_jobs(
+        self, principal: Principal, request: messages.SuspendJobsRequest
+    ) -> messages.OutcomesResponse:
+        """Stop running jobs where they are."""
+        require(principal, "SuspendJobs", Relation.OTHER)
+        return await self._act(convert.suspend(request, principal.owner, principal.admin))
+
+    async def resume_jobs(
+        self, principal: Principal, request: messages.ResumeJobsRequest
+    ) -> messages.OutcomesResponse:
+        """Let suspended jobs go on."""
+        require(principal, "ResumeJobs", Relation.OTHER)
+        return await self._act(convert.resume(request, principal.owner, principal.admin))
 
     async def update_nodes(
         self, principal: Principal, request: messages.UpdateNodesRequest

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli import session
-from tests.cli.conftest import FakeScheduler, Run
+from tests.cli.commands import Run
+from tests.cli.fake_scheduler import FakeScheduler
 
 
 @pytest.fixture

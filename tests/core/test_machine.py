@@ -294,6 +294,14 @@ class ClusterMachine(RuleBasedStateMachine):
     def requeue(self, a: int, hold: bool, caller: Caller) -> None:
         self.cluster.requeue(self.ref(a), hold=hold, caller=caller)
 
+    @rule(a=st.integers(1, 40), b=st.integers(1, 40))
+    def suspend(self, a: int, b: int) -> None:
+        self.cluster.suspend(self.ref(a), self.ref(b))
+
+    @rule(a=st.integers(1, 40), b=st.integers(1, 40))
+    def let_go_on(self, a: int, b: int) -> None:
+        self.cluster.go_on(self.ref(a), self.ref(b))
+
     @rule(
         a=st.integers(1, 40),
         caller=CALLERS,
@@ -586,6 +594,10 @@ class ClusterMachine(RuleBasedStateMachine):
         for _ in range(200):
             for agent in self.agents.values():
                 self.deliver_all(agent)
+            stopped = [id for id, job in self.cluster.state.jobs.items() if job.state == "SUSPENDED"]
+            if stopped:
+                self.cluster.go_on(*stopped)
+                self.send()
             self.cluster.run_cycle()
             self.send()
             for agent in self.agents.values():
@@ -595,7 +607,7 @@ class ClusterMachine(RuleBasedStateMachine):
                     agent.end(key, self.now, signal=15)
                 for key in list(agent.launching):
                     agent.begin(key, self.now)
-                for key in list(agent.running):
+                for key in [key for key in agent.running if key not in agent.suspended]:
                     agent.end(key, self.now)
             self.time_passes(5)
             busy = any(isinstance(job.phase, Active) for job in self.cluster.state.jobs.values())

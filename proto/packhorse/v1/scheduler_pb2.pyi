@@ -182,6 +182,22 @@ class RequeueJobsRequest(_message.Message):
     idempotency_key: str
     def __init__(self, jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., hold: _Optional[bool] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
+class SuspendJobsRequest(_message.Message):
+    __slots__ = ("jobs", "idempotency_key")
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobRef]
+    idempotency_key: str
+    def __init__(self, jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class ResumeJobsRequest(_message.Message):
+    __slots__ = ("jobs", "idempotency_key")
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobRef]
+    idempotency_key: str
+    def __init__(self, jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
 class UpdateJobsRequest(_message.Message):
     __slots__ = ("jobs", "changes", "idempotency_key")
     JOBS_FIELD_NUMBER: _ClassVar[int]

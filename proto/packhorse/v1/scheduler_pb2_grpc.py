@@ -79,6 +79,16 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.UpdateNodesRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
                 _registered_method=True)
+        self.SuspendJobs = channel.unary_unary(
+                '/packhorse.v1.Scheduler/SuspendJobs',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SuspendJobsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+                _registered_method=True)
+        self.ResumeJobs = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ResumeJobs',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ResumeJobsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+                _registered_method=True)
         self.ListJobs = channel.unary_unary(
                 '/packhorse.v1.Scheduler/ListJobs',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListJobsRequest.SerializeToString,
@@ -228,6 +238,19 @@ class SchedulerServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateNodes(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SuspendJobs(self, request, context):
+        """Stop running jobs where they are, and let them go on; see docs/policy/suspend.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeJobs(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -405,6 +428,16 @@ def add_SchedulerServicer_to_server(servicer, server):
             'UpdateNodes': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateNodes,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.UpdateNodesRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
+            ),
+            'SuspendJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuspendJobs,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SuspendJobsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
+            ),
+            'ResumeJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeJobs,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ResumeJobsRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
             ),
             'ListJobs': grpc.unary_unary_rpc_method_handler(
@@ -745,6 +778,60 @@ class Scheduler:
             target,
             '/packhorse.v1.Scheduler/UpdateNodes',
             packhorse_dot_v1_dot_scheduler__pb2.UpdateNodesRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuspendJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/SuspendJobs',
+            packhorse_dot_v1_dot_scheduler__pb2.SuspendJobsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ResumeJobs',
+            packhorse_dot_v1_dot_scheduler__pb2.ResumeJobsRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
             options,
             channel_credentials,

@@ -42,6 +42,9 @@ class SchedulerStub:
     RequeueJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.RequeueJobsRequest, _scheduler_pb2.OutcomesResponse]
     UpdateJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.UpdateJobsRequest, _scheduler_pb2.OutcomesResponse]
     UpdateNodes: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.UpdateNodesRequest, _scheduler_pb2.OutcomesResponse]
+    SuspendJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SuspendJobsRequest, _scheduler_pb2.OutcomesResponse]
+    """Stop running jobs where they are, and let them go on; see docs/policy/suspend.md."""
+    ResumeJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ResumeJobsRequest, _scheduler_pb2.OutcomesResponse]
     ListJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListJobsRequest, _scheduler_pb2.Table]
     ListNodes: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListNodesRequest, _scheduler_pb2.Table]
     ListPartitions: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListPartitionsRequest, _scheduler_pb2.Table]
@@ -87,6 +90,9 @@ class SchedulerAsyncStub(SchedulerStub):
     RequeueJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.RequeueJobsRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
     UpdateJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.UpdateJobsRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
     UpdateNodes: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.UpdateNodesRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
+    SuspendJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SuspendJobsRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
+    """Stop running jobs where they are, and let them go on; see docs/policy/suspend.md."""
+    ResumeJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ResumeJobsRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
     ListJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListJobsRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     ListNodes: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListNodesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     ListPartitions: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListPartitionsRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
@@ -181,6 +187,21 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
     def UpdateNodes(
         self,
         request: _scheduler_pb2.UpdateNodesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def SuspendJobs(
+        self,
+        request: _scheduler_pb2.SuspendJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]:
+        """Stop running jobs where they are, and let them go on; see docs/policy/suspend.md."""
+
+    @_abc_1.abstractmethod
+    def ResumeJobs(
+        self,
+        request: _scheduler_pb2.ResumeJobsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]: ...
 

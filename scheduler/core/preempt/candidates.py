@@ -15,11 +15,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from packhorse.scheduler.core.packing.board import CPU, MEM, TMP
+from packhorse.scheduler.core.active import ran_us
+from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS, TMP
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.preempt.eviction import notice_s
 from packhorse.scheduler.core.preempt.rights import Right
-from packhorse.scheduler.core.preempt.room import Taken, held
+from packhorse.scheduler.core.preempt.room import Taken, held_by
 from packhorse.scheduler.core.running_columns import NEVER
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.usage import device_milli
@@ -77,6 +78,8 @@ def candidates(state: State, field: Field, rights: list[tuple[JobId, Right]], no
         assert isinstance(active, Active)
         if active.ending is not None or active.suspended_at or _is_sliced(active):
             continue
+        if right.mode is PreemptMode.SUSPEND and not _can_be_suspended(state, active):
+            continue
         begun = active.started_at or active.granted_at
         if begun + right.exempt_s * US > now:
             exempt_until = min(exempt_until, begun + right.exempt_s * US)
@@ -97,7 +100,7 @@ def candidates(state: State, field: Field, rights: list[tuple[JobId, Right]], no
 
 def lost(state: State, job: Job, active: Active, right: Right, now: Instant) -> int:
     """What would be lost, in microseconds of the whole cluster's millionths."""
-    run_us = max(now - (active.started_at or active.granted_at) - active.suspended_us, 0)
+    run_us = ran_us(active, now)
     if state.config.preemption.victims is VictimOrder.NEWEST:
         return run_us
     if job.spec.checkpoint is not None or right.mode is PreemptMode.SUSPEND:
@@ -111,9 +114,9 @@ def lost(state: State, job: Job, active: Active, right: Right, now: Instant) -> 
 
 def _freed(state: State, field: Field, job: Job, active: Active, right: Right) -> Taken:
     """A suspended job keeps all but its CPUs; what it lends, or has lent to it, is freed as the books say."""
-    holds = held(state.node_columns, field.board, active.placements, job.spec.ask.exclusive)
+    holds = held_by(state.node_columns, field.board, job.id)
     if right.mode is PreemptMode.SUSPEND:
-        return [(position, [(r, n) for r, n in pairs if r == CPU]) for position, pairs in holds]
+        return [(position, [(r, n) for r, n in pairs if r in (CPU, SLOTS)]) for position, pairs in holds]
     shift = state.running_columns.shift(job.id)
     if not shift:
         return holds
@@ -122,6 +125,11 @@ def _freed(state: State, field: Field, job: Job, active: Active, right: Right) -
         (position, [(r, max(n + extra, 0) if r == MEM else n) for r, n in pairs])
         for (position, pairs), extra in zip(holds, more, strict=True)
     ]
+
+
+def _can_be_suspended(state: State, active: Active) -> bool:
+    """It has begun, and its node can be told."""
+    return bool(active.started_at) and state.nodes[active.placements[0].node].reachable
 
 
 def _is_sliced(active: Active) -> bool:

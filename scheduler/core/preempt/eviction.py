@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from packhorse.scheduler.core.decision import Draft
 from packhorse.scheduler.core.lifecycle import terminate
 from packhorse.scheduler.core.preempt.rights import Right
+from packhorse.scheduler.core.suspend import suspend
 from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.cluster import Preemption
 from packhorse.scheduler.model.command import Signal
@@ -29,7 +30,10 @@ class Eviction(NamedTuple):
 
 
 def notice_s(config: Preemption, job: Job, right: Right) -> int:
-    """How long it has between the warning and the end: the grace time, or longer for its checkpoint."""
+    """How long it has between the warning and the end: the grace time, or longer for its checkpoint. A job
+    that is suspended needs none."""
+    if right.mode is PreemptMode.SUSPEND:
+        return 0
     if job.spec.checkpoint is None:
         return right.grace_s
     return max(right.grace_s, min(job.spec.checkpoint.seconds_before, config.checkpoint_s))
@@ -42,6 +46,9 @@ def evict(draft: Draft, eviction: Eviction, for_job: JobId) -> None:
     if not isinstance(active, Active) or active.ending is not None:
         return
     mode = eviction.right.mode
+    if mode is PreemptMode.SUSPEND:
+        suspend(draft, job, active, for_job=for_job)
+        return
     if mode is PreemptMode.REQUEUE and not job.spec.requeue:
         mode = PreemptMode.CANCEL
     wait_s = notice_s(draft.state.config.preemption, job, eviction.right)

@@ -17,14 +17,16 @@ CLAIM_S = 120
 
 class Known:
     """See the module. running: jobs that hold an allocation, by group. leaving: those of them that were told
-    to stop. claims: waiting jobs for which others make room. wake_at: when somebody's exemption ends that a
-    waiting job would have make room, 0: none is waited for."""
+    to stop. suspended: those that are to make room for others. claims: waiting jobs for which others make
+    room. wake_at: when somebody's exemption ends that a waiting job would have make room, 0: none is waited
+    for."""
 
-    __slots__ = ("_group", "_rights", "_rights_of", "claims", "leaving", "running", "wake_at")
+    __slots__ = ("_group", "_rights", "_rights_of", "claims", "leaving", "running", "suspended", "wake_at")
 
     def __init__(self) -> None:
         self.running: dict[Group, dict[JobId, None]] = {}
         self.leaving: dict[JobId, None] = {}
+        self.suspended: dict[JobId, None] = {}
         self.claims: dict[JobId, None] = {}
         self.wake_at: Instant = UNKNOWN
         self._group: dict[JobId, Group] = {}
@@ -45,6 +47,8 @@ class Known:
             self.running.setdefault(group, {})[job.id] = None
             if job.phase.ending is not None:
                 self.leaving[job.id] = None
+            elif job.phase.suspended_for:
+                self.suspended[job.id] = None
         elif isinstance(job.phase, Pending) and job.room_until:
             self.claims[job.id] = None
 
@@ -52,6 +56,7 @@ class Known:
         """It is over, or of no interest any more."""
         self.claims.pop(id, None)
         self.leaving.pop(id, None)
+        self.suspended.pop(id, None)
         group = self._group.pop(id, None)
         if group is not None:
             members = self.running[group]

@@ -9,6 +9,7 @@ from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.fit import candidates, gang_shares
 from packhorse.scheduler.core.packing.request import Pairs, Request
+from packhorse.scheduler.model.ids import JobId
 from packhorse.scheduler.model.resources import Placement
 
 Taken = Sequence[tuple[int, Pairs]]
@@ -22,6 +23,14 @@ def held(
     return [
         (board.position[p.node], [(r, n) for r, n in enumerate(nodes.amounts(p, exclusive)) if n])
         for p in placements
+    ]
+
+
+def held_by(nodes: NodeColumns, board: Board, job: JobId) -> list[tuple[int, Pairs]]:
+    """What the job holds now."""
+    return [
+        (board.position[p.node], [(r, n) for r, n in enumerate(nodes.amounts_held(job, p)) if n])
+        for p in nodes.held(job)
     ]
 
 

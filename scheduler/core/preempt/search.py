@@ -29,7 +29,7 @@ from packhorse.scheduler.core.preempt.claims import Swap
 from packhorse.scheduler.core.preempt.eviction import Eviction
 from packhorse.scheduler.core.preempt.fewest import fewest
 from packhorse.scheduler.core.preempt.rights import Group, Right, Rights, group_of
-from packhorse.scheduler.core.preempt.room import Taken, held, put_back, room_for, take
+from packhorse.scheduler.core.preempt.room import Taken, held, held_by, put_back, room_for, take
 from packhorse.scheduler.core.preempt.trial import Anywhere, choose
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.running_columns import NEVER
@@ -281,7 +281,7 @@ class _Search:
                 job = self.state.jobs[id]
                 assert isinstance(job.phase, Active)
                 board = self.cycle.field.board
-                holds = held(self.state.node_columns, board, job.phase.placements, job.spec.ask.exclusive)
+                holds = held_by(self.state.node_columns, board, id)
                 sliced = any(d.part for p in job.phase.placements for d in p.devices)
                 if not sliced:
                     self._leaving.append((holds, self.state.running_columns.end(id) or NEVER))

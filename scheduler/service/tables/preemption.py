@@ -24,15 +24,21 @@ def eligible_at(state: State, job: Job) -> int:
 
 def preempted_at(job: Job) -> int:
     """When it was told to make room: in its present run, else the last time; 0 for never."""
-    if isinstance(job.phase, Active):
-        return job.phase.ending_at if job.phase.ending is EndCause.PREEMPTED else 0
-    return job.preempted_at
+    active = job.phase
+    if not isinstance(active, Active):
+        return job.preempted_at
+    if active.ending is EndCause.PREEMPTED:
+        return active.ending_at
+    return active.suspended_at if active.suspended_for else 0
 
 
 def preempted_why(job: Job) -> str:
     """`made room for job 17 of QOS high (ann)`, "" if it never did."""
-    if isinstance(job.phase, Active) and job.phase.ending is EndCause.PREEMPTED:
-        return job.phase.ending_why
+    active = job.phase
+    if isinstance(active, Active) and active.ending is EndCause.PREEMPTED:
+        return active.ending_why
+    if isinstance(active, Active) and active.suspended_for:
+        return f"suspended to make room for job {active.suspended_for}"
     return job.preempted_why
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from itertools import combinations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from packhorse.scheduler.core.preempt.fewest import fewest
-from packhorse.scheduler.model.ids import US
+from packhorse.scheduler.model.ids import US, JobId
 from packhorse.scheduler.model.job import Active
 from tests.core.preempt.cluster_of import HIGH, LOW, told, yielding
 
@@ -97,17 +97,17 @@ def test_on_a_cluster_without_any_one_of_them_there_is_no_room(
     high = cluster.submit(cpus=cpus, nodes=nodes, mem_mib=mem_mib, qos=HIGH, time_limit_s=1000)
     begun = {job.id: cluster.clock.now - cluster.active(job.id).started_at for job in running}
     where = {job.id: cluster.active(job.id).placements[0] for job in running}
-    victims = set(told(cluster))
+    victims = {JobId(id) for id in told(cluster)}
 
-    def room(out: set[int]) -> bool:
+    def room(out: Set[int]) -> bool:
         n = 0
         for name in cluster.state.nodes:
             here = [p for id, p in where.items() if p.node == name and id not in out]
             free = 4000 - sum(p.cpu_milli for p in here), 16_000 - sum(p.mem_mib for p in here)
-            n += free[0] >= cpus * 1000 and free[1] >= mem_mib
+            n += int(free[0] >= cpus * 1000 and free[1] >= mem_mib)
         return n >= nodes
 
-    def lost(out: set[int]) -> int:
+    def lost(out: Set[JobId]) -> int:
         return sum((begun[id] + 30 * US) * (where[id].cpu_milli * 1_000_000 // 12_000) for id in out)
 
     ids = [job.id for job in running]

@@ -34,6 +34,8 @@ LAWS: tuple[dict[str, Any], ...] = (
     {"preemption": Preemption(PreemptBy.PARTITION, exempt_s=20, grace_s=5)},
     {"preemption": Preemption(PreemptBy.BOTH, PreemptMode.CANCEL, exempt_s=1), "order": "sjf"},
     {"preemption": Preemption(PreemptBy.PARTITION, grace_s=3, max_victims=2), "backfill_depth": 0},
+    {"preemption": Preemption(PreemptBy.PARTITION, PreemptMode.SUSPEND), "backfill_depth": 2},
+    {"preemption": Preemption(PreemptBy.BOTH, PreemptMode.SUSPEND, exempt_s=5), "order": "sjf"},
     {"preemption": Preemption(PreemptBy.PARTITION), "order": "packhorse"},
     {"preemption": Preemption(PreemptBy.PARTITION), "backfill": "none", "order": "fairshare"},
 )

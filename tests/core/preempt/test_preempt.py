@@ -11,9 +11,10 @@ from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.cluster import Partition, PreemptBy
 from packhorse.scheduler.model.command import Signal, Terminate
 from packhorse.scheduler.model.event import JobEnding, JobTerminating
-from packhorse.scheduler.model.ids import US
+from packhorse.scheduler.model.ids import US, JobId
 from packhorse.scheduler.model.input import Caller, Requeue, SignalScope
 from packhorse.scheduler.model.job import EndCause, Ended, WarnSignal
+from packhorse.scheduler.model.resources import Gres
 from tests.core.preempt.cluster_of import HIGH, LOW, a_qos, know, told, yielding
 from tests.core.scenario import ADMIN, OTHER, USER
 
@@ -298,15 +299,13 @@ def test_devices_make_room_too() -> None:
 
 def test_two_shares_of_one_device_make_room_where_one_each_of_two_do_not() -> None:
     cluster = yielding(cpus=8, gpus=2)
-    from packhorse.scheduler.model.resources import Gres
-
     jobs = [cluster.submit(gres_per_node=(Gres("gpu", "", 1, 500),), qos=LOW) for _ in range(4)]
     cluster.run(*jobs)
     device = {job: cluster.active(job).placements[0].devices[0].indices for job in jobs}
     cluster.submit(gpus=1, qos=HIGH)
     victims = told(cluster)
     assert len(victims) == 2
-    assert len({device[job] for job in victims}) == 1
+    assert len({device[JobId(job)] for job in victims}) == 1
 
 
 def test_nobody_leaves_in_vain() -> None:
