@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.decision import Decision
+from packhorse.scheduler.core.grant import n_to_serve
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
 from packhorse.scheduler.model.cluster import ClusterConfig
@@ -236,7 +237,7 @@ class Simulation:
             wanted = self._do(Tick()).more  # which itself says whether something changed
             self._changed |= wanted
             timer = next_timer(self.state)
-        if self._changed and self.state.pending_columns.n_ready:
+        if self._changed and n_to_serve(self.state):
             self.n_cycles += 1
             while self._do(RunCycle()).more:
                 pass

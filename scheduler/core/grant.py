@@ -31,6 +31,12 @@ from packhorse.scheduler.model.loan import Loan
 from packhorse.scheduler.model.resources import Placement
 
 
+def n_to_serve(state: State) -> int:
+    """How many jobs a cycle could do something for: they wait for nothing but room, or were suspended for
+    others."""
+    return state.pending_columns.n_ready + len(state.preempting.suspended)
+
+
 def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
     """Start what can start now; after those who were suspended for others and can go on."""
     if state.preempting.suspended:
@@ -79,7 +85,8 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
             stop(draft, job, job.phase, EndCause.PREEMPTED, for_job=for_job)
     _evict(draft, room, plan.evictions)
     at_once = any(eviction.right.mode is PreemptMode.SUSPEND for eviction in plan.evictions)
-    return Decision(tuple(draft.events), tuple(draft.commands), more=plan.more or at_once)
+    more = (plan.more or at_once) and bool(draft.events or not plan.evictions)
+    return Decision(tuple(draft.events), tuple(draft.commands), more=more)
 
 
 def _evict(draft: Draft, room: _Room, evictions: Sequence[Eviction]) -> None:

@@ -23,6 +23,7 @@ import structlog
 from packhorse.scheduler.core.accounting import accounting_rows
 from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.decision import Decision
+from packhorse.scheduler.core.grant import n_to_serve
 from packhorse.scheduler.core.reclaim.ledger import loan_rows
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
@@ -194,6 +195,7 @@ class Engine:
         self._seq = 0
         self._durable_seq = 0
         self._flush_due = False
+        self._left_over = False
         self._stopping = False
         self._recovering: asyncio.Task[None] | None = None
 
@@ -373,6 +375,7 @@ class Engine:
         decision = step(state, input, now)
         if self._recorder is not None:
             self._recorder.input(now, input)
+        self._left_over = decision.more
         if decision.more and type(input) in (Tick, ReportUsage):
             self._cycle.again()
         group = self._group
@@ -443,11 +446,7 @@ class Engine:
         state = self._state
         if state is None:
             return
-        if (
-            not self._stopping
-            and not self._improving.holding
-            and self._cycle.due(state.pending_columns.n_ready)
-        ):
+        if not self._stopping and not self._improving.holding and self._cycle.due(n_to_serve(state)):
             if self._cycle.is_long:
                 self._hand_over(at_once=True)  # the disk need not wait until the cycle is done
             self._run_cycle()
@@ -519,12 +518,11 @@ class Engine:
     def _run_cycle(self, guide: tuple[Guided, ...] | None = None) -> None:
         """One pass. guide: what a held one waited for; None: it may be held."""
         started = time.perf_counter()
-        before = len(self._group.commands)
         self.post(RunCycle(hold=self._improving.ready) if guide is None else RunCycle(guide))
         seconds = time.perf_counter() - started
         self._cycle.ran(seconds)
         self._meter.cycle_ran(seconds)
-        if len(self._group.commands) - before >= self.config.max_starts_per_cycle:
+        if self._left_over:
             self._cycle.again()
 
     def _improved(self, guide: tuple[Guided, ...]) -> None:

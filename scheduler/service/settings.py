@@ -16,7 +16,7 @@ from packhorse.scheduler.config.keys import (
 )
 from packhorse.scheduler.model.cluster import PreemptBy
 from packhorse.scheduler.model.ids import US
-from packhorse.scheduler.model.units import format_time_limit
+from packhorse.scheduler.model.units import format_clock
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.messages import Setting
 from packhorse.scheduler.service.status import About
@@ -48,7 +48,7 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
         "MaxJobCount": str(cluster.max_pending_jobs),
         "MinJobAge": f"{cluster.min_job_age_s} sec",
         "NEXT_JOB_ID": str(state.next_job_id),
-        "PreemptExemptTime": format_time_limit(cluster.preemption.exempt_s) if preempts else "NONE",
+        "PreemptExemptTime": format_clock(cluster.preemption.exempt_s) if preempts else "NONE",
         "PreemptMode": cluster.preemption.mode.upper() if preempts else "OFF",
         "PreemptType": _PREEMPT_TYPES[cluster.preemption.type],
         "SchedulerType": "sched/backfill",

@@ -71,9 +71,13 @@ def evict(draft: Draft, eviction: Eviction, for_job: JobId) -> None:
 
 
 def _warning(job: Job, active: Active) -> Signal:
-    """Its checkpoint signal; without one that of --signal, else TERM, as Slurm has it."""
-    node, signal = active.placements[0].node, job.spec.checkpoint or job.spec.warn
-    if signal is None:
-        return Signal(node, active.attempt, SIGTERM, SignalScope.STEPS)
-    scope = SignalScope.BATCH if signal.batch_only else SignalScope.STEPS
-    return Signal(node, active.attempt, signal.signal, scope)
+    """Its checkpoint signal, to the batch shell or to all it has; without one that of --signal, else TERM, to
+    its steps as Slurm has it."""
+    node, checkpoint, warn = active.placements[0].node, job.spec.checkpoint, job.spec.warn
+    if checkpoint is not None:
+        scope = SignalScope.BATCH if checkpoint.batch_only else SignalScope.ALL
+        return Signal(node, active.attempt, checkpoint.signal, scope)
+    if warn is not None:
+        scope = SignalScope.BATCH if warn.batch_only else SignalScope.STEPS
+        return Signal(node, active.attempt, warn.signal, scope)
+    return Signal(node, active.attempt, SIGTERM, SignalScope.STEPS)

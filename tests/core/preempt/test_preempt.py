@@ -366,14 +366,14 @@ def test_a_grace_time_begins_with_a_warning() -> None:
 )
 def test_the_checkpoint_signal_is_its_warning(asked: int, given: int) -> None:
     cluster = yielding(grace_s=60)
-    low = cluster.submit(cpus=4, qos=LOW, checkpoint=WarnSignal(10, asked, True), warn=WarnSignal(12))
+    low = cluster.submit(cpus=4, qos=LOW, checkpoint=WarnSignal(10, asked, asked < 4000), warn=WarnSignal(12))
     cluster.run(low)
     cluster.submit(cpus=4, qos=HIGH)
     n = len(cluster.sent)
     assert told(cluster) == [low]
     (warning,) = cluster.sent_since(n)
     assert isinstance(warning, Signal)
-    assert (warning.signal, warning.scope) == (10, SignalScope.BATCH)
+    assert (warning.signal, warning.scope) == (10, SignalScope.BATCH if asked < 4000 else SignalScope.ALL)
     assert cluster.active(low).terminate_at == cluster.clock.now + given * US
 
 
