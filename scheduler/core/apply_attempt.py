@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from packhorse.scheduler.core import waiting
+from packhorse.scheduler.core.accounts import charging
 from packhorse.scheduler.core.active import set_rank_timer, set_timers
 from packhorse.scheduler.core.array_tasks import task_ended, task_moved
 from packhorse.scheduler.core.conditions import WHOLE
@@ -46,6 +47,7 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
     limit_us = job.spec.time_limit_s * US
     state.running_columns.add(job.id, event.end_by, event.placements, limit_us)
     state.usage.take(job.owner.uid, event.placements)
+    charging.charge(state, new, event.at)
     if event.loans:
         begin_loans(state, job.id, active)
     if expected_us:
@@ -206,6 +208,7 @@ def _release(state: State, job: Job, now: Instant) -> None:
     assert isinstance(phase, Active)
     state.usage.take(job.owner.uid, phase.placements, -1)
     state.usage.use(job.owner.uid, phase.placements, now - phase.granted_at, now)
+    charging.release(state, job.id, now)
     state.node_columns.release(job.id)
     state.running_columns.remove(job.id)
     end_loans(state, job, phase)

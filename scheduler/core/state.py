@@ -8,6 +8,7 @@ and rebuilt by `rebuild` after a snapshot was read.
 from __future__ import annotations
 
 from packhorse.scheduler.core.accounts.book import AccountBook
+from packhorse.scheduler.core.accounts.spent import Spent
 from packhorse.scheduler.core.batch.arrivals import Arrivals
 from packhorse.scheduler.core.batch.memory import Memory
 from packhorse.scheduler.core.demand import Demand
@@ -70,6 +71,7 @@ class Frozen:
         "lending_off",
         "next_job_id",
         "nodes",
+        "spent",
         "usage",
     )
 
@@ -87,6 +89,7 @@ class Frozen:
     history: History
     usage: UserUsage
     arrivals: Arrivals
+    spent: Spent
 
 
 class State:
@@ -98,7 +101,7 @@ class State:
     answered: calls with an idempotency key, oldest first.
     lending_off: for which jobs an administrator has switched off the lending of memory. learned: what the
     estimator of usage knew when it was last written down, None for nothing.
-    accounts: the tree of accounts, its users and QOS.
+    accounts: the tree of accounts, its users and QOS. spent: what each association and QOS has used.
     next_job_id: no job, array or task was ever given this number or a higher one.
     history: how long jobs ran. usage: who used how much (who holds how much is derived). arrivals: when jobs
     came. All three outlive the jobs that they know of, and are bounded.
@@ -138,6 +141,7 @@ class State:
         "reclaim",
         "running_columns",
         "singletons",
+        "spent",
         "tasks",
         "taught",
         "timers",
@@ -157,6 +161,7 @@ class State:
         self.usage = UserUsage()
         self.arrivals = Arrivals()
         self.accounts = AccountBook()
+        self.spent = Spent()
         self.taught: PolicyTaught | None = None
         self.lending_off: tuple[Switch, ...] = ()
         self.learned: UsageLearned | None = None
@@ -203,6 +208,7 @@ class State:
             and self.usage == other.usage
             and self.arrivals == other.arrivals
             and self.accounts == other.accounts
+            and self.spent == other.spent
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -224,4 +230,5 @@ class State:
         frozen.usage = self.usage.copy()
         frozen.arrivals = self.arrivals.copy()
         frozen.accounts = self.accounts.copy()
+        frozen.spent = self.spent.copy()
         return frozen
