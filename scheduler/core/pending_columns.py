@@ -146,7 +146,7 @@ class PendingColumns:
         self.room = np.zeros(n, dtype=np.int32)
         self.eligible = np.zeros(n, dtype=np.bool_)
         self.ready = np.zeros(n, dtype=np.bool_)
-        self.reason_code = np.zeros(n, dtype=np.int8)
+        self.reason_code = np.zeros(n, dtype=np.int16)
         self.planned_at = np.zeros(n, dtype=np.int64)
         self._in_order = np.zeros(n, dtype=np.bool_)
         self._slot: dict[JobId, int] = {}

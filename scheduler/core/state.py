@@ -8,6 +8,7 @@ and rebuilt by `rebuild` after a snapshot was read.
 from __future__ import annotations
 
 from packhorse.scheduler.core.accounts.book import AccountBook
+from packhorse.scheduler.core.accounts.held import Holdings
 from packhorse.scheduler.core.accounts.spent import Spent
 from packhorse.scheduler.core.batch.arrivals import Arrivals
 from packhorse.scheduler.core.batch.memory import Memory
@@ -113,7 +114,7 @@ class State:
     singletons: unfinished jobs by (uid, name) and the number that orders them, only for the pairs that a
     waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what jobs are like,
     for the placement policy. batch: what the order "packhorse" knows from pass to pass. licenses: what jobs
-    hold of the cluster's licences. reclaim: who lends memory to whom.
+    hold of the cluster's licences. held: what they hold on whose name. reclaim: who lends memory to whom.
     """
 
     __slots__ = (
@@ -127,6 +128,7 @@ class State:
         "dependents",
         "epoch",
         "finished",
+        "held",
         "history",
         "interned",
         "jobs",
@@ -183,6 +185,7 @@ class State:
         self.batch = Memory()
         self.licenses = Licenses()
         self.reclaim = Book()
+        self.held = Holdings()
 
     @classmethod
     def empty(cls) -> State:
