@@ -419,6 +419,11 @@ class PendingColumns:
         known = np.array([name in names for name in self.qos_names], dtype=np.bool_)
         return np.asarray(known[self.qos[slots]])
 
+    def waiting_for(self, reason: Reason) -> list[JobId]:
+        """Rows that wait for this, by id."""
+        found = self.id[(self.reason_code == reason.code) & (self.id > 0)]
+        return [JobId(id) for id in np.sort(found).tolist()]
+
     def reason_counts(self) -> dict[Reason, int]:
         """Waiting rows by reason, those that occur."""
         live = self.reason_code[self.id > 0]

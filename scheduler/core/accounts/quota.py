@@ -290,8 +290,11 @@ class Quota:
         for one in self._each(pools, needs, seconds_of(time_limit_s), self.book.terms.factor_milli(holder)):
             limit = self.book.limits[one.pool]
             if not is_within(limit, one.amount, self.room[one.pool]):
-                if one.sure >= 0 and one.amount <= self.room[one.sure]:
-                    limit = limit._replace(reason=Reason.QUOTA_LENT)
+                if one.sure >= 0:
+                    sure = self.book.limits[one.sure]
+                    limit = limit._replace(of=sure.of, sure=sure)
+                    if one.amount <= self.room[one.sure]:
+                        limit = limit._replace(reason=Reason.QUOTA_LENT)
                 yield limit, one.amount, self.room[one.pool]
 
     def used(self, limit: Limit) -> int:

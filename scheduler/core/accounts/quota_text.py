@@ -5,6 +5,7 @@ from __future__ import annotations
 from packhorse.scheduler.core.accounts.held import WALL
 from packhorse.scheduler.core.accounts.needs import NO_END
 from packhorse.scheduler.core.accounts.terms import MINUTE_S, WITH_TIME, Limit, What
+from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.model.tres import BILLING, CPU, MEM, NODE, format_amount
 from packhorse.scheduler.model.units import format_elapsed
 
@@ -26,6 +27,27 @@ def amount_text(limit: Limit, amount: int) -> str:
 def limit_text(limit: Limit) -> str:
     """What it allows, and its name: `16 CPUs (GrpTRES)`."""
     return f"{amount_text(limit, limit.most)} ({limit.title})"
+
+
+def held_up_text(limit: Limit, needed: int, room: int) -> str:
+    """Why a job waits for a limit, with figures: `account chem: needs 4 CPUs; 14 CPUs of 16 CPUs (GrpTRES)
+    are held`."""
+    if limit.what is What.LEAST:
+        return f"{limit.of}: has {amount_text(limit, -needed)}, needs at least {limit_text(limit)}"
+    if limit.scope is None:
+        return f"{limit.of}: needs {amount_text(limit, needed)}, at most {limit_text(limit)}"
+    used = f"{amount_text(limit, limit.most - room)} of {limit_text(limit)}"
+    if limit.reason is Reason.QUOTA_LENT:
+        return (
+            f"{limit.of}: needs {amount_text(limit, needed)} of its quota, which is lent to its siblings; "
+            f"together they hold {used}"
+        )
+    if limit.reason is Reason.QUOTA:
+        return f"{limit.of}: needs {amount_text(limit, needed)}; {used} are held, nothing is left to borrow"
+    if needed >= NO_END and limit.what is not What.JOB:
+        return f"{limit.of}: has no time limit, and so might need more than is left of {limit_text(limit)}"
+    verb = {What.SPENT: "spent or promised", What.RUNNING: "running"}.get(limit.what, "held")
+    return f"{limit.of}: needs {amount_text(limit, needed)}; {used} are {verb}"
 
 
 def _units(tres: str, amount: int) -> str:

@@ -78,7 +78,8 @@ class Limit(NamedTuple):
     @property
     def pool(self) -> tuple[object, ...]:
         """Limits with the same one are one and the same, whoever they apply to."""
-        return (self.scope, self.what, self.tres, self.most if self.scope is None else 0, self.title)
+        together = (self.scope, self.what, self.tres, self.title)
+        return together if self.scope is not None else (*together, self.most, self.of)
 
 
 class Terms:
