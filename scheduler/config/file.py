@@ -22,6 +22,7 @@ from packhorse.scheduler.config.keys import (
     KEYS,
     PARTITION,
     PREEMPTION_TARGET,
+    PRIORITY_TARGET,
     RECLAIM_TARGET,
     SECTIONS,
     SERVICE_TARGET,
@@ -37,6 +38,7 @@ from packhorse.scheduler.model.cluster import (
     Partition,
     PreemptBy,
     Preemption,
+    Priorities,
     Reclaim,
 )
 from packhorse.scheduler.model.errors import ConfigError
@@ -121,6 +123,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
         RECLAIM_TARGET: {},
         GPU_IDLE_TARGET: {},
         PREEMPTION_TARGET: {},
+        PRIORITY_TARGET: {},
     }
     cluster, service = fields[CLUSTER_TARGET], fields[SERVICE_TARGET]
     partitions: list[Partition] = []
@@ -143,6 +146,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
     cluster["reclaim"] = Reclaim(**fields[RECLAIM_TARGET])
     cluster["gpu_idle"] = GpuIdle(**fields[GPU_IDLE_TARGET])
     cluster["preemption"] = Preemption(**fields[PREEMPTION_TARGET])
+    cluster["priorities"] = Priorities(**fields[PRIORITY_TARGET])
     if partitions:
         cluster["partitions"] = tuple(partitions)
     elif PARTITION in document and not problems:

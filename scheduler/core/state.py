@@ -8,6 +8,8 @@ and rebuilt by `rebuild` after a snapshot was read.
 from __future__ import annotations
 
 from packhorse.scheduler.core.accounts.book import AccountBook
+from packhorse.scheduler.core.accounts.held import Holdings
+from packhorse.scheduler.core.accounts.spent import Spent
 from packhorse.scheduler.core.batch.arrivals import Arrivals
 from packhorse.scheduler.core.batch.memory import Memory
 from packhorse.scheduler.core.demand import Demand
@@ -71,6 +73,7 @@ class Frozen:
         "lending_off",
         "next_job_id",
         "nodes",
+        "spent",
         "usage",
     )
 
@@ -88,6 +91,7 @@ class Frozen:
     history: History
     usage: UserUsage
     arrivals: Arrivals
+    spent: Spent
 
 
 class State:
@@ -99,7 +103,7 @@ class State:
     answered: calls with an idempotency key, oldest first.
     lending_off: for which jobs an administrator has switched off the lending of memory. learned: what the
     estimator of usage knew when it was last written down, None for nothing.
-    accounts: the tree of accounts, its users and QOS.
+    accounts: the tree of accounts, its users and QOS. spent: what each association and QOS has used.
     next_job_id: no job, array or task was ever given this number or a higher one.
     history: how long jobs ran. usage: who used how much (who holds how much is derived). arrivals: when jobs
     came. All three outlive the jobs that they know of, and are bounded.
@@ -111,8 +115,8 @@ class State:
     singletons: unfinished jobs by (uid, name) and the number that orders them, only for the pairs that a
     waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what jobs are like,
     for the placement policy. batch: what the order "packhorse" knows from pass to pass. licenses: what jobs
-    hold of the cluster's licences. reclaim: who lends memory to whom. preempting: who could make room, and
-    for whom others do.
+    hold of the cluster's licences. held: what they hold on whose name. reclaim: who lends memory to whom.
+    preempting: who could make room, and for whom others do.
     """
 
     __slots__ = (
@@ -126,6 +130,7 @@ class State:
         "dependents",
         "epoch",
         "finished",
+        "held",
         "history",
         "interned",
         "jobs",
@@ -141,6 +146,7 @@ class State:
         "reclaim",
         "running_columns",
         "singletons",
+        "spent",
         "tasks",
         "taught",
         "timers",
@@ -160,6 +166,7 @@ class State:
         self.usage = UserUsage()
         self.arrivals = Arrivals()
         self.accounts = AccountBook()
+        self.spent = Spent()
         self.taught: PolicyTaught | None = None
         self.lending_off: tuple[Switch, ...] = ()
         self.learned: UsageLearned | None = None
@@ -182,6 +189,7 @@ class State:
         self.licenses = Licenses()
         self.reclaim = Book()
         self.preempting = Known()
+        self.held = Holdings()
 
     @classmethod
     def empty(cls) -> State:
@@ -207,6 +215,7 @@ class State:
             and self.usage == other.usage
             and self.arrivals == other.arrivals
             and self.accounts == other.accounts
+            and self.spent == other.spent
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -228,4 +237,5 @@ class State:
         frozen.usage = self.usage.copy()
         frozen.arrivals = self.arrivals.copy()
         frozen.accounts = self.accounts.copy()
+        frozen.spent = self.spent.copy()
         return frozen

@@ -46,6 +46,7 @@ def next_timer(state: State) -> Instant | None:
         state.batch.wake_at or None,
         state.reclaim.wake_at or None,
         state.preempting.wake_at or None,
+        state.held.wake_at or None,
         _unsettled_at(state),
     )
     known = [found for found in (at, _forget_at(state), *wakes) if found is not None]
@@ -65,6 +66,8 @@ def tick(state: State, _input: Tick, now: Instant) -> Decision:
         state.reclaim.wake_at, wake = UNKNOWN, True
     if state.preempting.wake_at and state.preempting.wake_at <= now:
         state.preempting.wake_at, wake = UNKNOWN, True
+    if state.held.wake_at and state.held.wake_at <= now:
+        state.held.wake_at, wake = UNKNOWN, True
     eligible: list[JobId] = []
     ranked: list[JobId] = []
     seen: set[JobId] = set()

@@ -154,7 +154,7 @@ def _copy(frozen: Frozen, front: Set[JobId] | None) -> State:
         if id in state.arrays or (id in state.jobs and type(state.jobs[id].phase) is Ended)
     }
     state.history, state.usage, state.arrivals = frozen.history, frozen.usage, frozen.arrivals
-    state.accounts = frozen.accounts
+    state.accounts, state.spent = frozen.accounts, frozen.spent
     rebuild(state)
     return state
 
@@ -165,5 +165,5 @@ def _values_of(state: State) -> State:
     copy.config, copy.epoch = state.config, state.epoch
     copy.next_job_id, copy.nodes = state.next_job_id, state.nodes
     copy.history, copy.usage, copy.arrivals = state.history, state.usage.copy(), state.arrivals
-    copy.accounts = state.accounts
+    copy.accounts, copy.spent = state.accounts, state.spent.copy()
     return copy
