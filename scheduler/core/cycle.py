@@ -212,6 +212,7 @@ class Cycle:
         self._pass_over_hopeless()
         self._pass_over_unlicensed(list(self.supply.short), 0)
         self._pass_over_limited(n)
+        self._keep_quota_for_claims()
         at = 0
         piece = _FIRST_PIECE
         while at < n and self.left:
@@ -346,6 +347,14 @@ class Cycle:
         if self.quota is not None:
             self.quota.mark(self.codes[:end], self.order[:end])
             self.quota.wake(self.now)
+
+    def _keep_quota_for_claims(self) -> None:
+        """What is being given back of a quota for a job is nobody else's, and neither is the job's room."""
+        for place_ in range(self.n_claims):
+            if self.quota is not None and self.codes[place_] == Reason.QUOTA_LENT.code:
+                slot, code = int(self.order[place_]), int(self.classes[place_])
+                self.quota.take(slot, code, 1)
+                self._plan(int(self.pending.id[slot]), code, int(self.durations[place_]))
 
     def _room_under_limits(self, slot: int, place_: int, code: int) -> int:
         """How many more jobs of the row may start on whose name it is; if none, that is why it waits."""

@@ -11,6 +11,7 @@ from packhorse.scheduler.config.keys import (
     KEYS,
     PARTITION,
     PREEMPTION_TARGET,
+    PRIORITY_TARGET,
     RECLAIM_TARGET,
     SERVICE_TARGET,
 )
@@ -66,6 +67,7 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
         RECLAIM_TARGET: cluster.reclaim,
         GPU_IDLE_TARGET: cluster.gpu_idle,
         PREEMPTION_TARGET: cluster.preemption,
+        PRIORITY_TARGET: cluster.priorities,
     }
     found = [Setting(key=key, value=value) for key, value in known.items()]
     for key in KEYS:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from packhorse.scheduler.core.accounts.quota import book_of
 from packhorse.scheduler.core.packing.field import Field, Layer
 from packhorse.scheduler.core.packing.request import Request
 from packhorse.scheduler.core.pending_columns import FOREVER
@@ -30,6 +31,7 @@ from packhorse.scheduler.core.preempt.eviction import Eviction
 from packhorse.scheduler.core.preempt.fewest import fewest
 from packhorse.scheduler.core.preempt.rights import Group, Right, Rights, group_of
 from packhorse.scheduler.core.preempt.room import Taken, held, held_by, put_back, room_for, take
+from packhorse.scheduler.core.preempt.take_back import TakeBack
 from packhorse.scheduler.core.preempt.trial import Anywhere, choose
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.running_columns import NEVER
@@ -49,7 +51,10 @@ _MOST_SEARCHES: Final = 256
 
 def matters(state: State) -> bool:
     """Whether anybody may have to make room, or does."""
-    return state.config.preemption.type is not PreemptBy.NONE or bool(state.preempting.claims)
+    settings = state.config.preemption
+    if settings.type is not PreemptBy.NONE or state.preempting.claims:
+        return True
+    return settings.take_back and bool(book_of(state).terms.quotas)
 
 
 def make_room(
@@ -89,6 +94,9 @@ class _Search:
         self.known = state.preempting
         book = state.accounts
         self.rights: Rights = self.known.rights(state.config, book.qos, book.version)
+        self.take_back: TakeBack | None = None
+        if state.config.preemption.take_back and cycle.quota is not None and cycle.quota.book.terms.quotas:
+            self.take_back = TakeBack(cycle, cycle.quota, self.rights)
         self.among: dict[Group, Candidates] = {}
         self.failed: dict[tuple[int, Group], int] = {}
         """By class and group: rows that run as long as that, or longer, find no room."""
@@ -128,6 +136,8 @@ class _Search:
             waits |= (codes == 0) | (codes == Reason.PRIORITY.code)
         able = np.array([self.rights.any(Group(h.qos, h.partition)) for h in pending.holders], dtype=np.bool_)
         waits &= able[pending.holder[cycle.order[: cycle.seen]]]
+        if self.take_back is not None:
+            waits |= codes == Reason.QUOTA_LENT.code
         return np.flatnonzero(waits)
 
     def _serve(self, place: int) -> bool:
@@ -141,6 +151,8 @@ class _Search:
         )
         if place < cycle.n_claims or cycle._want(slot, place) <= self.granted[id]:
             return False
+        if not cycle._room_under_limits(slot, place, code):
+            return cycle.codes[place] == Reason.QUOTA_LENT.code and self._take_back(place, id, code)
         holder = cycle.pending.holders[cycle.pending.holder[slot]]
         group = Group(holder.qos, holder.partition)
         if duration >= self.failed.get((code, group), FOREVER + 1):
@@ -166,12 +178,44 @@ class _Search:
             self.failed[code, group] = duration
             self.wake_at = min(self.wake_at, among.exempt_until)
             return True
+        self._decide(picture, request, j, now + duration, victims)
+        self._tell(id, victims, group)
+        return True
+
+    def _decide(
+        self, picture: Field, request: Request, j: int, end: int, victims: Sequence[Candidate]
+    ) -> None:
+        """The room that these leave is taken, in the pictures of later rows."""
         for victim in victims:
             put_back(picture, victim.holds, picture.layer_of(victim.end))
         taken = room_for(picture, request, j)
         assert taken is not None, "there was room without these victims"
-        self.decided.append(_Decided(taken, now + duration, victims))
-        self._tell(id, victims, group)
+        self.decided.append(_Decided(taken, end, victims))
+        self.among.clear()
+
+    def _take_back(self, place: int, id: JobId, code: int) -> bool:
+        """A row that is held up by what its account has lent; whether victims were looked for."""
+        cycle, slot = self.cycle, self.cycle.order[place]
+        if self.take_back is None:
+            return False
+        told = {eviction.id for eviction in self.evictions}
+        waiter = self._waiter(id)
+        holder = cycle.pending.holders[cycle.pending.holder[slot]]
+        short = self.take_back.short_of(holder, code, waiter.spec.time_limit_s, told)
+        if not short:
+            return False
+        end = cycle.now + int(cycle.durations[place])
+        picture = self._picture(place)
+        request, j = cycle._request(code), picture.layer_of(end)
+        victims = self.take_back.victims(picture, request, j, short, told)
+        if victims is None or len(told) + len(victims) > self.state.config.preemption.max_victims:
+            return True
+        self._decide(picture, request, j, end, victims)
+        for victim in victims:
+            whose = self.take_back.borrower_of(victim.id, short)
+            why = f"gave back what account {whose} had borrowed, for job {{}} of account {holder.account}"
+            why += f" ({waiter.owner.user})"
+            self.evictions.append(Eviction(victim.id, id, victim.right, why))
         return True
 
     def _fresh(self, group: Group, place: int) -> list[int]:
@@ -217,7 +261,6 @@ class _Search:
             what = f"QOS {group.qos}" if victim.right.by is PreemptBy.QOS else f"partition {group.partition}"
             why = f"made room for job {{}} of {what} ({waiter.owner.user})"
             self.evictions.append(Eviction(victim.id, id, victim.right, why))
-        self.among.clear()
 
     def _among(self, group: Group) -> Candidates:
         """Who could make room for the group, but those that are told to already."""

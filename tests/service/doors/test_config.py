@@ -20,6 +20,7 @@ from packhorse.scheduler.config.keys import (
     PARTITION,
     PARTITION_TARGET,
     PREEMPTION_TARGET,
+    PRIORITY_TARGET,
     RECLAIM_TARGET,
     SECTIONS,
     Key,
@@ -34,6 +35,7 @@ from packhorse.scheduler.model.cluster import (
     Partition,
     PreemptBy,
     Preemption,
+    Priorities,
     Reclaim,
     VictimOrder,
 )
@@ -46,6 +48,7 @@ TARGETS = {
     IMPROVER_TARGET: Improver,
     GPU_IDLE_TARGET: GpuIdle,
     PREEMPTION_TARGET: Preemption,
+    PRIORITY_TARGET: Priorities,
     BATCH_TARGET: Batch,
     "service": ServiceConfig,
 }
@@ -58,6 +61,7 @@ SET_ELSEWHERE = {
     "batch",
     "gpu_idle",
     "preemption",
+    "priorities",
 }
 
 
