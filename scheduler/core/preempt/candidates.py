@@ -11,6 +11,7 @@ cut into once they are gone is not known here. Nor do suspended ones, whose CPUs
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -49,23 +50,70 @@ class Candidate(NamedTuple):
 
 
 class Candidates:
-    """Those for one group, the cheapest first. at: by position on the board. most: sums of their CPU, memory
-    and scratch space by position `[3, n_nodes]`. exempt_until: when the next one may have to make room, NEVER
-    if there is none."""
+    """Those for one group, the cheapest first. at: by position on the board. gives: sums of what they hold by
+    position `[n_resources, n_nodes]`. exempt_until: when the next one may have to make room, NEVER if there
+    is none. Vectors over all pairs of a candidate and one of its nodes say what is lost at least
+    (`least_cost`)."""
 
-    __slots__ = ("all", "at", "exempt_until", "most")
-
-    def __init__(self, found: list[Candidate], exempt_until: int, n_nodes: int) -> None:
+    def __init__(self, found: list[Candidate], exempt_until: int, shape: tuple[int, ...]) -> None:
         self.all = found
         self.exempt_until = exempt_until
         self.at: dict[int, list[Candidate]] = {}
-        self.most = np.zeros((len(_AMOUNTS), n_nodes), dtype=np.int64)
+        self.gives = np.zeros(shape, dtype=np.int64)
         for candidate in found:
             for position, pairs in candidate.holds:
                 self.at.setdefault(position, []).append(candidate)
                 for resource, amount in pairs:
+                    self.gives[resource, position] += amount
+        self._vectors: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+
+    def drop(self, ids: Set[JobId]) -> None:
+        """These are candidates no more."""
+        for candidate in [one for one in self.all if one.id in ids]:
+            for position, pairs in candidate.holds:
+                self.at[position] = [one for one in self.at[position] if one.id != candidate.id]
+                if not self.at[position]:
+                    del self.at[position]
+                for resource, amount in pairs:
+                    self.gives[resource, position] -= amount
+        self.all = [one for one in self.all if one.id not in ids]
+        self._vectors = None
+
+    def least_cost(self, lack: np.ndarray) -> np.ndarray:
+        """What is lost at least on each node to make up for what it lacks, if only parts of jobs could leave
+        `[n_nodes]`; lack: of CPU, memory and scratch space `[3, n_nodes]`."""
+        position, cost, amounts = self._pairs()
+        n = self.gives.shape[1]
+        out = np.full(n, np.inf)
+        np.minimum.at(out, position, cost)
+        for lacking, amount in zip(lack, amounts, strict=True):
+            if not (lacking > 0).any():
+                continue
+            some = np.flatnonzero(amount > 0)
+            each = cost[some] / amount[some]
+            some = some[np.lexsort((each, position[some]))]
+            where, given = position[some], amount[some]
+            upto = given.cumsum()
+            first = np.searchsorted(where, where)  # where each node's begin
+            before = upto - given - np.where(first > 0, upto[np.maximum(first - 1, 0)], 0)
+            used = np.clip(lacking[where] - before, 0, given)
+            bound = np.bincount(where, weights=used * (cost[some] / given), minlength=n)
+            out = np.maximum(out, bound)
+        return out
+
+    def _pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Position, cost and CPU, memory and scratch space `[3, n]` of all pairs."""
+        if self._vectors is None:
+            pairs = [(candidate, *hold) for candidate in self.all for hold in candidate.holds]
+            amounts = np.zeros((len(_AMOUNTS), len(pairs)), dtype=np.int64)
+            for i, (_, _, held) in enumerate(pairs):
+                for resource, amount in held:
                     if resource in _AMOUNTS:
-                        self.most[_AMOUNTS.index(resource), position] += amount
+                        amounts[_AMOUNTS.index(resource), i] = amount
+            position = np.array([position for _, position, _ in pairs], dtype=np.intp)
+            cost = np.array([candidate.cost for candidate, _, _ in pairs], dtype=np.float64)
+            self._vectors = position, cost, amounts
+        return self._vectors
 
 
 def candidates(state: State, field: Field, rights: list[tuple[JobId, Right]], now: Instant) -> Candidates:
@@ -95,7 +143,7 @@ def candidates(state: State, field: Field, rights: list[tuple[JobId, Right]], no
         )
         found.append(((candidate.cost, -end, -begun, id), candidate))
     found.sort(key=lambda pair: pair[0])
-    return Candidates([candidate for _, candidate in found], exempt_until, field.n)
+    return Candidates([candidate for _, candidate in found], exempt_until, field.free.shape)
 
 
 def lost(state: State, job: Job, active: Active, right: Right, now: Instant) -> int:

@@ -24,6 +24,9 @@ class Trial(Protocol):
     def stay(self, i: int) -> None:
         """It is not, after all."""
 
+    def may(self, members: Sequence[int]) -> bool:
+        """Whether these could be enough; True where that is not seen at a glance. For nobody else is out."""
+
     def room(self) -> bool:
         """Whether there is room with those out who are."""
 
@@ -79,12 +82,13 @@ def _cheaper(trial: Trial, costs: Sequence[int], chosen: list[int], budget: int)
     while heap and heap[0] < best and budget:
         cost, size, members = heapq.heappop(heap)
         budget -= 1
-        for i in members:
-            trial.leave(i)
-        enough = trial.room()
-        _all_stay(trial, members)
-        if enough:
-            return list(members)
+        if trial.may(members):
+            for i in members:
+                trial.leave(i)
+            enough = trial.room()
+            _all_stay(trial, members)
+            if enough:
+                return list(members)
         last = members[-1]
         if last + 1 < len(costs):
             heapq.heappush(heap, (cost + costs[last + 1], size + 1, (*members, last + 1)))

@@ -17,20 +17,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from packhorse.scheduler.core.accounts.quota import book_of
-from packhorse.scheduler.core.packing.field import Field, Layer
+from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.request import Request
 from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.preempt.candidates import Candidate, Candidates, candidates
 from packhorse.scheduler.core.preempt.claims import Swap
 from packhorse.scheduler.core.preempt.eviction import Eviction
 from packhorse.scheduler.core.preempt.fewest import fewest
+from packhorse.scheduler.core.preempt.picture import Decided, Pictures
 from packhorse.scheduler.core.preempt.rights import Group, Right, Rights, group_of
-from packhorse.scheduler.core.preempt.room import Taken, held, held_by, put_back, room_for, take
+from packhorse.scheduler.core.preempt.room import put_back, room_for, take
 from packhorse.scheduler.core.preempt.take_back import TakeBack
 from packhorse.scheduler.core.preempt.trial import Anywhere, choose
 from packhorse.scheduler.core.reasons import Reason
@@ -38,10 +39,9 @@ from packhorse.scheduler.core.running_columns import NEVER
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.cluster import PreemptBy
 from packhorse.scheduler.model.ids import US, Instant, JobId
-from packhorse.scheduler.model.job import Active, ArrayJob, Job
 
 if TYPE_CHECKING:
-    from packhorse.scheduler.core.cycle import Cycle, Grant, Plan
+    from packhorse.scheduler.core.cycle import Cycle, Plan
 
 _MOST_PASSES: Final = 8
 """In the place of one, so that nobody starts who would have to make room at once."""
@@ -75,15 +75,6 @@ def make_room(
     return cycle, found
 
 
-class _Decided(NamedTuple):
-    """Room for a job: what it will take until then, and who leaves for it, or does not start."""
-
-    taken: Taken
-    end: int
-    victims: Sequence[Candidate] = ()
-    unstarted: Sequence[int] = ()
-
-
 class _Search:
     """See the module."""
 
@@ -100,14 +91,12 @@ class _Search:
         self.among: dict[Group, Candidates] = {}
         self.failed: dict[tuple[int, Group], int] = {}
         """By class and group: rows that run as long as that, or longer, find no room."""
-        self.decided: list[_Decided] = []
+        self.pictures = Pictures(cycle, found.grants)
         self.evictions: list[Eviction] = []
         self.granted = Counter(grant.id for grant in found.grants)
         self.swaps: list[Swap] = []
         self.fresh: dict[Group, list[tuple[int, int]]] = {}
         self.wake_at = int(NEVER)
-        self._place: dict[int, int] = {}
-        self._leaving: list[tuple[Taken, Instant]] | None = None
 
     def run(self) -> Plan:
         """All rows that may have others make room."""
@@ -117,11 +106,11 @@ class _Search:
             n_before = len(self.evictions)
             n += self._serve(place)
             if len(self.evictions) > n_before:
-                kept = [grant for grant in grants if self._place_of(grant.id) <= place]
-                if len(kept) < len(grants) and self._in_the_way(grants[len(kept) :], place):
+                kept = [grant for grant in grants if self.pictures.place_of(grant.id) <= place]
+                if len(kept) < len(grants) and self.pictures.in_the_way(place):
                     grants, more = kept, True
                     break
-            if n >= _MOST_SEARCHES:
+            if n >= _MOST_SEARCHES or len(self.evictions) >= self.state.config.preemption.max_victims:
                 break
         if self.wake_at < NEVER:
             self.known.wake_at = Instant(self.wake_at)
@@ -166,7 +155,7 @@ class _Search:
         planned = cycle.planned.get(id)
         if planned is not None and planned <= soonest + self.state.config.kill_wait_s * US:
             return False
-        picture = self._picture(place)
+        picture = self.pictures.at(place)
         request, j = cycle._request(code), picture.layer_of(now + duration)
         if room_for(picture, request, j) is not None:
             return True
@@ -190,8 +179,11 @@ class _Search:
             put_back(picture, victim.holds, picture.layer_of(victim.end))
         taken = room_for(picture, request, j)
         assert taken is not None, "there was room without these victims"
-        self.decided.append(_Decided(taken, end, victims))
-        self.among.clear()
+        take(picture, taken, picture.layer_of(end))
+        self.pictures.decide(Decided(taken, end, tuple(victims)))
+        gone = {victim.id for victim in victims}
+        for among in self.among.values():
+            among.drop(gone)
 
     def _take_back(self, place: int, id: JobId, code: int) -> bool:
         """A row that is held up by what its account has lent; whether victims were looked for."""
@@ -199,13 +191,13 @@ class _Search:
         if self.take_back is None:
             return False
         told = {eviction.id for eviction in self.evictions}
-        waiter = self._waiter(id)
+        waiter = self.pictures.waiter(id)
         holder = cycle.pending.holders[cycle.pending.holder[slot]]
         short = self.take_back.short_of(holder, code, waiter.spec.time_limit_s, told)
         if not short:
             return False
         end = cycle.now + int(cycle.durations[place])
-        picture = self._picture(place)
+        picture = self.pictures.at(place)
         request, j = cycle._request(code), picture.layer_of(end)
         victims = self.take_back.victims(picture, request, j, short, told)
         if victims is None or len(told) + len(victims) > self.state.config.preemption.max_victims:
@@ -225,9 +217,9 @@ class _Search:
         if found is None:
             found = self.fresh[group] = []
             for number, grant in enumerate(self.found.grants):
-                at, other = self._place_of(grant.id), group_of(self._waiter(grant.id))
+                at, other = self.pictures.place_of(grant.id), group_of(self.pictures.waiter(grant.id))
                 right = self.rights.over(group, other) if at >= self.cycle.n_claims else None
-                if right is not None and not right.exempt_s and not _is_sliced(grant):
+                if right is not None and not right.exempt_s and not self.pictures.is_sliced(number):
                     found.append((at, number))
         return [number for at, number in found if at < place]
 
@@ -236,10 +228,7 @@ class _Search:
     ) -> bool:
         """Whether there is room if some of these do not start, the last ones: then the row takes the place of
         the first of them."""
-        begun = [
-            (self._of_grant(grant), self._end_of(grant))
-            for grant in (self.found.grants[number] for number in reversed(fresh))
-        ]
+        begun = [(self.pictures.of_grant(n), self.pictures.end_of(n)) for n in reversed(fresh)]
         trial = Anywhere(picture, begun, request, j)
         out = fewest(trial, [0] * len(begun), 0)
         if out is None:
@@ -251,12 +240,13 @@ class _Search:
         numbers = sorted(fresh[-1 - i] for i in out)
         behind = tuple(dict.fromkeys(self.found.grants[number].id for number in numbers))
         self.swaps.append(Swap(id, behind))
-        self.decided.append(_Decided(taken, end, (), tuple(numbers)))
+        take(picture, taken, picture.layer_of(end))
+        self.pictures.decide(Decided(taken, end, (), tuple(numbers)))
         return True
 
     def _tell(self, id: JobId, victims: Sequence[Candidate], group: Group) -> None:
         """These have to go; they are candidates no more."""
-        waiter = self._waiter(id)
+        waiter = self.pictures.waiter(id)
         for victim in victims:
             what = f"QOS {group.qos}" if victim.right.by is PreemptBy.QOS else f"partition {group.partition}"
             why = f"made room for job {{}} of {what} ({waiter.owner.user})"
@@ -274,91 +264,3 @@ class _Search:
                     rights += [(id, right) for id in members if id not in told]
             found = self.among[group] = candidates(self.state, self.cycle.field, rights, self.cycle.now)
         return found
-
-    # -- the picture -------------------------------------------------------------------------------------
-
-    def _picture(self, place: int) -> Field:
-        """The nodes as the row at this place saw them, without those that are leaving."""
-        field = self.cycle.field.copy(self.state.node_columns)
-        self._without_later_plans(field, place)
-        gone: set[int] = set()
-        for number, grant in enumerate(self.found.grants):
-            if self._place_of(grant.id) > place and not _is_sliced(grant):
-                gone.add(number)
-        for one in self.decided:
-            gone.update(one.unstarted)
-        for number in sorted(gone):
-            self._put_back_grant(field, number)
-        for holds, end in self._leavers():
-            put_back(field, holds, field.layer_of(end))
-        for one in self.decided:
-            for victim in one.victims:
-                put_back(field, victim.holds, field.layer_of(victim.end))
-            take(field, one.taken, field.layer_of(one.end))
-        return field
-
-    def _without_later_plans(self, field: Field, place: int) -> None:
-        """Layers of the field whose planned job comes at this place or later are none of the row's
-        business."""
-        plans = sorted(self.cycle.plans.items(), key=lambda item: item[1].start)
-        layers: list[Layer] = []
-        dropped = []
-        for layer, (id, planned) in zip(field.layers, plans, strict=True):
-            if self._place_of(id) < place:
-                layers.append(layer)
-            else:
-                dropped.append(planned)
-        for planned in dropped:
-            for layer in layers:
-                if planned.start <= layer.start < planned.end:
-                    for position, pairs in planned.taken:
-                        for resource, amount in pairs:
-                            layer.free[position][resource] += amount
-        field.keep_layers(layers, {position for planned in dropped for position, _ in planned.taken})
-
-    def _leavers(self) -> list[tuple[Taken, Instant]]:
-        """What those hold that are leaving, and when they are gone."""
-        if self._leaving is None:
-            self._leaving = []
-            for id in self.known.leaving:
-                job = self.state.jobs[id]
-                assert isinstance(job.phase, Active)
-                board = self.cycle.field.board
-                holds = held_by(self.state.node_columns, board, id)
-                sliced = any(d.part for p in job.phase.placements for d in p.devices)
-                if not sliced:
-                    self._leaving.append((holds, self.state.running_columns.end(id) or NEVER))
-        return self._leaving
-
-    def _in_the_way(self, later: Sequence[Grant], place: int) -> bool:
-        """Whether starts after this place have some of the room that the last decision counts on."""
-        field = self._picture(place)
-        for grant in later:
-            take(field, self._of_grant(grant), field.layer_of(self._end_of(grant)))
-        wanted = self.decided[-1].taken
-        return any(field.free[r, position] < 0 for position, pairs in wanted for r, _ in pairs)
-
-    def _of_grant(self, grant: Grant) -> Taken:
-        exclusive = self._waiter(grant.id).spec.ask.exclusive
-        return held(self.state.node_columns, self.cycle.field.board, grant.placements, exclusive)
-
-    def _put_back_grant(self, field: Field, number: int) -> Taken:
-        grant = self.found.grants[number]
-        return put_back(field, self._of_grant(grant), field.layer_of(self._end_of(grant)))
-
-    def _waiter(self, id: JobId) -> Job | ArrayJob:
-        return self.state.jobs.get(id) or self.state.arrays[id]
-
-    def _end_of(self, grant: Grant) -> int:
-        return self.cycle.now + int(self.cycle.durations[self._place_of(grant.id)])
-
-    def _place_of(self, id: JobId) -> int:
-        if not self._place:
-            ids = self.cycle.pending.id[self.cycle.order].tolist()
-            self._place = {id: place for place, id in enumerate(ids)}
-        return self._place[id]
-
-
-def _is_sliced(grant: Grant) -> bool:
-    """Whether it has slices of devices: what these can be cut into without it is not known here."""
-    return any(d.part for p in grant.placements for d in p.devices)

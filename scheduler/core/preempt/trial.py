@@ -9,7 +9,7 @@ import numpy as np
 
 from packhorse.scheduler.core.packing.board import CPU, MEM, TMP
 from packhorse.scheduler.core.packing.field import Field
-from packhorse.scheduler.core.packing.fit import fitting
+from packhorse.scheduler.core.packing.fit import fitting, gang_shares
 from packhorse.scheduler.core.packing.request import Pairs, Request
 from packhorse.scheduler.core.preempt.candidates import Candidate, Candidates
 from packhorse.scheduler.core.preempt.fewest import fewest
@@ -40,6 +40,10 @@ class _Outs:
         holds, end = self.found[i]
         self.given[i] = put_back(self.picture, holds, self.picture.layer_of(end))
 
+    def may(self, members: Sequence[int]) -> bool:
+        """Whether these could be enough, as far as that is seen at a glance."""
+        return True
+
     def stay(self, i: int) -> None:
         """It is not."""
         take(self.picture, self.given.pop(i), self.picture.layer_of(self.found[i][1]))
@@ -59,6 +63,14 @@ class _OnOneNode(_Outs):
     ) -> None:
         super().__init__(picture, found)
         self.request, self.whole, self.j, self.at = request, whole, j, np.array([position])
+        room = picture.room(j)
+        self.lack = [(r, n - int(room[r, position])) for r, n in whole if r in _AMOUNTS]
+        self.gives = [
+            {r: n for at, pairs in holds if at == position for r, n in pairs} for holds, _ in self.found
+        ]
+
+    def may(self, members: Sequence[int]) -> bool:
+        return all(sum(self.gives[i].get(r, 0) for i in members) >= n for r, n in self.lack)
 
     def room(self) -> bool:
         picture = self.picture
@@ -93,18 +105,21 @@ def choose(picture: Field, request: Request, j: int, among: Candidates) -> list[
 def _on_one_node(
     picture: Field, request: Request, whole: Pairs, j: int, among: Candidates
 ) -> list[Candidate] | None:
-    """On the node where that costs least. Nodes come in the order of their cheapest candidate, so that the
-    rest need not be looked at once a choice is cheaper than that."""
+    """On the node where that costs least. Nodes come in the order of what it costs at least there, so that
+    the rest need not be looked at once a choice is cheaper than that."""
     ok = picture.usable(request.alone).copy()
     room = picture.room(j)
+    lack = np.zeros((len(_AMOUNTS), picture.n), dtype=np.int64)
     for resource, amount in whole:
         if resource in _AMOUNTS:
-            ok &= room[resource] + among.most[_AMOUNTS[resource]] >= amount
+            ok &= room[resource] + among.gives[resource] >= amount
+            lack[_AMOUNTS[resource]] = np.maximum(amount - room[resource], 0)
+    bounds = among.least_cost(lack)
+    able = np.flatnonzero(ok & np.isfinite(bounds))
     best: tuple[int, int, int] | None = None
     chosen: list[Candidate] | None = None
-    able = [(found[0].cost, position) for position, found in among.at.items() if ok[position]]
-    for least, position in sorted(able):
-        if best is not None and least >= best[0]:
+    for position in able[np.argsort(bounds[able], kind="stable")].tolist():
+        if best is not None and bounds[position] > best[0]:
             break
         found = among.at[position]
         trial = _OnOneNode(picture, _held(found), request, whole, j, position)
@@ -121,21 +136,22 @@ def _on_several(picture: Field, request: Request, j: int, among: Candidates) -> 
     as few as there have to be."""
     if len(among.all) <= _FEW:
         return _choice(picture, request, j, among.all, _BUDGET)
+    room = picture.room(j)
+    emptied = np.minimum(room + among.gives, np.maximum(picture.offered, room))
+    picture.board.settle(emptied, None, picture.slices_of)
     nodes = sorted(among.at, key=lambda position: (sum(c.cost for c in among.at[position]), position))
-    low, high = 0, len(nodes) + 1
+
+    def enough(n: int) -> bool:
+        some = room.copy()
+        some[:, nodes[:n]] = emptied[:, nodes[:n]]
+        return gang_shares(picture, request, some, picture.score) is not None
+
+    if not enough(len(nodes)):
+        return None
+    low, high = 0, len(nodes)
     while low < high:
         middle = (low + high) // 2
-        trial = Anywhere(picture, _held(_of(among, nodes[:middle])), request, j)
-        everybody = range(len(trial.found))
-        for i in everybody:
-            trial.leave(i)
-        enough = trial.room()
-        for i in everybody:
-            trial.stay(i)
-        if enough:
-            high = middle
-        else:
-            low = middle + 1
+        low, high = (low, middle) if enough(middle) else (middle + 1, high)
     return _choice(picture, request, j, _of(among, nodes[:low]), _BUDGET_OF_SEVERAL)
 
 

@@ -28,6 +28,9 @@ class Amounts:
     def stay(self, i: int) -> None:
         self.out.remove(i)
 
+    def may(self, members: Sequence[int]) -> bool:
+        return self.enough(set(members))
+
     def room(self) -> bool:
         return self.enough(self.out)
 
