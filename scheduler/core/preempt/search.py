@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
 _MOST_PASSES: Final = 8
 """In the place of one, so that nobody starts who would have to make room at once."""
+_MOST_CLAIMS: Final = 32
+"""Jobs that others make room for at a time: each has a planned start, and a pass costs more with every
+one."""
 _MOST_SEARCHES: Final = 256
 """Rows in one pass for which victims are looked for; the others wait for the next one."""
 
@@ -102,7 +105,7 @@ class _Search:
         """All rows that may have others make room."""
         self.known.wake_at = Instant(0)
         grants, more, n = self.found.grants, self.found.more, 0
-        for place in self._rows().tolist():
+        for place in self._rows().tolist() if self.cycle.n_claims < _MOST_CLAIMS else ():
             n_before = len(self.evictions)
             n += self._serve(place)
             if len(self.evictions) > n_before:
@@ -110,7 +113,9 @@ class _Search:
                 if len(kept) < len(grants) and self.pictures.in_the_way(place):
                     grants, more = kept, True
                     break
-            if n >= _MOST_SEARCHES or len(self.evictions) >= self.state.config.preemption.max_victims:
+            n_claims = self.cycle.n_claims + len(self.pictures.decided)
+            full = len(self.evictions) >= self.state.config.preemption.max_victims
+            if n >= _MOST_SEARCHES or n_claims >= _MOST_CLAIMS or full:
                 break
         if self.wake_at < NEVER:
             self.known.wake_at = Instant(self.wake_at)
