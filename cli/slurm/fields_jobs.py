@@ -82,6 +82,7 @@ JOB_COLUMNS = {
     "gpus_stop_at": "int",  # when it is stopped for that, 0: never
     "suspended_at": "int",  # since when it is suspended, 0: it is not
     "suspended_s": "int",  # for how long it has been, in this run
+    "quarantine": "text",  # why decisions about it failed, "" if it is not quarantined
     "licenses": "text",
     "work_dir": "text",
     "std_in": "text",  # pattern as submitted; "" for the default

@@ -140,20 +140,20 @@ def jobs_eligible(state: State, event: ev.JobsEligible) -> None:
 
 def job_held(state: State, event: ev.JobHeld) -> None:
     waiter = _waiter(state, event, event.job)
-    phase = replace(waiting.pending_phase(waiter), held=event.held)
+    phase = replace(waiting.pending_phase(waiter), held=event.held, error="")
     waiting.set_phase(state, waiter, phase, event.at)
 
 
 def job_quarantined(state: State, event: ev.JobQuarantined) -> None:
     waiter = _waiter(state, event, event.job)
-    phase = replace(waiting.pending_phase(waiter), held=Held.QUARANTINED)
+    phase = replace(waiting.pending_phase(waiter), held=Held.QUARANTINED, error=event.error)
     waiting.set_phase(state, waiter, phase, event.at)
 
 
 def job_released(state: State, event: ev.JobReleased) -> None:
     """A released job may also try again the nodes that would not launch it."""
     waiter = _waiter(state, event, event.job)
-    phase = replace(waiting.pending_phase(waiter), held=Held.NO)
+    phase = replace(waiting.pending_phase(waiter), held=Held.NO, error="")
     if isinstance(waiter, Job) and waiter.refusals:
         waiting.change(state, waiter, replace(waiter, avoid=(), refusals=0, phase=phase), event.at)
     else:

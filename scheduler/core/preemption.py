@@ -85,6 +85,7 @@ class _Walk(Cycle):
             code = int(self.classes[at])
             if not self._serve(at, code):
                 todo = todo[self.classes[todo] != code]
+        self.state.looking_at = ((), 0, 0)
         self.seen = self.order.size
         return Plan(self.grants, {}, not self.left, stops=tuple(self.stops.items()))
 
@@ -100,6 +101,7 @@ class _Walk(Cycle):
         licensed = code in self.pending.licensed
         if licensed:
             want = min(want, self.supply.jobs(code))
+        self.state.looking_at = ((id,), 0, 1)
         request = self._request(code)
         n = 0
         for batch in place(self.field, request, want, 0):

@@ -7,6 +7,9 @@ and rebuilt by `rebuild` after a snapshot was read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from packhorse.scheduler.core.accounts.book import AccountBook
 from packhorse.scheduler.core.batch.arrivals import Arrivals
 from packhorse.scheduler.core.batch.memory import Memory
@@ -51,6 +54,19 @@ class ArrayTasks:
 
     def __repr__(self) -> str:
         return f"ArrayTasks({', '.join(f'{s}={getattr(self, s)}' for s in self.__slots__)})"
+
+
+LookingAt = tuple[Sequence[int], int, int]
+"""Ids, and from where to where in them."""
+
+
+class Fallback(NamedTuple):
+    """The policy failed for most jobs, with this error, for the first time at `since`; until retry_at the
+    plainest one decides."""
+
+    error: str
+    since: Instant
+    retry_at: Instant
 
 
 class Frozen:
@@ -110,7 +126,8 @@ class State:
     singletons: unfinished jobs by (uid, name) and the number that orders them, only for the pairs that a
     waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what jobs are like,
     for the placement policy. batch: what the order "packhorse" knows from pass to pass. licenses: what jobs
-    hold of the cluster's licences. reclaim: who lends memory to whom.
+    hold of the cluster's licences. reclaim: who lends memory to whom. fallback: that the policy fails, None
+    if it works. looking_at: whom the pass that is under way is looking at; of meaning only if it fails.
     """
 
     __slots__ = (
@@ -123,6 +140,7 @@ class State:
         "demand",
         "dependents",
         "epoch",
+        "fallback",
         "finished",
         "history",
         "interned",
@@ -130,6 +148,7 @@ class State:
         "learned",
         "lending_off",
         "licenses",
+        "looking_at",
         "n_silent",
         "next_job_id",
         "node_columns",
@@ -178,6 +197,8 @@ class State:
         self.batch = Memory()
         self.licenses = Licenses()
         self.reclaim = Book()
+        self.fallback: Fallback | None = None
+        self.looking_at: LookingAt = ((), 0, 0)
 
     @classmethod
     def empty(cls) -> State:

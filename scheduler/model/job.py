@@ -234,7 +234,8 @@ class Pending(msgspec.Struct, frozen=True, tag="pending", array_like=True, gc=Fa
 
     eligible_at: since when nothing but resources and order has been in the way, 0 while something is.
     unmet: conditions still open; failed: conditions that can no longer come true; never: because of
-    these the job cannot start any more. Conditions that came true are in neither.
+    these the job cannot start any more. Conditions that came true are in neither. error: why decisions about
+    it failed, while it is quarantined.
     """
 
     begin_at: Instant = UNKNOWN
@@ -243,6 +244,7 @@ class Pending(msgspec.Struct, frozen=True, tag="pending", array_like=True, gc=Fa
     unmet: tuple[Condition, ...] = ()
     failed: tuple[Condition, ...] = ()
     never: bool = False
+    error: str = ""
 
 
 class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=False):

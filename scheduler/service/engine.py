@@ -22,7 +22,7 @@ import structlog
 
 from packhorse.scheduler.core.accounting import accounting_rows
 from packhorse.scheduler.core.apply import apply
-from packhorse.scheduler.core.decision import Decision
+from packhorse.scheduler.core.decision import Decision, Trouble
 from packhorse.scheduler.core.reclaim.ledger import loan_rows
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
@@ -96,6 +96,9 @@ class Meter(Protocol):
     def improver_ran(self, result: str, seconds: float, value: int, n_jobs: int) -> None:
         """A run of the improver ended (service/improving.py)."""
 
+    def pass_failed(self, kind: str, n_jobs: int) -> None:
+        """A cycle raised and was made again (core/quarantine.py); so many jobs were set aside for it."""
+
 
 class NoMeter:
     """Counts nothing."""
@@ -110,6 +113,9 @@ class NoMeter:
         pass
 
     def improver_ran(self, result: str, seconds: float, value: int, n_jobs: int) -> None:
+        pass
+
+    def pass_failed(self, kind: str, n_jobs: int) -> None:
         pass
 
 
@@ -373,6 +379,8 @@ class Engine:
         decision = step(state, input, now)
         if self._recorder is not None:
             self._recorder.input(now, input)
+        if decision.trouble is not None:
+            self._troubled(decision.trouble)
         if decision.more and type(input) in (Tick, ReportUsage):
             self._cycle.again()
         group = self._group
@@ -395,6 +403,16 @@ class Engine:
         crash_point(AFTER_APPLY)
         self._wake()
         return decision.reply
+
+    def _troubled(self, trouble: Trouble) -> None:
+        """A pass failed and was made again: an operator has to know, and whoever wrote the policy."""
+        self._meter.pass_failed(trouble.kind, len(trouble.jobs))
+        for job in trouble.jobs:
+            log.error("job.quarantined", job=job, error=trouble.error)
+        config = self.config
+        if trouble.kind == "policy":
+            log.error("policy.replaced", policy=config.policy, order=config.order, error=trouble.error)
+        log.error("cycle.failed", kind=trouble.kind, error=trouble.error, trace=trouble.trace)
 
     def _apply(self, state: State, decision: Decision, group: _Group) -> None:
         """Make the events of a decision part of the state and of the group."""

@@ -525,6 +525,7 @@ class GetStatusResponse(_Message):
     nodes: list[NodeStatus] = []
     amounts: list[Amount] = []
     store: str = ""
+    warnings: list[str] = []
 
 
 class GetJobScriptRequest(_Message):

@@ -621,18 +621,20 @@ class CountByState(_message.Message):
     def __init__(self, state: _Optional[str] = ..., reason: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("scheduler", "jobs", "nodes", "amounts", "store")
+    __slots__ = ("scheduler", "jobs", "nodes", "amounts", "store", "warnings")
     SCHEDULER_FIELD_NUMBER: _ClassVar[int]
     JOBS_FIELD_NUMBER: _ClassVar[int]
     NODES_FIELD_NUMBER: _ClassVar[int]
     AMOUNTS_FIELD_NUMBER: _ClassVar[int]
     STORE_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     scheduler: PingResponse
     jobs: _containers.RepeatedCompositeFieldContainer[CountByState]
     nodes: _containers.RepeatedCompositeFieldContainer[NodeStatus]
     amounts: _containers.RepeatedCompositeFieldContainer[Amount]
     store: str
-    def __init__(self, scheduler: _Optional[_Union[PingResponse, _Mapping]] = ..., jobs: _Optional[_Iterable[_Union[CountByState, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[NodeStatus, _Mapping]]] = ..., amounts: _Optional[_Iterable[_Union[Amount, _Mapping]]] = ..., store: _Optional[str] = ...) -> None: ...
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, scheduler: _Optional[_Union[PingResponse, _Mapping]] = ..., jobs: _Optional[_Iterable[_Union[CountByState, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[NodeStatus, _Mapping]]] = ..., amounts: _Optional[_Iterable[_Union[Amount, _Mapping]]] = ..., store: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetJobScriptRequest(_message.Message):
     __slots__ = ("job",)

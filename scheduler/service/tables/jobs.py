@@ -455,6 +455,9 @@ JOBS: Catalogue[JobView] = {
         ]
     ),
     "suspended_s": ints(_suspended_s),
+    "quarantine": texts(
+        lambda view: [phase.error if isinstance(phase, Pending) else "" for phase in view.phases]
+    ),
     "licenses": texts(lambda view: [spec.licenses for spec in view.specs]),
     "work_dir": texts(lambda view: [spec.work_dir for spec in view.specs]),
     "std_in": texts(lambda view: [spec.std_in for spec in view.specs]),
