@@ -52,7 +52,7 @@ PARSER = Parser(PROG, TABLE)
 # fmt: off
 NOT_YET = frozenset((
     "abort", "cancel_reboot", "cluster", "create", "delete", "errnumstr", "fsdampeningfactor",
-    "getaddrs", "listpids", "notify", "pidinfo", "reboot", "reboot_nodes", "reconfigure", "schedloglevel",
+    "getaddrs", "listpids", "notify", "pidinfo", "reboot", "reboot_nodes", "schedloglevel",
     "script", "setdebug", "setdebugflags", "shutdown", "takeover", "token", "top", "wait_job",
 ))
 # fmt: on
@@ -338,6 +338,19 @@ def _ping(words: list[str], options: dict[str, str]) -> int:
     return 0
 
 
+def _reconfigure(words: list[str], options: dict[str, str]) -> int:
+    """Unlike Slurm's it says what changed."""
+    from packhorse.cli.reconfiguring import lines, read_again
+
+    if words:
+        raise CommandError("too many arguments for keyword:reconfigure")
+    answer = read_again()
+    if problems := field(answer, "problems", []):
+        raise CommandError("\n".join([*problems, "slurm_reconfigure error: Invalid configuration"]))
+    sys.stdout.write("\n".join(lines(answer)) + "\n")
+    return 0
+
+
 def _version(words: list[str], options: dict[str, str]) -> int:
     print_version()
     return 0
@@ -450,6 +463,7 @@ _SUSPEND_ERROR = "slurm_suspend error: "
 _KEYWORDS: dict[str, Callable[[list[str], dict[str, str]], int]] = {
     "hold": _on_jobs("hold", "HoldJobs", _SUSPEND_ERROR),
     "ping": _ping,
+    "reconfigure": _reconfigure,
     "release": _on_jobs("release", "ReleaseJobs", _SUSPEND_ERROR),
     "requeue": _on_jobs("requeue", "RequeueJobs"),
     "requeuehold": _on_jobs("requeuehold", "RequeueJobs", hold=True),

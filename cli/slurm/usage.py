@@ -183,7 +183,7 @@ What to print
      NumCPUs NumNodes MinMemoryNode MinMemoryCPU Requeue ArrayTaskThrottle Account QOS
   update NodeName=NODES State=DRAIN|RESUME|UNDRAIN|DOWN|IDLE [Reason=TEXT]
   write batch_script ID [FILE|-]
-  ping, version
+  reconfigure, ping, version
   -o, --oneliner; -d, --details; --json (show job)
   -M, --clusters=NAME         must be this cluster
 * --all --federation --future --hide --local --quiet --sibling --verbose

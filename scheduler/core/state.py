@@ -25,7 +25,7 @@ from packhorse.scheduler.core.timers import Timers
 from packhorse.scheduler.core.usage import UserUsage
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.event import CallAnswered, PolicyTaught, UsageLearned
-from packhorse.scheduler.model.ids import Instant, JobId, NodeName
+from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArrayJob, Job
 from packhorse.scheduler.model.loan import Switch
 from packhorse.scheduler.model.node import Node
@@ -78,6 +78,7 @@ class Frozen:
         "arrays",
         "arrivals",
         "config",
+        "configured_at",
         "epoch",
         "finished",
         "history",
@@ -91,6 +92,7 @@ class Frozen:
 
     accounts: AccountBook
     config: ClusterConfig
+    configured_at: Instant
     epoch: int
     next_job_id: JobId
     jobs: dict[JobId, Job]
@@ -114,7 +116,7 @@ class State:
     answered: calls with an idempotency key, oldest first.
     lending_off: for which jobs an administrator has switched off the lending of memory. learned: what the
     estimator of usage knew when it was last written down, None for nothing.
-    accounts: the tree of accounts, its users and QOS.
+    accounts: the tree of accounts, its users and QOS. configured_at: since when config is as it is.
     next_job_id: no job, array or task was ever given this number or a higher one.
     history: how long jobs ran. usage: who used how much (who holds how much is derived). arrivals: when jobs
     came. All three outlive the jobs that they know of, and are bounded.
@@ -137,6 +139,7 @@ class State:
         "arrivals",
         "batch",
         "config",
+        "configured_at",
         "demand",
         "dependents",
         "epoch",
@@ -165,6 +168,7 @@ class State:
 
     def __init__(self) -> None:
         self.config = ClusterConfig()
+        self.configured_at = UNKNOWN
         self.epoch = 0
         self.next_job_id = JobId(1)
         self.jobs: dict[JobId, Job] = {}
@@ -211,6 +215,7 @@ class State:
             return NotImplemented
         return (
             self.config == other.config
+            and self.configured_at == other.configured_at
             and self.epoch == other.epoch
             and self.next_job_id == other.next_job_id
             and self.jobs == other.jobs
@@ -232,6 +237,7 @@ class State:
         """The values as of now, for a snapshot written in the background. Cost: one dictionary copy each."""
         frozen = Frozen()
         frozen.config = self.config
+        frozen.configured_at = self.configured_at
         frozen.epoch = self.epoch
         frozen.next_job_id = self.next_job_id
         frozen.jobs = self.jobs.copy()

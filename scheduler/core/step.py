@@ -16,6 +16,7 @@ from packhorse.scheduler.core import (
     lifecycle,
     nodes,
     quarantine,
+    reconfigure,
     requeue,
     submit,
     suspend,
@@ -88,4 +89,5 @@ _STEP: dict[type, Callable[[State, Any, Instant], Decision]] = {
     inp.SuspendJobs: suspend.suspend_jobs,
     inp.ResumeJobs: suspend.resume_jobs,
     inp.ReportSuspension: suspend.report_suspension,
+    inp.Reconfigure: reconfigure.reconfigure,
 }

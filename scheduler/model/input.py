@@ -292,6 +292,14 @@ class ReportSuspension(_Input, frozen=True, array_like=True, gc=False, tag=True)
     error: str = ""
 
 
+class Reconfigure(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """The configuration file was read again (`scontrol reconfigure`). changed: what is different in it."""
+
+    caller: Caller
+    config: ClusterConfig
+    changed: tuple[str, ...] = ()
+
+
 Input = (
     Start
     | Submit
@@ -316,4 +324,5 @@ Input = (
     | SuspendJobs
     | ResumeJobs
     | ReportSuspension
+    | Reconfigure
 )

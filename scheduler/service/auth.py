@@ -74,6 +74,7 @@ ALLOWED: dict[str, frozenset[tuple[Role, Relation]]] = {
     "SuggestAsk": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "ListWaste": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
     "GetConfig": frozenset({(_U, _OTHER), (_A, _OTHER)}),
+    "Reconfigure": frozenset({(_A, _OTHER)}),
     "GetStatus": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "GetJobScript": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
     "GetJobUsage": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
@@ -111,6 +112,7 @@ RELAYED = frozenset(
         "SuggestAsk",
         "ListWaste",
         "GetConfig",
+        "Reconfigure",
         "GetStatus",
         "GetJobScript",
         "GetJobUsage",
@@ -182,15 +184,19 @@ class Directory:
     """Who is an administrator: uid 0, the uid the scheduler runs as, and those the configuration names."""
 
     def __init__(self, admins: tuple[str, ...] = ()) -> None:
+        self._period = _period()
+        self.appoint(admins)
+
+    def appoint(self, admins: tuple[str, ...]) -> None:
+        """From now on the configuration names these."""
         self._uids = {0, os.geteuid()}
-        self._names = set()
+        self._names: set[str] = set()
         for name in admins:
             if name.isdecimal():
                 self._uids.add(int(name))
             else:
                 self._names.add(name)
         self._local: dict[tuple[int, int], Principal] = {}
-        self._period = _period()
 
     def is_admin(self, owner: Owner) -> bool:
         """Whether this user administers the cluster."""

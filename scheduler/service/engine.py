@@ -37,6 +37,7 @@ from packhorse.scheduler.model.input import (
     Caller,
     Guided,
     Input,
+    Reconfigure,
     ReportUsage,
     RunCycle,
     Start,
@@ -190,6 +191,7 @@ class Engine:
         self._snapshots = Snapshots(store, self._writer, housekeeping, self._fail)
         self._observers: list[Observer] = []
         self._cycle = CycleTrigger(self._wake, min_cycle_gap_s)
+        self._improver_dumps = improver_dumps
         self._improving = Improving(config.improver, self._improved, self._meter, improver_dumps)
         self._ticks = TickTimer(self.clock, self._tick)
         self._not_before = Instant(0)
@@ -242,6 +244,24 @@ class Engine:
         waiter: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         group.waiters.append((waiter, reply))
         return await waiter
+
+    async def reconfigure(self, caller: Caller, config: ClusterConfig, changed: tuple[str, ...]) -> Reply:
+        """Have this configuration hold from now on, for this process and those after a failure of the store.
+
+        changed: what is different, for the log. Raises StoreUnavailable; then the old one holds.
+        """
+        reply = await self.call(Reconfigure(caller, config, changed))
+        if isinstance(reply, Refused):
+            return reply
+        improver = self.config.improver
+        self.config = config
+        if config.improver != improver:
+            await self._improving.stop()
+            self._improving = Improving(config.improver, self._improved, self._meter, self._improver_dumps)
+            self._improving.start()
+            self._cycle.again()
+        self._wake()
+        return reply
 
     def post(self, input: Input) -> None:
         """Decide an input nobody waits on. While the store is away it is lost, as on a broken wire."""

@@ -492,6 +492,23 @@ class GetConfigResponse(_Message):
     settings: list[Setting] = []
 
 
+class ReconfigureRequest(_Message):
+    dry_run: bool = False
+
+
+class ConfigChange(_Message):
+    key: str = ""
+    old: str = ""
+    new: str = ""
+    restart: bool = False
+
+
+class ReconfigureResponse(_Message):
+    changes: list[ConfigChange] = []
+    problems: list[str] = []
+    applied: bool = False
+
+
 class GetStatusRequest(_Message):
     pass
 

@@ -29,6 +29,7 @@ from packhorse.scheduler.service.event_text import job_event
 from packhorse.scheduler.service.failures import CallFailed, Code, refused
 from packhorse.scheduler.service.loans_view import list_loans
 from packhorse.scheduler.service.payloads import Payload
+from packhorse.scheduler.service.reconfiguring import Reconfiguring
 from packhorse.scheduler.service.relay import Relay
 from packhorse.scheduler.service.rpc import Method, Streaming, Unary
 from packhorse.scheduler.service.selection import cancel_targets, choose
@@ -56,7 +57,7 @@ class Methods:
     def __init__(
         self,
         engine: Engine,
-        configuration: Configuration,
+        reconfiguring: Reconfiguring,
         about: About,
         tokens: Tokens,
         *,
@@ -70,7 +71,7 @@ class Methods:
         whom an agent named would be an administrator on this host.
         """
         self.engine = engine
-        self.configuration = configuration
+        self._reconfiguring = reconfiguring
         self.about = about
         self._tokens = tokens
         self._submitted = submitted
@@ -78,9 +79,14 @@ class Methods:
         self._is_admin = is_admin
         self._waiting = Waiting(
             engine,
-            queue=configuration.service.watch_queue,
-            wait_limit_s=configuration.service.wait_limit_s,
+            queue=self.configuration.service.watch_queue,
+            wait_limit_s=self.configuration.service.wait_limit_s,
         )
+
+    @property
+    def configuration(self) -> Configuration:
+        """What is in force."""
+        return self._reconfiguring.current
 
     @property
     def n_waiting(self) -> int:
@@ -112,6 +118,7 @@ class Methods:
             Unary("SuggestAsk", m.SuggestAskRequest, m.SuggestAskResponse, self.suggest_ask),
             Unary("ListWaste", m.ListWasteRequest, m.ListWasteResponse, self.list_waste),
             Unary("GetConfig", m.GetConfigRequest, m.GetConfigResponse, self.get_config),
+            Unary("Reconfigure", m.ReconfigureRequest, m.ReconfigureResponse, self.reconfigure),
             Unary("GetStatus", m.GetStatusRequest, m.GetStatusResponse, self.get_status),
             Unary("GetJobScript", m.GetJobScriptRequest, m.GetJobScriptResponse, self.get_job_script),
             Unary("GetJobUsage", m.GetJobUsageRequest, m.GetJobUsageResponse, self.get_job_usage),
@@ -332,6 +339,18 @@ class Methods:
     ) -> messages.GetConfigResponse:
         require(principal, "GetConfig", Relation.OTHER)
         return messages.GetConfigResponse(settings=settings(self.configuration, self.engine, self.about))
+
+    async def reconfigure(
+        self, principal: Principal, request: messages.ReconfigureRequest
+    ) -> messages.ReconfigureResponse:
+        """The configuration file read again."""
+        require(principal, "Reconfigure", Relation.OTHER, "the configuration")
+        outcome = await self._reconfiguring.read_again(principal.owner, principal.admin, request.dry_run)
+        return messages.ReconfigureResponse(
+            changes=[messages.ConfigChange(**change._asdict()) for change in outcome.changes],
+            problems=outcome.problems,
+            applied=outcome.applied,
+        )
 
     async def get_status(
         self, principal: Principal, request: messages.GetStatusRequest

@@ -139,6 +139,11 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetConfigRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetConfigResponse.FromString,
                 _registered_method=True)
+        self.Reconfigure = channel.unary_unary(
+                '/packhorse.v1.Scheduler/Reconfigure',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ReconfigureRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ReconfigureResponse.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/packhorse.v1.Scheduler/GetStatus',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetStatusRequest.SerializeToString,
@@ -321,6 +326,13 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Reconfigure(self, request, context):
+        """The configuration file read again, whole or not at all; see docs/operations.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStatus(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -489,6 +501,11 @@ def add_SchedulerServicer_to_server(servicer, server):
                     servicer.GetConfig,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetConfigRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetConfigResponse.SerializeToString,
+            ),
+            'Reconfigure': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reconfigure,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ReconfigureRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ReconfigureResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -1103,6 +1120,33 @@ class Scheduler:
             '/packhorse.v1.Scheduler/GetConfig',
             packhorse_dot_v1_dot_scheduler__pb2.GetConfigRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.GetConfigResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reconfigure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/Reconfigure',
+            packhorse_dot_v1_dot_scheduler__pb2.ReconfigureRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.ReconfigureResponse.FromString,
             options,
             channel_credentials,
             insecure,

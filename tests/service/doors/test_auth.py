@@ -45,6 +45,7 @@ EXPECTED = {
     "SuggestAsk": "U A own, U A other",
     "ListWaste": "U A own, A other",
     "GetConfig": "U A other",
+    "Reconfigure": "A other",
     "GetStatus": "U A other",
     "GetJobScript": "U A own, A other",
     "GetJobUsage": "U A own, U A other",
@@ -93,6 +94,7 @@ def request(method: str, job: int, owner: Owner) -> Any:
         "SuggestAsk": m.SuggestAskRequest(job=ref),
         "ListWaste": m.ListWasteRequest(filter=m.JobFilter(users=[owner.user])),
         "GetConfig": m.GetConfigRequest(),
+        "Reconfigure": m.ReconfigureRequest(dry_run=True),
         "GetStatus": m.GetStatusRequest(),
         "GetJobScript": m.GetJobScriptRequest(job=ref),
         "GetJobUsage": m.GetJobUsageRequest(job=ref),
@@ -115,6 +117,7 @@ ABOUT_THE_CLUSTER = frozenset(
         "ListLoans",
         "SwitchReclaim",
         "GetConfig",
+        "Reconfigure",
         "GetStatus",
         "AdmitNode",
     }
