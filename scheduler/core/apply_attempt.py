@@ -41,12 +41,15 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
         end_by=event.end_by,
         eligible_at=phase.eligible_at,
         loans=event.loans,
+        priority=event.priority,
     )
     new = replace(job, phase=active, attempts=job.attempts + 1)
     state.jobs[job.id] = new
     limit_us = job.spec.time_limit_s * US
     state.running_columns.add(job.id, event.end_by, event.placements, limit_us)
     state.usage.take(job.owner.uid, event.placements)
+    if job.spec.account:
+        state.usage.take(job.spec.account, event.placements)
     charging.charge(state, new, event.at)
     if event.loans:
         begin_loans(state, job.id, active)
@@ -137,11 +140,11 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
         if event.started_at:
             run_us = (event.ended_at or event.at) - event.started_at
             state.history.ended(job.owner.uid, job.spec, event.state, run_us)
-        placements = phase.placements
+        placements, priority = phase.placements, phase.priority
     else:
         assert isinstance(phase, Pending)
         waiting.dequeue(state, job)
-        placements = ()
+        placements, priority = (), 0
     end = Ended(
         event.state,
         event.ended_at or event.at,
@@ -155,6 +158,7 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
         event.cancelled_by,
         event.usage,
         phase.eligible_at,
+        priority,
     )
     new = replace(job, phase=end)
     state.jobs[job.id] = new
@@ -207,6 +211,8 @@ def _release(state: State, job: Job, now: Instant) -> None:
     phase = job.phase
     assert isinstance(phase, Active)
     state.usage.take(job.owner.uid, phase.placements, -1)
+    if job.spec.account:
+        state.usage.take(job.spec.account, phase.placements, -1)
     state.usage.use(job.owner.uid, phase.placements, now - phase.granted_at, now)
     charging.release(state, job.id, now)
     state.node_columns.release(job.id)

@@ -73,6 +73,8 @@ def _hold(state: State, job: Job, active: Active) -> None:
     limit_us = job.spec.time_limit_s * US
     state.running_columns.add(job.id, active.end_by, active.placements, limit_us)
     state.usage.take(job.owner.uid, active.placements)
+    if job.spec.account:
+        state.usage.take(job.spec.account, active.placements)
     waiting.expect(state, job, active)
     if job.spec.licenses:
         state.licenses.hold(job.spec.licenses)

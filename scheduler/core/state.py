@@ -8,6 +8,7 @@ and rebuilt by `rebuild` after a snapshot was read.
 from __future__ import annotations
 
 from packhorse.scheduler.core.accounts.book import AccountBook
+from packhorse.scheduler.core.accounts.fair_shares import FairShares
 from packhorse.scheduler.core.accounts.spent import Spent
 from packhorse.scheduler.core.batch.arrivals import Arrivals
 from packhorse.scheduler.core.batch.memory import Memory
@@ -19,6 +20,7 @@ from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.core.predictors import History
 from packhorse.scheduler.core.reclaim.book import Book
 from packhorse.scheduler.core.running_columns import RunningColumns
+from packhorse.scheduler.core.standings import Standings
 from packhorse.scheduler.core.timers import Timers
 from packhorse.scheduler.core.usage import UserUsage
 from packhorse.scheduler.model.cluster import ClusterConfig
@@ -113,7 +115,8 @@ class State:
     singletons: unfinished jobs by (uid, name) and the number that orders them, only for the pairs that a
     waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what jobs are like,
     for the placement policy. batch: what the order "packhorse" knows from pass to pass. licenses: what jobs
-    hold of the cluster's licences. reclaim: who lends memory to whom.
+    hold of the cluster's licences. reclaim: who lends memory to whom. fair_shares, standings: what priorities
+    go by, kept from pass to pass.
     """
 
     __slots__ = (
@@ -126,6 +129,7 @@ class State:
         "demand",
         "dependents",
         "epoch",
+        "fair_shares",
         "finished",
         "history",
         "interned",
@@ -142,6 +146,7 @@ class State:
         "running_columns",
         "singletons",
         "spent",
+        "standings",
         "tasks",
         "taught",
         "timers",
@@ -183,6 +188,8 @@ class State:
         self.batch = Memory()
         self.licenses = Licenses()
         self.reclaim = Book()
+        self.fair_shares = FairShares()
+        self.standings = Standings()
 
     @classmethod
     def empty(cls) -> State:

@@ -257,7 +257,8 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     sentence, where that says more than the cause. gpus_idle_since: since when all its GPUs had been idle when
     it was warned of that, at gpus_warned_at; both 0: it was not, or they are busy again. suspended_at: since
     when it is stopped and keeps its memory, 0: it is not; suspended_us: for how long it was before that;
-    suspended_for: the job whose room that makes, 0 for none.
+    suspended_for: the job whose room that makes, 0 for none. priority: that it was started by, 0: what its
+    spec says.
     """
 
     attempt: AttemptKey
@@ -282,10 +283,11 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     suspended_at: Instant = UNKNOWN
     suspended_us: int = 0
     suspended_for: JobId = JobId(0)
+    priority: int = 0
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False):
-    """Over. started_at 0 if it never ran; exit_signal 0 unless a signal ended it."""
+    """Over. started_at 0 if it never ran; exit_signal 0 unless a signal ended it; priority as in Active."""
 
     state: JobState
     ended_at: Instant
@@ -299,6 +301,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False)
     cancelled_by: int = -1
     usage: Usage = Usage()
     eligible_at: Instant = UNKNOWN
+    priority: int = 0
 
 
 Phase = Pending | Active | Ended

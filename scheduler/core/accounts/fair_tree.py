@@ -75,8 +75,8 @@ class Tree:
         self.children: list[list[int]] = [[] for _ in range(n)]
         for i in range(1, n):
             up = above[i]
-            self.parent[i] = self.parent[up] if up and self._passed_over(up) else up
-            if not self._passed_over(i):
+            self.parent[i] = self.parent[up] if up and self.passed_over(up) else up
+            if not self.passed_over(i):
                 self.children[self.parent[i]].append(i)
         self.level_shares = [sum(max(self.shares[i], 0) for i in below) for below in self.children]
         users = [bool(key.user) for key in self.keys]
@@ -90,7 +90,8 @@ class Tree:
             else:
                 self.norm_shares[i] = self.shares[i] / total if total else 0.0
 
-    def _passed_over(self, i: int) -> bool:
+    def passed_over(self, i: int) -> bool:
+        """Whether it is an account that is not there for fair shares."""
         return self.shares[i] == FAIRSHARE_PARENT and not self.keys[i].user
 
 
@@ -106,7 +107,7 @@ class FairTree:
         self._walk(tree.children[_ROOT], tied=False)
         self._factor[_ROOT] = 0.0
         for i in range(1, len(tree.keys)):
-            if tree._passed_over(i):
+            if tree.passed_over(i):
                 self._factor[i] = self._factor[tree.parent[i]]
         self.factor_of = dict(zip(tree.keys, self._factor, strict=True))
 

@@ -60,8 +60,8 @@ aG uG1 10 10 | 0.500000 0.500000 0.190476 1.000000
 """
 """From test24.4 of Slurm (testsuite/expect, by the authors of Fair Tree): account, user, shares and raw usage
 of users | normalised shares, effective usage, fairshare factor of users, level fairshare. One answer differs:
-uD2 has (40/170)/(20/110), which is (50/170)/(25/110), the value of uD3 and uDA3. The quotients of quotients of
-Slurm part them in the last digit and give uD2 0.238095, five ranks of 21. Here equals are equal."""
+uD2 has (40/170)/(20/110), which is (50/170)/(25/110), as uD3 and uDA3 have. Slurm, which divides quotients,
+parts them in the last digit and gives uD2 0.238095, five ranks of 21. Here equals are equal."""
 
 
 def a_book(text: str) -> tuple[AccountBook, dict[AssociationKey, float]]:
