@@ -24,12 +24,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from packhorse.scheduler.core.priority import base_priority
 from packhorse.scheduler.core.standings import ASSOC, FAIR, PARTITION, QOS
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.waiting import holder_of
 from packhorse.scheduler.model.cluster import Priorities
 from packhorse.scheduler.model.ids import US, Instant
-from packhorse.scheduler.model.job import Active, Job
+from packhorse.scheduler.model.job import Active, Ended, Job, Pending
 
 
 class Factors(NamedTuple):
@@ -78,6 +79,22 @@ def weigh(weights: Priorities, factors: Factors) -> Terms:
 
 def _term(weight: float | np.ndarray, factor: np.ndarray) -> np.ndarray:
     return np.floor(weight * factor + 0.5).astype(np.int64)
+
+
+def shown(state: State, now: Instant, jobs: Sequence[Job]) -> list[int]:
+    """The priority that people see of each job: what the next pass goes by, and of one that runs or ran what
+    it was started by. Jobs are rows of tables: an array's task that still waits has the array's number."""
+    pending, partitions = state.pending_columns, {p.name: p for p in state.config.partitions}
+    waiting = [i for i, job in enumerate(jobs) if isinstance(job.phase, Pending) and job.id in pending]
+    slots = np.array([pending.slot(jobs[i].id) for i in waiting], dtype=np.intp)
+    found = [0] * len(jobs)
+    for i, priority in zip(waiting, Key(state, now).priority(slots).tolist(), strict=True):
+        found[i] = max(priority, 1)
+    for i, job in enumerate(jobs):
+        if not found[i]:
+            started_by = job.phase.priority if isinstance(job.phase, Active | Ended) else 0
+            found[i] = started_by or base_priority(job.spec, partitions.get(job.spec.partition))
+    return found
 
 
 class Key:

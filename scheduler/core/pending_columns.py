@@ -457,7 +457,8 @@ class PendingColumns:
 
     def decided_of(self, id: JobId, config: ClusterConfig) -> int:
         """The priority that the last pass went by, where it worked priorities out; else 0."""
-        return int(self.decided[self._slot[id]]) if config.order == MULTIFACTOR else 0
+        slot = self._slot[id]
+        return int(self.decided[slot]) if config.order == MULTIFACTOR and slot < self.decided.size else 0
 
     def expect(self, id: JobId, expected_us: int) -> None:
         """How long it is expected to run from now on, 0: for all of its time limit."""
