@@ -423,6 +423,7 @@ KEYS: tuple[Key, ...] = (
     Key("priority", "half_life", _duration_kind(0, 10 * _YEAR_S), "604800", "seconds", _M, "half_life_s"),
     Key("priority", "usage_reset", RESET, '"none"', "", _M, "usage_reset"),
     Key("priority", "calc_period", _duration_kind(1, 86400), "300", "seconds", _M, "calc_period_s"),
+    Key("priority", "look_ahead", _duration_kind(0, 86400 * 7), "1800", "seconds", _M, "look_ahead_s"),
     Key("priority", "max_tres", FLAG, "false", "", _M, "max_tres"),
     Key("batch", "ageing", _duration_kind(60, _YEAR_S), "280000", "seconds", _B, "ageing_s"),
     Key("batch", "power", _number(1, 64), "28", "", _B, "power"),
@@ -594,6 +595,10 @@ MEANING: dict[str, str] = {
         "on Sunday)."
     ),
     "priority.calc_period": "How often fair shares are worked out again while no job starts or ends.",
+    "priority.look_ahead": (
+        "Fair shares are held against what was used and what running jobs use in so long from now on: a start "
+        "counts at once. 0: only against what was used, as Slurm does."
+    ),
     "priority.max_tres": (
         "A job costs what the dearest of its resources does (partition.billing) instead of all together; "
         "licences come on top."

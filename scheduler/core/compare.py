@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from packhorse.scheduler.core import order_keys, waiting
 from packhorse.scheduler.core.accounts.book import ROOT_KEY
-from packhorse.scheduler.core.accounts.fair_tree import FairTree, Share
+from packhorse.scheduler.core.accounts.fair_tree import Share
 from packhorse.scheduler.core.accounts.spent import path
 from packhorse.scheduler.core.multifactor import Key, Terms, weigh
 from packhorse.scheduler.core.orders import FCFS, MULTIFACTOR, order
@@ -214,8 +215,7 @@ class _Pair:
     def _fair_shares(self, a: Waiter, b: Waiter) -> str:
         """What decides is the first level at which the two have different associations above them."""
         state = self.state
-        period_s = self.config.priorities.calc_period_s
-        fair = state.fair_shares.of(state.accounts, state.spent, self.now, period_s)
+        shares = state.fair_shares.rows(state.accounts, state.spent, self.now, self.config.priorities)
         keys = [self._own(one) for one in (a, b)]
         for one, key in zip((a, b), keys, strict=True):
             if key == ROOT_KEY:
@@ -225,12 +225,12 @@ class _Pair:
             (n for n, pair in enumerate(zip(*ways, strict=False)) if pair[0] != pair[1]),
             min(len(way) for way in ways) - 1,
         )
-        return _levels(fair, ways[0][level], ways[1][level])
+        return _levels(shares, ways[0][level], ways[1][level])
 
 
-def _levels(fair: FairTree, one: AssociationKey, other: AssociationKey) -> str:
+def _levels(shares: Sequence[Share], one: AssociationKey, other: AssociationKey) -> str:
     """`account chem has 50 % of the shares and 12 % of the use, account bio 30 % and 80 %`."""
-    rows = {row.key: row for row in fair.rows()}
+    rows = {row.key: row for row in shares}
     if one == other:
         return f"they stand differently below {_named(one)}"
     first, second = rows[one], rows[other]

@@ -105,7 +105,7 @@ class Key:
         self.weights = state.config.priorities
         self.pending = state.pending_columns
         self.known = state.standings
-        fair = state.fair_shares.of(state.accounts, state.spent, now, self.weights.calc_period_s)
+        fair = state.fair_shares.of(state.accounts, state.spent, now, self.weights)
         board = state.node_columns.board()
         self.known.refresh(state.config, state.accounts, fair, state.nodes, board.serial)
 

@@ -157,6 +157,7 @@ class Priorities(msgspec.Struct, frozen=True, array_like=True, gc=False):
     first instead of large ones. half_life_s: after so long use counts half, 0: it does not fade; usage_reset:
     when all use is forgotten (core/accounts/decay.py). calc_period_s: how often fair shares are worked out
     while nothing but time passes. max_tres: a job costs what its dearest resource does, not all together.
+    look_ahead_s: fair shares are held against what was used and what running jobs use in so long.
     """
 
     weight_age: int = 0
@@ -172,6 +173,7 @@ class Priorities(msgspec.Struct, frozen=True, array_like=True, gc=False):
     usage_reset: str = "none"
     calc_period_s: int = 300
     max_tres: bool = False
+    look_ahead_s: int = 1800
 
 
 class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):

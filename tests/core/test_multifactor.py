@@ -190,6 +190,20 @@ def test_who_has_a_planned_start_keeps_its_place() -> None:
         assert cluster.run_cycle() == [planned if keep_next else poor]
 
 
+@pytest.mark.parametrize(("look_ahead_s", "factors"), [(0, (1.0, 1.0)), (1800, (1.0, 0.5))])
+def test_what_has_just_started_counts_at_once(look_ahead_s: int, factors: tuple[float, float]) -> None:
+    """Within the period in which bio's job started nothing is spent yet."""
+    cluster = weighed(weight_fairshare=1000, calc_period_s=3600, look_ahead_s=look_ahead_s)
+    cluster.clock.now = Instant(NOON - NOON % (3600 * US) + 10 * US)
+    occupied(cluster)
+    cluster.clock.advance(60)
+    jobs = [
+        cluster.submit(account=account, caller=Caller(owner))
+        for account, owner in (("chem", USER), ("bio", OTHER))
+    ]
+    assert tuple(priority(cluster, job) / 1000 for job in jobs) == factors
+
+
 def test_arrays_and_restarts() -> None:
     cluster = weighed(weight_fairshare=10_000)
     first = occupied(cluster)

@@ -30,9 +30,9 @@ _ROOT: Final = 0
 
 class Share(NamedTuple):
     """One association. shares: as given, FAIRSHARE_PARENT. norm_shares: of those of its level. usage: what
-    was spent, in billing-seconds; norm_usage: of what all have spent; effective_usage: of what its parent
-    has. factor: what its jobs get, from 0 to 1. level_fs: among its siblings, None where there are none to
-    compare with (ROOT, fairshare=parent)."""
+    was spent, in billing-seconds. Of the use that shares are held against norm_usage is its part of
+    everybody's, effective_usage of its parent's. factor: what its jobs get, from 0 to 1. level_fs: among its
+    siblings, None where there are none to compare with (ROOT, fairshare=parent)."""
 
     key: AssociationKey
     depth: int
@@ -96,7 +96,7 @@ class Tree:
 
 
 class FairTree:
-    """The tree with what each association had spent at one time. factor_of: by association."""
+    """The tree with the use that shares are held against at one time. factor_of: by association."""
 
     def __init__(self, tree: Tree, spent: Mapping[AssociationKey, float]) -> None:
         self.tree = tree
@@ -111,8 +111,8 @@ class FairTree:
                 self._factor[i] = self._factor[tree.parent[i]]
         self.factor_of = dict(zip(tree.keys, self._factor, strict=True))
 
-    def rows(self) -> list[Share]:
-        """All associations, in the tree's order."""
+    def rows(self, spent: Mapping[AssociationKey, float]) -> list[Share]:
+        """All associations, in the tree's order. spent: what they really have."""
         tree, total = self.tree, self.usage[_ROOT]
         found = []
         for i, key in enumerate(tree.keys):
@@ -124,7 +124,7 @@ class FairTree:
                     tree.depth[i],
                     tree.shares[i],
                     tree.norm_shares[i],
-                    used,
+                    spent.get(key, 0.0),
                     used / total if total else 0.0,
                     used / above if above else 0.0,
                     self._factor[i],

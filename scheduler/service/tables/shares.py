@@ -25,9 +25,7 @@ class ShareView:
         self, state: State, now: Instant, accounts: Sequence[str] = (), users: Sequence[str] = ()
     ) -> None:
         self.state, self.now = state, now
-        period_s = state.config.priorities.calc_period_s
-        fair = state.fair_shares.of(state.accounts, state.spent, now, period_s)
-        wanted = fair.rows()
+        wanted = state.fair_shares.rows(state.accounts, state.spent, now, state.config.priorities)
         if accounts:
             names = frozenset(accounts)
             wanted = [row for row in wanted if row.key.account in names]

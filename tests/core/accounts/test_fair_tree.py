@@ -101,7 +101,7 @@ def fair(text: str) -> dict[str, float]:
 
 def test_slurm_s_own_example() -> None:
     book, used = a_book(SLURM_TREE)
-    rows = {(row.key.account, row.key.user): row for row in FairTree(Tree(book), used).rows()}
+    rows = {(row.key.account, row.key.user): row for row in FairTree(Tree(book), used).rows(used)}
     assert rows[ROOT, ""].usage == 240 and rows[ROOT, ""].effective_usage == 1
     for line in SLURM_TREE.strip().splitlines():
         words, _, answers = (part.split() for part in line.partition("|"))
@@ -151,8 +151,8 @@ def test_ranks_are_those_of_a_sort(users: list[tuple[int, int, int]]) -> None:
     lines += [f"a{account} u{i} {shares} {used}" for i, (shares, used, account) in enumerate(users)]
     book, used = a_book("\n".join(sorted(lines, key=lambda line: line.split()[0] + str(len(line.split())))))
     tree = FairTree(Tree(book), used)
-    rows = {row.key: row for row in tree.rows()}
-    leaves = [row for row in tree.rows() if row.key.user]
+    rows = {row.key: row for row in tree.rows(used)}
+    leaves = [row for row in tree.rows(used) if row.key.user]
     assert max(row.factor for row in leaves) == 1.0
 
     def turn(row_key: AssociationKey) -> tuple[float, float]:
