@@ -149,6 +149,20 @@ class GpuIdle(msgspec.Struct, frozen=True, array_like=True, gc=False):
     exempt_users: tuple[str, ...] = ()
 
 
+class Enforce(StrEnum):
+    """What accounts, associations and QOS limit."""
+
+    NONE = "none"  # nothing: they are names in records
+    LIMITS = "limits"  # those who have an association, or name an account that exists
+    ASSOCIATIONS = "associations"  # everybody: a job without an association is refused
+
+
+class AccountsPolicy(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How far the book of accounts is enforced (core/accounts/)."""
+
+    enforce: Enforce = Enforce.LIMITS
+
+
 class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Settings that decisions depend on; part of the recorded state, so that replay sees them too.
 
@@ -159,7 +173,7 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     predictor: how long jobs are expected to run (core/predictors.py). preempt: "order": running jobs are
     stopped, and wait again, where jobs that come before them in the order need their room
     (core/preemption.py); "none": never. batch: of the order "packhorse". reclaim: lending of unused memory.
-    gpu_idle: what is done about GPUs that jobs hold and do not use.
+    gpu_idle: what is done about GPUs that jobs hold and do not use. accounts: how far accounts are enforced.
     """
 
     name: str = "packhorse"
@@ -190,3 +204,4 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     batch: Batch = Batch()
     reclaim: Reclaim = Reclaim()
     gpu_idle: GpuIdle = GpuIdle()
+    accounts: AccountsPolicy = AccountsPolicy()

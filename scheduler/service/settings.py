@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from packhorse.scheduler.config.file import Configuration
 from packhorse.scheduler.config.keys import (
+    ACCOUNTS_TARGET,
     BATCH_TARGET,
     CLUSTER_TARGET,
     GPU_IDLE_TARGET,
@@ -52,6 +53,7 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
         BATCH_TARGET: cluster.batch,
         RECLAIM_TARGET: cluster.reclaim,
         GPU_IDLE_TARGET: cluster.gpu_idle,
+        ACCOUNTS_TARGET: cluster.accounts,
     }
     found = [Setting(key=key, value=value) for key, value in known.items()]
     for key in KEYS:

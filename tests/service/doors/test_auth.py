@@ -39,6 +39,8 @@ EXPECTED = {
     "ListLicenses": "U A other",
     "ListLoans": "U A own, U A other",
     "SwitchReclaim": "A other",
+    "ChangeAccounts": "U A own",
+    "ListAccounts": "U A other",
     "ListAccounting": "U A own, U A other",
     "SuggestAsk": "U A own, U A other",
     "ListWaste": "U A own, A other",
@@ -85,6 +87,8 @@ def request(method: str, job: int, owner: Owner) -> Any:
         "ListLicenses": m.ListLicensesRequest(),
         "ListLoans": m.ListLoansRequest(),
         "SwitchReclaim": m.SwitchReclaimRequest(),
+        "ChangeAccounts": m.ChangeAccountsRequest(),
+        "ListAccounts": m.ListAccountsRequest(kind="accounts"),
         "ListAccounting": m.ListAccountingRequest(jobs=[ref]),
         "SuggestAsk": m.SuggestAskRequest(job=ref),
         "ListWaste": m.ListWasteRequest(filter=m.JobFilter(users=[owner.user])),
@@ -101,7 +105,7 @@ def request(method: str, job: int, owner: Owner) -> Any:
     }[method]
 
 
-ABOUT_NOBODY = frozenset({"Ping", "SubmitJob", "SubmitJobs", "IssueToken", "Relay"})
+ABOUT_NOBODY = frozenset({"Ping", "SubmitJob", "SubmitJobs", "IssueToken", "Relay", "ChangeAccounts"})
 ABOUT_THE_CLUSTER = frozenset(
     {
         "UpdateNodes",
@@ -110,6 +114,7 @@ ABOUT_THE_CLUSTER = frozenset(
         "ListLicenses",
         "ListLoans",
         "SwitchReclaim",
+        "ListAccounts",
         "GetConfig",
         "GetStatus",
         "AdmitNode",
