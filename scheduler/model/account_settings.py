@@ -264,6 +264,7 @@ PRIORITY: Final = Kind(_number(0, MAX_COUNT, 0), str, number=True)
 SHARES: Final = Kind(_shares, _show_shares, number=True)
 WALL: Final = Kind(_seconds(None, 60), _show_seconds)
 SPAN: Final = Kind(_seconds(0, 1), lambda value: format_clock(value))
+EXEMPT: Final = Kind(_seconds(0, 1), lambda value: format_clock(value) if value else "")
 TRES: Final = Kind(_tres, format_tres)
 BORROW: Final = Kind(_borrow, _show_borrow)
 FACTOR: Final = Kind(lambda what, text, old: _milli(what, text, 1000), _show_milli)
@@ -306,7 +307,7 @@ _QOS: Final = (
     Setting("preempts", NAMES, "Preempt"),
     Setting("preempt_mode", MODE, "PreemptMode"),
     Setting("grace_s", SPAN, "GraceTime", ("grace",)),
-    Setting("exempt_s", SPAN, "PreemptExemptTime", ("exempt",)),
+    Setting("exempt_s", EXEMPT, "PreemptExemptTime", ("exempt",)),
     Setting("usage_factor_milli", FACTOR, "UsageFactor", ("usage_factor",)),
     Setting("usage_threshold_milli", THRESHOLD, "UsageThreshold", ("usage_threshold",)),
     Setting("flags", FLAGS, "Flags"),

@@ -103,17 +103,17 @@ def _check_qos(state: State, after: AccountBook) -> Refused | None:
     known = set(after.qos) | set(state.config.reclaim.stoppable_qos)
     for qos in after.qos.values():
         if missing := _missing(qos.preempts, known):
-            return _no_qos(missing, f'QOS "{qos.name}" preempts it')
+            return _no_qos(state, missing, f'QOS "{qos.name}" preempts it')
     for partition in state.config.partitions:
         if partition.qos and partition.qos in state.accounts.qos and partition.qos not in known:
-            return _no_qos(partition.qos, f'it is the QOS of partition "{partition.name}"')
+            return _no_qos(state, partition.qos, f'it is the QOS of partition "{partition.name}"')
     for key, association in after.associations.items():
         who = f'user "{key.user}" in account "{key.account}"' if key.user else f'account "{key.account}"'
         if missing := _missing(association.qos, known):
-            return _no_qos(missing, f"{who} has it in the list")
+            return _no_qos(state, missing, f"{who} has it in the list")
         default = association.default_qos
         if default and default not in known:
-            return _no_qos(default, f"it is the default of {who}")
+            return _no_qos(state, default, f"it is the default of {who}")
         if default:
             allowed = rights.allowed_qos(after, _chain(after, key))
             if allowed is not None and default not in allowed:
@@ -176,7 +176,9 @@ def _missing(names: Iterable[str], known: set[str]) -> str:
     return next((name for name in names if name not in known), "")
 
 
-def _no_qos(name: str, where: str) -> Refused:
+def _no_qos(state: State, name: str, where: str) -> Refused:
+    if name in state.accounts.qos:
+        return _invalid(f'QOS "{name}" cannot be removed: {where}')
     return Refused(RefusalCode.INVALID, f'QOS "{name}" does not exist, and {where}', rights.INVALID_QOS)
 
 
