@@ -19,6 +19,7 @@ from packhorse.scheduler.model.accounts import (
     Account,
     AdminLevel,
     Association,
+    AssociationKey,
     PreemptMode,
     Qos,
     User,
@@ -360,6 +361,14 @@ SETTINGS: Final[dict[Thing, tuple[Setting, ...]]] = {
     Thing.QOS: _QOS,
 }
 """In the order in which they are shown."""
+
+UNSET: Final[dict[Thing, Account | User | Association | Qos]] = {
+    Thing.ACCOUNT: Account("", ""),
+    Thing.USER: User(""),
+    Thing.ASSOCIATION: Association(AssociationKey("")),
+    Thing.QOS: Qos(""),
+}
+"""Each with nothing set."""
 
 _BY_WORD: Final = {
     thing: {

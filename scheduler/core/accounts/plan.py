@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from packhorse.scheduler.core.accounts.book import AccountBook
-from packhorse.scheduler.model.account_settings import SETTINGS, Thing
+from packhorse.scheduler.model.account_settings import SETTINGS, UNSET, Thing
 from packhorse.scheduler.model.accounts import (
     Account,
     AccountsDelta,
     Association,
     AssociationKey,
-    Qos,
-    User,
 )
 
 K = TypeVar("K")
 V = TypeVar("V")
-
-_DEFAULTS: Final[dict[Thing, Any]] = {
-    Thing.ACCOUNT: Account("", ""),
-    Thing.USER: User(""),
-    Thing.ASSOCIATION: Association(AssociationKey("")),
-    Thing.QOS: Qos(""),
-}
 
 
 def difference(before: AccountBook, after: AccountBook, reset: tuple[AssociationKey, ...]) -> AccountsDelta:
@@ -103,7 +94,7 @@ def _parts(thing: Thing, old: Any, new: Any) -> list[str]:
     for setting in SETTINGS[thing]:
         value = _quoted(setting.show(new))
         if old is None:
-            if setting.show(_DEFAULTS[thing]) != setting.show(new):
+            if setting.show(UNSET[thing]) != setting.show(new):
                 found.append(f"{setting.slurm}={value}")
         elif setting.of(old) != setting.of(new):
             found.append(f"{setting.slurm} {_quoted(setting.show(old))} -> {value}")
