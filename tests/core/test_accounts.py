@@ -11,47 +11,18 @@ from packhorse.scheduler.core.accounts.rights import INVALID_ACCOUNT, INVALID_QO
 from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.state import State
-from packhorse.scheduler.model.account_settings import How, Thing
+from packhorse.scheduler.model.account_settings import Thing
 from packhorse.scheduler.model.accounts import FAIRSHARE_PARENT, AssociationKey, PreemptMode
-from packhorse.scheduler.model.accounts_change import AccountChange, Edit, Verb
+from packhorse.scheduler.model.accounts_change import AccountChange, Verb
 from packhorse.scheduler.model.cluster import AccountsPolicy, Enforce, Partition
 from packhorse.scheduler.model.event import AccountsChanged
 from packhorse.scheduler.model.input import Caller, ChangeAccounts
 from packhorse.scheduler.model.job import Owner
 from packhorse.scheduler.model.reply import Planned, RefusalCode, Refused
+from tests.core.account_wishes import account, coordinator, member, qos, user
 from tests.core.scenario import ADMIN, OTHER, USER, Cluster, a_cluster, a_config
 
 BOSS = Caller(Owner(1002, 1000, "boss", "pack"))
-
-
-def edits(given: dict[str, Any]) -> tuple[Edit, ...]:
-    """`max_jobs=4`, `qos=("+=", "long")`."""
-    return tuple(
-        Edit(name, value[1], How(value[0])) if isinstance(value, tuple) else Edit(name, str(value))
-        for name, value in given.items()
-    )
-
-
-def account(name: str, verb: Verb = Verb.ADD, **given: Any) -> AccountChange:
-    return AccountChange(verb, Thing.ACCOUNT, name, edits=edits(given))
-
-
-def user(name: str, verb: Verb = Verb.ADD, **given: Any) -> AccountChange:
-    return AccountChange(verb, Thing.USER, name, edits=edits(given))
-
-
-def qos(name: str, verb: Verb = Verb.ADD, **given: Any) -> AccountChange:
-    return AccountChange(verb, Thing.QOS, name, edits=edits(given))
-
-
-def member(who: str, where: str, verb: Verb = Verb.ADD, partition: str = "", **given: Any) -> AccountChange:
-    return AccountChange(
-        verb, Thing.ASSOCIATION, account=where, user=who, partition=partition, edits=edits(given)
-    )
-
-
-def coordinator(who: str, where: str, verb: Verb = Verb.ADD) -> AccountChange:
-    return AccountChange(verb, Thing.COORDINATOR, who, where)
 
 
 def change(
@@ -416,6 +387,13 @@ def test_without_accounts_all_is_as_ever() -> None:
     assert answer(cluster, account="any") == "any/normal"
     assert answer(cluster, qos="scavenger") == "/scavenger"
     assert answer(cluster, qos="nosuch") == INVALID_QOS
+
+
+def test_without_accounts_nobody_has_an_association() -> None:
+    cluster = a_cluster(config=a_config(accounts=AccountsPolicy(Enforce.ASSOCIATIONS)))
+    assert answer(cluster) == INVALID_ACCOUNT
+    change(cluster, user("mule"), member("mule", "root"))
+    assert answer(cluster, account="root") == "root/normal"
 
 
 def test_nothing_is_enforced_with_none() -> None:

@@ -34,7 +34,7 @@ def complete_account(state: State, owner: Owner, spec: JobSpec) -> JobSpec | Ref
     if not account and enforce is not Enforce.NONE:
         user = book.users.get(owner.user)
         account = user.default_account if user is not None else ""
-    if book.in_use and enforce is not Enforce.NONE:
+    if enforce is not Enforce.NONE:
         chain = book.chain(Holder(account, owner.user, spec.partition, qos))
         if enforce is Enforce.ASSOCIATIONS and not chain[0].user:
             return _no_association(book, owner, account, spec.partition)
