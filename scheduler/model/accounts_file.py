@@ -183,7 +183,7 @@ class _Reading:
             return Edit(setting.name, text)
         from difflib import get_close_matches  # only when somebody made a mistake
 
-        known = [_key(setting) for kind in settings_of(thing) for setting in SETTINGS[kind]]
+        known = [key_of(setting) for kind in settings_of(thing) for setting in SETTINGS[kind]]
         near = get_close_matches(key, known, n=1)
         hint = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(known)}"
         self._problem(f"{where}.{key}", f"is not a setting; {hint}")
@@ -259,13 +259,14 @@ def _member(row: Row) -> str:
 def _lines(thing: Thing, row: Row) -> list[str]:
     """What is set."""
     return [
-        f"{_key(setting)} = {_value(setting, row[setting.name])}"
+        f"{key_of(setting)} = {_value(setting, row[setting.name])}"
         for setting in SETTINGS[thing]
         if row[setting.name] != setting.show(UNSET[thing])
     ]
 
 
-def _key(setting: Setting) -> str:
+def key_of(setting: Setting) -> str:
+    """What the file calls it."""
     return setting.name.removesuffix("_s").removesuffix("_milli")
 
 

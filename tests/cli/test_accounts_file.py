@@ -11,6 +11,7 @@ import pytest
 
 from packhorse.cli import main
 from packhorse.scheduler.model import accounts_file
+from packhorse.scheduler.model.account_settings import SETTINGS
 from packhorse.scheduler.model.accounts import AssociationKey
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.input import Caller
@@ -224,3 +225,27 @@ def test_files_that_cannot_be_read(book: Book, tmp_path: Path, capsys: Out) -> N
     assert "not UTF-8: invalid start byte at byte 0" in apply(capsys, "apply", str(odd))[2]
     odd.write_bytes(b"#" * (accounts_file.MAX_BYTES + 1))
     assert "more than 16 MiB" in apply(capsys, "apply", str(odd))[2]
+
+
+def page(repository: Path) -> str:
+    return (repository / "docs" / "policy" / "accounts.md").read_text()
+
+
+def block(text: str, kind: str) -> str:
+    """The first one of that kind."""
+    return text.partition(f"```{kind}\n")[2].partition("```")[0]
+
+
+def test_the_page_shows_what_its_file_does(book: Book, repository: Path, tmp_path: Path, capsys: Out) -> None:
+    example = tmp_path / "campus.toml"
+    example.write_text(block(page(repository), "toml"))
+    assert apply(capsys, "apply", str(example), "--dry-run") == (0, block(page(repository), "text"), "")
+
+
+def test_the_page_names_every_setting(repository: Path) -> None:
+    rows = [
+        f"| `{accounts_file.key_of(setting)}` | `{setting.slurm}` |"
+        for settings in SETTINGS.values()
+        for setting in settings
+    ]
+    assert [row for row in rows if row not in page(repository)] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from packhorse.scheduler.core.accounts.rights import INVALID_ACCOUNT, INVALID_QO
 from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model import accounts_file
 from packhorse.scheduler.model.account_settings import Thing
 from packhorse.scheduler.model.accounts import FAIRSHARE_PARENT, AssociationKey, PreemptMode
 from packhorse.scheduler.model.accounts_change import AccountChange, Verb
@@ -472,6 +474,22 @@ def test_scontrol_update_asks_the_same() -> None:
     assert outcome.slurm == INVALID_QOS, "optics may not have it"
     [outcome] = cluster.update(job, account="", qos="")
     assert (cluster.job(job).spec.account, cluster.job(job).spec.qos) == ("optics", "normal")
+
+
+def test_the_example_of_the_page(repository: Path) -> None:
+    page = (repository / "docs" / "policy" / "accounts.md").read_text()
+    file = page.partition("```toml\n")[2].partition("```")[0]
+    cluster = a_cluster(config=a_config(accounts=AccountsPolicy(Enforce.ASSOCIATIONS)))
+    change(cluster, *accounts_file.read(file, "campus.toml"))
+    ann, bob, dean = (Owner(n, n, name, "") for n, name in enumerate(("ann", "bob", "dean"), start=1))
+    assert answer(cluster, bob) == "physics/normal"
+    assert answer(cluster, bob, qos="urgent") == "physics/urgent"
+    assert answer(cluster, ann) == "arts/normal"
+    reply = cluster.try_submit(caller=Caller(ann), qos="urgent")
+    assert isinstance(reply, Refused)
+    assert reply.message.endswith("user ann in account arts may not use it; choose one of: normal")
+    assert answer(cluster, ann, account="physics", qos="urgent") == "physics/urgent"
+    assert answer(cluster, dean) == INVALID_ACCOUNT
 
 
 # -- kept
