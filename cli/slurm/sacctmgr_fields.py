@@ -53,6 +53,12 @@ def _account(row: Row) -> str:
     return " " * indent + str(row.get("account", ""))
 
 
+def _priority(row: Row) -> str:
+    """That of an association is blank unless it is set, that of a QOS is not."""
+    value = str(row.get("priority", ""))
+    return "" if value == "0" and "account" in row else value
+
+
 def _qos(row: Row) -> str:
     return str(row.get("allowed_qos", ""))
 
@@ -60,7 +66,7 @@ def _qos(row: Row) -> str:
 _LIMITS = [
     Field("Fairshare", 1, "Share", 9, "shares"),
     Field("Share", 1, "Share", 9, "shares"),
-    Field("Priority", 3, "Priority", 10, "priority"),
+    Field("Priority", 3, "Priority", 10, _priority),
     Field("GrpCPUMins", 8, "GrpCPUMins", 11, _part("grp_tres_mins", "cpu")),
     Field("GrpCPURunMins", 8, "GrpCPURunMins", 13, _part("grp_tres_run_mins", "cpu")),
     Field("GrpCPUs", 4, "GrpCPUs", 8, _part("grp_tres", "cpu")),

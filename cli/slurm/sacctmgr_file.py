@@ -120,7 +120,7 @@ def _limits(row: Row) -> str:
     parts = []
     for setting in SETTINGS[Thing.ASSOCIATION]:
         value = row[setting.name]
-        if value == "":
+        if value == "" or (setting.name == "priority" and value == "0"):
             continue
         if setting.name in ("grp_wall_s", "max_wall_s"):
             value = _minutes(value)

@@ -271,7 +271,7 @@ def _configuration() -> int:
     }
     lines = [f"Configuration data as of {time.strftime('%Y-%m-%dT%H:%M:%S')}"]
     for title, key in (
-        ("AccountingStorageEnforce", "packhorse.accounts.enforce"),
+        ("AccountingStorageEnforce", "AccountingStorageEnforce"),
         ("AccountingStorageHost", "SlurmctldHost[0]"),
         ("AccountingStorageLoc", "StateSaveLocation"),
         ("ClusterName", "ClusterName"),

@@ -215,7 +215,7 @@ def _take_setting(options: Options, word: str, things: Sequence[Thing]) -> bool:
             raise CommandError("Raw usage can only be set to 0 (zero)")
         options.rawusage = True
         return True
-    if lowered in _NEVER or (lowered == "priority" and Thing.QOS not in things):
+    if lowered in _NEVER:
         raise CommandError(f"sacctmgr: error: {name}= is not supported by Packhorse")
     old = _only(lowered, _OLD, 6)
     if old:

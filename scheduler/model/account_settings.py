@@ -284,6 +284,7 @@ def _limit(name: str, kind: Kind, slurm: str, *also: str) -> Setting:
 
 _ASSOCIATION: Final = (
     Setting("shares", SHARES, "Fairshare", ("share", "fs")),
+    Setting("priority", PRIORITY, "Priority"),
     _limit("grp_jobs", COUNT, "GrpJobs"),
     _limit("grp_submit", COUNT, "GrpSubmitJobs", "grpsubmit"),
     _limit("grp_tres", TRES, "GrpTRES"),

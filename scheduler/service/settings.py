@@ -14,6 +14,7 @@ from packhorse.scheduler.config.keys import (
     RECLAIM_TARGET,
     SERVICE_TARGET,
 )
+from packhorse.scheduler.model.cluster import Enforce
 from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.messages import Setting
@@ -27,6 +28,7 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
     cluster, service = configuration.cluster, configuration.service
     state = engine.state
     known = {
+        "AccountingStorageEnforce": _ENFORCED[cluster.accounts.enforce],
         "BOOT_TIME": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(about.started_at // US)),
         "ClusterName": cluster.name,
         "EnforcePartLimits": "ALL",
@@ -63,6 +65,14 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
         text = ",".join(map(_item, value)) if isinstance(value, tuple) else str(value)
         found.append(Setting(key=f"packhorse.{key.section}.{key.name}", value=text))
     return found
+
+
+_ENFORCED = {
+    Enforce.NONE: "none",
+    Enforce.LIMITS: "limits,qos",
+    Enforce.ASSOCIATIONS: "associations,limits,qos",
+}
+"""In Slurm's words."""
 
 
 def _item(value: object) -> str:

@@ -83,7 +83,7 @@ CAMPUS = (
     "add qos long Priority=5",
     "add qos urgent Priority=100 Preempt=normal PreemptMode=requeue GraceTime=120 MaxJobsPU=2 Flags=NoDecay",
     "modify qos urgent set MaxTRESPU=cpu=8,gres/gpu=1 UsageFactor=2 Flags+=DenyOnLimit MinTRES=cpu=2",
-    "add account science fairshare=50 GrpTRES=cpu=64,gres/gpu=8 qos=normal,long",
+    "add account science fairshare=50 Priority=7 GrpTRES=cpu=64,gres/gpu=8 qos=normal,long",
     "add account physics,chemistry parent=science MaxJobs=10 MaxWall=2-00:00:00 GrpTRESMins=gres/gpu=6000",
     "add account arts fairshare=20",
     "add user ann account=physics MaxTRESPerJob=cpu=16 fairshare=parent",

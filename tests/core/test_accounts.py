@@ -411,6 +411,7 @@ def test_limits_hold_whoever_has_an_association() -> None:
     assert answer(cluster, qos="long") == INVALID_QOS
     assert answer(cluster, account="physics", qos="long") == INVALID_QOS
     assert answer(cluster, account="any", qos="long") == "any/long"
+    assert answer(cluster, account="Optics", qos="NORMAL") == "optics/normal"
     assert answer(cluster, OTHER) == "/normal"
     assert answer(cluster, OTHER, account="any") == "any/normal"
     change(cluster, account("physics", Verb.MODIFY, qos="long"))

@@ -7,7 +7,7 @@ an association, or names an account that exists; with "associations" nobody runs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -30,7 +30,7 @@ def complete_account(state: State, owner: Owner, spec: JobSpec) -> JobSpec | Ref
     The partition's name must be there already.
     """
     book, enforce = state.accounts, state.config.accounts.enforce
-    account, qos = spec.account, spec.qos
+    account, qos = _as_written(book.accounts, spec.account), _as_written(book.qos, spec.qos)
     if not account and enforce is not Enforce.NONE:
         user = book.users.get(owner.user)
         account = user.default_account if user is not None else ""
@@ -112,6 +112,11 @@ def starting_qos(book: AccountBook, chain: Sequence[AssociationKey]) -> str:
     allowed = allowed_qos(book, chain)
     only = allowed[0] if allowed is not None and len(allowed) == 1 else NORMAL_QOS
     return default_qos(book, chain) or only
+
+
+def _as_written(known: Container[str], name: str) -> str:
+    """The name; in lower case where only that is known, since Slurm does not tell them apart."""
+    return name.lower() if name not in known and name.lower() in known else name
 
 
 def _check_allowed(book: AccountBook, chain: Sequence[AssociationKey], qos: str) -> Refused | None:
