@@ -94,6 +94,11 @@ class Setting(NamedTuple):
     also: tuple[str, ...] = ()
     limit: bool = False
 
+    @property
+    def path(self) -> str:
+        """Where it is, for attrgetter."""
+        return f"limits.{self.name}" if self.limit else self.name
+
     def of(self, thing: Account | User | Association | Qos) -> Any:
         """Its value."""
         limits = getattr(thing, "limits", None)

@@ -174,9 +174,12 @@ class Recorded(Cluster):
 class ClusterMachine(RuleBasedStateMachine):
     """See the module."""
 
-    @initialize(law=st.sampled_from(LAWS))
-    def boot(self, law: dict[str, Any]) -> None:
+    @initialize(law=st.sampled_from(LAWS), n_wishes=st.integers(0, 2))
+    def boot(self, law: dict[str, Any], n_wishes: int) -> None:
+        """n_wishes: so many of the first ones have been fulfilled."""
         self.begin(law)
+        for wish in ACCOUNT_WISHES[:n_wishes]:
+            assert self.cluster.do(ChangeAccounts(ADMIN, wish)).events
 
     def begin(self, law: dict[str, Any]) -> None:
         """Three nodes whose agents are connected."""
@@ -424,7 +427,11 @@ class ClusterMachine(RuleBasedStateMachine):
         name = {"partition": "main", "account": "bio"}.get(kind, "")
         self.cluster.do(SwitchReclaim(ADMIN, on, Switch(kind, name, recall)))
 
-    @rule(wish=st.sampled_from(ACCOUNT_WISHES), caller=CALLERS, key=st.sampled_from(["", "k3"]))
+    @rule(
+        wish=st.sampled_from(ACCOUNT_WISHES),
+        caller=st.sampled_from([ADMIN, ADMIN, ADMIN, Caller(USER)]),
+        key=st.sampled_from(["", "k3"]),
+    )
     def accounts_change(self, wish: tuple[AccountChange, ...], caller: Caller, key: str) -> None:
         """All of it or nothing; a dry run before tells the same. What jobs count under stays."""
         state = self.cluster.state

@@ -69,6 +69,9 @@ class _Desk:
         self.state = state
         self.book = state.accounts.copy()
         self.reset: tuple[AssociationKey, ...] = ()
+        self._gone_accounts: set[str] = set()
+        self._gone_users: set[str] = set()
+        """Of which associations may be left; many removals are swept up at once."""
         self._changes = call.changes
         self._caller = call.caller
         self._level = _level(self.book, call.caller)
@@ -83,6 +86,7 @@ class _Desk:
                 return _invalid(f"{_title(change)}: {error}")
             if refused is not None:
                 return refused
+        self._sweep()
         return None
 
     def check_levels(self) -> Refused | None:
@@ -98,6 +102,8 @@ class _Desk:
         return None
 
     def _make(self, change: AccountChange) -> Refused | None:
+        if change.verb is not Verb.DELETE or change.thing not in (Thing.ACCOUNT, Thing.USER):
+            self._sweep()
         match change.verb, change.thing:
             case Verb.PRUNE, _:
                 self._prune()
@@ -198,10 +204,10 @@ class _Desk:
                 if name == ROOT:
                     return _invalid(f"account {ROOT} cannot be removed: all others are below it")
                 del book.accounts[name]
-                for key in [key for key in book.associations if key.account == name]:
-                    del book.associations[key]
+                self._gone_accounts.add(name)
             case Thing.USER:
-                self._delete_user(name)
+                del book.users[name]
+                self._gone_users.add(name)
             case Thing.QOS:
                 if name == NORMAL_QOS:
                     return _invalid(f"QOS {NORMAL_QOS} cannot be removed: jobs that name none are in it")
@@ -214,15 +220,19 @@ class _Desk:
                 del book.associations[change.key]
         return None
 
-    def _delete_user(self, name: str) -> None:
-        book = self.book
-        del book.users[name]
-        for key in [key for key in book.associations if key.user == name]:
+    def _sweep(self) -> None:
+        """Take along what belonged to accounts and users that were removed."""
+        book, accounts, users = self.book, self._gone_accounts, self._gone_users
+        if not accounts and not users:
+            return
+        for key in [key for key in book.associations if key.account in accounts or key.user in users]:
             del book.associations[key]
         for account in list(book.accounts.values()):
-            if name in account.coordinators:
-                rest = tuple(one for one in account.coordinators if one != name)
+            if not users.isdisjoint(account.coordinators):
+                rest = tuple(one for one in account.coordinators if one not in users)
                 book.accounts[account.name] = replace(account, coordinators=rest)
+        accounts.clear()
+        users.clear()
 
     def _coordinator(self, change: AccountChange) -> Refused | None:
         account = self.book.accounts.get(change.account)

@@ -108,6 +108,8 @@ def _check_qos(state: State, after: AccountBook) -> Refused | None:
         if partition.qos and partition.qos in state.accounts.qos and partition.qos not in known:
             return _no_qos(state, partition.qos, f'it is the QOS of partition "{partition.name}"')
     for key, association in after.associations.items():
+        if not association.qos and not association.default_qos:
+            continue
         who = f'user "{key.user}" in account "{key.account}"' if key.user else f'account "{key.account}"'
         if missing := _missing(association.qos, known):
             return _no_qos(state, missing, f"{who} has it in the list")

@@ -4,6 +4,7 @@ values, "" for what is not set."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
@@ -138,12 +139,15 @@ _PASSED_ON: Final = tuple(
     s for s in SETTINGS[Thing.ASSOCIATION] if s.name.startswith("max_") or s.name == "default_qos"
 )
 """Settings that hold below where they are set; grp_… are of all together."""
+_NOTHING: Final = (None, (), "")
 
 
 def _with_inherited(own: Association, above: Association | None) -> Association:
     if above is None:
         return own
-    missing = [s for s in _PASSED_ON if s.of(own) in (None, (), "")]
+    missing = [s for s in _PASSED_ON if s.of(above) not in _NOTHING and s.of(own) in _NOTHING]
+    if not missing:
+        return own
     limits = {s.name: s.of(above) for s in missing if s.limit}
     plain = {s.name: s.of(above) for s in missing if not s.limit}
     return replace(own, limits=replace(own.limits, **limits), **plain)
@@ -179,7 +183,14 @@ def _settings(thing: Thing, of: Callable[[Any], Any]) -> Catalogue[Rows]:
 
 
 def _setting(setting: Setting, of: Callable[[Any], Any]) -> Field[Rows]:
-    return Field(Type.TEXT, lambda rows: [setting.show(of(row)) for row in rows])
+    get = attrgetter(setting.path)
+
+    def column(rows: Rows) -> list[str]:
+        values = [get(of(row)) for row in rows]
+        shown = {value: setting.kind.show(value) for value in set(values)}
+        return [shown[value] for value in values]
+
+    return Field(Type.TEXT, column)
 
 
 def _keys(names: Sequence[str]) -> Catalogue[Rows]:
