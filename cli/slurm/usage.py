@@ -21,6 +21,29 @@ The manual pages of Slurm 24.11 describe every option; `packhorse` has the comma
 """
 
 _TEXTS = {
+    "sreport": (
+        "[OPTIONS] TYPE REPORT [CONDITION=VALUE,...]...",
+        """
+Reports
+  cluster Utilization | AccountUtilizationByUser | UserUtilizationByAccount
+          | UserUtilizationByWckey | WCKeyUtilizationByUser
+  job SizesByAccount | SizesByAccountAndWckey | SizesByWckey
+  reservation Utilization
+  user TopUsage
+Conditions
+  start=TIME end=TIME         of the time (yesterday)
+  accounts= users= wckeys= partitions= nodes= names=
+  format=FIELD[%WIDTH],...    columns
+  tree                        accounts by their place in the tree
+  topcount=N  group           how many users; all accounts of a user together
+  grouping=N,N...|individual  sizes at which groups begin; printjobcount, flatview, acctasparent
+Options
+  -t, --time=UNIT             Seconds, Minutes, Hours, Percent, SecPer, MinPer, HourPer
+  -T, --tres=NAME,...|ALL     of which resources (cpu)
+  -n, --noheader   -p, --parsable   -P, --parsable2
+  -a*, -M, --cluster*, --federation*, --local*, -Q, --quiet*, -v, --verbose*
+""",
+    ),
     "sbatch": (
         "[OPTIONS] SCRIPT [ARGUMENTS]",
         """

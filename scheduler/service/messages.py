@@ -507,6 +507,23 @@ class ListWasteResponse(_Message):
     user: str = ""
 
 
+class GetReportRequest(_Message):
+    kind: str = ""
+    since_us: I64 = 0
+    until_us: I64 = 0
+    tres: list[str] = []
+    filter: JobFilter | None = None
+    wckeys: list[str] = []
+
+
+class GetReportResponse(_Message):
+    table: Table | None = None
+    since_us: I64 = 0
+    until_us: I64 = 0
+    cluster: str = ""
+    accounts: Table | None = None
+
+
 class GetConfigRequest(_Message):
     pass
 

@@ -31,6 +31,7 @@ from packhorse.scheduler.service.failures import CallFailed, Code, refused
 from packhorse.scheduler.service.loans_view import list_loans
 from packhorse.scheduler.service.payloads import Payload
 from packhorse.scheduler.service.relay import Relay
+from packhorse.scheduler.service.report_view import get_report
 from packhorse.scheduler.service.rpc import Method, Streaming, Unary
 from packhorse.scheduler.service.selection import cancel_targets, choose
 from packhorse.scheduler.service.settings import settings
@@ -113,6 +114,7 @@ class Methods:
             Unary("ListAccounts", m.ListAccountsRequest, m.Table, self.list_accounts),
             Unary("SuggestAsk", m.SuggestAskRequest, m.SuggestAskResponse, self.suggest_ask),
             Unary("ListWaste", m.ListWasteRequest, m.ListWasteResponse, self.list_waste),
+            Unary("GetReport", m.GetReportRequest, m.GetReportResponse, self.get_report),
             Unary("GetConfig", m.GetConfigRequest, m.GetConfigResponse, self.get_config),
             Unary("GetStatus", m.GetStatusRequest, m.GetStatusResponse, self.get_status),
             Unary("GetJobScript", m.GetJobScriptRequest, m.GetJobScriptResponse, self.get_job_script),
@@ -337,6 +339,13 @@ class Methods:
     ) -> messages.ListWasteResponse:
         """What ended runs were given and did not use: one's own, of administrators everybody's."""
         return await list_waste(self.engine, principal, request)
+
+    async def get_report(
+        self, principal: Principal, request: messages.GetReportRequest
+    ) -> messages.GetReportResponse:
+        """What was used in a time."""
+        require(principal, "GetReport", Relation.OTHER)
+        return await get_report(self.engine, request)
 
     async def get_config(
         self, principal: Principal, request: messages.GetConfigRequest

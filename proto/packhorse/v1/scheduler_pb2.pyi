@@ -606,6 +606,36 @@ class ListWasteResponse(_message.Message):
     user: str
     def __init__(self, total: _Optional[_Union[WasteSum, _Mapping]] = ..., rows: _Optional[_Iterable[_Union[WasteSum, _Mapping]]] = ..., jobs: _Optional[_Iterable[_Union[WasteJob, _Mapping]]] = ..., since_us: _Optional[int] = ..., until_us: _Optional[int] = ..., user: _Optional[str] = ...) -> None: ...
 
+class GetReportRequest(_message.Message):
+    __slots__ = ("kind", "since_us", "until_us", "tres", "filter", "wckeys")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SINCE_US_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_US_FIELD_NUMBER: _ClassVar[int]
+    TRES_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    WCKEYS_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    since_us: int
+    until_us: int
+    tres: _containers.RepeatedScalarFieldContainer[str]
+    filter: JobFilter
+    wckeys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, kind: _Optional[str] = ..., since_us: _Optional[int] = ..., until_us: _Optional[int] = ..., tres: _Optional[_Iterable[str]] = ..., filter: _Optional[_Union[JobFilter, _Mapping]] = ..., wckeys: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetReportResponse(_message.Message):
+    __slots__ = ("table", "since_us", "until_us", "cluster", "accounts")
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_US_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_US_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    table: Table
+    since_us: int
+    until_us: int
+    cluster: str
+    accounts: Table
+    def __init__(self, table: _Optional[_Union[Table, _Mapping]] = ..., since_us: _Optional[int] = ..., until_us: _Optional[int] = ..., cluster: _Optional[str] = ..., accounts: _Optional[_Union[Table, _Mapping]] = ...) -> None: ...
+
 class GetConfigRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
