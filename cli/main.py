@@ -21,6 +21,7 @@ COMMANDS = {
     "accounts": "accounts, users and QOS as one file: apply it, or print what there is",
     "loans": "memory lent and borrowed: who, how much, and what came of it",
     "reclaim": "switch the lending of unused memory on or off",
+    "reconfigure": "have the scheduler read its configuration file again",
     "usage": "what a job used over time: a chart, or CSV",
     "wait": "wait for jobs to end, with progress",
     "suggest": "what a job should ask for, by what its past runs used",

@@ -200,13 +200,13 @@ What to print
   show job [ID], show node [NODES], show partition [NAME], show config
   show hostnames [LIST], show hostlist NAMES, show hostlistsorted NAMES
   hold ID,...; uhold ID,...; release ID,...
-  requeue ID,...; requeuehold ID,...
+  requeue ID,...; requeuehold ID,...; suspend ID,...; resume ID,...
   update JobId=ID KEY=VALUE...
      TimeLimit JobName Comment Priority Nice Partition StartTime Dependency Features ReqNodeList ExcNodeList
      NumCPUs NumNodes MinMemoryNode MinMemoryCPU Requeue ArrayTaskThrottle Account QOS
   update NodeName=NODES State=DRAIN|RESUME|UNDRAIN|DOWN|IDLE [Reason=TEXT]
   write batch_script ID [FILE|-]
-  ping, version
+  reconfigure, ping, version
   -o, --oneliner; -d, --details; --json (show job)
   -M, --clusters=NAME         must be this cluster
 * --all --federation --future --hide --local --quiet --sibling --verbose

@@ -260,6 +260,16 @@ class RequeueJobsRequest(_Message):
     idempotency_key: str = ""
 
 
+class SuspendJobsRequest(_Message):
+    jobs: list[JobRef] = []
+    idempotency_key: str = ""
+
+
+class ResumeJobsRequest(_Message):
+    jobs: list[JobRef] = []
+    idempotency_key: str = ""
+
+
 class StringList(_Message):
     values: list[str] = []
 
@@ -537,6 +547,23 @@ class GetConfigResponse(_Message):
     settings: list[Setting] = []
 
 
+class ReconfigureRequest(_Message):
+    dry_run: bool = False
+
+
+class ConfigChange(_Message):
+    key: str = ""
+    old: str = ""
+    new: str = ""
+    restart: bool = False
+
+
+class ReconfigureResponse(_Message):
+    changes: list[ConfigChange] = []
+    problems: list[str] = []
+    applied: bool = False
+
+
 class GetStatusRequest(_Message):
     pass
 
@@ -570,6 +597,7 @@ class GetStatusResponse(_Message):
     nodes: list[NodeStatus] = []
     amounts: list[Amount] = []
     store: str = ""
+    warnings: list[str] = []
 
 
 class GetJobScriptRequest(_Message):

@@ -42,12 +42,14 @@ from packhorse.scheduler.model.input import (
     ReportSilence,
     ReportStart,
     Requeue,
+    ResumeJobs,
     RunCycle,
     RunningAttempt,
     SignalScope,
     Start,
     Submit,
     SubmitArray,
+    SuspendJobs,
     Target,
     Tick,
     UpdateJob,
@@ -266,6 +268,14 @@ class Cluster:
     ) -> tuple[Outcome, ...]:
         """scontrol requeue."""
         return self._done(Requeue(caller or Caller(USER), self.targets(*refs), hold))
+
+    def suspend(self, *refs: str | int, caller: Caller = ADMIN) -> tuple[Outcome, ...]:
+        """scontrol suspend."""
+        return self._done(SuspendJobs(caller, self.targets(*refs)))
+
+    def go_on(self, *refs: str | int, caller: Caller = ADMIN) -> tuple[Outcome, ...]:
+        """scontrol resume, of jobs."""
+        return self._done(ResumeJobs(caller, self.targets(*refs)))
 
     def update(self, *refs: str | int, caller: Caller | None = None, **changes: Any) -> tuple[Outcome, ...]:
         """scontrol update job."""
