@@ -18,6 +18,7 @@ COMMANDS = {
     "status": "the cluster in one screen",
     "demo": "a whole cluster in a temporary directory: submit, watch, collect, stop",
     "events": "a job's whole story from the log",
+    "accounts": "accounts, users and QOS as one file: apply it, or print what there is",
     "loans": "memory lent and borrowed: who, how much, and what came of it",
     "reclaim": "switch the lending of unused memory on or off",
     "reconfigure": "have the scheduler read its configuration file again",

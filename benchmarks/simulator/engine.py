@@ -20,12 +20,11 @@ from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.decision import Decision
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
-from packhorse.scheduler.model.accounts import AccountsDelta
+from packhorse.scheduler.model.accounts_change import AccountChange
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Continue, Launch, Suspend, Terminate
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.event import (
-    AccountsChanged,
     Event,
     Item,
     JobEnded,
@@ -37,6 +36,8 @@ from packhorse.scheduler.model.event import (
 )
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
+    Caller,
+    ChangeAccounts,
     Input,
     RegisterNode,
     ReportExit,
@@ -48,7 +49,7 @@ from packhorse.scheduler.model.input import (
     Submit,
     Tick,
 )
-from packhorse.scheduler.model.job import Active, EndCause
+from packhorse.scheduler.model.job import Active, EndCause, Owner
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.reply import Refused, Submitted
 from packhorse.scheduler.model.resources import Placement
@@ -95,9 +96,9 @@ class Simulation:
 
     keep_going: jobs that the cluster refuses are left out and listed in `refused`; otherwise NotRunnable.
     seen: is told every event; progress: how many jobs have ended, now and then. limit: of jobs, unless the
-    policy is clairvoyant. before: is told every event that is about to change the state. uses: of memory over
-    time, by the names that jobs give. accounts: those there are from the start, with their users and QOS;
-    jobs belong to the account that their group is called after.
+    policy is clairvoyant. before: is told every event that is about to change the state. uses: of memory
+    over time, by the names that jobs give. accounts: changes of the empty book, made first; account_of: see
+    Asks. Raises BadValue for changes that are refused.
     """
 
     def __init__(
@@ -112,7 +113,8 @@ class Simulation:
         limit: LimitOf = asked,
         uses: Mapping[str, Use] | None = None,
         before: Callable[[Event], None] | None = None,
-        accounts: AccountsDelta | None = None,
+        accounts: tuple[AccountChange, ...] = (),
+        account_of: str = "default",
     ) -> None:
         self.policy = policy
         self.state = State.empty()
@@ -129,7 +131,7 @@ class Simulation:
             nodes,
             clairvoyant if policy.clairvoyant else limit,
             frozenset(partition.name for partition in base.partitions),
-            frozenset(account.name for account in accounts.accounts) if accounts is not None else (),
+            account_of,
         )
         self._arrivals = _Arrivals((), world.think_times)
         self._heap: list[tuple[int, _Kind, int, object]] = []
@@ -162,8 +164,10 @@ class Simulation:
         self._changed = True
         """Something happened since the last cycle that one could make a difference for."""
         self._do(Start(policy.configured(replace(base, origin=ORIGIN))))
-        if accounts is not None:
-            self._tell(AccountsChanged(ORIGIN, accounts, 0))
+        if accounts:
+            reply = self._do(ChangeAccounts(Caller(Owner(0, 0, "root", "root"), admin=True), accounts)).reply
+            if isinstance(reply, Refused):
+                raise BadValue(f"accounts: {reply.message}")
         for spec in self._nodes:
             self._register(spec)
         if world.report_s:

@@ -419,6 +419,44 @@ class SwitchReclaimRequest(_Message):
     idempotency_key: str = ""
 
 
+class AccountEdit(_Message):
+    name: str = ""
+    text: str = ""
+    how: str = ""
+
+
+class AccountChange(_Message):
+    verb: str = ""
+    thing: str = ""
+    name: str = ""
+    account: str = ""
+    user: str = ""
+    partition: str = ""
+    edits: list[AccountEdit] = []
+
+
+class ChangeAccountsRequest(_Message):
+    changes: list[AccountChange] = []
+    dry_run: bool = False
+    idempotency_key: str = ""
+
+
+class ChangeAccountsResponse(_Message):
+    lines: list[str] = []
+
+
+class FieldFilter(_Message):
+    field: str = ""
+    values: list[str] = []
+
+
+class ListAccountsRequest(_Message):
+    kind: str = ""
+    fields: list[str] = []
+    filters: list[FieldFilter] = []
+    inherited: bool = False
+
+
 class ListAccountingRequest(_Message):
     fields: list[str] = []
     jobs: list[JobRef] = []

@@ -464,6 +464,70 @@ class SwitchReclaimRequest(_message.Message):
     idempotency_key: str
     def __init__(self, on: _Optional[bool] = ..., partition: _Optional[str] = ..., account: _Optional[str] = ..., recall: _Optional[bool] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
+class AccountEdit(_message.Message):
+    __slots__ = ("name", "text", "how")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    HOW_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    text: str
+    how: str
+    def __init__(self, name: _Optional[str] = ..., text: _Optional[str] = ..., how: _Optional[str] = ...) -> None: ...
+
+class AccountChange(_message.Message):
+    __slots__ = ("verb", "thing", "name", "account", "user", "partition", "edits")
+    VERB_FIELD_NUMBER: _ClassVar[int]
+    THING_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    EDITS_FIELD_NUMBER: _ClassVar[int]
+    verb: str
+    thing: str
+    name: str
+    account: str
+    user: str
+    partition: str
+    edits: _containers.RepeatedCompositeFieldContainer[AccountEdit]
+    def __init__(self, verb: _Optional[str] = ..., thing: _Optional[str] = ..., name: _Optional[str] = ..., account: _Optional[str] = ..., user: _Optional[str] = ..., partition: _Optional[str] = ..., edits: _Optional[_Iterable[_Union[AccountEdit, _Mapping]]] = ...) -> None: ...
+
+class ChangeAccountsRequest(_message.Message):
+    __slots__ = ("changes", "dry_run", "idempotency_key")
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    changes: _containers.RepeatedCompositeFieldContainer[AccountChange]
+    dry_run: bool
+    idempotency_key: str
+    def __init__(self, changes: _Optional[_Iterable[_Union[AccountChange, _Mapping]]] = ..., dry_run: _Optional[bool] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class ChangeAccountsResponse(_message.Message):
+    __slots__ = ("lines",)
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    lines: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, lines: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class FieldFilter(_message.Message):
+    __slots__ = ("field", "values")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    values: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, field: _Optional[str] = ..., values: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListAccountsRequest(_message.Message):
+    __slots__ = ("kind", "fields", "filters", "inherited")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    FILTERS_FIELD_NUMBER: _ClassVar[int]
+    INHERITED_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    filters: _containers.RepeatedCompositeFieldContainer[FieldFilter]
+    inherited: bool
+    def __init__(self, kind: _Optional[str] = ..., fields: _Optional[_Iterable[str]] = ..., filters: _Optional[_Iterable[_Union[FieldFilter, _Mapping]]] = ..., inherited: _Optional[bool] = ...) -> None: ...
+
 class SuggestAskRequest(_message.Message):
     __slots__ = ("job", "name", "command", "user")
     JOB_FIELD_NUMBER: _ClassVar[int]

@@ -55,6 +55,11 @@ class SchedulerStub:
     """Memory that is lent, and that was; see docs/reclaim.md."""
     SwitchReclaim: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchReclaimRequest, _scheduler_pb2.OutcomesResponse]
     """Lending on or off: everywhere, or for the jobs of a partition or an account."""
+    ChangeAccounts: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ChangeAccountsRequest, _scheduler_pb2.ChangeAccountsResponse]
+    """Accounts, users, associations, QOS and coordinators: all changes of a call or none. The answer says what
+    changed; for administrators, operators and coordinators (docs/policy/accounts.md).
+    """
+    ListAccounts: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountsRequest, _scheduler_pb2.Table]
     SuggestAsk: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SuggestAskRequest, _scheduler_pb2.SuggestAskResponse]
     """What a job should ask for, by what its past runs used."""
     ListWaste: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListWasteRequest, _scheduler_pb2.ListWasteResponse]
@@ -113,6 +118,11 @@ class SchedulerAsyncStub(SchedulerStub):
     """Memory that is lent, and that was; see docs/reclaim.md."""
     SwitchReclaim: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchReclaimRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
     """Lending on or off: everywhere, or for the jobs of a partition or an account."""
+    ChangeAccounts: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ChangeAccountsRequest, _scheduler_pb2.ChangeAccountsResponse]  # type: ignore[assignment]
+    """Accounts, users, associations, QOS and coordinators: all changes of a call or none. The answer says what
+    changed; for administrators, operators and coordinators (docs/policy/accounts.md).
+    """
+    ListAccounts: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountsRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     SuggestAsk: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SuggestAskRequest, _scheduler_pb2.SuggestAskResponse]  # type: ignore[assignment]
     """What a job should ask for, by what its past runs used."""
     ListWaste: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListWasteRequest, _scheduler_pb2.ListWasteResponse]  # type: ignore[assignment]
@@ -276,6 +286,23 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]:
         """Lending on or off: everywhere, or for the jobs of a partition or an account."""
+
+    @_abc_1.abstractmethod
+    def ChangeAccounts(
+        self,
+        request: _scheduler_pb2.ChangeAccountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.ChangeAccountsResponse, _abc.Awaitable[_scheduler_pb2.ChangeAccountsResponse]]:
+        """Accounts, users, associations, QOS and coordinators: all changes of a call or none. The answer says what
+        changed; for administrators, operators and coordinators (docs/policy/accounts.md).
+        """
+
+    @_abc_1.abstractmethod
+    def ListAccounts(
+        self,
+        request: _scheduler_pb2.ListAccountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]: ...
 
     @_abc_1.abstractmethod
     def SuggestAsk(
