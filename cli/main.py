@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": "a whole cluster in a temporary directory: submit, watch, collect, stop",
     "events": "a job's whole story from the log",
     "loans": "memory lent and borrowed: who, how much, and what came of it",
+    "quota": "limits, budgets and quotas of accounts, users and QOS, and what is used of them",
     "reclaim": "switch the lending of unused memory on or off",
     "usage": "what a job used over time: a chart, or CSV",
     "wait": "wait for jobs to end, with progress",

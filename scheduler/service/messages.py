@@ -359,6 +359,11 @@ class ListLicensesRequest(_Message):
     fields: list[str] = []
 
 
+class ListQuotasRequest(_Message):
+    fields: list[str] = []
+    names: list[str] = []
+
+
 class ListLoansRequest(_Message):
     fields: list[str] = []
     jobs: list[JobRef] = []
