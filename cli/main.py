@@ -22,6 +22,7 @@ COMMANDS = {
     "reclaim": "switch the lending of unused memory on or off",
     "usage": "what a job used over time: a chart, or CSV",
     "wait": "wait for jobs to end, with progress",
+    "why": "why a job waits and what would start it, or why it runs where it runs",
     "suggest": "what a job should ask for, by what its past runs used",
     "waste": "what jobs were given and did not use, by user, account or job name",
     "invite": "the command with which another machine joins this cluster",

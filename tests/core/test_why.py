@@ -17,7 +17,7 @@ from packhorse.scheduler.core.why.smallest import Found, Suggestion, smallest
 from packhorse.scheduler.core.why.snapshot import again, taken
 from packhorse.scheduler.model.cluster import Partition
 from packhorse.scheduler.model.ids import US, JobId, NodeName
-from packhorse.scheduler.model.input import Caller
+from packhorse.scheduler.model.input import Caller, Release
 from packhorse.scheduler.model.reply import Done, Submitted
 from packhorse.scheduler.model.resources import Gres
 from tests.core.scenario import ADMIN, OTHER, USER, Cluster, a_cluster, a_config, a_node, after
@@ -147,7 +147,8 @@ def test_devices() -> None:
 def test_devices_of_the_job_or_a_task(title: str, option: str) -> None:
     cluster = a_cluster(nodes=1, cpus=8, gpus=4)
     full(cluster, cpus=1, gpus=2)
-    job = cluster.submit(cpus=1, time_limit_s=HOUR, **{title: (Gres("gpu", "", 4),)})
+    wanted: dict[str, Any] = {title: (Gres("gpu", "", 4),)}
+    job = cluster.submit(cpus=1, time_limit_s=HOUR, **wanted)
     cluster.run_cycle()
     check(cluster, job, "devices", f"scancel {job}; sbatch {option} … (the rest as before)")
 
@@ -539,7 +540,7 @@ def test_a_snapshot_is_apart_from_its_state() -> None:
     cluster.pass_time(HOUR)
     assert snapshot.pending_columns.row(job) == row
     assert snapshot.node_columns.held(JobId(1))
-    assert 1 in snapshot.running_columns
+    assert JobId(1) in snapshot.running_columns
     snapshot.node_columns.check()
     assert smallest(snapshot, snapshot.jobs[job], cluster.clock.now).at
 
@@ -608,4 +609,5 @@ def test_the_caller_is_the_owner() -> None:
     job = cluster.submit(cpus=1, hold=True, time_limit_s=HOUR)
     one = only(cluster, job, "release")
     (input,) = inputs(cluster.job(job), one.change, one.admin)
+    assert isinstance(input, Release)
     assert input.caller == Caller(USER)

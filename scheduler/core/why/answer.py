@@ -11,7 +11,7 @@ from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.why.change import Waiter, name_of
 from packhorse.scheduler.core.why.meanings import meaning
 from packhorse.scheduler.core.why.place import Place, place
-from packhorse.scheduler.core.why.queue import Queue, queue
+from packhorse.scheduler.core.why.queue import Queue, queue, standing
 from packhorse.scheduler.core.why.smallest import Suggestion, smallest
 from packhorse.scheduler.model.ids import UNKNOWN, Instant, NodeName
 from packhorse.scheduler.model.job import Active, Ended, Job, JobState
@@ -21,7 +21,8 @@ class Why(NamedTuple):
     """job: as people write it. state: Slurm's word. reasons: all that is in its way, what decides first
     comes first; of a job that does not wait, what there is to say. starts: where the very next pass starts
     it. planned: when it starts as things stand, 0 if nobody can say. queue: who is ahead, None where order
-    does not matter yet. place: why it runs where it runs."""
+    does not matter yet. standing: what its place in the order is made of, in
+    sentences. place: why it runs where it runs."""
 
     job: str
     name: str
@@ -32,6 +33,7 @@ class Why(NamedTuple):
     starts: tuple[NodeName, ...] = ()
     planned: Instant = UNKNOWN
     queue: Queue | None = None
+    standing: tuple[str, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
     place: Place | None = None
 
@@ -59,6 +61,7 @@ def why(snapshot: State, waiter: Waiter, now: Instant) -> Why:
         starts=found.starts,
         planned=snapshot.pending_columns.planned(waiter.id) or found.at,
         queue=line,
+        standing=standing(snapshot, waiter),
         suggestions=found.suggestions,
     )
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from packhorse.scheduler.core.priority import base_priority
+from packhorse.scheduler.core.priority import BASE_PRIORITY, base_priority
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.why.change import Waiter, name_of
@@ -62,6 +62,25 @@ def priority_of(state: State, waiter: Waiter) -> int:
     """The number that `squeue` shows."""
     partition = next((p for p in state.config.partitions if p.name == waiter.spec.partition), None)
     return base_priority(waiter.spec, partition)
+
+
+def standing(state: State, waiter: Waiter) -> tuple[str, ...]:
+    """What its priority is made of."""
+    spec = waiter.spec
+    if spec.priority is not None:
+        return (f"priority {spec.priority}, given to it by an administrator",)
+    partition = next((p for p in state.config.partitions if p.name == spec.partition), None)
+    terms = [f"{BASE_PRIORITY} of every job"]
+    if partition is not None and partition.priority:
+        terms.append(f"{partition.priority:+} of partition {partition.name}")
+    if spec.nice:
+        terms.append(f"{-spec.nice:+} by its nice value")
+    text = f"priority {priority_of(state, waiter)}: {', '.join(terms)}"
+    if partition is not None and any(
+        p.priority_tier != partition.priority_tier for p in state.config.partitions
+    ):
+        text += f"; jobs of partitions with a tier above {partition.priority_tier} come first"
+    return (text,)
 
 
 def _before(state: State, waiter: Waiter, own: int, other: Waiter) -> Before:

@@ -99,6 +99,7 @@ def body(method: str, job: int, whose: int) -> dict[str, Any]:
         "UpdateJobs": jobs | {"changes": {"comment": "x"}},
         "UpdateNodes": {"nodes": ["n1"], "action": "NODE_ACTION_DRAIN", "reason": "test"},
         "SuggestAsk": {"job": ref},
+        "ExplainJob": {"job": ref},
         "ListWaste": {"filter": {"users": [str(whose)]}},
         "ListJobs": jobs,
         "ListAccounting": jobs,
