@@ -38,7 +38,7 @@ from packhorse.scheduler.model.ids import US, Instant, JobId
 from packhorse.scheduler.model.input import Caller, Input, RegisterNode, ReportStart, RunCycle, Start, Submit
 from packhorse.scheduler.model.job import Condition, Dependency, DependencyKind, Job, JobSpec, Owner, Pending
 from packhorse.scheduler.model.reply import Reply, Submitted
-from packhorse.scheduler.model.resources import Ask
+from packhorse.scheduler.model.resources import Ask, Gres
 from packhorse.simulator import synthetic
 
 USERS = 500
@@ -94,7 +94,7 @@ def spec_of(ask: Ask, partition: str, limit_s: int, **fields: object) -> JobSpec
 
 
 def fill(world: World, chance: Random, n_pending: int) -> None:
-    """The cluster gets full of what comes, and then so many wait; every tenth with a blocker of its own."""
+    """The cluster gets full of what comes, and then so many wait; every fourth with a blocker of its own."""
     kinds = synthetic.asks(chance, 200, len(world.state.nodes))
     while True:
         batch(world, chance, kinds, n_pending - len(world.state.pending_columns))
@@ -113,29 +113,43 @@ def batch(world: World, chance: Random, kinds: list[tuple[Ask, str]], n: int) ->
 
 
 def blocked(world: World, chance: Random, spec: JobSpec) -> JobSpec:
-    """Nine in ten as they are; the others are held, wait for a time or a job, want licences or name nodes."""
-    if chance.random() >= 0.1:
+    """Three in four as they are; the others are held, wait for a time or a job, want licences, name nodes or
+    features, want a node for themselves, or more of one thing than is usual."""
+    if chance.random() >= 0.25:
         return spec
     nodes = list(world.state.nodes)
-    kind = chance.randrange(7)
-    if kind == 0:
-        return replace(spec, hold=True)
-    if kind == 1:
-        return replace(spec, begin_at=Instant(world.now + chance.randint(1, 48) * 3600 * US))
-    if kind == 2 and world.state.jobs:
-        other = chance.choice(list(world.state.jobs))
-        return replace(spec, dependency=Dependency((Condition(DependencyKind.AFTEROK, other),)))
-    if kind == 3:
-        return replace(spec, licenses=f"matlab:{chance.randint(1, 12)}")
     small = Ask(cpu_milli_per_task=1000 * chance.randint(1, 8), mem_mib_per_node=1024 * chance.randint(1, 32))
-    if kind == 4:
-        name = chance.choice([n for n in nodes if not world.state.nodes[n].spec.devices])
-        return replace(spec, ask=replace(small, nodes_required=(name,)), partition="main")
-    if kind == 5:
-        return replace(
-            spec, ask=replace(small, features=chance.choice(["ib", "large", "gpu&ib"])), partition="main"
-        )
-    return replace(spec, ask=replace(small, exclusive=True), partition="main")
+    match chance.randrange(12):
+        case 0:
+            return replace(spec, hold=True)
+        case 1:
+            return replace(spec, begin_at=Instant(world.now + chance.randint(1, 48) * 3600 * US))
+        case 2 if world.state.jobs:
+            other = chance.choice(list(world.state.jobs))
+            dependency = Dependency((Condition(DependencyKind.AFTEROK, other),))
+            return replace(spec, dependency=dependency, ask=small, partition="main")
+        case 3:
+            return replace(spec, licenses=f"matlab:{chance.randint(1, 12)}", ask=small, partition="main")
+        case 4:
+            name = chance.choice([n for n in nodes if not world.state.nodes[n].spec.devices])
+            ask = replace(small, nodes_required=(name,))
+        case 5:
+            ask = replace(small, features=chance.choice(["ib", "large", "gpu&ib"]))
+        case 6:
+            ask = replace(small, exclusive=True)
+        case 7:
+            ask = replace(small, mem_mib_per_node=1024 * chance.randint(100, 500))
+        case 8:
+            ask = replace(small, cpu_milli_per_task=1000 * chance.randint(32, 96), mem_mib_per_node=1024)
+        case 9:
+            ask = replace(small, n_tasks=chance.randint(16, 120), cpu_milli_per_task=1000, max_nodes=1)
+        case 10:
+            n = chance.randint(4, 40)
+            ask = replace(small, n_tasks=n, min_nodes=n, cpu_milli_per_task=8000, mem_mib_per_node=1024)
+        case _:
+            gpus = (Gres("gpu", chance.choice(["", "a100", "h100"]), chance.randint(2, 8)),)
+            ask = replace(small, cpu_milli_per_task=1000, mem_mib_per_node=1024, gres_per_node=gpus)
+    return replace(spec, ask=ask, partition="main")
 
 
 class Case(NamedTuple):

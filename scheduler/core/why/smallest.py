@@ -19,7 +19,7 @@ from packhorse.scheduler.core.why import amounts, conditions
 from packhorse.scheduler.core.why.change import Change, Waiter, command
 from packhorse.scheduler.core.why.prefix import Ahead
 from packhorse.scheduler.core.why.snapshot import again
-from packhorse.scheduler.core.why.trial import DEPTH, Outcome, Trial, try_out
+from packhorse.scheduler.core.why.trial import DEPTH, Trial, try_out
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, NodeName
 from packhorse.scheduler.model.job import JobSpec
 
@@ -65,9 +65,8 @@ def smallest(snapshot: State, waiter: Waiter, now: Instant) -> Found:
         return Found((), starts, now, None)
     ahead = Ahead(again(snapshot), now, waiter.id)
     if not ahead.ready:
-        found = [
-            s for c in conditions.waits(snapshot, waiter, now) if (s := _suggested(snapshot, waiter, c, now))
-        ]
+        changes = conditions.waits(snapshot, waiter, now)
+        found = [s for c in changes if (s := _suggested(snapshot, waiter, c, now, later=True))]
         return Found(_ordered(found, now), (), UNKNOWN, ahead)
     spec = waiter.spec
     candidates = sorted(_candidates(snapshot, waiter, ahead), key=lambda c: c.size)
@@ -76,23 +75,20 @@ def smallest(snapshot: State, waiter: Waiter, now: Instant) -> Found:
         if change.kind in kinds:
             continue
         one = _suggested(snapshot, waiter, change, now)
-        if one is not None and one.at == now:
+        if one is not None:
             kinds.add(change.kind)
             found.append(one)
             if len(found) == MOST:
                 break
-    at = as_it_is.later()
-    if len(found) < MOST and at != now:
+    at = snapshot.pending_columns.planned(waiter.id)
+    if len(found) < MOST:
         deep = Ahead(again(snapshot), now, waiter.id, DEPTH)
         at = at or deep.earliest(spec)
-        tried = 0
-        for change in _later(deep, spec, at):
-            if change.kind not in kinds and tried < MOST_LATER:
-                tried += 1
-                one = _suggested(snapshot, waiter, change, now)
-                if one is not None and _sooner(one.at, at, now):
-                    kinds.add(change.kind)
-                    found.append(one)
+        later = [c for c in _later(deep, spec, at) if c.kind not in kinds][:MOST_LATER]
+        for change in later:
+            one = _suggested(snapshot, waiter, change, now, later=True)
+            if one is not None and _sooner(one.at, at, now):
+                found.append(one)
     return Found(_ordered(found, now), (), at, ahead)
 
 
@@ -100,9 +96,11 @@ def _ordered(found: list[Suggestion], now: Instant) -> tuple[Suggestion, ...]:
     return tuple(sorted(found, key=lambda s: (s.at != now, s.admin, s.change.size, s.at))[:MOST])
 
 
-def _suggested(snapshot: State, waiter: Waiter, change: Change, now: Instant) -> Suggestion | None:
-    """What came of trying it; None if nothing good did."""
-    outcome: Outcome = try_out(snapshot, waiter, change, now)
+def _suggested(
+    snapshot: State, waiter: Waiter, change: Change, now: Instant, *, later: bool = False
+) -> Suggestion | None:
+    """What came of trying it; None if it does not start now or, with `later`, at a time that can be said."""
+    outcome = try_out(snapshot, waiter, change, now, later=later)
     if outcome.refused or not outcome.at:
         return None
     return Suggestion(change, command(waiter, change), outcome.at, outcome.nodes, outcome.admin)

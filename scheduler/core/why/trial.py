@@ -17,7 +17,7 @@ from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import RunCycle
 from packhorse.scheduler.model.reply import Done, RefusalCode, Refused, Reply, Submitted
 
-DEPTH: Final = 16
+DEPTH: Final = 8
 """Blocked jobs of the partition that get a planned start where it is asked when a job would start later."""
 
 
@@ -83,13 +83,13 @@ class Trial:
         return None
 
 
-def try_out(snapshot: State, waiter: Waiter, change: Change | None, now: Instant) -> Outcome:
-    """Whether the next pass would start it, else when it would start."""
+def try_out(snapshot: State, waiter: Waiter, change: Change, now: Instant, *, later: bool) -> Outcome:
+    """Whether the next pass would start it; else, with `later`, when it would start."""
     trial = Trial(snapshot, waiter, change, now)
     if trial.refused:
         return Outcome(refused=trial.refused)
     nodes = trial.now_on()
-    return Outcome(now if nodes else trial.later(), nodes, trial.admin)
+    return Outcome(now if nodes else trial.later() if later else UNKNOWN, nodes, trial.admin)
 
 
 def _refusal(reply: Reply) -> tuple[RefusalCode | None, str]:
