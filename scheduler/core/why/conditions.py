@@ -154,3 +154,9 @@ def sooner(waiter: Waiter, top: int) -> Iterator[Change]:
         yield _drop("nice", "a nice value of 0", replace(spec, nice=0), Changes(nice=0), "Nice=0")
     words = f"a priority of {top}, ahead of all others of its partition"
     yield _drop("priority", words, replace(spec, priority=top), Changes(priority=top), f"Priority={top}")
+
+
+def markdown() -> str:
+    """The table of sizes, as in docs/policy/why.md."""
+    rows = [f"| {kind} | {size:g} |" for kind, size in sorted(SIZES.items(), key=lambda item: item[1])]
+    return "\n".join(["| what is changed or dropped | counts as |", "|---|---|", *rows])

@@ -7,6 +7,8 @@ more than room; the pass of core/why/trial.py decides.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from packhorse.scheduler.core.backfill import find
@@ -25,6 +27,9 @@ from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import JobSpec
 
+_BY_PLACE: Final = ("order", "classes", "durations", "codes", "queue")
+"""Arrays of a pass that have one entry per row; the last one only where nodes can be reserved."""
+
 
 class Ahead(Cycle):
     """See the module. place: how many rows are before the job's; all, if it may not start at all. before:
@@ -38,9 +43,10 @@ class Ahead(Cycle):
         self.ready = bool(found.size)
         slot = self.order[found[0]] if found.size else 0
         self.avoid = state.jobs[id].avoid if id in state.jobs else ()
-        self.order = self.before = self.order[: self.place]
-        self.classes, self.durations = self.classes[: self.place], self.durations[: self.place]
-        self.codes = self.codes[: self.place]
+        for title in _BY_PLACE:
+            if hasattr(self, title):
+                setattr(self, title, getattr(self, title)[: self.place])
+        self.before = self.order
         self.expected_us = self.pending.expected(id) if state.config.predictor != LIMIT else 0
         if depth and found.size:
             self.heads_left[int(self.pending.partition[slot])] = depth

@@ -29,17 +29,16 @@ _SAME: Final = (Board, SlotMap, AskClass)
 _OWN: Final = "packhorse.scheduler.core."
 """Where the classes are whose objects change in place."""
 
-_OF_THE_QUEUE: Final = (
-    "arrays",
-    "batch",
-    "dependents",
-    "finished",
-    "jobs",
-    "singletons",
-    "tasks",
-    "timers",
+_OF_THE_NODES: Final = (
+    "accounts",
+    "demand",
+    "history",
+    "interned",
+    "node_columns",
+    "nodes",
+    "running_columns",
 )
-"""What a submission, a cancellation or an update of a waiting job changes, beside the queue itself."""
+"""What no submission, cancellation, release or update of a waiting job changes, nor a pass."""
 
 
 def taken(state: State) -> State:
@@ -60,8 +59,9 @@ def again(snapshot: State) -> State:
     """A copy of a copy for one trial. Nodes and what runs are shared: no grant may be applied to it."""
     new = State.__new__(State)
     for title in State.__slots__:
-        value = getattr(snapshot, title)
-        setattr(new, title, _twin(value) if title in _OF_THE_QUEUE else value)
+        if title != "pending_columns":
+            value = getattr(snapshot, title)
+            setattr(new, title, value if title in _OF_THE_NODES else _twin(value))
     new.pending_columns = _queue(snapshot.pending_columns)
     return new
 
