@@ -26,6 +26,8 @@ from packhorse.scheduler.core.reclaim.ledger import loan_row, loan_rows
 from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.state import Frozen, State
 from packhorse.scheduler.core.step import next_timer, step
+from packhorse.scheduler.core.why.answer import why
+from packhorse.scheduler.core.why.snapshot import taken
 from packhorse.scheduler.model.accounting import LoanRow
 from packhorse.scheduler.model.cluster import Batch, ClusterConfig, GpuIdle, GpuIdleAction, Reclaim
 from packhorse.scheduler.model.event import Event, JobEnding
@@ -535,6 +537,17 @@ class ClusterMachine(RuleBasedStateMachine):
         getattr(self.cluster, action)(name)
 
     # -- what must always hold ---------------------------------------------------------------------------
+
+    @rule(which=st.integers(0, 100))
+    def somebody_asks_why(self, which: int) -> None:
+        """Whoever waits has a reason in words, whatever became of the cluster; and asking changes nothing."""
+        state = self.cluster.state
+        waiting = [id for id in (*state.jobs, *state.arrays) if id in state.pending_columns]
+        if waiting:
+            id = waiting[which % len(waiting)]
+            waiter = state.jobs.get(id) or state.arrays[id]
+            found = why(taken(state), waiter, self.cluster.clock.now)
+            assert found.reasons and all(one.sentence for one in found.reasons)
 
     @invariant()
     def nothing_runs_twice(self) -> None:

@@ -13,11 +13,12 @@ from typing import Final
 from msgspec.structs import replace
 
 from packhorse.scheduler.core.why.change import Change
+from packhorse.scheduler.core.why.conditions import SIZES
 from packhorse.scheduler.core.why.prefix import Ahead
 from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.model.input import Changes
 from packhorse.scheduler.model.job import JobSpec
-from packhorse.scheduler.model.resources import WHOLE, Ask, Gres, is_slice
+from packhorse.scheduler.model.resources import WHOLE, Gres, is_slice
 from packhorse.scheduler.model.units import format_mem_mib, format_time_limit
 
 LEAST_PART: Final = 16
@@ -186,7 +187,7 @@ def _of_one(ahead: Ahead, spec: JobSpec, title: str, i: int, gres: Gres) -> Iter
     name = gres.kind.upper() if gres.kind == "gpu" else gres.kind
     if gres.type and not is_slice(gres.type):
         any_type = gres._replace(type="")
-        yield change("device type", f"any {name} instead of {gres.type}", 0.3, any_type)
+        yield change("device type", f"any {name} instead of {gres.type}", SIZES["device type"], any_type)
     if is_slice(gres.type):
         for part in _smaller_slices(ahead, gres.type):
             words, size = f"slice {part} instead of {gres.type}", _less(_parts(gres.type), _parts(part))
@@ -277,21 +278,3 @@ def time_change(spec: JobSpec, left: int) -> Change:
     size = _less(asked, left) if asked else 1.0
     new = replace(spec, time_limit_s=left)
     return Change("time limit", words, size, new, Changes(time_limit_s=left), f"TimeLimit={shown}")
-
-
-def least(ask: Ask) -> Ask:
-    """One task of one CPU on one node, without devices and with next to no memory: if this does not fit,
-    no amount is to blame."""
-    return replace(
-        ask,
-        n_tasks=1,
-        min_nodes=1,
-        max_nodes=0,
-        cpu_milli_per_task=1000,
-        mem_mib_per_cpu=0,
-        mem_mib_per_node=min(ask.mem_mib_per_node, 16),
-        gres_per_node=(),
-        gres_per_task=(),
-        gres_per_job=(),
-        tmp_mib_per_node=0,
-    )

@@ -28,6 +28,7 @@ SIZES: Final = {
     "account": 0.25,
     "excluded nodes": 0.25,
     "named nodes": 0.3,
+    "device type": 0.3,
     "constraint": 0.35,
     "exclusive": 0.35,
     "reservation": 0.4,
