@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec.structs import replace
 
+from packhorse.scheduler.core.packing.field import Field
+from packhorse.scheduler.core.priority import Rules
+from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.why.change import Change
 from packhorse.scheduler.core.why.conditions import SIZES
-from packhorse.scheduler.core.why.prefix import Ahead
-from packhorse.scheduler.model.ids import US
+from packhorse.scheduler.model.ids import US, Instant
 from packhorse.scheduler.model.input import Changes
 from packhorse.scheduler.model.job import JobSpec
 from packhorse.scheduler.model.resources import WHOLE, Gres, is_slice
@@ -36,25 +38,51 @@ _GPU_OPTIONS: Final = {
 _Make = Callable[[int], JobSpec]
 
 
-def smaller(ahead: Ahead, spec: JobSpec) -> Iterator[Change]:
+class Search(Protocol):
+    """Whoever can say whether a job would start, or find room, if it asked for that."""
+
+    now: Instant
+    field: Field
+    rules: Rules
+
+    def fits(self, spec: JobSpec) -> bool: ...
+
+
+def smaller(search: Search, spec: JobSpec) -> Iterator[Change]:
     """All of them, those that a search found room for."""
-    yield from _memory(ahead, spec)
-    yield from _cpus(ahead, spec)
-    yield from _tasks(ahead, spec)
-    yield from _nodes(ahead, spec)
-    yield from _devices(ahead, spec)
-    yield from _scratch(ahead, spec)
-    yield from _time(ahead, spec)
+    yield from _memory(search, spec)
+    yield from _cpus(search, spec)
+    yield from _tasks(search, spec)
+    yield from _nodes(search, spec)
+    yield from _devices(search, spec)
+    yield from _scratch(search, spec)
+    yield from _time(search, spec)
 
 
-def _most(ahead: Ahead, make: _Make, low: int, high: int, step: int = 1) -> int:
+def within(search: Search, spec: JobSpec, reason: Reason) -> Iterator[Change]:
+    """Those that a limit or a window asks for, by what the reason is called: nothing else would help."""
+    what = set(reason.name.split("_"))
+    if what & {"WALL", "MINS", "RESERVED", "MAINT"}:
+        yield from _shorter(search, spec)
+    if what & {"CPU", "BILLING"}:
+        yield from _cpus(search, spec)
+        yield from _tasks(search, spec)
+    if "MEM" in what:
+        yield from _memory(search, spec)
+    if "NODE" in what:
+        yield from _nodes(search, spec)
+    if "GRES" in what:
+        yield from _devices(search, spec)
+
+
+def _most(search: Search, make: _Make, low: int, high: int, step: int = 1) -> int:
     """The most of low, low + step … high with which it fits; 0 if it does not even with the least."""
-    if high < low or not ahead.fits(make(low)):
+    if high < low or not search.fits(make(low)):
         return 0
     n, beyond = 0, (high - low) // step + 1
     while beyond - n > 1:
         middle = (n + beyond) // 2
-        if ahead.fits(make(low + middle * step)):
+        if search.fits(make(low + middle * step)):
             n = middle
         else:
             beyond = middle
@@ -74,15 +102,15 @@ def mem_step(asked_mib: int) -> int:
     return 1024 if asked_mib > 8192 else 256 if asked_mib > 1024 else 16
 
 
-def _memory(ahead: Ahead, spec: JobSpec) -> Iterator[Change]:
+def _memory(search: Search, spec: JobSpec) -> Iterator[Change]:
     ask = spec.ask
     if ask.mem_all:
-        most = int(ahead.field.board.capacity[1].max(initial=0))
+        most = int(search.field.board.capacity[1].max(initial=0))
 
         def some(mib: int) -> JobSpec:
             return _with(spec, mem_all=False, mem_mib_per_node=mib)
 
-        left = _most(ahead, some, 1024, most // 1024 * 1024, 1024)
+        left = _most(search, some, 1024, most // 1024 * 1024, 1024)
         if left:
             shown = format_mem_mib(left)
             words = f"{shown} of memory instead of all of a node's"
@@ -93,7 +121,7 @@ def _memory(ahead: Ahead, spec: JobSpec) -> Iterator[Change]:
     asked = ask.mem_mib_per_cpu or ask.mem_mib_per_node
     step = mem_step(asked)
     low, high = max(step, asked // LEAST_PART // step * step), (asked - 1) // step * step
-    left = _most(ahead, lambda mib: _with(spec, **{title: mib}), low, high, step) if asked else 0
+    left = _most(search, lambda mib: _with(spec, **{title: mib}), low, high, step) if asked else 0
     if left:
         shown = format_mem_mib(left)
         each = " for each CPU" if ask.mem_mib_per_cpu else " on each node" if ask.min_nodes > 1 else ""
@@ -104,7 +132,7 @@ def _memory(ahead: Ahead, spec: JobSpec) -> Iterator[Change]:
         yield Change("memory", words, _less(asked, left), new, changes, f"{key}={shown}")
 
 
-def _cpus(ahead: Ahead, spec: JobSpec) -> Iterator[Change]:
+def _cpus(search: Search, spec: JobSpec) -> Iterator[Change]:
     """Fewer CPUs for each task."""
     ask = spec.ask
     asked = ask.cpu_milli_per_task // 1000
@@ -114,7 +142,7 @@ def _cpus(ahead: Ahead, spec: JobSpec) -> Iterator[Change]:
     def fewer(n: int) -> JobSpec:
         return _with(spec, cpu_milli_per_task=1000 * n)
 
-    left = _most(ahead, fewer, max(1, asked // LEAST_PART), asked - 1)
+    left = _most(search, fewer, max(1, asked // LEAST_PART), asked - 1)
     if left:
         n = left * ask.n_tasks
         each = " for each task" if ask.n_tasks > 1 else ""
@@ -122,21 +150,21 @@ def _cpus(ahead: Ahead, spec: JobSpec) -> Iterator[Change]:
         yield Change("cpus", words, _less(asked, left), fewer(left), Changes(n_cpus=n), f"NumCPUs={n}")
 
 
-def _tasks(ahead: Ahead, spec: JobSpec) -> Iterator[Change]:
+def _tasks(search: Search, spec: JobSpec) -> Iterator[Change]:
     """Fewer tasks, on as many nodes as before."""
     ask = spec.ask
 
     def fewer(n: int) -> JobSpec:
         return _with(spec, n_tasks=n)
 
-    left = _most(ahead, fewer, max(ask.min_nodes, ask.n_tasks // LEAST_PART, 1), ask.n_tasks - 1)
+    left = _most(search, fewer, max(ask.min_nodes, ask.n_tasks // LEAST_PART, 1), ask.n_tasks - 1)
     if left:
         words = f"{left} task{'s' * (left > 1)} instead of {ask.n_tasks}"
         size = _less(ask.n_tasks, left)
         yield Change("tasks", words, size, fewer(left), options=f"--ntasks={left}")
 
 
-def _nodes(ahead: Ahead, spec: JobSpec) -> Iterator[Change]:
+def _nodes(search: Search, spec: JobSpec) -> Iterator[Change]:
     """The same tasks on fewer nodes; else fewer nodes and fewer tasks."""
     ask = spec.ask
     asked = ask.min_nodes
@@ -147,7 +175,7 @@ def _nodes(ahead: Ahead, spec: JobSpec) -> Iterator[Change]:
         most = n if ask.max_nodes and (ask.max_nodes < n or ask.max_nodes == asked) else ask.max_nodes
         return _with(spec, min_nodes=n, max_nodes=most)
 
-    left = _most(ahead, closer, 1, asked - 1)
+    left = _most(search, closer, 1, asked - 1)
     if left:
         words = f"{left} node{'s' * (left > 1)} instead of {asked} for the same tasks"
         size = _less(asked, left) / 2  # it keeps all that it computes with
@@ -157,7 +185,7 @@ def _nodes(ahead: Ahead, spec: JobSpec) -> Iterator[Change]:
         spread = closer(n)
         return _with(spread, n_tasks=max(1, ask.n_tasks * n // asked))
 
-    left = _most(ahead, fewer, 1, asked - 1)
+    left = _most(search, fewer, 1, asked - 1)
     if left:
         tasks = fewer(left).ask.n_tasks
         words = (
@@ -167,13 +195,13 @@ def _nodes(ahead: Ahead, spec: JobSpec) -> Iterator[Change]:
         yield Change("nodes and tasks", words, _less(asked, left), fewer(left), options=options)
 
 
-def _devices(ahead: Ahead, spec: JobSpec) -> Iterator[Change]:
+def _devices(search: Search, spec: JobSpec) -> Iterator[Change]:
     for title in _GPU_OPTIONS:
         for i, gres in enumerate(getattr(spec.ask, title)):
-            yield from _of_one(ahead, spec, title, i, gres)
+            yield from _of_one(search, spec, title, i, gres)
 
 
-def _of_one(ahead: Ahead, spec: JobSpec, title: str, i: int, gres: Gres) -> Iterator[Change]:
+def _of_one(search: Search, spec: JobSpec, title: str, i: int, gres: Gres) -> Iterator[Change]:
     """Less of one entry: fewer of them, a smaller share or slice, or any model."""
     all_of_it: tuple[Gres, ...] = getattr(spec.ask, title)
 
@@ -189,27 +217,29 @@ def _of_one(ahead: Ahead, spec: JobSpec, title: str, i: int, gres: Gres) -> Iter
         any_type = gres._replace(type="")
         yield change("device type", f"any {name} instead of {gres.type}", SIZES["device type"], any_type)
     if is_slice(gres.type):
-        for part in _smaller_slices(ahead, gres.type):
+        for part in _smaller_slices(search, gres.type):
             words, size = f"slice {part} instead of {gres.type}", _less(_parts(gres.type), _parts(part))
             one = gres._replace(type=part)
-            if ahead.fits(with_(one)):
+            if search.fits(with_(one)):
                 yield change("slice", words, size, one)
                 return
         return
     if gres.mem_mib:
         asked, step = gres.mem_mib, mem_step(gres.mem_mib)
-        left = _most(ahead, lambda n: with_(gres._replace(mem_mib=n)), step, (asked - 1) // step * step, step)
+        left = _most(
+            search, lambda n: with_(gres._replace(mem_mib=n)), step, (asked - 1) // step * step, step
+        )
         if left:
             words = f"{format_mem_mib(left)} of a {name}'s memory instead of {format_mem_mib(asked)}"
             yield change("share", words, _less(asked, left), gres._replace(mem_mib=left))
     elif gres.milli < WHOLE:
         asked = gres.milli
-        left = _most(ahead, lambda n: with_(gres._replace(milli=n)), 50, (asked - 1) // 50 * 50, 50)
+        left = _most(search, lambda n: with_(gres._replace(milli=n)), 50, (asked - 1) // 50 * 50, 50)
         if left:
             words = f"{left / WHOLE:g} of a {name} instead of {asked / WHOLE:g}"
             yield change("share", words, _less(asked, left), gres._replace(milli=left))
     elif gres.n > 1:
-        left = _most(ahead, lambda n: with_(gres._replace(n=n)), 1, gres.n - 1)
+        left = _most(search, lambda n: with_(gres._replace(n=n)), 1, gres.n - 1)
         if left:
             each = {"gres_per_task": " for each task", "gres_per_job": ""}.get(title, " on each node")
             each = "" if title == "gres_per_node" and spec.ask.min_nodes == 1 else each
@@ -229,37 +259,49 @@ def _parts(part: str) -> int:
     return int(part.partition("g")[0])
 
 
-def _smaller_slices(ahead: Ahead, asked: str) -> list[str]:
+def _smaller_slices(search: Search, asked: str) -> list[str]:
     """Those that some device can be cut into, the largest first."""
-    devices = {d for slots in set(ahead.field.board.maps) for d in slots.devices}
+    devices = {d for slots in set(search.field.board.maps) for d in slots.devices}
     known = {part for d in devices for layout in d.layouts for part in layout}
     found = [part for part in known if re.match(r"\d+g", part) and _parts(part) < _parts(asked)]
     return sorted(found, key=lambda part: (-_parts(part), part))
 
 
-def _scratch(ahead: Ahead, spec: JobSpec) -> Iterator[Change]:
+def _scratch(search: Search, spec: JobSpec) -> Iterator[Change]:
     asked = spec.ask.tmp_mib_per_node
     step = mem_step(asked)
-    left = _most(ahead, lambda mib: _with(spec, tmp_mib_per_node=mib), 0, (asked - 1) // step * step, step)
-    if asked and (left or ahead.fits(_with(spec, tmp_mib_per_node=0))):
+    left = _most(search, lambda mib: _with(spec, tmp_mib_per_node=mib), 0, (asked - 1) // step * step, step)
+    if asked and (left or search.fits(_with(spec, tmp_mib_per_node=0))):
         shown = format_mem_mib(left)
         words = f"{shown} of scratch space instead of {format_mem_mib(asked)}"
         new = _with(spec, tmp_mib_per_node=left)
         yield Change("scratch", words, _less(asked, left), new, options=f"--tmp={shown}")
 
 
-def _time(ahead: Ahead, spec: JobSpec) -> Iterator[Change]:
+def _time(search: Search, spec: JobSpec) -> Iterator[Change]:
     """The longest limit with which it is through before a planned start that it must not delay."""
-    partition = ahead.rules.partitions.get(spec.partition)
+    partition = search.rules.partitions.get(spec.partition)
     most = partition.max_time_s if partition is not None else 0
     asked = spec.time_limit_s
-    limits = [limit_s(layer.start - ahead.now) for layer in ahead.field.layers]
+    limits = [limit_s(layer.start - search.now) for layer in search.field.layers]
     for left in sorted({most, *limits}, reverse=True):
         if left <= 0 or (asked and left >= asked) or (asked and left * LEAST_PART * 2 < asked):
             continue
-        if ahead.fits(replace(spec, time_limit_s=left)):
+        if search.fits(replace(spec, time_limit_s=left)):
             yield time_change(spec, left)
             return
+
+
+def _shorter(search: Search, spec: JobSpec) -> Iterator[Change]:
+    """The longest limit, to a sixteenth of its own."""
+    asked = spec.time_limit_s
+
+    def shorter(part: int) -> JobSpec:
+        return replace(spec, time_limit_s=limit_s(asked * US * part // LEAST_PART))
+
+    part = _most(search, shorter, 1, LEAST_PART - 1) if asked >= 2 * LEAST_PART else 0
+    if part:
+        yield time_change(spec, shorter(part).time_limit_s)
 
 
 def limit_s(hole_us: int) -> int:

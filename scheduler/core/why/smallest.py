@@ -19,7 +19,7 @@ from packhorse.scheduler.core.why import amounts, conditions
 from packhorse.scheduler.core.why.change import Change, Waiter, command
 from packhorse.scheduler.core.why.prefix import Ahead
 from packhorse.scheduler.core.why.snapshot import again
-from packhorse.scheduler.core.why.trial import DEPTH, Trial, try_out
+from packhorse.scheduler.core.why.trial import DEPTH, ByPass, Trial, try_out
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, NodeName
 from packhorse.scheduler.model.job import JobSpec
 
@@ -28,6 +28,9 @@ MOST: Final = 5
 
 MOST_TRIED: Final = 12
 """Changes that are tried by a pass because they may start the job now."""
+
+MOST_PASSES: Final = 10
+"""Passes that the search for an amount under a limit may take."""
 
 MOST_LATER: Final = 2
 """Changes that are tried because the job may start sooner, though not now."""
@@ -111,12 +114,16 @@ def _candidates(snapshot: State, waiter: Waiter, ahead: Ahead) -> Iterator[Chang
     spec = waiter.spec
     yield from conditions.waits(snapshot, waiter, ahead.now)
     is_room = ahead.is_room(spec)
-    if not ahead.fits(spec):
+    if ahead.fits(spec):  # no room is missing, and nobody ahead is to blame
+        reason = snapshot.pending_columns.reason(waiter.id)
+        yield from amounts.within(ByPass(snapshot, waiter, ahead, MOST_PASSES), spec, reason)
+    else:
         yield from (c for c in amounts.smaller(ahead, spec) if ahead.fits(c.spec))
         yield from (c for c in conditions.dropped(spec) if ahead.fits(c.spec))
         yield from (c for c in conditions.unlicensed(snapshot, spec) if ahead.fits(c.spec))
+        if is_room:
+            yield from conditions.sooner(waiter, _top(ahead))
     if is_room:
-        yield from conditions.sooner(waiter, _top(ahead))
         yield from conditions.on_whose_name(snapshot, waiter)
     yield from (c for c in conditions.elsewhere(snapshot, spec) if ahead.is_room(c.spec))
 

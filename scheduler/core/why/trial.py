@@ -5,16 +5,21 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
+from packhorse.scheduler.core import waiting
 from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.cycle import Cycle
 from packhorse.scheduler.core.orders import BY_ORDER
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import step
 from packhorse.scheduler.core.why.change import Change, Waiter, inputs
+from packhorse.scheduler.core.why.prefix import Ahead
 from packhorse.scheduler.core.why.snapshot import again
 from packhorse.scheduler.model.event import ArrayTaskSplit, Event, JobGranted
 from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import RunCycle
+from packhorse.scheduler.model.job import JobSpec
 from packhorse.scheduler.model.reply import Done, RefusalCode, Refused, Reply, Submitted
 
 DEPTH: Final = 8
@@ -81,6 +86,25 @@ class Trial:
             if isinstance(decision.reply, Submitted):
                 self.id = decision.reply.first_id
         return None
+
+
+class ByPass:
+    """The questions of a search (core/why/amounts.py), each answered by a pass on a copy: where more than
+    room decides. left: how many more it answers; then it says no."""
+
+    def __init__(self, snapshot: State, waiter: Waiter, ahead: Ahead, left: int) -> None:
+        self.now, self.field, self.rules = ahead.now, ahead.field, ahead.rules
+        self.left = left
+        self._snapshot, self._waiter = snapshot, waiter
+
+    def fits(self, spec: JobSpec) -> bool:
+        """Whether the next pass starts the job if it asks for that and keeps its place."""
+        if not self.left:
+            return False
+        self.left -= 1
+        state, waiter = again(self._snapshot), self._waiter
+        waiting.change(state, waiter, replace(waiter, spec=spec), self.now)
+        return bool(_nodes(step(state, RunCycle(), self.now).events, waiter.id))
 
 
 def try_out(snapshot: State, waiter: Waiter, change: Change, now: Instant, *, later: bool) -> Outcome:
