@@ -5,9 +5,9 @@ A made-up cluster that is full, with a queue (benchmarks/simulator/synthetic.py)
 steps.
 
 - time: the whole answer for jobs drawn from the queue, snapshot included, in CPU seconds of one core.
-- truth: jobs with all kinds of blockers are asked about until so many of them got a suggestion that says
-  "now". Each suggestion is followed as its command would be, through the real step, on a copy of the
-  state; the next pass must start the job.
+- truth: on a smaller cluster, jobs with all kinds of blockers are asked about until so many of them got a
+  suggestion that says "now". Each suggestion is followed as its command would be, through the real step,
+  on a copy of the state; the next pass must start the job.
 """
 
 from __future__ import annotations
@@ -42,6 +42,10 @@ from packhorse.scheduler.model.resources import Ask, Gres
 from packhorse.simulator import synthetic
 
 USERS = 500
+SMALLER = 5
+"""The cluster of the cases is so many times smaller: many more jobs are asked about than have such a
+suggestion."""
+
 TYPING_S = 15
 """From the question to the command."""
 
@@ -219,19 +223,21 @@ def main() -> int:
     own.add_argument("--json", type=Path)
     args = own.parse_args()
     chance = Random(args.seed)
-    world = World(args.nodes)
-    fill(world, chance, args.pending)
-    took = times(world, chance, args.jobs)
-    found = cases(world, chance, args.cases)
+    large, small = World(args.nodes), World(args.nodes // SMALLER)
+    fill(large, chance, args.pending)
+    took = times(large, chance, args.jobs)
+    fill(small, chance, args.pending // SMALLER)
+    found = cases(small, chance, args.cases)
     good = [case for case in found if case.started]
     figures = {
         "machine": platform.processor() or platform.machine(),
         "seed": args.seed,
         "nodes": args.nodes,
-        "pending": len(world.state.pending_columns),
-        "running": len(world.state.running_columns),
+        "pending": len(large.state.pending_columns),
+        "running": len(large.state.running_columns),
         "median_ms": round(statistics.median(took) * 1e3, 1),
         "worst_ms": round(max(took) * 1e3, 1),
+        "nodes_of_cases": len(small.state.nodes),
         "cases": len(found),
         "started": len(good),
         "by_reason": dict(Counter(case.reason for case in found)),
