@@ -611,3 +611,13 @@ def test_the_caller_is_the_owner() -> None:
     (input,) = inputs(cluster.job(job), one.change, one.admin)
     assert isinstance(input, Release)
     assert input.caller == Caller(USER)
+
+
+@pytest.mark.parametrize("order", ["priority", "packhorse", "fairshare"])
+def test_when_nobody_may_start(order: str) -> None:
+    cluster = a_cluster(nodes=1, config=a_config(order=order))
+    job = cluster.submit(cpus=1, hold=True, time_limit_s=HOUR)
+    cluster.hold(job, caller=ADMIN)
+    found = answer(cluster, job)
+    assert found.reasons[0].reason is Reason.HELD_ADMIN
+    assert [s.change.kind for s in found.suggestions] == ["release"]

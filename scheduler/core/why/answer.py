@@ -54,7 +54,7 @@ def why(snapshot: State, waiter: Waiter, now: Instant) -> Why:
     reasons = blockers(snapshot, waiter, now)
     found = smallest(snapshot, waiter, now)
     line = None
-    if found.ahead is not None and found.ahead.ready:
+    if found.ahead is not None:
         line = queue(snapshot, waiter, found.ahead)
     return known._replace(
         reasons=reasons,

@@ -39,16 +39,15 @@ class Ahead(Cycle):
     def __init__(self, state: State, now: Instant, id: JobId, depth: int = 0) -> None:
         super().__init__(state, now)
         found = np.flatnonzero(self.pending.id[self.order] == id)
-        self.place = int(found[0]) if found.size else self.order.size
-        self.ready = bool(found.size)
-        slot = self.order[found[0]] if found.size else 0
+        self.place = int(found[0])
+        slot = self.order[self.place]
         self.avoid = state.jobs[id].avoid if id in state.jobs else ()
         for title in _BY_PLACE:
             if hasattr(self, title):
                 setattr(self, title, getattr(self, title)[: self.place])
         self.before = self.order
         self.expected_us = self.pending.expected(id) if state.config.predictor != LIMIT else 0
-        if depth and found.size:
+        if depth:
             self.heads_left[int(self.pending.partition[slot])] = depth
         self.run()
         self.free_licenses = self.supply._free

@@ -49,7 +49,7 @@ def queue(state: State, waiter: Waiter, ahead: Ahead) -> Queue:
     if waiter.spec.partition in pending.partitions:
         able &= pending.partition[slots] == pending.partitions.index(waiter.spec.partition)
     slots = slots[able]
-    if not ahead.ready or not slots.size:
+    if not slots.size:
         return Queue(0, 0, (), own)
     count, room = pending.count[slots], pending.room[slots]
     n = int(np.where(room < 0, count, np.minimum(count, room)).sum())

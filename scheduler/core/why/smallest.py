@@ -66,11 +66,12 @@ def smallest(snapshot: State, waiter: Waiter, now: Instant) -> Found:
     starts = as_it_is.now_on()
     if starts:
         return Found((), starts, now, None)
-    ahead = Ahead(again(snapshot), now, waiter.id)
-    if not ahead.ready:
+    row = snapshot.pending_columns.row(waiter.id)
+    if not (row.eligible and row.count and row.room):
         changes = conditions.waits(snapshot, waiter, now)
         found = [s for c in changes if (s := _suggested(snapshot, waiter, c, now, later=True))]
-        return Found(_ordered(found, now), (), UNKNOWN, ahead)
+        return Found(_ordered(found, now), (), UNKNOWN, None)
+    ahead = Ahead(again(snapshot), now, waiter.id)
     spec = waiter.spec
     candidates = sorted(_candidates(snapshot, waiter, ahead), key=lambda c: c.size)
     found, kinds = [], set()

@@ -59,10 +59,10 @@ class Trial:
         """The start that it is given if more of those ahead get one than a pass gives, UNKNOWN for none.
         Nobody plans anything where the order alone decides (preempt), or nothing is promised."""
         config = self.state.config
-        if self.refused or config.preempt == BY_ORDER or not config.backfill_depth:
+        pending = self.state.pending_columns
+        if self.refused or config.preempt == BY_ORDER or not (config.backfill_depth and pending.n_ready):
             return UNKNOWN
         cycle = Cycle(self.state, self.now)
-        pending = self.state.pending_columns
         if self.id in pending:
             partition = pending.partitions.index(pending.row(self.id).partition)
             cycle.heads_left[partition] = max(DEPTH, cycle.heads_left[partition])
