@@ -21,8 +21,10 @@ from typing import NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core import waiting
+from packhorse.scheduler.core.active import ran_us
 from packhorse.scheduler.core.cycle import Cycle, Grant, Plan
-from packhorse.scheduler.core.orders import Waiting, order, width_milli
+from packhorse.scheduler.core.order_keys import key_of
+from packhorse.scheduler.core.orders import MULTIFACTOR, Waiting, order, width_milli
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.fit import candidates, gang_shares
 from packhorse.scheduler.core.packing.greedy import place
@@ -84,6 +86,7 @@ class _Walk(Cycle):
             code = int(self.classes[at])
             if not self._serve(at, code):
                 todo = todo[self.classes[todo] != code]
+        self.state.looking_at = ((), 0, 0)
         self.seen = self.order.size
         return Plan(self.grants, {}, not self.left, stops=tuple(self.stops.items()))
 
@@ -99,6 +102,7 @@ class _Walk(Cycle):
         licensed = code in self.pending.licensed
         if licensed:
             want = min(want, self.supply.jobs(code))
+        self.state.looking_at = ((id,), 0, 1)
         request = self._request(code)
         n = 0
         for batch in place(self.field, request, want, 0):
@@ -208,11 +212,18 @@ class _Walk(Cycle):
         tier, priority, ids = self.pending.keys(self.order, self.rules)
         standing = np.array([self._standing(job) for job in jobs], dtype=np.int64)
         total = self.state.node_columns.board().totals
-        theirs = self.pending.facts(self.order, config, self.now, self.state.usage, total)
-        both = zip(theirs, _facts(self.state, jobs, self.now, total), strict=True)
+        own_key = key_of(self.state, self.now)
+        if own_key is None:
+            theirs = self.pending.facts(self.order, config, self.now, self.state.usage, total)
+            both = zip(theirs, _facts(self.state, jobs, self.now, total), strict=True)
+            by_order = order(config.order).key(Waiting(*[np.concatenate(pair) for pair in both]))
+        else:
+            by_order = np.concatenate([own_key(self.order), own_key.of_jobs(jobs)])
+            if config.order == MULTIFACTOR:
+                priority, standing[:, 1] = np.zeros(n), 0
         keys = (
             np.concatenate([ids, np.array([job.id for job in jobs], dtype=np.int64)]),
-            order(config.order).key(Waiting(*[np.concatenate(pair) for pair in both])),
+            by_order,
             np.concatenate([priority, standing[:, 1]]),
             np.concatenate([tier, standing[:, 0]]),
         )
@@ -229,7 +240,9 @@ class _Walk(Cycle):
         """Tier and priority, the best the least, as of a row."""
         spec = job.spec
         tier, bonus = self.rules.tier_and_bonus(spec.partition)
-        own = BASE_PRIORITY - spec.nice + bonus if spec.priority is None else spec.priority
+        own = spec.priority
+        if own is None:
+            own = BASE_PRIORITY - spec.nice + spec.site_factor + bonus
         return -tier, -own
 
     def _held(self, job: Job, active: Active) -> Taken:
@@ -237,13 +250,15 @@ class _Walk(Cycle):
         return [
             (
                 position[p.node],
-                [(r, n) for r, n in enumerate(nodes.amounts(p, nodes.is_exclusive(job.id))) if n],
+                [(r, n) for r, n in enumerate(nodes.amounts_held(job.id, p)) if n],
             )
             for p in active.placements
         ]
 
 
 def _may_be_stopped(job: Job, active: Active) -> bool:
+    if active.suspended_at:
+        return False  # it has no CPUs to give
     return job.spec.requeue and not any(d.part for p in active.placements for d in p.devices)
 
 
@@ -265,7 +280,7 @@ def _facts(state: State, jobs: list[Job], now: Instant, total: np.ndarray) -> Wa
                 total_cpu_milli(spec.ask) / 1000,
                 *share,
                 width_milli(spec.ask) / 1000,
-                (job.ran_us + now - begun) / US,
+                (job.ran_us + ran_us(active, now)) / US,
                 (begun - state.config.origin) / US,
             )
         )

@@ -260,6 +260,16 @@ class RequeueJobsRequest(_Message):
     idempotency_key: str = ""
 
 
+class SuspendJobsRequest(_Message):
+    jobs: list[JobRef] = []
+    idempotency_key: str = ""
+
+
+class ResumeJobsRequest(_Message):
+    jobs: list[JobRef] = []
+    idempotency_key: str = ""
+
+
 class StringList(_Message):
     values: list[str] = []
 
@@ -359,6 +369,37 @@ class ListLicensesRequest(_Message):
     fields: list[str] = []
 
 
+class ListPrioritiesRequest(_Message):
+    fields: list[str] = []
+    jobs: list[JobRef] = []
+    filter: JobFilter | None = None
+
+
+class ListSharesRequest(_Message):
+    fields: list[str] = []
+    accounts: list[str] = []
+    users: list[str] = []
+
+
+class CompareJobsRequest(_Message):
+    first: JobRef | None = None
+    second: JobRef | None = None
+
+
+class PriorityTerm(_Message):
+    name: str = ""
+    amount: I64 = 0
+    why: str = ""
+
+
+class CompareJobsResponse(_Message):
+    ahead: I64 = 0
+    behind: I64 = 0
+    by: I64 = 0
+    sentence: str = ""
+    terms: list[PriorityTerm] = []
+
+
 class ListLoansRequest(_Message):
     fields: list[str] = []
     jobs: list[JobRef] = []
@@ -376,6 +417,44 @@ class SwitchReclaimRequest(_Message):
     account: str = ""
     recall: bool = False
     idempotency_key: str = ""
+
+
+class AccountEdit(_Message):
+    name: str = ""
+    text: str = ""
+    how: str = ""
+
+
+class AccountChange(_Message):
+    verb: str = ""
+    thing: str = ""
+    name: str = ""
+    account: str = ""
+    user: str = ""
+    partition: str = ""
+    edits: list[AccountEdit] = []
+
+
+class ChangeAccountsRequest(_Message):
+    changes: list[AccountChange] = []
+    dry_run: bool = False
+    idempotency_key: str = ""
+
+
+class ChangeAccountsResponse(_Message):
+    lines: list[str] = []
+
+
+class FieldFilter(_Message):
+    field: str = ""
+    values: list[str] = []
+
+
+class ListAccountsRequest(_Message):
+    kind: str = ""
+    fields: list[str] = []
+    filters: list[FieldFilter] = []
+    inherited: bool = False
 
 
 class ListAccountingRequest(_Message):
@@ -536,6 +615,23 @@ class ExplainJobResponse(_Message):
     now_us: I64 = 0
 
 
+class GetReportRequest(_Message):
+    kind: str = ""
+    since_us: I64 = 0
+    until_us: I64 = 0
+    tres: list[str] = []
+    filter: JobFilter | None = None
+    wckeys: list[str] = []
+
+
+class GetReportResponse(_Message):
+    table: Table | None = None
+    since_us: I64 = 0
+    until_us: I64 = 0
+    cluster: str = ""
+    accounts: Table | None = None
+
+
 class GetConfigRequest(_Message):
     pass
 
@@ -547,6 +643,23 @@ class Setting(_Message):
 
 class GetConfigResponse(_Message):
     settings: list[Setting] = []
+
+
+class ReconfigureRequest(_Message):
+    dry_run: bool = False
+
+
+class ConfigChange(_Message):
+    key: str = ""
+    old: str = ""
+    new: str = ""
+    restart: bool = False
+
+
+class ReconfigureResponse(_Message):
+    changes: list[ConfigChange] = []
+    problems: list[str] = []
+    applied: bool = False
 
 
 class GetStatusRequest(_Message):
@@ -582,6 +695,7 @@ class GetStatusResponse(_Message):
     nodes: list[NodeStatus] = []
     amounts: list[Amount] = []
     store: str = ""
+    warnings: list[str] = []
 
 
 class GetJobScriptRequest(_Message):
