@@ -64,16 +64,18 @@ class JobTree:
         Returns how many there are, and how many of them no freezer holds.
         """
         freezers = [group for group in self.groups if cgroup.freeze(group, True)]
+        told: set[int] = set()
         until = time.monotonic() + STOP_S
         while True:
             inside = {pid for group in freezers for pid in cgroup.members(group)}
             members = self.members()
             outside = [pid for pid in members if pid not in inside]
-            running = [pid for pid in outside if not processes.is_stopped(pid)]
+            running = [pid for pid in outside if _runs(pid, pid in told)]
             still = not running and all(map(cgroup.is_frozen, freezers))
             if still or time.monotonic() > until:
                 return len(members), len(outside)
             processes.send(running, signal.SIGSTOP)
+            told.update(running)
             time.sleep(0.001)
 
     def go_on(self) -> int:
@@ -108,6 +110,14 @@ class JobTree:
         quick = processes.memory_kib(pids)
         held = processes.memory_kib(pids, exact=True) if quick > limit_kib > 0 else quick
         return held, len(pids)
+
+
+def _runs(pid: int, told: bool) -> bool:
+    """Whether it does something. One that waits for a device, or for a child that it lent its memory to,
+    stops when it has what it waits for, if it has been told to.
+    """
+    state = processes.state(pid)
+    return state not in "TtZX" and not (told and state == "D")
 
 
 def kill_orphans(token: str, groups: tuple[Group, ...], first: First | None, timeout_s: float) -> int:

@@ -101,10 +101,12 @@ def with_environment(entry: str) -> list[int]:
     return [pid for pid in found if start_time(pid)]
 
 
-def is_stopped(pid: int) -> bool:
-    """Whether `pid` does nothing until it is continued: stopped, traced, a zombie, or gone."""
+def state(pid: int) -> str:
+    """What `pid` does, as the kernel says: "R" runs, "S" sleeps, "D" waits for a device, "T" and "t" stopped,
+    "Z" ended; "X" for one that is gone.
+    """
     fields = _stat(pid)
-    return not fields or fields[0] in (b"T", b"t", b"Z", b"X")
+    return fields[0].decode() if fields else "X"
 
 
 def threads(pid: int) -> list[int]:

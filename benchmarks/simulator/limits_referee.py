@@ -333,7 +333,8 @@ class Referee:
     def _judge_alone(
         self, id: JobId, spec: JobSpec, name: str, qos: list[Qos], chain: list[AssociationKey], run: _Run
     ) -> None:
-        everything = [*(one.limits for one in qos), *(self._limits(key) for key in chain)]
+        everything: list[Limits | QosLimits] = [one.limits for one in qos]
+        everything += [self._limits(key) for key in chain]
         seconds = spec.time_limit_s or float("inf")
         for kind, value in (
             ("max_tres", run.amounts[name]),

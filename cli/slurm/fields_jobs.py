@@ -86,6 +86,7 @@ JOB_COLUMNS = {
     "checkpoint": "text",  # "USR1@60": the signal it gets then, "" for none
     "suspended_at": "int",  # since when it is suspended, 0: it is not
     "suspended_s": "int",  # for how long it has been, in this run
+    "quarantine": "text",  # why decisions about it failed, "" if it is not quarantined
     "licenses": "text",
     "work_dir": "text",
     "std_in": "text",  # pattern as submitted; "" for the default

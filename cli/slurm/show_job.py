@@ -114,6 +114,8 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
     if row["gpus_idle_since"]:
         stop = f" StopAt={_when(row['gpus_stop_at'])}" if row["gpus_stop_at"] else ""
         lines.append(f"PackhorseGpusIdleSince={_when(row['gpus_idle_since'])}{stop}")
+    if row["quarantine"]:
+        lines.append(f"PackhorseQuarantine={row['quarantine']}")
     lines.append("")
     return lines
 

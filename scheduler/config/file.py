@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from packhorse.scheduler.config.keys import (
+    ACCOUNTS_TARGET,
     BATCH_TARGET,
     CLUSTER_TARGET,
     GPU_IDLE_TARGET,
@@ -31,6 +32,7 @@ from packhorse.scheduler.config.keys import (
 )
 from packhorse.scheduler.core.orders import BY_ORDER
 from packhorse.scheduler.model.cluster import (
+    AccountsPolicy,
     Batch,
     ClusterConfig,
     GpuIdle,
@@ -124,6 +126,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
         GPU_IDLE_TARGET: {},
         PREEMPTION_TARGET: {},
         PRIORITY_TARGET: {},
+        ACCOUNTS_TARGET: {},
     }
     cluster, service = fields[CLUSTER_TARGET], fields[SERVICE_TARGET]
     partitions: list[Partition] = []
@@ -147,6 +150,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
     cluster["gpu_idle"] = GpuIdle(**fields[GPU_IDLE_TARGET])
     cluster["preemption"] = Preemption(**fields[PREEMPTION_TARGET])
     cluster["priorities"] = Priorities(**fields[PRIORITY_TARGET])
+    cluster["accounts"] = AccountsPolicy(**fields[ACCOUNTS_TARGET])
     if partitions:
         cluster["partitions"] = tuple(partitions)
     elif PARTITION in document and not problems:

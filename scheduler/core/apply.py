@@ -29,6 +29,7 @@ def apply(state: State, event: Event) -> None:
 
 def _configured(state: State, event: ev.Configured) -> None:
     before, state.config = state.config, event.config
+    state.configured_at, state.fallback = event.at, None
     charging.configured(state, event.at)
     holding.configured(state, before)
     if event.config.reclaim != before.reclaim:

@@ -42,6 +42,7 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
         end_by=event.end_by,
         eligible_at=phase.eligible_at,
         loans=event.loans,
+        priority=event.priority,
     )
     new = replace(job, phase=active, attempts=job.attempts + 1, room_until=UNKNOWN)
     state.jobs[job.id] = new
@@ -49,6 +50,8 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
     limit_us = job.spec.time_limit_s * US
     state.running_columns.add(job.id, event.end_by, event.placements, limit_us)
     state.usage.take(job.owner.uid, event.placements)
+    if job.spec.account:
+        state.usage.take(job.spec.account, event.placements)
     charging.charge(state, new, event.at)
     holding.begun(state, new)
     if event.loans:
@@ -152,11 +155,11 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
         if event.started_at:
             run_us = max((event.ended_at or event.at) - event.started_at - stood_us, 0)
             state.history.ended(job.owner.uid, job.spec, event.state, run_us)
-        placements = phase.placements
+        placements, priority = phase.placements, phase.priority
     else:
         assert isinstance(phase, Pending)
         waiting.dequeue(state, job)
-        placements, stood_us = (), 0
+        placements, stood_us, priority = (), 0, 0
     end = Ended(
         event.state,
         event.ended_at or event.at,
@@ -171,6 +174,7 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
         event.usage,
         phase.eligible_at,
         stood_us,
+        priority,
     )
     new = replace(job, phase=end)
     if event.state is JobState.PREEMPTED and isinstance(phase, Active):
@@ -232,6 +236,8 @@ def _release(state: State, job: Job, now: Instant) -> None:
     if phase.suspended_at:
         state.usage.take_cpus(job.owner.uid, phase.placements, 1)
     state.usage.take(job.owner.uid, phase.placements, -1)
+    if job.spec.account:
+        state.usage.take(job.spec.account, phase.placements, -1)
     state.usage.use(job.owner.uid, phase.placements, now - phase.granted_at - suspended_us(phase, now), now)
     charging.release(state, job.id, now)
     state.held.end(job.id)

@@ -145,20 +145,20 @@ def jobs_eligible(state: State, event: ev.JobsEligible) -> None:
 
 def job_held(state: State, event: ev.JobHeld) -> None:
     waiter = _waiter(state, event, event.job)
-    phase = replace(waiting.pending_phase(waiter), held=event.held)
+    phase = replace(waiting.pending_phase(waiter), held=event.held, error="")
     waiting.set_phase(state, waiter, phase, event.at)
 
 
 def job_quarantined(state: State, event: ev.JobQuarantined) -> None:
     waiter = _waiter(state, event, event.job)
-    phase = replace(waiting.pending_phase(waiter), held=Held.QUARANTINED)
+    phase = replace(waiting.pending_phase(waiter), held=Held.QUARANTINED, error=event.error)
     waiting.set_phase(state, waiter, phase, event.at)
 
 
 def job_released(state: State, event: ev.JobReleased) -> None:
     """A released job may also try again the nodes that would not launch it."""
     waiter = _waiter(state, event, event.job)
-    phase = replace(waiting.pending_phase(waiter), held=Held.NO)
+    phase = replace(waiting.pending_phase(waiter), held=Held.NO, error="")
     if isinstance(waiter, Job) and waiter.refusals:
         waiting.change(state, waiter, replace(waiter, avoid=(), refusals=0, phase=phase), event.at)
     else:
@@ -315,6 +315,9 @@ def _update_active(state: State, event: ev.JobUpdated, job: Job, active: Active,
     holding.updated(state, job, new)
     if (spec.account, spec.qos) != (job.spec.account, job.spec.qos):
         charging.charge(state, new, event.at)
+        for account, sign in ((job.spec.account, -1), (spec.account, 1)):
+            if account:
+                state.usage.take(account, active.placements, sign)
     if spec.time_limit_s != job.spec.time_limit_s:
         expect_again(state, job.id, active)
     if (spec.no_lend, spec.account) != (job.spec.no_lend, job.spec.account):

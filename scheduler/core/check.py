@@ -219,17 +219,19 @@ def _allocations(state: State) -> None:
 def _licenses(state: State) -> None:
     """Counted once for each job that has an allocation, and no more of them given than there are."""
     held: Counter[str] = Counter()
-    since: dict[str, int] = {}
+    since: dict[str, tuple[int, Instant]] = {}
     for job in state.jobs.values():
         if isinstance(job.phase, Active):
             for name, n in parse_licenses(job.spec.licenses):
                 held[name] += n
-                since[name] = max(since.get(name, 0), job.phase.attempt.epoch)
+                given = job.phase.attempt.epoch, job.phase.granted_at
+                since[name] = max(since.get(name, given), given)
     _require(state.licenses.held == held, f"licences: {state.licenses.held} counted, {dict(held)} held")
     totals = dict(state.config.licenses)
     for name, n in held.items():
-        if since[name] < state.epoch:
-            continue  # there may be fewer of them since the restart
+        epoch, granted_at = since[name]
+        if epoch < state.epoch or granted_at <= state.configured_at:
+            continue  # there may be fewer of them since then
         _require(n <= totals.get(name, 0), f"license {name}: {n} are held, of {totals.get(name, 0)}")
 
 

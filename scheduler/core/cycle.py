@@ -30,7 +30,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from packhorse.scheduler.core import one_node
+from packhorse.scheduler.core import one_node, order_keys
 from packhorse.scheduler.core.accounts.quota import quota
 from packhorse.scheduler.core.backfill import Planned, Timeline, find
 from packhorse.scheduler.core.backfill_kinds import backfill
@@ -166,7 +166,8 @@ class Cycle:
         scorer = state.demand.scorer(policy(state.config.policy), state.taught, pending, state.node_columns)
         self.field = Field(state.node_columns, scorer=scorer, kept=state.demand.kept.by(scorer))
         self.turns = Turns(state, self.field, now) if state.config.order == PACKHORSE else None
-        totals, key_of = state.node_columns.board().totals, self.turns.key if self.turns else None
+        totals = state.node_columns.board().totals
+        key_of = self.turns.key if self.turns else order_keys.key_of(state, now)
         self.order = pending.ordered(state.config, now, state.usage, totals, key_of)
         self.n_claims = 0
         """Rows that others make room for: the first of the order."""
@@ -227,6 +228,7 @@ class Cycle:
                 end = int(places[-1]) + 1
             at = self._look_at(places, end)
             piece = _FIRST_PIECE
+        self.state.looking_at = ((), 0, 0)
         self.seen = at if at < n and not self.left else n
         return Plan(self.grants, self.planned, self.seen < n)
 
@@ -249,6 +251,7 @@ class Cycle:
             id, partition = JobId(int(pending.id[slot])), int(pending.partition[slot])
             if code in self.supply.short or lend.barred(state, id, self.now):
                 continue
+            state.looking_at = ((id,), 0, 1)
             request = self._request(code)
             want = self._want(slot, at) - started[id]
             want = min(want, self._room_under_limits(slot, at, code))
@@ -439,6 +442,7 @@ class Cycle:
             if code in self.supply.short:
                 i += 1
                 continue
+            self.state.looking_at = (ids, i, i + 1)
             room = self._room_under_limits(slots[i], where[i], code)
             if not room:
                 i += 1
@@ -488,6 +492,7 @@ class Cycle:
             licensed = code in pending.licensed
             if licensed:
                 want = min(want, self.supply.jobs(code))
+            self.state.looking_at = (ids, i, run)
             batches = place(field, self._request(code), want, j)
             batches, fit = self._take_quota(slots[i], code, batches, j)
             done = sum(n for _, n in batches)

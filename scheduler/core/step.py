@@ -12,10 +12,11 @@ from typing import Any
 from packhorse.scheduler.core import (
     cancel,
     gpu_idle,
-    grant,
     hold,
     lifecycle,
     nodes,
+    quarantine,
+    reconfigure,
     requeue,
     submit,
     suspend,
@@ -23,6 +24,7 @@ from packhorse.scheduler.core import (
     tick,
     update,
 )
+from packhorse.scheduler.core.accounts.change import change_accounts
 from packhorse.scheduler.core.decision import Decision
 from packhorse.scheduler.core.reclaim.report import report_usage
 from packhorse.scheduler.core.reclaim.switch import switch_reclaim
@@ -81,11 +83,13 @@ _STEP: dict[type, Callable[[State, Any, Instant], Decision]] = {
     inp.ReportExit: lifecycle.report_exit,
     inp.ReportGpus: gpu_idle.report_gpus,
     inp.Tick: tick.tick,
-    inp.RunCycle: grant.run_cycle,
+    inp.RunCycle: quarantine.run_cycle,
     inp.Teach: teach.teach,
     inp.ReportUsage: report_usage,
     inp.SwitchReclaim: switch_reclaim,
+    inp.ChangeAccounts: change_accounts,
     inp.SuspendJobs: suspend.suspend_jobs,
     inp.ResumeJobs: suspend.resume_jobs,
     inp.ReportSuspension: suspend.report_suspension,
+    inp.Reconfigure: reconfigure.reconfigure,
 }

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
+from packhorse.scheduler.model.accounts_change import AccountChange
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.event import Item
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
@@ -223,6 +224,17 @@ class SwitchReclaim(_Input, frozen=True, array_like=True, gc=False, tag=True):
     switch: Switch
 
 
+class ChangeAccounts(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Change the book of accounts, one change after the other: all or none. dry_run: none, only say what.
+
+    The reply tells what changed, one line each.
+    """
+
+    caller: Caller
+    changes: tuple[AccountChange, ...]
+    dry_run: bool = False
+
+
 class ReportGpus(_Input, frozen=True, array_like=True, gc=False, tag=True):
     """Since idle_since every GPU of the attempt was measured and idle; 0: that is so no longer.
 
@@ -292,6 +304,14 @@ class ReportSuspension(_Input, frozen=True, array_like=True, gc=False, tag=True)
     error: str = ""
 
 
+class Reconfigure(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """The configuration file was read again (`scontrol reconfigure`). changed: what is different in it."""
+
+    caller: Caller
+    config: ClusterConfig
+    changed: tuple[str, ...] = ()
+
+
 Input = (
     Start
     | Submit
@@ -313,7 +333,9 @@ Input = (
     | ReportUsage
     | SwitchReclaim
     | ReportGpus
+    | ChangeAccounts
     | SuspendJobs
     | ResumeJobs
     | ReportSuspension
+    | Reconfigure
 )

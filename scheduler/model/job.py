@@ -235,7 +235,8 @@ class Pending(msgspec.Struct, frozen=True, tag="pending", array_like=True, gc=Fa
 
     eligible_at: since when nothing but resources and order has been in the way, 0 while something is.
     unmet: conditions still open; failed: conditions that can no longer come true; never: because of
-    these the job cannot start any more. Conditions that came true are in neither.
+    these the job cannot start any more. Conditions that came true are in neither. error: why decisions about
+    it failed, while it is quarantined.
     """
 
     begin_at: Instant = UNKNOWN
@@ -244,6 +245,7 @@ class Pending(msgspec.Struct, frozen=True, tag="pending", array_like=True, gc=Fa
     unmet: tuple[Condition, ...] = ()
     failed: tuple[Condition, ...] = ()
     never: bool = False
+    error: str = ""
 
 
 class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=False):
@@ -259,8 +261,8 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     it was warned of that, at gpus_warned_at; both 0: it was not, or they are busy again. suspended_at: since
     when it is stopped and keeps its memory, 0: it is not (one that is told to end goes on for that, and does
     not get its CPUs back). suspended_us: for how long it was before that; suspended_for: the job whose room
-    that makes, 0 for none. ending_mode: what becomes of it that makes room for a job with a right to that;
-    CLUSTER where it ends for another cause.
+    that makes, 0 for none. priority: that it was started by, 0: what its spec says. ending_mode: what becomes
+    of it that makes room for a job with a right to that; CLUSTER where it ends for another cause.
     """
 
     attempt: AttemptKey
@@ -285,12 +287,13 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     suspended_at: Instant = UNKNOWN
     suspended_us: int = 0
     suspended_for: JobId = JobId(0)
+    priority: int = 0
     ending_mode: PreemptMode = PreemptMode.CLUSTER
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False):
     """Over. started_at 0 if it never ran; exit_signal 0 unless a signal ended it. suspended_us: how long it
-    was suspended between start and end."""
+    was suspended between start and end; priority as in Active."""
 
     state: JobState
     ended_at: Instant
@@ -305,6 +308,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False)
     usage: Usage = Usage()
     eligible_at: Instant = UNKNOWN
     suspended_us: int = 0
+    priority: int = 0
 
 
 Phase = Pending | Active | Ended

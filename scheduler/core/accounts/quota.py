@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from packhorse.scheduler.core.accounts.held import ASSOCIATION, QOS, WALL, Scope, Sum
+from packhorse.scheduler.core.accounts.held import ASSOCIATION, QOS, WALL, Scope, Sum, of_association
 from packhorse.scheduler.core.accounts.needs import (
     MOST_AMOUNT,
     MOST_TIME_S,
@@ -72,6 +72,9 @@ class Book:
         self.tables: dict[Measure, tuple[np.ndarray, np.ndarray]] = {}
         """Numbers of pools by holder `[n_holders, n]`, and of what each is sure of; -1: none."""
         self._number: dict[tuple[object, ...], int] = {}
+        self._by_scope: dict[Scope, list[int]] = {}
+        """Numbers of limits on what is counted together, by what counts there."""
+        self._counts: dict[Holder, tuple[int, tuple[int, ...]]] = {}
         self._of_holder: dict[Holder, Pools | None] = {}
         self._classes: list[AskClass | None] = []
         self._needs: list[Needs] = []
@@ -89,6 +92,16 @@ class Book:
                 or None
             )
         return self._of_holder[holder]
+
+    def counts_under(self, holder: Holder) -> tuple[int, ...]:
+        """Limits that the holder's jobs count under, also those that do not hold for them (a QOS may have one
+        of its own in place of it)."""
+        n, found = self._counts.get(holder, (-1, ()))
+        if n != len(self.limits):
+            scopes = self.terms.scopes(holder)
+            found = tuple(dict.fromkeys(k for scope in scopes for k in self._by_scope.get(scope, ())))
+            self._counts[holder] = len(self.limits), found
+        return found
 
     def see(self, pending: PendingColumns) -> None:
         """Holders and asks that came since the last pass."""
@@ -121,6 +134,11 @@ class Book:
         if number is None:
             number = self._number[limit.pool] = len(self.limits)
             self.limits.append(limit)
+            if limit.scope is not None:
+                members = self.terms.cohorts.get(limit.scope)
+                scopes = [of_association(key) for key in members] if members else [limit.scope]
+                for scope in scopes:
+                    self._by_scope.setdefault(scope, []).append(number)
         return number
 
     def _measures(self) -> list[Measure]:
@@ -171,6 +189,13 @@ class Need(NamedTuple):
     amount: int
 
 
+class Demand(NamedTuple):
+    """What one job needs: of pools that must have room for it, and what it takes of all it counts under."""
+
+    needs: tuple[Need, ...]
+    takes: tuple[tuple[int, int], ...]
+
+
 class Quota:
     """See the module. room: by number of the limit, below zero where more is held than it allows."""
 
@@ -185,8 +210,8 @@ class Quota:
         """Of the last row that there was no room for."""
         self.waits_for_time = False
         """Whether time alone makes room for some row that waits."""
-        self._needs: dict[tuple[int, int, int], tuple[Need, ...]] = {}
-        self._last: tuple[Need, ...] = ()
+        self._demands: dict[tuple[int, int, int], Demand] = {}
+        self._last = Demand((), ())
         self._sums = state.held.sums(book.terms.scopes)
         self._late = _Late(state, book, now)
         self._open()
@@ -199,7 +224,7 @@ class Quota:
 
     def jobs(self, slot: int, code: int) -> int:
         """How many more jobs of the row, which is of this class, may start; for 0, `reason` says why."""
-        return self._copies(self._of_row(slot, code))
+        return self._copies(self._of_row(slot, code).needs)
 
     def alike(self, slot: int, other: int) -> bool:
         """Whether two rows of the same class need the same of the same pools."""
@@ -224,7 +249,7 @@ class Quota:
         for batch in batches:
             needs = placed(batch.parts.placements, found.licenses, self.book.terms.config, found.partition)
             mine = by_ask if needs == self.book.needs(code) else self._measure(slot, needs)
-            n = min(self._copies(mine), batch.n)
+            n = min(self._copies(mine.needs), batch.n)
             self._take(mine, n)
             may += [batch._replace(n=n)] if n else []
             may_not += [batch._replace(n=batch.n - n)] if n < batch.n else []
@@ -271,13 +296,12 @@ class Quota:
         """Whether one job of it may start on these; remembers what it needs for `take_last`."""
         spec, holder = waiter.spec, holder_of(waiter.spec, waiter.owner)
         pools, terms = self.book.of(holder), self.book.terms
-        self._last = ()
+        self._last = Demand((), ())
         if pools is None:
             return True
-        self._open()
         needs = placed(placements, spec.licenses, terms.config, spec.partition)
-        self._last = self._each(pools, needs, seconds_of(spec.time_limit_s), terms.factor_milli(holder))
-        return self._copies(self._last) > 0
+        self._last = self._demand(holder, pools, needs, seconds_of(spec.time_limit_s))
+        return self._copies(self._last.needs) > 0
 
     def take_last(self) -> None:
         """The job that was just admitted starts."""
@@ -286,8 +310,7 @@ class Quota:
     def in_the_way(self, holder: Holder, needs: Needs, time_limit_s: int) -> Iterator[tuple[Limit, int, int]]:
         """Limits that hold up a job of this holder: each with what it needs and what there is room for."""
         pools = self.book.of(holder) or ()
-        self._open()
-        for one in self._each(pools, needs, seconds_of(time_limit_s), self.book.terms.factor_milli(holder)):
+        for one in self._demand(holder, pools, needs, seconds_of(time_limit_s)).needs:
             limit = self.book.limits[one.pool]
             if not is_within(limit, one.amount, self.room[one.pool]):
                 if one.sure >= 0:
@@ -314,7 +337,7 @@ class Quota:
             return limit.most
         if limit.scope.kind == COHORT:
             members = self.book.terms.cohorts[limit.scope]
-            return limit.most - sum(self._held(_scope(key), limit.tres) for key in members)
+            return limit.most - sum(self._held(of_association(key), limit.tres) for key in members)
         total = self._sums.get(limit.scope)
         if limit.what is What.RUNNING:
             return limit.most - (total.n_running if total is not None else 0)
@@ -332,23 +355,33 @@ class Quota:
         total = self._sums.get(scope)
         return total.tres.get(tres, 0) if total is not None else 0
 
-    def _of_row(self, slot: int, code: int) -> tuple[Need, ...]:
+    def _of_row(self, slot: int, code: int) -> Demand:
         pending = self.pending
         key = (int(pending.holder[slot]), code, int(pending.duration_us[slot]))
-        found = self._needs.get(key)
+        found = self._demands.get(key)
         if found is None:
-            found = self._needs[key] = self._measure(slot, self.book.needs(code))
+            found = self._demands[key] = self._measure(slot, self.book.needs(code))
         return found
 
-    def _measure(self, slot: int, needs: Needs) -> tuple[Need, ...]:
-        holder = int(self.pending.holder[slot])
+    def _measure(self, slot: int, needs: Needs) -> Demand:
+        code = int(self.pending.holder[slot])
         seconds = int(self.pending.duration_us[slot]) // US
-        pools = self.book.pools[holder] or ()
-        return self._each(pools, needs, seconds_of(seconds), self.book.factors[holder])
+        return self._demand(
+            self.pending.holders[code], self.book.pools[code] or (), needs, seconds_of(seconds)
+        )
 
-    def _each(self, pools: Pools, needs: Needs, seconds: int, factor: int) -> tuple[Need, ...]:
-        limits = self.book.limits
-        return tuple(Need(pool, sure, need(limits[pool], needs, seconds, factor)) for pool, sure in pools)
+    def _demand(self, holder: Holder, pools: Pools, needs: Needs, seconds: int) -> Demand:
+        book, factor = self.book, self.book.terms.factor_milli(holder)
+        under = book.counts_under(holder)
+        self._open()
+        amounts = {
+            k: need(book.limits[k], needs, seconds, factor)
+            for k in dict.fromkeys((*(p for p, _ in pools), *under))
+        }
+        return Demand(
+            tuple(Need(pool, sure, amounts[pool]) for pool, sure in pools),
+            tuple((k, amounts[k]) for k in under if amounts[k]),
+        )
 
     def _copies(self, needs: tuple[Need, ...]) -> int:
         limits, room = self.book.limits, self.room
@@ -367,18 +400,10 @@ class Quota:
                     self.waits_for_time |= limit.what in (What.LEFT, What.SPENT)
         return n
 
-    def _take(self, needs: tuple[Need, ...], n: int) -> None:
-        if not n:
-            return
-        limits, room = self.book.limits, self.room
-        taken: set[int] = set()
-        for one in needs:
-            if limits[one.pool].what in OF_ONE_JOB:
-                continue
-            for pool in (one.pool, one.sure):
-                if pool >= 0 and pool not in taken:
-                    taken.add(pool)
-                    room[pool] -= one.amount * n
+    def _take(self, demand: Demand, n: int) -> None:
+        room = self.room
+        for pool, amount in demand.takes:
+            room[pool] -= amount * n
 
 
 class _Late:
@@ -469,10 +494,6 @@ def quota(state: State, now: Instant) -> Quota | None:
     """What may start; None where nobody is limited."""
     book = book_of(state)
     return Quota(state, book, now) if book.terms.limited else None
-
-
-def _scope(key: AssociationKey) -> Scope:
-    return Scope(ASSOCIATION, *key)
 
 
 def _needed(measure: Measure, amounts: np.ndarray, seconds: np.ndarray, factors: np.ndarray) -> np.ndarray:

@@ -161,6 +161,20 @@ class Terms:
         """Whether a job that could never start under its limits is refused."""
         return any(DENY in qos.flags for qos in self.qos(holder))
 
+    def of_association(self, key: AssociationKey) -> list[Limit]:
+        """What the association itself sets, quotas aside."""
+        return [limit for _, limit in _by_association(key, key, self.book.associations[key].limits)]
+
+    def quota_of(self, key: AssociationKey) -> list[Limit]:
+        """What it is sure of."""
+        scope, of = of_association(key), _name(key)
+        quota = self.book.associations[key].limits.quota
+        return [Limit(scope, What.HELD, tres, n, "Quota", Reason.QUOTA, of) for tres, n in quota]
+
+    def of_qos(self, name: str) -> list[Limit]:
+        """What the QOS sets; of each user and account for nobody."""
+        return [limit for _, limit in _by_qos(self.book.qos[name], Holder("", "", "", name))]
+
     # -- inside ------------------------------------------------------------------------------------------
 
     def _find_cohorts(self) -> None:
@@ -205,7 +219,7 @@ class Terms:
         above = self.book.parent(key)
         own, name = of_association(key), _name(key)
         for tres, amount in limits.quota:
-            sure = Limit(own, What.HELD, tres, amount, "Quota", Reason.QUOTA, name)
+            sure = next(one for one in self.quota_of(key) if one.tres == tres)
             cohort = Scope(
                 COHORT, above.account if above is not None else "", tres, "users" if key.user else ""
             )

@@ -31,10 +31,11 @@ class Trial(Protocol):
         """Whether there is room with those out who are."""
 
 
-def fewest(trial: Trial, costs: Sequence[int], budget: int) -> list[int] | None:
+def fewest(trial: Trial, costs: Sequence[int], budget: int, below: int | None = None) -> list[int] | None:
     """Candidates that have to leave, ascending; None if there is no room even without all of them.
 
-    costs: of the candidates, ascending, at least 0. budget: how many other choices may be tried. Whoever was
+    costs: of the candidates, ascending, at least 0. budget: how many other choices may be tried. below:
+    only such that cost no more than that are of interest beside the greedy one. Whoever was
     out when this was called stays out; in the end nobody else is.
     """
     n = len(costs)
@@ -45,7 +46,7 @@ def fewest(trial: Trial, costs: Sequence[int], budget: int) -> list[int] | None:
         return None
     chosen = _greedy(trial, n)
     _all_stay(trial, chosen)
-    return _cheaper(trial, costs, chosen, budget) or chosen
+    return _cheaper(trial, costs, chosen, budget, below) or chosen
 
 
 def _greedy(trial: Trial, n: int) -> list[int]:
@@ -74,12 +75,14 @@ def _greedy(trial: Trial, n: int) -> list[int]:
     return chosen[::-1]
 
 
-def _cheaper(trial: Trial, costs: Sequence[int], chosen: list[int], budget: int) -> list[int] | None:
+def _cheaper(
+    trial: Trial, costs: Sequence[int], chosen: list[int], budget: int, below: int | None
+) -> list[int] | None:
     """The cheapest choice that makes room, by cost, number and place; None if it is the one chosen, or nobody
     knows."""
     best = (sum(costs[i] for i in chosen), len(chosen), tuple(chosen))
     heap: list[tuple[int, int, tuple[int, ...]]] = [(costs[0], 1, (0,))] if chosen else []
-    while heap and heap[0] < best and budget:
+    while heap and heap[0] < best and budget and (below is None or heap[0][0] <= below):
         cost, size, members = heapq.heappop(heap)
         budget -= 1
         if trial.may(members):

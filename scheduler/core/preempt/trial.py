@@ -15,9 +15,11 @@ from packhorse.scheduler.core.preempt.candidates import Candidate, Candidates
 from packhorse.scheduler.core.preempt.fewest import fewest
 from packhorse.scheduler.core.preempt.room import Taken, put_back, room_for, take
 
-_BUDGET: Final = 512
-"""Choices tried beside the greedy one, on one node or among few jobs: all there are of nine."""
-_FEW: Final = 9
+_BUDGET: Final = 128
+"""Choices tried beside the greedy one, on one node or among few jobs: all there are of seven."""
+_FEW: Final = 7
+_MOST_NODES: Final = 12
+"""On which room is looked for, those first where it may cost least."""
 _BUDGET_OF_SEVERAL: Final = 64
 """The same for a job on several nodes among many, where each choice costs as much as placing it."""
 _AMOUNTS: Final = {CPU: 0, MEM: 1, TMP: 2}
@@ -118,12 +120,12 @@ def _on_one_node(
     able = np.flatnonzero(ok & np.isfinite(bounds))
     best: tuple[int, int, int] | None = None
     chosen: list[Candidate] | None = None
-    for position in able[np.argsort(bounds[able], kind="stable")].tolist():
-        if best is not None and bounds[position] > best[0]:
+    for n_tried, position in enumerate(able[np.argsort(bounds[able], kind="stable")].tolist()):
+        if best is not None and (bounds[position] > best[0] or n_tried >= _MOST_NODES):
             break
         found = among.at[position]
         trial = _OnOneNode(picture, _held(found), request, whole, j, position)
-        out = fewest(trial, [candidate.cost for candidate in found], _BUDGET)
+        out = fewest(trial, [candidate.cost for candidate in found], _BUDGET, best[0] if best else None)
         if out is not None:
             rank = (sum(found[i].cost for i in out), len(out), position)
             if best is None or rank < best:

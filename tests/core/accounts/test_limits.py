@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from packhorse.scheduler.model.cluster import Partition
 from packhorse.scheduler.model.reply import Refused, Submitted
 from packhorse.scheduler.model.resources import Gres
 from tests.core.accounts.limits import ANN, BOB, EVE, a_qos, a_tree, reasons
@@ -236,6 +237,16 @@ def test_a_qos_that_costs_double_takes_double_of_a_budget() -> None:
     a_qos(cluster, usage_factor_milli=2000)
     jobs = submit(cluster, count=3)
     assert cluster.run_cycle() == jobs[:2]
+
+
+def test_jobs_that_a_limit_does_not_hold_for_count_under_it_all_the_same() -> None:
+    """A QOS has one of its own in place of it."""
+    cluster = a_cluster(config=a_config(others=(Partition("night", qos="night"),)))
+    a_tree(cluster, chem={"max_jobs": 2})
+    a_qos(cluster, "night", max_jobs_pu=9)
+    nights, days = submit(cluster, count=3, partition="night"), submit(cluster, count=3)
+    assert cluster.run_cycle() == nights
+    assert reasons(cluster, *days) == ["AssocMaxJobsLimit"] * 3
 
 
 # -- at submission -------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from packhorse.scheduler.config import file as config
 from packhorse.scheduler.config import text as config_text
 from packhorse.scheduler.config.file import ServiceConfig
 from packhorse.scheduler.config.keys import (
+    ACCOUNTS_TARGET,
     BATCH_TARGET,
     CLUSTER_TARGET,
     GPU_IDLE_TARGET,
@@ -27,6 +28,7 @@ from packhorse.scheduler.config.keys import (
 )
 from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.cluster import (
+    AccountsPolicy,
     Batch,
     ClusterConfig,
     GpuIdle,
@@ -48,11 +50,13 @@ TARGETS = {
     IMPROVER_TARGET: Improver,
     GPU_IDLE_TARGET: GpuIdle,
     PREEMPTION_TARGET: Preemption,
-    PRIORITY_TARGET: Priorities,
+    ACCOUNTS_TARGET: AccountsPolicy,
     BATCH_TARGET: Batch,
+    PRIORITY_TARGET: Priorities,
     "service": ServiceConfig,
 }
 SET_ELSEWHERE = {
+    "accounts",
     "owner_uid",
     "partitions",
     "improver",
