@@ -66,6 +66,31 @@ def test_a_job_writes_its_checkpoint_makes_room_and_goes_on_from_there() -> None
         assert f"PackhorsePreempted=made room for job {high} of partition high ({user})\n" in shown
 
 
+def test_the_same_by_qos_as_sacctmgr_keeps_them() -> None:
+    """The high QOS preempts the low one, which is to be cancelled after two seconds."""
+    config = '[preemption]\ntype = "qos"\n\n[accounts]\nenforce = "none"\n'
+    with Cluster(nodes=1, cpus=2, config=config) as cluster:
+        cluster.run("sacctmgr", "-i", "add", "qos", "low", "preemptmode=cancel", "gracetime=2")
+        cluster.run("sacctmgr", "-i", "add", "qos", "high", "preempt=low", "priority=100")
+        low = cluster.sbatch(
+            "-c2", "-q", "low", "--signal=B:USR1@5", "--wrap", f"trap 'echo warned' USR1\n{COUNTS}"
+        )
+        wait_until(lambda: (cluster.work / "ran").exists(), "the low job begins")
+        normal = cluster.sbatch("-c2", "--wrap", "true")
+        high = cluster.sbatch("-c2", "-q", "high", "--wrap", "true")
+        assert cluster.wait(high).state == "COMPLETED"
+        result = cluster.wait(low)
+        assert (result.state, result.why) == (
+            "PREEMPTED",
+            f"made room for job {high} of QOS high ({cluster.text('id', '-un').strip()})",
+        )
+        assert "warned" in cluster.output(low)
+        row = cluster.job(low)
+        assert int(row["end_at"]) - int(row["preempted_at"]) >= 2_000_000
+        assert cluster.wait(normal).state == "COMPLETED"
+        assert int(cluster.job(normal)["start_at"]) >= int(cluster.job(high)["start_at"])
+
+
 def test_a_job_that_is_cancelled_for_it_is_over() -> None:
     with yielding('mode = "cancel"\n') as cluster:
         low = cluster.sbatch("-c2", "--wrap", COUNTS)

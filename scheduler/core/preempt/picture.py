@@ -130,11 +130,12 @@ class Pictures:
         return field
 
     def _without_later_plans(self, field: Field, place: int) -> None:
-        """Planned starts of rows at this place, or later, are none of the row's business."""
+        """Planned starts of rows at this place, or later, are none of the row's business; nor are those of
+        which no end is in sight, which nobody can delay."""
         layers: list[Layer] = []
         dropped = []
         for layer, (id, planned) in zip(field.layers, self._plans, strict=True):
-            if self._place[id] < place:
+            if self._place[id] < place and planned.start < NEVER:
                 layers.append(layer)
             else:
                 dropped.append(planned)

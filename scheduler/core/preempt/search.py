@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 _MOST_PASSES: Final = 8
 """In the place of one, so that nobody starts who would have to make room at once."""
+_MOST_AT_ONCE: Final = 8
+"""Of these in one pass; another one follows at once, so that nothing else has to wait for long."""
 _MOST_CLAIMS: Final = 32
 """Jobs that others make room for at a time: each has a planned start, and a pass costs more with every
 one."""
@@ -113,6 +115,9 @@ class _Search:
                 if len(kept) < len(grants) and self.pictures.in_the_way(place):
                     grants, more = kept, True
                     break
+            if len(self.pictures.decided) >= _MOST_AT_ONCE:
+                more = True
+                break
             n_claims = self.cycle.n_claims + len(self.pictures.decided)
             full = len(self.evictions) >= self.state.config.preemption.max_victims
             if n >= _MOST_SEARCHES or n_claims >= _MOST_CLAIMS or full:

@@ -206,6 +206,17 @@ def test_a_planned_start_before_it_is_not_delayed() -> None:
         assert cluster.reason_of(first) is Reason.RESOURCES
 
 
+def test_a_job_before_it_that_waits_for_no_end_in_sight_is_no_hindrance() -> None:
+    cluster = yielding(cpus=4)
+    low = cluster.submit(cpus=4, qos=LOW)
+    cluster.run(low)
+    cluster.submit(cpus=4)
+    high = cluster.submit(cpus=4, qos=HIGH)
+    assert told(cluster) == [low]
+    cluster.exit(low, signal=15)
+    assert cluster.run_cycle() == [high]
+
+
 def test_what_a_row_after_it_would_take_is_no_hindrance() -> None:
     """Two CPUs are free: the small job behind the high one could have them, and does not."""
     cluster = yielding(cpus=4)
