@@ -20,6 +20,7 @@ COMMANDS = {
     "events": "a job's whole story from the log",
     "accounts": "accounts, users and QOS as one file: apply it, or print what there is",
     "loans": "memory lent and borrowed: who, how much, and what came of it",
+    "quota": "limits, budgets and quotas of accounts, users and QOS, and what is used of them",
     "reclaim": "switch the lending of unused memory on or off",
     "reconfigure": "have the scheduler read its configuration file again",
     "usage": "what a job used over time: a chart, or CSV",

@@ -400,6 +400,11 @@ class CompareJobsResponse(_Message):
     terms: list[PriorityTerm] = []
 
 
+class ListQuotasRequest(_Message):
+    fields: list[str] = []
+    names: list[str] = []
+
+
 class ListLoansRequest(_Message):
     fields: list[str] = []
     jobs: list[JobRef] = []

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from packhorse.scheduler.config.file import Configuration
+from packhorse.scheduler.core.accounts.standing import standings
 from packhorse.scheduler.core.targets import owner_uid, resolve
 from packhorse.scheduler.model.ids import US, Instant, JobId, is_node_name
 from packhorse.scheduler.model.input import Input
@@ -43,6 +44,7 @@ from packhorse.scheduler.service.tables.accounts import list_accounts
 from packhorse.scheduler.service.tables.licenses import LICENSES, LicenseView
 from packhorse.scheduler.service.tables.nodes import NODES, NodeView
 from packhorse.scheduler.service.tables.partitions import PARTITIONS, PartitionView
+from packhorse.scheduler.service.tables.quotas import QUOTAS
 from packhorse.scheduler.service.tables.table import check_fields, make_table
 from packhorse.scheduler.service.tokens import LONG_LIVED_S, Tokens
 from packhorse.scheduler.service.usage_view import job_usage
@@ -117,6 +119,7 @@ class Methods:
             Unary("ListNodes", m.ListNodesRequest, m.Table, self.list_nodes),
             Unary("ListPartitions", m.ListPartitionsRequest, m.Table, self.list_partitions),
             Unary("ListLicenses", m.ListLicensesRequest, m.Table, self.list_licenses),
+            Unary("ListQuotas", m.ListQuotasRequest, m.Table, self.list_quotas),
             Unary("ListAccounting", m.ListAccountingRequest, m.Table, self.list_accounting),
             Unary("ListLoans", m.ListLoansRequest, m.Table, self.list_loans),
             Unary("SwitchReclaim", m.SwitchReclaimRequest, m.OutcomesResponse, self.switch_reclaim),
@@ -366,6 +369,16 @@ class Methods:
         """The book of accounts as columns, one kind of thing at a time."""
         require(principal, "ListAccounts", Relation.OTHER)
         table = list_accounts(self.engine.state, request, self.engine.clock.now())
+        await self.engine.barrier()
+        return table
+
+    async def list_quotas(self, principal: Principal, request: messages.ListQuotasRequest) -> messages.Table:
+        """Limits of accounts, users and QOS as columns, with what is used of them."""
+        require(principal, "ListQuotas", Relation.OTHER)
+        fields = check_fields(QUOTAS, request.fields)
+        now = self.engine.clock.now()
+        rows = standings(self.engine.state, now, request.names)
+        table = make_table(QUOTAS, rows, fields, n_rows=len(rows), now=now)
         await self.engine.barrier()
         return table
 
