@@ -21,6 +21,7 @@ COMMANDS = {
     "loans": "memory lent and borrowed: who, how much, and what came of it",
     "quota": "limits, budgets and quotas of accounts, users and QOS, and what is used of them",
     "reclaim": "switch the lending of unused memory on or off",
+    "reconfigure": "have the scheduler read its configuration file again",
     "usage": "what a job used over time: a chart, or CSV",
     "wait": "wait for jobs to end, with progress",
     "suggest": "what a job should ask for, by what its past runs used",

@@ -201,6 +201,7 @@ class Cycle:
                 end = int(places[-1]) + 1
             at = self._look_at(places, end)
             piece = _FIRST_PIECE
+        self.state.looking_at = ((), 0, 0)
         self.seen = at if at < n and not self.left else n
         return Plan(self.grants, self.planned, self.seen < n)
 
@@ -223,6 +224,7 @@ class Cycle:
             id, partition = JobId(int(pending.id[slot])), int(pending.partition[slot])
             if code in self.supply.short or lend.barred(state, id, self.now):
                 continue
+            state.looking_at = ((id,), 0, 1)
             request = self._request(code)
             want = self._want(slot, at) - started[id]
             want = min(want, self._room_under_limits(slot, at, code))
@@ -409,6 +411,7 @@ class Cycle:
             if not room:
                 i += 1
                 continue
+            self.state.looking_at = (ids, i, i + 1)
             limit = blocked.get(code)
             if limit is None:
                 limit = blocked[code] = int(self.blocked_from[code])
@@ -454,6 +457,7 @@ class Cycle:
             licensed = code in pending.licensed
             if licensed:
                 want = min(want, self.supply.jobs(code))
+            self.state.looking_at = (ids, i, run)
             batches = place(field, self._request(code), want, j)
             batches, fit = self._take_quota(slots[i], code, batches, j)
             done = sum(n for _, n in batches)

@@ -13,6 +13,7 @@ Slurm adds names to `ReqNodeNotAvail`; `core/explain.py` does the same (`reason_
 | BEGIN_TIME | lifecycle | its begin time, requeue delay or retry backoff has come |
 | HELD_USER | lifecycle | its owner or an administrator releases it |
 | HELD_ADMIN, HELD_REQUEUED | lifecycle | an administrator releases it |
+| QUARANTINED | lifecycle | an administrator releases it: decisions about it had failed |
 | ARRAY_TASK_LIMIT | columns | another task of the array ends (`--array=…%limit`) |
 | PARTITION_DOWN | cycle | an administrator opens the partition |
 | PARTITION_TIME_LIMIT | cycle | its time limit is lowered or the partition's raised |
@@ -153,6 +154,7 @@ class Reason(StrEnum):
     QOS_USAGE_THRESHOLD = "QOSUsageThreshold"
     QUOTA = "AssocQuotaLimit"
     QUOTA_LENT = "QuotaLent"
+    QUARANTINED = "Quarantined"
 
     @property
     def code(self) -> int:

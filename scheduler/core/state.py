@@ -7,6 +7,9 @@ and rebuilt by `rebuild` after a snapshot was read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from packhorse.scheduler.core.accounts.book import AccountBook
 from packhorse.scheduler.core.accounts.held import Holdings
 from packhorse.scheduler.core.accounts.spent import Spent
@@ -24,7 +27,7 @@ from packhorse.scheduler.core.timers import Timers
 from packhorse.scheduler.core.usage import UserUsage
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.event import CallAnswered, PolicyTaught, UsageLearned
-from packhorse.scheduler.model.ids import Instant, JobId, NodeName
+from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArrayJob, Job
 from packhorse.scheduler.model.loan import Switch
 from packhorse.scheduler.model.node import Node
@@ -55,6 +58,19 @@ class ArrayTasks:
         return f"ArrayTasks({', '.join(f'{s}={getattr(self, s)}' for s in self.__slots__)})"
 
 
+LookingAt = tuple[Sequence[int], int, int]
+"""Ids, and from where to where in them."""
+
+
+class Fallback(NamedTuple):
+    """The policy failed for most jobs, with this error, for the first time at `since`; until retry_at the
+    plainest one decides."""
+
+    error: str
+    since: Instant
+    retry_at: Instant
+
+
 class Frozen:
     """The values of a state at one moment; the state may go on while this is written out."""
 
@@ -64,6 +80,7 @@ class Frozen:
         "arrays",
         "arrivals",
         "config",
+        "configured_at",
         "epoch",
         "finished",
         "history",
@@ -78,6 +95,7 @@ class Frozen:
 
     accounts: AccountBook
     config: ClusterConfig
+    configured_at: Instant
     epoch: int
     next_job_id: JobId
     jobs: dict[JobId, Job]
@@ -103,6 +121,7 @@ class State:
     lending_off: for which jobs an administrator has switched off the lending of memory. learned: what the
     estimator of usage knew when it was last written down, None for nothing.
     accounts: the tree of accounts, its users and QOS. spent: what each association and QOS has used.
+    configured_at: since when config is as it is.
     next_job_id: no job, array or task was ever given this number or a higher one.
     history: how long jobs ran. usage: who used how much (who holds how much is derived). arrivals: when jobs
     came. All three outlive the jobs that they know of, and are bounded.
@@ -115,6 +134,8 @@ class State:
     waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what jobs are like,
     for the placement policy. batch: what the order "packhorse" knows from pass to pass. licenses: what jobs
     hold of the cluster's licences. held: what they hold on whose name. reclaim: who lends memory to whom.
+    fallback: that the policy fails, None if it works. looking_at: whom the pass that is under way is looking
+    at; of meaning only if it fails.
     """
 
     __slots__ = (
@@ -124,9 +145,11 @@ class State:
         "arrivals",
         "batch",
         "config",
+        "configured_at",
         "demand",
         "dependents",
         "epoch",
+        "fallback",
         "finished",
         "held",
         "history",
@@ -135,6 +158,7 @@ class State:
         "learned",
         "lending_off",
         "licenses",
+        "looking_at",
         "n_silent",
         "next_job_id",
         "node_columns",
@@ -152,6 +176,7 @@ class State:
 
     def __init__(self) -> None:
         self.config = ClusterConfig()
+        self.configured_at = UNKNOWN
         self.epoch = 0
         self.next_job_id = JobId(1)
         self.jobs: dict[JobId, Job] = {}
@@ -186,6 +211,8 @@ class State:
         self.licenses = Licenses()
         self.reclaim = Book()
         self.held = Holdings()
+        self.fallback: Fallback | None = None
+        self.looking_at: LookingAt = ((), 0, 0)
 
     @classmethod
     def empty(cls) -> State:
@@ -198,6 +225,7 @@ class State:
             return NotImplemented
         return (
             self.config == other.config
+            and self.configured_at == other.configured_at
             and self.epoch == other.epoch
             and self.next_job_id == other.next_job_id
             and self.jobs == other.jobs
@@ -220,6 +248,7 @@ class State:
         """The values as of now, for a snapshot written in the background. Cost: one dictionary copy each."""
         frozen = Frozen()
         frozen.config = self.config
+        frozen.configured_at = self.configured_at
         frozen.epoch = self.epoch
         frozen.next_job_id = self.next_job_id
         frozen.jobs = self.jobs.copy()
