@@ -29,9 +29,9 @@ def apply(state: State, event: Event) -> None:
 
 def _configured(state: State, event: ev.Configured) -> None:
     before, state.config = state.config, event.config
+    state.configured_at, state.fallback = event.at, None
     charging.configured(state, event.at)
     holding.configured(state, before)
-    state.configured_at, state.fallback = event.at, None
     if event.config.reclaim != before.reclaim:
         apply_loans.suspect_all(state)
     if event.config.predictor != before.predictor:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from packhorse.scheduler.core.accounts.book import AccountBook
+from packhorse.scheduler.core.accounts.fair_shares import FairShares
 from packhorse.scheduler.core.accounts.held import Holdings
 from packhorse.scheduler.core.accounts.spent import Spent
 from packhorse.scheduler.core.batch.arrivals import Arrivals
@@ -23,6 +24,7 @@ from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.core.predictors import History
 from packhorse.scheduler.core.reclaim.book import Book
 from packhorse.scheduler.core.running_columns import RunningColumns
+from packhorse.scheduler.core.standings import Standings
 from packhorse.scheduler.core.timers import Timers
 from packhorse.scheduler.core.usage import UserUsage
 from packhorse.scheduler.model.cluster import ClusterConfig
@@ -135,7 +137,7 @@ class State:
     for the placement policy. batch: what the order "packhorse" knows from pass to pass. licenses: what jobs
     hold of the cluster's licences. held: what they hold on whose name. reclaim: who lends memory to whom.
     fallback: that the policy fails, None if it works. looking_at: whom the pass that is under way is looking
-    at; of meaning only if it fails.
+    at; of meaning only if it fails. fair_shares, standings: what priorities go by, kept from pass to pass.
     """
 
     __slots__ = (
@@ -149,6 +151,7 @@ class State:
         "demand",
         "dependents",
         "epoch",
+        "fair_shares",
         "fallback",
         "finished",
         "held",
@@ -168,6 +171,7 @@ class State:
         "running_columns",
         "singletons",
         "spent",
+        "standings",
         "tasks",
         "taught",
         "timers",
@@ -213,6 +217,8 @@ class State:
         self.held = Holdings()
         self.fallback: Fallback | None = None
         self.looking_at: LookingAt = ((), 0, 0)
+        self.fair_shares = FairShares()
+        self.standings = Standings()
 
     @classmethod
     def empty(cls) -> State:

@@ -157,6 +157,7 @@ class Priorities(msgspec.Struct, frozen=True, array_like=True, gc=False):
     first instead of large ones. half_life_s: after so long use counts half, 0: it does not fade; usage_reset:
     when all use is forgotten (core/accounts/decay.py). calc_period_s: how often fair shares are worked out
     while nothing but time passes. max_tres: a job costs what its dearest resource does, not all together.
+    look_ahead_s: fair shares are held against what was used and what running jobs use in so long.
     """
 
     weight_age: int = 0
@@ -172,6 +173,21 @@ class Priorities(msgspec.Struct, frozen=True, array_like=True, gc=False):
     usage_reset: str = "none"
     calc_period_s: int = 300
     max_tres: bool = False
+    look_ahead_s: int = 1800
+
+
+class Enforce(StrEnum):
+    """What accounts, associations and QOS limit."""
+
+    NONE = "none"  # nothing: they are names in records
+    LIMITS = "limits"  # those who have an association, or name an account that exists
+    ASSOCIATIONS = "associations"  # everybody: a job without an association is refused
+
+
+class AccountsPolicy(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How far the book of accounts is enforced (core/accounts/)."""
+
+    enforce: Enforce = Enforce.LIMITS
 
 
 class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -185,7 +201,7 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     stopped, and wait again, where jobs that come before them in the order need their room
     (core/preemption.py); "none": never. batch: of the order "packhorse". reclaim: lending of unused memory.
     gpu_idle: what is done about GPUs that jobs hold and do not use. priorities: of the order multifactor, and
-    how use fades.
+    how use fades. accounts: how far accounts are enforced.
     """
 
     name: str = "packhorse"
@@ -217,3 +233,4 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reclaim: Reclaim = Reclaim()
     gpu_idle: GpuIdle = GpuIdle()
     priorities: Priorities = Priorities()
+    accounts: AccountsPolicy = AccountsPolicy()

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from packhorse.scheduler.core import order_keys
 from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.cycle import plan
 from packhorse.scheduler.core.rebuild import rebuild
@@ -129,7 +130,8 @@ def _front(state: State, submission: Submit | SubmitArray, now: Instant) -> Set[
     if len(pending) <= MAX_AHEAD:
         return None
     totals = state.node_columns.board().totals
-    first = pending.ordered(state.config, now, state.usage, totals)[:MAX_AHEAD]
+    key_of = order_keys.key_of(state, now)
+    first = pending.ordered(state.config, now, state.usage, totals, key_of)[:MAX_AHEAD]
     specs = submission.specs if isinstance(submission, Submit) else (submission.spec,)
     named = (c.job for spec in specs if spec.dependency is not None for c in spec.dependency.conditions)
     return frozenset([*(JobId(id) for id in pending.id[first].tolist()), *named])

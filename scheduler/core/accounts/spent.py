@@ -136,6 +136,26 @@ class Spent:
         """Billing-seconds: what fair share goes by (Slurm's raw usage)."""
         return self._one(self.by_key.get(key), BILLING, now)
 
+    def billings(self, now: Instant, ahead_s: int = 0) -> dict[AssociationKey, float]:
+        """The same of every association that has spent anything. ahead_s: with what running jobs use in so
+        long from now on."""
+        decays: dict[Instant, tuple[float, float]] = {}
+        since, found = self.decay.since(now), {}
+        then_kept, then_gained = self.decay.over(ahead_s)
+        for key, ledger in self.by_key.items():
+            at, used = ledger.at, ledger.used.get(BILLING, 0.0)
+            if since > at:
+                at, used = since, 0.0
+            if now > at:
+                if at not in decays:
+                    decays[at] = self.decay.over((now - at) / US)
+                kept, gained = decays[at]
+                used = used * kept + ledger.rates.get(BILLING, 0) * gained / MILLI
+            if ahead_s:
+                used = used * then_kept + ledger.rates.get(BILLING, 0) * then_gained / MILLI
+            found[key] = used
+        return found
+
     def wall_s(self, key: AssociationKey, now: Instant) -> float:
         """How long jobs ran, added up."""
         return self._one(self.by_key.get(key), WALL, now)

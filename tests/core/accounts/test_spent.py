@@ -98,6 +98,30 @@ def test_use_is_what_brute_force_says(
     assert spent.billing(BOB, at(asked_at)) == 0.0
 
 
+def test_billings_are_those_of_each_and_look_ahead() -> None:
+    book, spent = a_book(), Spent()
+    spent.fade(book, Decay(3600), NOON)
+    for job, key in enumerate((ANN, BOB, ANN), 1):
+        spent.charge(book, JobId(job), a_charge(key, job), at(job * 100))
+    spent.release(book, JobId(1), at(777))
+    now = at(1000)
+    found = spent.billings(now)
+    assert found == {key: pytest.approx(spent.billing(key, now)) for key in spent.by_key}
+    ahead = spent.billings(now, 500)
+    assert ahead == {key: pytest.approx(spent.billing(key, at(1500))) for key in spent.by_key}
+    assert ahead[BOB] > found[BOB]
+
+
+def test_looking_ahead_forgets_nothing_before_its_time() -> None:
+    """At ten to midnight of a day after which use is forgotten."""
+    book, spent = a_book(), Spent()
+    midnight = Instant(1_750_032_000 * US)
+    spent.fade(book, Decay(0, "daily"), Instant(midnight - 3000 * US))
+    spent.charge(book, JobId(1), a_charge(ANN), Instant(midnight - 3000 * US))
+    assert spent.billings(Instant(midnight - 600 * US), 1800)[ANN] == 2400 + 1800
+    assert spent.billings(Instant(midnight + 600 * US), 1800)[ANN] == 600 + 1800
+
+
 def test_numbers_by_hand() -> None:
     """A job of 4 CPUs for one half-life, then another of nothing: 4 x H / ln 2 x 1/2, then half of that."""
     book, spent = a_book(), Spent()

@@ -42,9 +42,15 @@ EXPECTED = {
     "ListQuotas": "U A other",
     "ListLoans": "U A own, U A other",
     "SwitchReclaim": "A other",
+    "ChangeAccounts": "U A own",
+    "ListAccounts": "U A other",
     "ListAccounting": "U A own, U A other",
     "SuggestAsk": "U A own, U A other",
     "ListWaste": "U A own, A other",
+    "ListPriorities": "U A own, U A other",
+    "ListShares": "U A other",
+    "CompareJobs": "U A own, U A other",
+    "GetReport": "U A other",
     "GetConfig": "U A other",
     "Reconfigure": "A other",
     "GetStatus": "U A other",
@@ -92,9 +98,15 @@ def request(method: str, job: int, owner: Owner) -> Any:
         "ListQuotas": m.ListQuotasRequest(),
         "ListLoans": m.ListLoansRequest(),
         "SwitchReclaim": m.SwitchReclaimRequest(),
+        "ChangeAccounts": m.ChangeAccountsRequest(),
+        "ListAccounts": m.ListAccountsRequest(kind="accounts"),
         "ListAccounting": m.ListAccountingRequest(jobs=[ref]),
         "SuggestAsk": m.SuggestAskRequest(job=ref),
         "ListWaste": m.ListWasteRequest(filter=m.JobFilter(users=[owner.user])),
+        "ListPriorities": m.ListPrioritiesRequest(jobs=[ref]),
+        "ListShares": m.ListSharesRequest(),
+        "CompareJobs": m.CompareJobsRequest(first=ref, second=ref),
+        "GetReport": m.GetReportRequest(kind="cluster", until_us=3_600_000_000),
         "GetConfig": m.GetConfigRequest(),
         "Reconfigure": m.ReconfigureRequest(dry_run=True),
         "GetStatus": m.GetStatusRequest(),
@@ -109,7 +121,7 @@ def request(method: str, job: int, owner: Owner) -> Any:
     }[method]
 
 
-ABOUT_NOBODY = frozenset({"Ping", "SubmitJob", "SubmitJobs", "IssueToken", "Relay"})
+ABOUT_NOBODY = frozenset({"Ping", "SubmitJob", "SubmitJobs", "IssueToken", "Relay", "ChangeAccounts"})
 ABOUT_THE_CLUSTER = frozenset(
     {
         "UpdateNodes",
@@ -117,8 +129,11 @@ ABOUT_THE_CLUSTER = frozenset(
         "ListPartitions",
         "ListLicenses",
         "ListQuotas",
+        "ListShares",
         "ListLoans",
         "SwitchReclaim",
+        "ListAccounts",
+        "GetReport",
         "GetConfig",
         "Reconfigure",
         "GetStatus",
