@@ -408,11 +408,11 @@ class Cycle:
             if code in self.supply.short:
                 i += 1
                 continue
+            self.state.looking_at = (ids, i, i + 1)
             room = self._room_under_limits(slots[i], where[i], code)
             if not room:
                 i += 1
                 continue
-            self.state.looking_at = (ids, i, i + 1)
             limit = blocked.get(code)
             if limit is None:
                 limit = blocked[code] = int(self.blocked_from[code])

@@ -103,11 +103,11 @@ class _Walk(Cycle):
         licensed = code in self.pending.licensed
         if licensed:
             want = min(want, self.supply.jobs(code))
+        self.state.looking_at = ((id,), 0, 1)
         limit = self._room_under_limits(slot, at, code)
         if not limit:
             return True
         want = min(want, limit)
-        self.state.looking_at = ((id,), 0, 1)
         request = self._request(code)
         n = 0
         batches, fit = self._take_quota(slot, code, place(self.field, request, want, 0), 0)

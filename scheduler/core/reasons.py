@@ -58,6 +58,7 @@ class Reason(StrEnum):
     NODES_OFF = "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
     NODES_SILENT = "NodeDown"
     LICENSES = "Licenses"
+    QUARANTINED = "Quarantined"
     ASSOC_GRP_CPU = "AssocGrpCpuLimit"
     ASSOC_GRP_MEM = "AssocGrpMemLimit"
     ASSOC_GRP_NODE = "AssocGrpNodeLimit"
@@ -154,7 +155,6 @@ class Reason(StrEnum):
     QOS_USAGE_THRESHOLD = "QOSUsageThreshold"
     QUOTA = "AssocQuotaLimit"
     QUOTA_LENT = "QuotaLent"
-    QUARANTINED = "Quarantined"
 
     @property
     def code(self) -> int:

@@ -214,11 +214,11 @@ class State:
         self.batch = Memory()
         self.licenses = Licenses()
         self.reclaim = Book()
-        self.held = Holdings()
         self.fallback: Fallback | None = None
         self.looking_at: LookingAt = ((), 0, 0)
         self.fair_shares = FairShares()
         self.standings = Standings()
+        self.held = Holdings()
 
     @classmethod
     def empty(cls) -> State:

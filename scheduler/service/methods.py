@@ -50,6 +50,7 @@ from packhorse.scheduler.service.tokens import LONG_LIVED_S, Tokens
 from packhorse.scheduler.service.usage_view import job_usage
 from packhorse.scheduler.service.wait import Waiting
 from packhorse.scheduler.service.waste_view import list_waste
+from packhorse.scheduler.service.why_view import AT_ONCE, explain_job
 from packhorse.scheduler.store.codec import decode
 
 MAX_JOB_EVENTS = 10_000
@@ -82,6 +83,7 @@ class Methods:
         self._submitted = submitted
         self._relayed = relayed
         self._is_admin = is_admin
+        self._explaining = asyncio.Semaphore(AT_ONCE)
         self._waiting = Waiting(
             engine,
             queue=self.configuration.service.watch_queue,
@@ -125,6 +127,7 @@ class Methods:
             Unary("ListAccounts", m.ListAccountsRequest, m.Table, self.list_accounts),
             Unary("SuggestAsk", m.SuggestAskRequest, m.SuggestAskResponse, self.suggest_ask),
             Unary("ListWaste", m.ListWasteRequest, m.ListWasteResponse, self.list_waste),
+            Unary("ExplainJob", m.ExplainJobRequest, m.ExplainJobResponse, self.explain_job),
             Unary("GetReport", m.GetReportRequest, m.GetReportResponse, self.get_report),
             Unary("ListPriorities", m.ListPrioritiesRequest, m.Table, self.list_priorities),
             Unary("ListShares", m.ListSharesRequest, m.Table, self.list_shares),
@@ -335,16 +338,6 @@ class Methods:
         await self.engine.barrier()
         return table
 
-    async def list_quotas(self, principal: Principal, request: messages.ListQuotasRequest) -> messages.Table:
-        """Limits of accounts, users and QOS as columns, with what is used of them."""
-        require(principal, "ListQuotas", Relation.OTHER)
-        fields = check_fields(QUOTAS, request.fields)
-        now = self.engine.clock.now()
-        rows = standings(self.engine.state, now, request.names)
-        table = make_table(QUOTAS, rows, fields, n_rows=len(rows), now=now)
-        await self.engine.barrier()
-        return table
-
     async def list_priorities(
         self, principal: Principal, request: messages.ListPrioritiesRequest
     ) -> messages.Table:
@@ -376,6 +369,16 @@ class Methods:
         """The book of accounts as columns, one kind of thing at a time."""
         require(principal, "ListAccounts", Relation.OTHER)
         table = list_accounts(self.engine.state, request, self.engine.clock.now())
+        await self.engine.barrier()
+        return table
+
+    async def list_quotas(self, principal: Principal, request: messages.ListQuotasRequest) -> messages.Table:
+        """Limits of accounts, users and QOS as columns, with what is used of them."""
+        require(principal, "ListQuotas", Relation.OTHER)
+        fields = check_fields(QUOTAS, request.fields)
+        now = self.engine.clock.now()
+        rows = standings(self.engine.state, now, request.names)
+        table = make_table(QUOTAS, rows, fields, n_rows=len(rows), now=now)
         await self.engine.barrier()
         return table
 
@@ -458,6 +461,17 @@ class Methods:
                 Code.NOT_FOUND, f"job {ref.text or ref.job_id}: the store does not hold its script any more"
             )
         return messages.GetJobScriptResponse(script=script, args=list(spec.args))
+
+    async def explain_job(
+        self, principal: Principal, request: messages.ExplainJobRequest
+    ) -> messages.ExplainJobResponse:
+        """Why it waits, what would start it, why it is where it is."""
+        require(principal, "ExplainJob", Relation.OTHER)
+        ref = _given(request.job)
+        answer = await explain_job(self.engine, ref, self._explaining)
+        if answer is None:
+            raise _unknown(ref)
+        return answer
 
     async def get_job_usage(
         self, principal: Principal, request: messages.GetJobUsageRequest

@@ -27,6 +27,8 @@ from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.state import Frozen, State
 from packhorse.scheduler.core.step import next_timer, step
 from packhorse.scheduler.core.waiting import holder_of
+from packhorse.scheduler.core.why.answer import why
+from packhorse.scheduler.core.why.snapshot import taken
 from packhorse.scheduler.model.account_settings import Thing
 from packhorse.scheduler.model.accounting import LoanRow
 from packhorse.scheduler.model.accounts import AccountsDelta
@@ -627,6 +629,17 @@ class ClusterMachine(RuleBasedStateMachine):
         getattr(self.cluster, action)(name)
 
     # -- what must always hold ---------------------------------------------------------------------------
+
+    @rule(which=st.integers(0, 100))
+    def somebody_asks_why(self, which: int) -> None:
+        """Whoever waits has a reason in words, whatever became of the cluster; and asking changes nothing."""
+        state = self.cluster.state
+        waiting = [id for id in (*state.jobs, *state.arrays) if id in state.pending_columns]
+        if waiting:
+            id = waiting[which % len(waiting)]
+            waiter = state.jobs.get(id) or state.arrays[id]
+            found = why(taken(state), waiter, self.cluster.clock.now)
+            assert found.reasons and all(one.sentence for one in found.reasons)
 
     @invariant()
     def nothing_runs_twice(self) -> None:

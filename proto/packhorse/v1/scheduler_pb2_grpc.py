@@ -149,6 +149,11 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.FromString,
                 _registered_method=True)
+        self.ExplainJob = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ExplainJob',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ExplainJobRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ExplainJobResponse.FromString,
+                _registered_method=True)
         self.GetReport = channel.unary_unary(
                 '/packhorse.v1.Scheduler/GetReport',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetReportRequest.SerializeToString,
@@ -376,6 +381,13 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainJob(self, request, context):
+        """Why a job waits and what would start it; why it runs where it runs; how it ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetReport(self, request, context):
         """What was used in a time, as sreport shows it.
         """
@@ -595,6 +607,11 @@ def add_SchedulerServicer_to_server(servicer, server):
                     servicer.ListWaste,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.SerializeToString,
+            ),
+            'ExplainJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainJob,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ExplainJobRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ExplainJobResponse.SerializeToString,
             ),
             'GetReport': grpc.unary_unary_rpc_method_handler(
                     servicer.GetReport,
@@ -1293,6 +1310,33 @@ class Scheduler:
             '/packhorse.v1.Scheduler/ListWaste',
             packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ExplainJob',
+            packhorse_dot_v1_dot_scheduler__pb2.ExplainJobRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.ExplainJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -66,6 +66,8 @@ class SchedulerStub:
     """What a job should ask for, by what its past runs used."""
     ListWaste: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListWasteRequest, _scheduler_pb2.ListWasteResponse]
     """What ended runs were given and did not use: one's own, of administrators everybody's."""
+    ExplainJob: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ExplainJobRequest, _scheduler_pb2.ExplainJobResponse]
+    """Why a job waits and what would start it; why it runs where it runs; how it ended."""
     GetReport: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetReportRequest, _scheduler_pb2.GetReportResponse]
     """What was used in a time, as sreport shows it."""
     ListPriorities: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListPrioritiesRequest, _scheduler_pb2.Table]
@@ -131,6 +133,8 @@ class SchedulerAsyncStub(SchedulerStub):
     """What a job should ask for, by what its past runs used."""
     ListWaste: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListWasteRequest, _scheduler_pb2.ListWasteResponse]  # type: ignore[assignment]
     """What ended runs were given and did not use: one's own, of administrators everybody's."""
+    ExplainJob: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ExplainJobRequest, _scheduler_pb2.ExplainJobResponse]  # type: ignore[assignment]
+    """Why a job waits and what would start it; why it runs where it runs; how it ended."""
     GetReport: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetReportRequest, _scheduler_pb2.GetReportResponse]  # type: ignore[assignment]
     """What was used in a time, as sreport shows it."""
     ListPriorities: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListPrioritiesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
@@ -331,6 +335,14 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.ListWasteResponse, _abc.Awaitable[_scheduler_pb2.ListWasteResponse]]:
         """What ended runs were given and did not use: one's own, of administrators everybody's."""
+
+    @_abc_1.abstractmethod
+    def ExplainJob(
+        self,
+        request: _scheduler_pb2.ExplainJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.ExplainJobResponse, _abc.Awaitable[_scheduler_pb2.ExplainJobResponse]]:
+        """Why a job waits and what would start it; why it runs where it runs; how it ended."""
 
     @_abc_1.abstractmethod
     def GetReport(
