@@ -13,6 +13,7 @@ from typing import Any
 from packhorse.scheduler.core import apply_attempt, apply_node, apply_pending, waiting
 from packhorse.scheduler.core.active import set_rank_timer
 from packhorse.scheduler.core.reclaim import apply_loans
+from packhorse.scheduler.core.reservations import apply_reservations
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
@@ -28,6 +29,8 @@ def apply(state: State, event: Event) -> None:
 
 def _configured(state: State, event: ev.Configured) -> None:
     before, state.config = state.config, event.config
+    if event.config.resv_over_run_s != before.resv_over_run_s:
+        state.windows.changed(state.reservations, event.at)
     if event.config.reclaim != before.reclaim:
         apply_loans.suspect_all(state)
     if event.config.predictor != before.predictor:
@@ -69,6 +72,8 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.CallAnswered: _answered,
     ev.PolicyTaught: _taught,
     ev.AccountsChanged: _accounts_changed,
+    ev.ReservationSet: apply_reservations.reservation_set,
+    ev.ReservationDeleted: apply_reservations.reservation_deleted,
     ev.JobsSubmitted: apply_pending.jobs_submitted,
     ev.ArraySubmitted: apply_pending.array_submitted,
     ev.ArrayTaskSplit: apply_pending.array_task_split,

@@ -40,7 +40,7 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
     draft = Draft(state, now)
     room, space, free = _Room(state), _Space(state), state.licenses.free(state.config)
     lenders = Lenders(state, now)
-    for id, placements in plan.grants:
+    for id, placements, drawn_into in plan.grants:
         waiter: Job | ArrayJob | None = state.jobs.get(id) or state.arrays.get(id)
         if waiter is None or not isinstance(waiter.phase, Pending) or not waiter.phase.eligible_at:
             continue
@@ -54,7 +54,8 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
             if loans is not None:
                 space.take(placements)
                 take(wanted, 1, free)
-                _grant(draft, id, waiter.attempts + 1, waiter.spec, placements, loans)
+                reservation = drawn_into or waiter.spec.reservation
+                _grant(draft, id, waiter.attempts + 1, waiter.spec, placements, loans, reservation)
         elif room.take(id):
             loans = lenders.loans(placements)
             index = room.next_index(waiter) if loans is not None else None
@@ -63,7 +64,8 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
                 draft.events.append(ArrayTaskSplit(now, id, index, task))
                 space.take(placements)
                 take(wanted, 1, free)
-                _grant(draft, task, 1, waiter.spec, placements, loans)
+                reservation = drawn_into or waiter.spec.reservation
+                _grant(draft, task, 1, waiter.spec, placements, loans, reservation)
     for id, for_job in plan.stops:
         job = state.jobs[id]
         if isinstance(job.phase, Active) and job.phase.ending is None:
@@ -78,10 +80,11 @@ def _grant(
     spec: JobSpec,
     placements: tuple[Placement, ...],
     loans: tuple[Loan, ...],
+    reservation: str,
 ) -> None:
     attempt = AttemptKey(id, number, draft.state.epoch)
     end_by = Instant(draft.now + spec.time_limit_s * US) if spec.time_limit_s else UNKNOWN
-    draft.events.append(JobGranted(draft.now, id, attempt, placements, end_by, loans))
+    draft.events.append(JobGranted(draft.now, id, attempt, placements, end_by, loans, reservation))
     draft.commands.append(Launch(placements[0].node, id, attempt))
 
 

@@ -20,6 +20,7 @@ from packhorse.scheduler.core.state import Frozen, State
 from packhorse.scheduler.model.accounts import AccountsDelta
 from packhorse.scheduler.model.event import UsageLearned
 from packhorse.scheduler.model.ids import Instant
+from packhorse.scheduler.model.reservation import Reservation
 
 _AT_ONCE: Final = 1_000
 _USERS_AT_ONCE: Final = 100
@@ -83,7 +84,13 @@ class Booked(PastChunk, frozen=True, array_like=True, tag="booked", gc=False):
     delta: AccountsDelta
 
 
-AnyPast = Runs | Shares | Own | Used | Arrived | Learned | Booked
+class Reserved(PastChunk, frozen=True, array_like=True, tag="reserved", gc=False):
+    """Reservations, in the order in which they came."""
+
+    reservations: list[Reservation]
+
+
+AnyPast = Runs | Shares | Own | Used | Arrived | Learned | Booked | Reserved
 
 
 def pieces(frozen: Frozen) -> Iterator[AnyPast]:
@@ -102,6 +109,8 @@ def pieces(frozen: Frozen) -> Iterator[AnyPast]:
     if frozen.learned is not None:
         yield Learned(frozen.learned.at, frozen.learned.estimator, frozen.learned.learned)
     yield from _booked(frozen.accounts)
+    for reservations in _some(frozen.reservations.values(), _AT_ONCE):
+        yield Reserved(reservations)
 
 
 def _booked(accounts: AccountBook) -> Iterator[Booked]:
@@ -133,6 +142,8 @@ def take(state: State, piece: AnyPast) -> None:
             state.learned = UsageLearned(piece.at, piece.estimator, piece.learned)
         case Booked():
             state.accounts.change(piece.delta)
+        case Reserved(reservations):
+            state.reservations.update((r.name, r) for r in reservations)
 
 
 def _numbers(key: int | Kind) -> tuple[int, int, int]:

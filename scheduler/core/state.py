@@ -17,6 +17,7 @@ from packhorse.scheduler.core.node_columns import NodeColumns
 from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.core.predictors import History
 from packhorse.scheduler.core.reclaim.book import Book
+from packhorse.scheduler.core.reservations.windows import Windows
 from packhorse.scheduler.core.running_columns import RunningColumns
 from packhorse.scheduler.core.timers import Timers
 from packhorse.scheduler.core.usage import UserUsage
@@ -26,6 +27,7 @@ from packhorse.scheduler.model.ids import Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArrayJob, Job
 from packhorse.scheduler.model.loan import Switch
 from packhorse.scheduler.model.node import Node
+from packhorse.scheduler.model.reservation import Reservation
 
 CallId = tuple[int, str]
 """Who called (uid) and the key of the call."""
@@ -70,6 +72,7 @@ class Frozen:
         "lending_off",
         "next_job_id",
         "nodes",
+        "reservations",
         "usage",
     )
 
@@ -87,6 +90,7 @@ class Frozen:
     history: History
     usage: UserUsage
     arrivals: Arrivals
+    reservations: dict[str, Reservation]
 
 
 class State:
@@ -98,7 +102,7 @@ class State:
     answered: calls with an idempotency key, oldest first.
     lending_off: for which jobs an administrator has switched off the lending of memory. learned: what the
     estimator of usage knew when it was last written down, None for nothing.
-    accounts: the tree of accounts, its users and QOS.
+    accounts: the tree of accounts, its users and QOS. reservations: by name.
     next_job_id: no job, array or task was ever given this number or a higher one.
     history: how long jobs ran. usage: who used how much (who holds how much is derived). arrivals: when jobs
     came. All three outlive the jobs that they know of, and are bounded.
@@ -110,7 +114,8 @@ class State:
     singletons: unfinished jobs by (uid, name) and the number that orders them, only for the pairs that a
     waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what jobs are like,
     for the placement policy. batch: what the order "packhorse" knows from pass to pass. licenses: what jobs
-    hold of the cluster's licences. reclaim: who lends memory to whom.
+    hold of the cluster's licences. reclaim: who lends memory to whom. windows: what follows from the
+    reservations, and who runs in them.
     """
 
     __slots__ = (
@@ -136,12 +141,14 @@ class State:
         "nodes",
         "pending_columns",
         "reclaim",
+        "reservations",
         "running_columns",
         "singletons",
         "tasks",
         "taught",
         "timers",
         "usage",
+        "windows",
     )
 
     def __init__(self) -> None:
@@ -157,6 +164,7 @@ class State:
         self.usage = UserUsage()
         self.arrivals = Arrivals()
         self.accounts = AccountBook()
+        self.reservations: dict[str, Reservation] = {}
         self.taught: PolicyTaught | None = None
         self.lending_off: tuple[Switch, ...] = ()
         self.learned: UsageLearned | None = None
@@ -178,6 +186,7 @@ class State:
         self.batch = Memory()
         self.licenses = Licenses()
         self.reclaim = Book()
+        self.windows = Windows()
 
     @classmethod
     def empty(cls) -> State:
@@ -203,6 +212,7 @@ class State:
             and self.usage == other.usage
             and self.arrivals == other.arrivals
             and self.accounts == other.accounts
+            and list(self.reservations.items()) == list(other.reservations.items())
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -224,4 +234,5 @@ class State:
         frozen.usage = self.usage.copy()
         frozen.arrivals = self.arrivals.copy()
         frozen.accounts = self.accounts.copy()
+        frozen.reservations = self.reservations.copy()
         return frozen

@@ -10,6 +10,7 @@ from packhorse.scheduler.core import targets
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.dependencies import check_dependency
 from packhorse.scheduler.core.hold import INVALID_USER, waiting_ids
+from packhorse.scheduler.core.reservations.admission import check_longer, check_reservation
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.submit import (
     ACCESS_DENIED,
@@ -44,10 +45,22 @@ _WHILE_WAITING = (
     "min_nodes",
     "priority",
     "nice",
+    "reservation",
 )
 """Changes that mean nothing once the job has its nodes."""
 
-_PLAIN = ("name", "comment", "begin_at", "dependency", "requeue", "account", "priority", "nice", "no_lend")
+_PLAIN = (
+    "name",
+    "comment",
+    "begin_at",
+    "dependency",
+    "requeue",
+    "account",
+    "priority",
+    "nice",
+    "no_lend",
+    "reservation",
+)
 
 
 def update_job(state: State, call: UpdateJob, now: Instant) -> Decision:
@@ -165,6 +178,12 @@ def _changed(draft: Draft, call: UpdateJob, target: Target, one: Job | ArrayJob)
         refused = None if admin and not placed_anew else check_partition(partition, one.owner, spec)
     if refused is None and placed_anew:
         refused = check_possible(state, partition, spec.ask)
+    if refused is None and spec.reservation and spec.reservation != old.reservation:
+        refused = check_reservation(state, one.owner, spec, draft.now)
+    if refused is None and isinstance(one, Job) and isinstance(one.phase, Active):
+        refused = (
+            check_longer(state, one, spec.time_limit_s) if spec.time_limit_s != old.time_limit_s else None
+        )
     if refused is None and spec.dependency is not None and spec.dependency != old.dependency:
         refused = check_dependency(state, spec.dependency, one.id)
     return spec if refused is None else _from_refused(target, refused)

@@ -159,7 +159,8 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     predictor: how long jobs are expected to run (core/predictors.py). preempt: "order": running jobs are
     stopped, and wait again, where jobs that come before them in the order need their room
     (core/preemption.py); "none": never. batch: of the order "packhorse". reclaim: lending of unused memory.
-    gpu_idle: what is done about GPUs that jobs hold and do not use.
+    gpu_idle: what is done about GPUs that jobs hold and do not use. resv_over_run_s: how long jobs may run on
+    when the window of their reservation is over.
     """
 
     name: str = "packhorse"
@@ -190,3 +191,4 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     batch: Batch = Batch()
     reclaim: Reclaim = Reclaim()
     gpu_idle: GpuIdle = GpuIdle()
+    resv_over_run_s: int = 0

@@ -85,13 +85,14 @@ class ArrayRemainderCancelled(_Event, frozen=True, array_like=True, gc=False, ta
 
 
 class JobGranted(_Event, frozen=True, array_like=True, gc=False, tag=True):
-    """loans: who lends it what is lent of its memory."""
+    """loans: who lends it what is lent of its memory. reservation: the one that it runs in, "" for none."""
 
     job: JobId
     attempt: AttemptKey
     placements: tuple[Placement, ...]
     end_by: Instant = UNKNOWN
     loans: tuple[Loan, ...] = ()
+    reservation: str = ""
 
 
 class AttemptStarted(_Event, frozen=True, array_like=True, gc=False, tag=True):

@@ -257,7 +257,8 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     sentence, where that says more than the cause. gpus_idle_since: since when all its GPUs had been idle when
     it was warned of that, at gpus_warned_at; both 0: it was not, or they are busy again. suspended_at: since
     when it is stopped and keeps its memory, 0: it is not; suspended_us: for how long it was before that;
-    suspended_for: the job whose room that makes, 0 for none.
+    suspended_for: the job whose room that makes, 0 for none. reservation: the one that it runs in, "" for
+    none.
     """
 
     attempt: AttemptKey
@@ -282,6 +283,7 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     suspended_at: Instant = UNKNOWN
     suspended_us: int = 0
     suspended_for: JobId = JobId(0)
+    reservation: str = ""
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False):
