@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from packhorse.scheduler.core.reservations.entitled import intrudes, may_use
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.waiting import holder_of
-from packhorse.scheduler.model.ids import Instant
+from packhorse.scheduler.model.ids import UNKNOWN, Instant
 from packhorse.scheduler.model.job import Active, Job, JobSpec, Owner
 from packhorse.scheduler.model.reply import RefusalCode, Refused
 
@@ -34,12 +34,15 @@ def check_reservation(state: State, owner: Owner, spec: JobSpec, now: Instant) -
 
 
 def check_longer(state: State, job: Job, limit_s: int) -> Refused | None:
-    """None unless the running job would stand in others' reservation with this time limit."""
+    """None unless the running job would stand in others' reservation with this time limit, and does not with
+    its own."""
     active = job.phase
     assert isinstance(active, Active)
     inside = state.reservations.get(active.reservation)
-    for r in state.reservations.values():
-        if intrudes(replace(active, ending=None), limit_s, r, inside):
+    for found in state.reservations.values():
+        r = replace(found, created_at=UNKNOWN)
+        with_own = intrudes(active, job.spec.time_limit_s, r, inside)
+        if not with_own and intrudes(active, limit_s, r, inside):
             message = f'runs on nodes of reservation "{r.name}", and would still do so when that begins; '
             message += "give it less time, or the reservation other nodes"
             return Refused(

@@ -7,12 +7,12 @@ from msgspec import structs
 
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.snapshot import dump, load
-from packhorse.scheduler.model.ids import US, Instant, NodeName
+from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import Caller
 from packhorse.scheduler.model.job import Active, Ended
 from packhorse.scheduler.model.reply import Refused
 from packhorse.scheduler.model.reservation import Repeat
-from tests.core.scenario import OTHER, Cluster, a_cluster, a_config
+from tests.core.scenario import ADMIN, OTHER, Cluster, a_cluster, a_config
 
 THEM = Caller(OTHER)
 HOUR = 3600
@@ -225,7 +225,7 @@ def test_cpus_that_are_reserved_later_bound_how_long_others_run() -> None:
     long = cluster.submit(cpus=1, count=4, caller=THEM, time_limit_s=2 * HOUR)
     short = cluster.submit(cpus=6, caller=THEM, time_limit_s=HOUR)
     assert cluster.run_cycle() == [long, long + 1, short]
-    assert cluster.state.pending_columns.planned(long + 2) == cluster.clock.now + 2 * HOUR * US
+    assert cluster.state.pending_columns.planned(JobId(long + 2)) == cluster.clock.now + 2 * HOUR * US
 
 
 def test_licences_are_set_aside_too() -> None:
@@ -282,8 +282,6 @@ def test_a_running_job_gets_no_more_time_than_up_to_the_window() -> None:
     cluster.reserve("maint", start_s=HOUR, nodes="n1", flags="MAINT", users="root")
     job = cluster.submit(caller=THEM, time_limit_s=600)
     cluster.run(job)
-    from tests.core.scenario import ADMIN
-
     [outcome] = cluster.update(job, caller=ADMIN, time_limit_s=2 * HOUR)
     assert "maint" in outcome.message
     [outcome] = cluster.update(job, caller=ADMIN, time_limit_s=HOUR)
