@@ -135,6 +135,5 @@ class ReservationWish(msgspec.Struct, frozen=True, array_like=True, gc=False):
     licenses: str | None = None
     flags: ListChange | None = None
     purge_after_s: int | None = None
-    max_start_delay_s: int | None = None
     comment: str | None = None
     utc_offset_s: int = 0

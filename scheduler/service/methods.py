@@ -20,7 +20,7 @@ from packhorse.scheduler.model.ids import US, Instant, JobId, is_node_name
 from packhorse.scheduler.model.input import Input
 from packhorse.scheduler.model.job import Owner
 from packhorse.scheduler.model.reply import Done, Refused, Reply, Submitted
-from packhorse.scheduler.service import convert, messages
+from packhorse.scheduler.service import convert, messages, reservation_calls
 from packhorse.scheduler.service.accounting_view import list_accounting
 from packhorse.scheduler.service.auth import Principal, Relation, Role, allowed, require
 from packhorse.scheduler.service.engine import Engine
@@ -39,6 +39,7 @@ from packhorse.scheduler.service.tables import jobs as job_table
 from packhorse.scheduler.service.tables.licenses import LICENSES, LicenseView
 from packhorse.scheduler.service.tables.nodes import NODES, NodeView
 from packhorse.scheduler.service.tables.partitions import PARTITIONS, PartitionView
+from packhorse.scheduler.service.tables.reservations import RESERVATIONS, ReservationView
 from packhorse.scheduler.service.tables.table import check_fields, make_table
 from packhorse.scheduler.service.tokens import LONG_LIVED_S, Tokens
 from packhorse.scheduler.service.usage_view import job_usage
@@ -104,6 +105,16 @@ class Methods:
             Unary("ListNodes", m.ListNodesRequest, m.Table, self.list_nodes),
             Unary("ListPartitions", m.ListPartitionsRequest, m.Table, self.list_partitions),
             Unary("ListLicenses", m.ListLicensesRequest, m.Table, self.list_licenses),
+            Unary("ListReservations", m.ListReservationsRequest, m.Table, self.list_reservations),
+            Unary(
+                "CreateReservation", m.CreateReservationRequest, m.OutcomesResponse, self.create_reservation
+            ),
+            Unary(
+                "UpdateReservation", m.UpdateReservationRequest, m.OutcomesResponse, self.update_reservation
+            ),
+            Unary(
+                "DeleteReservation", m.DeleteReservationRequest, m.OutcomesResponse, self.delete_reservation
+            ),
             Unary("ListAccounting", m.ListAccountingRequest, m.Table, self.list_accounting),
             Unary("ListLoans", m.ListLoansRequest, m.Table, self.list_loans),
             Unary("SwitchReclaim", m.SwitchReclaimRequest, m.OutcomesResponse, self.switch_reclaim),
@@ -206,6 +217,25 @@ class Methods:
         require(principal, "SwitchReclaim", Relation.OTHER, "lending")
         return await self._act(convert.switch_reclaim(request, principal.owner, principal.admin))
 
+    async def create_reservation(
+        self, principal: Principal, request: messages.CreateReservationRequest
+    ) -> messages.OutcomesResponse:
+        """Set nodes aside; the outcome's ref is the name. The core knows who may."""
+        require(principal, "CreateReservation", Relation.OWN)
+        return await self._act(reservation_calls.create(request, principal.owner, principal.admin))
+
+    async def update_reservation(
+        self, principal: Principal, request: messages.UpdateReservationRequest
+    ) -> messages.OutcomesResponse:
+        require(principal, "UpdateReservation", Relation.OWN)
+        return await self._act(reservation_calls.update(request, principal.owner, principal.admin))
+
+    async def delete_reservation(
+        self, principal: Principal, request: messages.DeleteReservationRequest
+    ) -> messages.OutcomesResponse:
+        require(principal, "DeleteReservation", Relation.OWN)
+        return await self._act(reservation_calls.delete(request, principal.owner, principal.admin))
+
     def _acting(self, principal: Principal, method: str) -> bool:
         """Whether the caller may act on everybody's jobs; raises CallFailed if not even on their own."""
         require(principal, method, Relation.OWN)
@@ -283,6 +313,19 @@ class Methods:
         fields = check_fields(LICENSES, request.fields)
         view = LicenseView(self.engine.state)
         table = make_table(LICENSES, view, fields, n_rows=len(view.licenses), now=self.engine.clock.now())
+        await self.engine.barrier()
+        return table
+
+    async def list_reservations(
+        self, principal: Principal, request: messages.ListReservationsRequest
+    ) -> messages.Table:
+        """Reservations as columns."""
+        require(principal, "ListReservations", Relation.OTHER)
+        fields = check_fields(RESERVATIONS, request.fields)
+        now = self.engine.clock.now()
+        view = ReservationView(self.engine.state, now, request.names)
+        n, unknown = len(view.reservations), view.unknown
+        table = make_table(RESERVATIONS, view, fields, n_rows=n, now=now, unknown=unknown)
         await self.engine.barrier()
         return table
 

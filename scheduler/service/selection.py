@@ -130,6 +130,14 @@ def matcher(filter: Any) -> Callable[[Item], bool] | None:
     ):
         if wanted:
             tests.append(_spec_test(frozenset(wanted), attribute))
+    if filter.reservations:
+        reservations = frozenset(filter.reservations)
+        tests.append(
+            lambda item: (
+                item.spec.reservation in reservations
+                or (isinstance(item.phase, Active) and item.phase.reservation in reservations)
+            )
+        )
     if filter.states:
         states = frozenset(state_words(filter.states))
         tests.append(lambda item: _state_word(item) in states)

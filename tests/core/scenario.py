@@ -349,9 +349,7 @@ class Cluster:
             **wish,
         )
         make = UpdateReservation if update else CreateReservation
-        reply = self.do(make(caller or ADMIN, asked)).reply
-        assert isinstance(reply, Done | Refused)
-        return reply
+        return self._one(make(caller or ADMIN, asked))
 
     def reserve(self, name: str = "r", *, start_s: float = 0, hours: float = 1, **wish: Any) -> Reservation:
         """Create a reservation, for mule unless others are named, and expect success."""
@@ -368,9 +366,14 @@ class Cluster:
 
     def unreserve(self, name: str = "r", caller: Caller | None = None) -> Done | Refused:
         """scontrol delete."""
-        reply = self.do(DeleteReservation(caller or ADMIN, name)).reply
-        assert isinstance(reply, Done | Refused)
-        return reply
+        return self._one(DeleteReservation(caller or ADMIN, name))
+
+    def _one(self, input: Input) -> Done | Refused:
+        """The answer of a call with one outcome."""
+        reply = self.do(input).reply
+        assert isinstance(reply, Done) and len(reply.outcomes) == 1
+        [outcome] = reply.outcomes
+        return reply if outcome.code is None else Refused(outcome.code, outcome.message, outcome.slurm)
 
     # -- what became of it -------------------------------------------------------------------------------
 

@@ -64,58 +64,59 @@ _SPELLINGS: Final = {
 
 
 def create_reservation(state: State, call: CreateReservation, now: Instant) -> Decision:
-    """Nodes are chosen now, and stay the same."""
-    draft = Draft(state, now)
-    wish = call.wish
-    refused = _check_caller(state, call.caller)
-    if refused is not None:
-        return draft.answer(call.caller, refused)
+    """Nodes are chosen now, and stay the same. The outcome's ref is the reservation's name."""
+    draft, wish = Draft(state, now), call.wish
     name = wish.name or _made_up(state, call.caller.owner.user)
+    refused: Refused | None = None
     if name in state.reservations:
         message = f'reservation "{name}" exists; `scontrol update` changes it'
-        return draft.answer(call.caller, Refused(RefusalCode.CONFLICT, message, DUPLICATE))
-    if not is_node_name(name):
+        refused = Refused(RefusalCode.CONFLICT, message, DUPLICATE)
+    elif not is_node_name(name):
         message = f'reservation "{name}": letters, digits, "-", "_", "." and a letter or digit first'
-        return draft.answer(call.caller, Refused(RefusalCode.INVALID, message, INVALID))
-    if wish.start_at is None:
-        message = "a reservation needs a start; say StartTime="
-        return draft.answer(call.caller, Refused(RefusalCode.INVALID, message, START_TIME))
-    if wish.nodes is None and not (wish.node_counts or wish.core_counts or wish.cpus or wish.licenses):
+        refused = _invalid(message)
+    elif wish.start_at is None:
+        refused = _invalid("a reservation needs a start; say StartTime=", START_TIME)
+    elif wish.nodes is None and not (wish.node_counts or wish.core_counts or wish.cpus or wish.licenses):
         message = "a reservation needs nodes, cores or licenses; say Nodes=, NodeCnt=, CoreCnt= or Licenses="
-        return draft.answer(call.caller, Refused(RefusalCode.INVALID, message, INVALID))
-    blank = Reservation(name, wish.start_at, UNKNOWN, created_at=now, utc_offset_s=wish.utc_offset_s)
-    return _set(draft, call.caller, blank, wish)
+        refused = _invalid(message)
+    refused = refused or _check_caller(state, call.caller)
+    if refused is not None:
+        return _answer(draft, call.caller, name, refused)
+    start = Instant(wish.start_at or now)
+    blank = Reservation(name, start, UNKNOWN, created_at=now, utc_offset_s=wish.utc_offset_s)
+    return _answer(draft, call.caller, name, _set(draft, call.caller, blank, wish))
 
 
 def update_reservation(state: State, call: UpdateReservation, now: Instant) -> Decision:
     """What is named changes; nodes are chosen anew where nodes or numbers of them are named."""
-    draft = Draft(state, now)
-    refused = _check_caller(state, call.caller)
-    if refused is not None:
-        return draft.answer(call.caller, refused)
-    old = state.reservations.get(call.wish.name)
-    if old is None:
-        return draft.answer(call.caller, _unknown(call.wish.name))
-    return _set(draft, call.caller, old, call.wish)
+    draft, name = Draft(state, now), call.wish.name
+    old = state.reservations.get(name)
+    refused = _unknown(name) if old is None else _check_caller(state, call.caller)
+    if old is not None and refused is None:
+        refused = _set(draft, call.caller, old, call.wish)
+    return _answer(draft, call.caller, name, refused)
 
 
 def delete_reservation(state: State, call: DeleteReservation, now: Instant) -> Decision:
     """Not while jobs run in it."""
-    draft = Draft(state, now)
-    refused = _check_caller(state, call.caller)
-    if refused is not None:
-        return draft.answer(call.caller, refused)
-    r = state.reservations.get(call.name)
-    if r is None:
-        return draft.answer(call.caller, _unknown(call.name))
-    inside = state.windows.inside.get(call.name)
-    if inside:
-        some = ", ".join(str(id) for id in sorted(inside)[:3])
+    draft, name = Draft(state, now), call.name
+    r = state.reservations.get(name)
+    refused = _unknown(name) if r is None else _check_caller(state, call.caller)
+    inside = sorted(state.windows.inside.get(name, ()))
+    if inside and refused is None:
+        some = ", ".join(str(id) for id in inside[:3])
         more = f" and {len(inside) - 3} more" if len(inside) > 3 else ""
-        message = f'reservation "{call.name}": jobs {some}{more} run in it; cancel them first'
-        return draft.answer(call.caller, Refused(RefusalCode.WRONG_STATE, message, IN_USE))
-    remove(draft, r, call.caller.owner.uid)
-    return draft.answer(call.caller, Done((Outcome(call.name),)))
+        message = f'reservation "{name}": jobs {some}{more} run in it; cancel them first'
+        refused = Refused(RefusalCode.WRONG_STATE, message, IN_USE)
+    if r is not None and refused is None:
+        remove(draft, r, call.caller.owner.uid)
+    return _answer(draft, call.caller, name, refused)
+
+
+def _answer(draft: Draft, caller: Caller, name: str, refused: Refused | None) -> Decision:
+    if refused is None:
+        return draft.answer(caller, Done((Outcome(name),)))
+    return draft.answer(caller, Done((Outcome(name, refused.code, refused.message, refused.slurm),)))
 
 
 def _check_caller(state: State, caller: Caller) -> Refused | None:
@@ -139,7 +140,8 @@ def _made_up(state: State, user: str) -> str:
     return f"{user}_{n}"
 
 
-def _set(draft: Draft, caller: Caller, old: Reservation, wish: ReservationWish) -> Decision:
+def _set(draft: Draft, caller: Caller, old: Reservation, wish: ReservationWish) -> Refused | None:
+    """The reservation as wished, into the draft, or why not."""
     state, now = draft.state, draft.now
     found = _flagged(old, wish)
     if not isinstance(found, Refused):
@@ -149,13 +151,13 @@ def _set(draft: Draft, caller: Caller, old: Reservation, wish: ReservationWish) 
     if not isinstance(found, Refused):
         found = _placed(state, old, found, wish, now)
     if isinstance(found, Refused):
-        return draft.answer(caller, found)
+        return found
     moved = (found.nodes, found.cpu_milli, found.start_at, found.end_at, found.repeat)
     if moved != (old.nodes, old.cpu_milli, old.start_at, old.end_at, old.repeat):
         found = replace(found, created_at=now)
     if found != state.reservations.get(found.name):
         draft.events.append(ReservationSet(now, found, caller.owner.uid))
-    return draft.answer(caller, Done((Outcome(found.name),)))
+    return None
 
 
 def _changed(old: tuple[str, ...], change: ListChange | None) -> tuple[str, ...]:
@@ -232,7 +234,7 @@ def _for_whom(state: State, r: Reservation, wish: ReservationWish) -> Reservatio
         users=_changed(r.users, wish.users),
         accounts=_changed(r.accounts, wish.accounts),
         groups=_changed(r.groups, wish.groups),
-        group_users=wish.group_users if wish.groups is not None else r.group_users,
+        group_users=_changed(r.group_users, wish.groups and ListChange(wish.group_users, wish.groups.sign)),
         qos=_changed(r.qos, wish.qos),
         licenses=r.licenses if wish.licenses is None else wish.licenses,
         partition=r.partition if wish.partition is None else wish.partition,

@@ -37,6 +37,10 @@ EXPECTED = {
     "ListNodes": "U A other",
     "ListPartitions": "U A other",
     "ListLicenses": "U A other",
+    "ListReservations": "U A other",
+    "CreateReservation": "U A own",
+    "UpdateReservation": "U A own",
+    "DeleteReservation": "U A own",
     "ListLoans": "U A own, U A other",
     "SwitchReclaim": "A other",
     "ListAccounting": "U A own, U A other",
@@ -83,6 +87,10 @@ def request(method: str, job: int, owner: Owner) -> Any:
         "ListNodes": m.ListNodesRequest(),
         "ListPartitions": m.ListPartitionsRequest(),
         "ListLicenses": m.ListLicensesRequest(),
+        "ListReservations": m.ListReservationsRequest(),
+        "CreateReservation": m.CreateReservationRequest(wish=m.ReservationWish(name="r")),
+        "UpdateReservation": m.UpdateReservationRequest(wish=m.ReservationWish(name="r")),
+        "DeleteReservation": m.DeleteReservationRequest(name="r"),
         "ListLoans": m.ListLoansRequest(),
         "SwitchReclaim": m.SwitchReclaimRequest(),
         "ListAccounting": m.ListAccountingRequest(jobs=[ref]),
@@ -101,13 +109,25 @@ def request(method: str, job: int, owner: Owner) -> Any:
     }[method]
 
 
-ABOUT_NOBODY = frozenset({"Ping", "SubmitJob", "SubmitJobs", "IssueToken", "Relay"})
+ABOUT_NOBODY = frozenset(
+    {
+        "Ping",
+        "SubmitJob",
+        "SubmitJobs",
+        "IssueToken",
+        "Relay",
+        "CreateReservation",
+        "UpdateReservation",
+        "DeleteReservation",
+    }
+)
 ABOUT_THE_CLUSTER = frozenset(
     {
         "UpdateNodes",
         "ListNodes",
         "ListPartitions",
         "ListLicenses",
+        "ListReservations",
         "ListLoans",
         "SwitchReclaim",
         "GetConfig",
