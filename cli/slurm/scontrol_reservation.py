@@ -126,9 +126,9 @@ def _complete(wish: dict[str, Any]) -> None:
         raise CommandError(f"An end time or duration must be given.  {NOT_CREATED}")
     if "endAtUs" in wish and wish["endAtUs"] < wish["startAtUs"]:
         raise CommandError(f"Start time cannot be after end time.  {NOT_CREATED}")
-    if "endAtUs" in wish and wish.get("durationS", -1) >= 0:
-        if wish["startAtUs"] + wish["durationS"] * 1_000_000 != wish["endAtUs"]:
-            raise CommandError(f"StartTime + Duration does not equal EndTime.  {NOT_CREATED}")
+    length = wish.get("durationS", -1)
+    if "endAtUs" in wish and length >= 0 and wish["startAtUs"] + length * 1_000_000 != wish["endAtUs"]:
+        raise CommandError(f"StartTime + Duration does not equal EndTime.  {NOT_CREATED}")
     flags = wish.get("flags", {}).get("names", [])
     if "PART_NODES" in flags and (not wish.get("partition") or wish.get("nodes", {}).get("names") != ["ALL"]):
         raise CommandError(f"PART_NODES flag requires specifying a Partition and ALL nodes.  {NOT_CREATED}")
@@ -161,10 +161,10 @@ def _list(key: str, sign: str, value: str, failed: str) -> dict[str, Any]:
 def _instant(value: str, failed: str) -> int:
     from packhorse.cli.slurm.when import WhenError, parse_when_s
 
+    if value.lower().startswith("now"):
+        value = value.lower()
     try:
-        return (
-            parse_when_s(value.lower() if value.lower().startswith("now") else value, int(time())) * 1_000_000
-        )
+        return parse_when_s(value, int(time())) * 1_000_000
     except WhenError as error:
         raise CommandError(f"{error}\nscontrol: error: Invalid time {value}\n{failed}") from None
 

@@ -216,9 +216,9 @@ def _chosen_nodes(nodes: list[Row], options: dict[str, str]) -> list[Row]:
             elif word in STATE_FILTERS:
                 states.update(STATE_FILTERS[word])
             elif word not in NO_NODE_IS:
+                valid = ",".join([*STATE_FILTERS, *RESERVED_FILTERS, "no_respond", *NO_NODE_IS])
                 raise CommandError(
-                    f'{PROG}: error: Bad state string: "{word}"\n'
-                    f"{PROG}: error: valid states: {','.join([*STATE_FILTERS, *RESERVED_FILTERS, 'no_respond', *NO_NODE_IS])}"
+                    f'{PROG}: error: Bad state string: "{word}"\n{PROG}: error: valid states: {valid}'
                 )
         nodes = [
             node

@@ -11,7 +11,7 @@ from packhorse.scheduler.core import indices
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.targets import resolve
 from packhorse.scheduler.model.input import Target
-from packhorse.scheduler.model.job import ArrayJob, ArraySpec, Ended, Job, JobState, Pending
+from packhorse.scheduler.model.job import Active, ArrayJob, ArraySpec, Ended, Job, JobState, Pending
 from packhorse.scheduler.service.auth import Principal
 from packhorse.scheduler.service.convert import target
 from packhorse.scheduler.service.failures import CallFailed, Code
