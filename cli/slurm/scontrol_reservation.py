@@ -202,9 +202,8 @@ def _tres(wish: dict[str, Any], value: str, word: str, failed: str) -> None:
         elif name.startswith("license/"):
             licenses.append(f"{name.removeprefix('license/')}:{n}")
         else:
-            raise CommandError(
-                f"scontrol: error: TRES {name} can not be reserved (cpu, node, license)\n{failed}"
-            )
+            can = "cpu, node and license/NAME can"
+            raise CommandError(f"scontrol: error: TRES {name} can not be reserved; {can}\n{failed}")
     if licenses:
         wish["licenses"] = ",".join(licenses)
 

@@ -12,15 +12,8 @@ from packhorse.scheduler.model.input import CreateReservation, DeleteReservation
 from packhorse.scheduler.model.job import Owner
 from packhorse.scheduler.model.reservation import ListChange, ReservationWish
 from packhorse.scheduler.service import bounds, messages
-from packhorse.scheduler.service.convert import (
-    MAX_DURATION_S,
-    caller,
-    features,
-    instant,
-    licenses,
-    text,
-    whole,
-)
+from packhorse.scheduler.service.bounds import MAX_DURATION_S, text, whole
+from packhorse.scheduler.service.convert import caller, features, instant, licenses
 
 DAY_S = 86_400
 MAX_NAMES = 10_000
