@@ -76,7 +76,7 @@ def _sent(method: str, request: dict[str, Any], failed: str) -> str:
         slurm, message = field(outcome, "slurm", ""), field(outcome, "message", "")
         lines = [f"{failed}: {slurm or message}"]
         if slurm and message:
-            lines.append(f"scontrol: error: {message}")
+            lines.insert(0, f"scontrol: error: {message}")
         raise CommandError("\n".join(lines))
     return str(field(outcome, "ref", ""))
 

@@ -167,7 +167,7 @@ def test_what_the_scheduler_refuses(
     scheduler.on(method, {"outcomes": [outcome]})
     code, out, err = run("scontrol", *words.split())
     assert (code, out) == (1, "")
-    assert err == f"{failed}: Requested nodes are busy\nscontrol: error: node n1: busy\n"
+    assert err == f"scontrol: error: node n1: busy\n{failed}: Requested nodes are busy\n"
 
 
 def test_update_wants_a_name_and_a_change(scheduler: FakeScheduler, run: Run) -> None:

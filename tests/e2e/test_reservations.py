@@ -56,8 +56,8 @@ def test_jobs_wait_for_maintenance_to_be_over_unless_they_are_short() -> None:
         cluster.up()
         assert "INACTIVE" in cluster.text("sinfo", "-T")
         refused = cluster.run("sbatch", "--reservation=nosuch", "--wrap", "true", check=False)
-        assert refused.stderr == (
-            "sbatch: error: Batch job submission failed: Requested reservation is invalid\n"
+        assert refused.stderr.endswith(
+            "\nsbatch: error: Batch job submission failed: Requested reservation is invalid\n"
         )
         cluster.text("scontrol", "delete", "reservation", "m")
         assert cluster.wait(long).state == "COMPLETED"
