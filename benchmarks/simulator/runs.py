@@ -27,6 +27,7 @@ from packhorse.scheduler.model.cluster import Reclaim
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.model.node import NodeSpec
+from packhorse.simulator import reservations
 from packhorse.simulator.engine import CONFIG, Simulation
 from packhorse.simulator.lab_policy import LabPolicy
 from packhorse.simulator.memory import Use
@@ -57,7 +58,7 @@ class Run(NamedTuple):
     """title, number: what it is called in tables, where runs of one title and policy are averaged over their
     numbers: seeds, or starts of windows. trace: path or generator. file: that of a policy of the user's
     own. uses: what jobs use of their memory over time, a file; None: all that they ask for. lend: estimator
-    by which unused memory is lent, "": it is not."""
+    by which unused memory is lent, "": it is not. reservations: a file of them."""
 
     title: str
     number: int
@@ -72,6 +73,7 @@ class Run(NamedTuple):
     keep_going: bool
     uses: Path | None = None
     lend: str = ""
+    reservations: Path | None = None
 
 
 class Loaded(NamedTuple):
@@ -136,6 +138,7 @@ def key(run: Run) -> str:
         run.keep_going,
         digest(run.uses) if run.uses else "",
         run.lend,
+        digest(run.reservations) if run.reservations else "",
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
@@ -152,6 +155,7 @@ def simulate(run: Run, progress: object = None) -> Outcome:
         progress=progress if callable(progress) else None,
         uses=load_uses(run.uses, run.on_broken) if run.uses else None,
         before=ledger.see if run.lend else None,
+        reservations=reservations.read(run.reservations) if run.reservations else (),
     )
     ledger.state = simulation.state
     simulation.run(jobs_of(run))
