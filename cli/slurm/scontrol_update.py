@@ -219,6 +219,7 @@ _JOB_KEYS: dict[str, Any] = {
     "reservationname": _text("reservation"),
     "reqnodelist": _nodes("ReqNodeList", "nodesRequired"),
     "requeue": _requeue,
+    "sitefactor": _whole("SiteFactor", "siteFactor", -(1 << 31)),
     "starttime": _begin,
     "timelimit": _time_limit,
 }

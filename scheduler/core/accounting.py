@@ -8,6 +8,7 @@ from __future__ import annotations
 from posixpath import normpath
 
 from packhorse.scheduler.core import indices
+from packhorse.scheduler.core.active import suspended_us
 from packhorse.scheduler.core.priority import base_priority
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.accounting import AttemptRow
@@ -15,7 +16,7 @@ from packhorse.scheduler.model.event import ArrayRemainderCancelled, Event, JobE
 from packhorse.scheduler.model.gresspec import share_text
 from packhorse.scheduler.model.hostlist import compress_sorted
 from packhorse.scheduler.model.ids import UNKNOWN, Instant
-from packhorse.scheduler.model.job import Active, ArrayJob, Ended, Job, JobSpec, JobState, Pending
+from packhorse.scheduler.model.job import Active, ArrayJob, Job, JobSpec, JobState
 from packhorse.scheduler.model.resources import WHOLE, Ask, Placement, Usage, is_slice
 from packhorse.scheduler.model.units import format_mem_mib
 
@@ -75,13 +76,6 @@ def _requeued(state: State, event: JobRequeued) -> AttemptRow:
         ended_at=event.ended_at or event.at,
         usage=event.usage,
     )
-
-
-def suspended_us(phase: Pending | Active | Ended, ended_at: Instant) -> int:
-    """How long its attempt was suspended in all."""
-    if not isinstance(phase, Active):
-        return 0
-    return phase.suspended_us + (max(ended_at - phase.suspended_at, 0) if phase.suspended_at else 0)
 
 
 def _remainder(state: State, event: ArrayRemainderCancelled) -> AttemptRow:
@@ -151,7 +145,7 @@ def _row(
         req_tres=asked.text(),
         alloc_tres=given.text() if placements else "",
         nodes=compress_sorted(p.node for p in placements) if placements else NONE_ASSIGNED,
-        priority=_priority(state, spec),
+        priority=_priority(state, job),
         restarts=job.restarts if isinstance(job, Job) else 0,
         work_dir=spec.work_dir,
         comment=spec.comment,
@@ -161,7 +155,7 @@ def _row(
         gpu_milli=given.gpu_milli,
         wckey=spec.wckey,
         reservation=spec.reservation,
-        suspended_us=suspended_us(phase, ended_at),
+        suspended_us=suspended_us(phase, ended_at) if isinstance(phase, Active) else 0,
         usage=usage,
     )
 
@@ -256,7 +250,13 @@ def _count(gres: dict[str, int], kind: str, type_: str, milli: int) -> None:
         gres[name] = gres.get(name, 0) + milli
 
 
-def _priority(state: State, spec: JobSpec) -> int:
+def _priority(state: State, job: Job | ArrayJob) -> int:
+    """What it was started by; of one that never was what the last pass went by."""
+    spec, pending = job.spec, state.pending_columns
+    started_by = job.phase.priority if isinstance(job.phase, Active) else 0
+    decided = started_by or (pending.decided_of(job.id, state.config) if job.id in pending else 0)
+    if decided:
+        return decided
     for partition in state.config.partitions:
         if partition.name == spec.partition:
             return base_priority(spec, partition)

@@ -34,7 +34,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from packhorse.scheduler.core import one_node
+from packhorse.scheduler.core import one_node, order_keys
+from packhorse.scheduler.core.accounts.quota import quota
 from packhorse.scheduler.core.backfill import Planned, Timeline, find
 from packhorse.scheduler.core.backfill_kinds import backfill
 from packhorse.scheduler.core.batch.turns import Turns
@@ -156,7 +157,8 @@ class Cycle:
         scorer = state.demand.scorer(policy(state.config.policy), state.taught, pending, state.node_columns)
         self.field = Field(state.node_columns, scorer=scorer, kept=state.demand.kept.by(scorer))
         self.turns = Turns(state, self.field, now) if state.config.order == PACKHORSE else None
-        totals, key_of = state.node_columns.board().totals, self.turns.key if self.turns else None
+        totals = state.node_columns.board().totals
+        key_of = self.turns.key if self.turns else order_keys.key_of(state, now)
         self.order = pending.ordered(state.config, now, state.usage, totals, key_of)
         if self.turns is not None:
             self.turns.view(self.order)
@@ -185,6 +187,7 @@ class Cycle:
         self.left = state.config.max_starts_per_cycle
         free = state.licenses.free(state.config)
         self.supply = Supply(free, pending.licensed)
+        self.quota = quota(state, now)
         self.drawn: dict[int, int] = {}
         """Jobs that reservations have drawn in, by id."""
         self.reserved: Reservations | None = None
@@ -212,6 +215,7 @@ class Cycle:
         self._draw_in()
         self._pass_over_hopeless()
         self._pass_over_unlicensed(list(self.supply.short), 0)
+        self._pass_over_limited(n)
         at = 0
         piece = _FIRST_PIECE
         while at < n and self.left:
@@ -226,6 +230,7 @@ class Cycle:
                 end = int(places[-1]) + 1
             at = self._look_at(places, end)
             piece = _FIRST_PIECE
+        self.state.looking_at = ((), 0, 0)
         self.seen = at if at < n and not self.left else n
         return Plan(self.grants, self.planned, self.seen < n)
 
@@ -250,8 +255,10 @@ class Cycle:
                 continue
             if self.reserved is not None and self.reserved.beside(code):
                 continue
+            state.looking_at = ((id,), 0, 1)
             request = self._request(code, duration)
             want = self._want(slot, at, duration) - started[id]
+            want = min(want, self._room_under_limits(slot, at, code))
             n = 0
             own = self.plans.get(id)
             while n < want and not request.shape.node_decides:
@@ -265,6 +272,8 @@ class Cycle:
                 todo = todo[(self.classes[todo] != code) | (self.durations[todo] < duration)]
             if code in pending.licensed:
                 self._take_licenses(code, n)
+            if self.quota is not None:
+                self.quota.take(slot, code, n)
         return Plan(self.grants, self.planned, plan.more)
 
     def _want(self, slot: int, at: int, duration: int) -> int:
@@ -289,6 +298,7 @@ class Cycle:
 
     def tell(self, plan: Plan) -> None:
         """Reasons and planned starts of this plan to the columns."""
+        self._pass_over_limited(self.seen)
         waiting = self.codes[: self.seen]
         slots = self.order[: waiting.size]
         if waiting.size:
@@ -351,6 +361,38 @@ class Cycle:
         marked[classes] = True
         codes = self.codes[at:]
         codes[marked[self.classes[at:]] & (codes == 0)] = Reason.LICENSES.code
+
+    def _pass_over_limited(self, end: int) -> None:
+        """Rows up to this place on whose name no more may start wait for that."""
+        if self.quota is not None:
+            self.quota.mark(self.codes[:end], self.order[:end])
+            self.quota.wake(self.now)
+
+    def _room_under_limits(self, slot: int, place_: int, code: int) -> int:
+        """How many more jobs of the row may start on whose name it is; if none, that is why it waits."""
+        if self.quota is None or not self.quota.limited(slot):
+            return self.left
+        room = self.quota.jobs(slot, code)
+        if not room:
+            self.codes[place_] = self.quota.reason.code
+        return min(room, self.left)
+
+    def _take_quota(
+        self, slot: int, code: int, batches: list[Batch], j: int, inside: str = ""
+    ) -> tuple[list[Batch], bool]:
+        """Those of the places that may be taken on whose name the row is, and whether all may. inside: the
+        reservation that draws it in."""
+        if self.quota is None or not self.quota.limited(slot):
+            return batches, True
+        batches, out = self.quota.admit(slot, code, batches)
+        if self.reserved is not None and out and self.reserved.partial(code, inside):
+            self.reserved.give_back(code, inside, out, j)
+            self._note_claims()
+            return batches, False
+        for (_, taken), n in out:
+            for position, pairs in taken:
+                self.field.take(position, pairs, -n, j)
+        return batches, not out
 
     def _lacks_licenses(self, at: int, code: int, duration: int) -> int:
         """Rows of the class from this place on that run as long wait for licences: what is free of them is
@@ -421,7 +463,7 @@ class Cycle:
     def _look_at(self, places: np.ndarray, end: int) -> int:
         """Starts what fits among these rows. Returns the place to go on from."""
         pending = self.pending
-        slots = self.order[places]
+        slots: list[int] = self.order[places].tolist()
         where: list[int] = places.tolist()
         classes = self.classes[places].tolist()
         durations = self.durations[places].tolist()
@@ -441,10 +483,15 @@ class Cycle:
             if code in self.supply.short:
                 i += 1
                 continue
+            self.state.looking_at = (ids, i, i + 1)
+            room = self._room_under_limits(slots[i], where[i], code)
+            if not room:
+                i += 1
+                continue
             limit = blocked.get(code)
             if limit is None:
                 limit = blocked[code] = int(self.blocked_from[code])
-            most = self.turns.most(where[i]) if self.turns is not None else self.left
+            most = min(self.turns.most(where[i]), room) if self.turns is not None else room
             if self.turns is not None and self.turns.late[where[i]]:
                 quiet = self._quiet_start(partitions[i], where[i], ids[i], code, duration, most)
                 if quiet is not None:
@@ -463,7 +510,7 @@ class Cycle:
             j = field.layer_of(self.now + duration)
             if ids[i] in self.guide:
                 most = min(most, counts[i] if rooms[i] < 0 else min(counts[i], rooms[i]))
-                done = self._follow(ids[i], most, code, duration, j, partitions[i])
+                done = self._follow(slots[i], most, code, duration, j)
                 counts[i] -= done
                 rooms[i] -= done if rooms[i] > 0 else 0
                 i += done == most
@@ -474,6 +521,8 @@ class Cycle:
                 continue
             run, want = i, 0
             while run < n and classes[run] == code and want < self.left and ids[run] not in self.guide:
+                if self.quota is not None and not self.quota.alike(slots[i], slots[run]):
+                    break
                 if durations[run] != duration and not self._alike(code, duration, durations[run]):
                     break
                 want += counts[run] if rooms[run] < 0 else min(counts[run], rooms[run])
@@ -487,15 +536,20 @@ class Cycle:
                 want = min(want, self._licensed(code, duration))
                 if not want:
                     return self._lacks_licenses(where[i], code, duration)
+            self.state.looking_at = (ids, i, run)
             batches = self._place(code, duration, want, j)
+            batches, fit = self._take_quota(slots[i], code, batches, j)
             done = sum(n for _, n in batches)
             i = self._hand_out(batches, i, run, ids, counts, rooms, durations, partitions, code)
             if licensed:
                 lost = self._take_licenses(code, done)
                 self._pass_over_unlicensed(lost, where[i - 1] + 1 if i else where[0])
-                if i < run and code not in self.supply.short and not self._licensed(code, duration):
+                if fit and i < run and code not in self.supply.short and not self._licensed(code, duration):
                     return self._lacks_licenses(where[i], code, duration)
-            if limited and done == most:
+            if not fit and self.quota is not None:
+                self.codes[where[i]] = self.quota.reason.code
+                i += 1
+            elif limited and done == most:
                 counts[i] -= done
                 rooms[i] -= done if rooms[i] > 0 else 0
             elif i < run and self.left and code not in self.supply.short:
@@ -544,18 +598,19 @@ class Cycle:
                     i += 1
         return i
 
-    def _follow(self, id: int, want: int, code: int, duration: int, j: int, partition: int) -> int:
+    def _follow(self, slot: int, want: int, code: int, duration: int, j: int) -> int:
         """Starts up to so many jobs of the row where the guide says. Returns how many."""
         if self.reserved is not None and self.reserved.beside(code):
             return 0
         request, position = self._request(code, duration), self.field.board.position
+        id, partition = int(self.pending.id[slot]), int(self.pending.partition[slot])
         if code in self.pending.licensed:
             want = min(want, self._licensed(code, duration))
         n = 0
-        for place_ in self.guide.pop(id)[: min(want, self.left)]:
-            at = [position[name] for name in dict.fromkeys(place_.nodes) if name in position]
-            batch = place_at(self.field, request, at, place_.device, j) if at else None
-            if batch is not None:
+        for told in self.guide.pop(id)[: min(want, self.left)]:
+            at = [position[name] for name in dict.fromkeys(told.nodes) if name in position]
+            batch = place_at(self.field, request, at, told.device, j) if at else None
+            if batch is not None and self._take_quota(slot, code, [batch], j)[1]:
                 self._hand_out([batch], 0, 1, [id], [1], [-1], [duration], [partition], code)
                 n += 1
         return n
@@ -668,8 +723,12 @@ class Cycle:
                 want = self._want(slot, at, duration) - self.drawn.get(id, 0)
                 if want <= 0 or duration >= lost.get(code, _NOT_BLOCKED):
                     continue
-                batches = reserved.place_in(name, self._own_request(code), duration, want)
+                self.state.looking_at = ((id,), 0, 1)
+                want = min(want, self._room_under_limits(slot, at, code))
+                batches = reserved.place_in(name, self._own_request(code), duration, want) if want else []
                 self._note_claims()
+                j = self.field.layer_of(self.now + duration)
+                batches, fit = self._take_quota(slot, code, batches, j, name)
                 done = sum(n for _, n in batches)
                 partition = int(pending.partition[slot])
                 self._hand_out(
@@ -678,7 +737,7 @@ class Cycle:
                 self.drawn[id] = self.drawn.get(id, 0) + done
                 if code in pending.licensed:
                     self._take_licenses(code, done)
-                if done < want:
+                if fit and done < want:
                     lost[code] = duration
                 if self.drawn[id] >= int(pending.count[slot]):
                     self.codes[at] = Reason.PRIORITY.code

@@ -21,8 +21,10 @@ from typing import NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core import waiting
+from packhorse.scheduler.core.active import ran_us
 from packhorse.scheduler.core.cycle import Cycle, Grant, Plan
-from packhorse.scheduler.core.orders import Waiting, order, width_milli
+from packhorse.scheduler.core.order_keys import key_of
+from packhorse.scheduler.core.orders import MULTIFACTOR, Waiting, order, width_milli
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.fit import candidates, gang_shares
 from packhorse.scheduler.core.packing.request import Batch, Pairs, Request
@@ -76,6 +78,7 @@ class _Walk(Cycle):
         """All rows in order, until no more may be started."""
         self._draw_in()
         self._pass_over_unlicensed(list(self.supply.short), 0)
+        self._pass_over_limited(self.order.size)
         todo = np.flatnonzero(self.codes == 0)
         while todo.size and self.left:
             at, todo = int(todo[0]), todo[1:]
@@ -87,6 +90,7 @@ class _Walk(Cycle):
                 if self.reserved is not None:  # shorter ones may have nodes that are reserved later
                     lost &= self.durations[todo] >= self.durations[at]
                 todo = todo[~lost]
+        self.state.looking_at = ((), 0, 0)
         self.seen = self.order.size
         return Plan(self.grants, {}, not self.left, stops=tuple(self.stops.items()))
 
@@ -104,21 +108,31 @@ class _Walk(Cycle):
             want = most = want - self.drawn.get(id, 0)
         if licensed:
             want = min(want, self._licensed(code, duration))
-        request = self._request(code, duration)
+        self.state.looking_at = ((id,), 0, 1)
+        limit = self._room_under_limits(slot, at, code)
+        if not limit:
+            return True
+        want = min(want, limit)
+        request, j = self._request(code, duration), self.field.layer_of(self.now + duration)
         n = 0
-        for batch in self._place(code, duration, want, self.field.layer_of(self.now + duration)):
+        batches, fit = self._take_quota(slot, code, self._place(code, duration, want, j), j)
+        for batch in batches:
             n += batch.n
             self._start(id, batch)
         promised = n
-        may_wait = self.reserved is None or not self.reserved.beside(code)
-        while promised < want and may_wait and self._promise(id, at, request):
+        fit_beside = self.reserved is None or not self.reserved.beside(code)
+        while fit and fit_beside and promised < want and self._promise(id, at, request):
             promised += 1
         if licensed:
             self._pass_over_unlicensed(self._take_licenses(code, promised), at + (promised == most))
-        if n < want:
+        if self.quota is not None:
+            self.quota.take(slot, code, promised - n)
+        if not fit and self.quota is not None:
+            self.codes[at] = self.quota.reason.code
+        elif n < want:
             why = self.reserved.kept_out(code, duration) if self.reserved is not None else None
             self.codes[at] = (why or Reason.RESOURCES).code
-        return promised == want
+        return promised == want or not fit
 
     def _start(self, id: JobId, batch: Batch) -> None:
         """Jobs of the row begin now."""
@@ -215,11 +229,18 @@ class _Walk(Cycle):
         tier, priority, ids = self.pending.keys(self.order, self.rules)
         standing = np.array([self._standing(job) for job in jobs], dtype=np.int64)
         total = self.state.node_columns.board().totals
-        theirs = self.pending.facts(self.order, config, self.now, self.state.usage, total)
-        both = zip(theirs, _facts(self.state, jobs, self.now, total), strict=True)
+        own_key = key_of(self.state, self.now)
+        if own_key is None:
+            theirs = self.pending.facts(self.order, config, self.now, self.state.usage, total)
+            both = zip(theirs, _facts(self.state, jobs, self.now, total), strict=True)
+            by_order = order(config.order).key(Waiting(*[np.concatenate(pair) for pair in both]))
+        else:
+            by_order = np.concatenate([own_key(self.order), own_key.of_jobs(jobs)])
+            if config.order == MULTIFACTOR:
+                priority, standing[:, 1] = np.zeros(n), 0
         keys = (
             np.concatenate([ids, np.array([job.id for job in jobs], dtype=np.int64)]),
-            order(config.order).key(Waiting(*[np.concatenate(pair) for pair in both])),
+            by_order,
             np.concatenate([priority, standing[:, 1]]),
             np.concatenate([tier, standing[:, 0]]),
         )
@@ -236,7 +257,9 @@ class _Walk(Cycle):
         """Tier and priority, the best the least, as of a row."""
         spec = job.spec
         tier, bonus = self.rules.tier_and_bonus(spec.partition)
-        own = BASE_PRIORITY - spec.nice + bonus if spec.priority is None else spec.priority
+        own = spec.priority
+        if own is None:
+            own = BASE_PRIORITY - spec.nice + spec.site_factor + bonus
         return -tier, -own
 
     def _held(self, job: Job, active: Active) -> Taken:
@@ -244,13 +267,15 @@ class _Walk(Cycle):
         return [
             (
                 position[p.node],
-                [(r, n) for r, n in enumerate(nodes.amounts(p, nodes.is_exclusive(job.id))) if n],
+                [(r, n) for r, n in enumerate(nodes.amounts_held(job.id, p)) if n],
             )
             for p in active.placements
         ]
 
 
 def _may_be_stopped(job: Job, active: Active) -> bool:
+    if active.suspended_at:
+        return False  # it has no CPUs to give
     return job.spec.requeue and not any(d.part for p in active.placements for d in p.devices)
 
 
@@ -272,7 +297,7 @@ def _facts(state: State, jobs: list[Job], now: Instant, total: np.ndarray) -> Wa
                 total_cpu_milli(spec.ask) / 1000,
                 *share,
                 width_milli(spec.ask) / 1000,
-                (job.ran_us + now - begun) / US,
+                (job.ran_us + ran_us(active, now)) / US,
                 (begun - state.config.origin) / US,
             )
         )

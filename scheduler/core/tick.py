@@ -46,6 +46,7 @@ def next_timer(state: State) -> Instant | None:
     wakes = (
         state.batch.wake_at or None,
         state.reclaim.wake_at or None,
+        state.held.wake_at or None,
         _unsettled_at(state),
         state.windows.wake_at or None,
         state.windows.due(state.reservations, state.config),
@@ -65,6 +66,8 @@ def tick(state: State, _input: Tick, now: Instant) -> Decision:
         state.batch.wake_at = UNKNOWN
     if state.reclaim.wake_at and state.reclaim.wake_at <= now:
         state.reclaim.wake_at, wake = UNKNOWN, True
+    if state.held.wake_at and state.held.wake_at <= now:
+        state.held.wake_at, wake = UNKNOWN, True
     if state.windows.wake_at and state.windows.wake_at <= now:
         state.windows.wake(state.reservations, now)
         wake = True
@@ -180,9 +183,11 @@ def _stands(state: State, entry: Entry) -> bool:
         return False
     match kind:
         case Timer.LIMIT:
-            return phase.ending is None and bool(phase.started_at) and phase.end_by == at
+            runs = phase.ending is None and bool(phase.started_at) and not phase.suspended_at
+            return runs and phase.end_by == at
         case Timer.WARN:
-            can = phase.ending is None and bool(phase.started_at) and bool(phase.end_by) and not phase.warned
+            runs = phase.ending is None and bool(phase.started_at) and not phase.suspended_at
+            can = runs and bool(phase.end_by) and not phase.warned
             return can and waiter.spec.warn is not None and warn_at(waiter, phase) == at
         case Timer.TERMINATE:
             return phase.terminate_at == at

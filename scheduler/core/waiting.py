@@ -209,6 +209,8 @@ def reason_of(waiter: Waiter) -> Reason:
             return Reason.HELD_ADMIN
         case Held.REQUEUED:
             return Reason.HELD_REQUEUED
+        case Held.QUARANTINED:
+            return Reason.QUARANTINED
     if phase.never:
         return Reason.DEPENDENCY_NEVER
     if phase.unmet:
@@ -251,7 +253,7 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
             spec.partition,
             spec.time_limit_s,
             spec.priority,
-            spec.nice,
+            spec.nice - spec.site_factor,
             phase.eligible_at,
             1,
             -1,
@@ -273,7 +275,7 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
         partition=spec.partition,
         time_limit_s=spec.time_limit_s,
         priority=spec.priority,
-        nice=spec.nice,
+        nice=spec.nice - spec.site_factor,
         eligible_at=phase.eligible_at,
         count=startable(waiter) if isinstance(waiter, ArrayJob) else 1,
         room=room_of(state, waiter) if isinstance(waiter, ArrayJob) else -1,
@@ -309,8 +311,10 @@ def expected_us(state: State, waiter: Waiter) -> int:
 
 
 def expect(state: State, job: Job, active: Active) -> None:
-    """What is expected of a running job, by what is known now."""
-    since = active.started_at or active.granted_at
+    """What is expected of a running job, by what is known now. Of a suspended one nothing is."""
+    if active.suspended_at:
+        return
+    since = Instant((active.started_at or active.granted_at) + active.suspended_us)
     state.running_columns.expect(job.id, since, expected_us(state, job))
 
 

@@ -41,7 +41,12 @@ class SchedulerStarted(_Event, frozen=True, array_like=True, gc=False, tag=True)
 
 
 class Configured(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """From now on this configuration holds. by -1: the process began with it. changed: what is different, one
+    `key: old -> new` each, where somebody had it read again."""
+
     config: ClusterConfig
+    by: int = -1
+    changed: tuple[str, ...] = ()
 
 
 class Item(NamedTuple):
@@ -85,13 +90,15 @@ class ArrayRemainderCancelled(_Event, frozen=True, array_like=True, gc=False, ta
 
 
 class JobGranted(_Event, frozen=True, array_like=True, gc=False, tag=True):
-    """loans: who lends it what is lent of its memory. reservation: the one that it runs in, "" for none."""
+    """loans: who lends it what is lent of its memory. priority: that it was started by, 0: what its spec
+    says. reservation: the one that it runs in, "" for none."""
 
     job: JobId
     attempt: AttemptKey
     placements: tuple[Placement, ...]
     end_by: Instant = UNKNOWN
     loans: tuple[Loan, ...] = ()
+    priority: int = 0
     reservation: str = ""
 
 

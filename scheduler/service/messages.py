@@ -261,6 +261,16 @@ class RequeueJobsRequest(_Message):
     idempotency_key: str = ""
 
 
+class SuspendJobsRequest(_Message):
+    jobs: list[JobRef] = []
+    idempotency_key: str = ""
+
+
+class ResumeJobsRequest(_Message):
+    jobs: list[JobRef] = []
+    idempotency_key: str = ""
+
+
 class StringList(_Message):
     values: list[str] = []
 
@@ -360,6 +370,42 @@ class ListLicensesRequest(_Message):
     fields: list[str] = []
 
 
+class ListPrioritiesRequest(_Message):
+    fields: list[str] = []
+    jobs: list[JobRef] = []
+    filter: JobFilter | None = None
+
+
+class ListSharesRequest(_Message):
+    fields: list[str] = []
+    accounts: list[str] = []
+    users: list[str] = []
+
+
+class CompareJobsRequest(_Message):
+    first: JobRef | None = None
+    second: JobRef | None = None
+
+
+class PriorityTerm(_Message):
+    name: str = ""
+    amount: I64 = 0
+    why: str = ""
+
+
+class CompareJobsResponse(_Message):
+    ahead: I64 = 0
+    behind: I64 = 0
+    by: I64 = 0
+    sentence: str = ""
+    terms: list[PriorityTerm] = []
+
+
+class ListQuotasRequest(_Message):
+    fields: list[str] = []
+    names: list[str] = []
+
+
 class ListReservationsRequest(_Message):
     fields: list[str] = []
     names: list[str] = []
@@ -424,6 +470,44 @@ class SwitchReclaimRequest(_Message):
     account: str = ""
     recall: bool = False
     idempotency_key: str = ""
+
+
+class AccountEdit(_Message):
+    name: str = ""
+    text: str = ""
+    how: str = ""
+
+
+class AccountChange(_Message):
+    verb: str = ""
+    thing: str = ""
+    name: str = ""
+    account: str = ""
+    user: str = ""
+    partition: str = ""
+    edits: list[AccountEdit] = []
+
+
+class ChangeAccountsRequest(_Message):
+    changes: list[AccountChange] = []
+    dry_run: bool = False
+    idempotency_key: str = ""
+
+
+class ChangeAccountsResponse(_Message):
+    lines: list[str] = []
+
+
+class FieldFilter(_Message):
+    field: str = ""
+    values: list[str] = []
+
+
+class ListAccountsRequest(_Message):
+    kind: str = ""
+    fields: list[str] = []
+    filters: list[FieldFilter] = []
+    inherited: bool = False
 
 
 class ListAccountingRequest(_Message):
@@ -517,6 +601,90 @@ class ListWasteResponse(_Message):
     user: str = ""
 
 
+class ExplainJobRequest(_Message):
+    job: JobRef | None = None
+
+
+class JobReason(_Message):
+    reason: str = ""
+    text: str = ""
+
+
+class JobAhead(_Message):
+    job: str = ""
+    user: str = ""
+    account: str = ""
+    qos: str = ""
+    priority: I64 = 0
+    because: str = ""
+    planned_start_us: I64 = 0
+
+
+class JobChange(_Message):
+    kind: str = ""
+    text: str = ""
+    command: str = ""
+    start_us: I64 = 0
+    now: bool = False
+    nodes: str = ""
+    admin: bool = False
+    size_milli: I64 = 0
+
+
+class NodesRuledOut(_Message):
+    n_nodes: U64 = 0
+    text: str = ""
+
+
+class NodeScore(_Message):
+    node: str = ""
+    score: float = 0.0
+
+
+class JobPlace(_Message):
+    n_nodes: U64 = 0
+    ruled_out: list[NodesRuledOut] = []
+    own: list[NodeScore] = []
+    others: list[NodeScore] = []
+    n_others: U64 = 0
+    policy: str = ""
+
+
+class ExplainJobResponse(_Message):
+    job: str = ""
+    name: str = ""
+    user: str = ""
+    partition: str = ""
+    state: str = ""
+    reasons: list[JobReason] = []
+    starts: str = ""
+    planned_start_us: I64 = 0
+    n_ahead: U64 = 0
+    n_users_ahead: U64 = 0
+    ahead: list[JobAhead] = []
+    standing: list[str] = []
+    changes: list[JobChange] = []
+    place: JobPlace | None = None
+    now_us: I64 = 0
+
+
+class GetReportRequest(_Message):
+    kind: str = ""
+    since_us: I64 = 0
+    until_us: I64 = 0
+    tres: list[str] = []
+    filter: JobFilter | None = None
+    wckeys: list[str] = []
+
+
+class GetReportResponse(_Message):
+    table: Table | None = None
+    since_us: I64 = 0
+    until_us: I64 = 0
+    cluster: str = ""
+    accounts: Table | None = None
+
+
 class GetConfigRequest(_Message):
     pass
 
@@ -528,6 +696,23 @@ class Setting(_Message):
 
 class GetConfigResponse(_Message):
     settings: list[Setting] = []
+
+
+class ReconfigureRequest(_Message):
+    dry_run: bool = False
+
+
+class ConfigChange(_Message):
+    key: str = ""
+    old: str = ""
+    new: str = ""
+    restart: bool = False
+
+
+class ReconfigureResponse(_Message):
+    changes: list[ConfigChange] = []
+    problems: list[str] = []
+    applied: bool = False
 
 
 class GetStatusRequest(_Message):
@@ -563,6 +748,7 @@ class GetStatusResponse(_Message):
     nodes: list[NodeStatus] = []
     amounts: list[Amount] = []
     store: str = ""
+    warnings: list[str] = []
 
 
 class GetJobScriptRequest(_Message):

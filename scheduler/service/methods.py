@@ -15,13 +15,15 @@ from typing import Any
 import msgspec
 
 from packhorse.scheduler.config.file import Configuration
+from packhorse.scheduler.core.accounts.standing import standings
 from packhorse.scheduler.core.targets import owner_uid, resolve
 from packhorse.scheduler.model.ids import US, Instant, JobId, is_node_name
 from packhorse.scheduler.model.input import Input
 from packhorse.scheduler.model.job import Owner
-from packhorse.scheduler.model.reply import Done, Refused, Reply, Submitted
-from packhorse.scheduler.service import convert, messages, reservation_calls
+from packhorse.scheduler.model.reply import Done, Planned, Refused, Reply, Submitted
+from packhorse.scheduler.service import convert, messages, priorities_view, reservation_calls
 from packhorse.scheduler.service.accounting_view import list_accounting
+from packhorse.scheduler.service.accounts_change import change_input
 from packhorse.scheduler.service.auth import Principal, Relation, Role, allowed, require
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.estimate import estimate
@@ -29,22 +31,27 @@ from packhorse.scheduler.service.event_text import job_event
 from packhorse.scheduler.service.failures import CallFailed, Code, refused
 from packhorse.scheduler.service.loans_view import list_loans
 from packhorse.scheduler.service.payloads import Payload
+from packhorse.scheduler.service.reconfiguring import Reconfiguring
 from packhorse.scheduler.service.relay import Relay
+from packhorse.scheduler.service.report_view import get_report
 from packhorse.scheduler.service.rpc import Method, Streaming, Unary
 from packhorse.scheduler.service.selection import cancel_targets, choose
 from packhorse.scheduler.service.settings import settings
 from packhorse.scheduler.service.status import About, ping, status
 from packhorse.scheduler.service.suggesting import right_size, suggest_ask
 from packhorse.scheduler.service.tables import jobs as job_table
+from packhorse.scheduler.service.tables.accounts import list_accounts
 from packhorse.scheduler.service.tables.licenses import LICENSES, LicenseView
 from packhorse.scheduler.service.tables.nodes import NODES, NodeView
 from packhorse.scheduler.service.tables.partitions import PARTITIONS, PartitionView
+from packhorse.scheduler.service.tables.quotas import QUOTAS
 from packhorse.scheduler.service.tables.reservations import RESERVATIONS, ReservationView
 from packhorse.scheduler.service.tables.table import check_fields, make_table
 from packhorse.scheduler.service.tokens import LONG_LIVED_S, Tokens
 from packhorse.scheduler.service.usage_view import job_usage
 from packhorse.scheduler.service.wait import Waiting
 from packhorse.scheduler.service.waste_view import list_waste
+from packhorse.scheduler.service.why_view import AT_ONCE, explain_job
 from packhorse.scheduler.store.codec import decode
 
 MAX_JOB_EVENTS = 10_000
@@ -57,7 +64,7 @@ class Methods:
     def __init__(
         self,
         engine: Engine,
-        configuration: Configuration,
+        reconfiguring: Reconfiguring,
         about: About,
         tokens: Tokens,
         *,
@@ -71,17 +78,23 @@ class Methods:
         whom an agent named would be an administrator on this host.
         """
         self.engine = engine
-        self.configuration = configuration
+        self._reconfiguring = reconfiguring
         self.about = about
         self._tokens = tokens
         self._submitted = submitted
         self._relayed = relayed
         self._is_admin = is_admin
+        self._explaining = asyncio.Semaphore(AT_ONCE)
         self._waiting = Waiting(
             engine,
-            queue=configuration.service.watch_queue,
-            wait_limit_s=configuration.service.wait_limit_s,
+            queue=self.configuration.service.watch_queue,
+            wait_limit_s=self.configuration.service.wait_limit_s,
         )
+
+    @property
+    def configuration(self) -> Configuration:
+        """What is in force."""
+        return self._reconfiguring.current
 
     @property
     def n_waiting(self) -> int:
@@ -101,10 +114,13 @@ class Methods:
             Unary("RequeueJobs", m.RequeueJobsRequest, m.OutcomesResponse, self.requeue_jobs),
             Unary("UpdateJobs", m.UpdateJobsRequest, m.OutcomesResponse, self.update_jobs),
             Unary("UpdateNodes", m.UpdateNodesRequest, m.OutcomesResponse, self.update_nodes),
+            Unary("SuspendJobs", m.SuspendJobsRequest, m.OutcomesResponse, self.suspend_jobs),
+            Unary("ResumeJobs", m.ResumeJobsRequest, m.OutcomesResponse, self.resume_jobs),
             Unary("ListJobs", m.ListJobsRequest, m.Table, self.list_jobs),
             Unary("ListNodes", m.ListNodesRequest, m.Table, self.list_nodes),
             Unary("ListPartitions", m.ListPartitionsRequest, m.Table, self.list_partitions),
             Unary("ListLicenses", m.ListLicensesRequest, m.Table, self.list_licenses),
+            Unary("ListQuotas", m.ListQuotasRequest, m.Table, self.list_quotas),
             Unary("ListReservations", m.ListReservationsRequest, m.Table, self.list_reservations),
             Unary(
                 "CreateReservation", m.CreateReservationRequest, m.OutcomesResponse, self.create_reservation
@@ -118,9 +134,17 @@ class Methods:
             Unary("ListAccounting", m.ListAccountingRequest, m.Table, self.list_accounting),
             Unary("ListLoans", m.ListLoansRequest, m.Table, self.list_loans),
             Unary("SwitchReclaim", m.SwitchReclaimRequest, m.OutcomesResponse, self.switch_reclaim),
+            Unary("ChangeAccounts", m.ChangeAccountsRequest, m.ChangeAccountsResponse, self.change_accounts),
+            Unary("ListAccounts", m.ListAccountsRequest, m.Table, self.list_accounts),
             Unary("SuggestAsk", m.SuggestAskRequest, m.SuggestAskResponse, self.suggest_ask),
             Unary("ListWaste", m.ListWasteRequest, m.ListWasteResponse, self.list_waste),
+            Unary("ExplainJob", m.ExplainJobRequest, m.ExplainJobResponse, self.explain_job),
+            Unary("GetReport", m.GetReportRequest, m.GetReportResponse, self.get_report),
+            Unary("ListPriorities", m.ListPrioritiesRequest, m.Table, self.list_priorities),
+            Unary("ListShares", m.ListSharesRequest, m.Table, self.list_shares),
+            Unary("CompareJobs", m.CompareJobsRequest, m.CompareJobsResponse, self.compare_jobs),
             Unary("GetConfig", m.GetConfigRequest, m.GetConfigResponse, self.get_config),
+            Unary("Reconfigure", m.ReconfigureRequest, m.ReconfigureResponse, self.reconfigure),
             Unary("GetStatus", m.GetStatusRequest, m.GetStatusResponse, self.get_status),
             Unary("GetJobScript", m.GetJobScriptRequest, m.GetJobScriptResponse, self.get_job_script),
             Unary("GetJobUsage", m.GetJobUsageRequest, m.GetJobUsageResponse, self.get_job_usage),
@@ -203,6 +227,20 @@ class Methods:
         admin = self._acting(principal, "UpdateJobs")
         return await self._act(convert.update_jobs(request, principal.owner, admin))
 
+    async def suspend_jobs(
+        self, principal: Principal, request: messages.SuspendJobsRequest
+    ) -> messages.OutcomesResponse:
+        """Stop running jobs where they are."""
+        require(principal, "SuspendJobs", Relation.OTHER)
+        return await self._act(convert.suspend(request, principal.owner, principal.admin))
+
+    async def resume_jobs(
+        self, principal: Principal, request: messages.ResumeJobsRequest
+    ) -> messages.OutcomesResponse:
+        """Let suspended jobs go on."""
+        require(principal, "ResumeJobs", Relation.OTHER)
+        return await self._act(convert.resume(request, principal.owner, principal.admin))
+
     async def update_nodes(
         self, principal: Principal, request: messages.UpdateNodesRequest
     ) -> messages.OutcomesResponse:
@@ -216,6 +254,20 @@ class Methods:
         """Lending on or off."""
         require(principal, "SwitchReclaim", Relation.OTHER, "lending")
         return await self._act(convert.switch_reclaim(request, principal.owner, principal.admin))
+
+    async def change_accounts(
+        self, principal: Principal, request: messages.ChangeAccountsRequest
+    ) -> messages.ChangeAccountsResponse:
+        """Accounts, users, associations and QOS; with dry_run only what would change."""
+        require(principal, "ChangeAccounts", Relation.OWN)
+        reply = await self.engine.call(
+            change_input(request, convert.caller(principal.owner, principal.admin, request))
+        )
+        match reply:
+            case Planned(lines=lines):
+                return messages.ChangeAccountsResponse(lines=list(lines))
+            case _:
+                raise _failed(reply)
 
     async def create_reservation(
         self, principal: Principal, request: messages.CreateReservationRequest
@@ -316,6 +368,50 @@ class Methods:
         await self.engine.barrier()
         return table
 
+    async def list_priorities(
+        self, principal: Principal, request: messages.ListPrioritiesRequest
+    ) -> messages.Table:
+        """What makes up the priorities of waiting jobs, as columns."""
+        require(principal, "ListPriorities", Relation.OTHER)
+        table = priorities_view.list_priorities(self.engine.state, request, self.engine.clock.now())
+        await self.engine.barrier()
+        return table
+
+    async def list_shares(self, principal: Principal, request: messages.ListSharesRequest) -> messages.Table:
+        """The tree of accounts as columns."""
+        require(principal, "ListShares", Relation.OTHER)
+        table = priorities_view.list_shares(self.engine.state, request, self.engine.clock.now())
+        await self.engine.barrier()
+        return table
+
+    async def compare_jobs(
+        self, principal: Principal, request: messages.CompareJobsRequest
+    ) -> messages.CompareJobsResponse:
+        """Which of two waiting jobs is ahead."""
+        require(principal, "CompareJobs", Relation.OTHER)
+        answer = priorities_view.compare_jobs(self.engine.state, request, self.engine.clock.now())
+        await self.engine.barrier()
+        return answer
+
+    async def list_accounts(
+        self, principal: Principal, request: messages.ListAccountsRequest
+    ) -> messages.Table:
+        """The book of accounts as columns, one kind of thing at a time."""
+        require(principal, "ListAccounts", Relation.OTHER)
+        table = list_accounts(self.engine.state, request, self.engine.clock.now())
+        await self.engine.barrier()
+        return table
+
+    async def list_quotas(self, principal: Principal, request: messages.ListQuotasRequest) -> messages.Table:
+        """Limits of accounts, users and QOS as columns, with what is used of them."""
+        require(principal, "ListQuotas", Relation.OTHER)
+        fields = check_fields(QUOTAS, request.fields)
+        now = self.engine.clock.now()
+        rows = standings(self.engine.state, now, request.names)
+        table = make_table(QUOTAS, rows, fields, n_rows=len(rows), now=now)
+        await self.engine.barrier()
+        return table
+
     async def list_reservations(
         self, principal: Principal, request: messages.ListReservationsRequest
     ) -> messages.Table:
@@ -354,11 +450,30 @@ class Methods:
         """What ended runs were given and did not use: one's own, of administrators everybody's."""
         return await list_waste(self.engine, principal, request)
 
+    async def get_report(
+        self, principal: Principal, request: messages.GetReportRequest
+    ) -> messages.GetReportResponse:
+        """What was used in a time."""
+        require(principal, "GetReport", Relation.OTHER)
+        return await get_report(self.engine, request)
+
     async def get_config(
         self, principal: Principal, request: messages.GetConfigRequest
     ) -> messages.GetConfigResponse:
         require(principal, "GetConfig", Relation.OTHER)
         return messages.GetConfigResponse(settings=settings(self.configuration, self.engine, self.about))
+
+    async def reconfigure(
+        self, principal: Principal, request: messages.ReconfigureRequest
+    ) -> messages.ReconfigureResponse:
+        """The configuration file read again."""
+        require(principal, "Reconfigure", Relation.OTHER, "the configuration")
+        outcome = await self._reconfiguring.read_again(principal.owner, principal.admin, request.dry_run)
+        return messages.ReconfigureResponse(
+            changes=[messages.ConfigChange(**change._asdict()) for change in outcome.changes],
+            problems=outcome.problems,
+            applied=outcome.applied,
+        )
 
     async def get_status(
         self, principal: Principal, request: messages.GetStatusRequest
@@ -389,6 +504,17 @@ class Methods:
                 Code.NOT_FOUND, f"job {ref.text or ref.job_id}: the store does not hold its script any more"
             )
         return messages.GetJobScriptResponse(script=script, args=list(spec.args))
+
+    async def explain_job(
+        self, principal: Principal, request: messages.ExplainJobRequest
+    ) -> messages.ExplainJobResponse:
+        """Why it waits, what would start it, why it is where it is."""
+        require(principal, "ExplainJob", Relation.OTHER)
+        ref = _given(request.job)
+        answer = await explain_job(self.engine, ref, self._explaining)
+        if answer is None:
+            raise _unknown(ref)
+        return answer
 
     async def get_job_usage(
         self, principal: Principal, request: messages.GetJobUsageRequest

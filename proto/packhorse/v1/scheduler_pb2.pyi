@@ -184,6 +184,22 @@ class RequeueJobsRequest(_message.Message):
     idempotency_key: str
     def __init__(self, jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., hold: _Optional[bool] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
+class SuspendJobsRequest(_message.Message):
+    __slots__ = ("jobs", "idempotency_key")
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobRef]
+    idempotency_key: str
+    def __init__(self, jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class ResumeJobsRequest(_message.Message):
+    __slots__ = ("jobs", "idempotency_key")
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobRef]
+    idempotency_key: str
+    def __init__(self, jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
 class UpdateJobsRequest(_message.Message):
     __slots__ = ("jobs", "changes", "idempotency_key")
     JOBS_FIELD_NUMBER: _ClassVar[int]
@@ -344,6 +360,66 @@ class ListLicensesRequest(_message.Message):
     fields: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, fields: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class ListPrioritiesRequest(_message.Message):
+    __slots__ = ("fields", "jobs", "filter")
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobRef]
+    filter: JobFilter
+    def __init__(self, fields: _Optional[_Iterable[str]] = ..., jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., filter: _Optional[_Union[JobFilter, _Mapping]] = ...) -> None: ...
+
+class ListSharesRequest(_message.Message):
+    __slots__ = ("fields", "accounts", "users")
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    accounts: _containers.RepeatedScalarFieldContainer[str]
+    users: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, fields: _Optional[_Iterable[str]] = ..., accounts: _Optional[_Iterable[str]] = ..., users: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CompareJobsRequest(_message.Message):
+    __slots__ = ("first", "second")
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    SECOND_FIELD_NUMBER: _ClassVar[int]
+    first: JobRef
+    second: JobRef
+    def __init__(self, first: _Optional[_Union[JobRef, _Mapping]] = ..., second: _Optional[_Union[JobRef, _Mapping]] = ...) -> None: ...
+
+class CompareJobsResponse(_message.Message):
+    __slots__ = ("ahead", "behind", "by", "sentence", "terms")
+    AHEAD_FIELD_NUMBER: _ClassVar[int]
+    BEHIND_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
+    ahead: int
+    behind: int
+    by: int
+    sentence: str
+    terms: _containers.RepeatedCompositeFieldContainer[PriorityTerm]
+    def __init__(self, ahead: _Optional[int] = ..., behind: _Optional[int] = ..., by: _Optional[int] = ..., sentence: _Optional[str] = ..., terms: _Optional[_Iterable[_Union[PriorityTerm, _Mapping]]] = ...) -> None: ...
+
+class PriorityTerm(_message.Message):
+    __slots__ = ("name", "amount", "why")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    amount: int
+    why: str
+    def __init__(self, name: _Optional[str] = ..., amount: _Optional[int] = ..., why: _Optional[str] = ...) -> None: ...
+
+class ListQuotasRequest(_message.Message):
+    __slots__ = ("fields", "names")
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, fields: _Optional[_Iterable[str]] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class ListReservationsRequest(_message.Message):
     __slots__ = ("fields", "names")
     FIELDS_FIELD_NUMBER: _ClassVar[int]
@@ -479,6 +555,70 @@ class SwitchReclaimRequest(_message.Message):
     recall: bool
     idempotency_key: str
     def __init__(self, on: _Optional[bool] = ..., partition: _Optional[str] = ..., account: _Optional[str] = ..., recall: _Optional[bool] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class AccountEdit(_message.Message):
+    __slots__ = ("name", "text", "how")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    HOW_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    text: str
+    how: str
+    def __init__(self, name: _Optional[str] = ..., text: _Optional[str] = ..., how: _Optional[str] = ...) -> None: ...
+
+class AccountChange(_message.Message):
+    __slots__ = ("verb", "thing", "name", "account", "user", "partition", "edits")
+    VERB_FIELD_NUMBER: _ClassVar[int]
+    THING_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    EDITS_FIELD_NUMBER: _ClassVar[int]
+    verb: str
+    thing: str
+    name: str
+    account: str
+    user: str
+    partition: str
+    edits: _containers.RepeatedCompositeFieldContainer[AccountEdit]
+    def __init__(self, verb: _Optional[str] = ..., thing: _Optional[str] = ..., name: _Optional[str] = ..., account: _Optional[str] = ..., user: _Optional[str] = ..., partition: _Optional[str] = ..., edits: _Optional[_Iterable[_Union[AccountEdit, _Mapping]]] = ...) -> None: ...
+
+class ChangeAccountsRequest(_message.Message):
+    __slots__ = ("changes", "dry_run", "idempotency_key")
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    changes: _containers.RepeatedCompositeFieldContainer[AccountChange]
+    dry_run: bool
+    idempotency_key: str
+    def __init__(self, changes: _Optional[_Iterable[_Union[AccountChange, _Mapping]]] = ..., dry_run: _Optional[bool] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class ChangeAccountsResponse(_message.Message):
+    __slots__ = ("lines",)
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    lines: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, lines: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class FieldFilter(_message.Message):
+    __slots__ = ("field", "values")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    values: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, field: _Optional[str] = ..., values: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListAccountsRequest(_message.Message):
+    __slots__ = ("kind", "fields", "filters", "inherited")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    FILTERS_FIELD_NUMBER: _ClassVar[int]
+    INHERITED_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    filters: _containers.RepeatedCompositeFieldContainer[FieldFilter]
+    inherited: bool
+    def __init__(self, kind: _Optional[str] = ..., fields: _Optional[_Iterable[str]] = ..., filters: _Optional[_Iterable[_Union[FieldFilter, _Mapping]]] = ..., inherited: _Optional[bool] = ...) -> None: ...
 
 class SuggestAskRequest(_message.Message):
     __slots__ = ("job", "name", "command", "user")
@@ -626,6 +766,154 @@ class ListWasteResponse(_message.Message):
     user: str
     def __init__(self, total: _Optional[_Union[WasteSum, _Mapping]] = ..., rows: _Optional[_Iterable[_Union[WasteSum, _Mapping]]] = ..., jobs: _Optional[_Iterable[_Union[WasteJob, _Mapping]]] = ..., since_us: _Optional[int] = ..., until_us: _Optional[int] = ..., user: _Optional[str] = ...) -> None: ...
 
+class ExplainJobRequest(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: JobRef
+    def __init__(self, job: _Optional[_Union[JobRef, _Mapping]] = ...) -> None: ...
+
+class JobReason(_message.Message):
+    __slots__ = ("reason", "text")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    text: str
+    def __init__(self, reason: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class JobAhead(_message.Message):
+    __slots__ = ("job", "user", "account", "qos", "priority", "because", "planned_start_us")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    QOS_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    BECAUSE_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_START_US_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    user: str
+    account: str
+    qos: str
+    priority: int
+    because: str
+    planned_start_us: int
+    def __init__(self, job: _Optional[str] = ..., user: _Optional[str] = ..., account: _Optional[str] = ..., qos: _Optional[str] = ..., priority: _Optional[int] = ..., because: _Optional[str] = ..., planned_start_us: _Optional[int] = ...) -> None: ...
+
+class JobChange(_message.Message):
+    __slots__ = ("kind", "text", "command", "start_us", "now", "nodes", "admin", "size_milli")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    START_US_FIELD_NUMBER: _ClassVar[int]
+    NOW_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    ADMIN_FIELD_NUMBER: _ClassVar[int]
+    SIZE_MILLI_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    text: str
+    command: str
+    start_us: int
+    now: bool
+    nodes: str
+    admin: bool
+    size_milli: int
+    def __init__(self, kind: _Optional[str] = ..., text: _Optional[str] = ..., command: _Optional[str] = ..., start_us: _Optional[int] = ..., now: _Optional[bool] = ..., nodes: _Optional[str] = ..., admin: _Optional[bool] = ..., size_milli: _Optional[int] = ...) -> None: ...
+
+class NodesRuledOut(_message.Message):
+    __slots__ = ("n_nodes", "text")
+    N_NODES_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    n_nodes: int
+    text: str
+    def __init__(self, n_nodes: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
+
+class NodeScore(_message.Message):
+    __slots__ = ("node", "score")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    score: float
+    def __init__(self, node: _Optional[str] = ..., score: _Optional[float] = ...) -> None: ...
+
+class JobPlace(_message.Message):
+    __slots__ = ("n_nodes", "ruled_out", "own", "others", "n_others", "policy")
+    N_NODES_FIELD_NUMBER: _ClassVar[int]
+    RULED_OUT_FIELD_NUMBER: _ClassVar[int]
+    OWN_FIELD_NUMBER: _ClassVar[int]
+    OTHERS_FIELD_NUMBER: _ClassVar[int]
+    N_OTHERS_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    n_nodes: int
+    ruled_out: _containers.RepeatedCompositeFieldContainer[NodesRuledOut]
+    own: _containers.RepeatedCompositeFieldContainer[NodeScore]
+    others: _containers.RepeatedCompositeFieldContainer[NodeScore]
+    n_others: int
+    policy: str
+    def __init__(self, n_nodes: _Optional[int] = ..., ruled_out: _Optional[_Iterable[_Union[NodesRuledOut, _Mapping]]] = ..., own: _Optional[_Iterable[_Union[NodeScore, _Mapping]]] = ..., others: _Optional[_Iterable[_Union[NodeScore, _Mapping]]] = ..., n_others: _Optional[int] = ..., policy: _Optional[str] = ...) -> None: ...
+
+class ExplainJobResponse(_message.Message):
+    __slots__ = ("job", "name", "user", "partition", "state", "reasons", "starts", "planned_start_us", "n_ahead", "n_users_ahead", "ahead", "standing", "changes", "place", "now_us")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    STARTS_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_START_US_FIELD_NUMBER: _ClassVar[int]
+    N_AHEAD_FIELD_NUMBER: _ClassVar[int]
+    N_USERS_AHEAD_FIELD_NUMBER: _ClassVar[int]
+    AHEAD_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    NOW_US_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    name: str
+    user: str
+    partition: str
+    state: str
+    reasons: _containers.RepeatedCompositeFieldContainer[JobReason]
+    starts: str
+    planned_start_us: int
+    n_ahead: int
+    n_users_ahead: int
+    ahead: _containers.RepeatedCompositeFieldContainer[JobAhead]
+    standing: _containers.RepeatedScalarFieldContainer[str]
+    changes: _containers.RepeatedCompositeFieldContainer[JobChange]
+    place: JobPlace
+    now_us: int
+    def __init__(self, job: _Optional[str] = ..., name: _Optional[str] = ..., user: _Optional[str] = ..., partition: _Optional[str] = ..., state: _Optional[str] = ..., reasons: _Optional[_Iterable[_Union[JobReason, _Mapping]]] = ..., starts: _Optional[str] = ..., planned_start_us: _Optional[int] = ..., n_ahead: _Optional[int] = ..., n_users_ahead: _Optional[int] = ..., ahead: _Optional[_Iterable[_Union[JobAhead, _Mapping]]] = ..., standing: _Optional[_Iterable[str]] = ..., changes: _Optional[_Iterable[_Union[JobChange, _Mapping]]] = ..., place: _Optional[_Union[JobPlace, _Mapping]] = ..., now_us: _Optional[int] = ...) -> None: ...
+
+class GetReportRequest(_message.Message):
+    __slots__ = ("kind", "since_us", "until_us", "tres", "filter", "wckeys")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SINCE_US_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_US_FIELD_NUMBER: _ClassVar[int]
+    TRES_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    WCKEYS_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    since_us: int
+    until_us: int
+    tres: _containers.RepeatedScalarFieldContainer[str]
+    filter: JobFilter
+    wckeys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, kind: _Optional[str] = ..., since_us: _Optional[int] = ..., until_us: _Optional[int] = ..., tres: _Optional[_Iterable[str]] = ..., filter: _Optional[_Union[JobFilter, _Mapping]] = ..., wckeys: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetReportResponse(_message.Message):
+    __slots__ = ("table", "since_us", "until_us", "cluster", "accounts")
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_US_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_US_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    table: Table
+    since_us: int
+    until_us: int
+    cluster: str
+    accounts: Table
+    def __init__(self, table: _Optional[_Union[Table, _Mapping]] = ..., since_us: _Optional[int] = ..., until_us: _Optional[int] = ..., cluster: _Optional[str] = ..., accounts: _Optional[_Union[Table, _Mapping]] = ...) -> None: ...
+
 class GetConfigRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
@@ -643,6 +931,34 @@ class GetConfigResponse(_message.Message):
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     settings: _containers.RepeatedCompositeFieldContainer[Setting]
     def __init__(self, settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ...) -> None: ...
+
+class ReconfigureRequest(_message.Message):
+    __slots__ = ("dry_run",)
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    dry_run: bool
+    def __init__(self, dry_run: _Optional[bool] = ...) -> None: ...
+
+class ConfigChange(_message.Message):
+    __slots__ = ("key", "old", "new", "restart")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    OLD_FIELD_NUMBER: _ClassVar[int]
+    NEW_FIELD_NUMBER: _ClassVar[int]
+    RESTART_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    old: str
+    new: str
+    restart: bool
+    def __init__(self, key: _Optional[str] = ..., old: _Optional[str] = ..., new: _Optional[str] = ..., restart: _Optional[bool] = ...) -> None: ...
+
+class ReconfigureResponse(_message.Message):
+    __slots__ = ("changes", "problems", "applied")
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_FIELD_NUMBER: _ClassVar[int]
+    changes: _containers.RepeatedCompositeFieldContainer[ConfigChange]
+    problems: _containers.RepeatedScalarFieldContainer[str]
+    applied: bool
+    def __init__(self, changes: _Optional[_Iterable[_Union[ConfigChange, _Mapping]]] = ..., problems: _Optional[_Iterable[str]] = ..., applied: _Optional[bool] = ...) -> None: ...
 
 class GetStatusRequest(_message.Message):
     __slots__ = ()
@@ -689,18 +1005,20 @@ class CountByState(_message.Message):
     def __init__(self, state: _Optional[str] = ..., reason: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("scheduler", "jobs", "nodes", "amounts", "store")
+    __slots__ = ("scheduler", "jobs", "nodes", "amounts", "store", "warnings")
     SCHEDULER_FIELD_NUMBER: _ClassVar[int]
     JOBS_FIELD_NUMBER: _ClassVar[int]
     NODES_FIELD_NUMBER: _ClassVar[int]
     AMOUNTS_FIELD_NUMBER: _ClassVar[int]
     STORE_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     scheduler: PingResponse
     jobs: _containers.RepeatedCompositeFieldContainer[CountByState]
     nodes: _containers.RepeatedCompositeFieldContainer[NodeStatus]
     amounts: _containers.RepeatedCompositeFieldContainer[Amount]
     store: str
-    def __init__(self, scheduler: _Optional[_Union[PingResponse, _Mapping]] = ..., jobs: _Optional[_Iterable[_Union[CountByState, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[NodeStatus, _Mapping]]] = ..., amounts: _Optional[_Iterable[_Union[Amount, _Mapping]]] = ..., store: _Optional[str] = ...) -> None: ...
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, scheduler: _Optional[_Union[PingResponse, _Mapping]] = ..., jobs: _Optional[_Iterable[_Union[CountByState, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[NodeStatus, _Mapping]]] = ..., amounts: _Optional[_Iterable[_Union[Amount, _Mapping]]] = ..., store: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetJobScriptRequest(_message.Message):
     __slots__ = ("job",)

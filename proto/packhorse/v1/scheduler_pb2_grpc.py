@@ -79,6 +79,16 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.UpdateNodesRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
                 _registered_method=True)
+        self.SuspendJobs = channel.unary_unary(
+                '/packhorse.v1.Scheduler/SuspendJobs',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SuspendJobsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+                _registered_method=True)
+        self.ResumeJobs = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ResumeJobs',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ResumeJobsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+                _registered_method=True)
         self.ListJobs = channel.unary_unary(
                 '/packhorse.v1.Scheduler/ListJobs',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListJobsRequest.SerializeToString,
@@ -97,6 +107,11 @@ class SchedulerStub:
         self.ListLicenses = channel.unary_unary(
                 '/packhorse.v1.Scheduler/ListLicenses',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListLicensesRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+                _registered_method=True)
+        self.ListQuotas = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListQuotas',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListQuotasRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
                 _registered_method=True)
         self.ListReservations = channel.unary_unary(
@@ -134,6 +149,16 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchReclaimRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
                 _registered_method=True)
+        self.ChangeAccounts = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ChangeAccounts',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ChangeAccountsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ChangeAccountsResponse.FromString,
+                _registered_method=True)
+        self.ListAccounts = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListAccounts',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListAccountsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+                _registered_method=True)
         self.SuggestAsk = channel.unary_unary(
                 '/packhorse.v1.Scheduler/SuggestAsk',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SuggestAskRequest.SerializeToString,
@@ -144,10 +169,40 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.FromString,
                 _registered_method=True)
+        self.ExplainJob = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ExplainJob',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ExplainJobRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ExplainJobResponse.FromString,
+                _registered_method=True)
+        self.GetReport = channel.unary_unary(
+                '/packhorse.v1.Scheduler/GetReport',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetReportRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetReportResponse.FromString,
+                _registered_method=True)
+        self.ListPriorities = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListPriorities',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListPrioritiesRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+                _registered_method=True)
+        self.ListShares = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListShares',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListSharesRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+                _registered_method=True)
+        self.CompareJobs = channel.unary_unary(
+                '/packhorse.v1.Scheduler/CompareJobs',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.CompareJobsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.CompareJobsResponse.FromString,
+                _registered_method=True)
         self.GetConfig = channel.unary_unary(
                 '/packhorse.v1.Scheduler/GetConfig',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetConfigRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetConfigResponse.FromString,
+                _registered_method=True)
+        self.Reconfigure = channel.unary_unary(
+                '/packhorse.v1.Scheduler/Reconfigure',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ReconfigureRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ReconfigureResponse.FromString,
                 _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/packhorse.v1.Scheduler/GetStatus',
@@ -253,6 +308,19 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SuspendJobs(self, request, context):
+        """Stop running jobs where they are, and let them go on; see docs/policy/suspend.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeJobs(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListJobs(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -273,6 +341,13 @@ class SchedulerServicer:
 
     def ListLicenses(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListQuotas(self, request, context):
+        """How accounts, users and QOS stand against their limits; see docs/policy/limits.md.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -323,6 +398,20 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ChangeAccounts(self, request, context):
+        """Accounts, users, associations, QOS and coordinators: all changes of a call or none. The answer says what
+        changed; for administrators, operators and coordinators (docs/policy/accounts.md).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAccounts(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SuggestAsk(self, request, context):
         """What a job should ask for, by what its past runs used.
         """
@@ -337,8 +426,50 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainJob(self, request, context):
+        """Why a job waits and what would start it; why it runs where it runs; how it ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReport(self, request, context):
+        """What was used in a time, as sreport shows it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPriorities(self, request, context):
+        """What makes up the priorities of waiting jobs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListShares(self, request, context):
+        """The tree of accounts: shares, and what was used of them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareJobs(self, request, context):
+        """Which of two waiting jobs is ahead, and why.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetConfig(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Reconfigure(self, request, context):
+        """The configuration file read again, whole or not at all; see docs/operations.md.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -452,6 +583,16 @@ def add_SchedulerServicer_to_server(servicer, server):
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.UpdateNodesRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
             ),
+            'SuspendJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuspendJobs,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SuspendJobsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
+            ),
+            'ResumeJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeJobs,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ResumeJobsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
+            ),
             'ListJobs': grpc.unary_unary_rpc_method_handler(
                     servicer.ListJobs,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListJobsRequest.FromString,
@@ -470,6 +611,11 @@ def add_SchedulerServicer_to_server(servicer, server):
             'ListLicenses': grpc.unary_unary_rpc_method_handler(
                     servicer.ListLicenses,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListLicensesRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
+            ),
+            'ListQuotas': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQuotas,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListQuotasRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
             ),
             'ListReservations': grpc.unary_unary_rpc_method_handler(
@@ -507,6 +653,16 @@ def add_SchedulerServicer_to_server(servicer, server):
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchReclaimRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
             ),
+            'ChangeAccounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeAccounts,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ChangeAccountsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ChangeAccountsResponse.SerializeToString,
+            ),
+            'ListAccounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAccounts,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListAccountsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
+            ),
             'SuggestAsk': grpc.unary_unary_rpc_method_handler(
                     servicer.SuggestAsk,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SuggestAskRequest.FromString,
@@ -517,10 +673,40 @@ def add_SchedulerServicer_to_server(servicer, server):
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.SerializeToString,
             ),
+            'ExplainJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainJob,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ExplainJobRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ExplainJobResponse.SerializeToString,
+            ),
+            'GetReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReport,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetReportRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetReportResponse.SerializeToString,
+            ),
+            'ListPriorities': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPriorities,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListPrioritiesRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
+            ),
+            'ListShares': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListShares,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListSharesRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
+            ),
+            'CompareJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareJobs,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.CompareJobsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.CompareJobsResponse.SerializeToString,
+            ),
             'GetConfig': grpc.unary_unary_rpc_method_handler(
                     servicer.GetConfig,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetConfigRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetConfigResponse.SerializeToString,
+            ),
+            'Reconfigure': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reconfigure,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ReconfigureRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ReconfigureResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -822,6 +1008,60 @@ class Scheduler:
             _registered_method=True)
 
     @staticmethod
+    def SuspendJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/SuspendJobs',
+            packhorse_dot_v1_dot_scheduler__pb2.SuspendJobsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ResumeJobs',
+            packhorse_dot_v1_dot_scheduler__pb2.ResumeJobsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListJobs(request,
             target,
             options=(),
@@ -918,6 +1158,33 @@ class Scheduler:
             target,
             '/packhorse.v1.Scheduler/ListLicenses',
             packhorse_dot_v1_dot_scheduler__pb2.ListLicensesRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQuotas(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListQuotas',
+            packhorse_dot_v1_dot_scheduler__pb2.ListQuotasRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
             options,
             channel_credentials,
@@ -1119,6 +1386,60 @@ class Scheduler:
             _registered_method=True)
 
     @staticmethod
+    def ChangeAccounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ChangeAccounts',
+            packhorse_dot_v1_dot_scheduler__pb2.ChangeAccountsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.ChangeAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAccounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListAccounts',
+            packhorse_dot_v1_dot_scheduler__pb2.ListAccountsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def SuggestAsk(request,
             target,
             options=(),
@@ -1173,6 +1494,141 @@ class Scheduler:
             _registered_method=True)
 
     @staticmethod
+    def ExplainJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ExplainJob',
+            packhorse_dot_v1_dot_scheduler__pb2.ExplainJobRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.ExplainJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/GetReport',
+            packhorse_dot_v1_dot_scheduler__pb2.GetReportRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.GetReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPriorities(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListPriorities',
+            packhorse_dot_v1_dot_scheduler__pb2.ListPrioritiesRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListShares(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListShares',
+            packhorse_dot_v1_dot_scheduler__pb2.ListSharesRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/CompareJobs',
+            packhorse_dot_v1_dot_scheduler__pb2.CompareJobsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.CompareJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetConfig(request,
             target,
             options=(),
@@ -1189,6 +1645,33 @@ class Scheduler:
             '/packhorse.v1.Scheduler/GetConfig',
             packhorse_dot_v1_dot_scheduler__pb2.GetConfigRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.GetConfigResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reconfigure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/Reconfigure',
+            packhorse_dot_v1_dot_scheduler__pb2.ReconfigureRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.ReconfigureResponse.FromString,
             options,
             channel_credentials,
             insecure,

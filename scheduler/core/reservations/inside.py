@@ -56,14 +56,22 @@ class Claims:
         j = field.layer_of(end)
         if side.slots_matter:
             field.share_with_nobody()
+        self._take(name, batches, 1, j)
+        return batches
+
+    def give_back(self, name: str, batches: list[Batch], j: int) -> None:
+        """These do not start after all."""
+        self._take(name, batches, -1, j)
+
+    def _take(self, name: str, batches: list[Batch], sign: int, j: int) -> None:
+        left = self._left[name]
         for parts, n in batches:
             for position, pairs in parts.taken:
-                cpu = sum(amount for resource, amount in pairs if resource == CPU) * n
+                cpu = sum(amount for resource, amount in pairs if resource == CPU) * n * sign
                 left[position] -= cpu
-                field.take(position, [pair for pair in pairs if pair[0] != CPU], n, j)
+                self.field.take(position, [pair for pair in pairs if pair[0] != CPU], n * sign, j)
                 # Of what the window gives back at its end, this is given back by the job.
                 self.begun.append(Begun(self._end[name], [(position, [(CPU, -cpu)])], 1))
-        return batches
 
     def news(self) -> list[Begun]:
         """What has come to `begun` since the last time."""

@@ -190,6 +190,18 @@ class Reservations:
             return self.claims.place(name, narrowed, want, end)
         return place(self.field, narrowed, want, self.field.layer_of(end))
 
+    def partial(self, code: int, inside: str) -> bool:
+        """Whether jobs of the class, or of those drawn inside, are placed on CPUs that are set aside."""
+        if not inside:
+            return self.beside(code)
+        view = self._picture.view(inside)
+        return view is not None and view.partial
+
+    def give_back(self, code: int, inside: str, batches: list[Batch], j: int) -> None:
+        """These were placed there, and do not start after all."""
+        assert self.claims is not None
+        self.claims.give_back(inside or self._pending.reserved[code], batches, j)
+
     # -- licences ----------------------------------------------------------------------------------------
 
     def licensed(self, code: int, duration: int) -> int:

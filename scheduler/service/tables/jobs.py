@@ -10,16 +10,18 @@ from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from typing import TypeVar
 
-from packhorse.scheduler.core import indices
+from packhorse.scheduler.core import indices, multifactor
+from packhorse.scheduler.core.active import is_suspended, suspended_us
 from packhorse.scheduler.core.explain import explain, reason_text
 from packhorse.scheduler.core.gpu_idle import stop_at
 from packhorse.scheduler.core.oom_retry import retries_allowed
+from packhorse.scheduler.core.orders import MULTIFACTOR
 from packhorse.scheduler.core.priority import base_priority
 from packhorse.scheduler.core.reasons import REASONS, Reason
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.cluster import GpuIdleAction
 from packhorse.scheduler.model.hostlist import compress, compress_sorted
-from packhorse.scheduler.model.ids import Instant, JobId, NodeName
+from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import (
     Active,
     ArrayJob,
@@ -212,9 +214,13 @@ def _limit(state: State, job: Job) -> int:
     return array.array.limit if array is not None else 0
 
 
-def _priorities(view: JobView) -> list[int]:
+def priorities(view: JobView) -> list[int]:
+    """What orders them, 0 for those that are held. Other words for it: %Q of squeue, Priority of scontrol."""
     partitions = {partition.name: partition for partition in view.state.config.partitions}
-    by_spec = view.of_spec(lambda spec: base_priority(spec, partitions.get(spec.partition)))
+    if view.state.config.order == MULTIFACTOR:
+        by_spec = multifactor.shown(view.state, view.now, view.rows)
+    else:
+        by_spec = view.of_spec(lambda spec: base_priority(spec, partitions.get(spec.partition)))
     return [
         0 if type(phase) is Pending and phase.held else priority
         for phase, priority in zip(view.phases, by_spec, strict=True)
@@ -363,6 +369,18 @@ def _gpu_stop_at(view: JobView) -> list[int]:
     ]
 
 
+def _suspended_s(view: JobView) -> list[int]:
+    """For how long the present or last attempt has been suspended by now."""
+    return [
+        suspended_us(phase, view.now) // US
+        if type(phase) is Active
+        else phase.suspended_us // US
+        if type(phase) is Ended
+        else 0
+        for phase in view.phases
+    ]
+
+
 def _ended(view: JobView, value: Callable[[Ended], int]) -> list[int]:
     return [value(phase) if type(phase) is Ended else 0 for phase in view.phases]
 
@@ -393,7 +411,7 @@ JOBS: Catalogue[JobView] = {
     ),
     "reason": texts(reasons),
     "reason_text": texts(explanations),
-    "priority": ints(_priorities),
+    "priority": ints(priorities),
     "nice": ints(lambda view: [spec.nice for spec in view.specs]),
     "submit_at": ints(lambda view: [job.submitted_at for job in view.rows]),
     "eligible_at": ints(_eligible_at),
@@ -443,6 +461,16 @@ JOBS: Catalogue[JobView] = {
         lambda view: [phase.gpus_idle_since if type(phase) is Active else 0 for phase in view.phases]
     ),
     "gpus_stop_at": ints(_gpu_stop_at),
+    "suspended_at": ints(
+        lambda view: [
+            phase.suspended_at if type(phase) is Active and is_suspended(phase) else 0
+            for phase in view.phases
+        ]
+    ),
+    "suspended_s": ints(_suspended_s),
+    "quarantine": texts(
+        lambda view: [phase.error if isinstance(phase, Pending) else "" for phase in view.phases]
+    ),
     "licenses": texts(lambda view: [spec.licenses for spec in view.specs]),
     "reservation": texts(_reservation),
     "work_dir": texts(lambda view: [spec.work_dir for spec in view.specs]),

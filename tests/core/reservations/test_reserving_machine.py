@@ -210,8 +210,8 @@ class ReservingMachine(ClusterMachine):
                 for key in list(agent.running):
                     agent.end(key, self.now)
                 self.deliver_all(agent)
-            for name in list(self.cluster.state.reservations):
-                self.cluster.unreserve(name)
+            for reserved in list(self.cluster.state.reservations):
+                self.cluster.unreserve(reserved)
             if not self.cluster.state.reservations:
                 break
             self.time_passes(5)

@@ -23,6 +23,7 @@ from packhorse.v1.scheduler_pb2_grpc import SchedulerStub
 from tests.service.doors.running import SCRIPT, SETTINGS, Answer, Running, dumps
 
 AGENT = Principal(Owner(0, 0, "root", "root"), Role.AGENT, "n1")
+NEVER = {"ChangeAccounts", "Relay", "AdmitNode", "IssueToken", "WatchEvents", "Session"}
 NEVER = {
     *("CreateReservation", "UpdateReservation", "DeleteReservation"),
     *("Relay", "AdmitNode", "IssueToken", "WatchEvents", "Session"),
@@ -101,7 +102,11 @@ def body(method: str, job: int, whose: int) -> dict[str, Any]:
         "RequeueJobs": jobs,
         "UpdateJobs": jobs | {"changes": {"comment": "x"}},
         "UpdateNodes": {"nodes": ["n1"], "action": "NODE_ACTION_DRAIN", "reason": "test"},
+        "SuspendJobs": jobs,
+        "ResumeJobs": jobs,
         "SuggestAsk": {"job": ref},
+        "ExplainJob": {"job": ref},
+        "ListAccounts": {"kind": "users"},
         "ListWaste": {"filter": {"users": [str(whose)]}},
         "ListJobs": jobs,
         "ListAccounting": jobs,

@@ -12,7 +12,9 @@ import pytest
 from packhorse.cli.slurm.fields_accounting import ACCOUNTING_COLUMNS
 from packhorse.cli.slurm.fields_jobs import JOB_COLUMNS
 from packhorse.cli.slurm.fields_nodes import LICENSE_COLUMNS, NODE_COLUMNS, PARTITION_COLUMNS
+from packhorse.cli.slurm.fields_priority import PRIORITY_COLUMNS, SHARE_COLUMNS
 from packhorse.scheduler.core.packing.board import CPU
+from packhorse.scheduler.model.accounts import AccountsDelta, Qos, QosLimits
 from packhorse.scheduler.model.ids import US, JobId, NodeName
 from packhorse.scheduler.model.input import RegisterNode, ReportSilence
 from packhorse.scheduler.model.node import Admin, NodeSpec, Offer
@@ -23,6 +25,8 @@ from packhorse.scheduler.service.tables.jobs import JOBS
 from packhorse.scheduler.service.tables.licenses import LICENSES
 from packhorse.scheduler.service.tables.nodes import NODES
 from packhorse.scheduler.service.tables.partitions import PARTITIONS
+from packhorse.scheduler.service.tables.priorities import PRIORITIES
+from packhorse.scheduler.service.tables.shares import SHARES
 from packhorse.scheduler.service.tables.table import Catalogue
 from tests.service.doors.running import SCRIPT, SETTINGS, Running
 
@@ -63,6 +67,8 @@ async def job_row(scheduler: Running, job: int, **more: Any) -> dict[str, Any]:
         (PARTITIONS, PARTITION_COLUMNS),
         (LICENSES, LICENSE_COLUMNS),
         (ACCOUNTING, ACCOUNTING_COLUMNS),
+        (PRIORITIES, PRIORITY_COLUMNS),
+        (SHARES, SHARE_COLUMNS),
     ],
 )
 def test_both_catalogues_agree(catalogue: Catalogue[Any], columns: dict[str, str]) -> None:
@@ -465,6 +471,25 @@ def test_who_holds_what_of_a_device() -> None:
     uses = msgspec.json.decode(devices.uses_json(devices.device_uses(node, held)))
     assert [use.get("used", 0) for use in uses] == [428, 0, 1000]
     assert devices.uses_json([]) == ""
+
+
+async def test_quotas(scheduler: Running) -> None:
+    fields = {"fields": ["kind", "name", "title", "tres", "limit", "used"]}
+    assert (await scheduler.call("ListQuotas", fields)).rows() == []
+    qos = Qos("normal", limits=QosLimits(grp_jobs=1, max_tres_pu=(("cpu", 4000),)))
+    scheduler.engine.state.accounts.change(AccountsDelta(qos=(qos,)))
+    await scheduler.add_node("n1")
+    await scheduler.submit()
+    waits = await scheduler.submit()
+    await scheduler.settle()
+    rows = [
+        {"kind": "qos", "name": "normal", "title": "GrpJobs", "tres": "", "limit": 1, "used": 1},
+        {"kind": "qos", "name": "normal", "title": "MaxTRESPU", "tres": "cpu", "limit": 4000, "used": -1},
+    ]
+    assert (await scheduler.call("ListQuotas", fields)).rows() == rows
+    assert (await scheduler.call("ListQuotas", {**fields, "names": ["chem"]})).rows() == []
+    jobs = (await scheduler.call("ListJobs", {"fields": ["job_id", "reason"]})).rows()
+    assert {"job_id": waits, "reason": "QOSGrpJobsLimit"} in jobs
 
 
 async def test_licences(scheduler: Running) -> None:
