@@ -20,6 +20,8 @@ COMMANDS = {
     "events": "a job's whole story from the log",
     "loans": "memory lent and borrowed: who, how much, and what came of it",
     "reclaim": "switch the lending of unused memory on or off",
+    "shadow": "what another configuration would have decided, on the live cluster",
+    "estimates": "how right estimates of starts were",
     "usage": "what a job used over time: a chart, or CSV",
     "wait": "wait for jobs to end, with progress",
     "suggest": "what a job should ask for, by what its past runs used",

@@ -20,13 +20,23 @@ from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.decision import Decision
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
+from packhorse.scheduler.core.when.note import due, estimates
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Launch, Terminate
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
-from packhorse.scheduler.model.event import Event, Item, JobEnded, JobGranted, JobRequeued, JobsForgotten
+from packhorse.scheduler.model.event import (
+    Event,
+    Item,
+    JobEnded,
+    JobGranted,
+    JobRequeued,
+    JobsForgotten,
+    StartsEstimated,
+)
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
     Input,
+    NoteEstimates,
     RegisterNode,
     ReportExit,
     ReportSilence,
@@ -85,7 +95,8 @@ class Simulation:
     keep_going: jobs that the cluster refuses are left out and listed in `refused`; otherwise NotRunnable.
     seen: is told every event; progress: how many jobs have ended, now and then. limit: of jobs, unless the
     policy is clairvoyant. before: is told every event that is about to change the state. uses: of memory
-    over time, by the names that jobs give.
+    over time, by the names that jobs give. estimate: what draws for estimates of starts depend on; None:
+    there are no estimates.
     """
 
     def __init__(
@@ -100,6 +111,7 @@ class Simulation:
         limit: LimitOf = asked,
         uses: Mapping[str, Use] | None = None,
         before: Callable[[Event], None] | None = None,
+        estimate: int | None = None,
     ) -> None:
         self.policy = policy
         self.state = State.empty()
@@ -111,6 +123,7 @@ class Simulation:
         self._dice = Dice(world)
         self._keep_going = keep_going
         self._seen, self._before, self._progress = seen, before, progress
+        self._estimate = estimate
         base = config or CONFIG
         self._asks = Asks(
             nodes,
@@ -226,7 +239,15 @@ class Simulation:
             self.n_cycles += 1
             while self._do(RunCycle()).more:
                 pass
+            if self._estimate is not None:
+                self._tell(self._estimate)
         self._changed = False
+
+    def _tell(self, seed: int) -> None:
+        """Jobs that go on waiting are told when they will start, those who are due."""
+        now = Instant(ORIGIN + self.now_us)
+        if wanted := due(self.state, now):
+            self._do(NoteEstimates(tuple(estimates(self.state, now, seed, wanted))))
 
     def _happen(self, kind: _Kind, what: object) -> None:
         if kind is _Kind.EXIT:
@@ -295,7 +316,7 @@ class Simulation:
             if self._before is not None:
                 self._before(event)
             apply(self.state, event)
-            self._changed |= kind is not JobsForgotten
+            self._changed |= kind is not JobsForgotten and kind is not StartsEstimated
             if self._seen is not None:
                 self._seen(event)
         for command in decision.commands:

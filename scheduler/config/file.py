@@ -58,6 +58,8 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     usage_s: int = 10
     cycle_interval_ms: int = 20
     learn_interval_s: int = 600
+    shadow_config: str = ""
+    shadow_interval_s: int = 10
     log_level: str = "info"
     log_file: str = "log/scheduler.log"
 

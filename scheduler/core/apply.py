@@ -14,6 +14,7 @@ from packhorse.scheduler.core import apply_attempt, apply_node, apply_pending, w
 from packhorse.scheduler.core.active import set_rank_timer
 from packhorse.scheduler.core.reclaim import apply_loans
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.when import note
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
 from packhorse.scheduler.model.event import Event
@@ -68,6 +69,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.Configured: _configured,
     ev.CallAnswered: _answered,
     ev.PolicyTaught: _taught,
+    ev.StartsEstimated: note.starts_estimated,
     ev.AccountsChanged: _accounts_changed,
     ev.JobsSubmitted: apply_pending.jobs_submitted,
     ev.ArraySubmitted: apply_pending.array_submitted,

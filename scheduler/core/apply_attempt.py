@@ -11,6 +11,7 @@ from packhorse.scheduler.core.conditions import WHOLE
 from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, end_loans, expect_again
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.transitions import allowed, require
+from packhorse.scheduler.core.when.note import granted
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
 from packhorse.scheduler.model.ids import UNKNOWN, US, AttemptKey, Instant
@@ -54,6 +55,7 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
         state.licenses.hold(job.spec.licenses)
     if job.array_id:
         task_moved(state, job, new)
+    granted(state, new, event.at)
     set_rank_timer(state, new, active)
 
 
@@ -139,6 +141,7 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
     else:
         assert isinstance(phase, Pending)
         waiting.dequeue(state, job)
+        state.estimates.void(job.id)
         placements = ()
     end = Ended(
         event.state,

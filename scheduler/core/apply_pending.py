@@ -140,6 +140,7 @@ def jobs_eligible(state: State, event: ev.JobsEligible) -> None:
 
 def job_held(state: State, event: ev.JobHeld) -> None:
     waiter = _waiter(state, event, event.job)
+    state.estimates.void(waiter.id)
     phase = replace(waiting.pending_phase(waiter), held=event.held)
     waiting.set_phase(state, waiter, phase, event.at)
 
@@ -161,6 +162,7 @@ def job_updated(state: State, event: ev.JobUpdated) -> None:
         _update_active(state, event, job, job.phase, spec)
         return
     waiter = _waiter(state, event, event.job)
+    state.estimates.void(waiter.id)
     phase = waiting.pending_phase(waiter)
     renamed = spec.name != waiter.spec.name
     if spec.begin_at != waiter.spec.begin_at:

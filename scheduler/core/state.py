@@ -20,6 +20,7 @@ from packhorse.scheduler.core.reclaim.book import Book
 from packhorse.scheduler.core.running_columns import RunningColumns
 from packhorse.scheduler.core.timers import Timers
 from packhorse.scheduler.core.usage import UserUsage
+from packhorse.scheduler.core.when.book import EstimateBook
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.event import CallAnswered, PolicyTaught, UsageLearned
 from packhorse.scheduler.model.ids import Instant, JobId, NodeName
@@ -63,6 +64,7 @@ class Frozen:
         "arrivals",
         "config",
         "epoch",
+        "estimates",
         "finished",
         "history",
         "jobs",
@@ -76,6 +78,7 @@ class Frozen:
     accounts: AccountBook
     config: ClusterConfig
     epoch: int
+    estimates: EstimateBook
     next_job_id: JobId
     jobs: dict[JobId, Job]
     arrays: dict[JobId, ArrayJob]
@@ -98,7 +101,7 @@ class State:
     answered: calls with an idempotency key, oldest first.
     lending_off: for which jobs an administrator has switched off the lending of memory. learned: what the
     estimator of usage knew when it was last written down, None for nothing.
-    accounts: the tree of accounts, its users and QOS.
+    accounts: the tree of accounts, its users and QOS. estimates: what waiting jobs were told of their starts.
     next_job_id: no job, array or task was ever given this number or a higher one.
     history: how long jobs ran. usage: who used how much (who holds how much is derived). arrivals: when jobs
     came. All three outlive the jobs that they know of, and are bounded.
@@ -123,6 +126,7 @@ class State:
         "demand",
         "dependents",
         "epoch",
+        "estimates",
         "finished",
         "history",
         "interned",
@@ -157,6 +161,7 @@ class State:
         self.usage = UserUsage()
         self.arrivals = Arrivals()
         self.accounts = AccountBook()
+        self.estimates = EstimateBook()
         self.taught: PolicyTaught | None = None
         self.lending_off: tuple[Switch, ...] = ()
         self.learned: UsageLearned | None = None
@@ -203,6 +208,7 @@ class State:
             and self.usage == other.usage
             and self.arrivals == other.arrivals
             and self.accounts == other.accounts
+            and self.estimates == other.estimates
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -224,4 +230,5 @@ class State:
         frozen.usage = self.usage.copy()
         frozen.arrivals = self.arrivals.copy()
         frozen.accounts = self.accounts.copy()
+        frozen.estimates = self.estimates.copy()
         return frozen

@@ -27,6 +27,7 @@ from packhorse.scheduler.core.reclaim.report import report_usage
 from packhorse.scheduler.core.reclaim.switch import switch_reclaim
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.tick import next_timer
+from packhorse.scheduler.core.when import note
 from packhorse.scheduler.model import input as inp
 from packhorse.scheduler.model.ids import Instant
 from packhorse.scheduler.model.input import Caller, Input
@@ -82,6 +83,7 @@ _STEP: dict[type, Callable[[State, Any, Instant], Decision]] = {
     inp.Tick: tick.tick,
     inp.RunCycle: grant.run_cycle,
     inp.Teach: teach.teach,
+    inp.NoteEstimates: note.note,
     inp.ReportUsage: report_usage,
     inp.SwitchReclaim: switch_reclaim,
 }

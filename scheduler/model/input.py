@@ -7,7 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from packhorse.scheduler.model.cluster import ClusterConfig
-from packhorse.scheduler.model.event import Item
+from packhorse.scheduler.model.event import Item, StartEstimate
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArraySpec, Dependency, JobSpec, Owner
 from packhorse.scheduler.model.loan import Switch
@@ -265,6 +265,12 @@ class Teach(_Input, frozen=True, array_like=True, gc=False, tag=True):
     ground: str
 
 
+class NoteEstimates(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """When waiting jobs are expected to start, worked out from the state a little while ago."""
+
+    estimates: tuple[StartEstimate, ...]
+
+
 Input = (
     Start
     | Submit
@@ -283,6 +289,7 @@ Input = (
     | Tick
     | RunCycle
     | Teach
+    | NoteEstimates
     | ReportUsage
     | SwitchReclaim
     | ReportGpus
