@@ -672,9 +672,8 @@ MEANING: dict[str, str] = {
     ),
     "store.record_limit_mib": "The recording ends when it is that large.",
     "shadow.config": (
-        "The other configuration: a file like this one, relative to PACKHORSE_HOME, of which all counts that "
-        'decisions depend on; "": no shadow. `packhorse shadow on FILE` and `off` switch it while the '
-        "scheduler runs."
+        "The other configuration: a file like this one, relative to PACKHORSE_HOME, with what is to be "
+        'otherwise; "": no shadow. `packhorse shadow on FILE` and `off` switch it while the scheduler runs.'
     ),
     "shadow.interval": (
         "The shadow decides after a live pass, at most this often; after a pass that took it long it waits "

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import structlog
 
-from packhorse.scheduler.config.file import load, parse
+from packhorse.scheduler.config.file import overlaid
 from packhorse.scheduler.core.shadow.compare import Kind
 from packhorse.scheduler.core.shadow.twin import settings_apart
-from packhorse.scheduler.model.errors import ConfigError, PackhorseError
+from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.errors import PackhorseError
 from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.plugins import require_policy
 from packhorse.scheduler.service import messages
@@ -64,15 +65,15 @@ def get_shadow(engine: Engine, request: messages.GetShadowRequest) -> messages.G
 def begin_shadow(engine: Engine, path: Path) -> None:
     """The one that the configuration names. What is wrong with it is said by `packhorse shadow`."""
     try:
-        config = load(path, owner_uid=engine.state.config.owner_uid).cluster
-        require_policy(config.policy)
-        if not path.is_file():
-            raise ConfigError(f"{path}: no such file")
+        config = _overlaid(path.read_text(encoding="utf-8"), str(path), engine)
+    except (OSError, UnicodeDecodeError) as error:
+        engine.shadow.error = f"{path}: {error}"
     except PackhorseError as error:
         engine.shadow.error = "; ".join(str(error).splitlines())
-        log.error("shadow.not_begun", why=engine.shadow.error)
     else:
         engine.shadow.switch_on(str(path), config, engine.clock.now())
+        return
+    log.error("shadow.not_begun", why=engine.shadow.error)
 
 
 def switch_shadow(engine: Engine, request: messages.SwitchShadowRequest) -> messages.SwitchShadowResponse:
@@ -82,11 +83,16 @@ def switch_shadow(engine: Engine, request: messages.SwitchShadowRequest) -> mess
         return messages.SwitchShadowResponse()
     if len(request.config) > MAX_CONFIG:
         raise CallFailed(Code.INVALID_ARGUMENT, f"{request.name}: larger than {MAX_CONFIG} bytes")
-    live = engine.state.config
     try:
-        config = parse(request.config, request.name, owner_uid=live.owner_uid).cluster
-        require_policy(config.policy)
+        config = _overlaid(request.config, request.name, engine)
     except PackhorseError as error:
         raise CallFailed(Code.INVALID_ARGUMENT, "; ".join(str(error).splitlines())) from error
     engine.shadow.switch_on(request.name, config, engine.clock.now())
-    return messages.SwitchShadowResponse(on=True, settings=settings_apart(live, config))
+    return messages.SwitchShadowResponse(on=True, settings=settings_apart(engine.state.config, config))
+
+
+def _overlaid(text: str, name: str, engine: Engine) -> ClusterConfig:
+    """The live configuration with what this one says instead. Raises ConfigError and BadValue."""
+    config = overlaid(text, name, engine.state.config)
+    require_policy(config.policy)
+    return config

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core.when.question import KINDS, Question, Rows, Runs, runs
-from packhorse.scheduler.core.when.room import Room
+from packhorse.scheduler.core.when.room import ENOUGH, Room
 from packhorse.scheduler.core.when.runs import RunTimes
 from packhorse.scheduler.model.event import Basis
 from packhorse.scheduler.model.ids import JobId
@@ -131,7 +131,7 @@ class _Queue:
         its last."""
         rows, part = self._rows, self._rows.partition[i]
         need = self._needs[i]
-        if any(amount > most for amount, most in zip(need, self._most[part], strict=True)):
+        if any(amount * ENOUGH > most for amount, most in zip(need, self._most[part], strict=True)):
             return
         share = max(a / c if a else 0.0 for a, c in zip(need, self._capacity[part], strict=True))
         ahead_s, count = self._ahead_s[part], rows.n_jobs[i]

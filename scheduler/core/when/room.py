@@ -1,9 +1,10 @@
 """What is free in the time to come, in several futures at once, and when jobs fit there.
 
 Time is cut into pieces that grow: near starts are told apart by seconds, far ones by hours. In each piece an
-amount is the mean over the piece, so that many short jobs after one another share a far one. A job starts at
-the first piece from which on all that it needs stays free for as long as it may run: backfilling with a
-planned start for everybody (conservative), by what run times turn out to be in that future.
+amount is the mean over the piece, so that many short jobs after one another share a far one (but one that
+needs all there is has a piece for itself). A job starts at the first piece from which on all that it needs
+stays free for as long as it may run: backfilling with a planned start for everybody (conservative), by what
+run times turn out to be in that future.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ HORIZON_S: Final = 40 * 86_400.0
 """Where the last one begins."""
 
 _FAR: Final = 1e15
-_LITTLE: Final = 1e-6
+ENOUGH: Final = 1 - 1e-6
+"""Part of an amount that counts as all of it: sums of many parts are not exact."""
 
 
 class Room:
@@ -28,9 +30,9 @@ class Room:
     def __init__(self, free: np.ndarray, n_futures: int, n_pieces: int) -> None:
         """free: now `[n_kinds]`."""
         grown = FIRST_S * (HORIZON_S / FIRST_S) ** (np.arange(n_pieces - 1) / (n_pieces - 2))
-        self.begins = np.concatenate([[0.0], grown])
+        self._begins = np.concatenate([[0.0], grown])
         self._ends = np.concatenate([grown, [2 * HORIZON_S]])
-        self._per_s = 1.0 / (self._ends - self.begins)
+        self._per_s = 1.0 / (self._ends - self._begins)
         self.free = np.repeat(free[:, None], n_futures, axis=1)[:, :, None].repeat(n_pieces, axis=2)
         self._rows = np.arange(n_futures)
 
@@ -38,7 +40,7 @@ class Room:
         """Jobs let go of what they hold. at_s: `[n_futures, n_jobs]`; amounts: `[n_kinds, n_jobs]`."""
         n_futures, n_pieces = self.free.shape[1:]
         at_s = np.minimum(at_s, HORIZON_S)
-        piece = np.searchsorted(self.begins, at_s, side="right") - 1
+        piece = np.searchsorted(self._begins, at_s, side="right") - 1
         part = np.clip((self._ends[piece] - at_s) * self._per_s[piece], 0.0, 1.0)
         place = (piece + np.arange(n_futures)[:, None] * (n_pieces + 1)).ravel()
         size = n_futures * (n_pieces + 1)
@@ -67,13 +69,13 @@ class Room:
         needs: kinds and amounts that must be free for fit_s. takes: what it holds for run_s `[n_futures]`.
         What does not fit within the horizon starts there.
         """
-        begins = self.begins
+        begins = self._begins
         blocked = np.zeros(self.free.shape[1:], dtype=np.bool_)
         for kind, amount in needs:
-            blocked |= self.free[kind] < amount - _LITTLE
+            blocked |= self.free[kind] < amount * ENOUGH
         next_blocked = np.where(blocked, begins, _FAR)[:, ::-1]
         next_blocked = np.minimum.accumulate(next_blocked, axis=1)[:, ::-1]
-        fits = next_blocked >= begins + max(fit_s, _LITTLE)
+        fits = next_blocked >= begins + max(fit_s, 1.0)
         if np.ndim(not_before) or not_before:
             fits &= self._ends > np.reshape(not_before, (-1, 1))
         fits[:, -1] = True  # nobody looks further
