@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from packhorse.scheduler.model.event import StartEstimate
 from packhorse.scheduler.model.ids import US, Instant, JobId
 
@@ -74,9 +76,10 @@ Key = tuple[JobId, bool]
 
 class Track:
     """Estimates that have been scored. level: the share of starts that is aimed to be below the interval, and
-    above it. n, n_inside: how many there ever were, and how many held."""
+    above it. n, n_inside: how many there ever were, and how many held. known: what core/when/calibration.py
+    made of the first so many of them; no part of what makes them equal."""
 
-    __slots__ = ("days", "level", "n", "n_inside", "scored")
+    __slots__ = ("days", "known", "level", "n", "n_inside", "scored")
 
     def __init__(self) -> None:
         self.scored: deque[Scored] = deque(maxlen=KEPT)
@@ -84,6 +87,7 @@ class Track:
         self.level = (1 - COVERAGE) / 2
         self.n = 0
         self.n_inside = 0
+        self.known: tuple[int, np.ndarray, np.ndarray] | None = None
 
     def score(self, scored: Scored) -> None:
         """One more."""
@@ -107,11 +111,16 @@ class Track:
         copy = Track()
         copy.scored, copy.days = self.scored.copy(), self.days.copy()
         copy.level, copy.n, copy.n_inside = self.level, self.n, self.n_inside
+        copy.known = self.known
         return copy
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Track) and all(
-            getattr(self, slot) == getattr(other, slot) for slot in self.__slots__
+        if not isinstance(other, Track):
+            return NotImplemented
+        return (
+            (self.n, self.n_inside, self.level) == (other.n, other.n_inside, other.level)
+            and self.days == other.days
+            and self.scored == other.scored
         )
 
     __hash__ = None  # type: ignore[assignment]

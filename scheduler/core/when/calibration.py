@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -54,9 +55,9 @@ def _by(track: Track, foreseen: Sequence[Foreseen], now: Instant) -> Iterator[St
     """By these past ones."""
     if not foreseen:
         return
-    past = list(track.scored)[-_NEWEST if len(foreseen) > _MANY else 0 :]
-    known = _features([s.estimate.basis for s in past])
-    errors = np.array([error(s) for s in past])
+    known, errors = _known(track)
+    if len(foreseen) > _MANY:
+        known, errors = known[-_NEWEST:], errors[-_NEWEST:]
     features = _features([f.basis for f in foreseen])
     for at in range(0, len(foreseen), _AT_ONCE):
         near = _nearest(features[at : at + _AT_ONCE], known, errors)
@@ -64,6 +65,18 @@ def _by(track: Track, foreseen: Sequence[Foreseen], now: Instant) -> Iterator[St
         levels = _quantiles(near, (track.level, 0.5, 1.0 - track.level))
         for one, level in zip(foreseen[at : at + _AT_ONCE], levels.tolist(), strict=True):
             yield _estimate(one, level, now)
+
+
+def _known(track: Track) -> tuple[np.ndarray, np.ndarray]:
+    """Features and errors of all that is remembered, oldest first; only what is new is worked out."""
+    n, known, errors = track.known or (0, _features([]), np.zeros(0))
+    n_new = min(track.n - n, len(track.scored))
+    if n_new:
+        new = list(islice(reversed(track.scored), n_new))[::-1]
+        known = np.concatenate([known, _features([s.estimate.basis for s in new])])[-len(track.scored) :]
+        errors = np.concatenate([errors, [error(s) for s in new]])[-len(track.scored) :]
+        track.known = track.n, known, errors
+    return known, errors
 
 
 def error(scored: Scored) -> float:

@@ -8,7 +8,7 @@ import pytest
 from packhorse.scheduler.core.when.futures import Foreseen, foresee, strata
 from packhorse.scheduler.core.when.question import question
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
-from packhorse.scheduler.model.ids import US, Instant, JobId
+from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
 from tests.core.scenario import Cluster, a_cluster
 
 NEAR = 0.06
@@ -91,8 +91,8 @@ def test_partitions_share_nodes() -> None:
     config = ClusterConfig(
         partitions=(
             Partition("all", is_default=True),
-            Partition("few", nodes=("n1",)),
-            Partition("rest", nodes=("n2",)),
+            Partition("few", nodes=(NodeName("n1"),)),
+            Partition("rest", nodes=(NodeName("n2"),)),
         )
     )
     cluster = full(nodes=2, config=config)
