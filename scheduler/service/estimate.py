@@ -73,7 +73,8 @@ def _tried(
     partition = waiter.spec.partition
     if start is None:
         reason = state.pending_columns.reason(id).value
-        text = f"Job {id} would wait in partition {partition} ({reason}); its start cannot be foreseen"
+        why = "no start can be promised" if notes else "its start cannot be foreseen"
+        text = f"Job {id} would wait in partition {partition} ({reason}); {why}"
         return SubmitJobResponse(estimate=text, notes=notes)
     amounts = placed(start.placements) if start.placements else asked(waiter.spec.ask)
     nodes = compress_sorted([placement.node for placement in start.placements])
