@@ -16,6 +16,7 @@ from packhorse.scheduler.core.reasons import BY_CYCLE, Reason
 from packhorse.scheduler.core.reclaim.check_loans import check_loans
 from packhorse.scheduler.core.state import ArrayTasks, State
 from packhorse.scheduler.core.tick import next_timer
+from packhorse.scheduler.core.when.check_estimates import check_estimates
 from packhorse.scheduler.model.errors import InvariantBroken
 from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
@@ -37,6 +38,7 @@ def check(state: State) -> None:
     check_loans(state)
     _licenses(state)
     state.accounts.check()
+    check_estimates(state)
     _pending_rows(state)
     _dependents(state)
     _singletons(state)

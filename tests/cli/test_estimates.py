@@ -7,6 +7,8 @@ import json
 import pytest
 
 from packhorse.cli import main
+from tests.cli import session
+from tests.cli.commands import Run
 from tests.cli.fake_scheduler import FakeScheduler
 
 US = 1_000_000
@@ -65,3 +67,45 @@ def test_nothing_to_say_yet(scheduler: FakeScheduler, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == (
         "no job that was told an estimate has started yet; 2 waiting jobs have an estimate\n"
     )
+
+
+def told() -> list[session.Row]:
+    """Two waiting jobs with estimates, the later one first, and one of which nobody knows anything."""
+    return [
+        session.job(
+            12, "later", planned_start_at=session.at("09:00:00"), estimated_low_at=session.at("07:00:00"),
+            estimated_start_at=session.at("08:00:00"), estimated_high_at=session.at("10:30:00"),
+            reason="Resources",
+        ),
+        session.job(
+            13, "sooner", estimated_low_at=session.at("06:00:00"), estimated_start_at=session.at("06:30:00"),
+            estimated_high_at=session.at("07:00:00"), reason="Priority",
+        ),
+        session.job(14, "unknown", reason="Dependency"),
+    ]  # fmt: skip
+
+
+def test_squeue_shows_medians_in_order_and_the_interval(scheduler: FakeScheduler, run: Run) -> None:
+    scheduler.table("ListJobs", told(), session.NOW_S)
+    lines = run("squeue", "--start")[1].splitlines()
+    assert lines[0].split()[5] == "START_TIME"
+    assert [(line.split()[0], line.split()[5]) for line in lines[1:]] == [
+        ("13", "2026-11-23T06:30:00"), ("12", "2026-11-23T08:00:00"), ("14", "N/A"),
+    ]  # fmt: skip
+    scheduler.table("ListJobs", told(), session.NOW_S)
+    text = run("squeue", "-h", "-O", "JobID:6,StartEarliest,StartLatest")[1]
+    assert text.splitlines()[0].split() == ["12", "2026-11-23T07:00:00", "2026-11-23T10:30:00"]
+    scheduler.table("ListJobs", told(), session.NOW_S)
+    assert "13 2026-11-23T06:30:00 2026-11-23T07:30:00" in run("squeue", "-h", "-o", "%i %S %e")[1]
+
+
+def test_scontrol_marks_what_is_an_estimate(scheduler: FakeScheduler, run: Run) -> None:
+    scheduler.table("ListJobs", told(), session.NOW_S)
+    later, sooner, unknown = run("scontrol", "show", "job")[1].split("JobId=")[1:]
+    assert "StartTime=2026-11-23T08:00:00 EndTime=2026-11-23T09:00:00" in later
+    assert (
+        "PackhorseStartEstimate=2026-11-23T07:00:00..2026-11-23T10:30:00 PlannedStart=2026-11-23T09:00:00"
+        in later
+    )
+    assert "PackhorseStartEstimate=2026-11-23T06:00:00..2026-11-23T07:00:00\n" in sooner
+    assert "StartTime=Unknown" in unknown and "PackhorseStartEstimate" not in unknown
