@@ -29,9 +29,11 @@ def test_most_hold_and_they_are_better_than_by_limits(rows: np.ndarray) -> None:
 
 def test_the_same_run_tells_the_same(rows: np.ndarray) -> None:
     jobs, nodes = next(parts("hpc2n", SHARED))
-    again = start_estimates.told(jobs[:900], nodes, "easy", with_limits=False)
+    again = start_estimates.told(jobs[:900], nodes, "easy", limits_every=0)
     assert (again[:, :5] == rows[:, :5]).all(), "whether or not somebody asks for planned starts"
     assert (again[:, 5] == -1).all()
+    some = start_estimates.told(jobs[:300], nodes, "easy", limits_every=4)
+    assert (some[::4, 5] >= 0).all() and (np.delete(some, slice(None, None, 4), axis=0)[:, 5] == -1).all()
 
 
 def test_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rows: np.ndarray) -> None:
