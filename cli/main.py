@@ -22,6 +22,7 @@ COMMANDS = {
     "reclaim": "switch the lending of unused memory on or off",
     "shadow": "what another configuration would have decided, on the live cluster",
     "estimates": "how right estimates of starts were",
+    "reconfigure": "have the scheduler read its configuration file again",
     "usage": "what a job used over time: a chart, or CSV",
     "wait": "wait for jobs to end, with progress",
     "suggest": "what a job should ask for, by what its past runs used",

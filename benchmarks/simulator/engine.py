@@ -22,7 +22,7 @@ from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
 from packhorse.scheduler.core.when.note import due, estimates
 from packhorse.scheduler.model.cluster import ClusterConfig
-from packhorse.scheduler.model.command import Launch, Terminate
+from packhorse.scheduler.model.command import Continue, Launch, Suspend, Terminate
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.event import (
     Event,
@@ -30,7 +30,9 @@ from packhorse.scheduler.model.event import (
     JobEnded,
     JobGranted,
     JobRequeued,
+    JobResumed,
     JobsForgotten,
+    JobSuspended,
     StartsEstimated,
 )
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
@@ -148,6 +150,11 @@ class Simulation:
         self._attempt: list[AttemptKey | None] = []
         self._to_run: list[int] = []
         """What each job still has to run."""
+        self._ends_at: list[int] = []
+        """When what was launched last ends by itself, unless it is suspended."""
+        self._suspended_at: list[int] = []
+        self._stood_us: list[int] = []
+        """For how long it was suspended before that."""
         self._where: list[tuple[str, ...]] = []
         self._names: dict[tuple[Placement, ...], tuple[str, ...]] = {}
         self._cpu_milli = self._gpu_milli = 0
@@ -252,6 +259,8 @@ class Simulation:
     def _happen(self, kind: _Kind, what: object) -> None:
         if kind is _Kind.EXIT:
             assert isinstance(what, ReportExit)
+            if self._is_late(what):
+                return
             if self._runs(what.attempt, min(self._began_at(what.attempt), what.ended_at), what.started_at):
                 self._do(what)
         elif kind is _Kind.STARTED:
@@ -277,7 +286,7 @@ class Simulation:
         columns = self.state.node_columns
         for spec in self._nodes:
             running = [
-                (job, self._jobs[self._number[id]], self._began[self._number[id]])
+                (job, self._jobs[self._number[id]], self._began[self._number[id]] + self._stood(id))
                 for id in columns.jobs_on(spec.name)
                 if isinstance((job := self.state.jobs[id]).phase, Active)
             ]
@@ -289,6 +298,19 @@ class Simulation:
                 self._exit_at(self.now_us, spec.name, attempt, began, _KILL, cause="oom")
             at = Instant(ORIGIN + self.now_us)
             self._changed |= self._do(ReportUsage(spec.name, at, found.free_mib, None, found.used)).more
+
+    def _is_late(self, exit: ReportExit) -> bool:
+        """Whether the attempt would have ended by itself, but was suspended on the way."""
+        if exit.exit_signal or exit.cause != "exited":
+            return False
+        number = self._number[exit.attempt.job]
+        return self._suspended_at[number] != NOT_YET or self._ends_at[number] > self.now_us
+
+    def _stood(self, id: JobId) -> int:
+        """For how long what was launched last has been suspended."""
+        number = self._number[id]
+        since = self._suspended_at[number]
+        return self._stood_us[number] + (self.now_us - since if since != NOT_YET else 0)
 
     def _began_at(self, attempt: AttemptKey) -> Instant:
         return Instant(ORIGIN + self._began[self._number[attempt.job]])
@@ -313,6 +335,8 @@ class Simulation:
                 self._granted(event)  # type: ignore[arg-type]
             elif kind is JobEnded or kind is JobRequeued:
                 self._left(event)  # type: ignore[arg-type]
+            elif kind is JobSuspended or kind is JobResumed:
+                self._paused(event)  # type: ignore[arg-type]
             if self._before is not None:
                 self._before(event)
             apply(self.state, event)
@@ -324,6 +348,10 @@ class Simulation:
                 self._launch(command)
             elif type(command) is Terminate:
                 self._terminate(command)
+            elif type(command) is Suspend:
+                self._suspend(command)
+            elif type(command) is Continue:
+                self._continue(command)
         return decision
 
     def _submit(self, job: TraceJob) -> None:
@@ -348,6 +376,9 @@ class Simulation:
         self._began.append(NOT_YET)
         self._attempt.append(None)
         self._to_run.append(job.run_us)
+        self._ends_at.append(NOT_YET)
+        self._suspended_at.append(NOT_YET)
+        self._stood_us.append(0)
         self._where.append(())
 
     def _refuse(self, job: TraceJob, why: str) -> None:
@@ -373,7 +404,25 @@ class Simulation:
             else:
                 self._do(ReportStart(command.node, command.attempt, at))
         run_us = self._jobs[number].start_us + self._to_run[number]
+        self._ends_at[number] = began + run_us
+        self._suspended_at[number], self._stood_us[number] = NOT_YET, 0
         self._exit_at(began + run_us, command.node, command.attempt, began, 0)
+
+    def _suspend(self, command: Suspend) -> None:
+        number = self._number[command.attempt.job]
+        if self._attempt[number] == command.attempt and self._suspended_at[number] == NOT_YET:
+            self._suspended_at[number] = self.now_us
+
+    def _continue(self, command: Continue) -> None:
+        """It ends as much later as it was suspended."""
+        number = self._number[command.attempt.job]
+        since = self._suspended_at[number]
+        if self._attempt[number] != command.attempt or since == NOT_YET:
+            return
+        self._suspended_at[number] = NOT_YET
+        self._stood_us[number] += self.now_us - since
+        self._ends_at[number] += self.now_us - since
+        self._exit_at(self._ends_at[number], command.node, command.attempt, self._began[number], 0)
 
     def _terminate(self, command: Terminate) -> None:
         """It ends at once, or when it has taken its leave. The exit it would have had later finds nobody any
@@ -430,6 +479,8 @@ class Simulation:
         job = self.state.jobs[event.job]
         number = self._number[event.job]
         if isinstance(job.phase, Active):
+            if job.phase.suspended_at:
+                self._cpu_milli += sum(p.cpu_milli for p in job.phase.placements)
             self._count(job.phase.placements, -1)
         if isinstance(event, JobEnded):
             self._end[number] = self.now_us
@@ -438,7 +489,7 @@ class Simulation:
             if self._progress is not None and not self._n_ended % 256:
                 self._progress(self._n_ended)
         else:
-            held_us, kept_us = self.now_us - self._since[number], 0
+            held_us, kept_us = self.now_us - self._since[number] - self._stood(event.job), 0
             if event.cause is EndCause.PREEMPTED and self._world.keeps_work:
                 before_us = round(self._world.launch_s * US) + self._jobs[number].start_us
                 kept_us = min(max(held_us - before_us, 0), self._to_run[number])
@@ -447,6 +498,12 @@ class Simulation:
                 self._to_run[number] = self._jobs[number].run_us
             self._lost[number] += held_us - kept_us
             self._since[number] = self.now_us
+
+    def _paused(self, event: JobSuspended | JobResumed) -> None:
+        phase = self.state.jobs[event.job].phase
+        assert isinstance(phase, Active)
+        cpu_milli = sum(p.cpu_milli for p in phase.placements)
+        self._cpu_milli += cpu_milli if isinstance(event, JobResumed) else -cpu_milli
 
     def _count(self, placements: tuple[Placement, ...], sign: int) -> None:
         for placement in placements:

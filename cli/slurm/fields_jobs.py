@@ -83,6 +83,9 @@ JOB_COLUMNS = {
     "right_sized": "text",  # what --right-size changed and why, "" for nothing
     "gpus_idle_since": "int",  # of a running job that was warned of it, 0 otherwise
     "gpus_stop_at": "int",  # when it is stopped for that, 0: never
+    "suspended_at": "int",  # since when it is suspended, 0: it is not
+    "suspended_s": "int",  # for how long it has been, in this run
+    "quarantine": "text",  # why decisions about it failed, "" if it is not quarantined
     "licenses": "text",
     "work_dir": "text",
     "std_in": "text",  # pattern as submitted; "" for the default
@@ -180,12 +183,16 @@ def _nodes_or_reason(table: Table) -> list[str]:
 
 
 def used_seconds(table: Table) -> list[int]:
-    """How long each job has run, or ran."""
+    """How long each job has run, or ran, not counting the time in which it was suspended."""
     now = table.now_s
     return [
-        0 if state == "PENDING" or not start else max((end or now) - start, 0)
-        for state, start, end in zip(
-            table.texts("state"), table.seconds("start_at"), table.seconds("end_at"), strict=True
+        0 if state == "PENDING" or not start else max((end or now) - start - suspended, 0)
+        for state, start, end, suspended in zip(
+            table.texts("state"),
+            table.seconds("start_at"),
+            table.seconds("end_at"),
+            table.ints("suspended_s"),
+            strict=True,
         )
     ]
 
@@ -229,9 +236,13 @@ def _starts(table: Table) -> list[str]:
 def end_seconds(table: Table) -> list[int]:
     """When each job ended, or is to be over at the latest. 0: not known."""
     return [
-        end or (start + limit if start and limit else 0)
-        for end, start, limit in zip(
-            table.seconds("end_at"), start_seconds(table), table.ints("time_limit_s"), strict=True
+        end or (start + limit + suspended if start and limit else 0)
+        for end, start, limit, suspended in zip(
+            table.seconds("end_at"),
+            start_seconds(table),
+            table.ints("time_limit_s"),
+            table.ints("suspended_s"),
+            strict=True,
         )
     ]
 
@@ -301,7 +312,7 @@ def _paths(name: str) -> Column:
 
 
 ARRAY_COLUMNS = ("job_id", "array_job_id", "array_task_id", "array_pending")
-_RUN = ("state", "start_at", "end_at")
+_RUN = ("state", "start_at", "end_at", "suspended_s")
 _EXPECTED = ("state", "start_at", "estimated_start_at", "planned_start_at", "begin_at")
 _FILES = (*ARRAY_COLUMNS, "std_in", "std_out", "std_err", "work_dir", "name", "user", "batch_host")
 
@@ -321,7 +332,7 @@ _TIME: JobField = ("TIME", _used, _RUN)
 _TIME_LIMIT: JobField = ("TIME_LIMIT", _limits, ("time_limit_s",))
 _TIME_LEFT: JobField = ("TIME_LEFT", _left, ("time_limit_s", *_RUN))
 _START: JobField = ("START_TIME", _starts, _EXPECTED)
-_END: JobField = ("END_TIME", _ends, ("end_at", "time_limit_s", *_EXPECTED))
+_END: JobField = ("END_TIME", _ends, ("end_at", "time_limit_s", "suspended_s", *_EXPECTED))
 _SUBMIT: JobField = ("SUBMIT_TIME", _stamps("submit_at"), ("submit_at",))
 _REASON: JobField = ("REASON", _plain("reason"), ("reason",))
 _WHERE: JobField = ("NODELIST(REASON)", _nodes_or_reason, ("state", "nodes", "reason"))

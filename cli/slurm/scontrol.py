@@ -52,9 +52,8 @@ PARSER = Parser(PROG, TABLE)
 # fmt: off
 NOT_YET = frozenset((
     "abort", "cancel_reboot", "cluster", "create", "delete", "errnumstr", "fsdampeningfactor",
-    "getaddrs", "listpids", "notify", "pidinfo", "reboot", "reboot_nodes", "reconfigure", "resume",
-    "schedloglevel", "script", "setdebug", "setdebugflags", "shutdown", "suspend", "takeover", "token",
-    "top", "wait_job",
+    "getaddrs", "listpids", "notify", "pidinfo", "reboot", "reboot_nodes", "schedloglevel",
+    "script", "setdebug", "setdebugflags", "shutdown", "takeover", "token", "top", "wait_job",
 ))
 # fmt: on
 """Keywords of Slurm's that this release refuses by name."""
@@ -260,8 +259,8 @@ def _show_steps(words: list[str], options: dict[str, str]) -> int:
     from packhorse.cli.slurm.times import stamp
 
     request: dict[str, Any] = {
-        "fields": [*ARRAY_COLUMNS, "uid", "start_at", "partition", "batch_host"],
-        "filter": {"states": ["RUNNING", "COMPLETING"]},
+        "fields": [*ARRAY_COLUMNS, "uid", "state", "start_at", "partition", "batch_host"],
+        "filter": {"states": ["RUNNING", "COMPLETING", "SUSPENDED"]},
     }
     if words:
         job, step = split_step(words[0])
@@ -278,7 +277,10 @@ def _show_steps(words: list[str], options: dict[str, str]) -> int:
                 f"StepId={name}.batch UserId={row['uid']} StartTime={stamp(row['start_at'] // 1_000_000)} "
                 "TimeLimit=UNLIMITED"
             ),
-            f"State=RUNNING Partition={row['partition']} NodeList={row['batch_host']}",
+            (
+                f"State={'SUSPENDED' if row['state'] == 'SUSPENDED' else 'RUNNING'} "
+                f"Partition={row['partition']} NodeList={row['batch_host']}"
+            ),
             "Nodes=1 CPUs=0 Tasks=1 Name=batch Network=(null)",
             "TRES=(null)",
             "ResvPorts=(null)",
@@ -333,6 +335,19 @@ def _ping(words: list[str], options: dict[str, str]) -> int:
         sys.stderr.write(f"{PROG}: error: no scheduler is running in {home()} (start one: packhorse up)\n")
         return 1
     sys.stdout.write(f"Slurmctld(primary) at {host} is UP\n")
+    return 0
+
+
+def _reconfigure(words: list[str], options: dict[str, str]) -> int:
+    """Unlike Slurm's it says what changed."""
+    from packhorse.cli.reconfiguring import lines, read_again
+
+    if words:
+        raise CommandError("too many arguments for keyword:reconfigure")
+    answer = read_again()
+    if problems := field(answer, "problems", []):
+        raise CommandError("\n".join([*problems, "slurm_reconfigure error: Invalid configuration"]))
+    sys.stdout.write("\n".join(lines(answer)) + "\n")
     return 0
 
 
@@ -392,6 +407,23 @@ def _on_jobs(
     return work
 
 
+def _stopping(keyword: str, method: str) -> Callable[[list[str], dict[str, str]], int]:
+    """suspend and resume: what went wrong is said in whole sentences, with Slurm's line below."""
+
+    def work(words: list[str], options: dict[str, str]) -> int:
+        refs = _refs(keyword, words, f"\n{_SUSPEND_ERROR}Invalid job id specified")
+        request = {"jobs": refs, "idempotencyKey": os.urandom(16).hex()}
+        outcomes = field(call(method, request), "outcomes", [])
+        failed = [outcome for outcome in outcomes if field(outcome, "code", "")]
+        if failed:
+            lines = [field(outcome, "message", "") for outcome in failed]
+            slurm = field(failed[0], "slurm", "")
+            raise CommandError("\n".join([*lines, *([_SUSPEND_ERROR + slurm] if slurm else [])]))
+        return 0
+
+    return work
+
+
 def _update(words: list[str], options: dict[str, str]) -> int:
     from packhorse.cli.slurm.scontrol_update import update
 
@@ -431,10 +463,13 @@ _SUSPEND_ERROR = "slurm_suspend error: "
 _KEYWORDS: dict[str, Callable[[list[str], dict[str, str]], int]] = {
     "hold": _on_jobs("hold", "HoldJobs", _SUSPEND_ERROR),
     "ping": _ping,
+    "reconfigure": _reconfigure,
     "release": _on_jobs("release", "ReleaseJobs", _SUSPEND_ERROR),
     "requeue": _on_jobs("requeue", "RequeueJobs"),
     "requeuehold": _on_jobs("requeuehold", "RequeueJobs", hold=True),
+    "resume": _stopping("resume", "ResumeJobs"),
     "show": _show,
+    "suspend": _stopping("suspend", "SuspendJobs"),
     "uhold": _on_jobs("uhold", "HoldJobs", _SUSPEND_ERROR, asUser=True),
     "update": _update,
     "version": _version,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from posixpath import normpath
 
 from packhorse.scheduler.core import indices
+from packhorse.scheduler.core.active import suspended_us
 from packhorse.scheduler.core.priority import base_priority
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.accounting import AttemptRow
@@ -152,6 +153,9 @@ def _row(
         features=spec.ask.features,
         command=command_of(spec),
         gpu_milli=given.gpu_milli,
+        wckey=spec.wckey,
+        reservation=spec.reservation,
+        suspended_us=suspended_us(phase, ended_at) if isinstance(phase, Active) else 0,
         usage=usage,
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from packhorse.scheduler.core import apply_attempt, apply_node, apply_pending, waiting
+from packhorse.scheduler.core import apply_attempt, apply_node, apply_pending, apply_suspend, waiting
 from packhorse.scheduler.core.active import set_rank_timer
 from packhorse.scheduler.core.reclaim import apply_loans
 from packhorse.scheduler.core.state import State
@@ -29,6 +29,7 @@ def apply(state: State, event: Event) -> None:
 
 def _configured(state: State, event: ev.Configured) -> None:
     before, state.config = state.config, event.config
+    state.configured_at, state.fallback = event.at, None
     if event.config.reclaim != before.reclaim:
         apply_loans.suspect_all(state)
     if event.config.predictor != before.predictor:
@@ -78,6 +79,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.JobsEligible: apply_pending.jobs_eligible,
     ev.JobHeld: apply_pending.job_held,
     ev.JobReleased: apply_pending.job_released,
+    ev.JobQuarantined: apply_pending.job_quarantined,
     ev.JobUpdated: apply_pending.job_updated,
     ev.JobReopened: apply_pending.job_reopened,
     ev.JobsForgotten: apply_pending.jobs_forgotten,
@@ -91,6 +93,8 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.JobGpusIdle: apply_attempt.job_gpus_idle,
     ev.JobGpusBusy: apply_attempt.job_gpus_busy,
     ev.JobsRanked: apply_attempt.jobs_ranked,
+    ev.JobSuspended: apply_suspend.job_suspended,
+    ev.JobResumed: apply_suspend.job_resumed,
     ev.JobEnding: apply_attempt.job_ending,
     ev.JobTerminating: apply_attempt.job_terminating,
     ev.JobEnded: apply_attempt.job_ended,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from packhorse.scheduler.core import waiting
-from packhorse.scheduler.core.active import set_rank_timer, set_timers
+from packhorse.scheduler.core.active import set_rank_timer, set_timers, suspended_us
 from packhorse.scheduler.core.array_tasks import task_ended, task_moved
 from packhorse.scheduler.core.conditions import WHOLE
 from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, end_loans, expect_again
@@ -115,7 +115,11 @@ def job_ending(state: State, event: ev.JobEnding) -> None:
         ending_for=event.for_job,
         ending_why=event.why,
     )
-    set_timers(state, _set(state, job, active), active)
+    new = _set(state, job, active)
+    if active.suspended_at:
+        state.running_columns.set_end(job.id, active.end_by)
+        expect_again(state, job.id, active)
+    set_timers(state, new, active)
 
 
 def job_terminating(state: State, event: ev.JobTerminating) -> None:
@@ -134,15 +138,16 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
         if event.attempt != phase.attempt:
             raise InvalidTransition(event, f"the current attempt is {phase.attempt}")
         _release(state, job, event.at)
+        stood_us = suspended_us(phase, event.ended_at or event.at)
         if event.started_at:
-            run_us = (event.ended_at or event.at) - event.started_at
+            run_us = max((event.ended_at or event.at) - event.started_at - stood_us, 0)
             state.history.ended(job.owner.uid, job.spec, event.state, run_us)
         placements = phase.placements
     else:
         assert isinstance(phase, Pending)
         waiting.dequeue(state, job)
         state.estimates.void(job.id)
-        placements = ()
+        placements, stood_us = (), 0
     end = Ended(
         event.state,
         event.ended_at or event.at,
@@ -156,6 +161,7 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
         event.cancelled_by,
         event.usage,
         phase.eligible_at,
+        stood_us,
     )
     new = replace(job, phase=end)
     state.jobs[job.id] = new
@@ -171,11 +177,12 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
 
 
 def job_requeued(state: State, event: ev.JobRequeued) -> None:
-    job, _ = _current(state, event, event.attempt)
+    job, active = _current(state, event, event.attempt)
     _release(state, job, event.at)
     begin_at = event.begin_at if event.begin_at > event.at else UNKNOWN
     phase = waiting.with_eligibility(Pending(begin_at=begin_at, held=event.held), event.at)
-    ran_us = (event.ended_at or event.at) - event.started_at if event.started_at else 0
+    ended_at = event.ended_at or event.at
+    run_us = ended_at - event.started_at - suspended_us(active, ended_at) if event.started_at else 0
     avoid = job.avoid
     if event.avoid is not None and event.avoid not in avoid:
         avoid = (*avoid, event.avoid)
@@ -191,7 +198,7 @@ def job_requeued(state: State, event: ev.JobRequeued) -> None:
         retries=job.retries + (1 if event.retried else 0),
         avoid=avoid,
         refusals=job.refusals + (1 if event.cause is EndCause.LAUNCH_FAILED else 0),
-        ran_us=job.ran_us + ran_us,
+        ran_us=job.ran_us + max(run_us, 0),
         preemptions=job.preemptions + (1 if event.cause is EndCause.PREEMPTED and event.started_at else 0),
         borrow_after=event.borrow_after or job.borrow_after,
         oom_retries=oom_retries,
@@ -207,8 +214,10 @@ def _release(state: State, job: Job, now: Instant) -> None:
     """The job's allocation is free again."""
     phase = job.phase
     assert isinstance(phase, Active)
+    if phase.suspended_at:
+        state.usage.take_cpus(job.owner.uid, phase.placements, 1)
     state.usage.take(job.owner.uid, phase.placements, -1)
-    state.usage.use(job.owner.uid, phase.placements, now - phase.granted_at, now)
+    state.usage.use(job.owner.uid, phase.placements, now - phase.granted_at - suspended_us(phase, now), now)
     state.node_columns.release(job.id)
     state.running_columns.remove(job.id)
     end_loans(state, job, phase)

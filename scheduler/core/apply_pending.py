@@ -7,7 +7,7 @@ from itertools import groupby
 from msgspec.structs import replace
 
 from packhorse.scheduler.core import indices, waiting
-from packhorse.scheduler.core.active import set_timers
+from packhorse.scheduler.core.active import ends_by, set_timers
 from packhorse.scheduler.core.array_tasks import finish_array, task_left_memory
 from packhorse.scheduler.core.batch.arrivals import Arrival
 from packhorse.scheduler.core.conditions import EACH, WHOLE, Verdict, judge_index, key_of
@@ -141,14 +141,21 @@ def jobs_eligible(state: State, event: ev.JobsEligible) -> None:
 def job_held(state: State, event: ev.JobHeld) -> None:
     waiter = _waiter(state, event, event.job)
     state.estimates.void(waiter.id)
-    phase = replace(waiting.pending_phase(waiter), held=event.held)
+    phase = replace(waiting.pending_phase(waiter), held=event.held, error="")
+    waiting.set_phase(state, waiter, phase, event.at)
+
+
+def job_quarantined(state: State, event: ev.JobQuarantined) -> None:
+    waiter = _waiter(state, event, event.job)
+    state.estimates.void(waiter.id)
+    phase = replace(waiting.pending_phase(waiter), held=Held.QUARANTINED, error=event.error)
     waiting.set_phase(state, waiter, phase, event.at)
 
 
 def job_released(state: State, event: ev.JobReleased) -> None:
     """A released job may also try again the nodes that would not launch it."""
     waiter = _waiter(state, event, event.job)
-    phase = replace(waiting.pending_phase(waiter), held=Held.NO)
+    phase = replace(waiting.pending_phase(waiter), held=Held.NO, error="")
     if isinstance(waiter, Job) and waiter.refusals:
         waiting.change(state, waiter, replace(waiter, avoid=(), refusals=0, phase=phase), event.at)
     else:
@@ -297,7 +304,7 @@ def _with_counterparts(
 def _update_active(state: State, event: ev.JobUpdated, job: Job, active: Active, spec: JobSpec) -> None:
     if spec.time_limit_s != job.spec.time_limit_s:
         active = replace(active, end_by=event.end_by)
-        state.running_columns.set_end(job.id, event.end_by)
+        state.running_columns.set_end(job.id, ends_by(active))
     new = replace(job, spec=spec, phase=active)
     state.jobs[job.id] = new
     if spec.time_limit_s != job.spec.time_limit_s:

@@ -198,6 +198,7 @@ class Cycle:
                 end = int(places[-1]) + 1
             at = self._look_at(places, end)
             piece = _FIRST_PIECE
+        self.state.looking_at = ((), 0, 0)
         self.seen = at if at < n and not self.left else n
         return Plan(self.grants, self.planned, self.seen < n)
 
@@ -220,6 +221,7 @@ class Cycle:
             id, partition = JobId(int(pending.id[slot])), int(pending.partition[slot])
             if code in self.supply.short or lend.barred(state, id, self.now):
                 continue
+            state.looking_at = ((id,), 0, 1)
             request = self._request(code)
             want = self._want(slot, at) - started[id]
             n = 0
@@ -373,6 +375,7 @@ class Cycle:
             if code in self.supply.short:
                 i += 1
                 continue
+            self.state.looking_at = (ids, i, i + 1)
             limit = blocked.get(code)
             if limit is None:
                 limit = blocked[code] = int(self.blocked_from[code])
@@ -416,6 +419,7 @@ class Cycle:
             licensed = code in pending.licensed
             if licensed:
                 want = min(want, self.supply.jobs(code))
+            self.state.looking_at = (ids, i, run)
             batches = place(field, self._request(code), want, j)
             done = sum(n for _, n in batches)
             i = self._hand_out(batches, i, run, ids, counts, rooms, durations, partitions, code)

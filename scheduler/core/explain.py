@@ -83,6 +83,11 @@ def _held(job: Job | ArrayJob) -> list[Explanation]:
             return [Explanation(Reason.HELD_ADMIN, f"held by an administrator, who alone can say: {release}")]
         case Held.REQUEUED:
             return [Explanation(Reason.HELD_REQUEUED, f"requeued in held state; {release}")]
+        case Held.QUARANTINED:
+            sentence = (
+                f"set aside, since decisions about it failed ({job.phase.error}); an administrator may "
+            )
+            return [Explanation(Reason.QUARANTINED, f"{sentence}try again: `scontrol release {job.id}`")]
     return []
 
 

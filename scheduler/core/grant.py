@@ -46,6 +46,7 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
             continue
         if not space.holds(placements, waiter.spec.ask.exclusive):
             continue
+        state.looking_at = ((id,), 0, 1)
         wanted = parse_licenses(waiter.spec.licenses) if waiter.spec.licenses else ()
         if wanted and not jobs_within(wanted, free):
             continue

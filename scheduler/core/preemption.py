@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core import waiting
+from packhorse.scheduler.core.active import ran_us
 from packhorse.scheduler.core.cycle import Cycle, Grant, Plan
 from packhorse.scheduler.core.orders import Waiting, order, width_milli
 from packhorse.scheduler.core.packing.field import Field
@@ -84,6 +85,7 @@ class _Walk(Cycle):
             code = int(self.classes[at])
             if not self._serve(at, code):
                 todo = todo[self.classes[todo] != code]
+        self.state.looking_at = ((), 0, 0)
         self.seen = self.order.size
         return Plan(self.grants, {}, not self.left, stops=tuple(self.stops.items()))
 
@@ -99,6 +101,7 @@ class _Walk(Cycle):
         licensed = code in self.pending.licensed
         if licensed:
             want = min(want, self.supply.jobs(code))
+        self.state.looking_at = ((id,), 0, 1)
         request = self._request(code)
         n = 0
         for batch in place(self.field, request, want, 0):
@@ -237,13 +240,15 @@ class _Walk(Cycle):
         return [
             (
                 position[p.node],
-                [(r, n) for r, n in enumerate(nodes.amounts(p, nodes.is_exclusive(job.id))) if n],
+                [(r, n) for r, n in enumerate(nodes.amounts_held(job.id, p)) if n],
             )
             for p in active.placements
         ]
 
 
 def _may_be_stopped(job: Job, active: Active) -> bool:
+    if active.suspended_at:
+        return False  # it has no CPUs to give
     return job.spec.requeue and not any(d.part for p in active.placements for d in p.devices)
 
 
@@ -265,7 +270,7 @@ def _facts(state: State, jobs: list[Job], now: Instant, total: np.ndarray) -> Wa
                 total_cpu_milli(spec.ask) / 1000,
                 *share,
                 width_milli(spec.ask) / 1000,
-                (job.ran_us + now - begun) / US,
+                (job.ran_us + ran_us(active, now)) / US,
                 (begun - state.config.origin) / US,
             )
         )

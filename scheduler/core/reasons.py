@@ -13,6 +13,7 @@ Slurm adds names to `ReqNodeNotAvail`; `core/explain.py` does the same (`reason_
 | BEGIN_TIME | lifecycle | its begin time, requeue delay or retry backoff has come |
 | HELD_USER | lifecycle | its owner or an administrator releases it |
 | HELD_ADMIN, HELD_REQUEUED | lifecycle | an administrator releases it |
+| QUARANTINED | lifecycle | an administrator releases it: decisions about it had failed |
 | ARRAY_TASK_LIMIT | columns | another task of the array ends (`--array=…%limit`) |
 | PARTITION_DOWN | cycle | an administrator opens the partition |
 | PARTITION_TIME_LIMIT | cycle | its time limit is lowered or the partition's raised |
@@ -51,6 +52,7 @@ class Reason(StrEnum):
     NODES_OFF = "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
     NODES_SILENT = "NodeDown"
     LICENSES = "Licenses"
+    QUARANTINED = "Quarantined"
 
     @property
     def code(self) -> int:

@@ -7,6 +7,9 @@ and rebuilt by `rebuild` after a snapshot was read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from packhorse.scheduler.core.accounts.book import AccountBook
 from packhorse.scheduler.core.batch.arrivals import Arrivals
 from packhorse.scheduler.core.batch.memory import Memory
@@ -23,7 +26,7 @@ from packhorse.scheduler.core.usage import UserUsage
 from packhorse.scheduler.core.when.book import EstimateBook
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.event import CallAnswered, PolicyTaught, UsageLearned
-from packhorse.scheduler.model.ids import Instant, JobId, NodeName
+from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArrayJob, Job
 from packhorse.scheduler.model.loan import Switch
 from packhorse.scheduler.model.node import Node
@@ -54,6 +57,19 @@ class ArrayTasks:
         return f"ArrayTasks({', '.join(f'{s}={getattr(self, s)}' for s in self.__slots__)})"
 
 
+LookingAt = tuple[Sequence[int], int, int]
+"""Ids, and from where to where in them."""
+
+
+class Fallback(NamedTuple):
+    """The policy failed for most jobs, with this error, for the first time at `since`; until retry_at the
+    plainest one decides."""
+
+    error: str
+    since: Instant
+    retry_at: Instant
+
+
 class Frozen:
     """The values of a state at one moment; the state may go on while this is written out."""
 
@@ -63,6 +79,7 @@ class Frozen:
         "arrays",
         "arrivals",
         "config",
+        "configured_at",
         "epoch",
         "estimates",
         "finished",
@@ -77,6 +94,7 @@ class Frozen:
 
     accounts: AccountBook
     config: ClusterConfig
+    configured_at: Instant
     epoch: int
     estimates: EstimateBook
     next_job_id: JobId
@@ -101,7 +119,8 @@ class State:
     answered: calls with an idempotency key, oldest first.
     lending_off: for which jobs an administrator has switched off the lending of memory. learned: what the
     estimator of usage knew when it was last written down, None for nothing.
-    accounts: the tree of accounts, its users and QOS. estimates: what waiting jobs were told of their starts.
+    accounts: the tree of accounts, its users and QOS. configured_at: since when config is as it is.
+    estimates: what waiting jobs were told of their starts.
     next_job_id: no job, array or task was ever given this number or a higher one.
     history: how long jobs ran. usage: who used how much (who holds how much is derived). arrivals: when jobs
     came. All three outlive the jobs that they know of, and are bounded.
@@ -113,7 +132,8 @@ class State:
     singletons: unfinished jobs by (uid, name) and the number that orders them, only for the pairs that a
     waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what jobs are like,
     for the placement policy. batch: what the order "packhorse" knows from pass to pass. licenses: what jobs
-    hold of the cluster's licences. reclaim: who lends memory to whom.
+    hold of the cluster's licences. reclaim: who lends memory to whom. fallback: that the policy fails, None
+    if it works. looking_at: whom the pass that is under way is looking at; of meaning only if it fails.
     """
 
     __slots__ = (
@@ -123,10 +143,12 @@ class State:
         "arrivals",
         "batch",
         "config",
+        "configured_at",
         "demand",
         "dependents",
         "epoch",
         "estimates",
+        "fallback",
         "finished",
         "history",
         "interned",
@@ -134,6 +156,7 @@ class State:
         "learned",
         "lending_off",
         "licenses",
+        "looking_at",
         "n_silent",
         "next_job_id",
         "node_columns",
@@ -150,6 +173,7 @@ class State:
 
     def __init__(self) -> None:
         self.config = ClusterConfig()
+        self.configured_at = UNKNOWN
         self.epoch = 0
         self.next_job_id = JobId(1)
         self.jobs: dict[JobId, Job] = {}
@@ -183,6 +207,8 @@ class State:
         self.batch = Memory()
         self.licenses = Licenses()
         self.reclaim = Book()
+        self.fallback: Fallback | None = None
+        self.looking_at: LookingAt = ((), 0, 0)
 
     @classmethod
     def empty(cls) -> State:
@@ -195,6 +221,7 @@ class State:
             return NotImplemented
         return (
             self.config == other.config
+            and self.configured_at == other.configured_at
             and self.epoch == other.epoch
             and self.next_job_id == other.next_job_id
             and self.jobs == other.jobs
@@ -217,6 +244,7 @@ class State:
         """The values as of now, for a snapshot written in the background. Cost: one dictionary copy each."""
         frozen = Frozen()
         frozen.config = self.config
+        frozen.configured_at = self.configured_at
         frozen.epoch = self.epoch
         frozen.next_job_id = self.next_job_id
         frozen.jobs = self.jobs.copy()

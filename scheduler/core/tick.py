@@ -166,9 +166,11 @@ def _stands(state: State, entry: Entry) -> bool:
         return False
     match kind:
         case Timer.LIMIT:
-            return phase.ending is None and bool(phase.started_at) and phase.end_by == at
+            runs = phase.ending is None and bool(phase.started_at) and not phase.suspended_at
+            return runs and phase.end_by == at
         case Timer.WARN:
-            can = phase.ending is None and bool(phase.started_at) and bool(phase.end_by) and not phase.warned
+            runs = phase.ending is None and bool(phase.started_at) and not phase.suspended_at
+            can = runs and bool(phase.end_by) and not phase.warned
             return can and waiter.spec.warn is not None and warn_at(waiter, phase) == at
         case Timer.TERMINATE:
             return phase.terminate_at == at

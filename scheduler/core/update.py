@@ -219,7 +219,8 @@ def _update_active(draft: Draft, job: Job, spec: JobSpec, uid: int) -> None:
     end_by = active.end_by
     if spec.time_limit_s != job.spec.time_limit_s:
         since = active.started_at or active.granted_at
-        end_by = Instant(since + spec.time_limit_s * US) if spec.time_limit_s else UNKNOWN
+        limit_us = spec.time_limit_s * US + active.suspended_us
+        end_by = Instant(since + limit_us) if spec.time_limit_s else UNKNOWN
         draft.commands.append(SetTimeLimit(active.placements[0].node, active.attempt, spec.time_limit_s))
     draft.events.append(JobUpdated(draft.now, job.id, spec, uid, end_by=end_by))
 

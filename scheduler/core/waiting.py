@@ -209,6 +209,8 @@ def reason_of(waiter: Waiter) -> Reason:
             return Reason.HELD_ADMIN
         case Held.REQUEUED:
             return Reason.HELD_REQUEUED
+        case Held.QUARANTINED:
+            return Reason.QUARANTINED
     if phase.never:
         return Reason.DEPENDENCY_NEVER
     if phase.unmet:
@@ -307,8 +309,10 @@ def expected_us(state: State, waiter: Waiter) -> int:
 
 
 def expect(state: State, job: Job, active: Active) -> None:
-    """What is expected of a running job, by what is known now."""
-    since = active.started_at or active.granted_at
+    """What is expected of a running job, by what is known now. Of a suspended one nothing is."""
+    if active.suspended_at:
+        return
+    since = Instant((active.started_at or active.granted_at) + active.suspended_us)
     state.running_columns.expect(job.id, since, expected_us(state, job))
 
 

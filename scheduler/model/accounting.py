@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
 
 from packhorse.scheduler.model.ids import Instant, JobId, NodeName
@@ -14,7 +16,7 @@ class AttemptRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     index -1 outside arrays; array_indices: text of waiting indices cancelled together, else "". Amounts are
     those allocated where it ran, those asked for where it did not. nodes: hostlist. command: the script and
     its arguments, "script:…" (a digest) where it was no file. gpu_milli: thousandths of GPUs, 0 for devices
-    of which that is not known yet.
+    of which that is not known yet. suspended_us: how much of its run it was suspended.
     """
 
     job: JobId
@@ -57,7 +59,42 @@ class AttemptRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     features: str
     command: str
     gpu_milli: int
+    wckey: str
+    reservation: str
+    suspended_us: int
     usage: Usage
+
+
+class NodeState(StrEnum):
+    """What a node was, for reports of utilisation."""
+
+    UP = "up"
+    DOWN = "down"  # silent, taken down, or drained with nothing on it
+    DRAINED = "drained"  # takes nothing new; what runs on it goes on
+
+
+class NodeRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A node was that from since to until, with so much of everything. alloc: what jobs may have, as in a
+    row's alloc_tres."""
+
+    node: NodeName
+    state: str
+    tres: str
+    since: Instant
+    until: Instant
+
+
+class ReservationRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A window of a reservation that is over, or the part of one that is. Lists are joined by commas."""
+
+    name: str
+    nodes: str
+    tres: str
+    flags: str
+    users: str
+    accounts: str
+    since: Instant
+    until: Instant
 
 
 class LoanRow(msgspec.Struct, frozen=True, array_like=True, gc=False):

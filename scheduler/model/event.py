@@ -41,7 +41,12 @@ class SchedulerStarted(_Event, frozen=True, array_like=True, gc=False, tag=True)
 
 
 class Configured(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """From now on this configuration holds. by -1: the process began with it. changed: what is different, one
+    `key: old -> new` each, where somebody had it read again."""
+
     config: ClusterConfig
+    by: int = -1
+    changed: tuple[str, ...] = ()
 
 
 class Item(NamedTuple):

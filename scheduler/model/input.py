@@ -141,10 +141,11 @@ class UpdateNode(_Input, frozen=True, array_like=True, gc=False, tag=True):
 
 
 class RunningAttempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An attempt that an agent knows to run on its node."""
+    """An attempt that an agent knows to run on its node. suspended: all of it is stopped."""
 
     attempt: AttemptKey
     started_at: Instant
+    suspended: bool = False
 
 
 class RegisterNode(_Input, frozen=True, array_like=True, gc=False, tag=True):
@@ -271,6 +272,40 @@ class NoteEstimates(_Input, frozen=True, array_like=True, gc=False, tag=True):
     estimates: tuple[StartEstimate, ...]
 
 
+class SuspendJobs(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Stop running jobs where they are (`scontrol suspend`). Administrators only."""
+
+    caller: Caller
+    targets: tuple[Target, ...]
+
+
+class ResumeJobs(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Let suspended jobs go on (`scontrol resume`). Administrators only."""
+
+    caller: Caller
+    targets: tuple[Target, ...]
+
+
+class ReportSuspension(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """An agent has carried out an order to suspend or continue an attempt. suspended: how it is now.
+
+    error: why the order could not be carried out, "" if it was.
+    """
+
+    node: NodeName
+    attempt: AttemptKey
+    suspended: bool
+    error: str = ""
+
+
+class Reconfigure(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """The configuration file was read again (`scontrol reconfigure`). changed: what is different in it."""
+
+    caller: Caller
+    config: ClusterConfig
+    changed: tuple[str, ...] = ()
+
+
 Input = (
     Start
     | Submit
@@ -293,4 +328,8 @@ Input = (
     | ReportUsage
     | SwitchReclaim
     | ReportGpus
+    | SuspendJobs
+    | ResumeJobs
+    | ReportSuspension
+    | Reconfigure
 )

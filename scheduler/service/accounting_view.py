@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from packhorse.scheduler.core import indices
 from packhorse.scheduler.core.accounting import NONE_ASSIGNED, Amounts, command_of
+from packhorse.scheduler.core.active import suspended_us
 from packhorse.scheduler.core.priority import base_priority
 from packhorse.scheduler.model.accounting import AttemptRow
 from packhorse.scheduler.model.cluster import Partition
@@ -61,6 +62,7 @@ class Present(NamedTuple):
     texts: dict[JobId, str]
     partitions: dict[str, Partition]
     usage: dict[NodeName, NodeUsage]
+    now: Instant
 
 
 async def list_accounting(engine: Engine, request: messages.ListAccountingRequest) -> messages.Table:
@@ -146,6 +148,7 @@ def present(engine: Engine, request: messages.ListAccountingRequest, now: Instan
         {id: indices.text(ranges, limits[id]) for id, ranges in table.remaining.items()},
         {partition.name: partition for partition in state.config.partitions},
         engine.usage.copy(),
+        now,
     )
 
 
@@ -250,6 +253,9 @@ def _live(here: Present, job: Job, reason: str) -> Live:
         features=spec.ask.features,
         command=command_of(spec),
         gpu_milli=amounts.gpu_milli,
+        wckey=spec.wckey,
+        reservation=spec.reservation,
+        suspended_us=suspended_us(active, here.now) if active else 0,
         usage=_usage(here, placements[0].node, active.attempt) if active and placements else NO_USAGE,
     )
     return Live(row, active is None)

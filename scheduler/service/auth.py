@@ -62,6 +62,8 @@ ALLOWED: dict[str, frozenset[tuple[Role, Relation]]] = {
     "RequeueJobs": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
     "UpdateJobs": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
     "UpdateNodes": frozenset({(_A, _OTHER)}),
+    "SuspendJobs": frozenset({(_A, _OWN), (_A, _OTHER)}),
+    "ResumeJobs": frozenset({(_A, _OWN), (_A, _OTHER)}),
     "ListJobs": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "ListNodes": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "ListPartitions": frozenset({(_U, _OTHER), (_A, _OTHER)}),
@@ -74,7 +76,9 @@ ALLOWED: dict[str, frozenset[tuple[Role, Relation]]] = {
     "ListEstimates": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "GetShadow": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "SwitchShadow": frozenset({(_A, _OTHER)}),
+    "GetReport": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "GetConfig": frozenset({(_U, _OTHER), (_A, _OTHER)}),
+    "Reconfigure": frozenset({(_A, _OTHER)}),
     "GetStatus": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "GetJobScript": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
     "GetJobUsage": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
@@ -100,6 +104,8 @@ RELAYED = frozenset(
         "RequeueJobs",
         "UpdateJobs",
         "UpdateNodes",
+        "SuspendJobs",
+        "ResumeJobs",
         "ListJobs",
         "ListNodes",
         "ListPartitions",
@@ -112,7 +118,9 @@ RELAYED = frozenset(
         "ListEstimates",
         "GetShadow",
         "SwitchShadow",
+        "GetReport",
         "GetConfig",
+        "Reconfigure",
         "GetStatus",
         "GetJobScript",
         "GetJobUsage",
@@ -184,15 +192,19 @@ class Directory:
     """Who is an administrator: uid 0, the uid the scheduler runs as, and those the configuration names."""
 
     def __init__(self, admins: tuple[str, ...] = ()) -> None:
+        self._period = _period()
+        self.appoint(admins)
+
+    def appoint(self, admins: tuple[str, ...]) -> None:
+        """From now on the configuration names these."""
         self._uids = {0, os.geteuid()}
-        self._names = set()
+        self._names: set[str] = set()
         for name in admins:
             if name.isdecimal():
                 self._uids.add(int(name))
             else:
                 self._names.add(name)
         self._local: dict[tuple[int, int], Principal] = {}
-        self._period = _period()
 
     def is_admin(self, owner: Owner) -> bool:
         """Whether this user administers the cluster."""

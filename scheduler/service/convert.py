@@ -27,9 +27,11 @@ from packhorse.scheduler.model.input import (
     NodeAction,
     Release,
     Requeue,
+    ResumeJobs,
     SignalScope,
     Submit,
     SubmitArray,
+    SuspendJobs,
     SwitchReclaim,
     Target,
     UpdateJob,
@@ -545,6 +547,16 @@ def release(request: Any, owner: Owner, admin: bool) -> Release:
 def requeue(request: Any, owner: Owner, admin: bool) -> Requeue:
     """A RequeueJobsRequest. Raises BadValue."""
     return Requeue(caller(owner, admin, request), targets(request.jobs), request.hold)
+
+
+def suspend(request: Any, owner: Owner, admin: bool) -> SuspendJobs:
+    """A SuspendJobsRequest. Raises BadValue."""
+    return SuspendJobs(caller(owner, admin, request), targets(request.jobs))
+
+
+def resume(request: Any, owner: Owner, admin: bool) -> ResumeJobs:
+    """A ResumeJobsRequest. Raises BadValue."""
+    return ResumeJobs(caller(owner, admin, request), targets(request.jobs))
 
 
 def update_jobs(request: Any, owner: Owner, admin: bool) -> UpdateJob:

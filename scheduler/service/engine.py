@@ -22,12 +22,13 @@ import structlog
 
 from packhorse.scheduler.core.accounting import accounting_rows
 from packhorse.scheduler.core.apply import apply
-from packhorse.scheduler.core.decision import Decision
+from packhorse.scheduler.core.decision import Decision, Trouble
+from packhorse.scheduler.core.node_times import node_rows
 from packhorse.scheduler.core.reclaim.ledger import loan_rows
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
 from packhorse.scheduler.core.when.book import Key
-from packhorse.scheduler.model.accounting import AttemptRow, LoanRow
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow, NodeRow, ReservationRow
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Command
 from packhorse.scheduler.model.crashpoint import crash_point, register
@@ -38,6 +39,7 @@ from packhorse.scheduler.model.input import (
     Caller,
     Guided,
     Input,
+    Reconfigure,
     ReportUsage,
     RunCycle,
     Start,
@@ -98,6 +100,9 @@ class Meter(Protocol):
     def improver_ran(self, result: str, seconds: float, value: int, n_jobs: int) -> None:
         """A run of the improver ended (service/improving.py)."""
 
+    def pass_failed(self, kind: str, n_jobs: int) -> None:
+        """A cycle raised and was made again (core/quarantine.py); so many jobs were set aside for it."""
+
 
 class NoMeter:
     """Counts nothing."""
@@ -112,6 +117,9 @@ class NoMeter:
         pass
 
     def improver_ran(self, result: str, seconds: float, value: int, n_jobs: int) -> None:
+        pass
+
+    def pass_failed(self, kind: str, n_jobs: int) -> None:
         pass
 
 
@@ -138,7 +146,7 @@ class NoAgents:
 class _Group:
     """What was decided since the last batch was handed over."""
 
-    __slots__ = ("blobs", "commands", "events", "loans", "records", "rows", "series", "waiters")
+    __slots__ = ("blobs", "commands", "events", "loans", "records", "rows", "series", "times", "waiters")
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -147,6 +155,7 @@ class _Group:
         self.series: list[UsageSeries] = []
         self.rows: list[AttemptRow] = []
         self.loans: list[LoanRow] = []
+        self.times: list[NodeRow | ReservationRow] = []
         self.commands: list[Command] = []
         self.waiters: list[tuple[asyncio.Future[Reply], Reply]] = []
 
@@ -192,6 +201,7 @@ class Engine:
         self._snapshots = Snapshots(store, self._writer, housekeeping, self._fail)
         self._observers: list[Observer] = []
         self._cycle = CycleTrigger(self._wake, min_cycle_gap_s)
+        self._improver_dumps = improver_dumps
         self._improving = Improving(config.improver, self._improved, self._meter, improver_dumps)
         self._ticks = TickTimer(self.clock, self._tick)
         self._not_before = Instant(0)
@@ -244,6 +254,24 @@ class Engine:
         waiter: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         group.waiters.append((waiter, reply))
         return await waiter
+
+    async def reconfigure(self, caller: Caller, config: ClusterConfig, changed: tuple[str, ...]) -> Reply:
+        """Have this configuration hold from now on, for this process and those after a failure of the store.
+
+        changed: what is different, for the log. Raises StoreUnavailable; then the old one holds.
+        """
+        reply = await self.call(Reconfigure(caller, config, changed))
+        if isinstance(reply, Refused):
+            return reply
+        improver = self.config.improver
+        self.config = config
+        if config.improver != improver:
+            await self._improving.stop()
+            self._improving = Improving(config.improver, self._improved, self._meter, self._improver_dumps)
+            self._improving.start()
+            self._cycle.again()
+        self._wake()
+        return reply
 
     def post(self, input: Input) -> None:
         """Decide an input nobody waits on. While the store is away it is lost, as on a broken wire."""
@@ -359,7 +387,7 @@ class Engine:
         if self._recorder is not None:
             self._recorder.flush()
         await self._writer.submit(
-            Batch(first.records, rows=first.rows, loans=first.loans, series=first.series)
+            Batch(first.records, rows=first.rows, loans=first.loans, series=first.series, times=first.times)
         )
         self._durable_seq = self._seq
         self._state, self._why = state, ""
@@ -382,6 +410,8 @@ class Engine:
         decision = step(state, input, now)
         if self._recorder is not None:
             self._recorder.input(now, input)
+        if decision.trouble is not None:
+            self._troubled(decision.trouble)
         if decision.more and type(input) in (Tick, ReportUsage):
             self._cycle.again()
         group = self._group
@@ -405,6 +435,16 @@ class Engine:
         self._wake()
         return decision.reply
 
+    def _troubled(self, trouble: Trouble) -> None:
+        """A pass failed and was made again: an operator has to know, and whoever wrote the policy."""
+        self._meter.pass_failed(trouble.kind, len(trouble.jobs))
+        for job in trouble.jobs:
+            log.error("job.quarantined", job=job, error=trouble.error)
+        config = self.config
+        if trouble.kind == "policy":
+            log.error("policy.replaced", policy=config.policy, order=config.order, error=trouble.error)
+        log.error("cycle.failed", kind=trouble.kind, error=trouble.error, trace=trouble.trace)
+
     def _apply(self, state: State, decision: Decision, group: _Group) -> None:
         """Make the events of a decision part of the state and of the group."""
         seq = self._seq
@@ -413,6 +453,7 @@ class Engine:
                 group.rows += rows
                 group.series += self.series.ended(rows)
             group.loans += loan_rows(state, event)
+            group.times += node_rows(state, event)
             apply(state, event)
             seq += 1
             group.records.append(encode(event, seq))
@@ -483,7 +524,14 @@ class Engine:
                 self._recorder.flush()
             if group.records or len(self._flying) > 1:
                 blobs = tuple(group.blobs.items())
-                batch = Batch(group.records, blobs, group.rows, loans=group.loans, series=group.series)
+                batch = Batch(
+                    group.records,
+                    blobs,
+                    group.rows,
+                    loans=group.loans,
+                    series=group.series,
+                    times=group.times,
+                )
                 self._writer.submit(batch).add_done_callback(lambda written: self._done(group, written))
                 self._snapshots.saw(len(group.records))
             else:

@@ -260,6 +260,16 @@ class RequeueJobsRequest(_Message):
     idempotency_key: str = ""
 
 
+class SuspendJobsRequest(_Message):
+    jobs: list[JobRef] = []
+    idempotency_key: str = ""
+
+
+class ResumeJobsRequest(_Message):
+    jobs: list[JobRef] = []
+    idempotency_key: str = ""
+
+
 class StringList(_Message):
     values: list[str] = []
 
@@ -559,6 +569,23 @@ class SwitchShadowResponse(_Message):
     settings: list[str] = []
 
 
+class GetReportRequest(_Message):
+    kind: str = ""
+    since_us: I64 = 0
+    until_us: I64 = 0
+    tres: list[str] = []
+    filter: JobFilter | None = None
+    wckeys: list[str] = []
+
+
+class GetReportResponse(_Message):
+    table: Table | None = None
+    since_us: I64 = 0
+    until_us: I64 = 0
+    cluster: str = ""
+    accounts: Table | None = None
+
+
 class GetConfigRequest(_Message):
     pass
 
@@ -570,6 +597,23 @@ class Setting(_Message):
 
 class GetConfigResponse(_Message):
     settings: list[Setting] = []
+
+
+class ReconfigureRequest(_Message):
+    dry_run: bool = False
+
+
+class ConfigChange(_Message):
+    key: str = ""
+    old: str = ""
+    new: str = ""
+    restart: bool = False
+
+
+class ReconfigureResponse(_Message):
+    changes: list[ConfigChange] = []
+    problems: list[str] = []
+    applied: bool = False
 
 
 class GetStatusRequest(_Message):
@@ -605,6 +649,7 @@ class GetStatusResponse(_Message):
     nodes: list[NodeStatus] = []
     amounts: list[Amount] = []
     store: str = ""
+    warnings: list[str] = []
 
 
 class GetJobScriptRequest(_Message):

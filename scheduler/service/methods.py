@@ -30,7 +30,9 @@ from packhorse.scheduler.service.event_text import job_event
 from packhorse.scheduler.service.failures import CallFailed, Code, refused
 from packhorse.scheduler.service.loans_view import list_loans
 from packhorse.scheduler.service.payloads import Payload
+from packhorse.scheduler.service.reconfiguring import Reconfiguring
 from packhorse.scheduler.service.relay import Relay
+from packhorse.scheduler.service.report_view import get_report
 from packhorse.scheduler.service.rpc import Method, Streaming, Unary
 from packhorse.scheduler.service.selection import cancel_targets, choose
 from packhorse.scheduler.service.settings import settings
@@ -58,7 +60,7 @@ class Methods:
     def __init__(
         self,
         engine: Engine,
-        configuration: Configuration,
+        reconfiguring: Reconfiguring,
         about: About,
         tokens: Tokens,
         *,
@@ -72,7 +74,7 @@ class Methods:
         whom an agent named would be an administrator on this host.
         """
         self.engine = engine
-        self.configuration = configuration
+        self._reconfiguring = reconfiguring
         self.about = about
         self._tokens = tokens
         self._submitted = submitted
@@ -80,9 +82,14 @@ class Methods:
         self._is_admin = is_admin
         self._waiting = Waiting(
             engine,
-            queue=configuration.service.watch_queue,
-            wait_limit_s=configuration.service.wait_limit_s,
+            queue=self.configuration.service.watch_queue,
+            wait_limit_s=self.configuration.service.wait_limit_s,
         )
+
+    @property
+    def configuration(self) -> Configuration:
+        """What is in force."""
+        return self._reconfiguring.current
 
     @property
     def n_waiting(self) -> int:
@@ -102,6 +109,8 @@ class Methods:
             Unary("RequeueJobs", m.RequeueJobsRequest, m.OutcomesResponse, self.requeue_jobs),
             Unary("UpdateJobs", m.UpdateJobsRequest, m.OutcomesResponse, self.update_jobs),
             Unary("UpdateNodes", m.UpdateNodesRequest, m.OutcomesResponse, self.update_nodes),
+            Unary("SuspendJobs", m.SuspendJobsRequest, m.OutcomesResponse, self.suspend_jobs),
+            Unary("ResumeJobs", m.ResumeJobsRequest, m.OutcomesResponse, self.resume_jobs),
             Unary("ListJobs", m.ListJobsRequest, m.Table, self.list_jobs),
             Unary("ListNodes", m.ListNodesRequest, m.Table, self.list_nodes),
             Unary("ListPartitions", m.ListPartitionsRequest, m.Table, self.list_partitions),
@@ -114,7 +123,9 @@ class Methods:
             Unary("ListEstimates", m.ListEstimatesRequest, m.ListEstimatesResponse, self.list_estimates),
             Unary("GetShadow", m.GetShadowRequest, m.GetShadowResponse, self.get_shadow),
             Unary("SwitchShadow", m.SwitchShadowRequest, m.SwitchShadowResponse, self.switch_shadow),
+            Unary("GetReport", m.GetReportRequest, m.GetReportResponse, self.get_report),
             Unary("GetConfig", m.GetConfigRequest, m.GetConfigResponse, self.get_config),
+            Unary("Reconfigure", m.ReconfigureRequest, m.ReconfigureResponse, self.reconfigure),
             Unary("GetStatus", m.GetStatusRequest, m.GetStatusResponse, self.get_status),
             Unary("GetJobScript", m.GetJobScriptRequest, m.GetJobScriptResponse, self.get_job_script),
             Unary("GetJobUsage", m.GetJobUsageRequest, m.GetJobUsageResponse, self.get_job_usage),
@@ -197,6 +208,20 @@ class Methods:
     ) -> messages.OutcomesResponse:
         admin = self._acting(principal, "UpdateJobs")
         return await self._act(convert.update_jobs(request, principal.owner, admin))
+
+    async def suspend_jobs(
+        self, principal: Principal, request: messages.SuspendJobsRequest
+    ) -> messages.OutcomesResponse:
+        """Stop running jobs where they are."""
+        require(principal, "SuspendJobs", Relation.OTHER)
+        return await self._act(convert.suspend(request, principal.owner, principal.admin))
+
+    async def resume_jobs(
+        self, principal: Principal, request: messages.ResumeJobsRequest
+    ) -> messages.OutcomesResponse:
+        """Let suspended jobs go on."""
+        require(principal, "ResumeJobs", Relation.OTHER)
+        return await self._act(convert.resume(request, principal.owner, principal.admin))
 
     async def update_nodes(
         self, principal: Principal, request: messages.UpdateNodesRequest
@@ -344,11 +369,30 @@ class Methods:
         require(principal, "SwitchShadow", Relation.OTHER, "the shadow")
         return switch_shadow(self.engine, request)
 
+    async def get_report(
+        self, principal: Principal, request: messages.GetReportRequest
+    ) -> messages.GetReportResponse:
+        """What was used in a time."""
+        require(principal, "GetReport", Relation.OTHER)
+        return await get_report(self.engine, request)
+
     async def get_config(
         self, principal: Principal, request: messages.GetConfigRequest
     ) -> messages.GetConfigResponse:
         require(principal, "GetConfig", Relation.OTHER)
         return messages.GetConfigResponse(settings=settings(self.configuration, self.engine, self.about))
+
+    async def reconfigure(
+        self, principal: Principal, request: messages.ReconfigureRequest
+    ) -> messages.ReconfigureResponse:
+        """The configuration file read again."""
+        require(principal, "Reconfigure", Relation.OTHER, "the configuration")
+        outcome = await self._reconfiguring.read_again(principal.owner, principal.admin, request.dry_run)
+        return messages.ReconfigureResponse(
+            changes=[messages.ConfigChange(**change._asdict()) for change in outcome.changes],
+            problems=outcome.problems,
+            applied=outcome.applied,
+        )
 
     async def get_status(
         self, principal: Principal, request: messages.GetStatusRequest

@@ -89,6 +89,19 @@ class Metrics:
         self._improver_jobs = Counter(
             "packhorse_improver_jobs_gained", "Jobs that better plans placed more", registry=self.registry
         )
+        self._pass_failures = Counter(
+            "packhorse_cycle_failures",
+            "Passes that failed: once (made again), for jobs (set aside), for the policy (replaced)",
+            ("kind",),
+            registry=self.registry,
+        )
+        for kind in ("once", "jobs", "policy"):
+            self._pass_failures.labels(kind)
+        self._quarantined = Counter(
+            "packhorse_jobs_quarantined",
+            "Jobs and arrays set aside, since decisions about them failed",
+            registry=self.registry,
+        )
         self._calls_by: dict[tuple[str, str], Counter] = {}
         self._lag = Gauge(
             "packhorse_loop_lag_seconds",
@@ -111,6 +124,10 @@ class Metrics:
         self._improver_s.observe(seconds)
         self._improver_value.inc(value)
         self._improver_jobs.inc(n_jobs)
+
+    def pass_failed(self, kind: str, n_jobs: int) -> None:
+        self._pass_failures.labels(kind).inc()
+        self._quarantined.inc(n_jobs)
 
     def submitted(self, n_jobs: int) -> None:
         """So many jobs were accepted (an array counts once)."""
@@ -151,6 +168,11 @@ class _Gauges(Collector):
         yield up
         if engine.trouble:
             return
+        replaced = GaugeMetricFamily(
+            "packhorse_policy_replaced", "1 while best fit decides, since the configured policy fails"
+        )
+        replaced.add_metric((), 0.0 if engine.state.fallback is None else 1.0)
+        yield replaced
         yield from self._jobs()
         yield from self._nodes()
         yield from self._amounts()

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x5061636B
 """Marks the file as Packhorse's ("Pack")."""
 
-NAMES = ("0001_log_blobs_snapshots_attempts", "0002_measured_usage_and_loans", "0003_commands_and_gpus")
+NAMES = (
+    "0001_log_blobs_snapshots_attempts",
+    "0002_measured_usage_and_loans",
+    "0003_commands_and_gpus",
+    "0004_wckeys_and_nodes",
+)
 """The migrations, oldest first."""
 
 FORMAT = len(NAMES)
@@ -45,7 +50,7 @@ TEXT_COLUMNS = frozenset(
     {
         "array_indices", "name", "user", "group", "account", "partition", "qos", "state", "reason", "detail",
         "req_mem", "req_tres", "alloc_tres", "nodes", "work_dir", "comment", "submit_line", "features",
-        "command",
+        "command", "wckey", "reservation",
     }
 )  # fmt: skip
 
@@ -55,13 +60,14 @@ ATTEMPT_COLUMNS = (
     "submitted_at", "eligible_at", "started_at", "ended_at", "time_limit_s", "n_nodes", "n_tasks", "n_cpus",
     "mem_mib", "req_mem", "req_tres", "alloc_tres", "nodes", "priority", "restarts", "work_dir", "comment",
     "submit_line", "features", "command", "gpu_milli",
+    "wckey", "reservation", "suspended_us",
     *USAGE_COLUMNS,
 )  # fmt: skip
 """The fields of AttemptRow, its usage spread out: the order in which rows are written and read."""
 
 
-_LATER = ("command", "gpu_milli")
-"""Those of the third migration."""
+_LATER = ("command", "gpu_milli", "wckey", "reservation", "suspended_us")
+"""Those of the third migration and the fourth."""
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -72,6 +78,7 @@ def migrate(connection: sqlite3.Connection) -> None:
     migrations(name=NAMES[0])(_log_blobs_snapshots_attempts)
     migrations(name=NAMES[1])(_measured_usage_and_loans)
     migrations(name=NAMES[2])(_commands_and_gpus)
+    migrations(name=NAMES[3])(_wckeys_and_nodes)
     migrations.apply(Database(connection))
 
 
@@ -145,3 +152,23 @@ def _commands_and_gpus(db: Database) -> None:
         "WHERE instr(alloc_tres, 'gres/gpu=') > 0"
     )
     db.execute("PRAGMA user_version = 3")
+
+
+def _wckeys_and_nodes(db: Database) -> None:
+    for column in ("wckey TEXT NOT NULL DEFAULT ''", "reservation TEXT NOT NULL DEFAULT ''"):
+        db.execute(f"ALTER TABLE attempts ADD COLUMN {column}")
+    db.execute("ALTER TABLE attempts ADD COLUMN suspended_us INTEGER NOT NULL DEFAULT 0")
+    # What nodes were, and which windows reservations had, from since to until.
+    db.table("node_times").create(
+        {"id": int, "node": str, "state": str, "tres": str, "since": int, "until": int}, pk="id"
+    )
+    db.table("node_times").create_index(["until"], index_name="node_times_by_end")
+    db.table("reservation_times").create(
+        {
+            "id": int, "name": str, "nodes": str, "tres": str, "flags": str, "users": str, "accounts": str,
+            "since": int, "until": int,
+        },
+        pk="id",
+    )  # fmt: skip
+    db.table("reservation_times").create_index(["until"], index_name="reservation_times_by_end")
+    db.execute("PRAGMA user_version = 4")

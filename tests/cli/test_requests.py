@@ -19,7 +19,16 @@ def cluster(scheduler: FakeScheduler, monkeypatch: pytest.MonkeyPatch) -> FakeSc
         ("ListNodes", session.NODES),
     ):
         scheduler.table(method, rows, session.NOW_S)
-    for method in ("CancelJobs", "HoldJobs", "ReleaseJobs", "RequeueJobs", "UpdateJobs", "UpdateNodes"):
+    for method in (
+        "CancelJobs",
+        "HoldJobs",
+        "ReleaseJobs",
+        "RequeueJobs",
+        "UpdateJobs",
+        "UpdateNodes",
+        "SuspendJobs",
+        "ResumeJobs",
+    ):
         scheduler.on(method, {"outcomes": [{"ref": "12"}]})
     monkeypatch.setattr(sacct, "time", lambda: float(session.NOW_S))
     return scheduler
@@ -277,6 +286,8 @@ def test_sacct_refuses(cluster: FakeScheduler, run: Run, words: str, message: st
         ("release 9_3", "ReleaseJobs", {"jobs": [element(9, 3, 3, "9_3")]}),
         ("requeue 12", "RequeueJobs", {"jobs": [{"jobId": 12, "text": "12"}]}),
         ("requeuehold 12", "RequeueJobs", {"jobs": [{"jobId": 12, "text": "12"}], "hold": True}),
+        ("suspend 12", "SuspendJobs", {"jobs": [{"jobId": 12, "text": "12"}]}),
+        ("resume 9_3", "ResumeJobs", {"jobs": [element(9, 3, 3, "9_3")]}),
         (
             "update JobId=12 TimeLimit=20 Comment=a=b",
             "UpdateJobs",
@@ -354,7 +365,12 @@ def test_scontrol_asks(
             "update PartitionName=x State=UP",
             "scontrol: error: update PartitionName=x is not supported by Packhorse yet",
         ),
-        ("suspend 12", "scontrol: error: suspend is not supported by Packhorse yet"),
+        ("token", "scontrol: error: token is not supported by Packhorse yet"),
+        (
+            "suspend abc",
+            "Invalid job id specified for job abc\nslurm_suspend error: Invalid job id specified",
+        ),
+        ("resume", "too few arguments for keyword:resume"),
         ("show topology", "scontrol: error: show topology is not supported by Packhorse yet"),
         ("show hostnames", "scontrol: error: host list is empty"),
         ("write nothing", "invalid write argument:nothing"),

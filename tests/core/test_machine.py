@@ -35,6 +35,7 @@ from packhorse.scheduler.model.input import (
     Caller,
     Input,
     NoteEstimates,
+    Reconfigure,
     ReportGpus,
     ReportOffer,
     ReportUsage,
@@ -292,6 +293,14 @@ class ClusterMachine(RuleBasedStateMachine):
     def requeue(self, a: int, hold: bool, caller: Caller) -> None:
         self.cluster.requeue(self.ref(a), hold=hold, caller=caller)
 
+    @rule(a=st.integers(1, 40), b=st.integers(1, 40))
+    def suspend(self, a: int, b: int) -> None:
+        self.cluster.suspend(self.ref(a), self.ref(b))
+
+    @rule(a=st.integers(1, 40), b=st.integers(1, 40))
+    def let_go_on(self, a: int, b: int) -> None:
+        self.cluster.go_on(self.ref(a), self.ref(b))
+
     @rule(
         a=st.integers(1, 40),
         caller=CALLERS,
@@ -434,6 +443,23 @@ class ClusterMachine(RuleBasedStateMachine):
                 agent.disconnect(self.now, lose_reports=True)
             agent.outbox.clear()
         self.cluster.do(Start(config))
+
+    @rule(law=st.sampled_from(LAWS), licenses=st.integers(0, 2), limit=st.sampled_from([0, 0, 50]))
+    def configuration_is_read_again(self, law: dict[str, Any], licenses: int, limit: int) -> None:
+        """Another law than it began with, for what runs and waits; nothing of it is stopped."""
+        if self.lends and "preempt" in law:
+            return
+        config = self.cluster.state.config
+        plain = a_config(**{"preempt": "none", **law})
+        partitions = tuple(structs.replace(p, max_time_s=limit) for p in config.partitions)
+        taken = {name: getattr(plain, name) for name in ("order", "backfill", "backfill_depth", "preempt")}
+        taken |= {"predictor": plain.predictor, "keep_next": plain.keep_next, "batch": plain.batch}
+        new = structs.replace(
+            config, **taken, partitions=partitions, licenses=(("matlab", licenses),) if licenses else ()
+        )
+        before = {id: job.state for id, job in self.cluster.state.jobs.items()}
+        self.cluster.do(Reconfigure(ADMIN, new))
+        assert {id: job.state for id, job in self.cluster.state.jobs.items()} == before
 
     # -- wires -------------------------------------------------------------------------------------------
 
@@ -586,6 +612,10 @@ class ClusterMachine(RuleBasedStateMachine):
 
     def repair_and_finish(self) -> None:
         """With all nodes there, up and obedient, whatever may run has its turn and ends."""
+        config = self.cluster.state.config
+        partitions = tuple(structs.replace(p, max_time_s=0) for p in config.partitions)
+        open_to_all = structs.replace(config, partitions=partitions, licenses=(("matlab", 2),))
+        self.cluster.do(Reconfigure(ADMIN, open_to_all))
         for name, agent in self.agents.items():
             self.cluster.resume(name)
             if agent.connected:
@@ -594,6 +624,10 @@ class ClusterMachine(RuleBasedStateMachine):
         for _ in range(200):
             for agent in self.agents.values():
                 self.deliver_all(agent)
+            stopped = [id for id, job in self.cluster.state.jobs.items() if job.state == "SUSPENDED"]
+            if stopped:
+                self.cluster.go_on(*stopped)
+                self.send()
             self.cluster.run_cycle()
             self.send()
             for agent in self.agents.values():
@@ -603,7 +637,7 @@ class ClusterMachine(RuleBasedStateMachine):
                     agent.end(key, self.now, signal=15)
                 for key in list(agent.launching):
                     agent.begin(key, self.now)
-                for key in list(agent.running):
+                for key in [key for key in agent.running if key not in agent.suspended]:
                     agent.end(key, self.now)
             self.time_passes(5)
             busy = any(isinstance(job.phase, Active) for job in self.cluster.state.jobs.values())

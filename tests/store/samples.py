@@ -69,6 +69,7 @@ def row(job: int, attempt: int = 1, **fields: object) -> AttemptRow:
         "n_cpus": 1, "mem_mib": 100, "req_mem": "100M", "req_tres": "cpu=1", "alloc_tres": "cpu=1",
         "nodes": "node1", "priority": 1, "restarts": 0, "work_dir": "/tmp", "comment": "",
         "submit_line": "sbatch job.sh", "features": "", "command": "", "gpu_milli": 0,
+        "wckey": "", "reservation": "", "suspended_us": 0,
         "usage": Usage(1, 2, 3, 4, 5, 6),
     }  # fmt: skip
     return AttemptRow(**(ordinary | fields))  # type: ignore[arg-type]

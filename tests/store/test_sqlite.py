@@ -371,9 +371,9 @@ def test_a_store_of_the_first_format_is_migrated_with_its_rows(tmp_path: Path) -
     file = tmp_path / "store.db"
     SqliteStore(file).close()
     connection = sqlite3.connect(file)
-    for table in ("usage_series", "loans"):
+    for table in ("usage_series", "loans", "node_times", "reservation_times"):
         connection.execute(f"DROP TABLE {table}")
-    later = (*schema.USAGE_COLUMNS[6:], "command", "gpu_milli")
+    later = (*schema.USAGE_COLUMNS[6:], *schema._LATER)
     for name in later:
         connection.execute(f"ALTER TABLE attempts DROP COLUMN {name}")
     old = [name for name in schema.ATTEMPT_COLUMNS if name not in later]
@@ -394,4 +394,5 @@ def test_a_store_of_the_first_format_is_migrated_with_its_rows(tmp_path: Path) -
     rows = store.attempts(AttemptQuery())
     assert [row.usage for row in rows] == [Usage(7, 7, 7, 7, 7, 7)] * 3
     assert [(row.command, row.gpu_milli) for row in rows] == [("", 2000), ("", 250), ("", 0)]
+    assert {(row.wckey, row.reservation, row.suspended_us) for row in rows} == {("", "", 0)}
     store.close()

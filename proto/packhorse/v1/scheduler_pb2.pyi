@@ -182,6 +182,22 @@ class RequeueJobsRequest(_message.Message):
     idempotency_key: str
     def __init__(self, jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., hold: _Optional[bool] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
+class SuspendJobsRequest(_message.Message):
+    __slots__ = ("jobs", "idempotency_key")
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobRef]
+    idempotency_key: str
+    def __init__(self, jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class ResumeJobsRequest(_message.Message):
+    __slots__ = ("jobs", "idempotency_key")
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobRef]
+    idempotency_key: str
+    def __init__(self, jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
 class UpdateJobsRequest(_message.Message):
     __slots__ = ("jobs", "changes", "idempotency_key")
     JOBS_FIELD_NUMBER: _ClassVar[int]
@@ -700,6 +716,36 @@ class SwitchShadowResponse(_message.Message):
     settings: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, on: _Optional[bool] = ..., settings: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class GetReportRequest(_message.Message):
+    __slots__ = ("kind", "since_us", "until_us", "tres", "filter", "wckeys")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SINCE_US_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_US_FIELD_NUMBER: _ClassVar[int]
+    TRES_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    WCKEYS_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    since_us: int
+    until_us: int
+    tres: _containers.RepeatedScalarFieldContainer[str]
+    filter: JobFilter
+    wckeys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, kind: _Optional[str] = ..., since_us: _Optional[int] = ..., until_us: _Optional[int] = ..., tres: _Optional[_Iterable[str]] = ..., filter: _Optional[_Union[JobFilter, _Mapping]] = ..., wckeys: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetReportResponse(_message.Message):
+    __slots__ = ("table", "since_us", "until_us", "cluster", "accounts")
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_US_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_US_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    table: Table
+    since_us: int
+    until_us: int
+    cluster: str
+    accounts: Table
+    def __init__(self, table: _Optional[_Union[Table, _Mapping]] = ..., since_us: _Optional[int] = ..., until_us: _Optional[int] = ..., cluster: _Optional[str] = ..., accounts: _Optional[_Union[Table, _Mapping]] = ...) -> None: ...
+
 class GetConfigRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
@@ -717,6 +763,34 @@ class GetConfigResponse(_message.Message):
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     settings: _containers.RepeatedCompositeFieldContainer[Setting]
     def __init__(self, settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ...) -> None: ...
+
+class ReconfigureRequest(_message.Message):
+    __slots__ = ("dry_run",)
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    dry_run: bool
+    def __init__(self, dry_run: _Optional[bool] = ...) -> None: ...
+
+class ConfigChange(_message.Message):
+    __slots__ = ("key", "old", "new", "restart")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    OLD_FIELD_NUMBER: _ClassVar[int]
+    NEW_FIELD_NUMBER: _ClassVar[int]
+    RESTART_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    old: str
+    new: str
+    restart: bool
+    def __init__(self, key: _Optional[str] = ..., old: _Optional[str] = ..., new: _Optional[str] = ..., restart: _Optional[bool] = ...) -> None: ...
+
+class ReconfigureResponse(_message.Message):
+    __slots__ = ("changes", "problems", "applied")
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_FIELD_NUMBER: _ClassVar[int]
+    changes: _containers.RepeatedCompositeFieldContainer[ConfigChange]
+    problems: _containers.RepeatedScalarFieldContainer[str]
+    applied: bool
+    def __init__(self, changes: _Optional[_Iterable[_Union[ConfigChange, _Mapping]]] = ..., problems: _Optional[_Iterable[str]] = ..., applied: _Optional[bool] = ...) -> None: ...
 
 class GetStatusRequest(_message.Message):
     __slots__ = ()
@@ -763,18 +837,20 @@ class CountByState(_message.Message):
     def __init__(self, state: _Optional[str] = ..., reason: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("scheduler", "jobs", "nodes", "amounts", "store")
+    __slots__ = ("scheduler", "jobs", "nodes", "amounts", "store", "warnings")
     SCHEDULER_FIELD_NUMBER: _ClassVar[int]
     JOBS_FIELD_NUMBER: _ClassVar[int]
     NODES_FIELD_NUMBER: _ClassVar[int]
     AMOUNTS_FIELD_NUMBER: _ClassVar[int]
     STORE_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     scheduler: PingResponse
     jobs: _containers.RepeatedCompositeFieldContainer[CountByState]
     nodes: _containers.RepeatedCompositeFieldContainer[NodeStatus]
     amounts: _containers.RepeatedCompositeFieldContainer[Amount]
     store: str
-    def __init__(self, scheduler: _Optional[_Union[PingResponse, _Mapping]] = ..., jobs: _Optional[_Iterable[_Union[CountByState, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[NodeStatus, _Mapping]]] = ..., amounts: _Optional[_Iterable[_Union[Amount, _Mapping]]] = ..., store: _Optional[str] = ...) -> None: ...
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, scheduler: _Optional[_Union[PingResponse, _Mapping]] = ..., jobs: _Optional[_Iterable[_Union[CountByState, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[NodeStatus, _Mapping]]] = ..., amounts: _Optional[_Iterable[_Union[Amount, _Mapping]]] = ..., store: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetJobScriptRequest(_message.Message):
     __slots__ = ("job",)

@@ -79,6 +79,16 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.UpdateNodesRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
                 _registered_method=True)
+        self.SuspendJobs = channel.unary_unary(
+                '/packhorse.v1.Scheduler/SuspendJobs',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SuspendJobsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+                _registered_method=True)
+        self.ResumeJobs = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ResumeJobs',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ResumeJobsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+                _registered_method=True)
         self.ListJobs = channel.unary_unary(
                 '/packhorse.v1.Scheduler/ListJobs',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListJobsRequest.SerializeToString,
@@ -139,10 +149,20 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowResponse.FromString,
                 _registered_method=True)
+        self.GetReport = channel.unary_unary(
+                '/packhorse.v1.Scheduler/GetReport',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetReportRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetReportResponse.FromString,
+                _registered_method=True)
         self.GetConfig = channel.unary_unary(
                 '/packhorse.v1.Scheduler/GetConfig',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetConfigRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetConfigResponse.FromString,
+                _registered_method=True)
+        self.Reconfigure = channel.unary_unary(
+                '/packhorse.v1.Scheduler/Reconfigure',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ReconfigureRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ReconfigureResponse.FromString,
                 _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/packhorse.v1.Scheduler/GetStatus',
@@ -248,6 +268,19 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SuspendJobs(self, request, context):
+        """Stop running jobs where they are, and let them go on; see docs/policy/suspend.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeJobs(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListJobs(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -327,8 +360,22 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetReport(self, request, context):
+        """What was used in a time, as sreport shows it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetConfig(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Reconfigure(self, request, context):
+        """The configuration file read again, whole or not at all; see docs/operations.md.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -442,6 +489,16 @@ def add_SchedulerServicer_to_server(servicer, server):
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.UpdateNodesRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
             ),
+            'SuspendJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuspendJobs,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SuspendJobsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
+            ),
+            'ResumeJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeJobs,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ResumeJobsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
+            ),
             'ListJobs': grpc.unary_unary_rpc_method_handler(
                     servicer.ListJobs,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListJobsRequest.FromString,
@@ -502,10 +559,20 @@ def add_SchedulerServicer_to_server(servicer, server):
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowResponse.SerializeToString,
             ),
+            'GetReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReport,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetReportRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetReportResponse.SerializeToString,
+            ),
             'GetConfig': grpc.unary_unary_rpc_method_handler(
                     servicer.GetConfig,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetConfigRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetConfigResponse.SerializeToString,
+            ),
+            'Reconfigure': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reconfigure,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ReconfigureRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ReconfigureResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -795,6 +862,60 @@ class Scheduler:
             target,
             '/packhorse.v1.Scheduler/UpdateNodes',
             packhorse_dot_v1_dot_scheduler__pb2.UpdateNodesRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuspendJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/SuspendJobs',
+            packhorse_dot_v1_dot_scheduler__pb2.SuspendJobsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ResumeJobs',
+            packhorse_dot_v1_dot_scheduler__pb2.ResumeJobsRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
             options,
             channel_credentials,
@@ -1131,6 +1252,33 @@ class Scheduler:
             _registered_method=True)
 
     @staticmethod
+    def GetReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/GetReport',
+            packhorse_dot_v1_dot_scheduler__pb2.GetReportRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.GetReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetConfig(request,
             target,
             options=(),
@@ -1147,6 +1295,33 @@ class Scheduler:
             '/packhorse.v1.Scheduler/GetConfig',
             packhorse_dot_v1_dot_scheduler__pb2.GetConfigRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.GetConfigResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reconfigure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/Reconfigure',
+            packhorse_dot_v1_dot_scheduler__pb2.ReconfigureRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.ReconfigureResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,9 @@ class SchedulerStub:
     RequeueJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.RequeueJobsRequest, _scheduler_pb2.OutcomesResponse]
     UpdateJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.UpdateJobsRequest, _scheduler_pb2.OutcomesResponse]
     UpdateNodes: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.UpdateNodesRequest, _scheduler_pb2.OutcomesResponse]
+    SuspendJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SuspendJobsRequest, _scheduler_pb2.OutcomesResponse]
+    """Stop running jobs where they are, and let them go on; see docs/policy/suspend.md."""
+    ResumeJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ResumeJobsRequest, _scheduler_pb2.OutcomesResponse]
     ListJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListJobsRequest, _scheduler_pb2.Table]
     ListNodes: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListNodesRequest, _scheduler_pb2.Table]
     ListPartitions: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListPartitionsRequest, _scheduler_pb2.Table]
@@ -61,7 +64,11 @@ class SchedulerStub:
     GetShadow: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetShadowRequest, _scheduler_pb2.GetShadowResponse]
     """What another configuration would have decided; see docs/policy/shadow.md."""
     SwitchShadow: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchShadowRequest, _scheduler_pb2.SwitchShadowResponse]
+    GetReport: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetReportRequest, _scheduler_pb2.GetReportResponse]
+    """What was used in a time, as sreport shows it."""
     GetConfig: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetConfigRequest, _scheduler_pb2.GetConfigResponse]
+    Reconfigure: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ReconfigureRequest, _scheduler_pb2.ReconfigureResponse]
+    """The configuration file read again, whole or not at all; see docs/operations.md."""
     GetStatus: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetStatusRequest, _scheduler_pb2.GetStatusResponse]
     GetJobScript: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobScriptRequest, _scheduler_pb2.GetJobScriptResponse]
     GetJobUsage: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobUsageRequest, _scheduler_pb2.GetJobUsageResponse]
@@ -92,6 +99,9 @@ class SchedulerAsyncStub(SchedulerStub):
     RequeueJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.RequeueJobsRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
     UpdateJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.UpdateJobsRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
     UpdateNodes: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.UpdateNodesRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
+    SuspendJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SuspendJobsRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
+    """Stop running jobs where they are, and let them go on; see docs/policy/suspend.md."""
+    ResumeJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ResumeJobsRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
     ListJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListJobsRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     ListNodes: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListNodesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     ListPartitions: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListPartitionsRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
@@ -111,7 +121,11 @@ class SchedulerAsyncStub(SchedulerStub):
     GetShadow: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetShadowRequest, _scheduler_pb2.GetShadowResponse]  # type: ignore[assignment]
     """What another configuration would have decided; see docs/policy/shadow.md."""
     SwitchShadow: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchShadowRequest, _scheduler_pb2.SwitchShadowResponse]  # type: ignore[assignment]
+    GetReport: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetReportRequest, _scheduler_pb2.GetReportResponse]  # type: ignore[assignment]
+    """What was used in a time, as sreport shows it."""
     GetConfig: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetConfigRequest, _scheduler_pb2.GetConfigResponse]  # type: ignore[assignment]
+    Reconfigure: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ReconfigureRequest, _scheduler_pb2.ReconfigureResponse]  # type: ignore[assignment]
+    """The configuration file read again, whole or not at all; see docs/operations.md."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetStatusRequest, _scheduler_pb2.GetStatusResponse]  # type: ignore[assignment]
     GetJobScript: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobScriptRequest, _scheduler_pb2.GetJobScriptResponse]  # type: ignore[assignment]
     GetJobUsage: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobUsageRequest, _scheduler_pb2.GetJobUsageResponse]  # type: ignore[assignment]
@@ -191,6 +205,21 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
     def UpdateNodes(
         self,
         request: _scheduler_pb2.UpdateNodesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def SuspendJobs(
+        self,
+        request: _scheduler_pb2.SuspendJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]:
+        """Stop running jobs where they are, and let them go on; see docs/policy/suspend.md."""
+
+    @_abc_1.abstractmethod
+    def ResumeJobs(
+        self,
+        request: _scheduler_pb2.ResumeJobsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]: ...
 
@@ -286,11 +315,27 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_scheduler_pb2.SwitchShadowResponse, _abc.Awaitable[_scheduler_pb2.SwitchShadowResponse]]: ...
 
     @_abc_1.abstractmethod
+    def GetReport(
+        self,
+        request: _scheduler_pb2.GetReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.GetReportResponse, _abc.Awaitable[_scheduler_pb2.GetReportResponse]]:
+        """What was used in a time, as sreport shows it."""
+
+    @_abc_1.abstractmethod
     def GetConfig(
         self,
         request: _scheduler_pb2.GetConfigRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.GetConfigResponse, _abc.Awaitable[_scheduler_pb2.GetConfigResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Reconfigure(
+        self,
+        request: _scheduler_pb2.ReconfigureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.ReconfigureResponse, _abc.Awaitable[_scheduler_pb2.ReconfigureResponse]]:
+        """The configuration file read again, whole or not at all; see docs/operations.md."""
 
     @_abc_1.abstractmethod
     def GetStatus(

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from packhorse.scheduler.core.active import suspended_us
 from packhorse.scheduler.core.batch.samples import Samples
 from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS, Board
 from packhorse.scheduler.core.packing.masks import partition_mask
@@ -191,7 +192,8 @@ def runs(question: Question) -> Runs:
         if amounts.any():
             uids.append(job.owner.uid)
             limits.append(float(job.spec.time_limit_s))
-            passed.append(max((question.now - (phase.started_at or phase.granted_at)) / US, 0.0))
+            stood_us = suspended_us(phase, question.now)
+            passed.append(max((question.now - (phase.started_at or phase.granted_at) - stood_us) / US, 0.0))
             held.append(amounts)
     shape = (len(uids), len(question.partitions), KINDS)
     return Runs(uids, limits, passed, np.moveaxis(np.array(held).reshape(shape), 0, 2))

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from packhorse.scheduler.core import indices
+from packhorse.scheduler.core.active import is_suspended, suspended_us
 from packhorse.scheduler.core.explain import explain, reason_text
 from packhorse.scheduler.core.gpu_idle import stop_at
 from packhorse.scheduler.core.oom_retry import retries_allowed
@@ -22,7 +23,7 @@ from packhorse.scheduler.core.when.book import Key
 from packhorse.scheduler.model.cluster import GpuIdleAction
 from packhorse.scheduler.model.event import StartEstimate
 from packhorse.scheduler.model.hostlist import compress, compress_sorted
-from packhorse.scheduler.model.ids import Instant, JobId, NodeName
+from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import (
     Active,
     ArrayJob,
@@ -378,6 +379,18 @@ def _gpu_stop_at(view: JobView) -> list[int]:
     ]
 
 
+def _suspended_s(view: JobView) -> list[int]:
+    """For how long the present or last attempt has been suspended by now."""
+    return [
+        suspended_us(phase, view.now) // US
+        if type(phase) is Active
+        else phase.suspended_us // US
+        if type(phase) is Ended
+        else 0
+        for phase in view.phases
+    ]
+
+
 def _ended(view: JobView, value: Callable[[Ended], int]) -> list[int]:
     return [value(phase) if type(phase) is Ended else 0 for phase in view.phases]
 
@@ -461,6 +474,16 @@ JOBS: Catalogue[JobView] = {
         lambda view: [phase.gpus_idle_since if type(phase) is Active else 0 for phase in view.phases]
     ),
     "gpus_stop_at": ints(_gpu_stop_at),
+    "suspended_at": ints(
+        lambda view: [
+            phase.suspended_at if type(phase) is Active and is_suspended(phase) else 0
+            for phase in view.phases
+        ]
+    ),
+    "suspended_s": ints(_suspended_s),
+    "quarantine": texts(
+        lambda view: [phase.error if isinstance(phase, Pending) else "" for phase in view.phases]
+    ),
     "licenses": texts(lambda view: [spec.licenses for spec in view.specs]),
     "work_dir": texts(lambda view: [spec.work_dir for spec in view.specs]),
     "std_in": texts(lambda view: [spec.std_in for spec in view.specs]),

@@ -11,8 +11,8 @@ from packhorse.scheduler.core.shadow.compare import Difference, Kind, difference
 from packhorse.scheduler.core.shadow.twin import decided, moment, settings_apart, twin
 from packhorse.scheduler.core.snapshot import dump
 from packhorse.scheduler.model.cluster import Batch, ClusterConfig, Partition
-from packhorse.scheduler.model.input import RunCycle
-from tests.core.scenario import OTHER, USER, Caller, Cluster, a_cluster
+from packhorse.scheduler.model.input import Caller, RunCycle
+from tests.core.scenario import OTHER, USER, Cluster, a_cluster
 
 
 def compared(cluster: Cluster, config: ClusterConfig) -> list[Difference]:
@@ -29,12 +29,12 @@ def random_cluster(seed: int, config: ClusterConfig) -> Cluster:
     for _ in range(12):
         for _ in range(chance.randint(1, 5)):
             caller = Caller(chance.choice([USER, OTHER]))
-            what = {"cpus": chance.choice([1, 2, 4, 8]), "time_limit_s": chance.choice([60, 600, 6000])}
+            cpus, limit_s = chance.choice([1, 2, 4, 8]), chance.choice([60, 600, 6000])
             if chance.random() < 0.3:
-                cluster.submit_array("0-5%2", caller=caller, **what)
+                cluster.submit_array("0-5%2", caller=caller, cpus=cpus, time_limit_s=limit_s)
             else:
                 gpus, nodes = chance.choice([0, 0, 1]), chance.choice([1, 1, 2])
-                cluster.submit(caller=caller, gpus=gpus, nodes=nodes, **what)
+                cluster.submit(caller=caller, gpus=gpus, nodes=nodes, cpus=cpus, time_limit_s=limit_s)
         jobs = cluster.run_cycle()
         cluster.start(*jobs)
         for job in jobs[::2]:

@@ -98,6 +98,8 @@ def body(method: str, job: int, whose: int) -> dict[str, Any]:
         "RequeueJobs": jobs,
         "UpdateJobs": jobs | {"changes": {"comment": "x"}},
         "UpdateNodes": {"nodes": ["n1"], "action": "NODE_ACTION_DRAIN", "reason": "test"},
+        "SuspendJobs": jobs,
+        "ResumeJobs": jobs,
         "SuggestAsk": {"job": ref},
         "ListWaste": {"filter": {"users": [str(whose)]}},
         "ListJobs": jobs,
