@@ -26,6 +26,14 @@ _FIRST_UID: Final = 1000
 LimitOf = Callable[[TraceJob], int]
 """The time limit of a job in microseconds, 0 for none."""
 
+ACCOUNT_OF: Final[dict[str, Callable[[TraceJob], str]]] = {
+    "default": lambda job: "",
+    "group": lambda job: job.group,
+    "user": lambda job: job.user,
+    "queue": lambda job: job.queue,
+}
+"""Under which account a job is submitted; "" is its user's default one."""
+
 
 def asked(job: TraceJob) -> int:
     """What its user asked for; what it runs where that is not known."""
@@ -46,10 +54,17 @@ class Asks:
     """Specs and callers for jobs; equal jobs share one, so that the core sees few classes.
 
     On a cluster of a single node tasks need no telling apart. limit: see LimitOf. partitions: those there
-    are; jobs of another queue go to the default one.
+    are; jobs of another queue go to the default one. account_of: a name in ACCOUNT_OF.
     """
 
-    def __init__(self, nodes: Sequence[NodeSpec], limit: LimitOf, partitions: Container[str] = ()) -> None:
+    def __init__(
+        self,
+        nodes: Sequence[NodeSpec],
+        limit: LimitOf,
+        partitions: Container[str] = (),
+        account_of: str = "default",
+    ) -> None:
+        self._account_of = ACCOUNT_OF[account_of]
         self._one_node = len(nodes) == 1
         self._mixed = next((spec.name for spec in nodes if len(_models(spec)) > 1), None)
         self._limit = limit
@@ -72,6 +87,7 @@ class Asks:
         limit_us = self._limit(job)
         limit_s = max(-(-limit_us // US), 1) if limit_us else 0
         partition = job.queue if job.queue in self._partitions else ""
+        account = self._account_of(job)
         key = (
             partition,
             job.tasks,
@@ -83,6 +99,7 @@ class Asks:
             job.nodes,
             limit_s,
             job.qos,
+            account,
         )
         found = self._specs.get(key)
         if found is None:
@@ -96,6 +113,7 @@ class Asks:
                 time_limit_s=limit_s,
                 requeue=True,
                 qos=job.qos,
+                account=account,
             )
         return found
 

@@ -21,6 +21,7 @@ from packhorse.scheduler.core.decision import Decision
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
 from packhorse.scheduler.core.when.note import due, estimates
+from packhorse.scheduler.model.accounts_change import AccountChange
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Continue, Launch, Suspend, Terminate
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
@@ -37,6 +38,8 @@ from packhorse.scheduler.model.event import (
 )
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
+    Caller,
+    ChangeAccounts,
     Input,
     NoteEstimates,
     RegisterNode,
@@ -49,7 +52,7 @@ from packhorse.scheduler.model.input import (
     Submit,
     Tick,
 )
-from packhorse.scheduler.model.job import Active, EndCause
+from packhorse.scheduler.model.job import Active, EndCause, Owner
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.reply import Refused, Submitted
 from packhorse.scheduler.model.resources import Placement
@@ -98,7 +101,8 @@ class Simulation:
     seen: is told every event; progress: how many jobs have ended, now and then. limit: of jobs, unless the
     policy is clairvoyant. before: is told every event that is about to change the state. uses: of memory
     over time, by the names that jobs give. estimate: what draws for estimates of starts depend on; None:
-    there are no estimates.
+    there are no estimates. accounts: changes of the empty book, made first; account_of: see
+    Asks. Raises BadValue for changes that are refused.
     """
 
     def __init__(
@@ -114,6 +118,8 @@ class Simulation:
         uses: Mapping[str, Use] | None = None,
         before: Callable[[Event], None] | None = None,
         estimate: int | None = None,
+        accounts: tuple[AccountChange, ...] = (),
+        account_of: str = "default",
     ) -> None:
         self.policy = policy
         self.state = State.empty()
@@ -131,6 +137,7 @@ class Simulation:
             nodes,
             clairvoyant if policy.clairvoyant else limit,
             frozenset(partition.name for partition in base.partitions),
+            account_of,
         )
         self._arrivals = _Arrivals((), world.think_times)
         self._heap: list[tuple[int, _Kind, int, object]] = []
@@ -163,6 +170,10 @@ class Simulation:
         self._changed = True
         """Something happened since the last cycle that one could make a difference for."""
         self._do(Start(policy.configured(replace(base, origin=ORIGIN))))
+        if accounts:
+            reply = self._do(ChangeAccounts(Caller(Owner(0, 0, "root", "root"), admin=True), accounts)).reply
+            if isinstance(reply, Refused):
+                raise BadValue(f"accounts: {reply.message}")
         for spec in self._nodes:
             self._register(spec)
         if world.report_s:
@@ -247,10 +258,10 @@ class Simulation:
             while self._do(RunCycle()).more:
                 pass
             if self._estimate is not None:
-                self._tell(self._estimate)
+                self._tell_starts(self._estimate)
         self._changed = False
 
-    def _tell(self, seed: int) -> None:
+    def _tell_starts(self, seed: int) -> None:
         """Jobs that go on waiting are told when they will start, those who are due."""
         now = Instant(ORIGIN + self.now_us)
         if wanted := due(self.state, now):
@@ -335,14 +346,10 @@ class Simulation:
                 self._granted(event)  # type: ignore[arg-type]
             elif kind is JobEnded or kind is JobRequeued:
                 self._left(event)  # type: ignore[arg-type]
-            elif kind is JobSuspended or kind is JobResumed:
+            if kind is JobSuspended or kind is JobResumed:
                 self._paused(event)  # type: ignore[arg-type]
-            if self._before is not None:
-                self._before(event)
-            apply(self.state, event)
+            self._tell(event)
             self._changed |= kind is not JobsForgotten and kind is not StartsEstimated
-            if self._seen is not None:
-                self._seen(event)
         for command in decision.commands:
             if type(command) is Launch:
                 self._launch(command)
@@ -353,6 +360,13 @@ class Simulation:
             elif type(command) is Continue:
                 self._continue(command)
         return decision
+
+    def _tell(self, event: Event) -> None:
+        if self._before is not None:
+            self._before(event)
+        apply(self.state, event)
+        if self._seen is not None:
+            self._seen(event)
 
     def _submit(self, job: TraceJob) -> None:
         try:

@@ -66,7 +66,20 @@ def _software() -> Iterator[Finding]:
     ):
         if importlib.util.find_spec(module) is None:
             yield Finding(NOTE, module, f"missing; {need} need it", 'pip install "packhorse[scheduler]"')
-    for command in ("sbatch", "squeue", "scancel", "sinfo", "sacct", "sstat", "seff", "scontrol"):
+    for command in (
+        "sbatch",
+        "squeue",
+        "scancel",
+        "sinfo",
+        "sacct",
+        "sstat",
+        "seff",
+        "sprio",
+        "sreport",
+        "sshare",
+        "scontrol",
+        "sacctmgr",
+    ):
         path = shutil.which(command)
         own = Path(sys.executable).parent / command
         if path is None:

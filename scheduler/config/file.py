@@ -15,12 +15,14 @@ from typing import Any
 import msgspec
 
 from packhorse.scheduler.config.keys import (
+    ACCOUNTS_TARGET,
     BATCH_TARGET,
     CLUSTER_TARGET,
     GPU_IDLE_TARGET,
     IMPROVER_TARGET,
     KEYS,
     PARTITION,
+    PRIORITY_TARGET,
     RECLAIM_TARGET,
     SECTIONS,
     SERVICE_TARGET,
@@ -28,7 +30,16 @@ from packhorse.scheduler.config.keys import (
     KeyProblem,
 )
 from packhorse.scheduler.core.orders import BY_ORDER
-from packhorse.scheduler.model.cluster import Batch, ClusterConfig, GpuIdle, Improver, Partition, Reclaim
+from packhorse.scheduler.model.cluster import (
+    AccountsPolicy,
+    Batch,
+    ClusterConfig,
+    GpuIdle,
+    Improver,
+    Partition,
+    Priorities,
+    Reclaim,
+)
 from packhorse.scheduler.model.errors import ConfigError
 
 
@@ -112,6 +123,8 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
         BATCH_TARGET: {},
         RECLAIM_TARGET: {},
         GPU_IDLE_TARGET: {},
+        PRIORITY_TARGET: {},
+        ACCOUNTS_TARGET: {},
     }
     cluster, service = fields[CLUSTER_TARGET], fields[SERVICE_TARGET]
     partitions: list[Partition] = []
@@ -133,6 +146,8 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
     cluster["batch"] = Batch(**fields[BATCH_TARGET])
     cluster["reclaim"] = Reclaim(**fields[RECLAIM_TARGET])
     cluster["gpu_idle"] = GpuIdle(**fields[GPU_IDLE_TARGET])
+    cluster["priorities"] = Priorities(**fields[PRIORITY_TARGET])
+    cluster["accounts"] = AccountsPolicy(**fields[ACCOUNTS_TARGET])
     if partitions:
         cluster["partitions"] = tuple(partitions)
     elif PARTITION in document and not problems:

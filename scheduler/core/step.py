@@ -24,6 +24,7 @@ from packhorse.scheduler.core import (
     tick,
     update,
 )
+from packhorse.scheduler.core.accounts.change import change_accounts
 from packhorse.scheduler.core.decision import Decision
 from packhorse.scheduler.core.reclaim.report import report_usage
 from packhorse.scheduler.core.reclaim.switch import switch_reclaim
@@ -88,6 +89,7 @@ _STEP: dict[type, Callable[[State, Any, Instant], Decision]] = {
     inp.NoteEstimates: note.note,
     inp.ReportUsage: report_usage,
     inp.SwitchReclaim: switch_reclaim,
+    inp.ChangeAccounts: change_accounts,
     inp.SuspendJobs: suspend.suspend_jobs,
     inp.ResumeJobs: suspend.resume_jobs,
     inp.ReportSuspension: suspend.report_suspension,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from packhorse.scheduler.core import indices
+from packhorse.scheduler.core.accounts.rights import check_access, complete_account
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.dependencies import check_dependency
 from packhorse.scheduler.core.licenses import check_licenses
@@ -19,7 +20,7 @@ from packhorse.scheduler.model.cluster import Partition
 from packhorse.scheduler.model.event import ArraySubmitted, JobsSubmitted
 from packhorse.scheduler.model.ids import Instant
 from packhorse.scheduler.model.input import Caller, Submit, SubmitArray
-from packhorse.scheduler.model.job import NORMAL_QOS, ArraySpec, JobSpec, Owner
+from packhorse.scheduler.model.job import ArraySpec, JobSpec, Owner
 from packhorse.scheduler.model.reply import RefusalCode, Refused, Submitted
 from packhorse.scheduler.model.resources import Ask
 
@@ -66,21 +67,24 @@ def submit_array(state: State, call: SubmitArray, now: Instant) -> Decision:
 
 
 def complete(state: State, caller: Caller, spec: JobSpec, now: Instant) -> JobSpec | Refused:
-    """The spec with defaults of partition, time limit and memory filled in, or why it cannot be."""
+    """The spec with the defaults of partition, account, QOS, time limit and memory, or why it cannot be."""
     partition = find_partition(state, spec.partition)
     if isinstance(partition, Refused):
         return partition
     spec = replace(
         spec,
         partition=partition.name,
-        qos=spec.qos or NORMAL_QOS,
         time_limit_s=_time_limit(spec.time_limit_s, partition),
         ask=fill_memory(spec.ask, partition),
         lease_s=spec.lease_s or partition.lease_s,
     )
+    filled = complete_account(state, caller.owner, spec)
+    if isinstance(filled, Refused):
+        return filled
+    spec = filled
     refused = (
         _check_plain(spec)
-        or check_qos(state, spec.qos)
+        or check_access(state, partition, caller.owner, spec)
         or check_oom_retry(spec)
         or _check_privileges(caller, spec)
         or check_partition(partition, caller.owner, spec)
@@ -147,16 +151,6 @@ def check_partition(partition: Partition, owner: Owner, spec: JobSpec) -> Refuse
             "Memory specification can not be satisfied",
         )
     return None
-
-
-def check_qos(state: State, name: str) -> Refused | None:
-    """Whether there is such a QOS: the usual one, and those whose jobs may be stopped."""
-    known = (NORMAL_QOS, *state.config.reclaim.stoppable_qos)
-    if name in known:
-        return None
-    return _invalid(
-        f'QOS "{name}" does not exist; choose one of: {", ".join(known)}', "Invalid qos specification"
-    )
 
 
 def check_possible(state: State, partition: Partition, ask: Ask) -> Refused | None:
@@ -261,6 +255,10 @@ def _check_privileges(caller: Caller, spec: JobSpec) -> Refused | None:
             RefusalCode.DENIED,
             "only an administrator may set a priority; use nice to step back behind other jobs",
             ACCESS_DENIED,
+        )
+    if spec.site_factor:
+        return Refused(
+            RefusalCode.DENIED, "only an administrator may set a site factor of the priority", ACCESS_DENIED
         )
     return None
 

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from packhorse.scheduler.core import targets
+from packhorse.scheduler.core.accounts.rights import check_access, complete_account
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.dependencies import check_dependency
 from packhorse.scheduler.core.hold import INVALID_USER, waiting_ids
@@ -15,7 +16,6 @@ from packhorse.scheduler.core.submit import (
     ACCESS_DENIED,
     check_partition,
     check_possible,
-    check_qos,
     fill_memory,
     find_partition,
 )
@@ -44,10 +44,22 @@ _WHILE_WAITING = (
     "min_nodes",
     "priority",
     "nice",
+    "site_factor",
 )
 """Changes that mean nothing once the job has its nodes."""
 
-_PLAIN = ("name", "comment", "begin_at", "dependency", "requeue", "account", "priority", "nice", "no_lend")
+_PLAIN = (
+    "name",
+    "comment",
+    "begin_at",
+    "dependency",
+    "requeue",
+    "account",
+    "priority",
+    "nice",
+    "no_lend",
+    "site_factor",
+)
 
 
 def update_job(state: State, call: UpdateJob, now: Instant) -> Decision:
@@ -128,14 +140,12 @@ def _changed(draft: Draft, call: UpdateJob, target: Target, one: Job | ArrayJob)
         return _refuse(
             target, RefusalCode.DENIED, "gets a nice below 0 from an administrator only", ACCESS_DENIED
         )
-    if not admin and "priority" in values:
-        return _refuse(
-            target, RefusalCode.DENIED, "gets a priority from an administrator only", ACCESS_DENIED
-        )
+    for field, what in (("priority", "priority"), ("site_factor", "site factor")):
+        if not admin and field in values:
+            return _refuse(
+                target, RefusalCode.DENIED, f"gets a {what} from an administrator only", ACCESS_DENIED
+            )
     if changes.qos is not None and changes.qos != old.qos:
-        unknown = check_qos(state, changes.qos)
-        if unknown is not None:
-            return _from_refused(target, unknown)
         if isinstance(one.phase, Active):
             return targets.wrong_state(target, "does not wait: its QOS cannot change", NOT_PENDING)
         values["qos"] = changes.qos
@@ -160,8 +170,13 @@ def _changed(draft: Draft, call: UpdateJob, target: Target, one: Job | ArrayJob)
         return _refuse(target, RefusalCode.INVALID, ask, "")
     spec = replace(old, **values, partition=partition.name, ask=fill_memory(ask, partition))
     refused: Refused | None = None
+    if (spec.account, spec.qos, spec.partition) != (old.account, old.qos, old.partition):
+        filled = complete_account(state, one.owner, spec)
+        if isinstance(filled, Refused):
+            return _from_refused(target, filled)
+        spec, refused = filled, check_access(state, partition, one.owner, filled)
     placed_anew = spec.ask != old.ask or spec.partition != old.partition
-    if placed_anew or spec.time_limit_s != old.time_limit_s:
+    if refused is None and (placed_anew or spec.time_limit_s != old.time_limit_s):
         refused = None if admin and not placed_anew else check_partition(partition, one.owner, spec)
     if refused is None and placed_anew:
         refused = check_possible(state, partition, spec.ask)

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
+from packhorse.scheduler.model.accounts_change import AccountChange
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.event import Item, StartEstimate
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
@@ -223,6 +224,17 @@ class SwitchReclaim(_Input, frozen=True, array_like=True, gc=False, tag=True):
     switch: Switch
 
 
+class ChangeAccounts(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Change the book of accounts, one change after the other: all or none. dry_run: none, only say what.
+
+    The reply tells what changed, one line each.
+    """
+
+    caller: Caller
+    changes: tuple[AccountChange, ...]
+    dry_run: bool = False
+
+
 class ReportGpus(_Input, frozen=True, array_like=True, gc=False, tag=True):
     """Since idle_since every GPU of the attempt was measured and idle; 0: that is so no longer.
 
@@ -328,6 +340,7 @@ Input = (
     | ReportUsage
     | SwitchReclaim
     | ReportGpus
+    | ChangeAccounts
     | SuspendJobs
     | ResumeJobs
     | ReportSuspension

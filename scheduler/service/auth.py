@@ -71,12 +71,18 @@ ALLOWED: dict[str, frozenset[tuple[Role, Relation]]] = {
     "ListAccounting": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "ListLoans": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "SwitchReclaim": frozenset({(_A, _OTHER)}),
+    # Whoever calls may ask; the core knows operators and coordinators, and refuses the others.
+    "ChangeAccounts": frozenset({(_U, _OWN), (_A, _OWN)}),
+    "ListAccounts": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "SuggestAsk": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "ListWaste": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
     "ListEstimates": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "GetShadow": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "SwitchShadow": frozenset({(_A, _OTHER)}),
     "GetReport": frozenset({(_U, _OTHER), (_A, _OTHER)}),
+    "ListPriorities": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
+    "ListShares": frozenset({(_U, _OTHER), (_A, _OTHER)}),
+    "CompareJobs": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "GetConfig": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "Reconfigure": frozenset({(_A, _OTHER)}),
     "GetStatus": frozenset({(_U, _OTHER), (_A, _OTHER)}),
@@ -113,12 +119,16 @@ RELAYED = frozenset(
         "ListAccounting",
         "ListLoans",
         "SwitchReclaim",
+        "ListAccounts",
         "SuggestAsk",
         "ListWaste",
         "ListEstimates",
         "GetShadow",
         "SwitchShadow",
         "GetReport",
+        "ListPriorities",
+        "ListShares",
+        "CompareJobs",
         "GetConfig",
         "Reconfigure",
         "GetStatus",
@@ -128,7 +138,8 @@ RELAYED = frozenset(
         "WaitJobs",
     }
 )
-"""What agents may pass on at all: calls with one answer that make nobody more than they are. The table above
+"""What agents may pass on at all: calls with one answer that make nobody more than they are (ChangeAccounts
+would: an agent's word is all there is for who is an operator or coordinator). The table above
 then decides, for a caller whose role is always USER."""
 
 

@@ -369,6 +369,37 @@ class ListLicensesRequest(_Message):
     fields: list[str] = []
 
 
+class ListPrioritiesRequest(_Message):
+    fields: list[str] = []
+    jobs: list[JobRef] = []
+    filter: JobFilter | None = None
+
+
+class ListSharesRequest(_Message):
+    fields: list[str] = []
+    accounts: list[str] = []
+    users: list[str] = []
+
+
+class CompareJobsRequest(_Message):
+    first: JobRef | None = None
+    second: JobRef | None = None
+
+
+class PriorityTerm(_Message):
+    name: str = ""
+    amount: I64 = 0
+    why: str = ""
+
+
+class CompareJobsResponse(_Message):
+    ahead: I64 = 0
+    behind: I64 = 0
+    by: I64 = 0
+    sentence: str = ""
+    terms: list[PriorityTerm] = []
+
+
 class ListLoansRequest(_Message):
     fields: list[str] = []
     jobs: list[JobRef] = []
@@ -386,6 +417,44 @@ class SwitchReclaimRequest(_Message):
     account: str = ""
     recall: bool = False
     idempotency_key: str = ""
+
+
+class AccountEdit(_Message):
+    name: str = ""
+    text: str = ""
+    how: str = ""
+
+
+class AccountChange(_Message):
+    verb: str = ""
+    thing: str = ""
+    name: str = ""
+    account: str = ""
+    user: str = ""
+    partition: str = ""
+    edits: list[AccountEdit] = []
+
+
+class ChangeAccountsRequest(_Message):
+    changes: list[AccountChange] = []
+    dry_run: bool = False
+    idempotency_key: str = ""
+
+
+class ChangeAccountsResponse(_Message):
+    lines: list[str] = []
+
+
+class FieldFilter(_Message):
+    field: str = ""
+    values: list[str] = []
+
+
+class ListAccountsRequest(_Message):
+    kind: str = ""
+    fields: list[str] = []
+    filters: list[FieldFilter] = []
+    inherited: bool = False
 
 
 class ListAccountingRequest(_Message):

@@ -19,9 +19,10 @@ from packhorse.scheduler.core.targets import owner_uid, resolve
 from packhorse.scheduler.model.ids import US, Instant, JobId, is_node_name
 from packhorse.scheduler.model.input import Input
 from packhorse.scheduler.model.job import Owner
-from packhorse.scheduler.model.reply import Done, Refused, Reply, Submitted
-from packhorse.scheduler.service import convert, messages
+from packhorse.scheduler.model.reply import Done, Planned, Refused, Reply, Submitted
+from packhorse.scheduler.service import convert, messages, priorities_view
 from packhorse.scheduler.service.accounting_view import list_accounting
+from packhorse.scheduler.service.accounts_change import change_input
 from packhorse.scheduler.service.auth import Principal, Relation, Role, allowed, require
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.estimate import estimate
@@ -40,6 +41,7 @@ from packhorse.scheduler.service.shadow_view import get_shadow, switch_shadow
 from packhorse.scheduler.service.status import About, ping, status
 from packhorse.scheduler.service.suggesting import right_size, suggest_ask
 from packhorse.scheduler.service.tables import jobs as job_table
+from packhorse.scheduler.service.tables.accounts import list_accounts
 from packhorse.scheduler.service.tables.licenses import LICENSES, LicenseView
 from packhorse.scheduler.service.tables.nodes import NODES, NodeView
 from packhorse.scheduler.service.tables.partitions import PARTITIONS, PartitionView
@@ -118,12 +120,17 @@ class Methods:
             Unary("ListAccounting", m.ListAccountingRequest, m.Table, self.list_accounting),
             Unary("ListLoans", m.ListLoansRequest, m.Table, self.list_loans),
             Unary("SwitchReclaim", m.SwitchReclaimRequest, m.OutcomesResponse, self.switch_reclaim),
+            Unary("ChangeAccounts", m.ChangeAccountsRequest, m.ChangeAccountsResponse, self.change_accounts),
+            Unary("ListAccounts", m.ListAccountsRequest, m.Table, self.list_accounts),
             Unary("SuggestAsk", m.SuggestAskRequest, m.SuggestAskResponse, self.suggest_ask),
             Unary("ListWaste", m.ListWasteRequest, m.ListWasteResponse, self.list_waste),
             Unary("ListEstimates", m.ListEstimatesRequest, m.ListEstimatesResponse, self.list_estimates),
             Unary("GetShadow", m.GetShadowRequest, m.GetShadowResponse, self.get_shadow),
             Unary("SwitchShadow", m.SwitchShadowRequest, m.SwitchShadowResponse, self.switch_shadow),
             Unary("GetReport", m.GetReportRequest, m.GetReportResponse, self.get_report),
+            Unary("ListPriorities", m.ListPrioritiesRequest, m.Table, self.list_priorities),
+            Unary("ListShares", m.ListSharesRequest, m.Table, self.list_shares),
+            Unary("CompareJobs", m.CompareJobsRequest, m.CompareJobsResponse, self.compare_jobs),
             Unary("GetConfig", m.GetConfigRequest, m.GetConfigResponse, self.get_config),
             Unary("Reconfigure", m.ReconfigureRequest, m.ReconfigureResponse, self.reconfigure),
             Unary("GetStatus", m.GetStatusRequest, m.GetStatusResponse, self.get_status),
@@ -237,6 +244,20 @@ class Methods:
         require(principal, "SwitchReclaim", Relation.OTHER, "lending")
         return await self._act(convert.switch_reclaim(request, principal.owner, principal.admin))
 
+    async def change_accounts(
+        self, principal: Principal, request: messages.ChangeAccountsRequest
+    ) -> messages.ChangeAccountsResponse:
+        """Accounts, users, associations and QOS; with dry_run only what would change."""
+        require(principal, "ChangeAccounts", Relation.OWN)
+        reply = await self.engine.call(
+            change_input(request, convert.caller(principal.owner, principal.admin, request))
+        )
+        match reply:
+            case Planned(lines=lines):
+                return messages.ChangeAccountsResponse(lines=list(lines))
+            case _:
+                raise _failed(reply)
+
     def _acting(self, principal: Principal, method: str) -> bool:
         """Whether the caller may act on everybody's jobs; raises CallFailed if not even on their own."""
         require(principal, method, Relation.OWN)
@@ -316,6 +337,40 @@ class Methods:
         fields = check_fields(LICENSES, request.fields)
         view = LicenseView(self.engine.state)
         table = make_table(LICENSES, view, fields, n_rows=len(view.licenses), now=self.engine.clock.now())
+        await self.engine.barrier()
+        return table
+
+    async def list_priorities(
+        self, principal: Principal, request: messages.ListPrioritiesRequest
+    ) -> messages.Table:
+        """What makes up the priorities of waiting jobs, as columns."""
+        require(principal, "ListPriorities", Relation.OTHER)
+        table = priorities_view.list_priorities(self.engine.state, request, self.engine.clock.now())
+        await self.engine.barrier()
+        return table
+
+    async def list_shares(self, principal: Principal, request: messages.ListSharesRequest) -> messages.Table:
+        """The tree of accounts as columns."""
+        require(principal, "ListShares", Relation.OTHER)
+        table = priorities_view.list_shares(self.engine.state, request, self.engine.clock.now())
+        await self.engine.barrier()
+        return table
+
+    async def compare_jobs(
+        self, principal: Principal, request: messages.CompareJobsRequest
+    ) -> messages.CompareJobsResponse:
+        """Which of two waiting jobs is ahead."""
+        require(principal, "CompareJobs", Relation.OTHER)
+        answer = priorities_view.compare_jobs(self.engine.state, request, self.engine.clock.now())
+        await self.engine.barrier()
+        return answer
+
+    async def list_accounts(
+        self, principal: Principal, request: messages.ListAccountsRequest
+    ) -> messages.Table:
+        """The book of accounts as columns, one kind of thing at a time."""
+        require(principal, "ListAccounts", Relation.OTHER)
+        table = list_accounts(self.engine.state, request, self.engine.clock.now())
         await self.engine.barrier()
         return table
 

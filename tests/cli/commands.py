@@ -3,17 +3,32 @@
 from collections.abc import Callable
 
 from packhorse.cli import main
-from packhorse.cli.slurm import sacct, sbatch, scancel, scontrol, seff, sinfo, squeue, sstat
+from packhorse.cli.slurm import (
+    sacct,
+    sacctmgr,
+    sbatch,
+    scancel,
+    scontrol,
+    seff,
+    sinfo,
+    sprio,
+    squeue,
+    sshare,
+    sstat,
+)
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "packhorse": main.main,
     "sacct": sacct.command,
+    "sacctmgr": sacctmgr.command,
     "sbatch": sbatch.command,
     "scancel": scancel.command,
     "scontrol": scontrol.command,
     "seff": seff.command,
     "sinfo": sinfo.command,
+    "sprio": sprio.command,
     "squeue": squeue.command,
+    "sshare": sshare.command,
     "sstat": sstat.command,
 }
 

@@ -26,13 +26,17 @@ from packhorse.scheduler.core.reclaim.ledger import loan_row, loan_rows
 from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.state import Frozen, State
 from packhorse.scheduler.core.step import next_timer, step
+from packhorse.scheduler.core.waiting import holder_of
 from packhorse.scheduler.core.when import note
+from packhorse.scheduler.model.account_settings import Thing
 from packhorse.scheduler.model.accounting import LoanRow
+from packhorse.scheduler.model.accounts_change import AccountChange, Verb
 from packhorse.scheduler.model.cluster import Batch, ClusterConfig, GpuIdle, GpuIdleAction, Reclaim
-from packhorse.scheduler.model.event import Event, JobEnding
+from packhorse.scheduler.model.event import AccountsChanged, Event, JobEnding
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
     Caller,
+    ChangeAccounts,
     Input,
     NoteEstimates,
     Reconfigure,
@@ -46,7 +50,9 @@ from packhorse.scheduler.model.input import (
 from packhorse.scheduler.model.job import OOM_SIGNAL, Active, Dependency, Ended, Retry, WarnSignal
 from packhorse.scheduler.model.loan import LoanEnd, Switch
 from packhorse.scheduler.model.node import Offer
+from packhorse.scheduler.model.reply import Refused
 from packhorse.scheduler.model.resources import Gres
+from tests.core.account_wishes import account, coordinator, member, qos, user
 from tests.core.scenario import ADMIN, OTHER, USER, Cluster, a_config, a_node, a_spec, after, an_array
 from tests.core.world import Agent, Truth
 
@@ -112,6 +118,24 @@ NEW_RULES: tuple[dict[str, Any], ...] = (
     {"max_lent_mib": 2_000},
     {"estimator": "window", "settle_s": 60},
 )
+DELETE, MODIFY, SET = Verb.DELETE, Verb.MODIFY, Verb.SET
+ACCOUNT_WISHES: tuple[tuple[AccountChange, ...], ...] = (
+    (account("bio"), user("mule"), member("mule", "bio"), user("mule", MODIFY, default_account="bio")),
+    (account("chem", parent="bio", shares=3), user("donkey"), member("donkey", "chem", partition="main")),
+    (account("chem", MODIFY, parent="root"), account("bio", MODIFY, parent="chem")),
+    (account("bio", MODIFY, parent="chem"),),
+    (qos("long", priority=5, preempts="normal"), account("bio", MODIFY, qos="normal,long")),
+    (account("bio", MODIFY, qos="", shares=7), qos("long", DELETE)),
+    (coordinator("mule", "bio"),),
+    (member("mule", "chem"), user("mule", MODIFY, default_account="chem")),
+    (member("mule", "bio", DELETE),),
+    (user("mule", DELETE),),
+    (account("chem", DELETE),),
+    (user("mule", MODIFY, default_account=""), account("bio", DELETE)),
+    (account("bio", SET), user("mule", SET), AccountChange(Verb.PRUNE, Thing.ACCOUNT)),
+    (AccountChange(Verb.RESET, Thing.ASSOCIATION, account="bio"),),
+)
+"""What people want of the book of accounts; much of it cannot be, as things are."""
 NEW_TERMS: tuple[dict[str, Any], ...] = ({"no_lend": True}, {"account": "bio"}, {"time_limit_s": 30})
 
 
@@ -153,9 +177,12 @@ class Recorded(Cluster):
 class ClusterMachine(RuleBasedStateMachine):
     """See the module."""
 
-    @initialize(law=st.sampled_from(LAWS))
-    def boot(self, law: dict[str, Any]) -> None:
+    @initialize(law=st.sampled_from(LAWS), n_wishes=st.integers(0, 2))
+    def boot(self, law: dict[str, Any], n_wishes: int) -> None:
+        """n_wishes: so many of the first ones have been fulfilled."""
         self.begin(law)
+        for wish in ACCOUNT_WISHES[:n_wishes]:
+            assert self.cluster.do(ChangeAccounts(ADMIN, wish)).events
 
     def begin(self, law: dict[str, Any]) -> None:
         """Three nodes whose agents are connected."""
@@ -196,6 +223,7 @@ class ClusterMachine(RuleBasedStateMachine):
                 "licenses": st.sampled_from(["matlab", "matlab:2"]),
                 "no_lend": st.just(True),
                 "idle_gpu_ok": st.just(True),
+                "account": st.sampled_from(["bio", "chem"]),
             },
         ),
         mem_mib=st.sampled_from([0, 0, 4_000, 9_000, 16_000]),
@@ -419,6 +447,30 @@ class ClusterMachine(RuleBasedStateMachine):
     def lending_is_switched(self, on: bool, kind: str, recall: bool) -> None:
         name = {"partition": "main", "account": "bio"}.get(kind, "")
         self.cluster.do(SwitchReclaim(ADMIN, on, Switch(kind, name, recall)))
+
+    @rule(
+        wish=st.sampled_from(ACCOUNT_WISHES),
+        caller=st.sampled_from([ADMIN, ADMIN, ADMIN, Caller(USER)]),
+        key=st.sampled_from(["", "k3"]),
+    )
+    def accounts_change(self, wish: tuple[AccountChange, ...], caller: Caller, key: str) -> None:
+        """All of it or nothing; a dry run before tells the same. What jobs count under stays."""
+        state = self.cluster.state
+        dry = self.cluster.do(ChangeAccounts(caller, wish, dry_run=True))
+        assert not dry.events and not dry.commands
+        under = {
+            id: state.accounts.chain(holder_of(job.spec, job.owner))
+            for id, job in state.jobs.items()
+            if not isinstance(job.phase, Ended)
+        }
+        caller = structs.replace(caller, key=key, fingerprint=str(wish)) if key else caller
+        done = self.cluster.do(ChangeAccounts(caller, wish))
+        if done.events:
+            assert isinstance(done.events[0], AccountsChanged) and done.reply == dry.reply
+        if isinstance(done.reply, Refused):
+            assert not done.events and done.reply.message
+        left = [id for id, chain in under.items() if chain[0] not in state.accounts.associations]
+        assert not left, f"jobs {left} count under an association that is gone"
 
     @rule()
     def snapshot(self) -> None:

@@ -358,6 +358,58 @@ class ListLicensesRequest(_message.Message):
     fields: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, fields: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class ListPrioritiesRequest(_message.Message):
+    __slots__ = ("fields", "jobs", "filter")
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobRef]
+    filter: JobFilter
+    def __init__(self, fields: _Optional[_Iterable[str]] = ..., jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., filter: _Optional[_Union[JobFilter, _Mapping]] = ...) -> None: ...
+
+class ListSharesRequest(_message.Message):
+    __slots__ = ("fields", "accounts", "users")
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    accounts: _containers.RepeatedScalarFieldContainer[str]
+    users: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, fields: _Optional[_Iterable[str]] = ..., accounts: _Optional[_Iterable[str]] = ..., users: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CompareJobsRequest(_message.Message):
+    __slots__ = ("first", "second")
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    SECOND_FIELD_NUMBER: _ClassVar[int]
+    first: JobRef
+    second: JobRef
+    def __init__(self, first: _Optional[_Union[JobRef, _Mapping]] = ..., second: _Optional[_Union[JobRef, _Mapping]] = ...) -> None: ...
+
+class CompareJobsResponse(_message.Message):
+    __slots__ = ("ahead", "behind", "by", "sentence", "terms")
+    AHEAD_FIELD_NUMBER: _ClassVar[int]
+    BEHIND_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
+    ahead: int
+    behind: int
+    by: int
+    sentence: str
+    terms: _containers.RepeatedCompositeFieldContainer[PriorityTerm]
+    def __init__(self, ahead: _Optional[int] = ..., behind: _Optional[int] = ..., by: _Optional[int] = ..., sentence: _Optional[str] = ..., terms: _Optional[_Iterable[_Union[PriorityTerm, _Mapping]]] = ...) -> None: ...
+
+class PriorityTerm(_message.Message):
+    __slots__ = ("name", "amount", "why")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    amount: int
+    why: str
+    def __init__(self, name: _Optional[str] = ..., amount: _Optional[int] = ..., why: _Optional[str] = ...) -> None: ...
+
 class ListAccountingRequest(_message.Message):
     __slots__ = ("fields", "jobs", "filter", "since_us", "until_us", "allocations_only", "duplicates", "limit")
     FIELDS_FIELD_NUMBER: _ClassVar[int]
@@ -411,6 +463,70 @@ class SwitchReclaimRequest(_message.Message):
     recall: bool
     idempotency_key: str
     def __init__(self, on: _Optional[bool] = ..., partition: _Optional[str] = ..., account: _Optional[str] = ..., recall: _Optional[bool] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class AccountEdit(_message.Message):
+    __slots__ = ("name", "text", "how")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    HOW_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    text: str
+    how: str
+    def __init__(self, name: _Optional[str] = ..., text: _Optional[str] = ..., how: _Optional[str] = ...) -> None: ...
+
+class AccountChange(_message.Message):
+    __slots__ = ("verb", "thing", "name", "account", "user", "partition", "edits")
+    VERB_FIELD_NUMBER: _ClassVar[int]
+    THING_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    EDITS_FIELD_NUMBER: _ClassVar[int]
+    verb: str
+    thing: str
+    name: str
+    account: str
+    user: str
+    partition: str
+    edits: _containers.RepeatedCompositeFieldContainer[AccountEdit]
+    def __init__(self, verb: _Optional[str] = ..., thing: _Optional[str] = ..., name: _Optional[str] = ..., account: _Optional[str] = ..., user: _Optional[str] = ..., partition: _Optional[str] = ..., edits: _Optional[_Iterable[_Union[AccountEdit, _Mapping]]] = ...) -> None: ...
+
+class ChangeAccountsRequest(_message.Message):
+    __slots__ = ("changes", "dry_run", "idempotency_key")
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    changes: _containers.RepeatedCompositeFieldContainer[AccountChange]
+    dry_run: bool
+    idempotency_key: str
+    def __init__(self, changes: _Optional[_Iterable[_Union[AccountChange, _Mapping]]] = ..., dry_run: _Optional[bool] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class ChangeAccountsResponse(_message.Message):
+    __slots__ = ("lines",)
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    lines: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, lines: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class FieldFilter(_message.Message):
+    __slots__ = ("field", "values")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    values: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, field: _Optional[str] = ..., values: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListAccountsRequest(_message.Message):
+    __slots__ = ("kind", "fields", "filters", "inherited")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    FILTERS_FIELD_NUMBER: _ClassVar[int]
+    INHERITED_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    filters: _containers.RepeatedCompositeFieldContainer[FieldFilter]
+    inherited: bool
+    def __init__(self, kind: _Optional[str] = ..., fields: _Optional[_Iterable[str]] = ..., filters: _Optional[_Iterable[_Union[FieldFilter, _Mapping]]] = ..., inherited: _Optional[bool] = ...) -> None: ...
 
 class SuggestAskRequest(_message.Message):
     __slots__ = ("job", "name", "command", "user")

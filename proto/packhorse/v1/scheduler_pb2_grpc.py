@@ -124,6 +124,16 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchReclaimRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
                 _registered_method=True)
+        self.ChangeAccounts = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ChangeAccounts',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ChangeAccountsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ChangeAccountsResponse.FromString,
+                _registered_method=True)
+        self.ListAccounts = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListAccounts',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListAccountsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+                _registered_method=True)
         self.SuggestAsk = channel.unary_unary(
                 '/packhorse.v1.Scheduler/SuggestAsk',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SuggestAskRequest.SerializeToString,
@@ -153,6 +163,21 @@ class SchedulerStub:
                 '/packhorse.v1.Scheduler/GetReport',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetReportRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetReportResponse.FromString,
+                _registered_method=True)
+        self.ListPriorities = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListPriorities',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListPrioritiesRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+                _registered_method=True)
+        self.ListShares = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListShares',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListSharesRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+                _registered_method=True)
+        self.CompareJobs = channel.unary_unary(
+                '/packhorse.v1.Scheduler/CompareJobs',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.CompareJobsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.CompareJobsResponse.FromString,
                 _registered_method=True)
         self.GetConfig = channel.unary_unary(
                 '/packhorse.v1.Scheduler/GetConfig',
@@ -326,6 +351,20 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ChangeAccounts(self, request, context):
+        """Accounts, users, associations, QOS and coordinators: all changes of a call or none. The answer says what
+        changed; for administrators, operators and coordinators (docs/policy/accounts.md).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAccounts(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SuggestAsk(self, request, context):
         """What a job should ask for, by what its past runs used.
         """
@@ -362,6 +401,27 @@ class SchedulerServicer:
 
     def GetReport(self, request, context):
         """What was used in a time, as sreport shows it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPriorities(self, request, context):
+        """What makes up the priorities of waiting jobs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListShares(self, request, context):
+        """The tree of accounts: shares, and what was used of them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareJobs(self, request, context):
+        """Which of two waiting jobs is ahead, and why.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -534,6 +594,16 @@ def add_SchedulerServicer_to_server(servicer, server):
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchReclaimRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
             ),
+            'ChangeAccounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeAccounts,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ChangeAccountsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ChangeAccountsResponse.SerializeToString,
+            ),
+            'ListAccounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAccounts,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListAccountsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
+            ),
             'SuggestAsk': grpc.unary_unary_rpc_method_handler(
                     servicer.SuggestAsk,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SuggestAskRequest.FromString,
@@ -563,6 +633,21 @@ def add_SchedulerServicer_to_server(servicer, server):
                     servicer.GetReport,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetReportRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetReportResponse.SerializeToString,
+            ),
+            'ListPriorities': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPriorities,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListPrioritiesRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
+            ),
+            'ListShares': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListShares,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListSharesRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
+            ),
+            'CompareJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareJobs,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.CompareJobsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.CompareJobsResponse.SerializeToString,
             ),
             'GetConfig': grpc.unary_unary_rpc_method_handler(
                     servicer.GetConfig,
@@ -1117,6 +1202,60 @@ class Scheduler:
             _registered_method=True)
 
     @staticmethod
+    def ChangeAccounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ChangeAccounts',
+            packhorse_dot_v1_dot_scheduler__pb2.ChangeAccountsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.ChangeAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAccounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListAccounts',
+            packhorse_dot_v1_dot_scheduler__pb2.ListAccountsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def SuggestAsk(request,
             target,
             options=(),
@@ -1268,6 +1407,87 @@ class Scheduler:
             '/packhorse.v1.Scheduler/GetReport',
             packhorse_dot_v1_dot_scheduler__pb2.GetReportRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.GetReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPriorities(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListPriorities',
+            packhorse_dot_v1_dot_scheduler__pb2.ListPrioritiesRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListShares(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListShares',
+            packhorse_dot_v1_dot_scheduler__pb2.ListSharesRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/CompareJobs',
+            packhorse_dot_v1_dot_scheduler__pb2.CompareJobsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.CompareJobsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -55,6 +55,11 @@ class SchedulerStub:
     """Memory that is lent, and that was; see docs/reclaim.md."""
     SwitchReclaim: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchReclaimRequest, _scheduler_pb2.OutcomesResponse]
     """Lending on or off: everywhere, or for the jobs of a partition or an account."""
+    ChangeAccounts: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ChangeAccountsRequest, _scheduler_pb2.ChangeAccountsResponse]
+    """Accounts, users, associations, QOS and coordinators: all changes of a call or none. The answer says what
+    changed; for administrators, operators and coordinators (docs/policy/accounts.md).
+    """
+    ListAccounts: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountsRequest, _scheduler_pb2.Table]
     SuggestAsk: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SuggestAskRequest, _scheduler_pb2.SuggestAskResponse]
     """What a job should ask for, by what its past runs used."""
     ListWaste: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListWasteRequest, _scheduler_pb2.ListWasteResponse]
@@ -66,6 +71,12 @@ class SchedulerStub:
     SwitchShadow: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchShadowRequest, _scheduler_pb2.SwitchShadowResponse]
     GetReport: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetReportRequest, _scheduler_pb2.GetReportResponse]
     """What was used in a time, as sreport shows it."""
+    ListPriorities: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListPrioritiesRequest, _scheduler_pb2.Table]
+    """What makes up the priorities of waiting jobs."""
+    ListShares: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListSharesRequest, _scheduler_pb2.Table]
+    """The tree of accounts: shares, and what was used of them."""
+    CompareJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.CompareJobsRequest, _scheduler_pb2.CompareJobsResponse]
+    """Which of two waiting jobs is ahead, and why."""
     GetConfig: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetConfigRequest, _scheduler_pb2.GetConfigResponse]
     Reconfigure: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ReconfigureRequest, _scheduler_pb2.ReconfigureResponse]
     """The configuration file read again, whole or not at all; see docs/operations.md."""
@@ -112,6 +123,11 @@ class SchedulerAsyncStub(SchedulerStub):
     """Memory that is lent, and that was; see docs/reclaim.md."""
     SwitchReclaim: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchReclaimRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
     """Lending on or off: everywhere, or for the jobs of a partition or an account."""
+    ChangeAccounts: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ChangeAccountsRequest, _scheduler_pb2.ChangeAccountsResponse]  # type: ignore[assignment]
+    """Accounts, users, associations, QOS and coordinators: all changes of a call or none. The answer says what
+    changed; for administrators, operators and coordinators (docs/policy/accounts.md).
+    """
+    ListAccounts: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountsRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     SuggestAsk: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SuggestAskRequest, _scheduler_pb2.SuggestAskResponse]  # type: ignore[assignment]
     """What a job should ask for, by what its past runs used."""
     ListWaste: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListWasteRequest, _scheduler_pb2.ListWasteResponse]  # type: ignore[assignment]
@@ -123,6 +139,12 @@ class SchedulerAsyncStub(SchedulerStub):
     SwitchShadow: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchShadowRequest, _scheduler_pb2.SwitchShadowResponse]  # type: ignore[assignment]
     GetReport: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetReportRequest, _scheduler_pb2.GetReportResponse]  # type: ignore[assignment]
     """What was used in a time, as sreport shows it."""
+    ListPriorities: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListPrioritiesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
+    """What makes up the priorities of waiting jobs."""
+    ListShares: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListSharesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
+    """The tree of accounts: shares, and what was used of them."""
+    CompareJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.CompareJobsRequest, _scheduler_pb2.CompareJobsResponse]  # type: ignore[assignment]
+    """Which of two waiting jobs is ahead, and why."""
     GetConfig: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetConfigRequest, _scheduler_pb2.GetConfigResponse]  # type: ignore[assignment]
     Reconfigure: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ReconfigureRequest, _scheduler_pb2.ReconfigureResponse]  # type: ignore[assignment]
     """The configuration file read again, whole or not at all; see docs/operations.md."""
@@ -276,6 +298,23 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         """Lending on or off: everywhere, or for the jobs of a partition or an account."""
 
     @_abc_1.abstractmethod
+    def ChangeAccounts(
+        self,
+        request: _scheduler_pb2.ChangeAccountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.ChangeAccountsResponse, _abc.Awaitable[_scheduler_pb2.ChangeAccountsResponse]]:
+        """Accounts, users, associations, QOS and coordinators: all changes of a call or none. The answer says what
+        changed; for administrators, operators and coordinators (docs/policy/accounts.md).
+        """
+
+    @_abc_1.abstractmethod
+    def ListAccounts(
+        self,
+        request: _scheduler_pb2.ListAccountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]: ...
+
+    @_abc_1.abstractmethod
     def SuggestAsk(
         self,
         request: _scheduler_pb2.SuggestAskRequest,
@@ -321,6 +360,30 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.GetReportResponse, _abc.Awaitable[_scheduler_pb2.GetReportResponse]]:
         """What was used in a time, as sreport shows it."""
+
+    @_abc_1.abstractmethod
+    def ListPriorities(
+        self,
+        request: _scheduler_pb2.ListPrioritiesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]:
+        """What makes up the priorities of waiting jobs."""
+
+    @_abc_1.abstractmethod
+    def ListShares(
+        self,
+        request: _scheduler_pb2.ListSharesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]:
+        """The tree of accounts: shares, and what was used of them."""
+
+    @_abc_1.abstractmethod
+    def CompareJobs(
+        self,
+        request: _scheduler_pb2.CompareJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.CompareJobsResponse, _abc.Awaitable[_scheduler_pb2.CompareJobsResponse]]:
+        """Which of two waiting jobs is ahead, and why."""
 
     @_abc_1.abstractmethod
     def GetConfig(

@@ -11,6 +11,7 @@ from packhorse.scheduler.config import file as config
 from packhorse.scheduler.config import text as config_text
 from packhorse.scheduler.config.file import ServiceConfig
 from packhorse.scheduler.config.keys import (
+    ACCOUNTS_TARGET,
     BATCH_TARGET,
     CLUSTER_TARGET,
     GPU_IDLE_TARGET,
@@ -19,17 +20,20 @@ from packhorse.scheduler.config.keys import (
     MEANING,
     PARTITION,
     PARTITION_TARGET,
+    PRIORITY_TARGET,
     RECLAIM_TARGET,
     SECTIONS,
     Key,
 )
 from packhorse.scheduler.model.cluster import (
+    AccountsPolicy,
     Batch,
     ClusterConfig,
     GpuIdle,
     GpuIdleAction,
     Improver,
     Partition,
+    Priorities,
     Reclaim,
 )
 from packhorse.scheduler.model.errors import ConfigError
@@ -40,10 +44,22 @@ TARGETS = {
     RECLAIM_TARGET: Reclaim,
     IMPROVER_TARGET: Improver,
     GPU_IDLE_TARGET: GpuIdle,
+    ACCOUNTS_TARGET: AccountsPolicy,
     BATCH_TARGET: Batch,
+    PRIORITY_TARGET: Priorities,
     "service": ServiceConfig,
 }
-SET_ELSEWHERE = {"owner_uid", "partitions", "improver", "reclaim", "origin", "batch", "gpu_idle"}
+SET_ELSEWHERE = {
+    "accounts",
+    "owner_uid",
+    "partitions",
+    "improver",
+    "reclaim",
+    "origin",
+    "batch",
+    "gpu_idle",
+    "priorities",
+}
 
 
 def problems(text: str) -> list[str]:
