@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from packhorse.scheduler.core import order_keys
 from packhorse.scheduler.core.active import suspended_us
 from packhorse.scheduler.core.batch.samples import Samples
 from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS, Board
@@ -72,7 +73,8 @@ def question(state: State, now: Instant) -> Question:
     """A copy of what matters. Costs about as much as a pass that starts nothing."""
     pending, columns = state.pending_columns, state.node_columns
     rules, board = pending.rules(state.config), columns.board()
-    ordered = pending.ordered(state.config, now, state.usage, board.totals)
+    key_of = order_keys.key_of(state, now)
+    ordered = pending.ordered(state.config, now, state.usage, board.totals, key_of)
     later = np.flatnonzero((pending.id > 0) & (pending.reason_code == Reason.BEGIN_TIME.code))
     slots = np.concatenate([ordered, np.setdiff1d(later, ordered)]).astype(np.intp)
     codes = np.unique(pending.partition[slots]).tolist()

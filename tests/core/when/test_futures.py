@@ -105,6 +105,17 @@ def test_partitions_share_nodes() -> None:
     assert found[rest] == pytest.approx(2000, rel=NEAR)
 
 
+@pytest.mark.parametrize("order", ["sjf", "multifactor", "packhorse", "drf"])
+def test_the_order_in_force_counts(order: str) -> None:
+    cluster = full(config=ClusterConfig(order=order))
+    first = cluster.submit(cpus=4, time_limit_s=4000)
+    cluster.clock.advance(1)
+    second = cluster.submit(cpus=4, time_limit_s=100, site_factor=5000)
+    cluster.run_cycle()
+    found = waits(cluster)
+    assert found[second] < found[first], "it is shorter, and an administrator likes it"
+
+
 def test_held_jobs_are_nobodys_business() -> None:
     cluster = full()
     held, job = cluster.submit(cpus=4, hold=True), cluster.submit(cpus=4, time_limit_s=60)
