@@ -9,7 +9,8 @@ from packhorse.scheduler.core.when.futures import Foreseen, foresee, strata
 from packhorse.scheduler.core.when.question import question
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
-from tests.core.scenario import Cluster, a_cluster
+from packhorse.scheduler.model.input import Caller
+from tests.core.scenario import USER, Cluster, a_cluster
 
 NEAR = 0.06
 """Pieces of time are no finer."""
@@ -110,7 +111,7 @@ def test_the_order_in_force_counts(order: str) -> None:
     cluster = full(config=ClusterConfig(order=order))
     first = cluster.submit(cpus=4, time_limit_s=4000)
     cluster.clock.advance(1)
-    second = cluster.submit(cpus=4, time_limit_s=100, site_factor=5000)
+    second = cluster.submit(cpus=4, time_limit_s=100, site_factor=5000, caller=Caller(USER, admin=True))
     cluster.run_cycle()
     found = waits(cluster)
     assert found[second] < found[first], "it is shorter, and an administrator likes it"
