@@ -49,6 +49,9 @@ TABLE: dict[str, tuple[str, int, str]] = {
 
 PARSER = Parser(PROG, TABLE)
 
+MOST_EXPLAINED = 20
+"""Jobs of one `show job` with our line about what would start them."""
+
 # fmt: off
 NOT_YET = frozenset((
     "abort", "cancel_reboot", "cluster", "create", "delete", "errnumstr", "fsdampeningfactor",
@@ -149,9 +152,27 @@ def _show_jobs(words: list[str], options: dict[str, str]) -> int:
     if not table.n:
         sys.stdout.write("No jobs in the system\n")
         return 0
-    records = [show_job.job_lines(row, table.now_us, "details" in options) for row in table.rows()]
+    rows = list(table.rows())
+    records = [show_job.job_lines(row, table.now_us, "details" in options) for row in rows]
+    if words:
+        for row, lines in zip(rows[:MOST_EXPLAINED], records, strict=False):
+            lines[-1:-1] = _why(row)
     sys.stdout.write(show_job.printed(records, "oneliner" in options))
     return 0
+
+
+def _why(row: dict[str, Any]) -> list[str]:
+    """Our line at the end of a job that waits; none where the scheduler cannot say."""
+    if row["state"] != "PENDING":
+        return []
+    from packhorse.cli.slurm.why_text import line
+    from packhorse.cli.transport import CallError
+
+    try:
+        answer = call("ExplainJob", {"job": {"jobId": row["job_id"]}})
+    except CallError:
+        return []
+    return [f"PackhorseWhy={line(answer)}"]
 
 
 def _show_nodes(words: list[str], options: dict[str, str]) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from packhorse.scheduler.core import apply_attempt, apply_node, apply_pending, apply_suspend, waiting
-from packhorse.scheduler.core.accounts import charging
+from packhorse.scheduler.core.accounts import charging, holding
 from packhorse.scheduler.core.active import set_rank_timer
 from packhorse.scheduler.core.reclaim import apply_loans
 from packhorse.scheduler.core.state import State
@@ -32,6 +32,7 @@ def _configured(state: State, event: ev.Configured) -> None:
     before, state.config = state.config, event.config
     state.configured_at, state.fallback = event.at, None
     charging.configured(state, event.at)
+    holding.configured(state, before)
     if event.config.reclaim != before.reclaim:
         apply_loans.suspect_all(state)
     if event.config.predictor != before.predictor:

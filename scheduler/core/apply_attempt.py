@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from packhorse.scheduler.core import waiting
-from packhorse.scheduler.core.accounts import charging
+from packhorse.scheduler.core.accounts import charging, holding
 from packhorse.scheduler.core.active import set_rank_timer, set_timers, suspended_us
 from packhorse.scheduler.core.array_tasks import task_ended, task_moved
 from packhorse.scheduler.core.conditions import WHOLE
@@ -52,6 +52,7 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
     if job.spec.account:
         state.usage.take(job.spec.account, event.placements)
     charging.charge(state, new, event.at)
+    holding.begun(state, new)
     if event.loans:
         begin_loans(state, job.id, active)
     if expected_us:
@@ -71,6 +72,7 @@ def attempt_started(state: State, event: ev.AttemptStarted) -> None:
     active = replace(active, started_at=event.started_at or event.at, end_by=event.end_by)
     new = _set(state, job, active)
     state.running_columns.set_end(job.id, event.end_by)
+    state.held.move(job.id, end_by=event.end_by)
     state.running_columns.began(job.id, active.started_at)
     if active.loans:
         expect_again(state, job.id, active)
@@ -171,6 +173,7 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
     )
     new = replace(job, phase=end)
     state.jobs[job.id] = new
+    holding.submitted(state, job.spec, job.owner, -1)
     state.finished[job.id] = event.at
     if job.array_id:
         task_moved(state, job, new)
@@ -227,6 +230,7 @@ def _release(state: State, job: Job, now: Instant) -> None:
         state.usage.take(job.spec.account, phase.placements, -1)
     state.usage.use(job.owner.uid, phase.placements, now - phase.granted_at - suspended_us(phase, now), now)
     charging.release(state, job.id, now)
+    state.held.end(job.id)
     state.node_columns.release(job.id)
     state.running_columns.remove(job.id)
     end_loans(state, job, phase)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 
 from packhorse.scheduler.core import indices, waiting
+from packhorse.scheduler.core.accounts.check_limits import check_limits
 from packhorse.scheduler.core.active import brake_holds, lease_over_at, ranked_next_at
 from packhorse.scheduler.core.array_tasks import count
 from packhorse.scheduler.core.conditions import order_of
@@ -39,6 +40,7 @@ def check(state: State) -> None:
     _licenses(state)
     state.accounts.check()
     check_estimates(state)
+    check_limits(state)
     _pending_rows(state)
     _dependents(state)
     _singletons(state)

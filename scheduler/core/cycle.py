@@ -31,6 +31,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core import one_node, order_keys
+from packhorse.scheduler.core.accounts.quota import quota
 from packhorse.scheduler.core.backfill import Planned, Timeline, find
 from packhorse.scheduler.core.backfill_kinds import backfill
 from packhorse.scheduler.core.batch.turns import Turns
@@ -179,12 +180,14 @@ class Cycle:
         self.timeline: Timeline | None = None
         self.left = state.config.max_starts_per_cycle
         self.supply = Supply(state.licenses.free(state.config), pending.licensed)
+        self.quota = quota(state, now)
 
     def run(self) -> Plan:
         """All rows, until no more may be started."""
         n = self.order.shape[0]
         self._pass_over_hopeless()
         self._pass_over_unlicensed(list(self.supply.short), 0)
+        self._pass_over_limited(n)
         at = 0
         piece = _FIRST_PIECE
         while at < n and self.left:
@@ -225,6 +228,7 @@ class Cycle:
             state.looking_at = ((id,), 0, 1)
             request = self._request(code)
             want = self._want(slot, at) - started[id]
+            want = min(want, self._room_under_limits(slot, at, code))
             n = 0
             own = self.plans.get(id)
             while n < want and not request.shape.node_decides:
@@ -238,6 +242,8 @@ class Cycle:
                 todo = todo[(self.classes[todo] != code) | (self.durations[todo] < duration)]
             if code in pending.licensed:
                 self.supply.take(code, n)
+            if self.quota is not None:
+                self.quota.take(slot, code, n)
         return Plan(self.grants, self.planned, plan.more)
 
     def _want(self, slot: int, at: int) -> int:
@@ -251,6 +257,7 @@ class Cycle:
 
     def tell(self, plan: Plan) -> None:
         """Reasons and planned starts of this plan to the columns."""
+        self._pass_over_limited(self.seen)
         waiting = self.codes[: self.seen]
         slots = self.order[: waiting.size]
         if waiting.size:
@@ -312,6 +319,31 @@ class Cycle:
         codes = self.codes[at:]
         codes[marked[self.classes[at:]] & (codes == 0)] = Reason.LICENSES.code
 
+    def _pass_over_limited(self, end: int) -> None:
+        """Rows up to this place on whose name no more may start wait for that."""
+        if self.quota is not None:
+            self.quota.mark(self.codes[:end], self.order[:end])
+            self.quota.wake(self.now)
+
+    def _room_under_limits(self, slot: int, place_: int, code: int) -> int:
+        """How many more jobs of the row may start on whose name it is; if none, that is why it waits."""
+        if self.quota is None or not self.quota.limited(slot):
+            return self.left
+        room = self.quota.jobs(slot, code)
+        if not room:
+            self.codes[place_] = self.quota.reason.code
+        return min(room, self.left)
+
+    def _take_quota(self, slot: int, code: int, batches: list[Batch], j: int) -> tuple[list[Batch], bool]:
+        """Those of the places that may be taken on whose name the row is, and whether all may."""
+        if self.quota is None or not self.quota.limited(slot):
+            return batches, True
+        batches, out = self.quota.admit(slot, code, batches)
+        for (_, taken), n in out:
+            for position, pairs in taken:
+                self.field.take(position, pairs, -n, j)
+        return batches, not out
+
     def _worth_a_look(self, at: int, end: int) -> np.ndarray:
         """Places from at up to end whose row may start, or may be the next of its partition."""
         classes = self.classes[at:end]
@@ -360,7 +392,7 @@ class Cycle:
     def _look_at(self, places: np.ndarray, end: int) -> int:
         """Starts what fits among these rows. Returns the place to go on from."""
         pending = self.pending
-        slots = self.order[places]
+        slots: list[int] = self.order[places].tolist()
         where: list[int] = places.tolist()
         classes = self.classes[places].tolist()
         durations = self.durations[places].tolist()
@@ -377,10 +409,14 @@ class Cycle:
                 i += 1
                 continue
             self.state.looking_at = (ids, i, i + 1)
+            room = self._room_under_limits(slots[i], where[i], code)
+            if not room:
+                i += 1
+                continue
             limit = blocked.get(code)
             if limit is None:
                 limit = blocked[code] = int(self.blocked_from[code])
-            most = self.turns.most(where[i]) if self.turns is not None else self.left
+            most = min(self.turns.most(where[i]), room) if self.turns is not None else room
             if self.turns is not None and self.turns.late[where[i]]:
                 quiet = self._quiet_start(partitions[i], where[i], ids[i], code, duration, most)
                 if quiet is not None:
@@ -398,7 +434,7 @@ class Cycle:
             j = field.layer_of(self.now + duration)
             if ids[i] in self.guide:
                 most = min(most, counts[i] if rooms[i] < 0 else min(counts[i], rooms[i]))
-                done = self._follow(ids[i], most, code, duration, j, partitions[i])
+                done = self._follow(slots[i], most, code, duration, j)
                 counts[i] -= done
                 rooms[i] -= done if rooms[i] > 0 else 0
                 i += done == most
@@ -409,6 +445,8 @@ class Cycle:
                 continue
             run, want = i, 0
             while run < n and classes[run] == code and want < self.left and ids[run] not in self.guide:
+                if self.quota is not None and not self.quota.alike(slots[i], slots[run]):
+                    break
                 if durations[run] != duration and field.layer_of(self.now + durations[run]) != j:
                     break
                 want += counts[run] if rooms[run] < 0 else min(counts[run], rooms[run])
@@ -422,12 +460,16 @@ class Cycle:
                 want = min(want, self.supply.jobs(code))
             self.state.looking_at = (ids, i, run)
             batches = place(field, self._request(code), want, j)
+            batches, fit = self._take_quota(slots[i], code, batches, j)
             done = sum(n for _, n in batches)
             i = self._hand_out(batches, i, run, ids, counts, rooms, durations, partitions, code)
             if licensed:
                 lost = self.supply.take(code, done)
                 self._pass_over_unlicensed(lost, where[i - 1] + 1 if i else where[0])
-            if limited and done == most:
+            if not fit and self.quota is not None:
+                self.codes[where[i]] = self.quota.reason.code
+                i += 1
+            elif limited and done == most:
                 counts[i] -= done
                 rooms[i] -= done if rooms[i] > 0 else 0
             elif i < run and self.left and code not in self.supply.short:
@@ -475,16 +517,17 @@ class Cycle:
                     i += 1
         return i
 
-    def _follow(self, id: int, want: int, code: int, duration: int, j: int, partition: int) -> int:
+    def _follow(self, slot: int, want: int, code: int, duration: int, j: int) -> int:
         """Starts up to so many jobs of the row where the guide says. Returns how many."""
         request, position = self._request(code), self.field.board.position
+        id, partition = int(self.pending.id[slot]), int(self.pending.partition[slot])
         if code in self.pending.licensed:
             want = min(want, self.supply.jobs(code))
         n = 0
-        for place_ in self.guide.pop(id)[: min(want, self.left)]:
-            at = [position[name] for name in dict.fromkeys(place_.nodes) if name in position]
-            batch = place_at(self.field, request, at, place_.device, j) if at else None
-            if batch is not None:
+        for told in self.guide.pop(id)[: min(want, self.left)]:
+            at = [position[name] for name in dict.fromkeys(told.nodes) if name in position]
+            batch = place_at(self.field, request, at, told.device, j) if at else None
+            if batch is not None and self._take_quota(slot, code, [batch], j)[1]:
                 self._hand_out([batch], 0, 1, [id], [1], [-1], [duration], [partition], code)
                 n += 1
         return n

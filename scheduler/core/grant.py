@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from packhorse.scheduler.core import cycle, indices, preemption, waiting
+from packhorse.scheduler.core.accounts.quota import quota
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
 from packhorse.scheduler.core.licenses import jobs_within, take
 from packhorse.scheduler.core.lifecycle import stop
@@ -39,7 +40,7 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
         return Decision((), more=plan.more)
     draft = Draft(state, now)
     room, space, free = _Room(state), _Space(state), state.licenses.free(state.config)
-    lenders = Lenders(state, now)
+    lenders, shares = Lenders(state, now), quota(state, now)
     for id, placements in plan.grants:
         waiter: Job | ArrayJob | None = state.jobs.get(id) or state.arrays.get(id)
         if waiter is None or not isinstance(waiter.phase, Pending) or not waiter.phase.eligible_at:
@@ -50,11 +51,15 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
         wanted = parse_licenses(waiter.spec.licenses) if waiter.spec.licenses else ()
         if wanted and not jobs_within(wanted, free):
             continue
+        if shares is not None and not shares.admits(waiter, placements):
+            continue
         if isinstance(waiter, Job):
             loans = lenders.loans(placements) if room.take(waiter.array_id) else None
             if loans is not None:
                 space.take(placements)
                 take(wanted, 1, free)
+                if shares is not None:
+                    shares.take_last()
                 _grant(draft, id, waiter.attempts + 1, waiter, placements, loans)
         elif room.take(id):
             loans = lenders.loans(placements)
@@ -64,6 +69,8 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
                 draft.events.append(ArrayTaskSplit(now, id, index, task))
                 space.take(placements)
                 take(wanted, 1, free)
+                if shares is not None:
+                    shares.take_last()
                 _grant(draft, task, 1, waiter, placements, loans)
     for id, for_job in plan.stops:
         job = state.jobs[id]

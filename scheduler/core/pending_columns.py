@@ -146,7 +146,7 @@ class PendingColumns:
         self.room = np.zeros(n, dtype=np.int32)
         self.eligible = np.zeros(n, dtype=np.bool_)
         self.ready = np.zeros(n, dtype=np.bool_)
-        self.reason_code = np.zeros(n, dtype=np.int8)
+        self.reason_code = np.zeros(n, dtype=np.int16)
         self.planned_at = np.zeros(n, dtype=np.int64)
         self.decided = np.zeros(0, dtype=np.int64)
         """The priorities that the last pass went by, by slot; under the order "multifactor" only."""
@@ -420,6 +420,11 @@ class PendingColumns:
         """Which of these rows are of one of these QOS."""
         known = np.array([name in names for name in self.qos_names], dtype=np.bool_)
         return np.asarray(known[self.qos[slots]])
+
+    def waiting_for(self, reason: Reason) -> list[JobId]:
+        """Rows that wait for this, by id."""
+        found = self.id[(self.reason_code == reason.code) & (self.id > 0)]
+        return [JobId(id) for id in np.sort(found).tolist()]
 
     def reason_counts(self) -> dict[Reason, int]:
         """Waiting rows by reason, those that occur."""

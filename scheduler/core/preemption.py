@@ -78,6 +78,7 @@ class _Walk(Cycle):
     def run(self) -> Plan:
         """All rows in order, until no more may be started."""
         self._pass_over_unlicensed(list(self.supply.short), 0)
+        self._pass_over_limited(self.order.size)
         todo = np.flatnonzero(self.codes == 0)
         while todo.size and self.left:
             at, todo = int(todo[0]), todo[1:]
@@ -103,19 +104,28 @@ class _Walk(Cycle):
         if licensed:
             want = min(want, self.supply.jobs(code))
         self.state.looking_at = ((id,), 0, 1)
+        limit = self._room_under_limits(slot, at, code)
+        if not limit:
+            return True
+        want = min(want, limit)
         request = self._request(code)
         n = 0
-        for batch in place(self.field, request, want, 0):
+        batches, fit = self._take_quota(slot, code, place(self.field, request, want, 0), 0)
+        for batch in batches:
             n += batch.n
             self._start(id, batch)
         promised = n
-        while promised < want and self._promise(id, at, request):
+        while fit and promised < want and self._promise(id, at, request):
             promised += 1
         if licensed:
             self._pass_over_unlicensed(self.supply.take(code, promised), at + (promised == most))
-        if n < want:
+        if self.quota is not None:
+            self.quota.take(slot, code, promised - n)
+        if not fit and self.quota is not None:
+            self.codes[at] = self.quota.reason.code
+        elif n < want:
             self.codes[at] = Reason.RESOURCES.code
-        return promised == want
+        return promised == want or not fit
 
     def _start(self, id: JobId, batch: Batch) -> None:
         """Jobs of the row begin now."""

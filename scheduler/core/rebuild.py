@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from packhorse.scheduler.core import waiting
+from packhorse.scheduler.core.accounts.holding import count_again
 from packhorse.scheduler.core.active import ends_by, set_lease_timers, set_timers
 from packhorse.scheduler.core.array_tasks import count
 from packhorse.scheduler.core.conditions import ensure_members
@@ -47,6 +48,7 @@ def rebuild(state: State) -> None:
             rows.append(waiting.row_of(state, array))
             waiting.watch(state, array)
     state.pending_columns.add_many(rows)
+    count_again(state)
     for node in state.nodes.values():
         if not node.reachable:
             set_lease_timers(state, node.name)

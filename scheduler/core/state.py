@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from packhorse.scheduler.core.accounts.book import AccountBook
 from packhorse.scheduler.core.accounts.fair_shares import FairShares
+from packhorse.scheduler.core.accounts.held import Holdings
 from packhorse.scheduler.core.accounts.spent import Spent
 from packhorse.scheduler.core.batch.arrivals import Arrivals
 from packhorse.scheduler.core.batch.memory import Memory
@@ -137,10 +138,9 @@ class State:
     singletons: unfinished jobs by (uid, name) and the number that orders them, only for the pairs that a
     waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what jobs are like,
     for the placement policy. batch: what the order "packhorse" knows from pass to pass. licenses: what jobs
-    hold of the cluster's licences. reclaim: who lends memory to whom. fallback: that the policy fails, None
-    if it works. looking_at: whom the pass that is under way is looking at; of meaning only if it fails.
-    hold of the cluster's licences. reclaim: who lends memory to whom. fair_shares, standings: what priorities
-    go by, kept from pass to pass.
+    hold of the cluster's licences. held: what they hold on whose name. reclaim: who lends memory to whom.
+    fallback: that the policy fails, None if it works. looking_at: whom the pass that is under way is looking
+    at; of meaning only if it fails. fair_shares, standings: what priorities go by, kept from pass to pass.
     """
 
     __slots__ = (
@@ -158,6 +158,7 @@ class State:
         "fair_shares",
         "fallback",
         "finished",
+        "held",
         "history",
         "interned",
         "jobs",
@@ -222,6 +223,7 @@ class State:
         self.looking_at: LookingAt = ((), 0, 0)
         self.fair_shares = FairShares()
         self.standings = Standings()
+        self.held = Holdings()
 
     @classmethod
     def empty(cls) -> State:

@@ -6,9 +6,12 @@ that have to print it. While no node is registered, nothing is impossible yet.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from msgspec.structs import replace
 
 from packhorse.scheduler.core import indices
+from packhorse.scheduler.core.accounts.admission import check_submission, longest_s
 from packhorse.scheduler.core.accounts.rights import check_access, complete_account
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.dependencies import check_dependency
@@ -44,6 +47,10 @@ def submit(state: State, call: Submit, now: Instant) -> Decision:
         if isinstance(filled, Refused):
             return draft.answer(call.caller, filled)
         specs.append(filled)
+    n_of = Counter(item.spec for item in call.items)
+    refused = check_submission(state, call.caller.owner, [(specs[i], n) for i, n in sorted(n_of.items())])
+    if refused is not None:
+        return draft.answer(call.caller, refused)
     event = JobsSubmitted(now, call.caller.owner, state.next_job_id, tuple(specs), call.items)
     draft.events.append(event)
     return draft.answer(call.caller, Submitted(event.first_id, len(call.items)))
@@ -61,6 +68,9 @@ def submit_array(state: State, call: SubmitArray, now: Instant) -> Decision:
     spec = complete(state, call.caller, call.spec, now)
     if isinstance(spec, Refused):
         return draft.answer(call.caller, spec)
+    refused = check_submission(state, call.caller.owner, [(spec, indices.size(array.ranges))])
+    if refused is not None:
+        return draft.answer(call.caller, refused)
     id = state.next_job_id
     draft.events.append(ArraySubmitted(now, call.caller.owner, id, spec, array))
     return draft.answer(call.caller, Submitted(id))
@@ -71,6 +81,7 @@ def complete(state: State, caller: Caller, spec: JobSpec, now: Instant) -> JobSp
     partition = find_partition(state, spec.partition)
     if isinstance(partition, Refused):
         return partition
+    bounded = spec.time_limit_s >= 0
     spec = replace(
         spec,
         partition=partition.name,
@@ -82,6 +93,8 @@ def complete(state: State, caller: Caller, spec: JobSpec, now: Instant) -> JobSp
     if isinstance(filled, Refused):
         return filled
     spec = filled
+    if not spec.time_limit_s and not bounded:
+        spec = replace(spec, time_limit_s=longest_s(state, spec, caller.owner))
     refused = (
         _check_plain(spec)
         or check_access(state, partition, caller.owner, spec)

@@ -42,7 +42,12 @@ def next_timer(state: State) -> Instant | None:
     at = None
     if len(state.timers):
         at = state.timers.next(lambda entry: _stands(state, entry), not brake_holds(state))
-    wakes = (state.batch.wake_at or None, state.reclaim.wake_at or None, _unsettled_at(state))
+    wakes = (
+        state.batch.wake_at or None,
+        state.reclaim.wake_at or None,
+        state.held.wake_at or None,
+        _unsettled_at(state),
+    )
     known = [found for found in (at, _forget_at(state), *wakes) if found is not None]
     return min(known, default=None)
 
@@ -58,6 +63,8 @@ def tick(state: State, _input: Tick, now: Instant) -> Decision:
         state.batch.wake_at = UNKNOWN
     if state.reclaim.wake_at and state.reclaim.wake_at <= now:
         state.reclaim.wake_at, wake = UNKNOWN, True
+    if state.held.wake_at and state.held.wake_at <= now:
+        state.held.wake_at, wake = UNKNOWN, True
     eligible: list[JobId] = []
     ranked: list[JobId] = []
     seen: set[JobId] = set()

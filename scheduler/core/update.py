@@ -6,7 +6,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from packhorse.scheduler.core import targets
+from packhorse.scheduler.core import indices, targets
+from packhorse.scheduler.core.accounts.admission import check_change
 from packhorse.scheduler.core.accounts.rights import check_access, complete_account
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.dependencies import check_dependency
@@ -182,6 +183,9 @@ def _changed(draft: Draft, call: UpdateJob, target: Target, one: Job | ArrayJob)
         refused = check_possible(state, partition, spec.ask)
     if refused is None and spec.dependency is not None and spec.dependency != old.dependency:
         refused = check_dependency(state, spec.dependency, one.id)
+    if refused is None:
+        n = indices.size(one.remaining) if isinstance(one, ArrayJob) else 1
+        refused = check_change(state, one.owner, old, spec, n)
     return spec if refused is None else _from_refused(target, refused)
 
 

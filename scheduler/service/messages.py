@@ -400,6 +400,11 @@ class CompareJobsResponse(_Message):
     terms: list[PriorityTerm] = []
 
 
+class ListQuotasRequest(_Message):
+    fields: list[str] = []
+    names: list[str] = []
+
+
 class ListLoansRequest(_Message):
     fields: list[str] = []
     jobs: list[JobRef] = []
@@ -636,6 +641,73 @@ class SwitchShadowRequest(_Message):
 class SwitchShadowResponse(_Message):
     on: bool = False
     settings: list[str] = []
+
+
+class ExplainJobRequest(_Message):
+    job: JobRef | None = None
+
+
+class JobReason(_Message):
+    reason: str = ""
+    text: str = ""
+
+
+class JobAhead(_Message):
+    job: str = ""
+    user: str = ""
+    account: str = ""
+    qos: str = ""
+    priority: I64 = 0
+    because: str = ""
+    planned_start_us: I64 = 0
+
+
+class JobChange(_Message):
+    kind: str = ""
+    text: str = ""
+    command: str = ""
+    start_us: I64 = 0
+    now: bool = False
+    nodes: str = ""
+    admin: bool = False
+    size_milli: I64 = 0
+
+
+class NodesRuledOut(_Message):
+    n_nodes: U64 = 0
+    text: str = ""
+
+
+class NodeScore(_Message):
+    node: str = ""
+    score: float = 0.0
+
+
+class JobPlace(_Message):
+    n_nodes: U64 = 0
+    ruled_out: list[NodesRuledOut] = []
+    own: list[NodeScore] = []
+    others: list[NodeScore] = []
+    n_others: U64 = 0
+    policy: str = ""
+
+
+class ExplainJobResponse(_Message):
+    job: str = ""
+    name: str = ""
+    user: str = ""
+    partition: str = ""
+    state: str = ""
+    reasons: list[JobReason] = []
+    starts: str = ""
+    planned_start_us: I64 = 0
+    n_ahead: U64 = 0
+    n_users_ahead: U64 = 0
+    ahead: list[JobAhead] = []
+    standing: list[str] = []
+    changes: list[JobChange] = []
+    place: JobPlace | None = None
+    now_us: I64 = 0
 
 
 class GetReportRequest(_Message):

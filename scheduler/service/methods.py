@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from packhorse.scheduler.config.file import Configuration
+from packhorse.scheduler.core.accounts.standing import standings
 from packhorse.scheduler.core.targets import owner_uid, resolve
 from packhorse.scheduler.model.ids import US, Instant, JobId, is_node_name
 from packhorse.scheduler.model.input import Input
@@ -45,11 +46,13 @@ from packhorse.scheduler.service.tables.accounts import list_accounts
 from packhorse.scheduler.service.tables.licenses import LICENSES, LicenseView
 from packhorse.scheduler.service.tables.nodes import NODES, NodeView
 from packhorse.scheduler.service.tables.partitions import PARTITIONS, PartitionView
+from packhorse.scheduler.service.tables.quotas import QUOTAS
 from packhorse.scheduler.service.tables.table import check_fields, make_table
 from packhorse.scheduler.service.tokens import LONG_LIVED_S, Tokens
 from packhorse.scheduler.service.usage_view import job_usage
 from packhorse.scheduler.service.wait import Waiting
 from packhorse.scheduler.service.waste_view import list_waste
+from packhorse.scheduler.service.why_view import AT_ONCE, explain_job
 from packhorse.scheduler.store.codec import decode
 
 MAX_JOB_EVENTS = 10_000
@@ -82,6 +85,7 @@ class Methods:
         self._submitted = submitted
         self._relayed = relayed
         self._is_admin = is_admin
+        self._explaining = asyncio.Semaphore(AT_ONCE)
         self._waiting = Waiting(
             engine,
             queue=self.configuration.service.watch_queue,
@@ -117,6 +121,7 @@ class Methods:
             Unary("ListNodes", m.ListNodesRequest, m.Table, self.list_nodes),
             Unary("ListPartitions", m.ListPartitionsRequest, m.Table, self.list_partitions),
             Unary("ListLicenses", m.ListLicensesRequest, m.Table, self.list_licenses),
+            Unary("ListQuotas", m.ListQuotasRequest, m.Table, self.list_quotas),
             Unary("ListAccounting", m.ListAccountingRequest, m.Table, self.list_accounting),
             Unary("ListLoans", m.ListLoansRequest, m.Table, self.list_loans),
             Unary("SwitchReclaim", m.SwitchReclaimRequest, m.OutcomesResponse, self.switch_reclaim),
@@ -127,6 +132,7 @@ class Methods:
             Unary("ListEstimates", m.ListEstimatesRequest, m.ListEstimatesResponse, self.list_estimates),
             Unary("GetShadow", m.GetShadowRequest, m.GetShadowResponse, self.get_shadow),
             Unary("SwitchShadow", m.SwitchShadowRequest, m.SwitchShadowResponse, self.switch_shadow),
+            Unary("ExplainJob", m.ExplainJobRequest, m.ExplainJobResponse, self.explain_job),
             Unary("GetReport", m.GetReportRequest, m.GetReportResponse, self.get_report),
             Unary("ListPriorities", m.ListPrioritiesRequest, m.Table, self.list_priorities),
             Unary("ListShares", m.ListSharesRequest, m.Table, self.list_shares),
@@ -374,6 +380,16 @@ class Methods:
         await self.engine.barrier()
         return table
 
+    async def list_quotas(self, principal: Principal, request: messages.ListQuotasRequest) -> messages.Table:
+        """Limits of accounts, users and QOS as columns, with what is used of them."""
+        require(principal, "ListQuotas", Relation.OTHER)
+        fields = check_fields(QUOTAS, request.fields)
+        now = self.engine.clock.now()
+        rows = standings(self.engine.state, now, request.names)
+        table = make_table(QUOTAS, rows, fields, n_rows=len(rows), now=now)
+        await self.engine.barrier()
+        return table
+
     async def list_accounting(
         self, principal: Principal, request: messages.ListAccountingRequest
     ) -> messages.Table:
@@ -478,6 +494,17 @@ class Methods:
                 Code.NOT_FOUND, f"job {ref.text or ref.job_id}: the store does not hold its script any more"
             )
         return messages.GetJobScriptResponse(script=script, args=list(spec.args))
+
+    async def explain_job(
+        self, principal: Principal, request: messages.ExplainJobRequest
+    ) -> messages.ExplainJobResponse:
+        """Why it waits, what would start it, why it is where it is."""
+        require(principal, "ExplainJob", Relation.OTHER)
+        ref = _given(request.job)
+        answer = await explain_job(self.engine, ref, self._explaining)
+        if answer is None:
+            raise _unknown(ref)
+        return answer
 
     async def get_job_usage(
         self, principal: Principal, request: messages.GetJobUsageRequest

@@ -13,6 +13,7 @@ import pytest
 from packhorse.cli.slurm import sacct
 from tests.cli import people, session, transcripts
 from tests.cli.commands import Run
+from tests.cli.explained import explained
 from tests.cli.fake_scheduler import FakeScheduler, table
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -108,6 +109,13 @@ CASES: dict[str, list[str]] = {
     "show-config": ["scontrol", "show", "config"],
     "show-hostnames": ["scontrol", "show", "hostnames", "node[1-2],x[08-11,20]"],
     "show-hostlist": ["scontrol", "show", "hostlist", "node1,node2,x08,x09,node5"],
+    "packhorse-why": ["packhorse", "why", "17"],
+    "packhorse-why-next": ["packhorse", "why", "18"],
+    "packhorse-why-running": ["packhorse", "why", "19"],
+    "packhorse-why-over": ["packhorse", "why", "20"],
+    "packhorse-why-in-vain": ["packhorse", "why", "21"],
+    "packhorse-why-what": ["packhorse", "why", "train"],
+    "show-job-why": ["scontrol", "show", "job", "17"],
     "packhorse-suggest": ["packhorse", "suggest", "1234"],
     "packhorse-suggest-unsure": ["packhorse", "suggest", "--name", "once"],
     "packhorse-suggest-nothing": ["packhorse", "suggest", "--name", "never"],
@@ -151,6 +159,7 @@ def cluster(scheduler: FakeScheduler, monkeypatch: pytest.MonkeyPatch) -> FakeSc
         "GetConfig",
         {"settings": [{"key": "ClusterName", "value": "demo"}, {"key": "MinJobAge", "value": "300 sec"}]},
     )
+    scheduler.on("ExplainJob", explained)
     scheduler.on("SuggestAsk", people.suggestion)
     scheduler.on("ListWaste", people.waste)
     monkeypatch.setattr(sacct, "time", lambda: float(session.NOW_S))

@@ -28,8 +28,11 @@ from packhorse.scheduler.core.state import Frozen, State
 from packhorse.scheduler.core.step import next_timer, step
 from packhorse.scheduler.core.waiting import holder_of
 from packhorse.scheduler.core.when import note
+from packhorse.scheduler.core.why.answer import why
+from packhorse.scheduler.core.why.snapshot import taken
 from packhorse.scheduler.model.account_settings import Thing
 from packhorse.scheduler.model.accounting import LoanRow
+from packhorse.scheduler.model.accounts import AccountsDelta
 from packhorse.scheduler.model.accounts_change import AccountChange, Verb
 from packhorse.scheduler.model.cluster import Batch, ClusterConfig, GpuIdle, GpuIdleAction, Reclaim
 from packhorse.scheduler.model.event import AccountsChanged, Event, JobEnding
@@ -52,6 +55,7 @@ from packhorse.scheduler.model.loan import LoanEnd, Switch
 from packhorse.scheduler.model.node import Offer
 from packhorse.scheduler.model.reply import Refused
 from packhorse.scheduler.model.resources import Gres
+from packhorse.simulator.limits_referee import Referee
 from tests.core.account_wishes import account, coordinator, member, qos, user
 from tests.core.scenario import ADMIN, OTHER, USER, Cluster, a_config, a_node, a_spec, after, an_array
 from tests.core.world import Agent, Truth
@@ -143,8 +147,9 @@ class Recorded(Cluster):
     """A cluster that keeps its inputs, to be fed to another one."""
 
     def __init__(self, **law: Any) -> None:
-        self.inputs: list[tuple[Instant, Input]] = []
+        self.inputs: list[tuple[Instant, Input | AccountsChanged]] = []
         self.loans: list[LoanRow] = []
+        self.referee = Referee(State.empty())
         super().__init__(
             a_config(
                 min_job_age_s=200,
@@ -161,12 +166,23 @@ class Recorded(Cluster):
         return super().do(input)
 
     def before(self, event: Event) -> None:
-        """Only those are stopped for memory who have lent memory."""
+        """Only those are stopped for memory who have lent memory, and no start breaks a limit."""
+        self.referee.state = self.state
+        self.referee.before(event)
         self.loans += loan_rows(self.state, event)
         if isinstance(event, JobEnding) and event.why:
             job = self.state.jobs[event.job]
             assert isinstance(job.phase, Active) and job.phase.loans and job.spec.qos == "idle"
             assert job.phase.ending is None, "it is stopped twice"
+
+    def change_accounts(self, delta: AccountsDelta) -> None:
+        """The book of accounts is another one from now on."""
+        event = AccountsChanged(self.clock.now, delta, 0)
+        self.inputs.append((self.clock.now, event))
+        self.before(event)
+        apply(self.state, event)
+        self.log.append(event)
+        check(self.state)
 
     def lent_mib(self) -> int:
         """What is lent to anybody now."""
@@ -626,6 +642,17 @@ class ClusterMachine(RuleBasedStateMachine):
 
     # -- what must always hold ---------------------------------------------------------------------------
 
+    @rule(which=st.integers(0, 100))
+    def somebody_asks_why(self, which: int) -> None:
+        """Whoever waits has a reason in words, whatever became of the cluster; and asking changes nothing."""
+        state = self.cluster.state
+        waiting = [id for id in (*state.jobs, *state.arrays) if id in state.pending_columns]
+        if waiting:
+            id = waiting[which % len(waiting)]
+            waiter = state.jobs.get(id) or state.arrays[id]
+            found = why(taken(state), waiter, self.cluster.clock.now)
+            assert found.reasons and all(one.sentence for one in found.reasons)
+
     @invariant()
     def nothing_runs_twice(self) -> None:
         running: dict[JobId, list[AttemptKey]] = {}
@@ -657,7 +684,9 @@ class ClusterMachine(RuleBasedStateMachine):
         again = State.empty()
         events: list[bytes] = []
         for now, input in self.cluster.inputs:
-            for event in step(again, input, now).events:
+            made: tuple[Event, ...]
+            made = (input,) if isinstance(input, AccountsChanged) else step(again, input, now).events
+            for event in made:
                 apply(again, event)
                 events.append(ENCODER.encode(event))
         assert events == log, "the same inputs gave other events"

@@ -410,6 +410,14 @@ class PriorityTerm(_message.Message):
     why: str
     def __init__(self, name: _Optional[str] = ..., amount: _Optional[int] = ..., why: _Optional[str] = ...) -> None: ...
 
+class ListQuotasRequest(_message.Message):
+    __slots__ = ("fields", "names")
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, fields: _Optional[_Iterable[str]] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class ListAccountingRequest(_message.Message):
     __slots__ = ("fields", "jobs", "filter", "since_us", "until_us", "allocations_only", "duplicates", "limit")
     FIELDS_FIELD_NUMBER: _ClassVar[int]
@@ -831,6 +839,124 @@ class SwitchShadowResponse(_message.Message):
     on: bool
     settings: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, on: _Optional[bool] = ..., settings: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ExplainJobRequest(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: JobRef
+    def __init__(self, job: _Optional[_Union[JobRef, _Mapping]] = ...) -> None: ...
+
+class JobReason(_message.Message):
+    __slots__ = ("reason", "text")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    text: str
+    def __init__(self, reason: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class JobAhead(_message.Message):
+    __slots__ = ("job", "user", "account", "qos", "priority", "because", "planned_start_us")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    QOS_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    BECAUSE_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_START_US_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    user: str
+    account: str
+    qos: str
+    priority: int
+    because: str
+    planned_start_us: int
+    def __init__(self, job: _Optional[str] = ..., user: _Optional[str] = ..., account: _Optional[str] = ..., qos: _Optional[str] = ..., priority: _Optional[int] = ..., because: _Optional[str] = ..., planned_start_us: _Optional[int] = ...) -> None: ...
+
+class JobChange(_message.Message):
+    __slots__ = ("kind", "text", "command", "start_us", "now", "nodes", "admin", "size_milli")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    START_US_FIELD_NUMBER: _ClassVar[int]
+    NOW_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    ADMIN_FIELD_NUMBER: _ClassVar[int]
+    SIZE_MILLI_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    text: str
+    command: str
+    start_us: int
+    now: bool
+    nodes: str
+    admin: bool
+    size_milli: int
+    def __init__(self, kind: _Optional[str] = ..., text: _Optional[str] = ..., command: _Optional[str] = ..., start_us: _Optional[int] = ..., now: _Optional[bool] = ..., nodes: _Optional[str] = ..., admin: _Optional[bool] = ..., size_milli: _Optional[int] = ...) -> None: ...
+
+class NodesRuledOut(_message.Message):
+    __slots__ = ("n_nodes", "text")
+    N_NODES_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    n_nodes: int
+    text: str
+    def __init__(self, n_nodes: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
+
+class NodeScore(_message.Message):
+    __slots__ = ("node", "score")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    score: float
+    def __init__(self, node: _Optional[str] = ..., score: _Optional[float] = ...) -> None: ...
+
+class JobPlace(_message.Message):
+    __slots__ = ("n_nodes", "ruled_out", "own", "others", "n_others", "policy")
+    N_NODES_FIELD_NUMBER: _ClassVar[int]
+    RULED_OUT_FIELD_NUMBER: _ClassVar[int]
+    OWN_FIELD_NUMBER: _ClassVar[int]
+    OTHERS_FIELD_NUMBER: _ClassVar[int]
+    N_OTHERS_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    n_nodes: int
+    ruled_out: _containers.RepeatedCompositeFieldContainer[NodesRuledOut]
+    own: _containers.RepeatedCompositeFieldContainer[NodeScore]
+    others: _containers.RepeatedCompositeFieldContainer[NodeScore]
+    n_others: int
+    policy: str
+    def __init__(self, n_nodes: _Optional[int] = ..., ruled_out: _Optional[_Iterable[_Union[NodesRuledOut, _Mapping]]] = ..., own: _Optional[_Iterable[_Union[NodeScore, _Mapping]]] = ..., others: _Optional[_Iterable[_Union[NodeScore, _Mapping]]] = ..., n_others: _Optional[int] = ..., policy: _Optional[str] = ...) -> None: ...
+
+class ExplainJobResponse(_message.Message):
+    __slots__ = ("job", "name", "user", "partition", "state", "reasons", "starts", "planned_start_us", "n_ahead", "n_users_ahead", "ahead", "standing", "changes", "place", "now_us")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    STARTS_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_START_US_FIELD_NUMBER: _ClassVar[int]
+    N_AHEAD_FIELD_NUMBER: _ClassVar[int]
+    N_USERS_AHEAD_FIELD_NUMBER: _ClassVar[int]
+    AHEAD_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    NOW_US_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    name: str
+    user: str
+    partition: str
+    state: str
+    reasons: _containers.RepeatedCompositeFieldContainer[JobReason]
+    starts: str
+    planned_start_us: int
+    n_ahead: int
+    n_users_ahead: int
+    ahead: _containers.RepeatedCompositeFieldContainer[JobAhead]
+    standing: _containers.RepeatedScalarFieldContainer[str]
+    changes: _containers.RepeatedCompositeFieldContainer[JobChange]
+    place: JobPlace
+    now_us: int
+    def __init__(self, job: _Optional[str] = ..., name: _Optional[str] = ..., user: _Optional[str] = ..., partition: _Optional[str] = ..., state: _Optional[str] = ..., reasons: _Optional[_Iterable[_Union[JobReason, _Mapping]]] = ..., starts: _Optional[str] = ..., planned_start_us: _Optional[int] = ..., n_ahead: _Optional[int] = ..., n_users_ahead: _Optional[int] = ..., ahead: _Optional[_Iterable[_Union[JobAhead, _Mapping]]] = ..., standing: _Optional[_Iterable[str]] = ..., changes: _Optional[_Iterable[_Union[JobChange, _Mapping]]] = ..., place: _Optional[_Union[JobPlace, _Mapping]] = ..., now_us: _Optional[int] = ...) -> None: ...
 
 class GetReportRequest(_message.Message):
     __slots__ = ("kind", "since_us", "until_us", "tres", "filter", "wckeys")

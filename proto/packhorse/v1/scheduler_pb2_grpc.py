@@ -109,6 +109,11 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListLicensesRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
                 _registered_method=True)
+        self.ListQuotas = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListQuotas',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListQuotasRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+                _registered_method=True)
         self.ListAccounting = channel.unary_unary(
                 '/packhorse.v1.Scheduler/ListAccounting',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListAccountingRequest.SerializeToString,
@@ -158,6 +163,11 @@ class SchedulerStub:
                 '/packhorse.v1.Scheduler/SwitchShadow',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowResponse.FromString,
+                _registered_method=True)
+        self.ExplainJob = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ExplainJob',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ExplainJobRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ExplainJobResponse.FromString,
                 _registered_method=True)
         self.GetReport = channel.unary_unary(
                 '/packhorse.v1.Scheduler/GetReport',
@@ -330,6 +340,13 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListQuotas(self, request, context):
+        """How accounts, users and QOS stand against their limits; see docs/policy/limits.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAccounting(self, request, context):
         """Live and finished attempts, as accounting sees them.
         """
@@ -395,6 +412,13 @@ class SchedulerServicer:
 
     def SwitchShadow(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainJob(self, request, context):
+        """Why a job waits and what would start it; why it runs where it runs; how it ended.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -579,6 +603,11 @@ def add_SchedulerServicer_to_server(servicer, server):
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListLicensesRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
             ),
+            'ListQuotas': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQuotas,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListQuotasRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
+            ),
             'ListAccounting': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAccounting,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListAccountingRequest.FromString,
@@ -628,6 +657,11 @@ def add_SchedulerServicer_to_server(servicer, server):
                     servicer.SwitchShadow,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowResponse.SerializeToString,
+            ),
+            'ExplainJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainJob,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ExplainJobRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ExplainJobResponse.SerializeToString,
             ),
             'GetReport': grpc.unary_unary_rpc_method_handler(
                     servicer.GetReport,
@@ -1121,6 +1155,33 @@ class Scheduler:
             _registered_method=True)
 
     @staticmethod
+    def ListQuotas(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListQuotas',
+            packhorse_dot_v1_dot_scheduler__pb2.ListQuotasRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListAccounting(request,
             target,
             options=(),
@@ -1380,6 +1441,33 @@ class Scheduler:
             '/packhorse.v1.Scheduler/SwitchShadow',
             packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ExplainJob',
+            packhorse_dot_v1_dot_scheduler__pb2.ExplainJobRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.ExplainJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,8 @@ class SchedulerStub:
     ListNodes: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListNodesRequest, _scheduler_pb2.Table]
     ListPartitions: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListPartitionsRequest, _scheduler_pb2.Table]
     ListLicenses: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListLicensesRequest, _scheduler_pb2.Table]
+    ListQuotas: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListQuotasRequest, _scheduler_pb2.Table]
+    """How accounts, users and QOS stand against their limits; see docs/policy/limits.md."""
     ListAccounting: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountingRequest, _scheduler_pb2.Table]
     """Live and finished attempts, as accounting sees them."""
     ListLoans: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListLoansRequest, _scheduler_pb2.Table]
@@ -69,6 +71,8 @@ class SchedulerStub:
     GetShadow: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetShadowRequest, _scheduler_pb2.GetShadowResponse]
     """What another configuration would have decided; see docs/policy/shadow.md."""
     SwitchShadow: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchShadowRequest, _scheduler_pb2.SwitchShadowResponse]
+    ExplainJob: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ExplainJobRequest, _scheduler_pb2.ExplainJobResponse]
+    """Why a job waits and what would start it; why it runs where it runs; how it ended."""
     GetReport: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetReportRequest, _scheduler_pb2.GetReportResponse]
     """What was used in a time, as sreport shows it."""
     ListPriorities: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListPrioritiesRequest, _scheduler_pb2.Table]
@@ -117,6 +121,8 @@ class SchedulerAsyncStub(SchedulerStub):
     ListNodes: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListNodesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     ListPartitions: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListPartitionsRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     ListLicenses: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListLicensesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
+    ListQuotas: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListQuotasRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
+    """How accounts, users and QOS stand against their limits; see docs/policy/limits.md."""
     ListAccounting: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountingRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     """Live and finished attempts, as accounting sees them."""
     ListLoans: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListLoansRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
@@ -137,6 +143,8 @@ class SchedulerAsyncStub(SchedulerStub):
     GetShadow: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetShadowRequest, _scheduler_pb2.GetShadowResponse]  # type: ignore[assignment]
     """What another configuration would have decided; see docs/policy/shadow.md."""
     SwitchShadow: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchShadowRequest, _scheduler_pb2.SwitchShadowResponse]  # type: ignore[assignment]
+    ExplainJob: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ExplainJobRequest, _scheduler_pb2.ExplainJobResponse]  # type: ignore[assignment]
+    """Why a job waits and what would start it; why it runs where it runs; how it ended."""
     GetReport: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetReportRequest, _scheduler_pb2.GetReportResponse]  # type: ignore[assignment]
     """What was used in a time, as sreport shows it."""
     ListPriorities: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListPrioritiesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
@@ -274,6 +282,14 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]: ...
 
     @_abc_1.abstractmethod
+    def ListQuotas(
+        self,
+        request: _scheduler_pb2.ListQuotasRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]:
+        """How accounts, users and QOS stand against their limits; see docs/policy/limits.md."""
+
+    @_abc_1.abstractmethod
     def ListAccounting(
         self,
         request: _scheduler_pb2.ListAccountingRequest,
@@ -352,6 +368,14 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         request: _scheduler_pb2.SwitchShadowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.SwitchShadowResponse, _abc.Awaitable[_scheduler_pb2.SwitchShadowResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ExplainJob(
+        self,
+        request: _scheduler_pb2.ExplainJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.ExplainJobResponse, _abc.Awaitable[_scheduler_pb2.ExplainJobResponse]]:
+        """Why a job waits and what would start it; why it runs where it runs; how it ended."""
 
     @_abc_1.abstractmethod
     def GetReport(

@@ -101,6 +101,7 @@ def body(method: str, job: int, whose: int) -> dict[str, Any]:
         "SuspendJobs": jobs,
         "ResumeJobs": jobs,
         "SuggestAsk": {"job": ref},
+        "ExplainJob": {"job": ref},
         "ListAccounts": {"kind": "users"},
         "ListWaste": {"filter": {"users": [str(whose)]}},
         "ListJobs": jobs,
