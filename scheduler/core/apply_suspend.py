@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from packhorse.scheduler.core import waiting
-from packhorse.scheduler.core.accounts import charging
+from packhorse.scheduler.core.accounts import charging, holding
 from packhorse.scheduler.core.active import set_timers, suspended_us
 from packhorse.scheduler.core.preempt.apply_room import keep_for
 from packhorse.scheduler.core.reclaim.apply_loans import expect_again
@@ -33,6 +33,7 @@ def job_suspended(state: State, event: ev.JobSuspended) -> None:
     state.running_columns.renew(job.id, UNKNOWN)
     expect_again(state, job.id, active)
     charging.charge(state, new, event.at)
+    holding.changed(state, new)
     state.preempting.put(new)
     keep_for(state, event.for_job, event.at)
 
@@ -51,8 +52,8 @@ def job_resumed(state: State, event: ev.JobResumed) -> None:
     new = replace(job, phase=active)
     state.jobs[job.id] = new
     state.running_columns.renew(job.id, event.end_by)
-    state.held.move(job.id, end_by=event.end_by)
     charging.charge(state, new, event.at)
+    holding.changed(state, new)
     waiting.expect(state, new, active)
     expect_again(state, job.id, active)
     set_timers(state, new, active)

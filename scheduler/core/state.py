@@ -24,16 +24,19 @@ from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.core.predictors import History
 from packhorse.scheduler.core.preempt.known import Known
 from packhorse.scheduler.core.reclaim.book import Book
+from packhorse.scheduler.core.reservations.windows import Windows
 from packhorse.scheduler.core.running_columns import RunningColumns
 from packhorse.scheduler.core.standings import Standings
 from packhorse.scheduler.core.timers import Timers
 from packhorse.scheduler.core.usage import UserUsage
+from packhorse.scheduler.core.when.book import EstimateBook
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.event import CallAnswered, PolicyTaught, UsageLearned
 from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArrayJob, Job
 from packhorse.scheduler.model.loan import Switch
 from packhorse.scheduler.model.node import Node
+from packhorse.scheduler.model.reservation import Reservation
 
 CallId = tuple[int, str]
 """Who called (uid) and the key of the call."""
@@ -85,6 +88,7 @@ class Frozen:
         "config",
         "configured_at",
         "epoch",
+        "estimates",
         "finished",
         "history",
         "jobs",
@@ -92,6 +96,7 @@ class Frozen:
         "lending_off",
         "next_job_id",
         "nodes",
+        "reservations",
         "spent",
         "usage",
     )
@@ -100,6 +105,7 @@ class Frozen:
     config: ClusterConfig
     configured_at: Instant
     epoch: int
+    estimates: EstimateBook
     next_job_id: JobId
     jobs: dict[JobId, Job]
     arrays: dict[JobId, ArrayJob]
@@ -112,6 +118,7 @@ class Frozen:
     usage: UserUsage
     arrivals: Arrivals
     spent: Spent
+    reservations: dict[str, Reservation]
 
 
 class State:
@@ -123,8 +130,9 @@ class State:
     answered: calls with an idempotency key, oldest first.
     lending_off: for which jobs an administrator has switched off the lending of memory. learned: what the
     estimator of usage knew when it was last written down, None for nothing.
-    accounts: the tree of accounts, its users and QOS. configured_at: since when config is as it is.
-    accounts: the tree of accounts, its users and QOS. spent: what each association and QOS has used.
+    configured_at: since when config is as it is. accounts: the tree of accounts, its users and QOS. spent:
+    what each association and QOS has used. reservations: by name. estimates: what waiting jobs were told of
+    their starts.
     next_job_id: no job, array or task was ever given this number or a higher one.
     history: how long jobs ran. usage: who used how much (who holds how much is derived). arrivals: when jobs
     came. All three outlive the jobs that they know of, and are bounded.
@@ -140,6 +148,7 @@ class State:
     preempting: who could make room, and for whom others do.
     fallback: that the policy fails, None if it works. looking_at: whom the pass that is under way is looking
     at; of meaning only if it fails. fair_shares, standings: what priorities go by, kept from pass to pass.
+    windows: what follows from the reservations, and who runs in them.
     """
 
     __slots__ = (
@@ -153,6 +162,7 @@ class State:
         "demand",
         "dependents",
         "epoch",
+        "estimates",
         "fair_shares",
         "fallback",
         "finished",
@@ -171,6 +181,7 @@ class State:
         "pending_columns",
         "preempting",
         "reclaim",
+        "reservations",
         "running_columns",
         "singletons",
         "spent",
@@ -179,6 +190,7 @@ class State:
         "taught",
         "timers",
         "usage",
+        "windows",
     )
 
     def __init__(self) -> None:
@@ -195,7 +207,9 @@ class State:
         self.usage = UserUsage()
         self.arrivals = Arrivals()
         self.accounts = AccountBook()
+        self.estimates = EstimateBook()
         self.spent = Spent()
+        self.reservations: dict[str, Reservation] = {}
         self.taught: PolicyTaught | None = None
         self.lending_off: tuple[Switch, ...] = ()
         self.learned: UsageLearned | None = None
@@ -223,6 +237,7 @@ class State:
         self.fair_shares = FairShares()
         self.standings = Standings()
         self.held = Holdings()
+        self.windows = Windows()
 
     @classmethod
     def empty(cls) -> State:
@@ -249,7 +264,9 @@ class State:
             and self.usage == other.usage
             and self.arrivals == other.arrivals
             and self.accounts == other.accounts
+            and self.estimates == other.estimates
             and self.spent == other.spent
+            and list(self.reservations.items()) == list(other.reservations.items())
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -272,5 +289,7 @@ class State:
         frozen.usage = self.usage.copy()
         frozen.arrivals = self.arrivals.copy()
         frozen.accounts = self.accounts.copy()
+        frozen.estimates = self.estimates.copy()
         frozen.spent = self.spent.copy()
+        frozen.reservations = self.reservations.copy()
         return frozen

@@ -236,7 +236,8 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     (core/preemption.py); "none": never. batch: of the order "packhorse". reclaim: lending of unused memory.
     gpu_idle: what is done about GPUs that jobs hold and do not use. preemption: who makes room by QOS, by
     partition and where quotas are lent. priorities: of the order multifactor, and how use fades. accounts:
-    how far accounts are enforced.
+    how far accounts are enforced. resv_over_run_s: how long jobs may run on when the window of their
+    reservation is over.
     """
 
     name: str = "packhorse"
@@ -270,3 +271,4 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     preemption: Preemption = Preemption()
     priorities: Priorities = Priorities()
     accounts: AccountsPolicy = AccountsPolicy()
+    resv_over_run_s: int = 0

@@ -261,8 +261,9 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     it was warned of that, at gpus_warned_at; both 0: it was not, or they are busy again. suspended_at: since
     when it is stopped and keeps its memory, 0: it is not (one that is told to end goes on for that, and does
     not get its CPUs back). suspended_us: for how long it was before that; suspended_for: the job whose room
-    that makes, 0 for none. priority: that it was started by, 0: what its spec says. ending_mode: what becomes
-    of it that makes room for a job with a right to that; CLUSTER where it ends for another cause.
+    that makes, 0 for none. priority: that it was started by, 0: what its spec says. reservation: the one that
+    it runs in, "" for none. ending_mode: what becomes of it that makes room for a job with a right to that;
+    CLUSTER where it ends for another cause.
     """
 
     attempt: AttemptKey
@@ -288,6 +289,7 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     suspended_us: int = 0
     suspended_for: JobId = JobId(0)
     priority: int = 0
+    reservation: str = ""
     ending_mode: PreemptMode = PreemptMode.CLUSTER
 
 

@@ -8,7 +8,7 @@ what lies between them changes, and a picture is made anew only where a planned 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from packhorse.scheduler.core.packing.field import Field, Layer
 from packhorse.scheduler.core.preempt.candidates import Candidate
@@ -19,6 +19,9 @@ from packhorse.scheduler.model.job import Active, ArrayJob, Job
 
 if TYPE_CHECKING:
     from packhorse.scheduler.core.cycle import Cycle, Grant
+
+
+_NO_ROW: Final = -1
 
 
 class Decided(NamedTuple):
@@ -41,7 +44,12 @@ class Pictures:
         self.decided: list[Decided] = []
         ids = cycle.pending.id[cycle.order].tolist()
         self._place: dict[int, int] = {id: place for place, id in enumerate(ids)}
-        self._plans = sorted(cycle.plans.items(), key=lambda item: item[1].start)
+        of_row = {id(planned): self._place[job] for job, planned in cycle.plans.items()}
+        plans = cycle.timeline.planned if cycle.timeline is not None else ()
+        self._plans = sorted(
+            ((of_row.get(id(planned), _NO_ROW), planned) for planned in plans), key=lambda pair: pair[1].start
+        )
+        """Of rows by their place, and of reservations."""
         self._held: dict[int, Taken] = {}
         self._field: Field | None = None
         self._at = 0
@@ -51,7 +59,7 @@ class Pictures:
         """For the row at this place, not before that of the last call. What is changed in it stays, and has
         to be told by `decide` if it is to be so for the rows after it."""
         field = self._field
-        if field is None or any(self._at <= self._place[id] < place for id, _ in self._plans):
+        if field is None or any(self._at <= row < place for row, _ in self._plans):
             field = self._field = self._made(place)
         else:
             back = [n for n in self._gone if self._at < self.place_of(self.grants[n].id) <= place]
@@ -134,8 +142,8 @@ class Pictures:
         which no end is in sight, which nobody can delay."""
         layers: list[Layer] = []
         dropped = []
-        for layer, (id, planned) in zip(field.layers, self._plans, strict=True):
-            if self._place[id] < place and planned.start < NEVER:
+        for layer, (row, planned) in zip(field.layers, self._plans, strict=True):
+            if row < place and planned.start < NEVER:
                 layers.append(layer)
             else:
                 dropped.append(planned)
@@ -148,12 +156,12 @@ class Pictures:
         field.keep_layers(layers, {position for planned in dropped for position, _ in planned.taken})
 
     def _leavers(self) -> list[tuple[Taken, Instant]]:
-        """What those hold that are leaving, and when they are gone."""
+        """What those hold that are leaving, and when they are gone. What is set aside for others stays so."""
         found: list[tuple[Taken, Instant]] = []
         for id in self.state.preempting.leaving:
             active = self.state.jobs[id].phase
             assert isinstance(active, Active)
-            if not any(d.part for p in active.placements for d in p.devices):
+            if not active.reservation and not any(d.part for p in active.placements for d in p.devices):
                 holds = held_by(self.state.node_columns, self.cycle.field.board, id)
                 found.append((holds, self.state.running_columns.end(id) or NEVER))
         return found

@@ -39,6 +39,7 @@ from packhorse.scheduler.core.running_columns import NEVER
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.cluster import PreemptBy
 from packhorse.scheduler.model.ids import US, Instant, JobId
+from packhorse.scheduler.model.job import Active
 
 if TYPE_CHECKING:
     from packhorse.scheduler.core.cycle import Cycle, Plan
@@ -93,7 +94,7 @@ class _Search:
         self.take_back: TakeBack | None = None
         if state.config.preemption.take_back and cycle.quota is not None and cycle.quota.book.terms.quotas:
             self.take_back = TakeBack(cycle, cycle.quota, self.rights)
-        self.among: dict[Group, Candidates] = {}
+        self.among: dict[tuple[Group, str], Candidates] = {}
         self.failed: dict[tuple[int, Group], int] = {}
         """By class and group: rows that run as long as that, or longer, find no room."""
         self.pictures = Pictures(cycle, found.grants)
@@ -148,7 +149,9 @@ class _Search:
             int(cycle.classes[place]),
             int(cycle.durations[place]),
         )
-        if place < cycle.n_claims or cycle._want(slot, place) <= self.granted[id]:
+        if place < cycle.n_claims or cycle._want(slot, place, duration) <= self.granted[id]:
+            return False
+        if cycle.reserved is not None and cycle.reserved.beside(code):
             return False
         if not cycle._room_under_limits(slot, place, code):
             return cycle.codes[place] == Reason.QUOTA_LENT.code and self._take_back(place, id, code)
@@ -156,7 +159,7 @@ class _Search:
         group = Group(holder.qos, holder.partition)
         if duration >= self.failed.get((code, group), FOREVER + 1):
             return False
-        among = self._among(group)
+        among = self._among(group, cycle.pending.reserved.get(code, ""))
         fresh = self._fresh(group, place)
         if not among.all and not fresh:
             self.wake_at = min(self.wake_at, among.exempt_until)
@@ -166,7 +169,7 @@ class _Search:
         if planned is not None and planned <= soonest + self.state.config.kill_wait_s * US:
             return False
         picture = self.pictures.at(place)
-        request, j = cycle._request(code), picture.layer_of(now + duration)
+        request, j = cycle._request(code, duration), picture.layer_of(now + duration)
         if room_for(picture, request, j) is not None:
             return True
         if fresh and self._goes_ahead(id, request, j, picture, fresh, now + duration):
@@ -208,7 +211,7 @@ class _Search:
             return False
         end = cycle.now + int(cycle.durations[place])
         picture = self.pictures.at(place)
-        request, j = cycle._request(code), picture.layer_of(end)
+        request, j = cycle._request(code, end - cycle.now), picture.layer_of(end)
         victims = self.take_back.victims(picture, request, j, short, told)
         if victims is None or len(told) + len(victims) > self.state.config.preemption.max_victims:
             return True
@@ -262,15 +265,24 @@ class _Search:
             why = f"made room for job {{}} of {what} ({waiter.owner.user})"
             self.evictions.append(Eviction(victim.id, id, victim.right, why))
 
-    def _among(self, group: Group) -> Candidates:
-        """Who could make room for the group, but those that are told to already."""
-        found = self.among.get(group)
+    def _among(self, group: Group, reservation: str) -> Candidates:
+        """Who could make room for jobs of the group in the reservation, or outside of all: who runs there
+        too. Not those that are told to already."""
+        found = self.among.get((group, reservation))
         if found is None:
             told = {eviction.id for eviction in self.evictions}
             rights: list[tuple[JobId, Right]] = []
             for other, members in self.known.running.items():
                 right = self.rights.over(group, other)
                 if right is not None:
-                    rights += [(id, right) for id in members if id not in told]
-            found = self.among[group] = candidates(self.state, self.cycle.field, rights, self.cycle.now)
+                    rights += [
+                        (id, right) for id in members if id not in told and self._runs_in(id, reservation)
+                    ]
+            found = candidates(self.state, self.cycle.field, rights, self.cycle.now)
+            self.among[group, reservation] = found
         return found
+
+    def _runs_in(self, id: JobId, reservation: str) -> bool:
+        active = self.state.jobs[id].phase
+        assert isinstance(active, Active)
+        return active.reservation == reservation

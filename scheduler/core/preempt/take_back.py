@@ -110,7 +110,9 @@ class TakeBack:
         for id, running in self.state.held.running.items():
             scopes = self.terms.scopes(running.holder)
             mine = [owner for owner, more in above.items() if more > 0 and owner[0] in scopes]
-            if mine and id not in told:
+            active = self.state.jobs[id].phase
+            assert isinstance(active, Active)
+            if mine and id not in told and not active.reservation:
                 right = self.rights.terms(group_of(self.state.jobs[id]), PreemptBy.QOS)
                 if right is not None:
                     owners[id] = mine
@@ -141,7 +143,6 @@ class TakeBack:
         return self._amount(id, tres) if inside else 0
 
     def _amount(self, id: JobId, tres: str) -> int:
-        assert isinstance(self.state.jobs[id].phase, Active)
         return dict(self.state.held.running[id].tres).get(tres, 0)
 
 
