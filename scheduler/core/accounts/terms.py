@@ -31,7 +31,7 @@ from packhorse.scheduler.model.accounts import (
     Limits,
     Qos,
 )
-from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.cluster import ClusterConfig, Enforce
 from packhorse.scheduler.model.tres import MILLI
 
 COHORT: Final = "siblings"
@@ -98,7 +98,7 @@ class Terms:
         self.quotas: dict[AssociationKey, dict[str, int]] = {}
         self._capacity: dict[Scope, int] = {}
         self._find_cohorts()
-        self.limited = (
+        self.limited = config.accounts.enforce is not Enforce.NONE and (
             any(one.limits != NO_LIMITS for one in book.associations.values())
             or any(qos.limits != NO_QOS_LIMITS for qos in book.qos.values())
             or any(qos.usage_threshold_milli for qos in book.qos.values())
