@@ -70,7 +70,7 @@ def attempt_started(state: State, event: ev.AttemptStarted) -> None:
     active = replace(active, started_at=event.started_at or event.at, end_by=event.end_by)
     new = _set(state, job, active)
     state.running_columns.set_end(job.id, event.end_by)
-    state.held.move(job.id, end_by=event.end_by)
+    holding.changed(state, new)
     state.running_columns.began(job.id, active.started_at)
     if active.loans:
         expect_again(state, job.id, active)

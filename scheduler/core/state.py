@@ -122,8 +122,8 @@ class State:
     answered: calls with an idempotency key, oldest first.
     lending_off: for which jobs an administrator has switched off the lending of memory. learned: what the
     estimator of usage knew when it was last written down, None for nothing.
-    accounts: the tree of accounts, its users and QOS. configured_at: since when config is as it is.
     accounts: the tree of accounts, its users and QOS. spent: what each association and QOS has used.
+    configured_at: since when config is as it is.
     next_job_id: no job, array or task was ever given this number or a higher one.
     history: how long jobs ran. usage: who used how much (who holds how much is derived). arrivals: when jobs
     came. All three outlive the jobs that they know of, and are bounded.
