@@ -95,7 +95,7 @@ class Simulation:
     seen: is told every event; progress: how many jobs have ended, now and then. limit: of jobs, unless the
     policy is clairvoyant. before: is told every event that is about to change the state. uses: of memory over
     time, by the names that jobs give. accounts: those there are from the start, with their users and QOS;
-    jobs belong to the account that their group is called after.
+    jobs belong to the account that their group is called after. after_pass: is called when a pass is over.
     """
 
     def __init__(
@@ -111,6 +111,7 @@ class Simulation:
         uses: Mapping[str, Use] | None = None,
         before: Callable[[Event], None] | None = None,
         accounts: AccountsDelta | None = None,
+        after_pass: Callable[[], None] | None = None,
     ) -> None:
         self.policy = policy
         self.state = State.empty()
@@ -122,6 +123,7 @@ class Simulation:
         self._dice = Dice(world)
         self._keep_going = keep_going
         self._seen, self._before, self._progress = seen, before, progress
+        self._after_pass = after_pass
         base = config or CONFIG
         self._asks = Asks(
             nodes,
@@ -240,6 +242,8 @@ class Simulation:
             self.n_cycles += 1
             while self._do(RunCycle()).more:
                 pass
+            if self._after_pass is not None:
+                self._after_pass()
         self._changed = False
 
     def _happen(self, kind: _Kind, what: object) -> None:

@@ -596,7 +596,7 @@ MEANING: dict[str, str] = {
     ),
     "priority.calc_period": "How often fair shares are worked out again while no job starts or ends.",
     "priority.look_ahead": (
-        "Fair shares are held against what was used and what running jobs use in so long from now on: a start "
+        "Fair shares are held against what was used and what running jobs use in so long from now on; a start "
         "counts at once. 0: only against what was used, as Slurm does."
     ),
     "priority.max_tres": (
