@@ -52,6 +52,8 @@ class Binder:
         self._of = {processor.cpu: processor for processor in self._all}
         self._load = dict.fromkeys(self._of, 0)
         self._held: dict[str, tuple[Share, ...]] = {}
+        self._away: dict[str, tuple[Share, ...]] = {}
+        """Of suspended attempts, which hold a thousandth of each instead."""
         self._cores: dict[tuple[int, int], list[Processor]] = {}
         for processor in self._all:
             self._cores.setdefault((processor.socket, processor.core), []).append(processor)
@@ -94,8 +96,28 @@ class Binder:
 
     def release(self, key: str) -> None:
         """Attempt `key` is over; nothing happens if it had none."""
-        for cpu, milli in self._held.pop(key, ()):
-            self._load[cpu] -= milli
+        self._away.pop(key, None)
+        self._let_go(key)
+
+    def suspend(self, key: str) -> None:
+        """Attempt `key` does nothing for a while: others may have its processors where no other is free."""
+        if key in self._held and key not in self._away:
+            shares = self._away[key] = self._held[key]
+            self._let_go(key)
+            self._hold(key, tuple([Share(cpu, 1) for cpu, _ in shares]))
+
+    def resume(self, key: str) -> tuple[int, ...]:
+        """It goes on. Its processors from now on, ascending: those that it had, if nobody has come to them;
+        () if it has none."""
+        shares = self._away.pop(key, None)
+        if shares is None:
+            return self.of(key)
+        self._let_go(key)
+        if any(self._load[cpu] + milli > WHOLE for cpu, milli in shares):
+            numa = frozenset([self._of[cpu].numa for cpu, _ in shares])
+            shares = self._choose(sum([milli for _, milli in shares]), numa)
+        self._hold(key, shares)
+        return self.of(key)
 
     def of(self, key: str) -> tuple[int, ...]:
         """The processors of attempt `key`, ascending; () if it has none."""
@@ -111,6 +133,10 @@ class Binder:
         self._held[key] = shares
         for cpu, milli in shares:
             self._load[cpu] += milli
+
+    def _let_go(self, key: str) -> None:
+        for cpu, milli in self._held.pop(key, ()):
+            self._load[cpu] -= milli
 
     # -- the choice
 

@@ -78,6 +78,15 @@ class Bounding:
         if self._binder is not None:
             self._binder.adopt(str(key), cpus, cpu_milli)
 
+    def suspend(self, key: AttemptKey) -> None:
+        """The attempt does nothing for a while."""
+        if self._binder is not None:
+            self._binder.suspend(str(key))
+
+    def resume(self, key: AttemptKey) -> tuple[int, ...]:
+        """It goes on: the processors to bind it to, () for none."""
+        return self._binder.resume(str(key)) if self._binder is not None else ()
+
     def release(self, key: AttemptKey) -> None:
         """The attempt is over; once more does no harm."""
         if self._binder is not None:

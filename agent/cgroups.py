@@ -62,11 +62,14 @@ class Cgroups:
         missing: dict[str, str],
         tracking_base: str = "",
         homes: dict[str, str] | None = None,
+        freezer_base: str = "",
     ) -> None:
+        """freezer_base: where version 1 can make groups that stop what is in them; "": nowhere."""
         self.kind: Kind = kind
         self.missing = missing
         self._bases = bases
         self._tracking_base = tracking_base
+        self._freezer_base = freezer_base
         self._homes = homes or {}
         memory = bases.get("memory", "")
         swap_files = ("memory.memsw.limit_in_bytes", "memory.swap.max")
@@ -144,8 +147,9 @@ class Cgroups:
             bases, lacking = _legacy(mounts, own, name)
             if bases:
                 extra = next((name for name in bases if name not in V1_CONTROLLERS), "")
-                homes = {base: os.path.dirname(base) for base in bases.values()}
-                return cls("v1", bases, lacking, bases.pop(extra, ""), homes)
+                freezer = bases.get("freezer", "") or _freezer(mounts, own, name)
+                homes = {base: os.path.dirname(base) for base in (*bases.values(), freezer)}
+                return cls("v1", bases, lacking, bases.pop(extra, ""), homes, freezer)
             missing |= lacking or {"v1": "not mounted"}
         return cls("none", {}, {"cgroup": "; ".join(f"{k}: {why}" for k, why in missing.items())})
 
@@ -177,13 +181,20 @@ class Cgroups:
                 chosen[path] = Group(path, before.home, before.writes + writes, memory)
         if not chosen and self.tracking:
             base = self._tracking_base or self._bases.get("pids") or next(iter(self._bases.values()))
-            return (Group(f"{base}/{leaf}", self._homes[base], memory=base == self._bases.get("memory")),)
+            path = f"{base}/{leaf}"
+            chosen[path] = Group(path, self._homes[base], memory=base == self._bases.get("memory"))
+        if self._freezer_base and (path := f"{self._freezer_base}/{leaf}") not in chosen:
+            chosen[path] = Group(path, self._homes[self._freezer_base])
         return tuple(chosen.values())
+
+    @property
+    def _all_bases(self) -> list[str]:
+        return list(dict.fromkeys((*self._bases.values(), self._tracking_base, self._freezer_base)))
 
     def leftovers(self) -> dict[str, list[str]]:
         """Attempt key -> directories of groups that exist now, whoever made them under this agent's name."""
         found: dict[str, list[str]] = {}
-        for base in dict.fromkeys((*self._bases.values(), self._tracking_base)):
+        for base in self._all_bases:
             try:
                 names = os.listdir(base) if base else []
             except OSError:
@@ -209,6 +220,7 @@ class Cgroups:
                 for _ in range(50):
                     if not (pids := cgroup.members(group)):
                         break
+                    cgroup.freeze(group, False)
                     if not cgroup.kill(group):  # the group that counts processes lets none be added now
                         for pid in pids:
                             _kill(pid)
@@ -218,7 +230,7 @@ class Cgroups:
 
     def close(self) -> None:
         """Removes the base groups if no job is in them."""
-        for base in dict.fromkeys((*self._bases.values(), self._tracking_base)):
+        for base in self._all_bases:
             if base:
                 _rmdir(base)
 
@@ -329,6 +341,15 @@ def _legacy(mounts: list[Mount], own: dict[str, str], name: str) -> tuple[dict[s
         if why and controller in V1_CONTROLLERS:
             missing[controller] = why
     return bases, missing
+
+
+def _freezer(mounts: list[Mount], own: dict[str, str], name: str) -> str:
+    """Base group of version 1's freezer, "" where there is none to use."""
+    mount = next((mount for mount in mounts if "freezer" in mount.controllers), None)
+    if mount is None:
+        return ""
+    base = f"{_place(mount, own.get('freezer', '/'))}/{name}"
+    return "" if _try_base(base) else base
 
 
 def _unified(mount: Mount, own: str, name: str) -> tuple[str, tuple[str, ...]] | str:

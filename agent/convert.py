@@ -43,6 +43,9 @@ def to_message(report: orders.Report) -> pb.AgentMessage:
                     detail=report.detail,
                 )
             )
+        case orders.SuspensionReport(attempt=key, suspended=suspended, error=error):
+            said = pb.Suspension(attempt=_key(key), suspended=suspended, error=error)
+            return pb.AgentMessage(suspension=said)
         case orders.UsageSample():
             return pb.AgentMessage(
                 usage=pb.UsageReport(
@@ -89,6 +92,10 @@ def _order(message: pb.SchedulerMessage) -> orders.Order | None:
         case "set_time_limit":
             limit = message.set_time_limit
             return orders.TimeLimitOrder(_attempt(limit.attempt), limit.time_limit_s)
+        case "suspend":
+            return orders.SuspendOrder(_attempt(message.suspend.attempt), True)
+        case "go_on":
+            return orders.SuspendOrder(_attempt(message.go_on.attempt), False)
         case "ack_exits":
             return orders.ExitsAcked(tuple(_attempt(key) for key in message.ack_exits.attempts))
         case "heartbeat":
@@ -192,7 +199,9 @@ def _offer(offer: Offer) -> pb.Offer:
 
 
 def _running(running: RunningAttempt) -> pb.Running:
-    return pb.Running(attempt=_key(running.attempt), started_at_us=running.started_at)
+    return pb.Running(
+        attempt=_key(running.attempt), started_at_us=running.started_at, suspended=running.suspended
+    )
 
 
 def _sample(sample: orders.AttemptSample) -> pb.AttemptSample:

@@ -28,6 +28,8 @@ from packhorse.agent.orders import (
     Report,
     ResumeOrder,
     SignalOrder,
+    SuspendOrder,
+    SuspensionReport,
     TerminateOrder,
     TimeLimitOrder,
     UsageSample,
@@ -51,7 +53,8 @@ class Standing(Enum):
 
 
 class Attempt(msgspec.Struct):
-    """One attempt this node knows. stop: an order to end it that came before it ran."""
+    """One attempt this node knows. stop: an order to end it that came before it ran. suspended: all of it is
+    stopped."""
 
     key: AttemptKey
     standing: Standing
@@ -59,6 +62,7 @@ class Attempt(msgspec.Struct):
     started_at: Instant = Instant(0)
     exit: ExitReport | None = None
     stop: TerminateOrder | None = None
+    suspended: bool = False
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -83,7 +87,7 @@ class Tell(msgspec.Struct, frozen=True):
     """Pass an order on to the supervisor of a running attempt."""
 
     attempt: AttemptKey
-    order: SignalOrder | TerminateOrder | TimeLimitOrder
+    order: SignalOrder | TerminateOrder | TimeLimitOrder | SuspendOrder
 
 
 class Forget(msgspec.Struct, frozen=True):
@@ -138,8 +142,8 @@ class Machine:
 
     # -- what was found on disk when the agent started
 
-    def adopt_running(self, key: AttemptKey, started_at: Instant) -> None:
-        self._know(Attempt(key, Standing.RUNNING, started_at=started_at))
+    def adopt_running(self, key: AttemptKey, started_at: Instant, suspended: bool = False) -> None:
+        self._know(Attempt(key, Standing.RUNNING, started_at=started_at, suspended=suspended))
 
     def adopt_exit(self, report: ExitReport) -> None:
         self._know(Attempt(report.attempt, Standing.EXITED, started_at=report.started_at, exit=report))
@@ -172,7 +176,9 @@ class Machine:
             boot_id=self.boot_id,
             offer=self.offer,
             running=tuple(
-                RunningAttempt(a.key, a.started_at) for a in by_key if a.standing is Standing.RUNNING
+                RunningAttempt(a.key, a.started_at, a.suspended)
+                for a in by_key
+                if a.standing is Standing.RUNNING
             ),
             launching=tuple(
                 a.key for a in by_key if a.standing in (Standing.JOURNALLING, Standing.LAUNCHING)
@@ -201,7 +207,7 @@ class Machine:
                 return [Resume()]
             case TerminateOrder(attempt=key):
                 return self._terminate(key, order)
-            case SignalOrder(attempt=key) | TimeLimitOrder(attempt=key):
+            case SignalOrder(attempt=key) | TimeLimitOrder(attempt=key) | SuspendOrder(attempt=key):
                 known = self.attempts.get(key)
                 running = known is not None and known.standing is Standing.RUNNING
                 return [Tell(key, order)] if running else []
@@ -316,6 +322,14 @@ class Machine:
             out.append(Tell(key, known.stop))
             known.stop = None
         return out
+
+    def suspended(self, report: SuspensionReport) -> list[Instruction]:
+        """An order to suspend or continue was carried out, or could not be."""
+        known = self.attempts.get(report.attempt)
+        if known is None or known.standing is not Standing.RUNNING:
+            return []
+        known.suspended = report.suspended
+        return self._say(report)
 
     def exited(self, report: ExitReport) -> list[Instruction]:
         known = self.attempts.get(report.attempt)

@@ -68,6 +68,13 @@ class TimeLimitOrder(msgspec.Struct, frozen=True):
     time_limit_s: int
 
 
+class SuspendOrder(msgspec.Struct, frozen=True):
+    """Stop every process of the attempt, or let them go on."""
+
+    attempt: AttemptKey
+    suspend: bool
+
+
 class ExitsAcked(msgspec.Struct, frozen=True):
     attempts: tuple[AttemptKey, ...]
 
@@ -93,6 +100,7 @@ Order = (
     | SignalOrder
     | TerminateOrder
     | TimeLimitOrder
+    | SuspendOrder
     | ExitsAcked
     | HeartbeatAnswered
     | ResumeOrder
@@ -127,6 +135,15 @@ class ExitReport(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
+class SuspensionReport(msgspec.Struct, frozen=True):
+    """What came of an order to suspend or continue. suspended: how the attempt is now. error: why it is not
+    as ordered, "" if it is."""
+
+    attempt: AttemptKey
+    suspended: bool
+    error: str = ""
+
+
 class AttemptSample(msgspec.Struct, frozen=True):
     """What one running attempt uses now. rss_kib: memory that counts against its limit, cache_kib: page cache
     beside that."""
@@ -158,4 +175,4 @@ class Heartbeat(msgspec.Struct, frozen=True):
     at: Instant
 
 
-Report = Introduction | Offer | RunningAttempt | ExitReport | UsageSample | Heartbeat
+Report = Introduction | Offer | RunningAttempt | ExitReport | SuspensionReport | UsageSample | Heartbeat

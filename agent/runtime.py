@@ -51,6 +51,7 @@ from packhorse.agent.orders import (
     LaunchOrder,
     Order,
     SignalOrder,
+    SuspendOrder,
     TerminateOrder,
     TimeLimitOrder,
     Welcome,
@@ -59,6 +60,7 @@ from packhorse.agent.readiness import DISK_CHECK_S, Against, Readiness
 from packhorse.agent.sampling.attempt import Kept, final_usage, read_kept
 from packhorse.agent.sampling.nvml import Gpus
 from packhorse.agent.session import Line, Session, Where
+from packhorse.agent.suspending import Suspensions
 from packhorse.agent.usage import Sampler
 from packhorse.agent.watching import HardwareWatch, seconds_since_boot
 from packhorse.scheduler.model.crashpoint import crash_point, register
@@ -131,6 +133,9 @@ class Runtime:
         )
         self._supervised: dict[AttemptKey, Supervised] = {}
         self._sampler = Sampler(gpus)
+        self._suspensions = Suspensions(
+            launcher, self._bounding, self._sampler, lambda said: self._follow(self.machine.suspended(said))
+        )
         self._warned_at = -WARN_EVERY_S
         self._sampler_warnings: tuple[str, ...] = ()
         self._to_journal: asyncio.Queue[LaunchOrder] = asyncio.Queue()
@@ -196,7 +201,9 @@ class Runtime:
                     self._supervised[key] = found
                     self._sampler.watch(key, found, self._spool.order(key))
                     self._bounding.adopt(key, found.cpus, found.cpu_milli)
-                    self.machine.adopt_running(key, Instant(found.started_at))
+                    if found.suspended:
+                        self._suspensions.adopt(key)
+                    self.machine.adopt_running(key, Instant(found.started_at), found.suspended)
                     if self._hardware is not None and (order := self._spool.order(key)) is not None:
                         since_s = seconds_since_boot(Instant(found.started_at))
                         self._hardware.granted(key, order.uid, order.devices, since_s)
@@ -290,7 +297,9 @@ class Runtime:
                     self._to_journal.put_nowait(order)
                 case Fork(order=order):
                     self._spawn(self._fork(order))
-                case Tell(attempt=key, order=order):
+                case Tell(attempt=key, order=SuspendOrder() as suspend):
+                    self._spawn(self._suspend(key, suspend))
+                case Tell(attempt=key, order=order) if not isinstance(order, SuspendOrder):
                     self._spawn(self._tell(key, order))
                 case Forget(attempt=key):
                     self._to_forget.put_nowait(key)
@@ -472,6 +481,10 @@ class Runtime:
         if self._hardware is not None:
             await self._hardware.ended(key)
         self._follow(self.machine.exited(end))
+
+    async def _suspend(self, key: AttemptKey, order: SuspendOrder) -> None:
+        if (supervised := self._supervised.get(key)) is not None:  # else its exit is on the way
+            await self._suspensions.obey(order, supervised)
 
     async def _tell(self, key: AttemptKey, order: SignalOrder | TerminateOrder | TimeLimitOrder) -> None:
         supervised = self._supervised.get(key)

@@ -103,6 +103,11 @@ class Sampler:
         if len(self._watched) == 1:  # reports of an idle node are far apart
             self._report_due = min(self._report_due, due)
 
+    def suspended(self, key: AttemptKey, on: bool) -> None:
+        """The attempt was suspended, or goes on."""
+        if (watched := self._watched.get(key)) is not None:
+            watched.meter.is_suspended = on
+
     def end(self, key: AttemptKey) -> Kept:
         """The attempt is over: what was measured of it."""
         watched = self._watched.pop(key, None)

@@ -21,7 +21,8 @@ from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
-from packhorse.scheduler.model.accounts import Account, AccountsDelta, Association, AssociationKey, User
+from packhorse.scheduler.model.account_settings import Thing
+from packhorse.scheduler.model.accounts_change import AccountChange, Edit, Verb
 from packhorse.scheduler.model.cluster import Priorities
 from packhorse.scheduler.model.event import Event, JobGranted
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
@@ -150,18 +151,17 @@ def jobs_of(stream: Stream, seed: int, hours: int) -> list[TraceJob]:
     return [replace(job, id=str(number)) for number, job in enumerate(found)]
 
 
-def accounts() -> AccountsDelta:
+def accounts() -> tuple[AccountChange, ...]:
     """The crowd, and an account of small jobs that has much more coming to it than it uses."""
-    users = [("crowd", user) for user in (*SMALL, WIDE)] + [("poor", user) for user in SMALL]
-    return AccountsDelta(
-        (Account("crowd"), Account("poor")),
-        tuple(User(user) for user in (*SMALL, WIDE)),
-        (
-            Association(AssociationKey("crowd"), 10),
-            Association(AssociationKey("poor"), 90),
-            *[Association(AssociationKey(*user)) for user in users],
-        ),
-    )
+    made = [
+        AccountChange(Verb.ADD, Thing.ACCOUNT, name, edits=(Edit("fairshare", str(shares)),))
+        for name, shares in (("crowd", 10), ("poor", 90))
+    ]
+    for user in (*SMALL, WIDE):
+        made.append(AccountChange(Verb.ADD, Thing.USER, user, edits=(Edit("defaultaccount", "crowd"),)))
+        made.append(AccountChange(Verb.ADD, Thing.ASSOCIATION, account="crowd", user=user))
+    made += [AccountChange(Verb.ADD, Thing.ASSOCIATION, account="poor", user=user) for user in SMALL]
+    return tuple(made)
 
 
 def simulate(stream: Stream, policy: str, seed: int, hours: int) -> list[Watched]:
@@ -177,6 +177,7 @@ def simulate(stream: Stream, policy: str, seed: int, hours: int) -> list[Watched
         replace(CONFIG, priorities=weights),
         before=watch.before,
         accounts=accounts(),
+        account_of="group",
         after_pass=watch.look,
     )
     simulation.run(jobs_of(stream, seed, hours))

@@ -7,6 +7,7 @@
     exit.tmp        its space, set aside at the start, so that a full disk cannot swallow an exit; holds the
                     number of the job's first process meanwhile
     control         the supervisor's datagram socket
+    suspended       while the job is stopped
     supervisor.log  only when there was trouble
 
 What an agent finds after a crash, and what it may conclude (`read_state`):
@@ -48,6 +49,7 @@ STARTED = "started"
 EXIT = "exit"
 EXIT_SPACE = "exit.tmp"
 CONTROL = "control"
+SUSPENDED = "suspended"
 LOG = "supervisor.log"
 
 _RESERVED_BYTES = 4096
@@ -153,6 +155,24 @@ def note_first(fd: int, first: First) -> None:
 def decode_exit(text: bytes) -> ExitRecord:
     """The exit record that `write_exit` returned as `text`."""
     return _decode_exit(text)
+
+
+def note_suspended(directory: str, on: bool) -> None:
+    """Keeps, durably, that the job is stopped; or that it is not. For an agent that begins meanwhile."""
+    path = f"{directory}/{SUSPENDED}"
+    if on:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    else:
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+    durable.sync_directory(directory)
+
+
+def is_suspended(directory: str) -> bool:
+    """Whether the job is stopped, as `note_suspended` left it."""
+    return os.path.exists(f"{directory}/{SUSPENDED}")
 
 
 def read_first(directory: str) -> First | None:

@@ -54,14 +54,27 @@ class SetLimit(msgspec.Struct, frozen=True, tag=True):
     seconds: int
 
 
+class Suspend(msgspec.Struct, frozen=True, tag=True):
+    """Stop every process of the job where it is. Its time limit stands still."""
+
+
+class Continue(msgspec.Struct, frozen=True, tag=True):
+    """Let a suspended job go on. cpus: the processors it is bound to from now on, () for those it has."""
+
+    cpus: tuple[int, ...] = ()
+
+
 class ControlReply(msgspec.Struct, frozen=True):
-    """What came of an order. reached: processes that got a signal. error "": done."""
+    """What came of an order. reached: processes that got a signal. error "": done. suspended: whether the job
+    is, now.
+    """
 
     reached: int = 0
     error: str = ""
+    suspended: bool = False
 
 
-Order = Signal | Terminate | SetLimit
+Order = Signal | Terminate | SetLimit | Suspend | Continue
 
 _encode = msgspec.msgpack.Encoder().encode
 decode_order = msgspec.msgpack.Decoder(Order).decode

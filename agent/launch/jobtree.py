@@ -17,6 +17,9 @@ from packhorse.agent.launch.attemptdir import First
 from packhorse.agent.launch.control import Scope
 from packhorse.agent.launch.spec import TOKEN_VARIABLE, Group
 
+STOP_S = 2.0
+"""One that waits for a disk stops when it has got what it waits for, and does nothing until then either."""
+
 
 class JobTree:
     """The processes below the supervisor that runs this code. first: the job's first process."""
@@ -53,6 +56,51 @@ class JobTree:
                 cgroup.kill(group)
         return processes.send(self.in_scope(scope), number)
 
+    def stop(self) -> tuple[int, int]:
+        """Stops every process of the job where it is. May be done again and again.
+
+        By the freezer of its cgroup, which the job does not notice; those outside of it, or all where there
+        is none, by SIGSTOP, until none of them runs: one that forks meanwhile is met in the next round.
+        Returns how many there are, and how many of them no freezer holds.
+        """
+        freezers = [group for group in self.groups if cgroup.freeze(group, True)]
+        told: set[int] = set()
+        until = time.monotonic() + STOP_S
+        while True:
+            inside = {pid for group in freezers for pid in cgroup.members(group)}
+            members = self.members()
+            outside = [pid for pid in members if pid not in inside]
+            running = [pid for pid in outside if _runs(pid, pid in told)]
+            still = not running and all(map(cgroup.is_frozen, freezers))
+            if still or time.monotonic() > until:
+                return len(members), len(outside)
+            processes.send(running, signal.SIGSTOP)
+            told.update(running)
+            time.sleep(0.001)
+
+    def go_on(self) -> int:
+        """Lets what was stopped go on; how many processes that are."""
+        freezers = [group for group in self.groups if cgroup.freeze(group, False)]
+        inside = {pid for group in freezers for pid in cgroup.members(group)}
+        members = self.members()
+        processes.send([pid for pid in members if pid not in inside], signal.SIGCONT)
+        return len(members)
+
+    def bind(self, cpus: tuple[int, ...]) -> None:
+        """The job runs on these processors from now on: by its cpuset group, else by its affinity, as at its
+        start. What cannot be moved stays where it is."""
+        bound = [group for group in self.groups if group.writes_to("cpuset.cpus")]
+        for group in bound:
+            try:
+                cgroup.write(f"{group.path}/cpuset.cpus", ",".join(map(str, cpus)))
+            except OSError:
+                pass
+        for thread in [] if bound else [t for pid in self.members() for t in processes.threads(pid)]:
+            try:
+                os.sched_setaffinity(thread, cpus)
+            except OSError:
+                pass
+
     def size(self, limit_kib: int) -> tuple[int, int]:
         """What the job's processes hold, in KiB, and how many they are.
 
@@ -62,6 +110,14 @@ class JobTree:
         quick = processes.memory_kib(pids)
         held = processes.memory_kib(pids, exact=True) if quick > limit_kib > 0 else quick
         return held, len(pids)
+
+
+def _runs(pid: int, told: bool) -> bool:
+    """Whether it does something. One that waits for a device, or for a child that it lent its memory to,
+    stops when it has what it waits for, if it has been told to.
+    """
+    state = processes.state(pid)
+    return state not in "TtZX" and not (told and state == "D")
 
 
 def kill_orphans(token: str, groups: tuple[Group, ...], first: First | None, timeout_s: float) -> int:
@@ -83,6 +139,7 @@ def kill_orphans(token: str, groups: tuple[Group, ...], first: First | None, tim
         found.update(dict.fromkeys(processes.in_sessions({processes.session(pid) for pid in found})))
         for group in groups:
             cgroup.kill(group)
+            cgroup.freeze(group, False)
             found.update(dict.fromkeys(cgroup.members(group)))
         alive = [pid for pid in found if processes.start_time(pid)]
         if not alive or time.monotonic() > until:

@@ -70,6 +70,7 @@ class Supervised(msgspec.Struct, frozen=True):
     """A running attempt. (boot_id, pid, start_time) is its supervisor, whatever the number is used for later.
 
     started_at: wall clock, microseconds. cpus: the processors it is bound to; cpu_milli: what it has of them.
+    suspended: it was when this was made.
     """
 
     key: str
@@ -82,6 +83,7 @@ class Supervised(msgspec.Struct, frozen=True):
     groups: tuple[Group, ...]
     cpus: tuple[int, ...] = ()
     cpu_milli: int = 0
+    suspended: bool = False
 
 
 class NeverStarted(msgspec.Struct, frozen=True):
@@ -435,6 +437,7 @@ def _look(directory: str, key: str) -> Supervised | ExitRecord | NeverStarted:
                 groups=started.groups,
                 cpus=started.cpus,
                 cpu_milli=started.cpu_milli,
+                suspended=attemptdir.is_suspended(directory),
             )
         if (record := _exit_of(directory)) is not None:  # it ended between the two looks
             return record

@@ -101,6 +101,22 @@ def with_environment(entry: str) -> list[int]:
     return [pid for pid in found if start_time(pid)]
 
 
+def state(pid: int) -> str:
+    """What `pid` does, as the kernel says: "R" runs, "S" sleeps, "D" waits for a device, "T" and "t" stopped,
+    "Z" ended; "X" for one that is gone.
+    """
+    fields = _stat(pid)
+    return fields[0].decode() if fields else "X"
+
+
+def threads(pid: int) -> list[int]:
+    """The threads of `pid`; [] if it is gone."""
+    try:
+        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]
+    except OSError:
+        return []
+
+
 def arguments(pid: int) -> list[bytes]:
     """What `pid` was executed with, its name first; [] if it is gone."""
     try:

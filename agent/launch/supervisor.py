@@ -36,7 +36,7 @@ from typing import NoReturn
 import msgspec
 
 from packhorse.agent.launch import attemptdir, cgroup, contact, control, oomscore, processes, spawn, successor
-from packhorse.agent.launch.control import ControlReply, SetLimit, Signal, Terminate
+from packhorse.agent.launch.control import Continue, ControlReply, SetLimit, Signal, Suspend, Terminate
 from packhorse.agent.launch.exitrecord import Cause, ExitRecord, LaunchFailure
 from packhorse.agent.launch.jobtree import JobTree
 from packhorse.agent.launch.spec import ForkRequest
@@ -60,6 +60,10 @@ MOST_ATTEMPTS = 500
 
 LONGEST_SLEEP_MS = 3_600_000
 """poll takes 32 bits of milliseconds, which a limit of a month exceeds."""
+
+STOP_AGAIN_US = 1_000_000
+"""Between two looks whether all of a suspended job is stopped, where no cgroup holds it: anybody who may send
+it signals can make it go on."""
 
 _US = 1_000_000
 
@@ -140,6 +144,9 @@ class Supervisor:
         self.kill_pause_us = 1000
         self.unkillable = 0
         self.limit_s = self.spec.time_limit_s
+        self.suspended_at = 0  # 0: it is not
+        self.stood_us = 0  # how long it was, before that
+        self.stop_again_at = 0  # look whether all of it is stopped; 0: need not
         self.user_s = self.system_s = 0.0
         self.max_rss_kib = self.blocks_in = self.blocks_out = 0
         self.job_stderr = -1
@@ -263,17 +270,20 @@ class Supervisor:
         if self.kill_at and now >= self.kill_at:
             self.killed_at = self.killed_at or now
             self.tree.signal(signal.SIGKILL)
+            self._go_on()  # what a version 1 group holds dies only then
             self.kill_pause_us = min(100_000, self.kill_pause_us * 2)
             return now + self.kill_pause_us
         if self.ending:
             return self.kill_at
         dues = [self._check_limit(now), self._check_lease(now), self._look(now), self.kill_at]
+        if self.suspended_at:
+            dues.append(self._hold_still(now))
         return min(filter(None, dues), default=0)
 
     def _check_limit(self, now: int) -> int:
-        if not self.limit_s:
+        if not self.limit_s or self.suspended_at:
             return 0
-        due = self.began + (self.limit_s + self.spec.backstop_s) * _US
+        due = self.began + self.stood_us + (self.limit_s + self.spec.backstop_s) * _US
         if now >= due:
             self._end("time_limit", self.spec.grace_s, f"time limit of {self.limit_s} s", "DUE TO TIME LIMIT")
         return due
@@ -323,12 +333,51 @@ class Supervisor:
             case Signal(number, scope):
                 if not 0 <= number < signal.NSIG:
                     return ControlReply(error=f"no signal {number}")
+                if number == signal.SIGCONT and self.suspended_at:
+                    return ControlReply(suspended=True)  # whose it is to let it go on is not its owner's word
                 return ControlReply(self.tree.signal(number, scope))
             case SetLimit(seconds):
                 self.limit_s = seconds
                 return ControlReply()
             case Terminate():
                 return ControlReply(self._terminate(order))
+            case Suspend():
+                reached = 0 if self.ending else self._suspend()
+                return ControlReply(reached, suspended=bool(self.suspended_at))
+            case Continue(cpus):
+                if cpus:
+                    self.tree.bind(cpus)
+                return ControlReply(self._go_on())
+
+    def _suspend(self) -> int:
+        """How many processes it has. Done again it stops what has begun to run."""
+        reached, n_loose = self.tree.stop()
+        now = contact.boot_clock_us()
+        self.suspended_at = self.suspended_at or now
+        self.stop_again_at = now + STOP_AGAIN_US if n_loose else 0
+        self._note_suspended(True)
+        return reached
+
+    def _hold_still(self, now: int) -> int:
+        if self.stop_again_at and now >= self.stop_again_at:
+            self.tree.stop()
+            self.stop_again_at = now + STOP_AGAIN_US
+        return self.stop_again_at
+
+    def _go_on(self) -> int:
+        """How many processes it has; 0 if it was not suspended."""
+        if not self.suspended_at:
+            return 0
+        self.stood_us += contact.boot_clock_us() - self.suspended_at
+        self.suspended_at = 0
+        self._note_suspended(False)
+        return self.tree.go_on()
+
+    def _note_suspended(self, on: bool) -> None:
+        try:
+            attemptdir.note_suspended(self.directory, on)
+        except OSError as error:  # the scheduler tells an agent that does not know it
+            attemptdir.log_trouble(self.directory, f"cannot note that it is suspended: {error}")
 
     def _terminate(self, order: Terminate) -> int:
         """The first signal goes out once; the grace can only become shorter."""
@@ -346,6 +395,7 @@ class Supervisor:
         if order.grace_s <= 0:
             return len(self.tree.members())
         reached = self.tree.signal(order.signal)
+        self._go_on()
         self.tree.signal(signal.SIGCONT)  # a stopped process meets its signal only when it goes on
         return reached
 

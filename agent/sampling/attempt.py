@@ -42,7 +42,8 @@ class Kept(msgspec.Struct, frozen=True):
 class AttemptMeter:
     """The figures of one attempt. Methods that read raise nothing: what cannot be read is told to `odd`.
 
-    mem_kib, cache_kib: now. order: None for one whose order was not found (no limit is known then).
+    mem_kib, cache_kib: now. is_suspended: then its GPUs are not idle through any fault of its own, and are
+    not counted. order: None for one whose order was not found (no limit is known then).
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class AttemptMeter:
         self._read_bytes = Counter(was.disk_read_bytes, 0 if self._group.counts_io else tree_base[2])
         self._written_bytes = Counter(was.disk_write_bytes, 0 if self._group.counts_io else tree_base[3])
         self._oom_kills = Counter(was.oom_kills)
+        self.is_suspended = supervised.suspended
         self.mem_kib = 0
         self.cache_kib = 0
         self.peak_kib = was.max_rss_kib
@@ -166,7 +168,7 @@ class AttemptMeter:
                 sample = self._own(held, reading)
                 samples.append(sample)
                 mem_mib += sample.mem_mib or 0
-                if sample.busy_milli is not None:
+                if sample.busy_milli is not None and not self.is_suspended:
                     self._gpu_ms += seconds * 1000
                     self._gpu_busy_ms += seconds * sample.busy_milli
                 if is_whole(held):

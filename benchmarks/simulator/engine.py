@@ -20,22 +20,29 @@ from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.decision import Decision
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
-from packhorse.scheduler.model.accounts import AccountsDelta
+from packhorse.scheduler.core.when.note import due, estimates
+from packhorse.scheduler.model.accounts_change import AccountChange
 from packhorse.scheduler.model.cluster import ClusterConfig
-from packhorse.scheduler.model.command import Launch, Terminate
+from packhorse.scheduler.model.command import Continue, Launch, Suspend, Terminate
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.event import (
-    AccountsChanged,
     Event,
     Item,
     JobEnded,
     JobGranted,
     JobRequeued,
+    JobResumed,
     JobsForgotten,
+    JobSuspended,
+    StartsEstimated,
 )
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
+    Caller,
+    ChangeAccounts,
+    CreateReservation,
     Input,
+    NoteEstimates,
     RegisterNode,
     ReportExit,
     ReportSilence,
@@ -46,14 +53,15 @@ from packhorse.scheduler.model.input import (
     Submit,
     Tick,
 )
-from packhorse.scheduler.model.job import Active, EndCause
+from packhorse.scheduler.model.job import Active, EndCause, Owner
 from packhorse.scheduler.model.node import NodeSpec, Offer
-from packhorse.scheduler.model.reply import Refused, Submitted
+from packhorse.scheduler.model.reply import Done, Refused, Submitted
 from packhorse.scheduler.model.resources import Placement
 from packhorse.simulator.asks import Asks, LimitOf, asked, clairvoyant, with_models
 from packhorse.simulator.lab_policy import LabPolicy
 from packhorse.simulator.memory import Memory, Use
 from packhorse.simulator.outcome import NOT_YET, Outcome
+from packhorse.simulator.reservations import Made
 from packhorse.simulator.sampling import Sampler
 from packhorse.simulator.traces.job import TraceJob
 from packhorse.simulator.world import Dice, World
@@ -82,7 +90,10 @@ class _Kind(IntEnum):
     FAIL = 2
     STARTED = 3
     REPORT = 4
+    RESERVE = 5
 
+
+_ADMIN: Final = Caller(Owner(0, 0, "root", "root"), admin=True)
 
 CONFIG: Final = ClusterConfig(min_job_age_s=_LONG_S, max_finished_kept=_FINISHED, max_requeues=1 << 30)
 """Of a simulated cluster, where nothing else is said."""
@@ -93,9 +104,11 @@ class Simulation:
 
     keep_going: jobs that the cluster refuses are left out and listed in `refused`; otherwise NotRunnable.
     seen: is told every event; progress: how many jobs have ended, now and then. limit: of jobs, unless the
-    policy is clairvoyant. before: is told every event that is about to change the state. uses: of memory over
-    time, by the names that jobs give. accounts: those there are from the start, with their users and QOS;
-    jobs belong to the account that their group is called after. after_pass: is called when a pass is over.
+    policy is clairvoyant. before: is told every event that is about to change the state. uses: of memory
+    over time, by the names that jobs give. estimate: what draws for estimates of starts depend on; None:
+    there are no estimates. accounts: changes of the empty book, made first; account_of: see Asks. Raises
+    BadValue for changes that are refused. reservations: when they are made, by time. after_pass: is
+    called when a pass is over.
     """
 
     def __init__(
@@ -110,7 +123,10 @@ class Simulation:
         limit: LimitOf = asked,
         uses: Mapping[str, Use] | None = None,
         before: Callable[[Event], None] | None = None,
-        accounts: AccountsDelta | None = None,
+        estimate: int | None = None,
+        accounts: tuple[AccountChange, ...] = (),
+        account_of: str = "default",
+        reservations: Sequence[Made] = (),
         after_pass: Callable[[], None] | None = None,
     ) -> None:
         self.policy = policy
@@ -124,12 +140,13 @@ class Simulation:
         self._keep_going = keep_going
         self._seen, self._before, self._progress = seen, before, progress
         self._after_pass = after_pass
+        self._estimate = estimate
         base = config or CONFIG
         self._asks = Asks(
             nodes,
             clairvoyant if policy.clairvoyant else limit,
             frozenset(partition.name for partition in base.partitions),
-            frozenset(account.name for account in accounts.accounts) if accounts is not None else (),
+            account_of,
         )
         self._arrivals = _Arrivals((), world.think_times)
         self._heap: list[tuple[int, _Kind, int, object]] = []
@@ -149,6 +166,11 @@ class Simulation:
         self._attempt: list[AttemptKey | None] = []
         self._to_run: list[int] = []
         """What each job still has to run."""
+        self._ends_at: list[int] = []
+        """When what was launched last ends by itself, unless it is suspended."""
+        self._suspended_at: list[int] = []
+        self._stood_us: list[int] = []
+        """For how long it was suspended before that."""
         self._where: list[tuple[str, ...]] = []
         self._names: dict[tuple[Placement, ...], tuple[str, ...]] = {}
         self._cpu_milli = self._gpu_milli = 0
@@ -157,10 +179,17 @@ class Simulation:
         self._changed = True
         """Something happened since the last cycle that one could make a difference for."""
         self._do(Start(policy.configured(replace(base, origin=ORIGIN))))
-        if accounts is not None:
-            self._tell(AccountsChanged(ORIGIN, accounts, 0))
+        if accounts:
+            reply = self._do(ChangeAccounts(Caller(Owner(0, 0, "root", "root"), admin=True), accounts)).reply
+            if isinstance(reply, Refused):
+                raise BadValue(f"accounts: {reply.message}")
         for spec in self._nodes:
             self._register(spec)
+        for made in reservations:
+            if made.at_us <= 0:
+                self._reserve(made)
+            else:
+                self._push(made.at_us, _Kind.RESERVE, made)
         if world.report_s:
             self._push(0, _Kind.REPORT, None)
         if world.failures_per_day:
@@ -174,7 +203,7 @@ class Simulation:
         while True:
             times = [arrivals.next_us, self._heap[0][0] if self._heap and not self._idle(arrivals) else None]
             # Nobody wakes up only to forget.
-            due = len(self.state.timers) or self.state.batch.wake_at
+            due = len(self.state.timers) or self.state.batch.wake_at or self.state.reservations
             timer = next_timer(self.state) if due else None
             if timer is not None and len(self.state.jobs) > len(self.state.finished):
                 times.append(timer - ORIGIN)
@@ -244,17 +273,30 @@ class Simulation:
                 pass
             if self._after_pass is not None:
                 self._after_pass()
+            if self._estimate is not None:
+                self._tell_starts(self._estimate)
         self._changed = False
+
+    def _tell_starts(self, seed: int) -> None:
+        """Jobs that go on waiting are told when they will start, those who are due."""
+        now = Instant(ORIGIN + self.now_us)
+        if wanted := due(self.state, now):
+            self._do(NoteEstimates(tuple(estimates(self.state, now, seed, wanted))))
 
     def _happen(self, kind: _Kind, what: object) -> None:
         if kind is _Kind.EXIT:
             assert isinstance(what, ReportExit)
+            if self._is_late(what):
+                return
             if self._runs(what.attempt, min(self._began_at(what.attempt), what.ended_at), what.started_at):
                 self._do(what)
         elif kind is _Kind.STARTED:
             assert isinstance(what, ReportStart)
             if self._runs(what.attempt, self._began_at(what.attempt), what.started_at):
                 self._do(what)
+        elif kind is _Kind.RESERVE:
+            assert isinstance(what, Made)
+            self._reserve(what)
         elif kind is _Kind.REPORT:
             self._report_use()
             self._push(self.now_us + round(self._world.report_s * US), _Kind.REPORT, None)
@@ -269,12 +311,20 @@ class Simulation:
             self._boots[what.name] += 1
             self._register(what)
 
+    def _reserve(self, made: Made) -> None:
+        """What an administrator would do."""
+        reply = self._do(CreateReservation(_ADMIN, made.wish_from(ORIGIN))).reply
+        assert isinstance(reply, Done)
+        for outcome in reply.outcomes:
+            if outcome.code is not None:
+                raise NotRunnable(f"reservation {outcome.ref}: {outcome.message}")
+
     def _report_use(self) -> None:
         """Machines say what is used of their memory, once they have ended jobs where there is none left."""
         columns = self.state.node_columns
         for spec in self._nodes:
             running = [
-                (job, self._jobs[self._number[id]], self._began[self._number[id]])
+                (job, self._jobs[self._number[id]], self._began[self._number[id]] + self._stood(id))
                 for id in columns.jobs_on(spec.name)
                 if isinstance((job := self.state.jobs[id]).phase, Active)
             ]
@@ -286,6 +336,19 @@ class Simulation:
                 self._exit_at(self.now_us, spec.name, attempt, began, _KILL, cause="oom")
             at = Instant(ORIGIN + self.now_us)
             self._changed |= self._do(ReportUsage(spec.name, at, found.free_mib, None, found.used)).more
+
+    def _is_late(self, exit: ReportExit) -> bool:
+        """Whether the attempt would have ended by itself, but was suspended on the way."""
+        if exit.exit_signal or exit.cause != "exited":
+            return False
+        number = self._number[exit.attempt.job]
+        return self._suspended_at[number] != NOT_YET or self._ends_at[number] > self.now_us
+
+    def _stood(self, id: JobId) -> int:
+        """For how long what was launched last has been suspended."""
+        number = self._number[id]
+        since = self._suspended_at[number]
+        return self._stood_us[number] + (self.now_us - since if since != NOT_YET else 0)
 
     def _began_at(self, attempt: AttemptKey) -> Instant:
         return Instant(ORIGIN + self._began[self._number[attempt.job]])
@@ -310,13 +373,19 @@ class Simulation:
                 self._granted(event)  # type: ignore[arg-type]
             elif kind is JobEnded or kind is JobRequeued:
                 self._left(event)  # type: ignore[arg-type]
+            if kind is JobSuspended or kind is JobResumed:
+                self._paused(event)  # type: ignore[arg-type]
             self._tell(event)
-            self._changed |= kind is not JobsForgotten
+            self._changed |= kind is not JobsForgotten and kind is not StartsEstimated
         for command in decision.commands:
             if type(command) is Launch:
                 self._launch(command)
             elif type(command) is Terminate:
                 self._terminate(command)
+            elif type(command) is Suspend:
+                self._suspend(command)
+            elif type(command) is Continue:
+                self._continue(command)
         return decision
 
     def _tell(self, event: Event) -> None:
@@ -348,6 +417,9 @@ class Simulation:
         self._began.append(NOT_YET)
         self._attempt.append(None)
         self._to_run.append(job.run_us)
+        self._ends_at.append(NOT_YET)
+        self._suspended_at.append(NOT_YET)
+        self._stood_us.append(0)
         self._where.append(())
 
     def _refuse(self, job: TraceJob, why: str) -> None:
@@ -373,7 +445,25 @@ class Simulation:
             else:
                 self._do(ReportStart(command.node, command.attempt, at))
         run_us = self._jobs[number].start_us + self._to_run[number]
+        self._ends_at[number] = began + run_us
+        self._suspended_at[number], self._stood_us[number] = NOT_YET, 0
         self._exit_at(began + run_us, command.node, command.attempt, began, 0)
+
+    def _suspend(self, command: Suspend) -> None:
+        number = self._number[command.attempt.job]
+        if self._attempt[number] == command.attempt and self._suspended_at[number] == NOT_YET:
+            self._suspended_at[number] = self.now_us
+
+    def _continue(self, command: Continue) -> None:
+        """It ends as much later as it was suspended."""
+        number = self._number[command.attempt.job]
+        since = self._suspended_at[number]
+        if self._attempt[number] != command.attempt or since == NOT_YET:
+            return
+        self._suspended_at[number] = NOT_YET
+        self._stood_us[number] += self.now_us - since
+        self._ends_at[number] += self.now_us - since
+        self._exit_at(self._ends_at[number], command.node, command.attempt, self._began[number], 0)
 
     def _terminate(self, command: Terminate) -> None:
         """It ends at once, or when it has taken its leave. The exit it would have had later finds nobody any
@@ -430,6 +520,8 @@ class Simulation:
         job = self.state.jobs[event.job]
         number = self._number[event.job]
         if isinstance(job.phase, Active):
+            if job.phase.suspended_at:
+                self._cpu_milli += sum(p.cpu_milli for p in job.phase.placements)
             self._count(job.phase.placements, -1)
         if isinstance(event, JobEnded):
             self._end[number] = self.now_us
@@ -438,7 +530,7 @@ class Simulation:
             if self._progress is not None and not self._n_ended % 256:
                 self._progress(self._n_ended)
         else:
-            held_us, kept_us = self.now_us - self._since[number], 0
+            held_us, kept_us = self.now_us - self._since[number] - self._stood(event.job), 0
             if event.cause is EndCause.PREEMPTED and self._world.keeps_work:
                 before_us = round(self._world.launch_s * US) + self._jobs[number].start_us
                 kept_us = min(max(held_us - before_us, 0), self._to_run[number])
@@ -447,6 +539,12 @@ class Simulation:
                 self._to_run[number] = self._jobs[number].run_us
             self._lost[number] += held_us - kept_us
             self._since[number] = self.now_us
+
+    def _paused(self, event: JobSuspended | JobResumed) -> None:
+        phase = self.state.jobs[event.job].phase
+        assert isinstance(phase, Active)
+        cpu_milli = sum(p.cpu_milli for p in phase.placements)
+        self._cpu_milli += cpu_milli if isinstance(event, JobResumed) else -cpu_milli
 
     def _count(self, placements: tuple[Placement, ...], sign: int) -> None:
         for placement in placements:

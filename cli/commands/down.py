@@ -56,9 +56,12 @@ def take_down(home: Home) -> list[str]:
     return stopped
 
 
+RUN = ("CONFIGURING", "RUNNING", "SUSPENDED", "COMPLETING")
+
+
 def kill_jobs() -> None:
     """Cancel everything and wait until nothing runs; raises PackhorseError if something will not die."""
-    transport.call("CancelJobs", {"filter": {"states": ["PENDING", "CONFIGURING", "RUNNING"]}})
+    transport.call("CancelJobs", {"filter": {"states": ["PENDING", "CONFIGURING", "RUNNING", "SUSPENDED"]}})
     deadline = time.monotonic() + KILLED_WITHIN_S
     while n := _running_jobs():
         if time.monotonic() > deadline:
@@ -70,4 +73,4 @@ def kill_jobs() -> None:
 
 def _running_jobs() -> int:
     states = transport.call("GetStatus", {}).get("jobs", [])
-    return sum(int(s["count"]) for s in states if s["state"] in ("CONFIGURING", "RUNNING", "COMPLETING"))
+    return sum(int(s["count"]) for s in states if s["state"] in RUN)

@@ -33,7 +33,7 @@ def render(status: dict[str, Any]) -> str:
         f"cluster {field(ping, 'cluster', '')} on {field(ping, 'host', '')}, Packhorse "
         f"{field(ping, 'version', '')}, up {_duration(up_s)}, store {store}"
     )
-    lines = [head, ""]
+    lines = [head, *[f"WARNING: {text}" for text in field(status, "warnings", [])], ""]
     lines += _amounts(field(status, "amounts", []))
     lines += ["", *_nodes(field(status, "nodes", [])), "", *_jobs(field(status, "jobs", []))]
     return "\n".join(lines)

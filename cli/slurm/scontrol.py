@@ -49,12 +49,14 @@ TABLE: dict[str, tuple[str, int, str]] = {
 
 PARSER = Parser(PROG, TABLE)
 
+MOST_EXPLAINED = 20
+"""Jobs of one `show job` with our line about what would start them."""
+
 # fmt: off
 NOT_YET = frozenset((
-    "abort", "cancel_reboot", "cluster", "create", "delete", "errnumstr", "fsdampeningfactor",
-    "getaddrs", "listpids", "notify", "pidinfo", "reboot", "reboot_nodes", "reconfigure", "resume",
-    "schedloglevel", "script", "setdebug", "setdebugflags", "shutdown", "suspend", "takeover", "token",
-    "top", "wait_job",
+    "abort", "cancel_reboot", "cluster", "errnumstr", "fsdampeningfactor",
+    "getaddrs", "listpids", "notify", "pidinfo", "reboot", "reboot_nodes", "schedloglevel",
+    "script", "setdebug", "setdebugflags", "shutdown", "takeover", "token", "top", "wait_job",
 ))
 # fmt: on
 """Keywords of Slurm's that this release refuses by name."""
@@ -150,9 +152,27 @@ def _show_jobs(words: list[str], options: dict[str, str]) -> int:
     if not table.n:
         sys.stdout.write("No jobs in the system\n")
         return 0
-    records = [show_job.job_lines(row, table.now_us, "details" in options) for row in table.rows()]
+    rows = list(table.rows())
+    records = [show_job.job_lines(row, table.now_us, "details" in options) for row in rows]
+    if words:
+        for row, lines in zip(rows[:MOST_EXPLAINED], records, strict=False):
+            lines[-1:-1] = _why(row)
     sys.stdout.write(show_job.printed(records, "oneliner" in options))
     return 0
+
+
+def _why(row: dict[str, Any]) -> list[str]:
+    """Our line at the end of a job that waits; none where the scheduler cannot say."""
+    if row["state"] != "PENDING":
+        return []
+    from packhorse.cli.slurm.why_text import line
+    from packhorse.cli.transport import CallError
+
+    try:
+        answer = call("ExplainJob", {"job": {"jobId": row["job_id"]}})
+    except CallError:
+        return []
+    return [f"PackhorseWhy={line(answer)}"]
 
 
 def _show_nodes(words: list[str], options: dict[str, str]) -> int:
@@ -260,8 +280,8 @@ def _show_steps(words: list[str], options: dict[str, str]) -> int:
     from packhorse.cli.slurm.times import stamp
 
     request: dict[str, Any] = {
-        "fields": [*ARRAY_COLUMNS, "uid", "start_at", "partition", "batch_host"],
-        "filter": {"states": ["RUNNING", "COMPLETING"]},
+        "fields": [*ARRAY_COLUMNS, "uid", "state", "start_at", "partition", "batch_host"],
+        "filter": {"states": ["RUNNING", "COMPLETING", "SUSPENDED"]},
     }
     if words:
         job, step = split_step(words[0])
@@ -278,7 +298,10 @@ def _show_steps(words: list[str], options: dict[str, str]) -> int:
                 f"StepId={name}.batch UserId={row['uid']} StartTime={stamp(row['start_at'] // 1_000_000)} "
                 "TimeLimit=UNLIMITED"
             ),
-            f"State=RUNNING Partition={row['partition']} NodeList={row['batch_host']}",
+            (
+                f"State={'SUSPENDED' if row['state'] == 'SUSPENDED' else 'RUNNING'} "
+                f"Partition={row['partition']} NodeList={row['batch_host']}"
+            ),
             "Nodes=1 CPUs=0 Tasks=1 Name=batch Network=(null)",
             "TRES=(null)",
             "ResvPorts=(null)",
@@ -316,10 +339,27 @@ def _show_licenses(words: list[str], options: dict[str, str]) -> int:
 
 
 def _show_reservations(words: list[str], options: dict[str, str]) -> int:
-    if words:
+    from packhorse.cli.slurm.fields_nodes import RESERVATION_COLUMNS
+    from packhorse.cli.slurm.show_job import printed
+    from packhorse.cli.slurm.show_reservation import json_reservation, reservation_lines
+    from packhorse.cli.slurm.table import fetch
+
+    request = {"fields": list(RESERVATION_COLUMNS), "names": words[:1]}
+    table = fetch("ListReservations", request)
+    if "json" in options:
+        from packhorse.cli.slurm.json_jobs import envelope
+
+        found = [json_reservation(row) for row in table.rows()]
+        sys.stdout.write(envelope(PROG, {"reservations": found}, table.now_s))
+        return 0
+    if words and not table.n:
         sys.stdout.write(f"Reservation {words[0]} not found\n")
         return 1
-    sys.stdout.write("No reservations in the system\n")
+    if not table.n:
+        sys.stdout.write("No reservations in the system\n")
+        return 0
+    records = [reservation_lines(row) for row in table.rows()]
+    sys.stdout.write(printed(records, "oneliner" in options))
     return 0
 
 
@@ -333,6 +373,19 @@ def _ping(words: list[str], options: dict[str, str]) -> int:
         sys.stderr.write(f"{PROG}: error: no scheduler is running in {home()} (start one: packhorse up)\n")
         return 1
     sys.stdout.write(f"Slurmctld(primary) at {host} is UP\n")
+    return 0
+
+
+def _reconfigure(words: list[str], options: dict[str, str]) -> int:
+    """Unlike Slurm's it says what changed."""
+    from packhorse.cli.reconfiguring import lines, read_again
+
+    if words:
+        raise CommandError("too many arguments for keyword:reconfigure")
+    answer = read_again()
+    if problems := field(answer, "problems", []):
+        raise CommandError("\n".join([*problems, "slurm_reconfigure error: Invalid configuration"]))
+    sys.stdout.write("\n".join(lines(answer)) + "\n")
     return 0
 
 
@@ -392,6 +445,23 @@ def _on_jobs(
     return work
 
 
+def _stopping(keyword: str, method: str) -> Callable[[list[str], dict[str, str]], int]:
+    """suspend and resume: what went wrong is said in whole sentences, with Slurm's line below."""
+
+    def work(words: list[str], options: dict[str, str]) -> int:
+        refs = _refs(keyword, words, f"\n{_SUSPEND_ERROR}Invalid job id specified")
+        request = {"jobs": refs, "idempotencyKey": os.urandom(16).hex()}
+        outcomes = field(call(method, request), "outcomes", [])
+        failed = [outcome for outcome in outcomes if field(outcome, "code", "")]
+        if failed:
+            lines = [field(outcome, "message", "") for outcome in failed]
+            slurm = field(failed[0], "slurm", "")
+            raise CommandError("\n".join([*lines, *([_SUSPEND_ERROR + slurm] if slurm else [])]))
+        return 0
+
+    return work
+
+
 def _update(words: list[str], options: dict[str, str]) -> int:
     from packhorse.cli.slurm.scontrol_update import update
 
@@ -399,6 +469,18 @@ def _update(words: list[str], options: dict[str, str]) -> int:
         # `update job 12 Key=Value` and `update node n1 Key=Value`
         words = [f"{words[0]}={words[1]}", *words[2:]]
     return update(words)
+
+
+def _create(words: list[str], options: dict[str, str]) -> int:
+    from packhorse.cli.slurm import scontrol_reservation
+
+    return scontrol_reservation.create(words)
+
+
+def _delete(words: list[str], options: dict[str, str]) -> int:
+    from packhorse.cli.slurm import scontrol_reservation
+
+    return scontrol_reservation.delete(words)
 
 
 def _write(words: list[str], options: dict[str, str]) -> int:
@@ -429,12 +511,17 @@ def _write(words: list[str], options: dict[str, str]) -> int:
 _SUSPEND_ERROR = "slurm_suspend error: "
 
 _KEYWORDS: dict[str, Callable[[list[str], dict[str, str]], int]] = {
+    "create": _create,
+    "delete": _delete,
     "hold": _on_jobs("hold", "HoldJobs", _SUSPEND_ERROR),
     "ping": _ping,
+    "reconfigure": _reconfigure,
     "release": _on_jobs("release", "ReleaseJobs", _SUSPEND_ERROR),
     "requeue": _on_jobs("requeue", "RequeueJobs"),
     "requeuehold": _on_jobs("requeuehold", "RequeueJobs", hold=True),
+    "resume": _stopping("resume", "ResumeJobs"),
     "show": _show,
+    "suspend": _stopping("suspend", "SuspendJobs"),
     "uhold": _on_jobs("uhold", "HoldJobs", _SUSPEND_ERROR, asUser=True),
     "update": _update,
     "version": _version,

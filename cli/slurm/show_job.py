@@ -19,10 +19,15 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
     pending = row["state"] == "PENDING"
     start = row["start_at"]
     if pending:
-        start = row["planned_start_at"] or (row["begin_at"] if row["begin_at"] > now_us else 0)
+        start = row["estimated_start_at"] or row["planned_start_at"]
+        start = start or (row["begin_at"] if row["begin_at"] > now_us else 0)
     limit_us = row["time_limit_s"] * 1_000_000
-    end = row["end_at"] or (start + limit_us if start and limit_us else 0)
-    ran_us = 0 if pending or not row["start_at"] else (row["end_at"] or now_us) - row["start_at"]
+    suspended_us = row["suspended_s"] * 1_000_000
+    end = row["end_at"] or (start + limit_us + suspended_us if start and limit_us else 0)
+    ran_us = 0
+    if row["start_at"] and not pending:
+        ran_us = (row["end_at"] or now_us) - row["start_at"] - suspended_us
+    ran_s = max(ran_us, 0) // 1_000_000
     lines = [
         _head(row),
         f"UserId={row['user']}({row['uid']}) GroupId={row['group']}({row['gid']}) MCS_label=N/A",
@@ -42,14 +47,15 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
     if details:
         lines.append("DerivedExitCode=0:0")
     lines += [
-        (
-            f"RunTime={format_clock(max(ran_us, 0) // 1_000_000)} "
-            f"TimeLimit={format_time_limit(row['time_limit_s'])} TimeMin=N/A"
-        ),
+        (f"RunTime={format_clock(ran_s)} TimeLimit={format_time_limit(row['time_limit_s'])} TimeMin=N/A"),
         f"SubmitTime={_when(row['submit_at'])} EligibleTime={_when(row['eligible_at'])}",
         f"AccrueTime={_when(row['eligible_at'])}",
         f"StartTime={_when(start)} EndTime={_when(end)} Deadline=N/A",
-        f"SuspendTime=None SecsPreSuspend=0 LastSchedEval={_when(row['start_at'])} Scheduler=Main",
+        (
+            f"SuspendTime={_when(row['suspended_at']) if row['suspended_at'] else 'None'} "
+            f"SecsPreSuspend={ran_s if row['suspended_at'] else 0} "
+            f"LastSchedEval={_when(row['start_at'])} Scheduler=Main"
+        ),
         f"Partition={row['partition']} AllocNode:Sid={row['submit_host']}:0",
         f"ReqNodeList={_or_null(row['req_nodes'])} ExcNodeList={_or_null(row['exc_nodes'])}",
         f"NodeList={row['nodes']}",
@@ -69,6 +75,7 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
     lines += [
         f"MinCPUsNode={row['min_cpus']} {_memory(row)} MinTmpDiskNode={_amount(row['tmp_mib'])}",
         f"Features={_or_null(row['features'])} DelayBoot=00:00:00",
+        *([f"Reservation={row['reservation']}"] if row["reservation"] else []),
         (
             f"OverSubscribe={'NO' if row['exclusive'] else 'OK'} Contiguous={row['contiguous']} "
             f"Licenses={_or_null(row['licenses'])} Network=(null)"
@@ -91,6 +98,10 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
     ):
         if row[column]:
             lines.append(f"{name}={','.join(['gres:' + part for part in row[column].split(',')])}")
+    if pending and row["estimated_start_at"]:
+        span = f"{_when(row['estimated_low_at'])}..{_when(row['estimated_high_at'])}"
+        planned = f" PlannedStart={_when(row['planned_start_at'])}" if row["planned_start_at"] else ""
+        lines.append(f"PackhorseStartEstimate={span}{planned}")
     if row["lending"]:
         lines.append(f"PackhorseLending={row['lending']}")
     if row["topology"]:
@@ -104,6 +115,8 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
     if row["gpus_idle_since"]:
         stop = f" StopAt={_when(row['gpus_stop_at'])}" if row["gpus_stop_at"] else ""
         lines.append(f"PackhorseGpusIdleSince={_when(row['gpus_idle_since'])}{stop}")
+    if row["quarantine"]:
+        lines.append(f"PackhorseQuarantine={row['quarantine']}")
     lines.append("")
     return lines
 

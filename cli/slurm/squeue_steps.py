@@ -36,7 +36,17 @@ LETTERS: dict[str, StepField] = {
 }
 """The batch step is one task on the job's first node, without a limit of its own."""
 
-COLUMNS = (*ARRAY_COLUMNS, "partition", "user", "uid", "state", "start_at", "end_at", "batch_host")
+COLUMNS = (
+    *ARRAY_COLUMNS,
+    "partition",
+    "user",
+    "uid",
+    "state",
+    "start_at",
+    "end_at",
+    "suspended_s",
+    "batch_host",
+)
 
 
 def listing(options: dict[str, str]) -> str:

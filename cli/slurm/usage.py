@@ -21,6 +21,29 @@ The manual pages of Slurm 24.11 describe every option; `packhorse` has the comma
 """
 
 _TEXTS = {
+    "sreport": (
+        "[OPTIONS] TYPE REPORT [CONDITION=VALUE,...]...",
+        """
+Reports
+  cluster Utilization | AccountUtilizationByUser | UserUtilizationByAccount
+          | UserUtilizationByWckey | WCKeyUtilizationByUser
+  job SizesByAccount | SizesByAccountAndWckey | SizesByWckey
+  reservation Utilization
+  user TopUsage
+Conditions
+  start=TIME end=TIME         of the time (yesterday)
+  accounts= users= wckeys= partitions= nodes= names=
+  format=FIELD[%WIDTH],...    columns
+  tree                        accounts by their place in the tree
+  topcount=N  group           how many users; all accounts of a user together
+  grouping=N,N...|individual  sizes at which groups begin; printjobcount, flatview, acctasparent
+Options
+  -t, --time=UNIT             Seconds, Minutes, Hours, Percent, SecPer, MinPer, HourPer
+  -T, --tres=NAME,...|ALL     of which resources (cpu)
+  -n, --noheader   -p, --parsable   -P, --parsable2
+  -a*, -M, --cluster*, --federation*, --local*, -Q, --quiet*, -v, --verbose*
+""",
+    ),
     "sbatch": (
         "[OPTIONS] SCRIPT [ARGUMENTS]",
         """
@@ -208,13 +231,13 @@ What to print
   show job [ID], show node [NODES], show partition [NAME], show config
   show hostnames [LIST], show hostlist NAMES, show hostlistsorted NAMES
   hold ID,...; uhold ID,...; release ID,...
-  requeue ID,...; requeuehold ID,...
+  requeue ID,...; requeuehold ID,...; suspend ID,...; resume ID,...
   update JobId=ID KEY=VALUE...
      TimeLimit JobName Comment Priority Nice Partition StartTime Dependency Features ReqNodeList ExcNodeList
      NumCPUs NumNodes MinMemoryNode MinMemoryCPU Requeue ArrayTaskThrottle Account QOS SiteFactor
   update NodeName=NODES State=DRAIN|RESUME|UNDRAIN|DOWN|IDLE [Reason=TEXT]
   write batch_script ID [FILE|-]
-  ping, version
+  reconfigure, ping, version
   -o, --oneliner; -d, --details; --json (show job)
   -M, --clusters=NAME         must be this cluster
 * --all --federation --future --hide --local --quiet --sibling --verbose

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from packhorse.scheduler.config.keys import (
+    ACCOUNTS_TARGET,
     BATCH_TARGET,
     CLUSTER_TARGET,
     GPU_IDLE_TARGET,
@@ -30,6 +31,7 @@ from packhorse.scheduler.config.keys import (
 )
 from packhorse.scheduler.core.orders import BY_ORDER
 from packhorse.scheduler.model.cluster import (
+    AccountsPolicy,
     Batch,
     ClusterConfig,
     GpuIdle,
@@ -67,6 +69,8 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     usage_s: int = 10
     cycle_interval_ms: int = 20
     learn_interval_s: int = 600
+    shadow_config: str = ""
+    shadow_interval_s: int = 10
     log_level: str = "info"
     log_file: str = "log/scheduler.log"
 
@@ -120,6 +124,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
         RECLAIM_TARGET: {},
         GPU_IDLE_TARGET: {},
         PRIORITY_TARGET: {},
+        ACCOUNTS_TARGET: {},
     }
     cluster, service = fields[CLUSTER_TARGET], fields[SERVICE_TARGET]
     partitions: list[Partition] = []
@@ -142,6 +147,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
     cluster["reclaim"] = Reclaim(**fields[RECLAIM_TARGET])
     cluster["gpu_idle"] = GpuIdle(**fields[GPU_IDLE_TARGET])
     cluster["priorities"] = Priorities(**fields[PRIORITY_TARGET])
+    cluster["accounts"] = AccountsPolicy(**fields[ACCOUNTS_TARGET])
     if partitions:
         cluster["partitions"] = tuple(partitions)
     elif PARTITION in document and not problems:
@@ -151,6 +157,25 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
     if problems:
         raise ConfigError("\n".join(problems))
     return Configuration(ClusterConfig(**cluster), ServiceConfig(**service), name)
+
+
+def overlaid(text: str, name: str, base: ClusterConfig) -> ClusterConfig:
+    """`base` with what the configuration in `text` says about decisions instead; where it lists partitions,
+    these are all there are. Raises ConfigError like `parse`."""
+    whole = parse(text, name, owner_uid=base.owner_uid).cluster
+    where, document = _Lines(text, name), tomllib.loads(text)
+    given: dict[str, dict[str, Any]] = {}
+    for section, body in document.items():
+        if section != PARTITION:
+            for key, value in _values(section, body, where, []):
+                given.setdefault(key.target, {})[key.field] = value
+    given.pop(SERVICE_TARGET, None)
+    changes = given.pop(CLUSTER_TARGET, {})
+    for target, fields in given.items():
+        changes[target] = msgspec.structs.replace(getattr(base, target), **fields)
+    if PARTITION in document:
+        changes["partitions"] = whole.partitions
+    return msgspec.structs.replace(base, **changes)
 
 
 def _values(

@@ -11,7 +11,7 @@ from packhorse.scheduler.core.orders import BY_ORDER, NOBODY, ORDERS
 from packhorse.scheduler.core.predictors import PREDICTORS
 from packhorse.scheduler.core.reclaim.estimators import ESTIMATORS
 from packhorse.scheduler.model.accounts import PreemptMode
-from packhorse.scheduler.model.cluster import GpuIdleAction
+from packhorse.scheduler.model.cluster import Enforce, GpuIdleAction
 from packhorse.scheduler.model.job import NORMAL_QOS
 from packhorse.scheduler.model.tres import is_name, sort_key
 from packhorse.scheduler.model.units import UnitError, parse_mem_mib, parse_time_limit_s
@@ -23,7 +23,8 @@ IMPROVER_TARGET = "improver"
 RECLAIM_TARGET = "reclaim"
 BATCH_TARGET = "batch"
 GPU_IDLE_TARGET = "gpu_idle"
-PRIORITY_TARGET = "priority"
+PRIORITY_TARGET = "priorities"
+ACCOUNTS_TARGET = "accounts"
 PARTITION = "partition"
 
 SECTIONS: dict[str, str] = {
@@ -58,6 +59,11 @@ SECTIONS: dict[str, str] = {
         "`action` says so. What was not measured is never idle. `sbatch --idle-gpu-ok` exempts a job "
         "(docs/waste.md)."
     ),
+    "shadow": (
+        "A second configuration that runs beside this one on the same state, decides, and starts nothing; "
+        "`packhorse shadow` shows what it would have done otherwise (docs/policy/shadow.md)."
+    ),
+    "accounts": "How far accounts, associations and QOS are enforced (docs/policy/accounts.md).",
     "nodes": "The agents and what is expected of them.",
     "listen": (
         "Where the scheduler can be reached. Callers over TCP need a token; the Unix socket asks the kernel."
@@ -81,7 +87,7 @@ class Kind(NamedTuple):
 
 class Key(NamedTuple):
     """One key. field: of the class that target says: ClusterConfig, ServiceConfig, Partition, Improver,
-    Batch, Reclaim, GpuIdle or Priorities. default: as in a file.
+    Batch, Reclaim, GpuIdle, Priorities or AccountsPolicy. default: as in a file.
     """
 
     section: str
@@ -253,6 +259,12 @@ def _action(raw: object) -> GpuIdleAction:
     return GpuIdleAction(str(raw))
 
 
+def _enforce(raw: object) -> Enforce:
+    if raw not in list(Enforce):
+        raise KeyProblem("there is no such way to enforce accounts")
+    return Enforce(str(raw))
+
+
 def _seconds(raw: object) -> float:
     if not isinstance(raw, int | float) or isinstance(raw, bool) or not 0 <= raw <= 3600:
         raise KeyProblem("not between 0 and 3600")
@@ -353,6 +365,7 @@ TRES_WEIGHTS = Kind('a table of whole numbers, like { cpu = 1000, "gres/gpu" = 5
 PERCENT = Kind("a percentage from 0 to 100, one decimal at most", _percent)
 QOS_NAMES = Kind('a list of texts, like ["scavenger"]', _qos_names)
 POLICY = Kind("the name of a policy, see docs/packing.md", _policy)
+ENFORCE = Kind(", ".join(f'"{way.value}"' for way in Enforce), _enforce)
 ACTION = Kind(", ".join(f'"{action.value}"' for action in GpuIdleAction), _action)
 SHORT_TIME = _short_time(1)
 SHORT_TIME_OR_0 = _short_time(0)
@@ -469,6 +482,7 @@ KEYS: tuple[Key, ...] = (
     Key("gpu_idle", "exempt_partitions", NAMES, "[]", "", _G, "exempt_partitions"),
     Key("gpu_idle", "exempt_accounts", NAMES, "[]", "", _G, "exempt_accounts"),
     Key("gpu_idle", "exempt_users", NAMES, "[]", "", _G, "exempt_users"),
+    Key("accounts", "enforce", ENFORCE, '"limits"', "", ACCOUNTS_TARGET, "enforce"),
     Key("nodes", "silent_brake_fraction", FRACTION, "0.5", "", _C, "silent_brake_fraction"),
     Key("nodes", "heartbeat", _duration_kind(1, 3600), "10", "seconds", _S, "heartbeat_s"),
     Key("nodes", "usage_interval", _duration_kind(1, 3600), "10", "seconds", _S, "usage_s"),
@@ -490,6 +504,8 @@ KEYS: tuple[Key, ...] = (
     Key("store", "retention_days", _count(0, 36500), "365", "days", _S, "retention_days"),
     Key("store", "record_inputs", FLAG, "false", "", _S, "record_inputs"),
     Key("store", "record_limit_mib", _count(1, 1 << 24), "1024", "MiB", _S, "record_limit_mib"),
+    Key("shadow", "config", TEXT, '""', "", _S, "shadow_config"),
+    Key("shadow", "interval", _duration_kind(0, _YEAR_S), "10", "seconds", _S, "shadow_interval_s"),
     Key("accounting", "usage_retention", _count(0, 36500), "30", "days", _S, "usage_retention_days"),
     Key("accounting", "usage_max_mib", _count(1, 1 << 24), "1024", "MiB", _S, "usage_max_mib"),
     Key("log", "level", LEVEL, '"info"', "", _S, "log_level"),
@@ -596,8 +612,8 @@ MEANING: dict[str, str] = {
     ),
     "priority.calc_period": "How often fair shares are worked out again while no job starts or ends.",
     "priority.look_ahead": (
-        "Fair shares are held against what was used and what running jobs use in so long from now on; a start "
-        "counts at once. 0: only against what was used, as Slurm does."
+        "Fair shares are held against what was used and what running jobs use in so long from now on: a "
+        "start counts at once. 0: only against what was used, as Slurm does."
     ),
     "priority.max_tres": (
         "A job costs what the dearest of its resources does (partition.billing) instead of all together; "
@@ -689,6 +705,10 @@ MEANING: dict[str, str] = {
     "gpu_idle.exempt_partitions": "Partitions whose jobs are left alone.",
     "gpu_idle.exempt_accounts": "Accounts whose jobs are left alone.",
     "gpu_idle.exempt_users": "Users whose jobs are left alone.",
+    "accounts.enforce": (
+        '"none": accounts and QOS are names in records. "limits": whoever has an association, or names an '
+        'account that exists, is held to its limits and QOS. "associations": nobody else may submit at all.'
+    ),
     "nodes.silent_brake_fraction": (
         "When more than this part of the nodes falls silent at once, nothing is declared lost."
     ),
@@ -718,6 +738,14 @@ MEANING: dict[str, str] = {
         "names users and what they ask for, but holds no script and no environment."
     ),
     "store.record_limit_mib": "The recording ends when it is that large.",
+    "shadow.config": (
+        "The other configuration: a file like this one, relative to PACKHORSE_HOME, with what is to be "
+        'otherwise; "": no shadow. `packhorse shadow on FILE` and `off` switch it while the scheduler runs.'
+    ),
+    "shadow.interval": (
+        "The shadow decides after a live pass, at most this often; after a pass that took it long it waits "
+        "twenty times as long."
+    ),
     "accounting.usage_retention": (
         "How long it is kept what each job used over time (packhorse usage); 0: as long as there is room."
     ),

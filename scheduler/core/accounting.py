@@ -8,6 +8,7 @@ from __future__ import annotations
 from posixpath import normpath
 
 from packhorse.scheduler.core import indices
+from packhorse.scheduler.core.active import suspended_us
 from packhorse.scheduler.core.priority import base_priority
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.accounting import AttemptRow
@@ -15,7 +16,7 @@ from packhorse.scheduler.model.event import ArrayRemainderCancelled, Event, JobE
 from packhorse.scheduler.model.gresspec import share_text
 from packhorse.scheduler.model.hostlist import compress_sorted
 from packhorse.scheduler.model.ids import UNKNOWN, Instant
-from packhorse.scheduler.model.job import Active, ArrayJob, Ended, Job, JobSpec, JobState, Pending
+from packhorse.scheduler.model.job import Active, ArrayJob, Job, JobSpec, JobState
 from packhorse.scheduler.model.resources import WHOLE, Ask, Placement, Usage, is_slice
 from packhorse.scheduler.model.units import format_mem_mib
 
@@ -75,13 +76,6 @@ def _requeued(state: State, event: JobRequeued) -> AttemptRow:
         ended_at=event.ended_at or event.at,
         usage=event.usage,
     )
-
-
-def suspended_us(phase: Pending | Active | Ended, ended_at: Instant) -> int:
-    """How long its attempt was suspended in all."""
-    if not isinstance(phase, Active):
-        return 0
-    return phase.suspended_us + (max(ended_at - phase.suspended_at, 0) if phase.suspended_at else 0)
 
 
 def _remainder(state: State, event: ArrayRemainderCancelled) -> AttemptRow:
@@ -161,7 +155,7 @@ def _row(
         gpu_milli=given.gpu_milli,
         wckey=spec.wckey,
         reservation=spec.reservation,
-        suspended_us=suspended_us(phase, ended_at),
+        suspended_us=suspended_us(phase, ended_at) if isinstance(phase, Active) else 0,
         usage=usage,
     )
 

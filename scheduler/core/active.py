@@ -12,12 +12,36 @@ LEASE_MARGIN_S = 30
 """Beyond lease and grace: clocks that run at different speeds, a node too busy to stop a job on time."""
 
 
+def suspended_us(active: Active, at: Instant) -> int:
+    """For how long the attempt has been suspended by then, in microseconds; told to end, it goes on."""
+    if not active.suspended_at:
+        return active.suspended_us
+    until = min(active.ending_at, at) if active.ending_at else at
+    return active.suspended_us + max(until - active.suspended_at, 0)
+
+
+def ran_us(active: Active, at: Instant) -> int:
+    """For how long the attempt has run by then, or held its allocation if it has not begun: not counting the
+    time in which it was suspended."""
+    return max(at - (active.started_at or active.granted_at) - suspended_us(active, at), 0)
+
+
+def is_suspended(active: Active) -> bool:
+    """Whether it is stopped and is to stay so."""
+    return bool(active.suspended_at) and active.ending is None
+
+
+def ends_by(active: Active) -> Instant:
+    """When what it holds is free at the latest, 0: nobody knows. While it is suspended nobody does."""
+    return UNKNOWN if is_suspended(active) else active.end_by
+
+
 def set_timers(state: State, job: Job, active: Active) -> None:
     """Enter what is due for the attempt. Entries made before become stale by themselves."""
     set_rank_timer(state, job, active)
     if active.terminate_at:
         state.timers.add(active.terminate_at, Timer.TERMINATE, job.id)
-    if active.ending is None and active.started_at and active.end_by:
+    if active.ending is None and active.started_at and active.end_by and not active.suspended_at:
         state.timers.add(active.end_by, Timer.LIMIT, job.id)
         if job.spec.warn is not None and not active.warned:
             state.timers.add(warn_at(job, active), Timer.WARN, job.id)
@@ -33,13 +57,13 @@ def set_rank_timer(state: State, job: Job, active: Active) -> None:
 def ranked_next_at(state: State, job: Job, active: Active) -> Instant:
     """When the job has run for so long that the order looks at it anew; 0 for never, or if nobody cares."""
     marks = order(state.config.order).marks if state.config.preempt == BY_ORDER else ()
-    if not marks or active.ending is not None:
+    if not marks or active.ending is not None or active.suspended_at:
         return UNKNOWN
     since = active.started_at or active.granted_at
     last = max(since, active.ranked_at)
     milli = width_milli(job.spec.ask)
     for mark in marks:
-        at = since - job.ran_us + -(-mark * 1000 // milli) * US
+        at = since + active.suspended_us - job.ran_us + -(-mark * 1000 // milli) * US
         if at > last:
             return Instant(at)
     return UNKNOWN

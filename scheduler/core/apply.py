@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from packhorse.scheduler.core import apply_attempt, apply_node, apply_pending, waiting
-from packhorse.scheduler.core.accounts import charging
+from packhorse.scheduler.core import apply_attempt, apply_node, apply_pending, apply_suspend, waiting
+from packhorse.scheduler.core.accounts import charging, holding
 from packhorse.scheduler.core.active import set_rank_timer
 from packhorse.scheduler.core.reclaim import apply_loans
+from packhorse.scheduler.core.reservations import apply_reservations
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.when import note
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
 from packhorse.scheduler.model.event import Event
@@ -29,7 +31,11 @@ def apply(state: State, event: Event) -> None:
 
 def _configured(state: State, event: ev.Configured) -> None:
     before, state.config = state.config, event.config
+    state.configured_at, state.fallback = event.at, None
     charging.configured(state, event.at)
+    holding.configured(state, before)
+    if event.config.resv_over_run_s != before.resv_over_run_s:
+        state.windows.changed(state.reservations, event.at)
     if event.config.reclaim != before.reclaim:
         apply_loans.suspect_all(state)
     if event.config.predictor != before.predictor:
@@ -70,7 +76,10 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.Configured: _configured,
     ev.CallAnswered: _answered,
     ev.PolicyTaught: _taught,
+    ev.StartsEstimated: note.starts_estimated,
     ev.AccountsChanged: _accounts_changed,
+    ev.ReservationSet: apply_reservations.reservation_set,
+    ev.ReservationDeleted: apply_reservations.reservation_deleted,
     ev.JobsSubmitted: apply_pending.jobs_submitted,
     ev.ArraySubmitted: apply_pending.array_submitted,
     ev.ArrayTaskSplit: apply_pending.array_task_split,
@@ -78,6 +87,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.JobsEligible: apply_pending.jobs_eligible,
     ev.JobHeld: apply_pending.job_held,
     ev.JobReleased: apply_pending.job_released,
+    ev.JobQuarantined: apply_pending.job_quarantined,
     ev.JobUpdated: apply_pending.job_updated,
     ev.JobReopened: apply_pending.job_reopened,
     ev.JobsForgotten: apply_pending.jobs_forgotten,
@@ -91,6 +101,8 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.JobGpusIdle: apply_attempt.job_gpus_idle,
     ev.JobGpusBusy: apply_attempt.job_gpus_busy,
     ev.JobsRanked: apply_attempt.jobs_ranked,
+    ev.JobSuspended: apply_suspend.job_suspended,
+    ev.JobResumed: apply_suspend.job_resumed,
     ev.JobEnding: apply_attempt.job_ending,
     ev.JobTerminating: apply_attempt.job_terminating,
     ev.JobEnded: apply_attempt.job_ended,

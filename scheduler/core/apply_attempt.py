@@ -5,13 +5,15 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from packhorse.scheduler.core import waiting
-from packhorse.scheduler.core.accounts import charging
-from packhorse.scheduler.core.active import set_rank_timer, set_timers
+from packhorse.scheduler.core.accounts import charging, holding
+from packhorse.scheduler.core.active import set_rank_timer, set_timers, suspended_us
 from packhorse.scheduler.core.array_tasks import task_ended, task_moved
 from packhorse.scheduler.core.conditions import WHOLE
 from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, end_loans, expect_again
+from packhorse.scheduler.core.reservations.apply_reservations import leave_reservation
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.transitions import allowed, require
+from packhorse.scheduler.core.when.note import granted
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
 from packhorse.scheduler.model.ids import UNKNOWN, US, AttemptKey, Instant
@@ -42,6 +44,7 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
         eligible_at=phase.eligible_at,
         loans=event.loans,
         priority=event.priority,
+        reservation=event.reservation,
     )
     new = replace(job, phase=active, attempts=job.attempts + 1)
     state.jobs[job.id] = new
@@ -51,14 +54,18 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
     if job.spec.account:
         state.usage.take(job.spec.account, event.placements)
     charging.charge(state, new, event.at)
+    holding.begun(state, new)
     if event.loans:
         begin_loans(state, job.id, active)
     if expected_us:
         state.running_columns.expect(job.id, event.at, expected_us)
     if job.spec.licenses:
         state.licenses.hold(job.spec.licenses)
+    if event.reservation:
+        state.windows.enter(event.reservation, job.id)
     if job.array_id:
         task_moved(state, job, new)
+    granted(state, new, event.at)
     set_rank_timer(state, new, active)
 
 
@@ -69,6 +76,7 @@ def attempt_started(state: State, event: ev.AttemptStarted) -> None:
     active = replace(active, started_at=event.started_at or event.at, end_by=event.end_by)
     new = _set(state, job, active)
     state.running_columns.set_end(job.id, event.end_by)
+    holding.changed(state, new)
     state.running_columns.began(job.id, active.started_at)
     if active.loans:
         expect_again(state, job.id, active)
@@ -118,7 +126,11 @@ def job_ending(state: State, event: ev.JobEnding) -> None:
         ending_for=event.for_job,
         ending_why=event.why,
     )
-    set_timers(state, _set(state, job, active), active)
+    new = _set(state, job, active)
+    if active.suspended_at:
+        state.running_columns.set_end(job.id, active.end_by)
+        expect_again(state, job.id, active)
+    set_timers(state, new, active)
 
 
 def job_terminating(state: State, event: ev.JobTerminating) -> None:
@@ -137,14 +149,16 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
         if event.attempt != phase.attempt:
             raise InvalidTransition(event, f"the current attempt is {phase.attempt}")
         _release(state, job, event.at)
+        stood_us = suspended_us(phase, event.ended_at or event.at)
         if event.started_at:
-            run_us = (event.ended_at or event.at) - event.started_at
+            run_us = max((event.ended_at or event.at) - event.started_at - stood_us, 0)
             state.history.ended(job.owner.uid, job.spec, event.state, run_us)
         placements, priority = phase.placements, phase.priority
     else:
         assert isinstance(phase, Pending)
         waiting.dequeue(state, job)
-        placements, priority = (), 0
+        state.estimates.void(job.id)
+        placements, stood_us, priority = (), 0, 0
     end = Ended(
         event.state,
         event.ended_at or event.at,
@@ -158,10 +172,12 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
         event.cancelled_by,
         event.usage,
         phase.eligible_at,
+        stood_us,
         priority,
     )
     new = replace(job, phase=end)
     state.jobs[job.id] = new
+    holding.submitted(state, job.spec, job.owner, -1)
     state.finished[job.id] = event.at
     if job.array_id:
         task_moved(state, job, new)
@@ -174,11 +190,12 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
 
 
 def job_requeued(state: State, event: ev.JobRequeued) -> None:
-    job, _ = _current(state, event, event.attempt)
+    job, active = _current(state, event, event.attempt)
     _release(state, job, event.at)
     begin_at = event.begin_at if event.begin_at > event.at else UNKNOWN
     phase = waiting.with_eligibility(Pending(begin_at=begin_at, held=event.held), event.at)
-    ran_us = (event.ended_at or event.at) - event.started_at if event.started_at else 0
+    ended_at = event.ended_at or event.at
+    run_us = ended_at - event.started_at - suspended_us(active, ended_at) if event.started_at else 0
     avoid = job.avoid
     if event.avoid is not None and event.avoid not in avoid:
         avoid = (*avoid, event.avoid)
@@ -194,7 +211,7 @@ def job_requeued(state: State, event: ev.JobRequeued) -> None:
         retries=job.retries + (1 if event.retried else 0),
         avoid=avoid,
         refusals=job.refusals + (1 if event.cause is EndCause.LAUNCH_FAILED else 0),
-        ran_us=job.ran_us + ran_us,
+        ran_us=job.ran_us + max(run_us, 0),
         preemptions=job.preemptions + (1 if event.cause is EndCause.PREEMPTED and event.started_at else 0),
         borrow_after=event.borrow_after or job.borrow_after,
         oom_retries=oom_retries,
@@ -210,16 +227,21 @@ def _release(state: State, job: Job, now: Instant) -> None:
     """The job's allocation is free again."""
     phase = job.phase
     assert isinstance(phase, Active)
+    if phase.suspended_at:
+        state.usage.take_cpus(job.owner.uid, phase.placements, 1)
     state.usage.take(job.owner.uid, phase.placements, -1)
     if job.spec.account:
         state.usage.take(job.spec.account, phase.placements, -1)
-    state.usage.use(job.owner.uid, phase.placements, now - phase.granted_at, now)
+    state.usage.use(job.owner.uid, phase.placements, now - phase.granted_at - suspended_us(phase, now), now)
     charging.release(state, job.id, now)
+    state.held.end(job.id)
     state.node_columns.release(job.id)
     state.running_columns.remove(job.id)
     end_loans(state, job, phase)
     if job.spec.licenses:
         state.licenses.release(job.spec.licenses)
+    if phase.reservation:
+        leave_reservation(state, phase.reservation, job.id, now)
 
 
 def _current(

@@ -7,8 +7,8 @@ from itertools import groupby
 from msgspec.structs import replace
 
 from packhorse.scheduler.core import indices, waiting
-from packhorse.scheduler.core.accounts import charging
-from packhorse.scheduler.core.active import set_timers
+from packhorse.scheduler.core.accounts import charging, holding
+from packhorse.scheduler.core.active import ends_by, set_timers
 from packhorse.scheduler.core.array_tasks import finish_array, task_left_memory
 from packhorse.scheduler.core.batch.arrivals import Arrival
 from packhorse.scheduler.core.conditions import EACH, WHOLE, Verdict, judge_index, key_of
@@ -49,6 +49,7 @@ def jobs_submitted(state: State, event: ev.JobsSubmitted) -> None:
         n = sum(1 for _ in run)
         state.arrivals.see(since_us, Arrival(owner.uid, max(spec.time_limit_s, 0)), n)
         _enqueue_alike(state, event, owner, spec, id, n, rows)
+        holding.submitted(state, spec, owner, n)
         id = JobId(id + n)
     state.pending_columns.add_many(rows)
 
@@ -69,6 +70,7 @@ def array_submitted(state: State, event: ev.ArraySubmitted) -> None:
     arrival = Arrival(array.owner.uid, max(spec.time_limit_s, 0))
     state.arrivals.see(event.at - state.config.origin, arrival, 1)
     waiting.enqueue(state, array, event.at)
+    holding.submitted(state, spec, array.owner, indices.size(array.remaining))
 
 
 def array_task_split(state: State, event: ev.ArrayTaskSplit) -> None:
@@ -120,6 +122,7 @@ def array_remainder_cancelled(state: State, event: ev.ArrayRemainderCancelled) -
         failed=True,
     )
     _shrink(state, array, left)
+    holding.submitted(state, array.spec, array.owner, -indices.size(gone))
     if state.dependents:
         for key in [key for key in state.dependents if key[0] == array.id and key[1] >= 0]:
             if indices.contains(gone, key[1]):
@@ -141,14 +144,22 @@ def jobs_eligible(state: State, event: ev.JobsEligible) -> None:
 
 def job_held(state: State, event: ev.JobHeld) -> None:
     waiter = _waiter(state, event, event.job)
-    phase = replace(waiting.pending_phase(waiter), held=event.held)
+    state.estimates.void(waiter.id)
+    phase = replace(waiting.pending_phase(waiter), held=event.held, error="")
+    waiting.set_phase(state, waiter, phase, event.at)
+
+
+def job_quarantined(state: State, event: ev.JobQuarantined) -> None:
+    waiter = _waiter(state, event, event.job)
+    state.estimates.void(waiter.id)
+    phase = replace(waiting.pending_phase(waiter), held=Held.QUARANTINED, error=event.error)
     waiting.set_phase(state, waiter, phase, event.at)
 
 
 def job_released(state: State, event: ev.JobReleased) -> None:
     """A released job may also try again the nodes that would not launch it."""
     waiter = _waiter(state, event, event.job)
-    phase = replace(waiting.pending_phase(waiter), held=Held.NO)
+    phase = replace(waiting.pending_phase(waiter), held=Held.NO, error="")
     if isinstance(waiter, Job) and waiter.refusals:
         waiting.change(state, waiter, replace(waiter, avoid=(), refusals=0, phase=phase), event.at)
     else:
@@ -162,6 +173,7 @@ def job_updated(state: State, event: ev.JobUpdated) -> None:
         _update_active(state, event, job, job.phase, spec)
         return
     waiter = _waiter(state, event, event.job)
+    state.estimates.void(waiter.id)
     phase = waiting.pending_phase(waiter)
     renamed = spec.name != waiter.spec.name
     if spec.begin_at != waiter.spec.begin_at:
@@ -173,6 +185,7 @@ def job_updated(state: State, event: ev.JobUpdated) -> None:
         new = replace(new, phase=replace(phase, unmet=(), failed=(), never=False))
         new = waiting.judge_dependency(state, new, event.at)
     waiting.change(state, waiter, new, event.at)
+    holding.updated(state, waiter, new)
     if renamed:
         waiting.leave_singletons(state, waiter, event.at)
         waiting.join_singletons(state, new)
@@ -198,6 +211,7 @@ def job_reopened(state: State, event: ev.JobReopened) -> None:
         oom_retries=0,  # what it asks for by now stays
     )
     state.jobs[job.id] = job
+    holding.submitted(state, job.spec, job.owner, 1)
     if job.array_id:
         state.tasks[job.array_id].n_pending += 1
         _reopen_array(state, job.array_id)
@@ -296,9 +310,10 @@ def _with_counterparts(
 def _update_active(state: State, event: ev.JobUpdated, job: Job, active: Active, spec: JobSpec) -> None:
     if spec.time_limit_s != job.spec.time_limit_s:
         active = replace(active, end_by=event.end_by)
-        state.running_columns.set_end(job.id, event.end_by)
+        state.running_columns.set_end(job.id, ends_by(active))
     new = replace(job, spec=spec, phase=active)
     state.jobs[job.id] = new
+    holding.updated(state, job, new)
     if (spec.account, spec.qos) != (job.spec.account, job.spec.qos):
         charging.charge(state, new, event.at)
         for account, sign in ((job.spec.account, -1), (spec.account, 1)):

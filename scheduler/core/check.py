@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections import Counter
 
 from packhorse.scheduler.core import indices, waiting
+from packhorse.scheduler.core.accounts.check_limits import check_limits
 from packhorse.scheduler.core.active import brake_holds, lease_over_at, ranked_next_at
 from packhorse.scheduler.core.array_tasks import count
 from packhorse.scheduler.core.conditions import order_of
 from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.reasons import BY_CYCLE, Reason
 from packhorse.scheduler.core.reclaim.check_loans import check_loans
+from packhorse.scheduler.core.reservations.check_reservations import check_reservations
 from packhorse.scheduler.core.state import ArrayTasks, State
 from packhorse.scheduler.core.tick import next_timer
+from packhorse.scheduler.core.when.check_estimates import check_estimates
 from packhorse.scheduler.model.errors import InvariantBroken
 from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
@@ -37,6 +40,9 @@ def check(state: State) -> None:
     check_loans(state)
     _licenses(state)
     state.accounts.check()
+    check_estimates(state)
+    check_limits(state)
+    check_reservations(state)
     _pending_rows(state)
     _dependents(state)
     _singletons(state)
@@ -99,9 +105,17 @@ def _active(state: State, job: Job, active: Active) -> None:
     _require(active.ending is not None or not active.terminate_at, f"{name} is to be stopped, for no cause")
     if job.spec.time_limit_s:
         since = active.started_at or active.granted_at
-        _require(active.end_by == since + job.spec.time_limit_s * US, f"{name}: its limit and end disagree")
+        limit_us = job.spec.time_limit_s * US + active.suspended_us
+        _require(active.end_by == since + limit_us, f"{name}: its limit and end disagree")
     else:
         _require(not active.end_by, f"{name} has no limit but an end")
+    _require(active.suspended_us >= 0, f"{name} was suspended for {active.suspended_us} us")
+    _require(bool(active.started_at) or not active.suspended_at, f"{name} is suspended and never ran")
+    _require(
+        bool(active.suspended_at) or not active.suspended_for, f"{name} makes room without being suspended"
+    )
+    suspended = state.node_columns.is_suspended(job.id)
+    _require(suspended == bool(active.suspended_at), f"{name}: its CPUs are free: {suspended}")
 
 
 def _array(state: State, array: ArrayJob) -> None:
@@ -180,7 +194,8 @@ def _allocations(state: State) -> None:
         for p in phase.placements:
             _require(p.node in state.nodes, f"job {id}: no node {p.node}")
             _require(id in state.node_columns.jobs_on(p.node), f"job {id} is unknown on {p.node}")
-            amounts = {"cpu_milli": p.cpu_milli, "mem_mib": p.mem_mib - p.lent_mib, "tmp_mib": p.tmp_mib}
+            cpu_milli = 0 if phase.suspended_at else p.cpu_milli
+            amounts = {"cpu_milli": cpu_milli, "mem_mib": p.mem_mib - p.lent_mib, "tmp_mib": p.tmp_mib}
             used[p.node].update(amounts)
             for amount in [amount for amount, n in amounts.items() if n]:
                 granted[p.node, amount] = max(granted.get((p.node, amount), Instant(0)), phase.granted_at)
@@ -208,17 +223,19 @@ def _allocations(state: State) -> None:
 def _licenses(state: State) -> None:
     """Counted once for each job that has an allocation, and no more of them given than there are."""
     held: Counter[str] = Counter()
-    since: dict[str, int] = {}
+    since: dict[str, tuple[int, Instant]] = {}
     for job in state.jobs.values():
         if isinstance(job.phase, Active):
             for name, n in parse_licenses(job.spec.licenses):
                 held[name] += n
-                since[name] = max(since.get(name, 0), job.phase.attempt.epoch)
+                given = job.phase.attempt.epoch, job.phase.granted_at
+                since[name] = max(since.get(name, given), given)
     _require(state.licenses.held == held, f"licences: {state.licenses.held} counted, {dict(held)} held")
     totals = dict(state.config.licenses)
     for name, n in held.items():
-        if since[name] < state.epoch:
-            continue  # there may be fewer of them since the restart
+        epoch, granted_at = since[name]
+        if epoch < state.epoch or granted_at <= state.configured_at:
+            continue  # there may be fewer of them since then
         _require(n <= totals.get(name, 0), f"license {name}: {n} are held, of {totals.get(name, 0)}")
 
 
@@ -307,7 +324,9 @@ def _due(state: State, job: Job) -> Instant | None:
             return Instant(0)
         case Active(terminate_at=terminate_at) if terminate_at:
             return terminate_at
-        case Active(ending=None, started_at=started_at, end_by=end_by) if started_at and end_by:
+        case Active(ending=None, suspended_at=0, started_at=started_at, end_by=end_by) if (
+            started_at and end_by
+        ):
             return end_by
         case Active(placements=placements) if job.spec.lease_s and not brake_holds(state):
             return lease_over_at(state, job, placements[0].node) or None

@@ -15,11 +15,22 @@ from packhorse.scheduler.model.reply import Nothing, Refused, Reply
 NOTHING = Nothing()
 
 
+class Trouble(NamedTuple):
+    """A pass failed and was made again (core/quarantine.py). kind: "once": it worked then; "jobs": without
+    these, who are set aside; "policy": with the plainest policy. trace: where it failed, for the log."""
+
+    kind: str
+    error: str
+    trace: str
+    jobs: tuple[JobId, ...] = ()
+
+
 class Decision(NamedTuple):
     """Apply the events in order; after they are durable send the commands and give the reply.
 
     more: a cycle stopped at max_starts_per_cycle, and another one should follow at once. contended: a cycle
     held its starts back, for this is what a better plan could be found for; one without `hold` must follow.
+    trouble: what went wrong in a cycle, and what was done about it.
     """
 
     events: tuple[Event, ...]
@@ -27,6 +38,7 @@ class Decision(NamedTuple):
     reply: Reply = NOTHING
     more: bool = False
     contended: Contended | None = None
+    trouble: Trouble | None = None
 
 
 UNCHANGED = Decision(())

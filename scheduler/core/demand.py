@@ -82,6 +82,10 @@ class Demand:
             self._key = key
         return self._scorer
 
+    def forget_scores(self) -> None:
+        """Nothing is kept from passes so far: one was given up in the midst of it."""
+        self.kept = KeptRows()
+
     def _digest_of(self, board: Board) -> str:
         """The digest of its ground; worked out once for each board."""
         if self._digest[0] != board.serial:

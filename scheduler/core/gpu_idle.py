@@ -24,7 +24,7 @@ def report_gpus(state: State, report: ReportGpus, now: Instant) -> Decision:
     if found is None:
         return UNCHANGED
     job, active = found
-    if active.ending is not None or not active.started_at:
+    if active.ending is not None or not active.started_at or active.suspended_at:
         return UNCHANGED
     draft = Draft(state, now)
     policy = state.config.gpu_idle

@@ -15,6 +15,9 @@ from packhorse.scheduler.model.reply import Done, Outcome, RefusalCode
 NOT_PENDING = "Job is no longer pending execution"
 INVALID_USER = "Invalid user id"
 ACCESS_DENIED = "Access/permission denied"
+BY_ADMIN = frozenset({Held.ADMIN, Held.QUARANTINED})
+"""Holds that an owner neither takes back nor makes an own one."""
+ASK = "an administrator may release it, which tries again"
 MAX_SPLITS = 10_000
 """Indices of an array that one call may make jobs of their own. The whole array needs none."""
 
@@ -32,7 +35,7 @@ def hold(state: State, call: Hold, now: Instant) -> Decision:
             continue
         own = targets.owner_uid(aim) == call.caller.owner.uid
         kind = Held.USER if own or call.as_user else Held.ADMIN
-        ids = waiting_ids(draft, aim, held)
+        ids = waiting_ids(draft, aim if call.caller.admin else _not_held_by_admin(aim), held)
         if isinstance(ids, str):
             outcomes.append(Outcome(target.ref, RefusalCode.EXHAUSTED, ids))
             continue
@@ -52,8 +55,10 @@ def release(state: State, call: Release, now: Instant) -> Decision:
         if aim is None or outcome is not None:
             outcomes.append(outcome or targets.not_found(target))
             continue
-        if not call.caller.admin and Held.ADMIN in _holds(aim):
+        if not call.caller.admin and not _holds(aim).isdisjoint(BY_ADMIN):
             message = f"job {target.ref} was held by an administrator, who alone can release it"
+            if Held.QUARANTINED in _holds(aim):
+                message = f"job {target.ref} was set aside since decisions about it failed; {ASK}"
             outcomes.append(Outcome(target.ref, RefusalCode.DENIED, message, ACCESS_DENIED))
             continue
         ids = waiting_ids(draft, _held_part(aim), released)
@@ -108,6 +113,16 @@ def _holds(aim: Aim) -> set[Held]:
     if aim.array is not None and aim.ranges:
         found.add(aim.array.phase.held)
     return found
+
+
+def _not_held_by_admin(aim: Aim) -> Aim:
+    """What of it an owner may hold: the rest is held already, and does not become theirs to release."""
+    jobs = tuple(
+        job for job in aim.jobs if not isinstance(job.phase, Pending) or job.phase.held not in BY_ADMIN
+    )
+    if aim.array is None or aim.array.phase.held in BY_ADMIN:
+        return Aim(jobs)
+    return Aim(jobs, aim.array, aim.ranges)
 
 
 def _held_part(aim: Aim) -> Aim:

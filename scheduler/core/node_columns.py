@@ -91,6 +91,7 @@ class NodeColumns:
         self._on_row: list[dict[JobId, Placement]] = []
         self._held: dict[JobId, tuple[Placement, ...]] = {}
         self._exclusive: set[JobId] = set()
+        self._suspended: set[JobId] = set()
         self._free_rows: list[int] = []
         self._classes: dict[tuple[object, ...], int] = {}
         self._maps: dict[tuple[Device, ...], SlotMap] = {}
@@ -120,6 +121,10 @@ class NodeColumns:
     def is_exclusive(self, job: JobId) -> bool:
         """Whether the job keeps everybody else off its nodes."""
         return job in self._exclusive
+
+    def is_suspended(self, job: JobId) -> bool:
+        """Whether the job has given its CPUs back."""
+        return job in self._suspended
 
     def amounts_free(self, name: NodeName) -> dict[str, int]:
         """Free amount by resource name."""
@@ -214,8 +219,10 @@ class NodeColumns:
         *,
         exclusive: bool = False,
         beyond_capacity: bool = False,
+        suspended: bool = False,
     ) -> None:
-        """The job now holds the placements. exclusive: nobody else may be on its nodes.
+        """The job now holds the placements. exclusive: nobody else may be on its nodes. suspended: as after
+        `suspend`.
 
         InvariantBroken, and nothing changed, if a node is unknown or would exceed its registered amounts,
         or a device is not there or taken. beyond_capacity: amounts may exceed (a restored snapshot of a
@@ -248,9 +255,51 @@ class NodeColumns:
             self._take(row, p, slots, 1)
             profile = _profile(p)
             self.profiles[profile] = self.profiles.get(profile, 0) + 1
+        if suspended:
+            self.suspend(job)
+
+    def suspend(self, job: JobId) -> None:
+        """The job gives its CPUs back and keeps memory and devices. One that wants its nodes for itself lets
+        others on them meanwhile, and does not keep off those that want the same. InvariantBroken if it holds
+        nothing, or has given its CPUs back."""
+        if job not in self._held or job in self._suspended:
+            raise InvariantBroken(f"job {job} has no CPUs to give back")
+        self._move_cpus(job, -1)
+        self._suspended.add(job)
+
+    def resume(self, job: JobId) -> None:
+        """The job has its CPUs again. InvariantBroken, and nothing changed, if they are not there."""
+        if job not in self._suspended:
+            raise InvariantBroken(f"job {job} has its CPUs")
+        for p in self._held[job]:
+            row = self.row_of[p.node]
+            for column, amount in self._running_amounts(job, p):
+                if self.used[column, row] + amount > self.capacity[column, row]:
+                    raise InvariantBroken(f"job {job}: its {self.resources[column]} of {p.node} are taken")
+        self._take_cpus_back(job)
+
+    def _take_cpus_back(self, job: JobId) -> None:
+        self._suspended.remove(job)
+        self._move_cpus(job, 1)
+
+    def _move_cpus(self, job: JobId, sign: int) -> None:
+        """What only a job that runs holds is taken; sign -1: is free."""
+        self.n_exclusive += sign if job in self._exclusive else 0
+        for p in self._held[job]:
+            row = self.row_of[p.node]
+            self.touch(row)
+            for column, amount in self._running_amounts(job, p):
+                self.used[column, row] += sign * amount
+                self.free[column, row] -= sign * amount
+
+    def _running_amounts(self, job: JobId, p: Placement) -> tuple[tuple[int, int], tuple[int, int]]:
+        """What it gives back while it is suspended, by column: its CPUs, and its claim on the node."""
+        return (CPU, p.cpu_milli), (SLOTS, EXCLUSIVE if job in self._exclusive else 1)
 
     def release(self, job: JobId) -> None:
         """The job holds nothing any more. InvariantBroken if it held nothing."""
+        if job in self._suspended:
+            self._take_cpus_back(job)
         placements = self._held.pop(job, None)
         if placements is None:
             raise InvariantBroken(f"job {job} holds no allocation")
@@ -278,6 +327,13 @@ class NodeColumns:
                 self.free[MEM, row] -= old.lent_mib - new.lent_mib
                 self.touch(row)
         self._held[job] = placements
+
+    def amounts_held(self, job: JobId, placement: Placement) -> list[int]:
+        """What of a placement of its own the job holds now, as `amounts`."""
+        out = self.amounts(placement, job in self._exclusive)
+        if job in self._suspended:
+            out[CPU] = out[SLOTS] = 0
+        return out
 
     def amounts(self, placement: Placement, exclusive: bool = False) -> list[int]:
         """The placement as one amount per resource, `[n_resources]`; nothing in derived columns."""
@@ -308,7 +364,13 @@ class NodeColumns:
         for name in sorted(self.row_of, key=self.row_of.__getitem__):
             again.put(self.node(name))
         for job, placements in self._held.items():
-            again.allocate(job, placements, exclusive=job in self._exclusive, beyond_capacity=True)
+            again.allocate(
+                job,
+                placements,
+                exclusive=job in self._exclusive,
+                beyond_capacity=True,
+                suspended=job in self._suspended,
+            )
         for name, row in self.row_of.items():
             other = again.row_of[name]
             for resource, column in self.column_of.items():
@@ -330,6 +392,8 @@ class NodeColumns:
                 raise InvariantBroken(f"node {name}: slices {self.slices[row]}, not {again.slices[other]}")
         if self.profiles != again.profiles:
             raise InvariantBroken(f"{self.profiles} are counted, {again.profiles} are held")
+        if self.n_exclusive != again.n_exclusive:
+            raise InvariantBroken(f"{self.n_exclusive} exclusive jobs are counted, {again.n_exclusive} run")
         if self.n_shared != again.n_shared:
             raise InvariantBroken(f"{self.n_shared} shares are counted, {again.n_shared} are held")
 
@@ -422,7 +486,7 @@ class NodeColumns:
                 self.capacity[self.column_of[f"{kind}:{type_}"], row] = mask.bit_count()
         self.used[:, row] = 0
         for job, placement in self._on_row[row].items():
-            self.used[:, row] += np.array(self.amounts(placement, job in self._exclusive), dtype=np.int64)
+            self.used[:, row] += np.array(self.amounts_held(job, placement), dtype=np.int64)
         key = (
             slots.devices,
             *(

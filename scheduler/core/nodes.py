@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
 from packhorse.scheduler.core.lifecycle import current, lose_node, started, stop, terminate
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.suspend import order
 from packhorse.scheduler.model.command import Launch, Resume, SetTimeLimit, Terminate
 from packhorse.scheduler.model.event import (
     Configured,
@@ -29,6 +30,7 @@ from packhorse.scheduler.model.input import (
     RegisterNode,
     ReportOffer,
     ReportSilence,
+    RunningAttempt,
     Start,
     UpdateNode,
 )
@@ -76,7 +78,7 @@ def register(state: State, input: RegisterNode, now: Instant) -> Decision:
     name = input.spec.name
     known = state.nodes.get(name)
     draft.events.append(NodeRegistered(now, input.spec, input.boot_id, input.offer))
-    running = {found.attempt: found.started_at for found in input.running}
+    running = {found.attempt: found for found in input.running}
     launching = set(input.launching)
     exited = set(input.exited)
     rebooted = known is not None and known.boot_id != input.boot_id
@@ -102,14 +104,16 @@ def register(state: State, input: RegisterNode, now: Instant) -> Decision:
     return draft.decision()
 
 
-def _runs(draft: Draft, job: Job, active: Active, since: Instant) -> None:
+def _runs(draft: Draft, job: Job, active: Active, found: RunningAttempt) -> None:
     """Re-adopted. What was ordered meanwhile may not have arrived, so it is ordered again."""
     if not active.started_at:
-        started(draft, job, active, since)
+        started(draft, job, active, found.started_at)
     if active.ending is not None:
         if not active.terminate_at:
             terminate(draft, active, active.ending)
         return
+    if found.suspended != bool(active.suspended_at):
+        draft.commands.append(order(active))
     draft.commands.append(SetTimeLimit(active.placements[0].node, active.attempt, job.spec.time_limit_s))
 
 

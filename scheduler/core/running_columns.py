@@ -108,6 +108,15 @@ class RunningColumns:
         self._drop(self._entries.pop(job, ()))
         self._fresh[job] = None
 
+    def renew(self, job: JobId, end_by: Instant) -> None:
+        """The job holds other amounts of its placements than before, and has to end then (0: never); nothing
+        is expected of it. So a suspended job: when its memory becomes free nobody knows, so planned starts do
+        not count on it, and its CPUs are nothing that is still to come."""
+        self._jobs[job] = (end_by, self._jobs[job][1])
+        self._expected.pop(job, None)
+        self._drop(self._entries.pop(job, ()))
+        self._fresh[job] = None
+
     def expect(self, job: JobId, since: Instant, run_us: int) -> None:
         """The job runs since then and is expected to run that long; 0: until its limit."""
         if run_us:
@@ -213,7 +222,7 @@ class RunningColumns:
 
     def _enter(self, job: JobId, nodes: NodeColumns) -> None:
         placements = self._jobs[job][1]
-        exclusive, shift = nodes.is_exclusive(job), self._shift.get(job)
+        shift = self._shift.get(job)
         entries = []
         for placement in placements:
             if not self._free:
@@ -221,7 +230,7 @@ class RunningColumns:
             entry = self._free.pop()
             self._end[entry] = self.end(job) or NEVER
             self._row[entry] = nodes.row_of[placement.node]
-            self._amounts[:, entry] = nodes.amounts(placement, exclusive)
+            self._amounts[:, entry] = nodes.amounts_held(job, placement)
             if shift:
                 self._amounts[MEM, entry] += shift.get(placement.node, 0)
             self._live[entry] = True

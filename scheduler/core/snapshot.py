@@ -45,6 +45,7 @@ class Header(_Chunk, frozen=True, array_like=True, tag="packhorse-state", gc=Fal
     epoch: int
     next_job_id: JobId
     lending_off: tuple[Switch, ...] = ()
+    configured_at: Instant = UNKNOWN
 
 
 class Nodes(_Chunk, frozen=True, array_like=True, tag="nodes", gc=False):
@@ -123,7 +124,16 @@ _DECODER = msgspec.msgpack.Decoder(AnyChunk)
 def dump(frozen: Frozen) -> Iterator[bytes]:
     """The state as chunks, in an order that `load` needs."""
     pack = _ENCODER.encode
-    yield pack(Header(VERSION, frozen.config, frozen.epoch, frozen.next_job_id, frozen.lending_off))
+    yield pack(
+        Header(
+            VERSION,
+            frozen.config,
+            frozen.epoch,
+            frozen.next_job_id,
+            frozen.lending_off,
+            frozen.configured_at,
+        )
+    )
     for nodes in _chunks(frozen.nodes.values()):
         yield pack(Nodes(nodes))
     # By identity: the jobs keep their specs alive, so no number is used twice.
@@ -193,6 +203,7 @@ def load(chunks: Iterable[bytes]) -> State:
                 state.epoch = chunk.epoch
                 state.next_job_id = chunk.next_job_id
                 state.lending_off = chunk.lending_off
+                state.configured_at = chunk.configured_at
             case Nodes():
                 state.nodes.update((node.name, node) for node in chunk.nodes)
             case Shared():

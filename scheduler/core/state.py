@@ -7,8 +7,12 @@ and rebuilt by `rebuild` after a snapshot was read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from packhorse.scheduler.core.accounts.book import AccountBook
 from packhorse.scheduler.core.accounts.fair_shares import FairShares
+from packhorse.scheduler.core.accounts.held import Holdings
 from packhorse.scheduler.core.accounts.spent import Spent
 from packhorse.scheduler.core.batch.arrivals import Arrivals
 from packhorse.scheduler.core.batch.memory import Memory
@@ -19,16 +23,19 @@ from packhorse.scheduler.core.node_columns import NodeColumns
 from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.core.predictors import History
 from packhorse.scheduler.core.reclaim.book import Book
+from packhorse.scheduler.core.reservations.windows import Windows
 from packhorse.scheduler.core.running_columns import RunningColumns
 from packhorse.scheduler.core.standings import Standings
 from packhorse.scheduler.core.timers import Timers
 from packhorse.scheduler.core.usage import UserUsage
+from packhorse.scheduler.core.when.book import EstimateBook
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.event import CallAnswered, PolicyTaught, UsageLearned
-from packhorse.scheduler.model.ids import Instant, JobId, NodeName
+from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArrayJob, Job
 from packhorse.scheduler.model.loan import Switch
 from packhorse.scheduler.model.node import Node
+from packhorse.scheduler.model.reservation import Reservation
 
 CallId = tuple[int, str]
 """Who called (uid) and the key of the call."""
@@ -56,6 +63,19 @@ class ArrayTasks:
         return f"ArrayTasks({', '.join(f'{s}={getattr(self, s)}' for s in self.__slots__)})"
 
 
+LookingAt = tuple[Sequence[int], int, int]
+"""Ids, and from where to where in them."""
+
+
+class Fallback(NamedTuple):
+    """The policy failed for most jobs, with this error, for the first time at `since`; until retry_at the
+    plainest one decides."""
+
+    error: str
+    since: Instant
+    retry_at: Instant
+
+
 class Frozen:
     """The values of a state at one moment; the state may go on while this is written out."""
 
@@ -65,7 +85,9 @@ class Frozen:
         "arrays",
         "arrivals",
         "config",
+        "configured_at",
         "epoch",
+        "estimates",
         "finished",
         "history",
         "jobs",
@@ -73,13 +95,16 @@ class Frozen:
         "lending_off",
         "next_job_id",
         "nodes",
+        "reservations",
         "spent",
         "usage",
     )
 
     accounts: AccountBook
     config: ClusterConfig
+    configured_at: Instant
     epoch: int
+    estimates: EstimateBook
     next_job_id: JobId
     jobs: dict[JobId, Job]
     arrays: dict[JobId, ArrayJob]
@@ -92,6 +117,7 @@ class Frozen:
     usage: UserUsage
     arrivals: Arrivals
     spent: Spent
+    reservations: dict[str, Reservation]
 
 
 class State:
@@ -103,7 +129,9 @@ class State:
     answered: calls with an idempotency key, oldest first.
     lending_off: for which jobs an administrator has switched off the lending of memory. learned: what the
     estimator of usage knew when it was last written down, None for nothing.
-    accounts: the tree of accounts, its users and QOS. spent: what each association and QOS has used.
+    configured_at: since when config is as it is. accounts: the tree of accounts, its users and QOS. spent:
+    what each association and QOS has used. reservations: by name. estimates: what waiting jobs were told of
+    their starts.
     next_job_id: no job, array or task was ever given this number or a higher one.
     history: how long jobs ran. usage: who used how much (who holds how much is derived). arrivals: when jobs
     came. All three outlive the jobs that they know of, and are bounded.
@@ -115,8 +143,10 @@ class State:
     singletons: unfinished jobs by (uid, name) and the number that orders them, only for the pairs that a
     waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what jobs are like,
     for the placement policy. batch: what the order "packhorse" knows from pass to pass. licenses: what jobs
-    hold of the cluster's licences. reclaim: who lends memory to whom. fair_shares, standings: what priorities
-    go by, kept from pass to pass.
+    hold of the cluster's licences. held: what they hold on whose name. reclaim: who lends memory to whom.
+    fallback: that the policy fails, None if it works. looking_at: whom the pass that is under way is looking
+    at; of meaning only if it fails. fair_shares, standings: what priorities go by, kept from pass to pass.
+    windows: what follows from the reservations, and who runs in them.
     """
 
     __slots__ = (
@@ -126,23 +156,29 @@ class State:
         "arrivals",
         "batch",
         "config",
+        "configured_at",
         "demand",
         "dependents",
         "epoch",
+        "estimates",
         "fair_shares",
+        "fallback",
         "finished",
+        "held",
         "history",
         "interned",
         "jobs",
         "learned",
         "lending_off",
         "licenses",
+        "looking_at",
         "n_silent",
         "next_job_id",
         "node_columns",
         "nodes",
         "pending_columns",
         "reclaim",
+        "reservations",
         "running_columns",
         "singletons",
         "spent",
@@ -151,10 +187,12 @@ class State:
         "taught",
         "timers",
         "usage",
+        "windows",
     )
 
     def __init__(self) -> None:
         self.config = ClusterConfig()
+        self.configured_at = UNKNOWN
         self.epoch = 0
         self.next_job_id = JobId(1)
         self.jobs: dict[JobId, Job] = {}
@@ -166,7 +204,9 @@ class State:
         self.usage = UserUsage()
         self.arrivals = Arrivals()
         self.accounts = AccountBook()
+        self.estimates = EstimateBook()
         self.spent = Spent()
+        self.reservations: dict[str, Reservation] = {}
         self.taught: PolicyTaught | None = None
         self.lending_off: tuple[Switch, ...] = ()
         self.learned: UsageLearned | None = None
@@ -188,8 +228,12 @@ class State:
         self.batch = Memory()
         self.licenses = Licenses()
         self.reclaim = Book()
+        self.fallback: Fallback | None = None
+        self.looking_at: LookingAt = ((), 0, 0)
         self.fair_shares = FairShares()
         self.standings = Standings()
+        self.held = Holdings()
+        self.windows = Windows()
 
     @classmethod
     def empty(cls) -> State:
@@ -202,6 +246,7 @@ class State:
             return NotImplemented
         return (
             self.config == other.config
+            and self.configured_at == other.configured_at
             and self.epoch == other.epoch
             and self.next_job_id == other.next_job_id
             and self.jobs == other.jobs
@@ -215,7 +260,9 @@ class State:
             and self.usage == other.usage
             and self.arrivals == other.arrivals
             and self.accounts == other.accounts
+            and self.estimates == other.estimates
             and self.spent == other.spent
+            and list(self.reservations.items()) == list(other.reservations.items())
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -224,6 +271,7 @@ class State:
         """The values as of now, for a snapshot written in the background. Cost: one dictionary copy each."""
         frozen = Frozen()
         frozen.config = self.config
+        frozen.configured_at = self.configured_at
         frozen.epoch = self.epoch
         frozen.next_job_id = self.next_job_id
         frozen.jobs = self.jobs.copy()
@@ -237,5 +285,7 @@ class State:
         frozen.usage = self.usage.copy()
         frozen.arrivals = self.arrivals.copy()
         frozen.accounts = self.accounts.copy()
+        frozen.estimates = self.estimates.copy()
         frozen.spent = self.spent.copy()
+        frozen.reservations = self.reservations.copy()
         return frozen

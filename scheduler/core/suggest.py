@@ -102,7 +102,7 @@ class Suggestion(NamedTuple):
 def past_run(row: AttemptRow) -> PastRun:
     """The run that an accounting row tells of."""
     usage, n_nodes = row.usage, max(row.n_nodes, 1)
-    wall_us = max(0, row.ended_at - row.started_at)
+    wall_us = max(0, row.ended_at - row.started_at - row.suspended_us)
     busy = -1
     if usage.gpu_ms > 0:
         busy = row.gpu_milli // n_nodes * min(usage.gpu_busy_ms, usage.gpu_ms) // usage.gpu_ms

@@ -17,13 +17,16 @@ from packhorse.scheduler.model.event import (
     JobGpusIdle,
     JobGranted,
     JobHeld,
+    JobQuarantined,
     JobReleased,
     JobReopened,
     JobRequeued,
+    JobResumed,
     JobsEligible,
     JobsForgotten,
     JobsRanked,
     JobsSubmitted,
+    JobSuspended,
     JobTerminating,
     JobUpdated,
     JobWarned,
@@ -35,6 +38,7 @@ from packhorse.scheduler.model.job import Job, JobState
 PENDING = JobState.PENDING
 CONFIGURING = JobState.CONFIGURING
 RUNNING = JobState.RUNNING
+SUSPENDED = JobState.SUSPENDED
 COMPLETING = JobState.COMPLETING
 
 FINAL = (
@@ -62,28 +66,36 @@ TABLE: tuple[Transition, ...] = (
     Transition(ArrayTaskSplit, None, (PENDING,), "an index of an array became a job of its own"),
     Transition(JobsEligible, (PENDING,), (PENDING,), "its begin time, requeue delay or backoff is over"),
     Transition(JobHeld, (PENDING,), (PENDING,), "held by its owner or an administrator"),
+    Transition(JobQuarantined, (PENDING,), (PENDING,), "held, since decisions about it failed"),
     Transition(JobReleased, (PENDING,), (PENDING,), "the hold was taken back"),
     Transition(JobUpdated, (PENDING,), (PENDING,), "its submitter or an administrator changed it"),
     Transition(JobUpdated, (CONFIGURING,), (CONFIGURING,), "the same, as far as it may while active"),
     Transition(JobUpdated, (RUNNING,), (RUNNING,), "the same"),
+    Transition(JobUpdated, (SUSPENDED,), (SUSPENDED,), "the same"),
     Transition(JobUpdated, (COMPLETING,), (COMPLETING,), "the same"),
     Transition(JobGranted, (PENDING,), (CONFIGURING,), "a cycle gave it nodes, and they are being told"),
     Transition(AttemptStarted, (CONFIGURING,), (RUNNING,), "the agent says that the batch script runs"),
     Transition(AttemptStarted, (COMPLETING,), (COMPLETING,), "it started while it was already told to stop"),
+    Transition(
+        JobSuspended, (RUNNING,), (SUSPENDED,), "it is stopped, keeps its memory and gives its CPUs back"
+    ),
+    Transition(JobResumed, (SUSPENDED,), (RUNNING,), "it has its CPUs again and goes on"),
     Transition(JobWarned, (RUNNING,), (RUNNING,), "the signal before the time limit was ordered"),
     Transition(JobGpusIdle, (RUNNING,), (RUNNING,), "its GPUs have been idle for so long that it was warned"),
     Transition(JobGpusBusy, (RUNNING,), (RUNNING,), "they are busy again, or not measured any more"),
     Transition(JobsRanked, (CONFIGURING,), (CONFIGURING,), "it stands elsewhere in the order by now"),
     Transition(JobsRanked, (RUNNING,), (RUNNING,), "the same"),
     Transition(MemoryEstimated, (RUNNING,), (RUNNING,), "it uses more memory, or less, than was expected"),
+    Transition(MemoryEstimated, (SUSPENDED,), (SUSPENDED,), "the same"),
     Transition(MemoryEstimated, (COMPLETING,), (COMPLETING,), "the same"),
     Transition(
         LoansChanged, (CONFIGURING,), (CONFIGURING,), "memory lent to it is lent by another, or its own"
     ),
     Transition(LoansChanged, (RUNNING,), (RUNNING,), "the same"),
+    Transition(LoansChanged, (SUSPENDED,), (SUSPENDED,), "the same"),
     Transition(
         JobEnding,
-        (CONFIGURING, RUNNING, COMPLETING),
+        (CONFIGURING, RUNNING, SUSPENDED, COMPLETING),
         (COMPLETING,),
         "it has to stop (cancel, limit, requeue, lost node, a better job, idle GPUs); "
         "its nodes are held until nothing of it is left",
@@ -94,7 +106,7 @@ TABLE: tuple[Transition, ...] = (
     ),
     Transition(
         JobEnded,
-        (CONFIGURING, RUNNING),
+        (CONFIGURING, RUNNING, SUSPENDED),
         (
             JobState.COMPLETED,
             JobState.FAILED,
@@ -118,7 +130,7 @@ TABLE: tuple[Transition, ...] = (
     ),
     Transition(
         JobRequeued,
-        (CONFIGURING, RUNNING, COMPLETING),
+        (CONFIGURING, RUNNING, SUSPENDED, COMPLETING),
         (PENDING,),
         "this run is over and another will follow "
         "(asked for, node lost, a better job, idle GPUs, retry after a failure)",

@@ -61,6 +61,13 @@ class UserUsage:
         if not (held.cpu_milli or held.mem_mib or held.device_milli):
             del self.held[who]
 
+    def take_cpus(self, uid: int, placements: tuple[Placement, ...], sign: int) -> None:
+        """A suspended job of the user has its CPUs again; sign -1: has given them back."""
+        held = self.held.setdefault(uid, Held())
+        held.cpu_milli += sign * sum(p.cpu_milli for p in placements)
+        if not (held.cpu_milli or held.mem_mib or held.device_milli):
+            del self.held[uid]
+
     def use(self, uid: int, placements: tuple[Placement, ...], run_us: int, now: Instant) -> None:
         """A job of the user has had these for so long."""
         cpu_s = sum(p.cpu_milli + device_milli(p) for p in placements) / 1000 * (run_us / US)

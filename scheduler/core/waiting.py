@@ -209,6 +209,8 @@ def reason_of(waiter: Waiter) -> Reason:
             return Reason.HELD_ADMIN
         case Held.REQUEUED:
             return Reason.HELD_REQUEUED
+        case Held.QUARANTINED:
+            return Reason.QUARANTINED
     if phase.never:
         return Reason.DEPENDENCY_NEVER
     if phase.unmet:
@@ -264,6 +266,7 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
             waiter.ran_us,
             qos_of(spec),
             holder_of(spec, waiter.owner),
+            spec.reservation,
         )
     reason = reason_of(waiter)
     return PendingRow(
@@ -285,6 +288,7 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
         ran_us=waiter.ran_us if not isinstance(waiter, ArrayJob) else 0,
         qos=qos_of(spec),
         holder=holder_of(spec, waiter.owner),
+        reservation=spec.reservation,
     )
 
 
@@ -307,8 +311,10 @@ def expected_us(state: State, waiter: Waiter) -> int:
 
 
 def expect(state: State, job: Job, active: Active) -> None:
-    """What is expected of a running job, by what is known now."""
-    since = active.started_at or active.granted_at
+    """What is expected of a running job, by what is known now. Of a suspended one nothing is."""
+    if active.suspended_at:
+        return
+    since = Instant((active.started_at or active.granted_at) + active.suspended_us)
     state.running_columns.expect(job.id, since, expected_us(state, job))
 
 

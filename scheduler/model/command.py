@@ -42,6 +42,20 @@ class SetTimeLimit(msgspec.Struct, frozen=True, gc=False, tag=True):
     time_limit_s: int
 
 
+class Suspend(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Stop every process of the attempt, whatever it does; it keeps its memory and devices."""
+
+    node: NodeName
+    attempt: AttemptKey
+
+
+class Continue(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Let the processes of a suspended attempt go on."""
+
+    node: NodeName
+    attempt: AttemptKey
+
+
 class AckExit(msgspec.Struct, frozen=True, gc=False, tag=True):
     """The exit is durable here; the agent may drop its record."""
 
@@ -55,4 +69,4 @@ class Resume(msgspec.Struct, frozen=True, gc=False, tag=True):
     node: NodeName
 
 
-Command = Launch | Signal | Terminate | SetTimeLimit | AckExit | Resume
+Command = Launch | Signal | Terminate | SetTimeLimit | AckExit | Resume | Suspend | Continue

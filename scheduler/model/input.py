@@ -6,12 +6,14 @@ from enum import StrEnum
 
 import msgspec
 
+from packhorse.scheduler.model.accounts_change import AccountChange
 from packhorse.scheduler.model.cluster import ClusterConfig
-from packhorse.scheduler.model.event import Item
+from packhorse.scheduler.model.event import Item, StartEstimate
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArraySpec, Dependency, JobSpec, Owner
 from packhorse.scheduler.model.loan import Switch
 from packhorse.scheduler.model.node import NodeSpec, Offer
+from packhorse.scheduler.model.reservation import ReservationWish
 from packhorse.scheduler.model.resources import Usage
 
 
@@ -141,10 +143,11 @@ class UpdateNode(_Input, frozen=True, array_like=True, gc=False, tag=True):
 
 
 class RunningAttempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An attempt that an agent knows to run on its node."""
+    """An attempt that an agent knows to run on its node. suspended: all of it is stopped."""
 
     attempt: AttemptKey
     started_at: Instant
+    suspended: bool = False
 
 
 class RegisterNode(_Input, frozen=True, array_like=True, gc=False, tag=True):
@@ -222,6 +225,17 @@ class SwitchReclaim(_Input, frozen=True, array_like=True, gc=False, tag=True):
     switch: Switch
 
 
+class ChangeAccounts(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Change the book of accounts, one change after the other: all or none. dry_run: none, only say what.
+
+    The reply tells what changed, one line each.
+    """
+
+    caller: Caller
+    changes: tuple[AccountChange, ...]
+    dry_run: bool = False
+
+
 class ReportGpus(_Input, frozen=True, array_like=True, gc=False, tag=True):
     """Since idle_since every GPU of the attempt was measured and idle; 0: that is so no longer.
 
@@ -265,6 +279,67 @@ class Teach(_Input, frozen=True, array_like=True, gc=False, tag=True):
     ground: str
 
 
+class NoteEstimates(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """When waiting jobs are expected to start, worked out from the state a little while ago."""
+
+    estimates: tuple[StartEstimate, ...]
+
+
+class SuspendJobs(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Stop running jobs where they are (`scontrol suspend`). Administrators only."""
+
+    caller: Caller
+    targets: tuple[Target, ...]
+
+
+class ResumeJobs(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Let suspended jobs go on (`scontrol resume`). Administrators only."""
+
+    caller: Caller
+    targets: tuple[Target, ...]
+
+
+class ReportSuspension(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """An agent has carried out an order to suspend or continue an attempt. suspended: how it is now.
+
+    error: why the order could not be carried out, "" if it was.
+    """
+
+    node: NodeName
+    attempt: AttemptKey
+    suspended: bool
+    error: str = ""
+
+
+class Reconfigure(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """The configuration file was read again (`scontrol reconfigure`). changed: what is different in it."""
+
+    caller: Caller
+    config: ClusterConfig
+    changed: tuple[str, ...] = ()
+
+
+class CreateReservation(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Set nodes aside. Administrators and operators only; a name "" is made up."""
+
+    caller: Caller
+    wish: ReservationWish
+
+
+class UpdateReservation(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Change what is named."""
+
+    caller: Caller
+    wish: ReservationWish
+
+
+class DeleteReservation(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """No reservation of this name any more."""
+
+    caller: Caller
+    name: str
+
+
 Input = (
     Start
     | Submit
@@ -283,7 +358,16 @@ Input = (
     | Tick
     | RunCycle
     | Teach
+    | NoteEstimates
     | ReportUsage
     | SwitchReclaim
     | ReportGpus
+    | ChangeAccounts
+    | SuspendJobs
+    | ResumeJobs
+    | ReportSuspension
+    | Reconfigure
+    | CreateReservation
+    | UpdateReservation
+    | DeleteReservation
 )

@@ -35,7 +35,7 @@ class JobState(StrEnum):
     REQUEUED = "REQUEUED"  # of an attempt only: the job itself is PENDING again
 
 
-ACTIVE_STATES = frozenset({JobState.CONFIGURING, JobState.RUNNING, JobState.COMPLETING})
+ACTIVE_STATES = frozenset({JobState.CONFIGURING, JobState.RUNNING, JobState.SUSPENDED, JobState.COMPLETING})
 
 
 class Owner(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -234,7 +234,8 @@ class Pending(msgspec.Struct, frozen=True, tag="pending", array_like=True, gc=Fa
 
     eligible_at: since when nothing but resources and order has been in the way, 0 while something is.
     unmet: conditions still open; failed: conditions that can no longer come true; never: because of
-    these the job cannot start any more. Conditions that came true are in neither.
+    these the job cannot start any more. Conditions that came true are in neither. error: why decisions about
+    it failed, while it is quarantined.
     """
 
     begin_at: Instant = UNKNOWN
@@ -243,6 +244,7 @@ class Pending(msgspec.Struct, frozen=True, tag="pending", array_like=True, gc=Fa
     unmet: tuple[Condition, ...] = ()
     failed: tuple[Condition, ...] = ()
     never: bool = False
+    error: str = ""
 
 
 class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=False):
@@ -256,9 +258,10 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     estimated: MiB that it is expected to use, placement by placement; empty: all it may. ending_why: a
     sentence, where that says more than the cause. gpus_idle_since: since when all its GPUs had been idle when
     it was warned of that, at gpus_warned_at; both 0: it was not, or they are busy again. suspended_at: since
-    when it is stopped and keeps its memory, 0: it is not; suspended_us: for how long it was before that;
-    suspended_for: the job whose room that makes, 0 for none. priority: that it was started by, 0: what its
-    spec says.
+    when it is stopped and keeps its memory, 0: it is not (one that is told to end goes on for that, and does
+    not get its CPUs back). suspended_us: for how long it was before that; suspended_for: the job whose room
+    that makes, 0 for none. priority: that it was started by, 0: what its spec says. reservation: the one that
+    it runs in, "" for none.
     """
 
     attempt: AttemptKey
@@ -284,10 +287,12 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     suspended_us: int = 0
     suspended_for: JobId = JobId(0)
     priority: int = 0
+    reservation: str = ""
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False):
-    """Over. started_at 0 if it never ran; exit_signal 0 unless a signal ended it; priority as in Active."""
+    """Over. started_at 0 if it never ran; exit_signal 0 unless a signal ended it. suspended_us: how long it
+    was suspended between start and end; priority as in Active."""
 
     state: JobState
     ended_at: Instant
@@ -301,6 +306,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False)
     cancelled_by: int = -1
     usage: Usage = Usage()
     eligible_at: Instant = UNKNOWN
+    suspended_us: int = 0
     priority: int = 0
 
 
@@ -342,8 +348,10 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
         match self.phase:
             case Ended(state=state):
                 return state
-            case Active(ending=None, started_at=started):
+            case Active(ending=None, suspended_at=0, started_at=started):
                 return JobState.RUNNING if started else JobState.CONFIGURING
+            case Active(ending=None):
+                return JobState.SUSPENDED
             case Active():
                 return JobState.COMPLETING
             case Pending():

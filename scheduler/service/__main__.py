@@ -39,7 +39,7 @@ def main() -> int:
         configuration = config.load(file, owner_uid=os.geteuid())
         from packhorse.scheduler.service.main import run_scheduler  # --check-config needs none of it
 
-        run_scheduler(home, configuration, args.local_node)
+        run_scheduler(home, file, configuration, args.local_node)
     except PackhorseError as error:
         for line in str(error).splitlines():
             print(f"packhorse scheduler: {line}", file=sys.stderr)

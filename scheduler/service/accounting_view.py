@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from packhorse.scheduler.core import indices
-from packhorse.scheduler.core.accounting import NONE_ASSIGNED, Amounts, command_of, suspended_us
+from packhorse.scheduler.core.accounting import NONE_ASSIGNED, Amounts, command_of
+from packhorse.scheduler.core.active import suspended_us
 from packhorse.scheduler.model.accounting import AttemptRow
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import Active, Ended, Job
@@ -252,7 +253,7 @@ def _live(here: Present, job: Job, reason: str, priority: int) -> Live:
         gpu_milli=amounts.gpu_milli,
         wckey=spec.wckey,
         reservation=spec.reservation,
-        suspended_us=suspended_us(job.phase, here.now),
+        suspended_us=suspended_us(active, here.now) if active else 0,
         usage=_usage(here, placements[0].node, active.attempt) if active and placements else NO_USAGE,
     )
     return Live(row, active is None)

@@ -62,19 +62,36 @@ ALLOWED: dict[str, frozenset[tuple[Role, Relation]]] = {
     "RequeueJobs": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
     "UpdateJobs": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
     "UpdateNodes": frozenset({(_A, _OTHER)}),
+    "SuspendJobs": frozenset({(_A, _OWN), (_A, _OTHER)}),
+    "ResumeJobs": frozenset({(_A, _OWN), (_A, _OTHER)}),
     "ListJobs": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "ListNodes": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "ListPartitions": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "ListLicenses": frozenset({(_U, _OTHER), (_A, _OTHER)}),
+    "ListQuotas": frozenset({(_U, _OTHER), (_A, _OTHER)}),
+    "ListReservations": frozenset({(_U, _OTHER), (_A, _OTHER)}),
+    # Whoever calls may ask; the core knows operators by the book of accounts, and refuses the others.
+    "CreateReservation": frozenset({(_U, _OWN), (_A, _OWN)}),
+    "UpdateReservation": frozenset({(_U, _OWN), (_A, _OWN)}),
+    "DeleteReservation": frozenset({(_U, _OWN), (_A, _OWN)}),
     "ListAccounting": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "ListLoans": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "SwitchReclaim": frozenset({(_A, _OTHER)}),
+    # Whoever calls may ask; the core knows operators and coordinators, and refuses the others.
+    "ChangeAccounts": frozenset({(_U, _OWN), (_A, _OWN)}),
+    "ListAccounts": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "SuggestAsk": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "ListWaste": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
+    "ListEstimates": frozenset({(_U, _OTHER), (_A, _OTHER)}),
+    "GetShadow": frozenset({(_U, _OTHER), (_A, _OTHER)}),
+    "SwitchShadow": frozenset({(_A, _OTHER)}),
+    "ExplainJob": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
+    "GetReport": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "ListPriorities": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "ListShares": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "CompareJobs": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "GetConfig": frozenset({(_U, _OTHER), (_A, _OTHER)}),
+    "Reconfigure": frozenset({(_A, _OTHER)}),
     "GetStatus": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "GetJobScript": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
     "GetJobUsage": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
@@ -100,19 +117,30 @@ RELAYED = frozenset(
         "RequeueJobs",
         "UpdateJobs",
         "UpdateNodes",
+        "SuspendJobs",
+        "ResumeJobs",
         "ListJobs",
         "ListNodes",
         "ListPartitions",
         "ListLicenses",
+        "ListQuotas",
+        "ListReservations",
         "ListAccounting",
         "ListLoans",
         "SwitchReclaim",
+        "ListAccounts",
         "SuggestAsk",
         "ListWaste",
+        "ListEstimates",
+        "GetShadow",
+        "SwitchShadow",
+        "ExplainJob",
+        "GetReport",
         "ListPriorities",
         "ListShares",
         "CompareJobs",
         "GetConfig",
+        "Reconfigure",
         "GetStatus",
         "GetJobScript",
         "GetJobUsage",
@@ -120,7 +148,8 @@ RELAYED = frozenset(
         "WaitJobs",
     }
 )
-"""What agents may pass on at all: calls with one answer that make nobody more than they are. The table above
+"""What agents may pass on at all: calls with one answer that make nobody more than they are (ChangeAccounts
+would: an agent's word is all there is for who is an operator or coordinator). The table above
 then decides, for a caller whose role is always USER."""
 
 
@@ -184,15 +213,19 @@ class Directory:
     """Who is an administrator: uid 0, the uid the scheduler runs as, and those the configuration names."""
 
     def __init__(self, admins: tuple[str, ...] = ()) -> None:
+        self._period = _period()
+        self.appoint(admins)
+
+    def appoint(self, admins: tuple[str, ...]) -> None:
+        """From now on the configuration names these."""
         self._uids = {0, os.geteuid()}
-        self._names = set()
+        self._names: set[str] = set()
         for name in admins:
             if name.isdecimal():
                 self._uids.add(int(name))
             else:
                 self._names.add(name)
         self._local: dict[tuple[int, int], Principal] = {}
-        self._period = _period()
 
     def is_admin(self, owner: Owner) -> bool:
         """Whether this user administers the cluster."""

@@ -27,9 +27,11 @@ from packhorse.scheduler.model.input import (
     NodeAction,
     Release,
     Requeue,
+    ResumeJobs,
     SignalScope,
     Submit,
     SubmitArray,
+    SuspendJobs,
     SwitchReclaim,
     Target,
     UpdateJob,
@@ -214,7 +216,7 @@ def job_spec(wire: Any, has: Has) -> tuple[JobSpec, tuple[Payload, Payload]]:
         work_dir=work_dir(wire.work_dir),
         args=texts("args", wire.args),
         account=text("account", wire.account),
-        qos=text("qos", wire.qos) or "normal",
+        qos=text("qos", wire.qos),
         time_limit_s=duration("time_limit_s", wire.time_limit_s)
         if has(wire, "time_limit_s")
         else UNSET_LIMIT,
@@ -545,6 +547,16 @@ def release(request: Any, owner: Owner, admin: bool) -> Release:
 def requeue(request: Any, owner: Owner, admin: bool) -> Requeue:
     """A RequeueJobsRequest. Raises BadValue."""
     return Requeue(caller(owner, admin, request), targets(request.jobs), request.hold)
+
+
+def suspend(request: Any, owner: Owner, admin: bool) -> SuspendJobs:
+    """A SuspendJobsRequest. Raises BadValue."""
+    return SuspendJobs(caller(owner, admin, request), targets(request.jobs))
+
+
+def resume(request: Any, owner: Owner, admin: bool) -> ResumeJobs:
+    """A ResumeJobsRequest. Raises BadValue."""
+    return ResumeJobs(caller(owner, admin, request), targets(request.jobs))
 
 
 def update_jobs(request: Any, owner: Owner, admin: bool) -> UpdateJob:

@@ -19,6 +19,7 @@ from packhorse.scheduler.model.input import (
     ReportExit,
     ReportOffer,
     ReportStart,
+    ReportSuspension,
     ReportUsage,
     RunningAttempt,
 )
@@ -78,7 +79,7 @@ class HeardHeartbeat(msgspec.Struct, frozen=True, gc=False):
     at: Instant
 
 
-Heard = ReportOffer | ReportStart | ReportExit | NodeUsage | HeardHeartbeat
+Heard = ReportOffer | ReportStart | ReportExit | ReportSuspension | NodeUsage | HeardHeartbeat
 
 
 # -- from an agent
@@ -86,10 +87,6 @@ Heard = ReportOffer | ReportStart | ReportExit | NodeUsage | HeardHeartbeat
 
 def attempt_key(wire: pb.AttemptKey) -> AttemptKey:
     return AttemptKey(JobId(wire.job_id), wire.number, wire.epoch)
-
-
-def _running(wire: pb.Running) -> tuple[AttemptKey, Instant]:
-    return attempt_key(wire.attempt), Instant(wire.started_at_us)
 
 
 def introduction(message: pb.AgentMessage, address: str) -> RegisterNode | None:
@@ -123,7 +120,10 @@ def introduction(message: pb.AgentMessage, address: str) -> RegisterNode | None:
         hello.boot_id,
         _offer(hello.offer),
         running=tuple(
-            [RunningAttempt(attempt_key(r.attempt), Instant(r.started_at_us)) for r in hello.running]
+            [
+                RunningAttempt(attempt_key(r.attempt), Instant(r.started_at_us), r.suspended)
+                for r in hello.running
+            ]
         ),
         launching=tuple([attempt_key(key) for key in hello.launching]),
         exited=tuple([attempt_key(key) for key in hello.exited]),
@@ -181,6 +181,9 @@ def heard(node: NodeName, message: pb.AgentMessage) -> list[Heard]:
             return [HeardHeartbeat(Instant(message.heartbeat.at_us))]
         case "offer":
             return [ReportOffer(node, _offer(message.offer))]
+        case "suspension":
+            said = message.suspension
+            return [ReportSuspension(node, attempt_key(said.attempt), said.suspended, _remark(said.error))]
         case "usage":
             return [_usage_report(message.usage)]
         case "batch":
@@ -313,7 +316,12 @@ def ack_exits(attempts: Sequence[AttemptKey]) -> pb.SchedulerMessage:
 
 
 def order(
-    command: commands.Signal | commands.Terminate | commands.SetTimeLimit | commands.Resume,
+    command: commands.Signal
+    | commands.Terminate
+    | commands.SetTimeLimit
+    | commands.Resume
+    | commands.Suspend
+    | commands.Continue,
 ) -> pb.SchedulerMessage:
     """A command that says everything by itself."""
     if isinstance(command, commands.Resume):
@@ -333,6 +341,10 @@ def order(
                     signal=command.signal,
                 )
             )
+        case commands.Suspend():
+            return pb.SchedulerMessage(suspend=pb.SuspendAttempt(attempt=key))
+        case commands.Continue():
+            return pb.SchedulerMessage(go_on=pb.ContinueAttempt(attempt=key))
         case commands.SetTimeLimit():
             return pb.SchedulerMessage(
                 set_time_limit=pb.SetTimeLimit(attempt=key, time_limit_s=command.time_limit_s)

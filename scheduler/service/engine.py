@@ -22,21 +22,24 @@ import structlog
 
 from packhorse.scheduler.core.accounting import accounting_rows
 from packhorse.scheduler.core.apply import apply
-from packhorse.scheduler.core.decision import Decision
+from packhorse.scheduler.core.decision import Decision, Trouble
+from packhorse.scheduler.core.node_times import node_rows
 from packhorse.scheduler.core.reclaim.ledger import loan_rows
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
-from packhorse.scheduler.model.accounting import AttemptRow, LoanRow
+from packhorse.scheduler.core.when.book import Key
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow, NodeRow, ReservationRow
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Command
 from packhorse.scheduler.model.crashpoint import crash_point, register
 from packhorse.scheduler.model.errors import StoreDamaged, StoreError, StoreUnavailable
-from packhorse.scheduler.model.event import Event
+from packhorse.scheduler.model.event import Event, StartEstimate
 from packhorse.scheduler.model.ids import US, Instant, NodeName
 from packhorse.scheduler.model.input import (
     Caller,
     Guided,
     Input,
+    Reconfigure,
     ReportUsage,
     RunCycle,
     Start,
@@ -53,6 +56,7 @@ from packhorse.scheduler.service.payloads import Payload, Payloads
 from packhorse.scheduler.service.recording import Recorder
 from packhorse.scheduler.service.recovery import Housekeeping, Snapshots, recover
 from packhorse.scheduler.service.series_book import SeriesBook
+from packhorse.scheduler.service.shadowing import EVERY_S, Shadowing
 from packhorse.scheduler.store.codec import encode
 from packhorse.scheduler.store.protocol import Batch, LogRecord, Store, UsageSeries
 from packhorse.scheduler.store.writer import Commit, GroupCommitWriter
@@ -96,6 +100,9 @@ class Meter(Protocol):
     def improver_ran(self, result: str, seconds: float, value: int, n_jobs: int) -> None:
         """A run of the improver ended (service/improving.py)."""
 
+    def pass_failed(self, kind: str, n_jobs: int) -> None:
+        """A cycle raised and was made again (core/quarantine.py); so many jobs were set aside for it."""
+
 
 class NoMeter:
     """Counts nothing."""
@@ -110,6 +117,9 @@ class NoMeter:
         pass
 
     def improver_ran(self, result: str, seconds: float, value: int, n_jobs: int) -> None:
+        pass
+
+    def pass_failed(self, kind: str, n_jobs: int) -> None:
         pass
 
 
@@ -136,7 +146,7 @@ class NoAgents:
 class _Group:
     """What was decided since the last batch was handed over."""
 
-    __slots__ = ("blobs", "commands", "events", "loans", "records", "rows", "series", "waiters")
+    __slots__ = ("blobs", "commands", "events", "loans", "records", "rows", "series", "times", "waiters")
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -145,6 +155,7 @@ class _Group:
         self.series: list[UsageSeries] = []
         self.rows: list[AttemptRow] = []
         self.loans: list[LoanRow] = []
+        self.times: list[NodeRow | ReservationRow] = []
         self.commands: list[Command] = []
         self.waiters: list[tuple[asyncio.Future[Reply], Reply]] = []
 
@@ -152,8 +163,10 @@ class _Group:
 class Engine:
     """One cluster's scheduler. All methods belong to the event loop it was started on.
 
-    usage: what each node last said it uses; volatile, never an event. series: what running attempts used over
-    time, never events either, but kept beside the accounting. dispatcher may be set until `start`.
+    usage: what each node last said it uses; volatile, never an event. estimates: when waiting jobs were last
+    expected to start, newer than what they were told (service/estimating.py); volatile too. series: what
+    running attempts used over time, never events either, but kept beside the accounting. shadow: another
+    configuration that decides beside this one. dispatcher may be set until `start`.
     """
 
     def __init__(
@@ -168,14 +181,18 @@ class Engine:
         min_cycle_gap_s: float = MIN_GAP_S,
         retry_s: float = RETRY_S,
         improver_dumps: Path | None = None,
+        shadow_every_s: float = EVERY_S,
     ) -> None:
-        """improver_dumps: folder for problems that the improver got wrong."""
+        """improver_dumps: folder for problems that the improver got wrong. shadow_every_s: least time between
+        two passes of a shadow."""
         self.store = store
         self.config = config
         self.clock: Clock = clock or SystemClock()
         self.dispatcher: Dispatcher = NoAgents()
         self.usage: dict[NodeName, NodeUsage] = {}
+        self.estimates: dict[Key, StartEstimate] = {}
         self.series = SeriesBook()
+        self.shadow = Shadowing(shadow_every_s)
         self.payloads = Payloads(store.blob)
         self._meter: Meter = meter or NoMeter()
         self._recorder = recorder
@@ -184,6 +201,7 @@ class Engine:
         self._snapshots = Snapshots(store, self._writer, housekeeping, self._fail)
         self._observers: list[Observer] = []
         self._cycle = CycleTrigger(self._wake, min_cycle_gap_s)
+        self._improver_dumps = improver_dumps
         self._improving = Improving(config.improver, self._improved, self._meter, improver_dumps)
         self._ticks = TickTimer(self.clock, self._tick)
         self._not_before = Instant(0)
@@ -236,6 +254,24 @@ class Engine:
         waiter: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         group.waiters.append((waiter, reply))
         return await waiter
+
+    async def reconfigure(self, caller: Caller, config: ClusterConfig, changed: tuple[str, ...]) -> Reply:
+        """Have this configuration hold from now on, for this process and those after a failure of the store.
+
+        changed: what is different, for the log. Raises StoreUnavailable; then the old one holds.
+        """
+        reply = await self.call(Reconfigure(caller, config, changed))
+        if isinstance(reply, Refused):
+            return reply
+        improver = self.config.improver
+        self.config = config
+        if config.improver != improver:
+            await self._improving.stop()
+            self._improving = Improving(config.improver, self._improved, self._meter, self._improver_dumps)
+            self._improving.start()
+            self._cycle.again()
+        self._wake()
+        return reply
 
     def post(self, input: Input) -> None:
         """Decide an input nobody waits on. While the store is away it is lost, as on a broken wire."""
@@ -312,6 +348,7 @@ class Engine:
         """Take nothing more on, write what is due and a snapshot, and close the store."""
         self._stopping = True
         await self._improving.stop()
+        await self.shadow.stop()
         if self._recovering is not None:
             self._recovering.cancel()
         if self._state is not None:
@@ -350,7 +387,7 @@ class Engine:
         if self._recorder is not None:
             self._recorder.flush()
         await self._writer.submit(
-            Batch(first.records, rows=first.rows, loans=first.loans, series=first.series)
+            Batch(first.records, rows=first.rows, loans=first.loans, series=first.series, times=first.times)
         )
         self._durable_seq = self._seq
         self._state, self._why = state, ""
@@ -373,6 +410,8 @@ class Engine:
         decision = step(state, input, now)
         if self._recorder is not None:
             self._recorder.input(now, input)
+        if decision.trouble is not None:
+            self._troubled(decision.trouble)
         if decision.more and type(input) in (Tick, ReportUsage):
             self._cycle.again()
         group = self._group
@@ -396,6 +435,16 @@ class Engine:
         self._wake()
         return decision.reply
 
+    def _troubled(self, trouble: Trouble) -> None:
+        """A pass failed and was made again: an operator has to know, and whoever wrote the policy."""
+        self._meter.pass_failed(trouble.kind, len(trouble.jobs))
+        for job in trouble.jobs:
+            log.error("job.quarantined", job=job, error=trouble.error)
+        config = self.config
+        if trouble.kind == "policy":
+            log.error("policy.replaced", policy=config.policy, order=config.order, error=trouble.error)
+        log.error("cycle.failed", kind=trouble.kind, error=trouble.error, trace=trouble.trace)
+
     def _apply(self, state: State, decision: Decision, group: _Group) -> None:
         """Make the events of a decision part of the state and of the group."""
         seq = self._seq
@@ -404,6 +453,7 @@ class Engine:
                 group.rows += rows
                 group.series += self.series.ended(rows)
             group.loans += loan_rows(state, event)
+            group.times += node_rows(state, event)
             apply(state, event)
             seq += 1
             group.records.append(encode(event, seq))
@@ -474,7 +524,14 @@ class Engine:
                 self._recorder.flush()
             if group.records or len(self._flying) > 1:
                 blobs = tuple(group.blobs.items())
-                batch = Batch(group.records, blobs, group.rows, loans=group.loans, series=group.series)
+                batch = Batch(
+                    group.records,
+                    blobs,
+                    group.rows,
+                    loans=group.loans,
+                    series=group.series,
+                    times=group.times,
+                )
                 self._writer.submit(batch).add_done_callback(lambda written: self._done(group, written))
                 self._snapshots.saw(len(group.records))
             else:
@@ -518,12 +575,16 @@ class Engine:
 
     def _run_cycle(self, guide: tuple[Guided, ...] | None = None) -> None:
         """One pass. guide: what a held one waited for; None: it may be held."""
+        if self._state is not None:
+            self.shadow.before(self._state, self.clock.now())
         started = time.perf_counter()
-        before = len(self._group.commands)
+        before, n_events = len(self._group.commands), len(self._group.events)
         self.post(RunCycle(hold=self._improving.ready) if guide is None else RunCycle(guide))
         seconds = time.perf_counter() - started
         self._cycle.ran(seconds)
         self._meter.cycle_ran(seconds)
+        if self._state is not None and not self._improving.holding:
+            self.shadow.after(self._state, self._group.events[n_events:])
         if len(self._group.commands) - before >= self.config.max_starts_per_cycle:
             self._cycle.again()
 
@@ -556,6 +617,7 @@ class Engine:
         self._state = None
         self._cycle.stop()
         self._improving.drop()
+        self.shadow.drop()
         self.series.clear()
         self._ticks.stop()
         waiting = [waiter for group in (*self._flying, self._group) for waiter, _ in group.waiters]

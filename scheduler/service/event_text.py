@@ -235,6 +235,12 @@ def _switched(event: ev.ReclaimSwitched) -> str:
     return f"lending of unused memory is off{_by(event.by)} for {', '.join(parts)}"
 
 
+def _configured(event: ev.Configured) -> str:
+    """With every key that is different, where an administrator had it read again."""
+    what = f"configuration of cluster {event.config.name} took effect{_by(event.by)}"
+    return f"{what}: {'; '.join(event.changed)}" if event.changed else what
+
+
 def _accounts_changed(event: ev.AccountsChanged) -> str:
     delta = event.delta
     parts = [f"account {a.name} set" for a in delta.accounts]
@@ -267,7 +273,7 @@ def _reservation_set(event: ev.ReservationSet) -> str:
 SENTENCES: dict[type[Any], Callable[[Any], str]] = {
     ev.PolicyTaught: lambda e: f'placement policy "{e.policy}" has learned {len(e.mix)} kinds of asks',
     ev.SchedulerStarted: lambda e: f"scheduler started, epoch {e.epoch}",
-    ev.Configured: lambda e: f"configuration of cluster {e.config.name} took effect",
+    ev.Configured: _configured,
     ev.JobsSubmitted: _submitted,
     ev.ArraySubmitted: _array,
     ev.ArrayTaskSplit: lambda e: f"task {e.array}_{e.index} of array {e.array} got job id {e.job}",

@@ -54,6 +54,8 @@ class GpuWatch:
                 continue
             if active.ending is not None or not active.started_at or not has_gpus(active):
                 continue
+            if active.suspended_at:
+                continue  # its span is over, and a new one may begin when it goes on
             key = active.attempt
             if applies(policy, job) and self._idle(policy, active, usage, now):
                 spans[key] = before.get(key, now)

@@ -43,6 +43,15 @@ def configure(home: Path, file: str, level: str) -> TextIO:
     return out
 
 
+def set_level(level: str) -> None:
+    """What is logged from now on, without another file."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        **{**structlog.get_config(), "wrapper_class": structlog.make_filtering_bound_logger(number)}
+    )
+    logging.getLogger().setLevel(max(number, logging.WARNING))
+
+
 class _Forbearing:
     """Writes where it can: a full disk must not keep what is logged from being done."""
 

@@ -23,16 +23,19 @@ from packhorse.scheduler.model.pidfile import PidFile
 from packhorse.scheduler.plugins import require_policy
 from packhorse.scheduler.service import grpc_door, http_door, logs, socket_door, tokens
 from packhorse.scheduler.service.agent_sessions import AgentSessions, SessionSettings
-from packhorse.scheduler.service.auth import Directory, Principal
+from packhorse.scheduler.service.auth import Directory, Principal, owner_of
 from packhorse.scheduler.service.clock import SystemClock
 from packhorse.scheduler.service.engine import Engine
+from packhorse.scheduler.service.estimating import Estimator
 from packhorse.scheduler.service.failures import HTTP_STATUS, Code
 from packhorse.scheduler.service.http_door import HttpDoor, Identify, Page, Pages
 from packhorse.scheduler.service.methods import Methods
 from packhorse.scheduler.service.metrics import CONTENT_TYPE, Metrics
+from packhorse.scheduler.service.reconfiguring import Reconfiguring
 from packhorse.scheduler.service.recording import RECORDING, Recorder
 from packhorse.scheduler.service.recovery import Housekeeping
 from packhorse.scheduler.service.series_keeping import SeriesKeeper
+from packhorse.scheduler.service.shadow_view import begin_shadow
 from packhorse.scheduler.service.status import About, installed_version
 from packhorse.scheduler.service.teaching import Teacher
 from packhorse.scheduler.store.protocol import DAY_US, MIB, Retention, Store
@@ -61,10 +64,14 @@ class Served(NamedTuple):
     addresses: Addresses
     engine: Engine
     methods: Methods
+    reconfiguring: Reconfiguring
 
 
-def run_scheduler(home: Path, configuration: Configuration, local_nodes: Sequence[str] = ()) -> None:
-    """Serves until SIGTERM or SIGINT. local_nodes: agents of this home, which get tokens.
+def run_scheduler(
+    home: Path, file: Path, configuration: Configuration, local_nodes: Sequence[str] = ()
+) -> None:
+    """Serves until SIGTERM or SIGINT; at SIGHUP reads the configuration again. file: that it came from, or
+    would have. local_nodes: agents of this home, which get tokens.
 
     Raises PackhorseError where it cannot begin: another one runs, the store or the configuration is wrong.
     """
@@ -74,7 +81,7 @@ def run_scheduler(home: Path, configuration: Configuration, local_nodes: Sequenc
     try:
         logs.configure(home, configuration.service.log_file, configuration.service.log_level)
         store = open_store(home, configuration)
-        asyncio.run(_serve(home, configuration, store, local_nodes))
+        asyncio.run(_serve(home, file, configuration, store, local_nodes))
     finally:
         pid_file.release()
 
@@ -89,13 +96,16 @@ def open_store(home: Path, configuration: Configuration) -> Store:
     return SqliteStore(path, reserve=service.reserve_mib * MIB)
 
 
-async def _serve(home: Path, configuration: Configuration, store: Store, local_nodes: Sequence[str]) -> None:
+async def _serve(
+    home: Path, file: Path, configuration: Configuration, store: Store, local_nodes: Sequence[str]
+) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        served = await serve(home, configuration, store, stack, local_nodes=local_nodes)
+        served = await serve(home, configuration, store, stack, file=file, local_nodes=local_nodes)
+        loop.add_signal_handler(signal.SIGHUP, _read_again, served.reconfiguring, set())
         # What is alive now mostly stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
@@ -104,15 +114,26 @@ async def _serve(home: Path, configuration: Configuration, store: Store, local_n
         log.info("scheduler.stopping")
 
 
+def _read_again(reconfiguring: Reconfiguring, tasks: set[asyncio.Task[None]]) -> None:
+    """SIGHUP. tasks: keeps what is under way."""
+    owner = owner_of(os.geteuid(), os.getegid())
+    task = asyncio.get_running_loop().create_task(reconfiguring.on_signal(owner))
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+
+
 async def serve(
     home: Path,
     configuration: Configuration,
     store: Store,
     stack: AsyncExitStack,
     *,
+    file: Path | None = None,
     local_nodes: Sequence[str] = (),
 ) -> Served:
     """Brings engine and doors up; leaving `stack` stops them in good order and writes a snapshot.
+
+    file: where the configuration is read again from.
 
     The caller holds the pid file's lock.
     """
@@ -133,6 +154,7 @@ async def serve(
         housekeeping=_housekeeping(configuration),
         min_cycle_gap_s=service.cycle_interval_ms / 1000,
         improver_dumps=home / "log",
+        shadow_every_s=service.shadow_interval_s,
     )
     about = About(socket.gethostname(), clock.now(), installed_version())
     server = grpc_door.make_server(service)
@@ -147,13 +169,25 @@ async def serve(
     teacher = Teacher(engine, service.learn_interval_s)
     teacher.start()
     stack.push_async_callback(teacher.stop)
+    if service.shadow_config:
+        begin_shadow(engine, home / service.shadow_config)
+    estimator = Estimator(engine)
+    estimator.start()
+    stack.push_async_callback(estimator.stop)
     keeper = SeriesKeeper(engine)
     keeper.start()
     stack.push_async_callback(keeper.stop)
     metrics.watch(engine)
+    reconfiguring = Reconfiguring(
+        engine,
+        file or Path(configuration.path),
+        configuration,
+        lambda new: directory.appoint(new.service.admins),
+        lambda new: logs.set_level(new.service.log_level),
+    )
     methods = Methods(
         engine,
-        configuration,
+        reconfiguring,
         about,
         signer,
         submitted=metrics.submitted,
@@ -193,7 +227,7 @@ async def serve(
     stack.callback((home / ADDRESS_FILE).unlink, missing_ok=True)
     await health.serving(True)
     stack.push_async_callback(health.serving, False)
-    return Served(addresses, engine, methods)
+    return Served(addresses, engine, methods, reconfiguring)
 
 
 def by_token(signer: tokens.Tokens, clock: SystemClock) -> Identify:

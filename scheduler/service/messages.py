@@ -227,6 +227,7 @@ class JobFilter(_Message):
     accounts: list[str] = []
     qos: list[str] = []
     nodes: list[str] = []
+    reservations: list[str] = []
 
 
 class SignalScope(StrEnum):
@@ -257,6 +258,16 @@ class ReleaseJobsRequest(_Message):
 class RequeueJobsRequest(_Message):
     jobs: list[JobRef] = []
     hold: bool = False
+    idempotency_key: str = ""
+
+
+class SuspendJobsRequest(_Message):
+    jobs: list[JobRef] = []
+    idempotency_key: str = ""
+
+
+class ResumeJobsRequest(_Message):
+    jobs: list[JobRef] = []
     idempotency_key: str = ""
 
 
@@ -390,6 +401,58 @@ class CompareJobsResponse(_Message):
     terms: list[PriorityTerm] = []
 
 
+class ListQuotasRequest(_Message):
+    fields: list[str] = []
+    names: list[str] = []
+
+
+class ListReservationsRequest(_Message):
+    fields: list[str] = []
+    names: list[str] = []
+
+
+class NameChange(_Message):
+    names: list[str] = []
+    sign: str = ""
+
+
+class ReservationWish(_Message):
+    name: str = ""
+    start_at_us: I64 | None = None
+    end_at_us: I64 | None = None
+    duration_s: I64 | None = None
+    nodes: NameChange | None = None
+    node_counts: list[U32] = []
+    core_counts: list[U32] = []
+    cpus: U32 | None = None
+    partition: str | None = None
+    features: str | None = None
+    users: NameChange | None = None
+    accounts: NameChange | None = None
+    groups: NameChange | None = None
+    qos: NameChange | None = None
+    licenses: str | None = None
+    flags: NameChange | None = None
+    purge_after_s: I64 | None = None
+    comment: str | None = None
+    utc_offset_s: I64 = 0
+
+
+class CreateReservationRequest(_Message):
+    wish: ReservationWish | None = None
+    idempotency_key: str = ""
+
+
+class UpdateReservationRequest(_Message):
+    wish: ReservationWish | None = None
+    idempotency_key: str = ""
+
+
+class DeleteReservationRequest(_Message):
+    name: str = ""
+    idempotency_key: str = ""
+
+
 class ListLoansRequest(_Message):
     fields: list[str] = []
     jobs: list[JobRef] = []
@@ -407,6 +470,44 @@ class SwitchReclaimRequest(_Message):
     account: str = ""
     recall: bool = False
     idempotency_key: str = ""
+
+
+class AccountEdit(_Message):
+    name: str = ""
+    text: str = ""
+    how: str = ""
+
+
+class AccountChange(_Message):
+    verb: str = ""
+    thing: str = ""
+    name: str = ""
+    account: str = ""
+    user: str = ""
+    partition: str = ""
+    edits: list[AccountEdit] = []
+
+
+class ChangeAccountsRequest(_Message):
+    changes: list[AccountChange] = []
+    dry_run: bool = False
+    idempotency_key: str = ""
+
+
+class ChangeAccountsResponse(_Message):
+    lines: list[str] = []
+
+
+class FieldFilter(_Message):
+    field: str = ""
+    values: list[str] = []
+
+
+class ListAccountsRequest(_Message):
+    kind: str = ""
+    fields: list[str] = []
+    filters: list[FieldFilter] = []
+    inherited: bool = False
 
 
 class ListAccountingRequest(_Message):
@@ -500,6 +601,180 @@ class ListWasteResponse(_Message):
     user: str = ""
 
 
+class ListEstimatesRequest(_Message):
+    latest: U32 = 0
+
+
+class EstimateSum(_Message):
+    by: str = ""
+    key: str = ""
+    n: I64 = 0
+    n_inside: I64 = 0
+    median_error_s: I64 = 0
+    median_wait_s: I64 = 0
+    median_interval_s: I64 = 0
+
+
+class EstimateDay(_Message):
+    day_us: I64 = 0
+    n: I64 = 0
+    n_inside: I64 = 0
+    error_s: I64 = 0
+    wait_s: I64 = 0
+
+
+class ScoredEstimate(_Message):
+    job_id: I64 = 0
+    last: bool = False
+    told_at_us: I64 = 0
+    low_at_us: I64 = 0
+    median_at_us: I64 = 0
+    high_at_us: I64 = 0
+    start_at_us: I64 = 0
+    partition: str = ""
+    nth: U32 = 0
+
+
+class ListEstimatesResponse(_Message):
+    sums: list[EstimateSum] = []
+    days: list[EstimateDay] = []
+    latest: list[ScoredEstimate] = []
+    n_scored: I64 = 0
+    n_inside: I64 = 0
+    n_told: I64 = 0
+    now_us: I64 = 0
+
+
+class GetShadowRequest(_Message):
+    latest: U32 = 0
+
+
+class ShadowDifference(_Message):
+    at_us: I64 = 0
+    job_id: I64 = 0
+    kind: str = ""
+    live: str = ""
+    shadow: str = ""
+    shift_s: I64 = 0
+
+
+class ShadowCount(_Message):
+    kind: str = ""
+    n: I64 = 0
+    n_jobs: I64 = 0
+
+
+class GetShadowResponse(_Message):
+    on: bool = False
+    name: str = ""
+    since_us: I64 = 0
+    error: str = ""
+    n_passes: I64 = 0
+    n_failed: I64 = 0
+    last_at_us: I64 = 0
+    last_ms: I64 = 0
+    live_milli: I64 = 0
+    shadow_milli: I64 = 0
+    counts: list[ShadowCount] = []
+    latest: list[ShadowDifference] = []
+    settings: list[str] = []
+
+
+class SwitchShadowRequest(_Message):
+    name: str = ""
+    config: str = ""
+    off: bool = False
+
+
+class SwitchShadowResponse(_Message):
+    on: bool = False
+    settings: list[str] = []
+
+
+class ExplainJobRequest(_Message):
+    job: JobRef | None = None
+
+
+class JobReason(_Message):
+    reason: str = ""
+    text: str = ""
+
+
+class JobAhead(_Message):
+    job: str = ""
+    user: str = ""
+    account: str = ""
+    qos: str = ""
+    priority: I64 = 0
+    because: str = ""
+    planned_start_us: I64 = 0
+
+
+class JobChange(_Message):
+    kind: str = ""
+    text: str = ""
+    command: str = ""
+    start_us: I64 = 0
+    now: bool = False
+    nodes: str = ""
+    admin: bool = False
+    size_milli: I64 = 0
+
+
+class NodesRuledOut(_Message):
+    n_nodes: U64 = 0
+    text: str = ""
+
+
+class NodeScore(_Message):
+    node: str = ""
+    score: float = 0.0
+
+
+class JobPlace(_Message):
+    n_nodes: U64 = 0
+    ruled_out: list[NodesRuledOut] = []
+    own: list[NodeScore] = []
+    others: list[NodeScore] = []
+    n_others: U64 = 0
+    policy: str = ""
+
+
+class ExplainJobResponse(_Message):
+    job: str = ""
+    name: str = ""
+    user: str = ""
+    partition: str = ""
+    state: str = ""
+    reasons: list[JobReason] = []
+    starts: str = ""
+    planned_start_us: I64 = 0
+    n_ahead: U64 = 0
+    n_users_ahead: U64 = 0
+    ahead: list[JobAhead] = []
+    standing: list[str] = []
+    changes: list[JobChange] = []
+    place: JobPlace | None = None
+    now_us: I64 = 0
+
+
+class GetReportRequest(_Message):
+    kind: str = ""
+    since_us: I64 = 0
+    until_us: I64 = 0
+    tres: list[str] = []
+    filter: JobFilter | None = None
+    wckeys: list[str] = []
+
+
+class GetReportResponse(_Message):
+    table: Table | None = None
+    since_us: I64 = 0
+    until_us: I64 = 0
+    cluster: str = ""
+    accounts: Table | None = None
+
+
 class GetConfigRequest(_Message):
     pass
 
@@ -511,6 +786,23 @@ class Setting(_Message):
 
 class GetConfigResponse(_Message):
     settings: list[Setting] = []
+
+
+class ReconfigureRequest(_Message):
+    dry_run: bool = False
+
+
+class ConfigChange(_Message):
+    key: str = ""
+    old: str = ""
+    new: str = ""
+    restart: bool = False
+
+
+class ReconfigureResponse(_Message):
+    changes: list[ConfigChange] = []
+    problems: list[str] = []
+    applied: bool = False
 
 
 class GetStatusRequest(_Message):
@@ -546,6 +838,7 @@ class GetStatusResponse(_Message):
     nodes: list[NodeStatus] = []
     amounts: list[Amount] = []
     store: str = ""
+    warnings: list[str] = []
 
 
 class GetJobScriptRequest(_Message):

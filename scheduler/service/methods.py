@@ -15,35 +15,45 @@ from typing import Any
 import msgspec
 
 from packhorse.scheduler.config.file import Configuration
+from packhorse.scheduler.core.accounts.standing import standings
 from packhorse.scheduler.core.targets import owner_uid, resolve
 from packhorse.scheduler.model.ids import US, Instant, JobId, is_node_name
 from packhorse.scheduler.model.input import Input
 from packhorse.scheduler.model.job import Owner
-from packhorse.scheduler.model.reply import Done, Refused, Reply, Submitted
-from packhorse.scheduler.service import convert, messages, priorities_view
+from packhorse.scheduler.model.reply import Done, Planned, Refused, Reply, Submitted
+from packhorse.scheduler.service import convert, messages, priorities_view, reservation_calls
 from packhorse.scheduler.service.accounting_view import list_accounting
+from packhorse.scheduler.service.accounts_change import change_input
 from packhorse.scheduler.service.auth import Principal, Relation, Role, allowed, require
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.estimate import estimate
+from packhorse.scheduler.service.estimates_view import list_estimates
 from packhorse.scheduler.service.event_text import job_event
 from packhorse.scheduler.service.failures import CallFailed, Code, refused
 from packhorse.scheduler.service.loans_view import list_loans
 from packhorse.scheduler.service.payloads import Payload
+from packhorse.scheduler.service.reconfiguring import Reconfiguring
 from packhorse.scheduler.service.relay import Relay
+from packhorse.scheduler.service.report_view import get_report
 from packhorse.scheduler.service.rpc import Method, Streaming, Unary
 from packhorse.scheduler.service.selection import cancel_targets, choose
 from packhorse.scheduler.service.settings import settings
+from packhorse.scheduler.service.shadow_view import get_shadow, switch_shadow
 from packhorse.scheduler.service.status import About, ping, status
 from packhorse.scheduler.service.suggesting import right_size, suggest_ask
 from packhorse.scheduler.service.tables import jobs as job_table
+from packhorse.scheduler.service.tables.accounts import list_accounts
 from packhorse.scheduler.service.tables.licenses import LICENSES, LicenseView
 from packhorse.scheduler.service.tables.nodes import NODES, NodeView
 from packhorse.scheduler.service.tables.partitions import PARTITIONS, PartitionView
+from packhorse.scheduler.service.tables.quotas import QUOTAS
+from packhorse.scheduler.service.tables.reservations import RESERVATIONS, ReservationView
 from packhorse.scheduler.service.tables.table import check_fields, make_table
 from packhorse.scheduler.service.tokens import LONG_LIVED_S, Tokens
 from packhorse.scheduler.service.usage_view import job_usage
 from packhorse.scheduler.service.wait import Waiting
 from packhorse.scheduler.service.waste_view import list_waste
+from packhorse.scheduler.service.why_view import AT_ONCE, explain_job
 from packhorse.scheduler.store.codec import decode
 
 MAX_JOB_EVENTS = 10_000
@@ -56,7 +66,7 @@ class Methods:
     def __init__(
         self,
         engine: Engine,
-        configuration: Configuration,
+        reconfiguring: Reconfiguring,
         about: About,
         tokens: Tokens,
         *,
@@ -70,17 +80,23 @@ class Methods:
         whom an agent named would be an administrator on this host.
         """
         self.engine = engine
-        self.configuration = configuration
+        self._reconfiguring = reconfiguring
         self.about = about
         self._tokens = tokens
         self._submitted = submitted
         self._relayed = relayed
         self._is_admin = is_admin
+        self._explaining = asyncio.Semaphore(AT_ONCE)
         self._waiting = Waiting(
             engine,
-            queue=configuration.service.watch_queue,
-            wait_limit_s=configuration.service.wait_limit_s,
+            queue=self.configuration.service.watch_queue,
+            wait_limit_s=self.configuration.service.wait_limit_s,
         )
+
+    @property
+    def configuration(self) -> Configuration:
+        """What is in force."""
+        return self._reconfiguring.current
 
     @property
     def n_waiting(self) -> int:
@@ -100,19 +116,40 @@ class Methods:
             Unary("RequeueJobs", m.RequeueJobsRequest, m.OutcomesResponse, self.requeue_jobs),
             Unary("UpdateJobs", m.UpdateJobsRequest, m.OutcomesResponse, self.update_jobs),
             Unary("UpdateNodes", m.UpdateNodesRequest, m.OutcomesResponse, self.update_nodes),
+            Unary("SuspendJobs", m.SuspendJobsRequest, m.OutcomesResponse, self.suspend_jobs),
+            Unary("ResumeJobs", m.ResumeJobsRequest, m.OutcomesResponse, self.resume_jobs),
             Unary("ListJobs", m.ListJobsRequest, m.Table, self.list_jobs),
             Unary("ListNodes", m.ListNodesRequest, m.Table, self.list_nodes),
             Unary("ListPartitions", m.ListPartitionsRequest, m.Table, self.list_partitions),
             Unary("ListLicenses", m.ListLicensesRequest, m.Table, self.list_licenses),
+            Unary("ListQuotas", m.ListQuotasRequest, m.Table, self.list_quotas),
+            Unary("ListReservations", m.ListReservationsRequest, m.Table, self.list_reservations),
+            Unary(
+                "CreateReservation", m.CreateReservationRequest, m.OutcomesResponse, self.create_reservation
+            ),
+            Unary(
+                "UpdateReservation", m.UpdateReservationRequest, m.OutcomesResponse, self.update_reservation
+            ),
+            Unary(
+                "DeleteReservation", m.DeleteReservationRequest, m.OutcomesResponse, self.delete_reservation
+            ),
             Unary("ListAccounting", m.ListAccountingRequest, m.Table, self.list_accounting),
             Unary("ListLoans", m.ListLoansRequest, m.Table, self.list_loans),
             Unary("SwitchReclaim", m.SwitchReclaimRequest, m.OutcomesResponse, self.switch_reclaim),
+            Unary("ChangeAccounts", m.ChangeAccountsRequest, m.ChangeAccountsResponse, self.change_accounts),
+            Unary("ListAccounts", m.ListAccountsRequest, m.Table, self.list_accounts),
             Unary("SuggestAsk", m.SuggestAskRequest, m.SuggestAskResponse, self.suggest_ask),
             Unary("ListWaste", m.ListWasteRequest, m.ListWasteResponse, self.list_waste),
+            Unary("ListEstimates", m.ListEstimatesRequest, m.ListEstimatesResponse, self.list_estimates),
+            Unary("GetShadow", m.GetShadowRequest, m.GetShadowResponse, self.get_shadow),
+            Unary("SwitchShadow", m.SwitchShadowRequest, m.SwitchShadowResponse, self.switch_shadow),
+            Unary("ExplainJob", m.ExplainJobRequest, m.ExplainJobResponse, self.explain_job),
+            Unary("GetReport", m.GetReportRequest, m.GetReportResponse, self.get_report),
             Unary("ListPriorities", m.ListPrioritiesRequest, m.Table, self.list_priorities),
             Unary("ListShares", m.ListSharesRequest, m.Table, self.list_shares),
             Unary("CompareJobs", m.CompareJobsRequest, m.CompareJobsResponse, self.compare_jobs),
             Unary("GetConfig", m.GetConfigRequest, m.GetConfigResponse, self.get_config),
+            Unary("Reconfigure", m.ReconfigureRequest, m.ReconfigureResponse, self.reconfigure),
             Unary("GetStatus", m.GetStatusRequest, m.GetStatusResponse, self.get_status),
             Unary("GetJobScript", m.GetJobScriptRequest, m.GetJobScriptResponse, self.get_job_script),
             Unary("GetJobUsage", m.GetJobUsageRequest, m.GetJobUsageResponse, self.get_job_usage),
@@ -140,7 +177,8 @@ class Methods:
             input, said = await right_size(self.engine, input, cpus=request.right_size_cpus)
             notes += said
         if request.test_only:
-            return msgspec.structs.replace(await estimate(self.engine, input), notes=notes)
+            answer = await estimate(self.engine, input)
+            return msgspec.structs.replace(answer, notes=notes + answer.notes)
         first, count = await self._submit(input, submission.payloads)
         self._submitted(count)
         return messages.SubmitJobResponse(job_id=first, notes=notes)
@@ -195,6 +233,20 @@ class Methods:
         admin = self._acting(principal, "UpdateJobs")
         return await self._act(convert.update_jobs(request, principal.owner, admin))
 
+    async def suspend_jobs(
+        self, principal: Principal, request: messages.SuspendJobsRequest
+    ) -> messages.OutcomesResponse:
+        """Stop running jobs where they are."""
+        require(principal, "SuspendJobs", Relation.OTHER)
+        return await self._act(convert.suspend(request, principal.owner, principal.admin))
+
+    async def resume_jobs(
+        self, principal: Principal, request: messages.ResumeJobsRequest
+    ) -> messages.OutcomesResponse:
+        """Let suspended jobs go on."""
+        require(principal, "ResumeJobs", Relation.OTHER)
+        return await self._act(convert.resume(request, principal.owner, principal.admin))
+
     async def update_nodes(
         self, principal: Principal, request: messages.UpdateNodesRequest
     ) -> messages.OutcomesResponse:
@@ -208,6 +260,39 @@ class Methods:
         """Lending on or off."""
         require(principal, "SwitchReclaim", Relation.OTHER, "lending")
         return await self._act(convert.switch_reclaim(request, principal.owner, principal.admin))
+
+    async def change_accounts(
+        self, principal: Principal, request: messages.ChangeAccountsRequest
+    ) -> messages.ChangeAccountsResponse:
+        """Accounts, users, associations and QOS; with dry_run only what would change."""
+        require(principal, "ChangeAccounts", Relation.OWN)
+        reply = await self.engine.call(
+            change_input(request, convert.caller(principal.owner, principal.admin, request))
+        )
+        match reply:
+            case Planned(lines=lines):
+                return messages.ChangeAccountsResponse(lines=list(lines))
+            case _:
+                raise _failed(reply)
+
+    async def create_reservation(
+        self, principal: Principal, request: messages.CreateReservationRequest
+    ) -> messages.OutcomesResponse:
+        """Set nodes aside; the outcome's ref is the name. The core knows who may."""
+        require(principal, "CreateReservation", Relation.OWN)
+        return await self._act(reservation_calls.create(request, principal.owner, principal.admin))
+
+    async def update_reservation(
+        self, principal: Principal, request: messages.UpdateReservationRequest
+    ) -> messages.OutcomesResponse:
+        require(principal, "UpdateReservation", Relation.OWN)
+        return await self._act(reservation_calls.update(request, principal.owner, principal.admin))
+
+    async def delete_reservation(
+        self, principal: Principal, request: messages.DeleteReservationRequest
+    ) -> messages.OutcomesResponse:
+        require(principal, "DeleteReservation", Relation.OWN)
+        return await self._act(reservation_calls.delete(request, principal.owner, principal.admin))
 
     def _acting(self, principal: Principal, method: str) -> bool:
         """Whether the caller may act on everybody's jobs; raises CallFailed if not even on their own."""
@@ -241,7 +326,9 @@ class Methods:
         now = self.engine.clock.now()
         state = self.engine.state
         chosen = choose(state, request.jobs, request.filter, include_ended=request.include_ended)
-        view = job_table.view(state, now, chosen.items, expand=request.expand_arrays)
+        view = job_table.view(
+            state, now, chosen.items, expand=request.expand_arrays, estimates=self.engine.estimates
+        )
         table = make_table(
             job_table.JOBS, view, fields, n_rows=len(view.rows), now=now, unknown=chosen.unknown
         )
@@ -314,6 +401,38 @@ class Methods:
         await self.engine.barrier()
         return answer
 
+    async def list_accounts(
+        self, principal: Principal, request: messages.ListAccountsRequest
+    ) -> messages.Table:
+        """The book of accounts as columns, one kind of thing at a time."""
+        require(principal, "ListAccounts", Relation.OTHER)
+        table = list_accounts(self.engine.state, request, self.engine.clock.now())
+        await self.engine.barrier()
+        return table
+
+    async def list_quotas(self, principal: Principal, request: messages.ListQuotasRequest) -> messages.Table:
+        """Limits of accounts, users and QOS as columns, with what is used of them."""
+        require(principal, "ListQuotas", Relation.OTHER)
+        fields = check_fields(QUOTAS, request.fields)
+        now = self.engine.clock.now()
+        rows = standings(self.engine.state, now, request.names)
+        table = make_table(QUOTAS, rows, fields, n_rows=len(rows), now=now)
+        await self.engine.barrier()
+        return table
+
+    async def list_reservations(
+        self, principal: Principal, request: messages.ListReservationsRequest
+    ) -> messages.Table:
+        """Reservations as columns."""
+        require(principal, "ListReservations", Relation.OTHER)
+        fields = check_fields(RESERVATIONS, request.fields)
+        now = self.engine.clock.now()
+        view = ReservationView(self.engine.state, now, request.names)
+        n, unknown = len(view.reservations), view.unknown
+        table = make_table(RESERVATIONS, view, fields, n_rows=n, now=now, unknown=unknown)
+        await self.engine.barrier()
+        return table
+
     async def list_accounting(
         self, principal: Principal, request: messages.ListAccountingRequest
     ) -> messages.Table:
@@ -339,11 +458,55 @@ class Methods:
         """What ended runs were given and did not use: one's own, of administrators everybody's."""
         return await list_waste(self.engine, principal, request)
 
+    async def list_estimates(
+        self, principal: Principal, request: messages.ListEstimatesRequest
+    ) -> messages.ListEstimatesResponse:
+        """How right estimates of starts were."""
+        require(principal, "ListEstimates", Relation.OTHER)
+        answer = list_estimates(self.engine, request)
+        await self.engine.barrier()
+        return answer
+
+    async def get_shadow(
+        self, principal: Principal, request: messages.GetShadowRequest
+    ) -> messages.GetShadowResponse:
+        """What the shadow would have done otherwise."""
+        require(principal, "GetShadow", Relation.OTHER)
+        answer = get_shadow(self.engine, request)
+        await self.engine.barrier()
+        return answer
+
+    async def switch_shadow(
+        self, principal: Principal, request: messages.SwitchShadowRequest
+    ) -> messages.SwitchShadowResponse:
+        """The shadow on or off."""
+        require(principal, "SwitchShadow", Relation.OTHER, "the shadow")
+        return switch_shadow(self.engine, request)
+
+    async def get_report(
+        self, principal: Principal, request: messages.GetReportRequest
+    ) -> messages.GetReportResponse:
+        """What was used in a time."""
+        require(principal, "GetReport", Relation.OTHER)
+        return await get_report(self.engine, request)
+
     async def get_config(
         self, principal: Principal, request: messages.GetConfigRequest
     ) -> messages.GetConfigResponse:
         require(principal, "GetConfig", Relation.OTHER)
         return messages.GetConfigResponse(settings=settings(self.configuration, self.engine, self.about))
+
+    async def reconfigure(
+        self, principal: Principal, request: messages.ReconfigureRequest
+    ) -> messages.ReconfigureResponse:
+        """The configuration file read again."""
+        require(principal, "Reconfigure", Relation.OTHER, "the configuration")
+        outcome = await self._reconfiguring.read_again(principal.owner, principal.admin, request.dry_run)
+        return messages.ReconfigureResponse(
+            changes=[messages.ConfigChange(**change._asdict()) for change in outcome.changes],
+            problems=outcome.problems,
+            applied=outcome.applied,
+        )
 
     async def get_status(
         self, principal: Principal, request: messages.GetStatusRequest
@@ -374,6 +537,17 @@ class Methods:
                 Code.NOT_FOUND, f"job {ref.text or ref.job_id}: the store does not hold its script any more"
             )
         return messages.GetJobScriptResponse(script=script, args=list(spec.args))
+
+    async def explain_job(
+        self, principal: Principal, request: messages.ExplainJobRequest
+    ) -> messages.ExplainJobResponse:
+        """Why it waits, what would start it, why it is where it is."""
+        require(principal, "ExplainJob", Relation.OTHER)
+        ref = _given(request.job)
+        answer = await explain_job(self.engine, ref, self._explaining)
+        if answer is None:
+            raise _unknown(ref)
+        return answer
 
     async def get_job_usage(
         self, principal: Principal, request: messages.GetJobUsageRequest

@@ -13,13 +13,14 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS
 from packhorse.scheduler.core.packing.slots import is_inner
 from packhorse.scheduler.core.reclaim.lending import refresh
+from packhorse.scheduler.core.when.hits import sums
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.status import count_jobs, used
 from packhorse.scheduler.service.tables.nodes import state_word
@@ -88,6 +89,19 @@ class Metrics:
         self._improver_jobs = Counter(
             "packhorse_improver_jobs_gained", "Jobs that better plans placed more", registry=self.registry
         )
+        self._pass_failures = Counter(
+            "packhorse_cycle_failures",
+            "Passes that failed: once (made again), for jobs (set aside), for the policy (replaced)",
+            ("kind",),
+            registry=self.registry,
+        )
+        for kind in ("once", "jobs", "policy"):
+            self._pass_failures.labels(kind)
+        self._quarantined = Counter(
+            "packhorse_jobs_quarantined",
+            "Jobs and arrays set aside, since decisions about them failed",
+            registry=self.registry,
+        )
         self._calls_by: dict[tuple[str, str], Counter] = {}
         self._lag = Gauge(
             "packhorse_loop_lag_seconds",
@@ -110,6 +124,10 @@ class Metrics:
         self._improver_s.observe(seconds)
         self._improver_value.inc(value)
         self._improver_jobs.inc(n_jobs)
+
+    def pass_failed(self, kind: str, n_jobs: int) -> None:
+        self._pass_failures.labels(kind).inc()
+        self._quarantined.inc(n_jobs)
 
     def submitted(self, n_jobs: int) -> None:
         """So many jobs were accepted (an array counts once)."""
@@ -150,6 +168,11 @@ class _Gauges(Collector):
         yield up
         if engine.trouble:
             return
+        replaced = GaugeMetricFamily(
+            "packhorse_policy_replaced", "1 while best fit decides, since the configured policy fails"
+        )
+        replaced.add_metric((), 0.0 if engine.state.fallback is None else 1.0)
+        yield replaced
         yield from self._jobs()
         yield from self._nodes()
         yield from self._amounts()
@@ -196,6 +219,28 @@ class _Gauges(Collector):
         yield in_use
         yield from self._measured()
         yield from self._lent()
+        yield from self._estimated()
+
+    def _estimated(self) -> Iterator[Metric]:
+        """How right estimates of starts were."""
+        book = self._engine.state.estimates
+        scored = CounterMetricFamily(
+            "packhorse_start_estimates",
+            "Estimates of starts whose jobs have started, by whether the start was in the interval",
+            labels=("nth", "inside"),
+        )
+        for nth, track in (("first", book.first), ("later", book.again)):
+            scored.add_metric((nth, "yes"), track.n_inside)
+            scored.add_metric((nth, "no"), track.n - track.n_inside)
+        yield scored
+        for one in sums(book):
+            if one.by == "all":
+                error = GaugeMetricFamily(
+                    "packhorse_start_estimate_error_seconds",
+                    "Median error of the median, of the last first estimates",
+                )
+                error.add_metric((), float(one.median_error_s))
+                yield error
 
     def _lent(self) -> Iterator[Metric]:
         """Memory that is lent."""

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
+from packhorse.scheduler.config.changes import text_of, value_of
 from packhorse.scheduler.config.file import Configuration
-from packhorse.scheduler.config.keys import (
-    BATCH_TARGET,
-    CLUSTER_TARGET,
-    GPU_IDLE_TARGET,
-    IMPROVER_TARGET,
-    KEYS,
-    PARTITION,
-    PRIORITY_TARGET,
-    RECLAIM_TARGET,
-    SERVICE_TARGET,
-)
+from packhorse.scheduler.config.keys import KEYS, PARTITION
 from packhorse.scheduler.core.orders import MULTIFACTOR
-from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.cluster import ClusterConfig, Enforce
 from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.model.units import format_clock
 from packhorse.scheduler.service.engine import Engine
@@ -30,6 +21,7 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
     cluster, service = configuration.cluster, configuration.service
     state = engine.state
     known = {
+        "AccountingStorageEnforce": _ENFORCED[cluster.accounts.enforce],
         "BOOT_TIME": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(about.started_at // US)),
         "ClusterName": cluster.name,
         "EnforcePartLimits": "ALL",
@@ -37,7 +29,7 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
         or "(null)",
         "JobRequeue": "1",
         "KillWait": f"{cluster.kill_wait_s} sec",
-        "Licenses": ",".join(map(_item, cluster.licenses)) or "(null)",
+        "Licenses": text_of(cluster.licenses) or "(null)",
         "MaxArraySize": str(cluster.max_array_size),
         "MaxJobCount": str(cluster.max_pending_jobs),
         "MinJobAge": f"{cluster.min_job_age_s} sec",
@@ -50,21 +42,11 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
         "SLURM_CONF": configuration.path or "(null)",
         "SLURM_VERSION": about.version,
     }
-    targets = {
-        CLUSTER_TARGET: cluster,
-        SERVICE_TARGET: service,
-        IMPROVER_TARGET: cluster.improver,
-        BATCH_TARGET: cluster.batch,
-        RECLAIM_TARGET: cluster.reclaim,
-        GPU_IDLE_TARGET: cluster.gpu_idle,
-        PRIORITY_TARGET: cluster.priorities,
-    }
     found = [Setting(key=key, value=value) for key, value in known.items()]
     for key in KEYS:
         if key.section == PARTITION:
             continue
-        value = getattr(targets[key.target], key.field)
-        text = ",".join(map(_item, value)) if isinstance(value, tuple) else str(value)
+        text = text_of(value_of(configuration, key))
         found.append(Setting(key=f"packhorse.{key.section}.{key.name}", value=text))
     return found
 
@@ -92,6 +74,9 @@ def priority_settings(cluster: ClusterConfig) -> dict[str, str]:
     }
 
 
-def _item(value: object) -> str:
-    """An entry of a list: a name, or a licence with its count."""
-    return ":".join(map(str, value)) if isinstance(value, tuple) else str(value)
+_ENFORCED = {
+    Enforce.NONE: "none",
+    Enforce.LIMITS: "limits,qos",
+    Enforce.ASSOCIATIONS: "associations,limits,qos",
+}
+"""In Slurm's words."""

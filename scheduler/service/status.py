@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 from packhorse.scheduler.core.packing.board import CPU, FIXED, MEM
 from packhorse.scheduler.core.packing.slots import is_inner
+from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.reclaim.lending import lendable_mib
 from packhorse.scheduler.core.state import State
-from packhorse.scheduler.model.ids import Instant
+from packhorse.scheduler.model.ids import US, Instant
 from packhorse.scheduler.model.job import Active, Job
 from packhorse.scheduler.model.node import Node
 from packhorse.scheduler.service.engine import Engine
@@ -82,7 +84,27 @@ def status(about: About, engine: Engine) -> GetStatusResponse:
         nodes=nodes,
         amounts=list(totals.values()),
         store=engine.trouble or "ok",
+        warnings=warnings(state),
     )
+
+
+def warnings(state: State) -> list[str]:
+    """What an administrator has to do something about."""
+    found = []
+    if (broken := state.fallback) is not None:
+        since = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(broken.since // US))
+        names = f'placement policy "{state.config.policy}", order "{state.config.order}"'
+        found.append(
+            f"{names}: failed for most jobs since {since} ({broken.error}); best fit and first come, first "
+            "served until it works (packhorse.toml, scontrol reconfigure)"
+        )
+    n = state.pending_columns.reason_counts().get(Reason.QUARANTINED, 0)
+    if n:
+        jobs = "1 job is" if n == 1 else f"{n} jobs are"
+        found.append(
+            f"{jobs} quarantined, since decisions about them failed: scontrol show job, scontrol release"
+        )
+    return found
 
 
 def used(engine: Engine) -> tuple[int, int]:

@@ -33,7 +33,7 @@ SELECT *,
   cpu_us > 0 AS n_cpu_measured, gpus > 0 AS n_gpu, gpus > 0 AND gpu_ms > 0 AS n_gpu_measured
 FROM (
   SELECT "user", account, name, job, n_nodes, max_rss_kib, gpu_ms, gpu_busy_ms,
-    max(0, ended_at - started_at) / 1000 AS ms,
+    max(0, ended_at - started_at - suspended_us) / 1000 AS ms,
     mem_mib / max(n_nodes, 1) AS mem,
     (n_cpus + max(n_nodes, 1) - 1) / max(n_nodes, 1) AS cpus,
     gpu_milli / max(n_nodes, 1) AS gpus,
@@ -99,7 +99,7 @@ def wasted(waste: Waste, sort: WasteSort) -> int:
 def of_row(row: AttemptRow) -> Waste:
     """One run alone."""
     n_nodes, usage = max(row.n_nodes, 1), row.usage
-    ms = max(0, row.ended_at - row.started_at) // 1000
+    ms = max(0, row.ended_at - row.started_at - row.suspended_us) // 1000
     mem = row.mem_mib // n_nodes
     cpus = -(-row.n_cpus // n_nodes)
     gpus = row.gpu_milli // n_nodes

@@ -49,6 +49,27 @@ def test_the_tightest_node_that_has_enough() -> None:
     assert two.take("c", 3000) == (4, 5, 6)
 
 
+def test_a_suspended_attempt_leaves_its_processors_to_those_who_find_no_better_ones() -> None:
+    one = binder(1, 4, 1)
+    assert one.take("a", 2000) == (0, 1)
+    one.suspend("a")
+    one.suspend("a")
+    assert one.take("b", 2000) == (2, 3)  # free ones first
+    assert one.take("c", 1000) == (0,)  # then those of one that does nothing, not those of one that runs
+    assert one.of("a") == (0, 1)
+    one.release("b")
+    assert one.resume("a") == (1, 2)  # another has come to 0, and 2 and 3 are free by now
+    assert one.load_milli() == {0: WHOLE, 1: WHOLE, 2: WHOLE, 3: 0}
+    assert one.resume("a") == (1, 2)
+    one.suspend("a")
+    assert one.resume("a") == (1, 2)  # the same where nobody has come
+    one.suspend("a")
+    one.release("a")
+    assert one.resume("a") == ()
+    one.release("c")
+    assert set(one.load_milli().values()) == {0}
+
+
 def test_parts_share_a_pool_and_leave_whole_cores_free() -> None:
     one = binder(1, 4, 1)
     assert one.take("a", 500) == one.take("b", 250) == one.take("c", 250)

@@ -28,6 +28,8 @@ from packhorse.agent.orders import (
     LaunchOrder,
     ResumeOrder,
     SignalOrder,
+    SuspendOrder,
+    SuspensionReport,
     TerminateOrder,
     Welcome,
 )
@@ -71,6 +73,43 @@ def started(machine: Machine, order: LaunchOrder) -> None:
 
 def an_exit(order: LaunchOrder) -> ExitReport:
     return ExitReport(order.attempt, Instant(6), Instant(9), exit_code=3)
+
+
+def test_what_runs_is_suspended_and_the_next_introduction_says_so() -> None:
+    machine, order = a_machine(), an_order()
+    welcomed(machine)
+    key = order.attempt
+    stop, go_on = SuspendOrder(key, True), SuspendOrder(key, False)
+    assert machine.received(stop) == []  # there is nothing to stop
+    started(machine, order)
+    assert machine.received(stop) == [Tell(key, stop)]
+    said = SuspensionReport(key, True)
+    assert machine.suspended(said) == [Send(said)]
+    assert introduction(machine).running == (RunningAttempt(key, Instant(6), True),)
+    assert machine.received(go_on) == [Leave("SuspendOrder came before the welcome", retry=True)]
+    welcomed(machine)
+    assert machine.received(go_on) == [Tell(key, go_on)]
+    failed = SuspensionReport(key, True, "its supervisor does not answer")
+    assert machine.suspended(failed) == [Send(failed)]
+    assert introduction(machine).running[0].suspended
+    welcomed(machine)
+    machine.suspended(SuspensionReport(key, False))
+    assert not introduction(machine).running[0].suspended
+    machine.exited(an_exit(order))
+    assert machine.suspended(said) == []  # its end has been told
+
+
+def test_an_attempt_is_found_suspended() -> None:
+    machine = a_machine()
+    machine.adopt_running(an_order().attempt, Instant(6), suspended=True)
+    assert introduction(machine).running[0].suspended
+
+
+def introduction(machine: Machine) -> Introduction:
+    machine.session_closed()
+    [instruction] = machine.session_opened()
+    assert isinstance(instruction, Send) and isinstance(instruction.report, Introduction)
+    return instruction.report
 
 
 def test_an_order_is_journalled_then_forked_then_reported_until_acknowledged() -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from packhorse.scheduler.core.check import check
 from packhorse.scheduler.model.event import Event, JobEnded, JobRequeued, NodeSilenced
-from packhorse.scheduler.model.ids import US, NodeName
-from packhorse.scheduler.model.job import JobState
+from packhorse.scheduler.model.ids import US, JobId, NodeName
+from packhorse.scheduler.model.input import Caller, ResumeJobs, SuspendJobs, Target
+from packhorse.scheduler.model.job import JobState, Owner
 from packhorse.scheduler.model.node import NodeSpec
 from packhorse.scheduler.model.resources import Device
 from packhorse.simulator.engine import ORIGIN, NotRunnable, Simulation
@@ -71,6 +72,25 @@ def crowd(seed: int, n: int = 60) -> list[TraceJob]:
 
 def some_nodes() -> tuple[NodeSpec, ...]:
     return tuple(NodeSpec(NodeName(f"n{i}"), f"n{i}", 4000, 16_000) for i in range(1, 5))
+
+
+def test_a_suspended_job_ends_as_much_later() -> None:
+    simulation = Checked("fcfs", cluster("8"), World(enforce_limits=True))
+    simulation.run([job("a", run=100, tasks=8), job("b", submit=20, run=10, tasks=8)], until_us=30 * US)
+    root = Caller(Owner(0, 0, "root", "root"), admin=True)
+    first = (Target("1", JobId(1)),)
+    simulation.now_us = 30 * US
+    simulation._do(SuspendJobs(root, first))
+    simulation._cycle()
+    simulation.run((), until_us=45 * US)
+    simulation.now_us = 45 * US
+    simulation._do(ResumeJobs(root, first))
+    simulation.run(())
+    outcome = simulation.outcome("by hand")
+    assert seconds(outcome.start_us) == [0, 30]
+    assert seconds(outcome.end_us) == [115, 40]
+    assert {event.state for event in simulation.events if isinstance(event, JobEnded)} == {JobState.COMPLETED}
+    assert simulation._cpu_milli == 0
 
 
 # -- the same again ----------------------------------------------------------------------------------------

@@ -52,4 +52,7 @@ def test_an_old_snapshot_is_read(data: Path) -> None:
     # And before it held what is known of jobs that are gone: the ended ones that are there teach some of it.
     assert not state.arrivals.recent and replayed.arrivals.recent
     replayed.history, replayed.usage, replayed.arrivals = state.history, state.usage, state.arrivals
+    # And since when its configuration holds.
+    assert not state.configured_at
+    replayed.configured_at = state.configured_at
     assert state == replayed

@@ -198,6 +198,7 @@ def test_a_snapshot_and_the_log_give_the_same_counts() -> None:
 
 def test_the_check_sees_what_is_wrong() -> None:
     cluster = licensed()
+    cluster.clock.advance(1)  # given under this configuration
     cluster.run(cluster.submit(licenses="fluent:3"))
     cluster.state.licenses.hold("fluent")
     with pytest.raises(InvariantBroken, match=r"4} counted, {'fluent': 3} held"):

@@ -26,13 +26,23 @@ from packhorse.scheduler.core.reclaim.ledger import loan_row, loan_rows
 from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.state import Frozen, State
 from packhorse.scheduler.core.step import next_timer, step
+from packhorse.scheduler.core.waiting import holder_of
+from packhorse.scheduler.core.when import note
+from packhorse.scheduler.core.why.answer import why
+from packhorse.scheduler.core.why.snapshot import taken
+from packhorse.scheduler.model.account_settings import Thing
 from packhorse.scheduler.model.accounting import LoanRow
+from packhorse.scheduler.model.accounts import AccountsDelta
+from packhorse.scheduler.model.accounts_change import AccountChange, Verb
 from packhorse.scheduler.model.cluster import Batch, ClusterConfig, GpuIdle, GpuIdleAction, Reclaim
-from packhorse.scheduler.model.event import Event, JobEnding
+from packhorse.scheduler.model.event import AccountsChanged, Event, JobEnding
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
     Caller,
+    ChangeAccounts,
     Input,
+    NoteEstimates,
+    Reconfigure,
     ReportGpus,
     ReportOffer,
     ReportUsage,
@@ -43,7 +53,10 @@ from packhorse.scheduler.model.input import (
 from packhorse.scheduler.model.job import OOM_SIGNAL, Active, Dependency, Ended, Retry, WarnSignal
 from packhorse.scheduler.model.loan import LoanEnd, Switch
 from packhorse.scheduler.model.node import Offer
+from packhorse.scheduler.model.reply import Refused
 from packhorse.scheduler.model.resources import Gres
+from packhorse.simulator.limits_referee import Referee
+from tests.core.account_wishes import account, coordinator, member, qos, user
 from tests.core.scenario import ADMIN, OTHER, USER, Cluster, a_config, a_node, a_spec, after, an_array
 from tests.core.world import Agent, Truth
 
@@ -109,6 +122,24 @@ NEW_RULES: tuple[dict[str, Any], ...] = (
     {"max_lent_mib": 2_000},
     {"estimator": "window", "settle_s": 60},
 )
+DELETE, MODIFY, SET = Verb.DELETE, Verb.MODIFY, Verb.SET
+ACCOUNT_WISHES: tuple[tuple[AccountChange, ...], ...] = (
+    (account("bio"), user("mule"), member("mule", "bio"), user("mule", MODIFY, default_account="bio")),
+    (account("chem", parent="bio", shares=3), user("donkey"), member("donkey", "chem", partition="main")),
+    (account("chem", MODIFY, parent="root"), account("bio", MODIFY, parent="chem")),
+    (account("bio", MODIFY, parent="chem"),),
+    (qos("long", priority=5, preempts="normal"), account("bio", MODIFY, qos="normal,long")),
+    (account("bio", MODIFY, qos="", shares=7), qos("long", DELETE)),
+    (coordinator("mule", "bio"),),
+    (member("mule", "chem"), user("mule", MODIFY, default_account="chem")),
+    (member("mule", "bio", DELETE),),
+    (user("mule", DELETE),),
+    (account("chem", DELETE),),
+    (user("mule", MODIFY, default_account=""), account("bio", DELETE)),
+    (account("bio", SET), user("mule", SET), AccountChange(Verb.PRUNE, Thing.ACCOUNT)),
+    (AccountChange(Verb.RESET, Thing.ASSOCIATION, account="bio"),),
+)
+"""What people want of the book of accounts; much of it cannot be, as things are."""
 NEW_TERMS: tuple[dict[str, Any], ...] = ({"no_lend": True}, {"account": "bio"}, {"time_limit_s": 30})
 
 
@@ -116,8 +147,9 @@ class Recorded(Cluster):
     """A cluster that keeps its inputs, to be fed to another one."""
 
     def __init__(self, **law: Any) -> None:
-        self.inputs: list[tuple[Instant, Input]] = []
+        self.inputs: list[tuple[Instant, Input | AccountsChanged]] = []
         self.loans: list[LoanRow] = []
+        self.referee = Referee(State.empty())
         super().__init__(
             a_config(
                 min_job_age_s=200,
@@ -134,12 +166,23 @@ class Recorded(Cluster):
         return super().do(input)
 
     def before(self, event: Event) -> None:
-        """Only those are stopped for memory who have lent memory."""
+        """Only those are stopped for memory who have lent memory, and no start breaks a limit."""
+        self.referee.state = self.state
+        self.referee.before(event)
         self.loans += loan_rows(self.state, event)
         if isinstance(event, JobEnding) and event.why:
             job = self.state.jobs[event.job]
             assert isinstance(job.phase, Active) and job.phase.loans and job.spec.qos == "idle"
             assert job.phase.ending is None, "it is stopped twice"
+
+    def change_accounts(self, delta: AccountsDelta) -> None:
+        """The book of accounts is another one from now on."""
+        event = AccountsChanged(self.clock.now, delta, 0)
+        self.inputs.append((self.clock.now, event))
+        self.before(event)
+        apply(self.state, event)
+        self.log.append(event)
+        check(self.state)
 
     def lent_mib(self) -> int:
         """What is lent to anybody now."""
@@ -150,9 +193,12 @@ class Recorded(Cluster):
 class ClusterMachine(RuleBasedStateMachine):
     """See the module."""
 
-    @initialize(law=st.sampled_from(LAWS))
-    def boot(self, law: dict[str, Any]) -> None:
+    @initialize(law=st.sampled_from(LAWS), n_wishes=st.integers(0, 2))
+    def boot(self, law: dict[str, Any], n_wishes: int) -> None:
+        """n_wishes: so many of the first ones have been fulfilled."""
         self.begin(law)
+        for wish in ACCOUNT_WISHES[:n_wishes]:
+            assert self.cluster.do(ChangeAccounts(ADMIN, wish)).events
 
     def begin(self, law: dict[str, Any]) -> None:
         """Three nodes whose agents are connected."""
@@ -193,6 +239,7 @@ class ClusterMachine(RuleBasedStateMachine):
                 "licenses": st.sampled_from(["matlab", "matlab:2"]),
                 "no_lend": st.just(True),
                 "idle_gpu_ok": st.just(True),
+                "account": st.sampled_from(["bio", "chem"]),
             },
         ),
         mem_mib=st.sampled_from([0, 0, 4_000, 9_000, 16_000]),
@@ -290,6 +337,14 @@ class ClusterMachine(RuleBasedStateMachine):
     def requeue(self, a: int, hold: bool, caller: Caller) -> None:
         self.cluster.requeue(self.ref(a), hold=hold, caller=caller)
 
+    @rule(a=st.integers(1, 40), b=st.integers(1, 40))
+    def suspend(self, a: int, b: int) -> None:
+        self.cluster.suspend(self.ref(a), self.ref(b))
+
+    @rule(a=st.integers(1, 40), b=st.integers(1, 40))
+    def let_go_on(self, a: int, b: int) -> None:
+        self.cluster.go_on(self.ref(a), self.ref(b))
+
     @rule(
         a=st.integers(1, 40),
         caller=CALLERS,
@@ -313,6 +368,16 @@ class ClusterMachine(RuleBasedStateMachine):
     @rule()
     def cycle(self) -> None:
         self.cluster.run_cycle()
+
+    @rule(late=st.booleans())
+    def estimate(self, *, late: bool) -> None:
+        """Who is due is told when it will start; late: a pass comes in between."""
+        state, now = self.cluster.state, self.cluster.clock.now
+        told = NoteEstimates(tuple(note.estimates(state, now, 0, note.due(state, now))))
+        if late:
+            self.cluster.run_cycle()
+        self.cluster.do(told)
+        assert not note.due(state, now) & {e.job for e in told.estimates if not late}
 
     @rule(end=st.sampled_from(["", "", "ok", "failed", "oom"]), idle_s=st.sampled_from([0, 0, 10, 100]))
     def all_goes_well(self, end: str, idle_s: int = 0) -> None:
@@ -399,6 +464,30 @@ class ClusterMachine(RuleBasedStateMachine):
         name = {"partition": "main", "account": "bio"}.get(kind, "")
         self.cluster.do(SwitchReclaim(ADMIN, on, Switch(kind, name, recall)))
 
+    @rule(
+        wish=st.sampled_from(ACCOUNT_WISHES),
+        caller=st.sampled_from([ADMIN, ADMIN, ADMIN, Caller(USER)]),
+        key=st.sampled_from(["", "k3"]),
+    )
+    def accounts_change(self, wish: tuple[AccountChange, ...], caller: Caller, key: str) -> None:
+        """All of it or nothing; a dry run before tells the same. What jobs count under stays."""
+        state = self.cluster.state
+        dry = self.cluster.do(ChangeAccounts(caller, wish, dry_run=True))
+        assert not dry.events and not dry.commands
+        under = {
+            id: state.accounts.chain(holder_of(job.spec, job.owner))
+            for id, job in state.jobs.items()
+            if not isinstance(job.phase, Ended)
+        }
+        caller = structs.replace(caller, key=key, fingerprint=str(wish)) if key else caller
+        done = self.cluster.do(ChangeAccounts(caller, wish))
+        if done.events:
+            assert isinstance(done.events[0], AccountsChanged) and done.reply == dry.reply
+        if isinstance(done.reply, Refused):
+            assert not done.events and done.reply.message
+        left = [id for id, chain in under.items() if chain[0] not in state.accounts.associations]
+        assert not left, f"jobs {left} count under an association that is gone"
+
     @rule()
     def snapshot(self) -> None:
         self.frozen = (len(self.cluster.log), self.cluster.state.freeze())
@@ -422,6 +511,23 @@ class ClusterMachine(RuleBasedStateMachine):
                 agent.disconnect(self.now, lose_reports=True)
             agent.outbox.clear()
         self.cluster.do(Start(config))
+
+    @rule(law=st.sampled_from(LAWS), licenses=st.integers(0, 2), limit=st.sampled_from([0, 0, 50]))
+    def configuration_is_read_again(self, law: dict[str, Any], licenses: int, limit: int) -> None:
+        """Another law than it began with, for what runs and waits; nothing of it is stopped."""
+        if self.lends and "preempt" in law:
+            return
+        config = self.cluster.state.config
+        plain = a_config(**{"preempt": "none", **law})
+        partitions = tuple(structs.replace(p, max_time_s=limit) for p in config.partitions)
+        taken = {name: getattr(plain, name) for name in ("order", "backfill", "backfill_depth", "preempt")}
+        taken |= {"predictor": plain.predictor, "keep_next": plain.keep_next, "batch": plain.batch}
+        new = structs.replace(
+            config, **taken, partitions=partitions, licenses=(("matlab", licenses),) if licenses else ()
+        )
+        before = {id: job.state for id, job in self.cluster.state.jobs.items()}
+        self.cluster.do(Reconfigure(ADMIN, new))
+        assert {id: job.state for id, job in self.cluster.state.jobs.items()} == before
 
     # -- wires -------------------------------------------------------------------------------------------
 
@@ -536,6 +642,17 @@ class ClusterMachine(RuleBasedStateMachine):
 
     # -- what must always hold ---------------------------------------------------------------------------
 
+    @rule(which=st.integers(0, 100))
+    def somebody_asks_why(self, which: int) -> None:
+        """Whoever waits has a reason in words, whatever became of the cluster; and asking changes nothing."""
+        state = self.cluster.state
+        waiting = [id for id in (*state.jobs, *state.arrays) if id in state.pending_columns]
+        if waiting:
+            id = waiting[which % len(waiting)]
+            waiter = state.jobs.get(id) or state.arrays[id]
+            found = why(taken(state), waiter, self.cluster.clock.now)
+            assert found.reasons and all(one.sentence for one in found.reasons)
+
     @invariant()
     def nothing_runs_twice(self) -> None:
         running: dict[JobId, list[AttemptKey]] = {}
@@ -567,13 +684,19 @@ class ClusterMachine(RuleBasedStateMachine):
         again = State.empty()
         events: list[bytes] = []
         for now, input in self.cluster.inputs:
-            for event in step(again, input, now).events:
+            made: tuple[Event, ...]
+            made = (input,) if isinstance(input, AccountsChanged) else step(again, input, now).events
+            for event in made:
                 apply(again, event)
                 events.append(ENCODER.encode(event))
         assert events == log, "the same inputs gave other events"
 
     def repair_and_finish(self) -> None:
         """With all nodes there, up and obedient, whatever may run has its turn and ends."""
+        config = self.cluster.state.config
+        partitions = tuple(structs.replace(p, max_time_s=0) for p in config.partitions)
+        open_to_all = structs.replace(config, partitions=partitions, licenses=(("matlab", 2),))
+        self.cluster.do(Reconfigure(ADMIN, open_to_all))
         for name, agent in self.agents.items():
             self.cluster.resume(name)
             if agent.connected:
@@ -582,6 +705,10 @@ class ClusterMachine(RuleBasedStateMachine):
         for _ in range(200):
             for agent in self.agents.values():
                 self.deliver_all(agent)
+            stopped = [id for id, job in self.cluster.state.jobs.items() if job.state == "SUSPENDED"]
+            if stopped:
+                self.cluster.go_on(*stopped)
+                self.send()
             self.cluster.run_cycle()
             self.send()
             for agent in self.agents.values():
@@ -591,7 +718,7 @@ class ClusterMachine(RuleBasedStateMachine):
                     agent.end(key, self.now, signal=15)
                 for key in list(agent.launching):
                     agent.begin(key, self.now)
-                for key in list(agent.running):
+                for key in [key for key in agent.running if key not in agent.suspended]:
                     agent.end(key, self.now)
             self.time_passes(5)
             busy = any(isinstance(job.phase, Active) for job in self.cluster.state.jobs.values())

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from packhorse.scheduler.model.command import AckExit, Command, Launch, Terminate
+from packhorse.scheduler.model.command import AckExit, Command, Continue, Launch, Suspend, Terminate
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId
 from packhorse.scheduler.model.input import (
     Input,
     RegisterNode,
     ReportExit,
     ReportStart,
+    ReportSuspension,
     RunningAttempt,
 )
 from packhorse.scheduler.model.node import NodeSpec, Offer
@@ -51,6 +52,7 @@ class Agent:
     running: dict[AttemptKey, Instant] = field(default_factory=dict)
     stopping: dict[AttemptKey, None] = field(default_factory=dict)
     exits: dict[AttemptKey, ReportExit] = field(default_factory=dict)
+    suspended: set[AttemptKey] = field(default_factory=set)
     newest: dict[JobId, AttemptKey] = field(default_factory=dict)
     inbox: list[Command] = field(default_factory=list)
     outbox: list[Input] = field(default_factory=list)
@@ -67,7 +69,9 @@ class Agent:
                 self.spec,
                 f"{self.spec.name}-{self.boot}",
                 Offer(self.offers, self.spec.cpu_milli, self.spec.mem_mib),
-                running=tuple(RunningAttempt(key, at) for key, at in self.running.items()),
+                running=tuple(
+                    RunningAttempt(key, at, key in self.suspended) for key, at in self.running.items()
+                ),
                 launching=tuple(self.launching),
                 exited=tuple(self.exits),
             )
@@ -94,6 +98,7 @@ class Agent:
         self.running.clear()
         self.launching.clear()
         self.stopping.clear()
+        self.suspended.clear()
 
     # -- orders ------------------------------------------------------------------------------------------
 
@@ -106,6 +111,18 @@ class Agent:
                 self._terminate(key)
             case AckExit(attempt=key):
                 self.exits.pop(key, None)
+            case Suspend(attempt=key) | Continue(attempt=key):
+                self._suspend(key, isinstance(command, Suspend), refuse)
+
+    def _suspend(self, key: AttemptKey, stop: bool, refuse: bool) -> None:
+        """Stops its processes, or lets them go on; once it is told to end that is over."""
+        if key not in self.running or key in self.stopping:
+            return
+        if refuse:
+            self._say(ReportSuspension(self.spec.name, key, not stop, "its supervisor is deaf"))
+            return
+        (self.suspended.add if stop else self.suspended.discard)(key)
+        self._say(ReportSuspension(self.spec.name, key, stop))
 
     def _launch(self, key: AttemptKey, refuse: bool) -> None:
         if key in self.running:
@@ -126,6 +143,7 @@ class Agent:
             self._say(self.exits[key])
         elif key in self.running or key in self.launching:
             self.stopping[key] = None
+            self.suspended.discard(key)
         else:
             self.newest[key.job] = max(key, self.newest.get(key.job, key))
             self._refuse(key)
@@ -151,6 +169,7 @@ class Agent:
         started_at = self.running.pop(key, UNKNOWN)
         self.launching.pop(key, None)
         self.stopping.pop(key, None)
+        self.suspended.discard(key)
         report = ReportExit(self.spec.name, key, started_at, now, code, signal, **how)  # type: ignore[arg-type]
         self.exits[key] = report
         self.truth.ended[key] = report
@@ -160,6 +179,7 @@ class Agent:
         """The attempt is gone without an exit; with the journal even the memory that it ever was."""
         self.running.pop(key, None)
         self.stopping.pop(key, None)
+        self.suspended.discard(key)
         if journal_too:
             self.newest.pop(key.job, None)
 

@@ -19,7 +19,7 @@ def shared_cluster() -> Iterator[Cluster]:
 def cluster(shared_cluster: Cluster) -> Iterator[Cluster]:
     """The shared cluster, empty of jobs when the test begins and when the next one does."""
     yield shared_cluster
-    states = ["PENDING", "CONFIGURING", "RUNNING"]
+    states = ["PENDING", "CONFIGURING", "RUNNING", "SUSPENDED"]
     shared_cluster.call("CancelJobs", {"filter": {"states": states}})
     wait_until(lambda: not running_jobs(shared_cluster), "the test's jobs to end")
 

@@ -30,7 +30,9 @@ SLURM_COMMANDS = (
     "sstat",
     "seff",
     "sprio",
+    "sreport",
     "sshare",
+    "sacctmgr",
     "scontrol",
 )
 # Only the extras bring these; agent, commands and client have to do without.

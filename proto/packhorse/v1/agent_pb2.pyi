@@ -147,12 +147,24 @@ class Hello(_message.Message):
     def __init__(self, node: _Optional[str] = ..., host_name: _Optional[str] = ..., boot_id: _Optional[str] = ..., version: _Optional[str] = ..., cpu_milli: _Optional[int] = ..., mem_mib: _Optional[int] = ..., tmp_mib: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., features: _Optional[_Iterable[str]] = ..., sockets: _Optional[int] = ..., cores_per_socket: _Optional[int] = ..., threads_per_core: _Optional[int] = ..., weight: _Optional[int] = ..., declared: _Optional[bool] = ..., isolation: _Optional[str] = ..., arch: _Optional[str] = ..., os: _Optional[str] = ..., boot_at_us: _Optional[int] = ..., offer: _Optional[_Union[Offer, _Mapping]] = ..., running: _Optional[_Iterable[_Union[Running, _Mapping]]] = ..., launching: _Optional[_Iterable[_Union[AttemptKey, _Mapping]]] = ..., exited: _Optional[_Iterable[_Union[AttemptKey, _Mapping]]] = ..., takes_batches: _Optional[bool] = ..., topology: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Running(_message.Message):
-    __slots__ = ("attempt", "started_at_us")
+    __slots__ = ("attempt", "started_at_us", "suspended")
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    SUSPENDED_FIELD_NUMBER: _ClassVar[int]
     attempt: AttemptKey
     started_at_us: int
-    def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ..., started_at_us: _Optional[int] = ...) -> None: ...
+    suspended: bool
+    def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ..., started_at_us: _Optional[int] = ..., suspended: _Optional[bool] = ...) -> None: ...
+
+class Suspension(_message.Message):
+    __slots__ = ("attempt", "suspended", "error")
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    SUSPENDED_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    attempt: AttemptKey
+    suspended: bool
+    error: str
+    def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ..., suspended: _Optional[bool] = ..., error: _Optional[str] = ...) -> None: ...
 
 class Exited(_message.Message):
     __slots__ = ("attempt", "started_at_us", "ended_at_us", "exit_code", "exit_signal", "cause", "launch_error", "lost", "refused", "usage", "detail")
@@ -233,7 +245,7 @@ class UsageReport(_message.Message):
     def __init__(self, at_us: _Optional[int] = ..., cpu_milli_used: _Optional[int] = ..., mem_mib_used: _Optional[int] = ..., load_milli: _Optional[int] = ..., mem_mib_free: _Optional[int] = ..., attempts: _Optional[_Iterable[_Union[AttemptSample, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[DeviceSample, _Mapping]]] = ..., pressure_milli: _Optional[int] = ...) -> None: ...
 
 class AgentMessage(_message.Message):
-    __slots__ = ("hello", "offer", "started", "exited", "usage", "heartbeat", "batch")
+    __slots__ = ("hello", "offer", "started", "exited", "usage", "heartbeat", "batch", "suspension")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     OFFER_FIELD_NUMBER: _ClassVar[int]
     STARTED_FIELD_NUMBER: _ClassVar[int]
@@ -241,6 +253,7 @@ class AgentMessage(_message.Message):
     USAGE_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
+    SUSPENSION_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     offer: Offer
     started: Running
@@ -248,7 +261,8 @@ class AgentMessage(_message.Message):
     usage: UsageReport
     heartbeat: Heartbeat
     batch: AgentBatch
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., offer: _Optional[_Union[Offer, _Mapping]] = ..., started: _Optional[_Union[Running, _Mapping]] = ..., exited: _Optional[_Union[Exited, _Mapping]] = ..., usage: _Optional[_Union[UsageReport, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., batch: _Optional[_Union[AgentBatch, _Mapping]] = ...) -> None: ...
+    suspension: Suspension
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., offer: _Optional[_Union[Offer, _Mapping]] = ..., started: _Optional[_Union[Running, _Mapping]] = ..., exited: _Optional[_Union[Exited, _Mapping]] = ..., usage: _Optional[_Union[UsageReport, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., batch: _Optional[_Union[AgentBatch, _Mapping]] = ..., suspension: _Optional[_Union[Suspension, _Mapping]] = ...) -> None: ...
 
 class AgentBatch(_message.Message):
     __slots__ = ("messages",)
@@ -384,6 +398,18 @@ class SetTimeLimit(_message.Message):
     time_limit_s: int
     def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ..., time_limit_s: _Optional[int] = ...) -> None: ...
 
+class SuspendAttempt(_message.Message):
+    __slots__ = ("attempt",)
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    attempt: AttemptKey
+    def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ...) -> None: ...
+
+class ContinueAttempt(_message.Message):
+    __slots__ = ("attempt",)
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    attempt: AttemptKey
+    def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ...) -> None: ...
+
 class AckExits(_message.Message):
     __slots__ = ("attempts",)
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
@@ -409,7 +435,7 @@ class ResumeNode(_message.Message):
     def __init__(self) -> None: ...
 
 class SchedulerMessage(_message.Message):
-    __slots__ = ("welcome", "launch", "signal", "terminate", "set_time_limit", "ack_exits", "heartbeat", "goodbye", "batch", "resume")
+    __slots__ = ("welcome", "launch", "signal", "terminate", "set_time_limit", "ack_exits", "heartbeat", "goodbye", "batch", "resume", "suspend", "go_on")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     LAUNCH_FIELD_NUMBER: _ClassVar[int]
     SIGNAL_FIELD_NUMBER: _ClassVar[int]
@@ -420,6 +446,8 @@ class SchedulerMessage(_message.Message):
     GOODBYE_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
     RESUME_FIELD_NUMBER: _ClassVar[int]
+    SUSPEND_FIELD_NUMBER: _ClassVar[int]
+    GO_ON_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     launch: Launch
     signal: SignalAttempt
@@ -430,7 +458,9 @@ class SchedulerMessage(_message.Message):
     goodbye: Goodbye
     batch: SchedulerBatch
     resume: ResumeNode
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., launch: _Optional[_Union[Launch, _Mapping]] = ..., signal: _Optional[_Union[SignalAttempt, _Mapping]] = ..., terminate: _Optional[_Union[TerminateAttempt, _Mapping]] = ..., set_time_limit: _Optional[_Union[SetTimeLimit, _Mapping]] = ..., ack_exits: _Optional[_Union[AckExits, _Mapping]] = ..., heartbeat: _Optional[_Union[HeartbeatReply, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., batch: _Optional[_Union[SchedulerBatch, _Mapping]] = ..., resume: _Optional[_Union[ResumeNode, _Mapping]] = ...) -> None: ...
+    suspend: SuspendAttempt
+    go_on: ContinueAttempt
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., launch: _Optional[_Union[Launch, _Mapping]] = ..., signal: _Optional[_Union[SignalAttempt, _Mapping]] = ..., terminate: _Optional[_Union[TerminateAttempt, _Mapping]] = ..., set_time_limit: _Optional[_Union[SetTimeLimit, _Mapping]] = ..., ack_exits: _Optional[_Union[AckExits, _Mapping]] = ..., heartbeat: _Optional[_Union[HeartbeatReply, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., batch: _Optional[_Union[SchedulerBatch, _Mapping]] = ..., resume: _Optional[_Union[ResumeNode, _Mapping]] = ..., suspend: _Optional[_Union[SuspendAttempt, _Mapping]] = ..., go_on: _Optional[_Union[ContinueAttempt, _Mapping]] = ...) -> None: ...
 
 class SchedulerBatch(_message.Message):
     __slots__ = ("messages",)

@@ -79,6 +79,16 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.UpdateNodesRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
                 _registered_method=True)
+        self.SuspendJobs = channel.unary_unary(
+                '/packhorse.v1.Scheduler/SuspendJobs',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SuspendJobsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+                _registered_method=True)
+        self.ResumeJobs = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ResumeJobs',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ResumeJobsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+                _registered_method=True)
         self.ListJobs = channel.unary_unary(
                 '/packhorse.v1.Scheduler/ListJobs',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListJobsRequest.SerializeToString,
@@ -99,6 +109,31 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListLicensesRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
                 _registered_method=True)
+        self.ListQuotas = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListQuotas',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListQuotasRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+                _registered_method=True)
+        self.ListReservations = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListReservations',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListReservationsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+                _registered_method=True)
+        self.CreateReservation = channel.unary_unary(
+                '/packhorse.v1.Scheduler/CreateReservation',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.CreateReservationRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+                _registered_method=True)
+        self.UpdateReservation = channel.unary_unary(
+                '/packhorse.v1.Scheduler/UpdateReservation',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.UpdateReservationRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+                _registered_method=True)
+        self.DeleteReservation = channel.unary_unary(
+                '/packhorse.v1.Scheduler/DeleteReservation',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.DeleteReservationRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+                _registered_method=True)
         self.ListAccounting = channel.unary_unary(
                 '/packhorse.v1.Scheduler/ListAccounting',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListAccountingRequest.SerializeToString,
@@ -114,6 +149,16 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchReclaimRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
                 _registered_method=True)
+        self.ChangeAccounts = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ChangeAccounts',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ChangeAccountsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ChangeAccountsResponse.FromString,
+                _registered_method=True)
+        self.ListAccounts = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListAccounts',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListAccountsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+                _registered_method=True)
         self.SuggestAsk = channel.unary_unary(
                 '/packhorse.v1.Scheduler/SuggestAsk',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SuggestAskRequest.SerializeToString,
@@ -123,6 +168,31 @@ class SchedulerStub:
                 '/packhorse.v1.Scheduler/ListWaste',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.FromString,
+                _registered_method=True)
+        self.ListEstimates = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListEstimates',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListEstimatesRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListEstimatesResponse.FromString,
+                _registered_method=True)
+        self.GetShadow = channel.unary_unary(
+                '/packhorse.v1.Scheduler/GetShadow',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetShadowRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetShadowResponse.FromString,
+                _registered_method=True)
+        self.SwitchShadow = channel.unary_unary(
+                '/packhorse.v1.Scheduler/SwitchShadow',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowResponse.FromString,
+                _registered_method=True)
+        self.ExplainJob = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ExplainJob',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ExplainJobRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ExplainJobResponse.FromString,
+                _registered_method=True)
+        self.GetReport = channel.unary_unary(
+                '/packhorse.v1.Scheduler/GetReport',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetReportRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetReportResponse.FromString,
                 _registered_method=True)
         self.ListPriorities = channel.unary_unary(
                 '/packhorse.v1.Scheduler/ListPriorities',
@@ -143,6 +213,11 @@ class SchedulerStub:
                 '/packhorse.v1.Scheduler/GetConfig',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetConfigRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetConfigResponse.FromString,
+                _registered_method=True)
+        self.Reconfigure = channel.unary_unary(
+                '/packhorse.v1.Scheduler/Reconfigure',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ReconfigureRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ReconfigureResponse.FromString,
                 _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/packhorse.v1.Scheduler/GetStatus',
@@ -248,6 +323,19 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SuspendJobs(self, request, context):
+        """Stop running jobs where they are, and let them go on; see docs/policy/suspend.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeJobs(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListJobs(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -267,6 +355,38 @@ class SchedulerServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListLicenses(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListQuotas(self, request, context):
+        """How accounts, users and QOS stand against their limits; see docs/policy/limits.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListReservations(self, request, context):
+        """Nodes, cores and licences set aside; docs/policy/reservations.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateReservation(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateReservation(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteReservation(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -293,6 +413,20 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ChangeAccounts(self, request, context):
+        """Accounts, users, associations, QOS and coordinators: all changes of a call or none. The answer says what
+        changed; for administrators, operators and coordinators (docs/policy/accounts.md).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAccounts(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SuggestAsk(self, request, context):
         """What a job should ask for, by what its past runs used.
         """
@@ -302,6 +436,40 @@ class SchedulerServicer:
 
     def ListWaste(self, request, context):
         """What ended runs were given and did not use: one's own, of administrators everybody's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEstimates(self, request, context):
+        """How right estimates of starts were; see docs/policy/when.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetShadow(self, request, context):
+        """What another configuration would have decided; see docs/policy/shadow.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SwitchShadow(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainJob(self, request, context):
+        """Why a job waits and what would start it; why it runs where it runs; how it ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReport(self, request, context):
+        """What was used in a time, as sreport shows it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -330,6 +498,13 @@ class SchedulerServicer:
 
     def GetConfig(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Reconfigure(self, request, context):
+        """The configuration file read again, whole or not at all; see docs/operations.md.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -443,6 +618,16 @@ def add_SchedulerServicer_to_server(servicer, server):
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.UpdateNodesRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
             ),
+            'SuspendJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuspendJobs,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SuspendJobsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
+            ),
+            'ResumeJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeJobs,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ResumeJobsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
+            ),
             'ListJobs': grpc.unary_unary_rpc_method_handler(
                     servicer.ListJobs,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListJobsRequest.FromString,
@@ -463,6 +648,31 @@ def add_SchedulerServicer_to_server(servicer, server):
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListLicensesRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
             ),
+            'ListQuotas': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQuotas,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListQuotasRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
+            ),
+            'ListReservations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReservations,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListReservationsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
+            ),
+            'CreateReservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateReservation,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.CreateReservationRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
+            ),
+            'UpdateReservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateReservation,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.UpdateReservationRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
+            ),
+            'DeleteReservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteReservation,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.DeleteReservationRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
+            ),
             'ListAccounting': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAccounting,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListAccountingRequest.FromString,
@@ -478,6 +688,16 @@ def add_SchedulerServicer_to_server(servicer, server):
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchReclaimRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
             ),
+            'ChangeAccounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeAccounts,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ChangeAccountsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ChangeAccountsResponse.SerializeToString,
+            ),
+            'ListAccounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAccounts,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListAccountsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
+            ),
             'SuggestAsk': grpc.unary_unary_rpc_method_handler(
                     servicer.SuggestAsk,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SuggestAskRequest.FromString,
@@ -487,6 +707,31 @@ def add_SchedulerServicer_to_server(servicer, server):
                     servicer.ListWaste,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.SerializeToString,
+            ),
+            'ListEstimates': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEstimates,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListEstimatesRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListEstimatesResponse.SerializeToString,
+            ),
+            'GetShadow': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetShadow,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetShadowRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetShadowResponse.SerializeToString,
+            ),
+            'SwitchShadow': grpc.unary_unary_rpc_method_handler(
+                    servicer.SwitchShadow,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowResponse.SerializeToString,
+            ),
+            'ExplainJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainJob,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ExplainJobRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ExplainJobResponse.SerializeToString,
+            ),
+            'GetReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReport,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetReportRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetReportResponse.SerializeToString,
             ),
             'ListPriorities': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPriorities,
@@ -507,6 +752,11 @@ def add_SchedulerServicer_to_server(servicer, server):
                     servicer.GetConfig,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetConfigRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetConfigResponse.SerializeToString,
+            ),
+            'Reconfigure': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reconfigure,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ReconfigureRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ReconfigureResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -808,6 +1058,60 @@ class Scheduler:
             _registered_method=True)
 
     @staticmethod
+    def SuspendJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/SuspendJobs',
+            packhorse_dot_v1_dot_scheduler__pb2.SuspendJobsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ResumeJobs',
+            packhorse_dot_v1_dot_scheduler__pb2.ResumeJobsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListJobs(request,
             target,
             options=(),
@@ -916,6 +1220,141 @@ class Scheduler:
             _registered_method=True)
 
     @staticmethod
+    def ListQuotas(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListQuotas',
+            packhorse_dot_v1_dot_scheduler__pb2.ListQuotasRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReservations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListReservations',
+            packhorse_dot_v1_dot_scheduler__pb2.ListReservationsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateReservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/CreateReservation',
+            packhorse_dot_v1_dot_scheduler__pb2.CreateReservationRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateReservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/UpdateReservation',
+            packhorse_dot_v1_dot_scheduler__pb2.UpdateReservationRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteReservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/DeleteReservation',
+            packhorse_dot_v1_dot_scheduler__pb2.DeleteReservationRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListAccounting(request,
             target,
             options=(),
@@ -997,6 +1436,60 @@ class Scheduler:
             _registered_method=True)
 
     @staticmethod
+    def ChangeAccounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ChangeAccounts',
+            packhorse_dot_v1_dot_scheduler__pb2.ChangeAccountsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.ChangeAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAccounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListAccounts',
+            packhorse_dot_v1_dot_scheduler__pb2.ListAccountsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def SuggestAsk(request,
             target,
             options=(),
@@ -1040,6 +1533,141 @@ class Scheduler:
             '/packhorse.v1.Scheduler/ListWaste',
             packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEstimates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListEstimates',
+            packhorse_dot_v1_dot_scheduler__pb2.ListEstimatesRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.ListEstimatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetShadow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/GetShadow',
+            packhorse_dot_v1_dot_scheduler__pb2.GetShadowRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.GetShadowResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SwitchShadow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/SwitchShadow',
+            packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ExplainJob',
+            packhorse_dot_v1_dot_scheduler__pb2.ExplainJobRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.ExplainJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/GetReport',
+            packhorse_dot_v1_dot_scheduler__pb2.GetReportRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.GetReportResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1148,6 +1776,33 @@ class Scheduler:
             '/packhorse.v1.Scheduler/GetConfig',
             packhorse_dot_v1_dot_scheduler__pb2.GetConfigRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.GetConfigResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reconfigure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/Reconfigure',
+            packhorse_dot_v1_dot_scheduler__pb2.ReconfigureRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.ReconfigureResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,20 +42,44 @@ class SchedulerStub:
     RequeueJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.RequeueJobsRequest, _scheduler_pb2.OutcomesResponse]
     UpdateJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.UpdateJobsRequest, _scheduler_pb2.OutcomesResponse]
     UpdateNodes: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.UpdateNodesRequest, _scheduler_pb2.OutcomesResponse]
+    SuspendJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SuspendJobsRequest, _scheduler_pb2.OutcomesResponse]
+    """Stop running jobs where they are, and let them go on; see docs/policy/suspend.md."""
+    ResumeJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ResumeJobsRequest, _scheduler_pb2.OutcomesResponse]
     ListJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListJobsRequest, _scheduler_pb2.Table]
     ListNodes: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListNodesRequest, _scheduler_pb2.Table]
     ListPartitions: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListPartitionsRequest, _scheduler_pb2.Table]
     ListLicenses: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListLicensesRequest, _scheduler_pb2.Table]
+    ListQuotas: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListQuotasRequest, _scheduler_pb2.Table]
+    """How accounts, users and QOS stand against their limits; see docs/policy/limits.md."""
+    ListReservations: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListReservationsRequest, _scheduler_pb2.Table]
+    """Nodes, cores and licences set aside; docs/policy/reservations.md."""
+    CreateReservation: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.CreateReservationRequest, _scheduler_pb2.OutcomesResponse]
+    UpdateReservation: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.UpdateReservationRequest, _scheduler_pb2.OutcomesResponse]
+    DeleteReservation: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.DeleteReservationRequest, _scheduler_pb2.OutcomesResponse]
     ListAccounting: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountingRequest, _scheduler_pb2.Table]
     """Live and finished attempts, as accounting sees them."""
     ListLoans: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListLoansRequest, _scheduler_pb2.Table]
     """Memory that is lent, and that was; see docs/reclaim.md."""
     SwitchReclaim: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchReclaimRequest, _scheduler_pb2.OutcomesResponse]
     """Lending on or off: everywhere, or for the jobs of a partition or an account."""
+    ChangeAccounts: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ChangeAccountsRequest, _scheduler_pb2.ChangeAccountsResponse]
+    """Accounts, users, associations, QOS and coordinators: all changes of a call or none. The answer says what
+    changed; for administrators, operators and coordinators (docs/policy/accounts.md).
+    """
+    ListAccounts: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountsRequest, _scheduler_pb2.Table]
     SuggestAsk: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SuggestAskRequest, _scheduler_pb2.SuggestAskResponse]
     """What a job should ask for, by what its past runs used."""
     ListWaste: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListWasteRequest, _scheduler_pb2.ListWasteResponse]
     """What ended runs were given and did not use: one's own, of administrators everybody's."""
+    ListEstimates: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListEstimatesRequest, _scheduler_pb2.ListEstimatesResponse]
+    """How right estimates of starts were; see docs/policy/when.md."""
+    GetShadow: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetShadowRequest, _scheduler_pb2.GetShadowResponse]
+    """What another configuration would have decided; see docs/policy/shadow.md."""
+    SwitchShadow: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchShadowRequest, _scheduler_pb2.SwitchShadowResponse]
+    ExplainJob: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ExplainJobRequest, _scheduler_pb2.ExplainJobResponse]
+    """Why a job waits and what would start it; why it runs where it runs; how it ended."""
+    GetReport: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetReportRequest, _scheduler_pb2.GetReportResponse]
+    """What was used in a time, as sreport shows it."""
     ListPriorities: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListPrioritiesRequest, _scheduler_pb2.Table]
     """What makes up the priorities of waiting jobs."""
     ListShares: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListSharesRequest, _scheduler_pb2.Table]
@@ -63,6 +87,8 @@ class SchedulerStub:
     CompareJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.CompareJobsRequest, _scheduler_pb2.CompareJobsResponse]
     """Which of two waiting jobs is ahead, and why."""
     GetConfig: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetConfigRequest, _scheduler_pb2.GetConfigResponse]
+    Reconfigure: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ReconfigureRequest, _scheduler_pb2.ReconfigureResponse]
+    """The configuration file read again, whole or not at all; see docs/operations.md."""
     GetStatus: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetStatusRequest, _scheduler_pb2.GetStatusResponse]
     GetJobScript: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobScriptRequest, _scheduler_pb2.GetJobScriptResponse]
     GetJobUsage: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobUsageRequest, _scheduler_pb2.GetJobUsageResponse]
@@ -93,20 +119,44 @@ class SchedulerAsyncStub(SchedulerStub):
     RequeueJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.RequeueJobsRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
     UpdateJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.UpdateJobsRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
     UpdateNodes: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.UpdateNodesRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
+    SuspendJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SuspendJobsRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
+    """Stop running jobs where they are, and let them go on; see docs/policy/suspend.md."""
+    ResumeJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ResumeJobsRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
     ListJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListJobsRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     ListNodes: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListNodesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     ListPartitions: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListPartitionsRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     ListLicenses: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListLicensesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
+    ListQuotas: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListQuotasRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
+    """How accounts, users and QOS stand against their limits; see docs/policy/limits.md."""
+    ListReservations: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListReservationsRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
+    """Nodes, cores and licences set aside; docs/policy/reservations.md."""
+    CreateReservation: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.CreateReservationRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
+    UpdateReservation: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.UpdateReservationRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
+    DeleteReservation: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.DeleteReservationRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
     ListAccounting: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountingRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     """Live and finished attempts, as accounting sees them."""
     ListLoans: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListLoansRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     """Memory that is lent, and that was; see docs/reclaim.md."""
     SwitchReclaim: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchReclaimRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
     """Lending on or off: everywhere, or for the jobs of a partition or an account."""
+    ChangeAccounts: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ChangeAccountsRequest, _scheduler_pb2.ChangeAccountsResponse]  # type: ignore[assignment]
+    """Accounts, users, associations, QOS and coordinators: all changes of a call or none. The answer says what
+    changed; for administrators, operators and coordinators (docs/policy/accounts.md).
+    """
+    ListAccounts: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountsRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     SuggestAsk: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SuggestAskRequest, _scheduler_pb2.SuggestAskResponse]  # type: ignore[assignment]
     """What a job should ask for, by what its past runs used."""
     ListWaste: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListWasteRequest, _scheduler_pb2.ListWasteResponse]  # type: ignore[assignment]
     """What ended runs were given and did not use: one's own, of administrators everybody's."""
+    ListEstimates: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListEstimatesRequest, _scheduler_pb2.ListEstimatesResponse]  # type: ignore[assignment]
+    """How right estimates of starts were; see docs/policy/when.md."""
+    GetShadow: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetShadowRequest, _scheduler_pb2.GetShadowResponse]  # type: ignore[assignment]
+    """What another configuration would have decided; see docs/policy/shadow.md."""
+    SwitchShadow: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchShadowRequest, _scheduler_pb2.SwitchShadowResponse]  # type: ignore[assignment]
+    ExplainJob: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ExplainJobRequest, _scheduler_pb2.ExplainJobResponse]  # type: ignore[assignment]
+    """Why a job waits and what would start it; why it runs where it runs; how it ended."""
+    GetReport: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetReportRequest, _scheduler_pb2.GetReportResponse]  # type: ignore[assignment]
+    """What was used in a time, as sreport shows it."""
     ListPriorities: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListPrioritiesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     """What makes up the priorities of waiting jobs."""
     ListShares: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListSharesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
@@ -114,6 +164,8 @@ class SchedulerAsyncStub(SchedulerStub):
     CompareJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.CompareJobsRequest, _scheduler_pb2.CompareJobsResponse]  # type: ignore[assignment]
     """Which of two waiting jobs is ahead, and why."""
     GetConfig: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetConfigRequest, _scheduler_pb2.GetConfigResponse]  # type: ignore[assignment]
+    Reconfigure: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ReconfigureRequest, _scheduler_pb2.ReconfigureResponse]  # type: ignore[assignment]
+    """The configuration file read again, whole or not at all; see docs/operations.md."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetStatusRequest, _scheduler_pb2.GetStatusResponse]  # type: ignore[assignment]
     GetJobScript: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobScriptRequest, _scheduler_pb2.GetJobScriptResponse]  # type: ignore[assignment]
     GetJobUsage: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobUsageRequest, _scheduler_pb2.GetJobUsageResponse]  # type: ignore[assignment]
@@ -197,6 +249,21 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]: ...
 
     @_abc_1.abstractmethod
+    def SuspendJobs(
+        self,
+        request: _scheduler_pb2.SuspendJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]:
+        """Stop running jobs where they are, and let them go on; see docs/policy/suspend.md."""
+
+    @_abc_1.abstractmethod
+    def ResumeJobs(
+        self,
+        request: _scheduler_pb2.ResumeJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]: ...
+
+    @_abc_1.abstractmethod
     def ListJobs(
         self,
         request: _scheduler_pb2.ListJobsRequest,
@@ -225,6 +292,43 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]: ...
 
     @_abc_1.abstractmethod
+    def ListQuotas(
+        self,
+        request: _scheduler_pb2.ListQuotasRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]:
+        """How accounts, users and QOS stand against their limits; see docs/policy/limits.md."""
+
+    @_abc_1.abstractmethod
+    def ListReservations(
+        self,
+        request: _scheduler_pb2.ListReservationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]:
+        """Nodes, cores and licences set aside; docs/policy/reservations.md."""
+
+    @_abc_1.abstractmethod
+    def CreateReservation(
+        self,
+        request: _scheduler_pb2.CreateReservationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def UpdateReservation(
+        self,
+        request: _scheduler_pb2.UpdateReservationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteReservation(
+        self,
+        request: _scheduler_pb2.DeleteReservationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]: ...
+
+    @_abc_1.abstractmethod
     def ListAccounting(
         self,
         request: _scheduler_pb2.ListAccountingRequest,
@@ -249,6 +353,23 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         """Lending on or off: everywhere, or for the jobs of a partition or an account."""
 
     @_abc_1.abstractmethod
+    def ChangeAccounts(
+        self,
+        request: _scheduler_pb2.ChangeAccountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.ChangeAccountsResponse, _abc.Awaitable[_scheduler_pb2.ChangeAccountsResponse]]:
+        """Accounts, users, associations, QOS and coordinators: all changes of a call or none. The answer says what
+        changed; for administrators, operators and coordinators (docs/policy/accounts.md).
+        """
+
+    @_abc_1.abstractmethod
+    def ListAccounts(
+        self,
+        request: _scheduler_pb2.ListAccountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]: ...
+
+    @_abc_1.abstractmethod
     def SuggestAsk(
         self,
         request: _scheduler_pb2.SuggestAskRequest,
@@ -263,6 +384,45 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.ListWasteResponse, _abc.Awaitable[_scheduler_pb2.ListWasteResponse]]:
         """What ended runs were given and did not use: one's own, of administrators everybody's."""
+
+    @_abc_1.abstractmethod
+    def ListEstimates(
+        self,
+        request: _scheduler_pb2.ListEstimatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.ListEstimatesResponse, _abc.Awaitable[_scheduler_pb2.ListEstimatesResponse]]:
+        """How right estimates of starts were; see docs/policy/when.md."""
+
+    @_abc_1.abstractmethod
+    def GetShadow(
+        self,
+        request: _scheduler_pb2.GetShadowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.GetShadowResponse, _abc.Awaitable[_scheduler_pb2.GetShadowResponse]]:
+        """What another configuration would have decided; see docs/policy/shadow.md."""
+
+    @_abc_1.abstractmethod
+    def SwitchShadow(
+        self,
+        request: _scheduler_pb2.SwitchShadowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.SwitchShadowResponse, _abc.Awaitable[_scheduler_pb2.SwitchShadowResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ExplainJob(
+        self,
+        request: _scheduler_pb2.ExplainJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.ExplainJobResponse, _abc.Awaitable[_scheduler_pb2.ExplainJobResponse]]:
+        """Why a job waits and what would start it; why it runs where it runs; how it ended."""
+
+    @_abc_1.abstractmethod
+    def GetReport(
+        self,
+        request: _scheduler_pb2.GetReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.GetReportResponse, _abc.Awaitable[_scheduler_pb2.GetReportResponse]]:
+        """What was used in a time, as sreport shows it."""
 
     @_abc_1.abstractmethod
     def ListPriorities(
@@ -294,6 +454,14 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         request: _scheduler_pb2.GetConfigRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.GetConfigResponse, _abc.Awaitable[_scheduler_pb2.GetConfigResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Reconfigure(
+        self,
+        request: _scheduler_pb2.ReconfigureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.ReconfigureResponse, _abc.Awaitable[_scheduler_pb2.ReconfigureResponse]]:
+        """The configuration file read again, whole or not at all; see docs/operations.md."""
 
     @_abc_1.abstractmethod
     def GetStatus(

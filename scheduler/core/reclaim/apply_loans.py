@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from packhorse.scheduler.core.active import ends_by
 from packhorse.scheduler.core.running_columns import NEVER
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.transitions import require
@@ -149,7 +150,7 @@ def _shift(state: State, id: JobId, active: Active) -> dict[NodeName, int]:
 
 
 def _end(active: Active) -> int:
-    return active.end_by or NEVER
+    return ends_by(active) or NEVER
 
 
 def _active(state: State, event: ev.MemoryEstimated | ev.LoansChanged, id: JobId) -> tuple[Job, Active]:

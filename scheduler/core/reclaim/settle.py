@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from packhorse.scheduler.core.active import ran_us
 from packhorse.scheduler.core.decision import Draft
 from packhorse.scheduler.core.lifecycle import NO_JOB, terminate
 from packhorse.scheduler.core.packing.board import MEM
@@ -31,9 +32,8 @@ class Holder(NamedTuple):
     def lost(self, now: Instant) -> tuple[int, int, int]:
         """What orders victims: thousandths of CPU seconds done, then the newest, then by id."""
         active = self.active
-        since = active.started_at or active.granted_at
         cpu_milli = sum(p.cpu_milli for p in active.placements)
-        return (now - since) * cpu_milli, -active.granted_at, -self.job.id
+        return ran_us(active, now) * cpu_milli, -active.granted_at, -self.job.id
 
 
 def victims(holders: Sequence[Holder], need_mib: int, now: Instant) -> list[Holder]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from packhorse.scheduler.model.accounting import AttemptRow
 from packhorse.scheduler.model.hostlist import expand
+from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.model.job import JobState
 from packhorse.scheduler.service.tables.amounts import Amounts, tres_text
 from packhorse.scheduler.service.tables.table import Catalogue, Field, ints, texts
@@ -147,7 +148,7 @@ ACCOUNTING: Catalogue[AccountingView] = {
     "eligible_at": _own(lambda row: row.attempt.started_at if row.step else row.attempt.eligible_at),
     "start_at": _int("started_at"),
     "end_at": _int("ended_at"),
-    "suspended_s": ints(lambda view: [0] * len(view.rows)),  # nothing is ever suspended
+    "suspended_s": _own(lambda row: row.attempt.suspended_us // US),
     "time_limit_s": _int("time_limit_s"),
     "priority": _int("priority"),
     "restarts": _int("restarts"),

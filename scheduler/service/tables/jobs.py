@@ -6,11 +6,13 @@ A row is a job, an array's waiting remainder as a whole, or (expanded) one waiti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
+from types import MappingProxyType
 from typing import TypeVar
 
 from packhorse.scheduler.core import indices, multifactor
+from packhorse.scheduler.core.active import is_suspended, suspended_us
 from packhorse.scheduler.core.explain import explain, reason_text
 from packhorse.scheduler.core.gpu_idle import stop_at
 from packhorse.scheduler.core.oom_retry import retries_allowed
@@ -18,9 +20,11 @@ from packhorse.scheduler.core.orders import MULTIFACTOR
 from packhorse.scheduler.core.priority import base_priority
 from packhorse.scheduler.core.reasons import REASONS, Reason
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.when.book import Key
 from packhorse.scheduler.model.cluster import GpuIdleAction
+from packhorse.scheduler.model.event import StartEstimate
 from packhorse.scheduler.model.hostlist import compress, compress_sorted
-from packhorse.scheduler.model.ids import Instant, JobId, NodeName
+from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import (
     Active,
     ArrayJob,
@@ -46,6 +50,7 @@ from packhorse.scheduler.service.tables.amounts import (
     repeated_text,
     tres_text,
 )
+from packhorse.scheduler.service.tables.estimates import Expected, expected_starts
 from packhorse.scheduler.service.tables.table import Catalogue, ints, texts
 
 T = TypeVar("T")
@@ -58,13 +63,19 @@ class JobView:
     """Some rows, and what several columns need. Lives for one call, without an await in between."""
 
     def __init__(
-        self, state: State, now: Instant, rows: list[Job], remaining: dict[JobId, tuple[IndexRange, ...]]
+        self,
+        state: State,
+        now: Instant,
+        rows: list[Job],
+        remaining: dict[JobId, tuple[IndexRange, ...]],
+        estimates: Mapping[Key, StartEstimate],
     ) -> None:
         self.state = state
         self.now = now
         self.rows = rows
         self.remaining = remaining
         """By array: the waiting indices that its row (index -1) stands for."""
+        self._estimates = estimates
 
     @cached_property
     def specs(self) -> list[JobSpec]:
@@ -92,6 +103,11 @@ class JobView:
         columns = self.state.pending_columns
         rows = columns.planned_at.nonzero()[0]
         return dict(zip(columns.id[rows].tolist(), columns.planned_at[rows].tolist(), strict=True))
+
+    @cached_property
+    def expected(self) -> list[Expected]:
+        """When each row is expected to start."""
+        return expected_starts(self.state, self.now, self.rows, self._estimates)
 
     @cached_property
     def amounts(self) -> list[Amounts]:
@@ -128,8 +144,16 @@ class JobView:
         ]
 
 
-def view(state: State, now: Instant, chosen: Sequence[Job | ArrayJob], *, expand: bool = False) -> JobView:
-    """The view of these jobs and array remainders. expand: one row for each waiting index."""
+def view(
+    state: State,
+    now: Instant,
+    chosen: Sequence[Job | ArrayJob],
+    *,
+    expand: bool = False,
+    estimates: Mapping[Key, StartEstimate] = MappingProxyType({}),
+) -> JobView:
+    """The view of these jobs and array remainders. expand: one row for each waiting index. estimates: of
+    starts, newer than those that jobs were told."""
     rows: list[Job] = []
     remaining: dict[JobId, tuple[IndexRange, ...]] = {}
     for item in chosen:
@@ -141,7 +165,7 @@ def view(state: State, now: Instant, chosen: Sequence[Job | ArrayJob], *, expand
             else:
                 remaining[item.id] = item.remaining
                 rows.append(_task(item, -1))
-    return JobView(state, now, rows, remaining)
+    return JobView(state, now, rows, remaining, estimates)
 
 
 def _task(array: ArrayJob, index: int) -> Job:
@@ -333,6 +357,14 @@ def _lending_of(state: State, job: Job) -> str:
     return ",".join(parts)
 
 
+def _reservation(view: JobView) -> list[str]:
+    """The one that a job runs in, else the one that it names."""
+    return [
+        (phase.reservation if type(phase) is Active else "") or spec.reservation
+        for phase, spec in zip(view.phases, view.specs, strict=True)
+    ]
+
+
 def _isolation(view: JobView) -> list[str]:
     """What keeps a job to its amounts on the node of its batch script, "" where that is not known."""
     nodes = view.state.nodes
@@ -356,6 +388,18 @@ def _gpu_stop_at(view: JobView) -> list[int]:
     stops = policy.enabled and policy.action is not GpuIdleAction.WARN
     return [
         stop_at(policy, phase) if stops and type(phase) is Active and phase.gpus_warned_at else 0
+        for phase in view.phases
+    ]
+
+
+def _suspended_s(view: JobView) -> list[int]:
+    """For how long the present or last attempt has been suspended by now."""
+    return [
+        suspended_us(phase, view.now) // US
+        if type(phase) is Active
+        else phase.suspended_us // US
+        if type(phase) is Ended
+        else 0
         for phase in view.phases
     ]
 
@@ -398,6 +442,9 @@ JOBS: Catalogue[JobView] = {
     "start_at": ints(_start_at),
     "end_at": ints(lambda view: _ended(view, lambda phase: phase.ended_at)),
     "planned_start_at": ints(lambda view: [view.planned.get(job.id, 0) for job in view.rows]),
+    "estimated_start_at": ints(lambda view: [expected.median for expected in view.expected]),
+    "estimated_low_at": ints(lambda view: [expected.low for expected in view.expected]),
+    "estimated_high_at": ints(lambda view: [expected.high for expected in view.expected]),
     "time_limit_s": ints(lambda view: [spec.time_limit_s for spec in view.specs]),
     "restarts": ints(lambda view: [job.restarts for job in view.rows]),
     "requeue": ints(lambda view: [int(spec.requeue) for spec in view.specs]),
@@ -440,7 +487,18 @@ JOBS: Catalogue[JobView] = {
         lambda view: [phase.gpus_idle_since if type(phase) is Active else 0 for phase in view.phases]
     ),
     "gpus_stop_at": ints(_gpu_stop_at),
+    "suspended_at": ints(
+        lambda view: [
+            phase.suspended_at if type(phase) is Active and is_suspended(phase) else 0
+            for phase in view.phases
+        ]
+    ),
+    "suspended_s": ints(_suspended_s),
+    "quarantine": texts(
+        lambda view: [phase.error if isinstance(phase, Pending) else "" for phase in view.phases]
+    ),
     "licenses": texts(lambda view: [spec.licenses for spec in view.specs]),
+    "reservation": texts(_reservation),
     "work_dir": texts(lambda view: [spec.work_dir for spec in view.specs]),
     "std_in": texts(lambda view: [spec.std_in for spec in view.specs]),
     "std_out": texts(lambda view: [spec.std_out for spec in view.specs]),

@@ -45,16 +45,28 @@ class Answer(dict[str, Any]):
 class Running:
     """`async with Running(tmp_path) as scheduler`: `call` goes through the Unix socket as this user."""
 
-    def __init__(self, home: Path, settings: str = SETTINGS, store: Store | None = None) -> None:
+    def __init__(
+        self, home: Path, settings: str = SETTINGS, store: Store | None = None, *, file: Path | None = None
+    ) -> None:
+        """file: that the settings are written to, and read again from."""
         self.home = home
+        self.file = file
+        if file is not None:
+            file.write_text(settings)
         self.store: Store = store or MemoryStore()
-        self.configuration = config.parse(settings, "test.toml", owner_uid=0)
+        self.configuration = config.parse(settings, str(file or "test.toml"), owner_uid=0)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         served = await main.serve(
-            self.home, self.configuration, self.store, self._stack, local_nodes=("n1", "n2")
+            self.home,
+            self.configuration,
+            self.store,
+            self._stack,
+            file=self.file,
+            local_nodes=("n1", "n2"),
         )
+        self.reconfiguring = served.reconfiguring
         self.addresses = served.addresses
         self.engine: Engine = served.engine
         self.methods: Methods = served.methods
