@@ -20,6 +20,7 @@ from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.decision import Decision
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
+from packhorse.scheduler.core.when.note import due, estimates
 from packhorse.scheduler.model.accounts_change import AccountChange
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Continue, Launch, Suspend, Terminate
@@ -33,12 +34,15 @@ from packhorse.scheduler.model.event import (
     JobResumed,
     JobsForgotten,
     JobSuspended,
+    StartsEstimated,
 )
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
     Caller,
     ChangeAccounts,
+    CreateReservation,
     Input,
+    NoteEstimates,
     RegisterNode,
     ReportExit,
     ReportSilence,
@@ -51,12 +55,13 @@ from packhorse.scheduler.model.input import (
 )
 from packhorse.scheduler.model.job import Active, EndCause, Owner
 from packhorse.scheduler.model.node import NodeSpec, Offer
-from packhorse.scheduler.model.reply import Refused, Submitted
+from packhorse.scheduler.model.reply import Done, Refused, Submitted
 from packhorse.scheduler.model.resources import Placement
 from packhorse.simulator.asks import Asks, LimitOf, asked, clairvoyant, with_models
 from packhorse.simulator.lab_policy import LabPolicy
 from packhorse.simulator.memory import Memory, Use
 from packhorse.simulator.outcome import NOT_YET, Outcome
+from packhorse.simulator.reservations import Made
 from packhorse.simulator.sampling import Sampler
 from packhorse.simulator.traces.job import TraceJob
 from packhorse.simulator.world import Dice, World
@@ -85,7 +90,10 @@ class _Kind(IntEnum):
     FAIL = 2
     STARTED = 3
     REPORT = 4
+    RESERVE = 5
 
+
+_ADMIN: Final = Caller(Owner(0, 0, "root", "root"), admin=True)
 
 CONFIG: Final = ClusterConfig(min_job_age_s=_LONG_S, max_finished_kept=_FINISHED, max_requeues=1 << 30)
 """Of a simulated cluster, where nothing else is said."""
@@ -97,8 +105,9 @@ class Simulation:
     keep_going: jobs that the cluster refuses are left out and listed in `refused`; otherwise NotRunnable.
     seen: is told every event; progress: how many jobs have ended, now and then. limit: of jobs, unless the
     policy is clairvoyant. before: is told every event that is about to change the state. uses: of memory
-    over time, by the names that jobs give. accounts: changes of the empty book, made first; account_of: see
-    Asks. Raises BadValue for changes that are refused.
+    over time, by the names that jobs give. estimate: what draws for estimates of starts depend on; None:
+    there are no estimates. accounts: changes of the empty book, made first; account_of: see Asks. Raises
+    BadValue for changes that are refused. reservations: when they are made, by time.
     """
 
     def __init__(
@@ -113,8 +122,10 @@ class Simulation:
         limit: LimitOf = asked,
         uses: Mapping[str, Use] | None = None,
         before: Callable[[Event], None] | None = None,
+        estimate: int | None = None,
         accounts: tuple[AccountChange, ...] = (),
         account_of: str = "default",
+        reservations: Sequence[Made] = (),
     ) -> None:
         self.policy = policy
         self.state = State.empty()
@@ -126,6 +137,7 @@ class Simulation:
         self._dice = Dice(world)
         self._keep_going = keep_going
         self._seen, self._before, self._progress = seen, before, progress
+        self._estimate = estimate
         base = config or CONFIG
         self._asks = Asks(
             nodes,
@@ -170,6 +182,11 @@ class Simulation:
                 raise BadValue(f"accounts: {reply.message}")
         for spec in self._nodes:
             self._register(spec)
+        for made in reservations:
+            if made.at_us <= 0:
+                self._reserve(made)
+            else:
+                self._push(made.at_us, _Kind.RESERVE, made)
         if world.report_s:
             self._push(0, _Kind.REPORT, None)
         if world.failures_per_day:
@@ -183,7 +200,7 @@ class Simulation:
         while True:
             times = [arrivals.next_us, self._heap[0][0] if self._heap and not self._idle(arrivals) else None]
             # Nobody wakes up only to forget.
-            due = len(self.state.timers) or self.state.batch.wake_at
+            due = len(self.state.timers) or self.state.batch.wake_at or self.state.reservations
             timer = next_timer(self.state) if due else None
             if timer is not None and len(self.state.jobs) > len(self.state.finished):
                 times.append(timer - ORIGIN)
@@ -251,7 +268,15 @@ class Simulation:
             self.n_cycles += 1
             while self._do(RunCycle()).more:
                 pass
+            if self._estimate is not None:
+                self._tell_starts(self._estimate)
         self._changed = False
+
+    def _tell_starts(self, seed: int) -> None:
+        """Jobs that go on waiting are told when they will start, those who are due."""
+        now = Instant(ORIGIN + self.now_us)
+        if wanted := due(self.state, now):
+            self._do(NoteEstimates(tuple(estimates(self.state, now, seed, wanted))))
 
     def _happen(self, kind: _Kind, what: object) -> None:
         if kind is _Kind.EXIT:
@@ -264,6 +289,9 @@ class Simulation:
             assert isinstance(what, ReportStart)
             if self._runs(what.attempt, self._began_at(what.attempt), what.started_at):
                 self._do(what)
+        elif kind is _Kind.RESERVE:
+            assert isinstance(what, Made)
+            self._reserve(what)
         elif kind is _Kind.REPORT:
             self._report_use()
             self._push(self.now_us + round(self._world.report_s * US), _Kind.REPORT, None)
@@ -277,6 +305,14 @@ class Simulation:
             assert isinstance(what, NodeSpec)
             self._boots[what.name] += 1
             self._register(what)
+
+    def _reserve(self, made: Made) -> None:
+        """What an administrator would do."""
+        reply = self._do(CreateReservation(_ADMIN, made.wish_from(ORIGIN))).reply
+        assert isinstance(reply, Done)
+        for outcome in reply.outcomes:
+            if outcome.code is not None:
+                raise NotRunnable(f"reservation {outcome.ref}: {outcome.message}")
 
     def _report_use(self) -> None:
         """Machines say what is used of their memory, once they have ended jobs where there is none left."""
@@ -335,7 +371,7 @@ class Simulation:
             if kind is JobSuspended or kind is JobResumed:
                 self._paused(event)  # type: ignore[arg-type]
             self._tell(event)
-            self._changed |= kind is not JobsForgotten
+            self._changed |= kind is not JobsForgotten and kind is not StartsEstimated
         for command in decision.commands:
             if type(command) is Launch:
                 self._launch(command)

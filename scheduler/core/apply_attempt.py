@@ -10,8 +10,10 @@ from packhorse.scheduler.core.active import set_rank_timer, set_timers, suspende
 from packhorse.scheduler.core.array_tasks import task_ended, task_moved
 from packhorse.scheduler.core.conditions import WHOLE
 from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, end_loans, expect_again
+from packhorse.scheduler.core.reservations.apply_reservations import leave_reservation
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.transitions import allowed, require
+from packhorse.scheduler.core.when.note import granted
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
 from packhorse.scheduler.model.ids import UNKNOWN, US, AttemptKey, Instant
@@ -42,6 +44,7 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
         eligible_at=phase.eligible_at,
         loans=event.loans,
         priority=event.priority,
+        reservation=event.reservation,
     )
     new = replace(job, phase=active, attempts=job.attempts + 1)
     state.jobs[job.id] = new
@@ -58,8 +61,11 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
         state.running_columns.expect(job.id, event.at, expected_us)
     if job.spec.licenses:
         state.licenses.hold(job.spec.licenses)
+    if event.reservation:
+        state.windows.enter(event.reservation, job.id)
     if job.array_id:
         task_moved(state, job, new)
+    granted(state, new, event.at)
     set_rank_timer(state, new, active)
 
 
@@ -151,6 +157,7 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
     else:
         assert isinstance(phase, Pending)
         waiting.dequeue(state, job)
+        state.estimates.void(job.id)
         placements, stood_us, priority = (), 0, 0
     end = Ended(
         event.state,
@@ -233,6 +240,8 @@ def _release(state: State, job: Job, now: Instant) -> None:
     end_loans(state, job, phase)
     if job.spec.licenses:
         state.licenses.release(job.spec.licenses)
+    if phase.reservation:
+        leave_reservation(state, phase.reservation, job.id, now)
 
 
 def _current(

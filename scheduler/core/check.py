@@ -15,8 +15,10 @@ from packhorse.scheduler.core.conditions import order_of
 from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.reasons import BY_CYCLE, Reason
 from packhorse.scheduler.core.reclaim.check_loans import check_loans
+from packhorse.scheduler.core.reservations.check_reservations import check_reservations
 from packhorse.scheduler.core.state import ArrayTasks, State
 from packhorse.scheduler.core.tick import next_timer
+from packhorse.scheduler.core.when.check_estimates import check_estimates
 from packhorse.scheduler.model.errors import InvariantBroken
 from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
@@ -38,7 +40,9 @@ def check(state: State) -> None:
     check_loans(state)
     _licenses(state)
     state.accounts.check()
+    check_estimates(state)
     check_limits(state)
+    check_reservations(state)
     _pending_rows(state)
     _dependents(state)
     _singletons(state)

@@ -23,16 +23,19 @@ from packhorse.scheduler.core.node_columns import NodeColumns
 from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.core.predictors import History
 from packhorse.scheduler.core.reclaim.book import Book
+from packhorse.scheduler.core.reservations.windows import Windows
 from packhorse.scheduler.core.running_columns import RunningColumns
 from packhorse.scheduler.core.standings import Standings
 from packhorse.scheduler.core.timers import Timers
 from packhorse.scheduler.core.usage import UserUsage
+from packhorse.scheduler.core.when.book import EstimateBook
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.event import CallAnswered, PolicyTaught, UsageLearned
 from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArrayJob, Job
 from packhorse.scheduler.model.loan import Switch
 from packhorse.scheduler.model.node import Node
+from packhorse.scheduler.model.reservation import Reservation
 
 CallId = tuple[int, str]
 """Who called (uid) and the key of the call."""
@@ -84,6 +87,7 @@ class Frozen:
         "config",
         "configured_at",
         "epoch",
+        "estimates",
         "finished",
         "history",
         "jobs",
@@ -91,6 +95,7 @@ class Frozen:
         "lending_off",
         "next_job_id",
         "nodes",
+        "reservations",
         "spent",
         "usage",
     )
@@ -99,6 +104,7 @@ class Frozen:
     config: ClusterConfig
     configured_at: Instant
     epoch: int
+    estimates: EstimateBook
     next_job_id: JobId
     jobs: dict[JobId, Job]
     arrays: dict[JobId, ArrayJob]
@@ -111,6 +117,7 @@ class Frozen:
     usage: UserUsage
     arrivals: Arrivals
     spent: Spent
+    reservations: dict[str, Reservation]
 
 
 class State:
@@ -122,8 +129,9 @@ class State:
     answered: calls with an idempotency key, oldest first.
     lending_off: for which jobs an administrator has switched off the lending of memory. learned: what the
     estimator of usage knew when it was last written down, None for nothing.
-    accounts: the tree of accounts, its users and QOS. spent: what each association and QOS has used.
-    configured_at: since when config is as it is.
+    configured_at: since when config is as it is. accounts: the tree of accounts, its users and QOS. spent:
+    what each association and QOS has used. reservations: by name. estimates: what waiting jobs were told of
+    their starts.
     next_job_id: no job, array or task was ever given this number or a higher one.
     history: how long jobs ran. usage: who used how much (who holds how much is derived). arrivals: when jobs
     came. All three outlive the jobs that they know of, and are bounded.
@@ -138,6 +146,7 @@ class State:
     hold of the cluster's licences. held: what they hold on whose name. reclaim: who lends memory to whom.
     fallback: that the policy fails, None if it works. looking_at: whom the pass that is under way is looking
     at; of meaning only if it fails. fair_shares, standings: what priorities go by, kept from pass to pass.
+    windows: what follows from the reservations, and who runs in them.
     """
 
     __slots__ = (
@@ -151,6 +160,7 @@ class State:
         "demand",
         "dependents",
         "epoch",
+        "estimates",
         "fair_shares",
         "fallback",
         "finished",
@@ -168,6 +178,7 @@ class State:
         "nodes",
         "pending_columns",
         "reclaim",
+        "reservations",
         "running_columns",
         "singletons",
         "spent",
@@ -176,6 +187,7 @@ class State:
         "taught",
         "timers",
         "usage",
+        "windows",
     )
 
     def __init__(self) -> None:
@@ -192,7 +204,9 @@ class State:
         self.usage = UserUsage()
         self.arrivals = Arrivals()
         self.accounts = AccountBook()
+        self.estimates = EstimateBook()
         self.spent = Spent()
+        self.reservations: dict[str, Reservation] = {}
         self.taught: PolicyTaught | None = None
         self.lending_off: tuple[Switch, ...] = ()
         self.learned: UsageLearned | None = None
@@ -219,6 +233,7 @@ class State:
         self.fair_shares = FairShares()
         self.standings = Standings()
         self.held = Holdings()
+        self.windows = Windows()
 
     @classmethod
     def empty(cls) -> State:
@@ -245,7 +260,9 @@ class State:
             and self.usage == other.usage
             and self.arrivals == other.arrivals
             and self.accounts == other.accounts
+            and self.estimates == other.estimates
             and self.spent == other.spent
+            and list(self.reservations.items()) == list(other.reservations.items())
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -268,5 +285,7 @@ class State:
         frozen.usage = self.usage.copy()
         frozen.arrivals = self.arrivals.copy()
         frozen.accounts = self.accounts.copy()
+        frozen.estimates = self.estimates.copy()
         frozen.spent = self.spent.copy()
+        frozen.reservations = self.reservations.copy()
         return frozen

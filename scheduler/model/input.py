@@ -8,11 +8,12 @@ import msgspec
 
 from packhorse.scheduler.model.accounts_change import AccountChange
 from packhorse.scheduler.model.cluster import ClusterConfig
-from packhorse.scheduler.model.event import Item
+from packhorse.scheduler.model.event import Item, StartEstimate
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArraySpec, Dependency, JobSpec, Owner
 from packhorse.scheduler.model.loan import Switch
 from packhorse.scheduler.model.node import NodeSpec, Offer
+from packhorse.scheduler.model.reservation import ReservationWish
 from packhorse.scheduler.model.resources import Usage
 
 
@@ -278,6 +279,12 @@ class Teach(_Input, frozen=True, array_like=True, gc=False, tag=True):
     ground: str
 
 
+class NoteEstimates(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """When waiting jobs are expected to start, worked out from the state a little while ago."""
+
+    estimates: tuple[StartEstimate, ...]
+
+
 class SuspendJobs(_Input, frozen=True, array_like=True, gc=False, tag=True):
     """Stop running jobs where they are (`scontrol suspend`). Administrators only."""
 
@@ -312,6 +319,27 @@ class Reconfigure(_Input, frozen=True, array_like=True, gc=False, tag=True):
     changed: tuple[str, ...] = ()
 
 
+class CreateReservation(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Set nodes aside. Administrators and operators only; a name "" is made up."""
+
+    caller: Caller
+    wish: ReservationWish
+
+
+class UpdateReservation(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Change what is named."""
+
+    caller: Caller
+    wish: ReservationWish
+
+
+class DeleteReservation(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """No reservation of this name any more."""
+
+    caller: Caller
+    name: str
+
+
 Input = (
     Start
     | Submit
@@ -330,6 +358,7 @@ Input = (
     | Tick
     | RunCycle
     | Teach
+    | NoteEstimates
     | ReportUsage
     | SwitchReclaim
     | ReportGpus
@@ -338,4 +367,7 @@ Input = (
     | ResumeJobs
     | ReportSuspension
     | Reconfigure
+    | CreateReservation
+    | UpdateReservation
+    | DeleteReservation
 )

@@ -227,6 +227,7 @@ class JobFilter(_Message):
     accounts: list[str] = []
     qos: list[str] = []
     nodes: list[str] = []
+    reservations: list[str] = []
 
 
 class SignalScope(StrEnum):
@@ -405,6 +406,53 @@ class ListQuotasRequest(_Message):
     names: list[str] = []
 
 
+class ListReservationsRequest(_Message):
+    fields: list[str] = []
+    names: list[str] = []
+
+
+class NameChange(_Message):
+    names: list[str] = []
+    sign: str = ""
+
+
+class ReservationWish(_Message):
+    name: str = ""
+    start_at_us: I64 | None = None
+    end_at_us: I64 | None = None
+    duration_s: I64 | None = None
+    nodes: NameChange | None = None
+    node_counts: list[U32] = []
+    core_counts: list[U32] = []
+    cpus: U32 | None = None
+    partition: str | None = None
+    features: str | None = None
+    users: NameChange | None = None
+    accounts: NameChange | None = None
+    groups: NameChange | None = None
+    qos: NameChange | None = None
+    licenses: str | None = None
+    flags: NameChange | None = None
+    purge_after_s: I64 | None = None
+    comment: str | None = None
+    utc_offset_s: I64 = 0
+
+
+class CreateReservationRequest(_Message):
+    wish: ReservationWish | None = None
+    idempotency_key: str = ""
+
+
+class UpdateReservationRequest(_Message):
+    wish: ReservationWish | None = None
+    idempotency_key: str = ""
+
+
+class DeleteReservationRequest(_Message):
+    name: str = ""
+    idempotency_key: str = ""
+
+
 class ListLoansRequest(_Message):
     fields: list[str] = []
     jobs: list[JobRef] = []
@@ -551,6 +599,96 @@ class ListWasteResponse(_Message):
     since_us: I64 = 0
     until_us: I64 = 0
     user: str = ""
+
+
+class ListEstimatesRequest(_Message):
+    latest: U32 = 0
+
+
+class EstimateSum(_Message):
+    by: str = ""
+    key: str = ""
+    n: I64 = 0
+    n_inside: I64 = 0
+    median_error_s: I64 = 0
+    median_wait_s: I64 = 0
+    median_interval_s: I64 = 0
+
+
+class EstimateDay(_Message):
+    day_us: I64 = 0
+    n: I64 = 0
+    n_inside: I64 = 0
+    error_s: I64 = 0
+    wait_s: I64 = 0
+
+
+class ScoredEstimate(_Message):
+    job_id: I64 = 0
+    last: bool = False
+    told_at_us: I64 = 0
+    low_at_us: I64 = 0
+    median_at_us: I64 = 0
+    high_at_us: I64 = 0
+    start_at_us: I64 = 0
+    partition: str = ""
+    nth: U32 = 0
+
+
+class ListEstimatesResponse(_Message):
+    sums: list[EstimateSum] = []
+    days: list[EstimateDay] = []
+    latest: list[ScoredEstimate] = []
+    n_scored: I64 = 0
+    n_inside: I64 = 0
+    n_told: I64 = 0
+    now_us: I64 = 0
+
+
+class GetShadowRequest(_Message):
+    latest: U32 = 0
+
+
+class ShadowDifference(_Message):
+    at_us: I64 = 0
+    job_id: I64 = 0
+    kind: str = ""
+    live: str = ""
+    shadow: str = ""
+    shift_s: I64 = 0
+
+
+class ShadowCount(_Message):
+    kind: str = ""
+    n: I64 = 0
+    n_jobs: I64 = 0
+
+
+class GetShadowResponse(_Message):
+    on: bool = False
+    name: str = ""
+    since_us: I64 = 0
+    error: str = ""
+    n_passes: I64 = 0
+    n_failed: I64 = 0
+    last_at_us: I64 = 0
+    last_ms: I64 = 0
+    live_milli: I64 = 0
+    shadow_milli: I64 = 0
+    counts: list[ShadowCount] = []
+    latest: list[ShadowDifference] = []
+    settings: list[str] = []
+
+
+class SwitchShadowRequest(_Message):
+    name: str = ""
+    config: str = ""
+    off: bool = False
+
+
+class SwitchShadowResponse(_Message):
+    on: bool = False
+    settings: list[str] = []
 
 
 class ExplainJobRequest(_Message):

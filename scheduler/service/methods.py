@@ -21,12 +21,13 @@ from packhorse.scheduler.model.ids import US, Instant, JobId, is_node_name
 from packhorse.scheduler.model.input import Input
 from packhorse.scheduler.model.job import Owner
 from packhorse.scheduler.model.reply import Done, Planned, Refused, Reply, Submitted
-from packhorse.scheduler.service import convert, messages, priorities_view
+from packhorse.scheduler.service import convert, messages, priorities_view, reservation_calls
 from packhorse.scheduler.service.accounting_view import list_accounting
 from packhorse.scheduler.service.accounts_change import change_input
 from packhorse.scheduler.service.auth import Principal, Relation, Role, allowed, require
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.estimate import estimate
+from packhorse.scheduler.service.estimates_view import list_estimates
 from packhorse.scheduler.service.event_text import job_event
 from packhorse.scheduler.service.failures import CallFailed, Code, refused
 from packhorse.scheduler.service.loans_view import list_loans
@@ -37,6 +38,7 @@ from packhorse.scheduler.service.report_view import get_report
 from packhorse.scheduler.service.rpc import Method, Streaming, Unary
 from packhorse.scheduler.service.selection import cancel_targets, choose
 from packhorse.scheduler.service.settings import settings
+from packhorse.scheduler.service.shadow_view import get_shadow, switch_shadow
 from packhorse.scheduler.service.status import About, ping, status
 from packhorse.scheduler.service.suggesting import right_size, suggest_ask
 from packhorse.scheduler.service.tables import jobs as job_table
@@ -45,6 +47,7 @@ from packhorse.scheduler.service.tables.licenses import LICENSES, LicenseView
 from packhorse.scheduler.service.tables.nodes import NODES, NodeView
 from packhorse.scheduler.service.tables.partitions import PARTITIONS, PartitionView
 from packhorse.scheduler.service.tables.quotas import QUOTAS
+from packhorse.scheduler.service.tables.reservations import RESERVATIONS, ReservationView
 from packhorse.scheduler.service.tables.table import check_fields, make_table
 from packhorse.scheduler.service.tokens import LONG_LIVED_S, Tokens
 from packhorse.scheduler.service.usage_view import job_usage
@@ -120,6 +123,16 @@ class Methods:
             Unary("ListPartitions", m.ListPartitionsRequest, m.Table, self.list_partitions),
             Unary("ListLicenses", m.ListLicensesRequest, m.Table, self.list_licenses),
             Unary("ListQuotas", m.ListQuotasRequest, m.Table, self.list_quotas),
+            Unary("ListReservations", m.ListReservationsRequest, m.Table, self.list_reservations),
+            Unary(
+                "CreateReservation", m.CreateReservationRequest, m.OutcomesResponse, self.create_reservation
+            ),
+            Unary(
+                "UpdateReservation", m.UpdateReservationRequest, m.OutcomesResponse, self.update_reservation
+            ),
+            Unary(
+                "DeleteReservation", m.DeleteReservationRequest, m.OutcomesResponse, self.delete_reservation
+            ),
             Unary("ListAccounting", m.ListAccountingRequest, m.Table, self.list_accounting),
             Unary("ListLoans", m.ListLoansRequest, m.Table, self.list_loans),
             Unary("SwitchReclaim", m.SwitchReclaimRequest, m.OutcomesResponse, self.switch_reclaim),
@@ -127,6 +140,9 @@ class Methods:
             Unary("ListAccounts", m.ListAccountsRequest, m.Table, self.list_accounts),
             Unary("SuggestAsk", m.SuggestAskRequest, m.SuggestAskResponse, self.suggest_ask),
             Unary("ListWaste", m.ListWasteRequest, m.ListWasteResponse, self.list_waste),
+            Unary("ListEstimates", m.ListEstimatesRequest, m.ListEstimatesResponse, self.list_estimates),
+            Unary("GetShadow", m.GetShadowRequest, m.GetShadowResponse, self.get_shadow),
+            Unary("SwitchShadow", m.SwitchShadowRequest, m.SwitchShadowResponse, self.switch_shadow),
             Unary("ExplainJob", m.ExplainJobRequest, m.ExplainJobResponse, self.explain_job),
             Unary("GetReport", m.GetReportRequest, m.GetReportResponse, self.get_report),
             Unary("ListPriorities", m.ListPrioritiesRequest, m.Table, self.list_priorities),
@@ -161,7 +177,8 @@ class Methods:
             input, said = await right_size(self.engine, input, cpus=request.right_size_cpus)
             notes += said
         if request.test_only:
-            return msgspec.structs.replace(await estimate(self.engine, input), notes=notes)
+            answer = await estimate(self.engine, input)
+            return msgspec.structs.replace(answer, notes=notes + answer.notes)
         first, count = await self._submit(input, submission.payloads)
         self._submitted(count)
         return messages.SubmitJobResponse(job_id=first, notes=notes)
@@ -258,6 +275,25 @@ class Methods:
             case _:
                 raise _failed(reply)
 
+    async def create_reservation(
+        self, principal: Principal, request: messages.CreateReservationRequest
+    ) -> messages.OutcomesResponse:
+        """Set nodes aside; the outcome's ref is the name. The core knows who may."""
+        require(principal, "CreateReservation", Relation.OWN)
+        return await self._act(reservation_calls.create(request, principal.owner, principal.admin))
+
+    async def update_reservation(
+        self, principal: Principal, request: messages.UpdateReservationRequest
+    ) -> messages.OutcomesResponse:
+        require(principal, "UpdateReservation", Relation.OWN)
+        return await self._act(reservation_calls.update(request, principal.owner, principal.admin))
+
+    async def delete_reservation(
+        self, principal: Principal, request: messages.DeleteReservationRequest
+    ) -> messages.OutcomesResponse:
+        require(principal, "DeleteReservation", Relation.OWN)
+        return await self._act(reservation_calls.delete(request, principal.owner, principal.admin))
+
     def _acting(self, principal: Principal, method: str) -> bool:
         """Whether the caller may act on everybody's jobs; raises CallFailed if not even on their own."""
         require(principal, method, Relation.OWN)
@@ -290,7 +326,9 @@ class Methods:
         now = self.engine.clock.now()
         state = self.engine.state
         chosen = choose(state, request.jobs, request.filter, include_ended=request.include_ended)
-        view = job_table.view(state, now, chosen.items, expand=request.expand_arrays)
+        view = job_table.view(
+            state, now, chosen.items, expand=request.expand_arrays, estimates=self.engine.estimates
+        )
         table = make_table(
             job_table.JOBS, view, fields, n_rows=len(view.rows), now=now, unknown=chosen.unknown
         )
@@ -382,6 +420,19 @@ class Methods:
         await self.engine.barrier()
         return table
 
+    async def list_reservations(
+        self, principal: Principal, request: messages.ListReservationsRequest
+    ) -> messages.Table:
+        """Reservations as columns."""
+        require(principal, "ListReservations", Relation.OTHER)
+        fields = check_fields(RESERVATIONS, request.fields)
+        now = self.engine.clock.now()
+        view = ReservationView(self.engine.state, now, request.names)
+        n, unknown = len(view.reservations), view.unknown
+        table = make_table(RESERVATIONS, view, fields, n_rows=n, now=now, unknown=unknown)
+        await self.engine.barrier()
+        return table
+
     async def list_accounting(
         self, principal: Principal, request: messages.ListAccountingRequest
     ) -> messages.Table:
@@ -406,6 +457,31 @@ class Methods:
     ) -> messages.ListWasteResponse:
         """What ended runs were given and did not use: one's own, of administrators everybody's."""
         return await list_waste(self.engine, principal, request)
+
+    async def list_estimates(
+        self, principal: Principal, request: messages.ListEstimatesRequest
+    ) -> messages.ListEstimatesResponse:
+        """How right estimates of starts were."""
+        require(principal, "ListEstimates", Relation.OTHER)
+        answer = list_estimates(self.engine, request)
+        await self.engine.barrier()
+        return answer
+
+    async def get_shadow(
+        self, principal: Principal, request: messages.GetShadowRequest
+    ) -> messages.GetShadowResponse:
+        """What the shadow would have done otherwise."""
+        require(principal, "GetShadow", Relation.OTHER)
+        answer = get_shadow(self.engine, request)
+        await self.engine.barrier()
+        return answer
+
+    async def switch_shadow(
+        self, principal: Principal, request: messages.SwitchShadowRequest
+    ) -> messages.SwitchShadowResponse:
+        """The shadow on or off."""
+        require(principal, "SwitchShadow", Relation.OTHER, "the shadow")
+        return switch_shadow(self.engine, request)
 
     async def get_report(
         self, principal: Principal, request: messages.GetReportRequest

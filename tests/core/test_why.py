@@ -3,6 +3,7 @@ followed as a user would, through the real step and the next pass."""
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import pytest
@@ -595,8 +596,8 @@ def test_now_is_always_true(jobs: list[dict[str, Any]], ended: int) -> None:
         for one in smallest(taken(cluster.state), waiter, now).suggestions:
             if one.at != now:
                 continue
-            follower = Cluster.__new__(Cluster)
-            follower.clock, follower.log, follower.rows, follower.sent = cluster.clock, [], [], []
+            follower = copy(cluster)
+            follower.log, follower.rows, follower.sent = [], [], []
             follower.state = taken(cluster.state)
             n = follower.state.next_job_id
             granted = follow(follower, id, one)

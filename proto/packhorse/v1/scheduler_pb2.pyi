@@ -123,7 +123,7 @@ class JobRef(_message.Message):
     def __init__(self, job_id: _Optional[int] = ..., indices: _Optional[_Iterable[_Union[_job_pb2.IndexRange, _Mapping]]] = ..., text: _Optional[str] = ...) -> None: ...
 
 class JobFilter(_message.Message):
-    __slots__ = ("users", "partitions", "names", "states", "accounts", "qos", "nodes")
+    __slots__ = ("users", "partitions", "names", "states", "accounts", "qos", "nodes", "reservations")
     USERS_FIELD_NUMBER: _ClassVar[int]
     PARTITIONS_FIELD_NUMBER: _ClassVar[int]
     NAMES_FIELD_NUMBER: _ClassVar[int]
@@ -131,6 +131,7 @@ class JobFilter(_message.Message):
     ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
     QOS_FIELD_NUMBER: _ClassVar[int]
     NODES_FIELD_NUMBER: _ClassVar[int]
+    RESERVATIONS_FIELD_NUMBER: _ClassVar[int]
     users: _containers.RepeatedScalarFieldContainer[str]
     partitions: _containers.RepeatedScalarFieldContainer[str]
     names: _containers.RepeatedScalarFieldContainer[str]
@@ -138,7 +139,8 @@ class JobFilter(_message.Message):
     accounts: _containers.RepeatedScalarFieldContainer[str]
     qos: _containers.RepeatedScalarFieldContainer[str]
     nodes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, users: _Optional[_Iterable[str]] = ..., partitions: _Optional[_Iterable[str]] = ..., names: _Optional[_Iterable[str]] = ..., states: _Optional[_Iterable[str]] = ..., accounts: _Optional[_Iterable[str]] = ..., qos: _Optional[_Iterable[str]] = ..., nodes: _Optional[_Iterable[str]] = ...) -> None: ...
+    reservations: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, users: _Optional[_Iterable[str]] = ..., partitions: _Optional[_Iterable[str]] = ..., names: _Optional[_Iterable[str]] = ..., states: _Optional[_Iterable[str]] = ..., accounts: _Optional[_Iterable[str]] = ..., qos: _Optional[_Iterable[str]] = ..., nodes: _Optional[_Iterable[str]] = ..., reservations: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CancelJobsRequest(_message.Message):
     __slots__ = ("jobs", "filter", "signal", "scope", "idempotency_key")
@@ -418,6 +420,88 @@ class ListQuotasRequest(_message.Message):
     names: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, fields: _Optional[_Iterable[str]] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class ListReservationsRequest(_message.Message):
+    __slots__ = ("fields", "names")
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, fields: _Optional[_Iterable[str]] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class NameChange(_message.Message):
+    __slots__ = ("names", "sign")
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    SIGN_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    sign: str
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., sign: _Optional[str] = ...) -> None: ...
+
+class ReservationWish(_message.Message):
+    __slots__ = ("name", "start_at_us", "end_at_us", "duration_s", "nodes", "node_counts", "core_counts", "cpus", "partition", "features", "users", "accounts", "groups", "qos", "licenses", "flags", "purge_after_s", "comment", "utc_offset_s")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    START_AT_US_FIELD_NUMBER: _ClassVar[int]
+    END_AT_US_FIELD_NUMBER: _ClassVar[int]
+    DURATION_S_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    NODE_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    CORE_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    CPUS_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    QOS_FIELD_NUMBER: _ClassVar[int]
+    LICENSES_FIELD_NUMBER: _ClassVar[int]
+    FLAGS_FIELD_NUMBER: _ClassVar[int]
+    PURGE_AFTER_S_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
+    UTC_OFFSET_S_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    start_at_us: int
+    end_at_us: int
+    duration_s: int
+    nodes: NameChange
+    node_counts: _containers.RepeatedScalarFieldContainer[int]
+    core_counts: _containers.RepeatedScalarFieldContainer[int]
+    cpus: int
+    partition: str
+    features: str
+    users: NameChange
+    accounts: NameChange
+    groups: NameChange
+    qos: NameChange
+    licenses: str
+    flags: NameChange
+    purge_after_s: int
+    comment: str
+    utc_offset_s: int
+    def __init__(self, name: _Optional[str] = ..., start_at_us: _Optional[int] = ..., end_at_us: _Optional[int] = ..., duration_s: _Optional[int] = ..., nodes: _Optional[_Union[NameChange, _Mapping]] = ..., node_counts: _Optional[_Iterable[int]] = ..., core_counts: _Optional[_Iterable[int]] = ..., cpus: _Optional[int] = ..., partition: _Optional[str] = ..., features: _Optional[str] = ..., users: _Optional[_Union[NameChange, _Mapping]] = ..., accounts: _Optional[_Union[NameChange, _Mapping]] = ..., groups: _Optional[_Union[NameChange, _Mapping]] = ..., qos: _Optional[_Union[NameChange, _Mapping]] = ..., licenses: _Optional[str] = ..., flags: _Optional[_Union[NameChange, _Mapping]] = ..., purge_after_s: _Optional[int] = ..., comment: _Optional[str] = ..., utc_offset_s: _Optional[int] = ...) -> None: ...
+
+class CreateReservationRequest(_message.Message):
+    __slots__ = ("wish", "idempotency_key")
+    WISH_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    wish: ReservationWish
+    idempotency_key: str
+    def __init__(self, wish: _Optional[_Union[ReservationWish, _Mapping]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class UpdateReservationRequest(_message.Message):
+    __slots__ = ("wish", "idempotency_key")
+    WISH_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    wish: ReservationWish
+    idempotency_key: str
+    def __init__(self, wish: _Optional[_Union[ReservationWish, _Mapping]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class DeleteReservationRequest(_message.Message):
+    __slots__ = ("name", "idempotency_key")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    idempotency_key: str
+    def __init__(self, name: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
 class ListAccountingRequest(_message.Message):
     __slots__ = ("fields", "jobs", "filter", "since_us", "until_us", "allocations_only", "duplicates", "limit")
     FIELDS_FIELD_NUMBER: _ClassVar[int]
@@ -681,6 +765,164 @@ class ListWasteResponse(_message.Message):
     until_us: int
     user: str
     def __init__(self, total: _Optional[_Union[WasteSum, _Mapping]] = ..., rows: _Optional[_Iterable[_Union[WasteSum, _Mapping]]] = ..., jobs: _Optional[_Iterable[_Union[WasteJob, _Mapping]]] = ..., since_us: _Optional[int] = ..., until_us: _Optional[int] = ..., user: _Optional[str] = ...) -> None: ...
+
+class ListEstimatesRequest(_message.Message):
+    __slots__ = ("latest",)
+    LATEST_FIELD_NUMBER: _ClassVar[int]
+    latest: int
+    def __init__(self, latest: _Optional[int] = ...) -> None: ...
+
+class EstimateSum(_message.Message):
+    __slots__ = ("by", "key", "n", "n_inside", "median_error_s", "median_wait_s", "median_interval_s")
+    BY_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    N_FIELD_NUMBER: _ClassVar[int]
+    N_INSIDE_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_ERROR_S_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_WAIT_S_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_INTERVAL_S_FIELD_NUMBER: _ClassVar[int]
+    by: str
+    key: str
+    n: int
+    n_inside: int
+    median_error_s: int
+    median_wait_s: int
+    median_interval_s: int
+    def __init__(self, by: _Optional[str] = ..., key: _Optional[str] = ..., n: _Optional[int] = ..., n_inside: _Optional[int] = ..., median_error_s: _Optional[int] = ..., median_wait_s: _Optional[int] = ..., median_interval_s: _Optional[int] = ...) -> None: ...
+
+class EstimateDay(_message.Message):
+    __slots__ = ("day_us", "n", "n_inside", "error_s", "wait_s")
+    DAY_US_FIELD_NUMBER: _ClassVar[int]
+    N_FIELD_NUMBER: _ClassVar[int]
+    N_INSIDE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_S_FIELD_NUMBER: _ClassVar[int]
+    WAIT_S_FIELD_NUMBER: _ClassVar[int]
+    day_us: int
+    n: int
+    n_inside: int
+    error_s: int
+    wait_s: int
+    def __init__(self, day_us: _Optional[int] = ..., n: _Optional[int] = ..., n_inside: _Optional[int] = ..., error_s: _Optional[int] = ..., wait_s: _Optional[int] = ...) -> None: ...
+
+class ScoredEstimate(_message.Message):
+    __slots__ = ("job_id", "last", "told_at_us", "low_at_us", "median_at_us", "high_at_us", "start_at_us", "partition", "nth")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    TOLD_AT_US_FIELD_NUMBER: _ClassVar[int]
+    LOW_AT_US_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_AT_US_FIELD_NUMBER: _ClassVar[int]
+    HIGH_AT_US_FIELD_NUMBER: _ClassVar[int]
+    START_AT_US_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    NTH_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    last: bool
+    told_at_us: int
+    low_at_us: int
+    median_at_us: int
+    high_at_us: int
+    start_at_us: int
+    partition: str
+    nth: int
+    def __init__(self, job_id: _Optional[int] = ..., last: _Optional[bool] = ..., told_at_us: _Optional[int] = ..., low_at_us: _Optional[int] = ..., median_at_us: _Optional[int] = ..., high_at_us: _Optional[int] = ..., start_at_us: _Optional[int] = ..., partition: _Optional[str] = ..., nth: _Optional[int] = ...) -> None: ...
+
+class ListEstimatesResponse(_message.Message):
+    __slots__ = ("sums", "days", "latest", "n_scored", "n_inside", "n_told", "now_us")
+    SUMS_FIELD_NUMBER: _ClassVar[int]
+    DAYS_FIELD_NUMBER: _ClassVar[int]
+    LATEST_FIELD_NUMBER: _ClassVar[int]
+    N_SCORED_FIELD_NUMBER: _ClassVar[int]
+    N_INSIDE_FIELD_NUMBER: _ClassVar[int]
+    N_TOLD_FIELD_NUMBER: _ClassVar[int]
+    NOW_US_FIELD_NUMBER: _ClassVar[int]
+    sums: _containers.RepeatedCompositeFieldContainer[EstimateSum]
+    days: _containers.RepeatedCompositeFieldContainer[EstimateDay]
+    latest: _containers.RepeatedCompositeFieldContainer[ScoredEstimate]
+    n_scored: int
+    n_inside: int
+    n_told: int
+    now_us: int
+    def __init__(self, sums: _Optional[_Iterable[_Union[EstimateSum, _Mapping]]] = ..., days: _Optional[_Iterable[_Union[EstimateDay, _Mapping]]] = ..., latest: _Optional[_Iterable[_Union[ScoredEstimate, _Mapping]]] = ..., n_scored: _Optional[int] = ..., n_inside: _Optional[int] = ..., n_told: _Optional[int] = ..., now_us: _Optional[int] = ...) -> None: ...
+
+class GetShadowRequest(_message.Message):
+    __slots__ = ("latest",)
+    LATEST_FIELD_NUMBER: _ClassVar[int]
+    latest: int
+    def __init__(self, latest: _Optional[int] = ...) -> None: ...
+
+class ShadowDifference(_message.Message):
+    __slots__ = ("at_us", "job_id", "kind", "live", "shadow", "shift_s")
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    LIVE_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
+    SHIFT_S_FIELD_NUMBER: _ClassVar[int]
+    at_us: int
+    job_id: int
+    kind: str
+    live: str
+    shadow: str
+    shift_s: int
+    def __init__(self, at_us: _Optional[int] = ..., job_id: _Optional[int] = ..., kind: _Optional[str] = ..., live: _Optional[str] = ..., shadow: _Optional[str] = ..., shift_s: _Optional[int] = ...) -> None: ...
+
+class ShadowCount(_message.Message):
+    __slots__ = ("kind", "n", "n_jobs")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    N_FIELD_NUMBER: _ClassVar[int]
+    N_JOBS_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    n: int
+    n_jobs: int
+    def __init__(self, kind: _Optional[str] = ..., n: _Optional[int] = ..., n_jobs: _Optional[int] = ...) -> None: ...
+
+class GetShadowResponse(_message.Message):
+    __slots__ = ("on", "name", "since_us", "error", "n_passes", "n_failed", "last_at_us", "last_ms", "live_milli", "shadow_milli", "counts", "latest", "settings")
+    ON_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SINCE_US_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    N_PASSES_FIELD_NUMBER: _ClassVar[int]
+    N_FAILED_FIELD_NUMBER: _ClassVar[int]
+    LAST_AT_US_FIELD_NUMBER: _ClassVar[int]
+    LAST_MS_FIELD_NUMBER: _ClassVar[int]
+    LIVE_MILLI_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_MILLI_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    LATEST_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    on: bool
+    name: str
+    since_us: int
+    error: str
+    n_passes: int
+    n_failed: int
+    last_at_us: int
+    last_ms: int
+    live_milli: int
+    shadow_milli: int
+    counts: _containers.RepeatedCompositeFieldContainer[ShadowCount]
+    latest: _containers.RepeatedCompositeFieldContainer[ShadowDifference]
+    settings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, on: _Optional[bool] = ..., name: _Optional[str] = ..., since_us: _Optional[int] = ..., error: _Optional[str] = ..., n_passes: _Optional[int] = ..., n_failed: _Optional[int] = ..., last_at_us: _Optional[int] = ..., last_ms: _Optional[int] = ..., live_milli: _Optional[int] = ..., shadow_milli: _Optional[int] = ..., counts: _Optional[_Iterable[_Union[ShadowCount, _Mapping]]] = ..., latest: _Optional[_Iterable[_Union[ShadowDifference, _Mapping]]] = ..., settings: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SwitchShadowRequest(_message.Message):
+    __slots__ = ("name", "config", "off")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    OFF_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    config: str
+    off: bool
+    def __init__(self, name: _Optional[str] = ..., config: _Optional[str] = ..., off: _Optional[bool] = ...) -> None: ...
+
+class SwitchShadowResponse(_message.Message):
+    __slots__ = ("on", "settings")
+    ON_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    on: bool
+    settings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, on: _Optional[bool] = ..., settings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ExplainJobRequest(_message.Message):
     __slots__ = ("job",)

@@ -114,6 +114,26 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListQuotasRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
                 _registered_method=True)
+        self.ListReservations = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListReservations',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListReservationsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+                _registered_method=True)
+        self.CreateReservation = channel.unary_unary(
+                '/packhorse.v1.Scheduler/CreateReservation',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.CreateReservationRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+                _registered_method=True)
+        self.UpdateReservation = channel.unary_unary(
+                '/packhorse.v1.Scheduler/UpdateReservation',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.UpdateReservationRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+                _registered_method=True)
+        self.DeleteReservation = channel.unary_unary(
+                '/packhorse.v1.Scheduler/DeleteReservation',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.DeleteReservationRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+                _registered_method=True)
         self.ListAccounting = channel.unary_unary(
                 '/packhorse.v1.Scheduler/ListAccounting',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListAccountingRequest.SerializeToString,
@@ -148,6 +168,21 @@ class SchedulerStub:
                 '/packhorse.v1.Scheduler/ListWaste',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.FromString,
+                _registered_method=True)
+        self.ListEstimates = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListEstimates',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListEstimatesRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListEstimatesResponse.FromString,
+                _registered_method=True)
+        self.GetShadow = channel.unary_unary(
+                '/packhorse.v1.Scheduler/GetShadow',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetShadowRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetShadowResponse.FromString,
+                _registered_method=True)
+        self.SwitchShadow = channel.unary_unary(
+                '/packhorse.v1.Scheduler/SwitchShadow',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowResponse.FromString,
                 _registered_method=True)
         self.ExplainJob = channel.unary_unary(
                 '/packhorse.v1.Scheduler/ExplainJob',
@@ -332,6 +367,31 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListReservations(self, request, context):
+        """Nodes, cores and licences set aside; docs/policy/reservations.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateReservation(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateReservation(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteReservation(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAccounting(self, request, context):
         """Live and finished attempts, as accounting sees them.
         """
@@ -377,6 +437,26 @@ class SchedulerServicer:
     def ListWaste(self, request, context):
         """What ended runs were given and did not use: one's own, of administrators everybody's.
         """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEstimates(self, request, context):
+        """How right estimates of starts were; see docs/policy/when.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetShadow(self, request, context):
+        """What another configuration would have decided; see docs/policy/shadow.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SwitchShadow(self, request, context):
+        """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -573,6 +653,26 @@ def add_SchedulerServicer_to_server(servicer, server):
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListQuotasRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
             ),
+            'ListReservations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReservations,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListReservationsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
+            ),
+            'CreateReservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateReservation,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.CreateReservationRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
+            ),
+            'UpdateReservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateReservation,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.UpdateReservationRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
+            ),
+            'DeleteReservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteReservation,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.DeleteReservationRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
+            ),
             'ListAccounting': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAccounting,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListAccountingRequest.FromString,
@@ -607,6 +707,21 @@ def add_SchedulerServicer_to_server(servicer, server):
                     servicer.ListWaste,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.SerializeToString,
+            ),
+            'ListEstimates': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEstimates,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListEstimatesRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListEstimatesResponse.SerializeToString,
+            ),
+            'GetShadow': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetShadow,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetShadowRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetShadowResponse.SerializeToString,
+            ),
+            'SwitchShadow': grpc.unary_unary_rpc_method_handler(
+                    servicer.SwitchShadow,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowResponse.SerializeToString,
             ),
             'ExplainJob': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainJob,
@@ -1132,6 +1247,114 @@ class Scheduler:
             _registered_method=True)
 
     @staticmethod
+    def ListReservations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListReservations',
+            packhorse_dot_v1_dot_scheduler__pb2.ListReservationsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateReservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/CreateReservation',
+            packhorse_dot_v1_dot_scheduler__pb2.CreateReservationRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateReservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/UpdateReservation',
+            packhorse_dot_v1_dot_scheduler__pb2.UpdateReservationRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteReservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/DeleteReservation',
+            packhorse_dot_v1_dot_scheduler__pb2.DeleteReservationRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListAccounting(request,
             target,
             options=(),
@@ -1310,6 +1533,87 @@ class Scheduler:
             '/packhorse.v1.Scheduler/ListWaste',
             packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEstimates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListEstimates',
+            packhorse_dot_v1_dot_scheduler__pb2.ListEstimatesRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.ListEstimatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetShadow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/GetShadow',
+            packhorse_dot_v1_dot_scheduler__pb2.GetShadowRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.GetShadowResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SwitchShadow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/SwitchShadow',
+            packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,11 @@ class SchedulerStub:
     ListLicenses: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListLicensesRequest, _scheduler_pb2.Table]
     ListQuotas: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListQuotasRequest, _scheduler_pb2.Table]
     """How accounts, users and QOS stand against their limits; see docs/policy/limits.md."""
+    ListReservations: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListReservationsRequest, _scheduler_pb2.Table]
+    """Nodes, cores and licences set aside; docs/policy/reservations.md."""
+    CreateReservation: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.CreateReservationRequest, _scheduler_pb2.OutcomesResponse]
+    UpdateReservation: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.UpdateReservationRequest, _scheduler_pb2.OutcomesResponse]
+    DeleteReservation: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.DeleteReservationRequest, _scheduler_pb2.OutcomesResponse]
     ListAccounting: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountingRequest, _scheduler_pb2.Table]
     """Live and finished attempts, as accounting sees them."""
     ListLoans: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListLoansRequest, _scheduler_pb2.Table]
@@ -66,6 +71,11 @@ class SchedulerStub:
     """What a job should ask for, by what its past runs used."""
     ListWaste: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListWasteRequest, _scheduler_pb2.ListWasteResponse]
     """What ended runs were given and did not use: one's own, of administrators everybody's."""
+    ListEstimates: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListEstimatesRequest, _scheduler_pb2.ListEstimatesResponse]
+    """How right estimates of starts were; see docs/policy/when.md."""
+    GetShadow: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetShadowRequest, _scheduler_pb2.GetShadowResponse]
+    """What another configuration would have decided; see docs/policy/shadow.md."""
+    SwitchShadow: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchShadowRequest, _scheduler_pb2.SwitchShadowResponse]
     ExplainJob: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ExplainJobRequest, _scheduler_pb2.ExplainJobResponse]
     """Why a job waits and what would start it; why it runs where it runs; how it ended."""
     GetReport: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetReportRequest, _scheduler_pb2.GetReportResponse]
@@ -118,6 +128,11 @@ class SchedulerAsyncStub(SchedulerStub):
     ListLicenses: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListLicensesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     ListQuotas: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListQuotasRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     """How accounts, users and QOS stand against their limits; see docs/policy/limits.md."""
+    ListReservations: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListReservationsRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
+    """Nodes, cores and licences set aside; docs/policy/reservations.md."""
+    CreateReservation: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.CreateReservationRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
+    UpdateReservation: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.UpdateReservationRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
+    DeleteReservation: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.DeleteReservationRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
     ListAccounting: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountingRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     """Live and finished attempts, as accounting sees them."""
     ListLoans: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListLoansRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
@@ -133,6 +148,11 @@ class SchedulerAsyncStub(SchedulerStub):
     """What a job should ask for, by what its past runs used."""
     ListWaste: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListWasteRequest, _scheduler_pb2.ListWasteResponse]  # type: ignore[assignment]
     """What ended runs were given and did not use: one's own, of administrators everybody's."""
+    ListEstimates: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListEstimatesRequest, _scheduler_pb2.ListEstimatesResponse]  # type: ignore[assignment]
+    """How right estimates of starts were; see docs/policy/when.md."""
+    GetShadow: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetShadowRequest, _scheduler_pb2.GetShadowResponse]  # type: ignore[assignment]
+    """What another configuration would have decided; see docs/policy/shadow.md."""
+    SwitchShadow: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchShadowRequest, _scheduler_pb2.SwitchShadowResponse]  # type: ignore[assignment]
     ExplainJob: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ExplainJobRequest, _scheduler_pb2.ExplainJobResponse]  # type: ignore[assignment]
     """Why a job waits and what would start it; why it runs where it runs; how it ended."""
     GetReport: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetReportRequest, _scheduler_pb2.GetReportResponse]  # type: ignore[assignment]
@@ -280,6 +300,35 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         """How accounts, users and QOS stand against their limits; see docs/policy/limits.md."""
 
     @_abc_1.abstractmethod
+    def ListReservations(
+        self,
+        request: _scheduler_pb2.ListReservationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]:
+        """Nodes, cores and licences set aside; docs/policy/reservations.md."""
+
+    @_abc_1.abstractmethod
+    def CreateReservation(
+        self,
+        request: _scheduler_pb2.CreateReservationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def UpdateReservation(
+        self,
+        request: _scheduler_pb2.UpdateReservationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteReservation(
+        self,
+        request: _scheduler_pb2.DeleteReservationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]: ...
+
+    @_abc_1.abstractmethod
     def ListAccounting(
         self,
         request: _scheduler_pb2.ListAccountingRequest,
@@ -335,6 +384,29 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.ListWasteResponse, _abc.Awaitable[_scheduler_pb2.ListWasteResponse]]:
         """What ended runs were given and did not use: one's own, of administrators everybody's."""
+
+    @_abc_1.abstractmethod
+    def ListEstimates(
+        self,
+        request: _scheduler_pb2.ListEstimatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.ListEstimatesResponse, _abc.Awaitable[_scheduler_pb2.ListEstimatesResponse]]:
+        """How right estimates of starts were; see docs/policy/when.md."""
+
+    @_abc_1.abstractmethod
+    def GetShadow(
+        self,
+        request: _scheduler_pb2.GetShadowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.GetShadowResponse, _abc.Awaitable[_scheduler_pb2.GetShadowResponse]]:
+        """What another configuration would have decided; see docs/policy/shadow.md."""
+
+    @_abc_1.abstractmethod
+    def SwitchShadow(
+        self,
+        request: _scheduler_pb2.SwitchShadowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.SwitchShadowResponse, _abc.Awaitable[_scheduler_pb2.SwitchShadowResponse]]: ...
 
     @_abc_1.abstractmethod
     def ExplainJob(

@@ -40,6 +40,10 @@ EXPECTED = {
     "ListPartitions": "U A other",
     "ListLicenses": "U A other",
     "ListQuotas": "U A other",
+    "ListReservations": "U A other",
+    "CreateReservation": "U A own",
+    "UpdateReservation": "U A own",
+    "DeleteReservation": "U A own",
     "ListLoans": "U A own, U A other",
     "SwitchReclaim": "A other",
     "ChangeAccounts": "U A own",
@@ -48,6 +52,9 @@ EXPECTED = {
     "SuggestAsk": "U A own, U A other",
     "ExplainJob": "U A own, U A other",
     "ListWaste": "U A own, A other",
+    "ListEstimates": "U A other",
+    "GetShadow": "U A other",
+    "SwitchShadow": "A other",
     "ListPriorities": "U A own, U A other",
     "ListShares": "U A other",
     "CompareJobs": "U A own, U A other",
@@ -97,6 +104,10 @@ def request(method: str, job: int, owner: Owner) -> Any:
         "ListPartitions": m.ListPartitionsRequest(),
         "ListLicenses": m.ListLicensesRequest(),
         "ListQuotas": m.ListQuotasRequest(),
+        "ListReservations": m.ListReservationsRequest(),
+        "CreateReservation": m.CreateReservationRequest(wish=m.ReservationWish(name="r")),
+        "UpdateReservation": m.UpdateReservationRequest(wish=m.ReservationWish(name="r")),
+        "DeleteReservation": m.DeleteReservationRequest(name="r"),
         "ListLoans": m.ListLoansRequest(),
         "SwitchReclaim": m.SwitchReclaimRequest(),
         "ChangeAccounts": m.ChangeAccountsRequest(),
@@ -105,6 +116,9 @@ def request(method: str, job: int, owner: Owner) -> Any:
         "SuggestAsk": m.SuggestAskRequest(job=ref),
         "ExplainJob": m.ExplainJobRequest(job=ref),
         "ListWaste": m.ListWasteRequest(filter=m.JobFilter(users=[owner.user])),
+        "ListEstimates": m.ListEstimatesRequest(),
+        "GetShadow": m.GetShadowRequest(),
+        "SwitchShadow": m.SwitchShadowRequest(off=True),
         "ListPriorities": m.ListPrioritiesRequest(jobs=[ref]),
         "ListShares": m.ListSharesRequest(),
         "CompareJobs": m.CompareJobsRequest(first=ref, second=ref),
@@ -124,6 +138,18 @@ def request(method: str, job: int, owner: Owner) -> Any:
 
 
 ABOUT_NOBODY = frozenset({"Ping", "SubmitJob", "SubmitJobs", "IssueToken", "Relay", "ChangeAccounts"})
+ABOUT_NOBODY = frozenset(
+    {
+        "Ping",
+        "SubmitJob",
+        "SubmitJobs",
+        "IssueToken",
+        "Relay",
+        "CreateReservation",
+        "UpdateReservation",
+        "DeleteReservation",
+    }
+)
 ABOUT_THE_CLUSTER = frozenset(
     {
         "UpdateNodes",
@@ -132,8 +158,12 @@ ABOUT_THE_CLUSTER = frozenset(
         "ListLicenses",
         "ListShares",
         "ListQuotas",
+        "ListReservations",
         "ListLoans",
         "SwitchReclaim",
+        "ListEstimates",
+        "GetShadow",
+        "SwitchShadow",
         "ListAccounts",
         "GetReport",
         "GetConfig",
