@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from packhorse.scheduler.core.accounts.decay import NO_DECAY
 from packhorse.scheduler.core.accounts.held import ASSOCIATION, QOS, WALL, Scope, Sum, of_association
 from packhorse.scheduler.core.accounts.needs import (
     MOST_AMOUNT,
@@ -293,7 +294,12 @@ class Quota:
             lent = (own >= 0) & (needed[at] <= room[own])
             found[lent] = Reason.QUOTA_LENT.code
             codes[at] = found
-            self.waits_for_time |= measure[0] in (What.LEFT, What.SPENT)
+            if measure[0] in (What.LEFT, What.SPENT) and not self.waits_for_time:
+                least_need = {
+                    pool: int(needed[at][pools == pool].min()) for pool in np.unique(pools).tolist()
+                }
+                for pool, amount in least_need.items():
+                    self._see_time(book.limits[pool], amount)
 
     def wake(self, now: Instant) -> None:
         """If time alone makes room for somebody, another pass is due before long."""
@@ -465,7 +471,15 @@ class Quota:
         lent = one.sure >= 0 and one.amount <= room[one.sure]
         limit = limits[one.pool]
         self.reason = Reason.QUOTA_LENT if lent else limit.reason
-        self.waits_for_time |= limit.what in (What.LEFT, What.SPENT)
+        self._see_time(limit, one.amount)
+
+    def _see_time(self, limit: Limit, needed: int) -> None:
+        """Whether time alone will make room: a job waits for it that is not too large in itself, and
+        something runs, or use fades."""
+        if limit.what not in (What.LEFT, What.SPENT) or needed > limit.most:
+            return
+        fades = limit.what is What.SPENT and self.state.spent.decay != NO_DECAY
+        self.waits_for_time |= fades or bool(self.state.held.running)
 
     def _take(self, demand: Demand, n: int) -> None:
         room = self.room
