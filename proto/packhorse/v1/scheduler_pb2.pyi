@@ -410,6 +410,14 @@ class PriorityTerm(_message.Message):
     why: str
     def __init__(self, name: _Optional[str] = ..., amount: _Optional[int] = ..., why: _Optional[str] = ...) -> None: ...
 
+class ListQuotasRequest(_message.Message):
+    __slots__ = ("fields", "names")
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, fields: _Optional[_Iterable[str]] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class ListAccountingRequest(_message.Message):
     __slots__ = ("fields", "jobs", "filter", "since_us", "until_us", "allocations_only", "duplicates", "limit")
     FIELDS_FIELD_NUMBER: _ClassVar[int]

@@ -109,6 +109,11 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListLicensesRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
                 _registered_method=True)
+        self.ListQuotas = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListQuotas',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListQuotasRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+                _registered_method=True)
         self.ListAccounting = channel.unary_unary(
                 '/packhorse.v1.Scheduler/ListAccounting',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListAccountingRequest.SerializeToString,
@@ -316,6 +321,13 @@ class SchedulerServicer:
 
     def ListLicenses(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListQuotas(self, request, context):
+        """How accounts, users and QOS stand against their limits; see docs/policy/limits.md.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -554,6 +566,11 @@ def add_SchedulerServicer_to_server(servicer, server):
             'ListLicenses': grpc.unary_unary_rpc_method_handler(
                     servicer.ListLicenses,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListLicensesRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
+            ),
+            'ListQuotas': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQuotas,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListQuotasRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
             ),
             'ListAccounting': grpc.unary_unary_rpc_method_handler(
@@ -1076,6 +1093,33 @@ class Scheduler:
             target,
             '/packhorse.v1.Scheduler/ListLicenses',
             packhorse_dot_v1_dot_scheduler__pb2.ListLicensesRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQuotas(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListQuotas',
+            packhorse_dot_v1_dot_scheduler__pb2.ListQuotasRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
             options,
             channel_credentials,

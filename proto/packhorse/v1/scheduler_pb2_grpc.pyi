@@ -49,6 +49,8 @@ class SchedulerStub:
     ListNodes: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListNodesRequest, _scheduler_pb2.Table]
     ListPartitions: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListPartitionsRequest, _scheduler_pb2.Table]
     ListLicenses: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListLicensesRequest, _scheduler_pb2.Table]
+    ListQuotas: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListQuotasRequest, _scheduler_pb2.Table]
+    """How accounts, users and QOS stand against their limits; see docs/policy/limits.md."""
     ListAccounting: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountingRequest, _scheduler_pb2.Table]
     """Live and finished attempts, as accounting sees them."""
     ListLoans: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListLoansRequest, _scheduler_pb2.Table]
@@ -114,6 +116,8 @@ class SchedulerAsyncStub(SchedulerStub):
     ListNodes: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListNodesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     ListPartitions: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListPartitionsRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     ListLicenses: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListLicensesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
+    ListQuotas: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListQuotasRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
+    """How accounts, users and QOS stand against their limits; see docs/policy/limits.md."""
     ListAccounting: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountingRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     """Live and finished attempts, as accounting sees them."""
     ListLoans: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListLoansRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
@@ -266,6 +270,14 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         request: _scheduler_pb2.ListLicensesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]: ...
+
+    @_abc_1.abstractmethod
+    def ListQuotas(
+        self,
+        request: _scheduler_pb2.ListQuotasRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]:
+        """How accounts, users and QOS stand against their limits; see docs/policy/limits.md."""
 
     @_abc_1.abstractmethod
     def ListAccounting(
