@@ -189,7 +189,7 @@ def _eligible(state: State, job: Job | ArrayJob, now: Instant) -> list[Explanati
     field = Field(state.node_columns)
     shortage = None if holds(field, request, up=True) else _shortage(field, request)
     ahead, promised = _ahead(state, job.id, now)
-    out = limits
+    out = limits.copy()
     if licenses:
         out.append(Explanation(Reason.LICENSES, licenses))
     if shortage is not None:

@@ -33,7 +33,7 @@ def test_less_of_what_is_limited(
     """A job of 2 CPUs, 2 GiB, 2 GPUs runs; another one asks for too much beside it."""
     cluster = a_cluster(nodes=4, gpus=4)
     a_tree(cluster, chem=limits)
-    holds = {"cpus": 2, "mem_mib": 2048, "gpus": 2 * ("gpus" in what), "time_limit_s": HOUR // 2}
+    holds: dict[str, Any] = {"cpus": 2, "mem_mib": 2048, "gpus": 2 * ("gpus" in what), "time_limit_s": HOUR // 2}
     cluster.submit(caller=ANN, account="chem", **holds)
     job = cluster.submit(caller=ANN, account="chem", **{"time_limit_s": HOUR, "cpus": 1, **what})
     cluster.run_cycle()
