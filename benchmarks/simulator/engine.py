@@ -38,6 +38,7 @@ from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeNa
 from packhorse.scheduler.model.input import (
     Caller,
     ChangeAccounts,
+    CreateReservation,
     Input,
     RegisterNode,
     ReportExit,
@@ -51,12 +52,13 @@ from packhorse.scheduler.model.input import (
 )
 from packhorse.scheduler.model.job import Active, EndCause, Owner
 from packhorse.scheduler.model.node import NodeSpec, Offer
-from packhorse.scheduler.model.reply import Refused, Submitted
+from packhorse.scheduler.model.reply import Done, Refused, Submitted
 from packhorse.scheduler.model.resources import Placement
 from packhorse.simulator.asks import Asks, LimitOf, asked, clairvoyant, with_models
 from packhorse.simulator.lab_policy import LabPolicy
 from packhorse.simulator.memory import Memory, Use
 from packhorse.simulator.outcome import NOT_YET, Outcome
+from packhorse.simulator.reservations import Made
 from packhorse.simulator.sampling import Sampler
 from packhorse.simulator.traces.job import TraceJob
 from packhorse.simulator.world import Dice, World
@@ -85,7 +87,10 @@ class _Kind(IntEnum):
     FAIL = 2
     STARTED = 3
     REPORT = 4
+    RESERVE = 5
 
+
+_ADMIN: Final = Caller(Owner(0, 0, "root", "root"), admin=True)
 
 CONFIG: Final = ClusterConfig(min_job_age_s=_LONG_S, max_finished_kept=_FINISHED, max_requeues=1 << 30)
 """Of a simulated cluster, where nothing else is said."""
@@ -98,7 +103,7 @@ class Simulation:
     seen: is told every event; progress: how many jobs have ended, now and then. limit: of jobs, unless the
     policy is clairvoyant. before: is told every event that is about to change the state. uses: of memory
     over time, by the names that jobs give. accounts: changes of the empty book, made first; account_of: see
-    Asks. Raises BadValue for changes that are refused.
+    Asks. Raises BadValue for changes that are refused. reservations: when they are made, by time.
     """
 
     def __init__(
@@ -115,6 +120,7 @@ class Simulation:
         before: Callable[[Event], None] | None = None,
         accounts: tuple[AccountChange, ...] = (),
         account_of: str = "default",
+        reservations: Sequence[Made] = (),
     ) -> None:
         self.policy = policy
         self.state = State.empty()
@@ -170,6 +176,11 @@ class Simulation:
                 raise BadValue(f"accounts: {reply.message}")
         for spec in self._nodes:
             self._register(spec)
+        for made in reservations:
+            if made.at_us <= 0:
+                self._reserve(made)
+            else:
+                self._push(made.at_us, _Kind.RESERVE, made)
         if world.report_s:
             self._push(0, _Kind.REPORT, None)
         if world.failures_per_day:
@@ -183,7 +194,7 @@ class Simulation:
         while True:
             times = [arrivals.next_us, self._heap[0][0] if self._heap and not self._idle(arrivals) else None]
             # Nobody wakes up only to forget.
-            due = len(self.state.timers) or self.state.batch.wake_at
+            due = len(self.state.timers) or self.state.batch.wake_at or self.state.reservations
             timer = next_timer(self.state) if due else None
             if timer is not None and len(self.state.jobs) > len(self.state.finished):
                 times.append(timer - ORIGIN)
@@ -264,6 +275,9 @@ class Simulation:
             assert isinstance(what, ReportStart)
             if self._runs(what.attempt, self._began_at(what.attempt), what.started_at):
                 self._do(what)
+        elif kind is _Kind.RESERVE:
+            assert isinstance(what, Made)
+            self._reserve(what)
         elif kind is _Kind.REPORT:
             self._report_use()
             self._push(self.now_us + round(self._world.report_s * US), _Kind.REPORT, None)
@@ -277,6 +291,14 @@ class Simulation:
             assert isinstance(what, NodeSpec)
             self._boots[what.name] += 1
             self._register(what)
+
+    def _reserve(self, made: Made) -> None:
+        """What an administrator would do."""
+        reply = self._do(CreateReservation(_ADMIN, made.wish_from(ORIGIN))).reply
+        assert isinstance(reply, Done)
+        for outcome in reply.outcomes:
+            if outcome.code is not None:
+                raise NotRunnable(f"reservation {outcome.ref}: {outcome.message}")
 
     def _report_use(self) -> None:
         """Machines say what is used of their memory, once they have ended jobs where there is none left."""

@@ -30,6 +30,7 @@ from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.model.node import NodeSpec
+from packhorse.simulator import reservations
 from packhorse.simulator.engine import CONFIG, Simulation
 from packhorse.simulator.lab_policy import LabPolicy
 from packhorse.simulator.memory import Use
@@ -61,7 +62,7 @@ class Run(NamedTuple):
     numbers: seeds, or starts of windows. trace: path or generator. file: that of a policy of the user's
     own. uses: what jobs use of their memory over time, a file; None: all that they ask for. lend: estimator
     by which unused memory is lent, "": it is not. accounts: a file of them (model/accounts_file.py), None:
-    there are none; account_of: see asks.ACCOUNT_OF."""
+    there are none; account_of: see asks.ACCOUNT_OF. reservations: a file of them."""
 
     title: str
     number: int
@@ -78,6 +79,7 @@ class Run(NamedTuple):
     lend: str = ""
     accounts: Path | None = None
     account_of: str = "default"
+    reservations: Path | None = None
 
 
 class Loaded(NamedTuple):
@@ -153,6 +155,7 @@ def key(run: Run) -> str:
         run.lend,
         digest(run.accounts) if run.accounts else "",
         run.account_of,
+        digest(run.reservations) if run.reservations else "",
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
@@ -171,6 +174,7 @@ def simulate(run: Run, progress: object = None) -> Outcome:
         before=ledger.see if run.lend else None,
         accounts=load_accounts(run.accounts) if run.accounts else (),
         account_of=run.account_of,
+        reservations=reservations.read(run.reservations) if run.reservations else (),
     )
     ledger.state = simulation.state
     simulation.run(jobs_of(run))

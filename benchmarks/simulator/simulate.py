@@ -25,7 +25,7 @@ from packhorse.scheduler.core.predictors import PREDICTORS
 from packhorse.scheduler.core.reclaim.estimators import ESTIMATORS
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.node import NodeSpec
-from packhorse.simulator import jobs_out, policy_file, runs
+from packhorse.simulator import jobs_out, policy_file, reservations, runs
 from packhorse.simulator.asks import ACCOUNT_OF
 from packhorse.simulator.lab_policy import CLAIRVOYANT, PRESETS, LabPolicy, lab_policy
 from packhorse.simulator.metrics.cost import Prices
@@ -94,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
         choices=tuple(ACCOUNT_OF),
         help="whose name a job's account has (default: its user's default account in the file)",
     )
+    add("--reservations", type=Path, metavar="FILE", help="made while it runs (docs/policy/reservations.md)")
     add("--prices", default="", metavar="K=V[,…]", help=f"of {', '.join(Prices.__struct_fields__)}")
     add("--jobs-out", type=Path, metavar="FILE", help="one CSV row per job; several runs: one file each")
     add("--json", type=Path, metavar="FILE", help="write the figures there")
@@ -224,6 +225,7 @@ def plan(args: argparse.Namespace) -> tuple[list[Run], list[str]]:
                 args.lend,
                 args.accounts.resolve() if args.accounts is not None else None,
                 args.account_of,
+                args.reservations.resolve() if args.reservations is not None else None,
             )
         )
     if len(todo) > MOST_RUNS:
@@ -305,6 +307,8 @@ def _check(args: argparse.Namespace) -> None:
         path = getattr(args, name)
         if path is not None and not path.resolve().parent.is_dir():
             raise Wrong(f"--{name.replace('_', '-')} {path}: there is no folder {path.resolve().parent}")
+    if args.reservations is not None:
+        reservations.read(args.reservations)
     if args.report is not None and args.report.exists() and not args.report.is_dir():
         raise Wrong(f"--report {args.report}: is there and no folder")
 

@@ -54,7 +54,7 @@ MOST_EXPLAINED = 20
 
 # fmt: off
 NOT_YET = frozenset((
-    "abort", "cancel_reboot", "cluster", "create", "delete", "errnumstr", "fsdampeningfactor",
+    "abort", "cancel_reboot", "cluster", "errnumstr", "fsdampeningfactor",
     "getaddrs", "listpids", "notify", "pidinfo", "reboot", "reboot_nodes", "schedloglevel",
     "script", "setdebug", "setdebugflags", "shutdown", "takeover", "token", "top", "wait_job",
 ))
@@ -339,10 +339,27 @@ def _show_licenses(words: list[str], options: dict[str, str]) -> int:
 
 
 def _show_reservations(words: list[str], options: dict[str, str]) -> int:
-    if words:
+    from packhorse.cli.slurm.fields_nodes import RESERVATION_COLUMNS
+    from packhorse.cli.slurm.show_job import printed
+    from packhorse.cli.slurm.show_reservation import json_reservation, reservation_lines
+    from packhorse.cli.slurm.table import fetch
+
+    request = {"fields": list(RESERVATION_COLUMNS), "names": words[:1]}
+    table = fetch("ListReservations", request)
+    if "json" in options:
+        from packhorse.cli.slurm.json_jobs import envelope
+
+        found = [json_reservation(row) for row in table.rows()]
+        sys.stdout.write(envelope(PROG, {"reservations": found}, table.now_s))
+        return 0
+    if words and not table.n:
         sys.stdout.write(f"Reservation {words[0]} not found\n")
         return 1
-    sys.stdout.write("No reservations in the system\n")
+    if not table.n:
+        sys.stdout.write("No reservations in the system\n")
+        return 0
+    records = [reservation_lines(row) for row in table.rows()]
+    sys.stdout.write(printed(records, "oneliner" in options))
     return 0
 
 
@@ -454,6 +471,18 @@ def _update(words: list[str], options: dict[str, str]) -> int:
     return update(words)
 
 
+def _create(words: list[str], options: dict[str, str]) -> int:
+    from packhorse.cli.slurm import scontrol_reservation
+
+    return scontrol_reservation.create(words)
+
+
+def _delete(words: list[str], options: dict[str, str]) -> int:
+    from packhorse.cli.slurm import scontrol_reservation
+
+    return scontrol_reservation.delete(words)
+
+
 def _write(words: list[str], options: dict[str, str]) -> int:
     """`write batch_script ID [FILE|-]`."""
     if not words or words[0].lower() != "batch_script":
@@ -482,6 +511,8 @@ def _write(words: list[str], options: dict[str, str]) -> int:
 _SUSPEND_ERROR = "slurm_suspend error: "
 
 _KEYWORDS: dict[str, Callable[[list[str], dict[str, str]], int]] = {
+    "create": _create,
+    "delete": _delete,
     "hold": _on_jobs("hold", "HoldJobs", _SUSPEND_ERROR),
     "ping": _ping,
     "reconfigure": _reconfigure,

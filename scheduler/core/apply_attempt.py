@@ -10,6 +10,7 @@ from packhorse.scheduler.core.active import set_rank_timer, set_timers, suspende
 from packhorse.scheduler.core.array_tasks import task_ended, task_moved
 from packhorse.scheduler.core.conditions import WHOLE
 from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, end_loans, expect_again
+from packhorse.scheduler.core.reservations.apply_reservations import leave_reservation
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.transitions import allowed, require
 from packhorse.scheduler.model import event as ev
@@ -42,6 +43,7 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
         eligible_at=phase.eligible_at,
         loans=event.loans,
         priority=event.priority,
+        reservation=event.reservation,
     )
     new = replace(job, phase=active, attempts=job.attempts + 1)
     state.jobs[job.id] = new
@@ -58,6 +60,8 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
         state.running_columns.expect(job.id, event.at, expected_us)
     if job.spec.licenses:
         state.licenses.hold(job.spec.licenses)
+    if event.reservation:
+        state.windows.enter(event.reservation, job.id)
     if job.array_id:
         task_moved(state, job, new)
     set_rank_timer(state, new, active)
@@ -70,7 +74,7 @@ def attempt_started(state: State, event: ev.AttemptStarted) -> None:
     active = replace(active, started_at=event.started_at or event.at, end_by=event.end_by)
     new = _set(state, job, active)
     state.running_columns.set_end(job.id, event.end_by)
-    state.held.move(job.id, end_by=event.end_by)
+    holding.changed(state, new)
     state.running_columns.began(job.id, active.started_at)
     if active.loans:
         expect_again(state, job.id, active)
@@ -233,6 +237,8 @@ def _release(state: State, job: Job, now: Instant) -> None:
     end_loans(state, job, phase)
     if job.spec.licenses:
         state.licenses.release(job.spec.licenses)
+    if phase.reservation:
+        leave_reservation(state, phase.reservation, job.id, now)
 
 
 def _current(

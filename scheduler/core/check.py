@@ -15,6 +15,7 @@ from packhorse.scheduler.core.conditions import order_of
 from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.reasons import BY_CYCLE, Reason
 from packhorse.scheduler.core.reclaim.check_loans import check_loans
+from packhorse.scheduler.core.reservations.check_reservations import check_reservations
 from packhorse.scheduler.core.state import ArrayTasks, State
 from packhorse.scheduler.core.tick import next_timer
 from packhorse.scheduler.model.errors import InvariantBroken
@@ -39,6 +40,7 @@ def check(state: State) -> None:
     _licenses(state)
     state.accounts.check()
     check_limits(state)
+    check_reservations(state)
     _pending_rows(state)
     _dependents(state)
     _singletons(state)

@@ -22,6 +22,7 @@ from packhorse.scheduler.core.packing.verdicts import holds, judge, refresh
 from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.predictors import LIMIT
 from packhorse.scheduler.core.reasons import OF_LIMITS, Reason
+from packhorse.scheduler.core.reservations.tell import reserved_text
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.gresspec import parse_licenses
@@ -190,6 +191,9 @@ def _eligible(state: State, job: Job | ArrayJob, now: Instant) -> list[Explanati
     shortage = None if holds(field, request, up=True) else _shortage(field, request)
     ahead, promised = _ahead(state, job.id, now)
     out = limits.copy()
+    told_reason, text = reserved_text(state, job, ask_class, now)
+    if told_reason is not Reason.NONE:
+        out.append(Explanation(told_reason, text))
     if licenses:
         out.append(Explanation(Reason.LICENSES, licenses))
     if shortage is not None:

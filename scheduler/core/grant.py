@@ -41,7 +41,7 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
     draft = Draft(state, now)
     room, space, free = _Room(state), _Space(state), state.licenses.free(state.config)
     lenders, shares = Lenders(state, now), quota(state, now)
-    for id, placements in plan.grants:
+    for id, placements, drawn_into in plan.grants:
         waiter: Job | ArrayJob | None = state.jobs.get(id) or state.arrays.get(id)
         if waiter is None or not isinstance(waiter.phase, Pending) or not waiter.phase.eligible_at:
             continue
@@ -60,7 +60,8 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
                 take(wanted, 1, free)
                 if shares is not None:
                     shares.take_last()
-                _grant(draft, id, waiter.attempts + 1, waiter, placements, loans)
+                reservation = drawn_into or waiter.spec.reservation
+                _grant(draft, id, waiter.attempts + 1, waiter, placements, loans, reservation)
         elif room.take(id):
             loans = lenders.loans(placements)
             index = room.next_index(waiter) if loans is not None else None
@@ -71,7 +72,8 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
                 take(wanted, 1, free)
                 if shares is not None:
                     shares.take_last()
-                _grant(draft, task, 1, waiter, placements, loans)
+                reservation = drawn_into or waiter.spec.reservation
+                _grant(draft, task, 1, waiter, placements, loans, reservation)
     for id, for_job in plan.stops:
         job = state.jobs[id]
         if isinstance(job.phase, Active) and job.phase.ending is None:
@@ -86,11 +88,13 @@ def _grant(
     waiter: Job | ArrayJob,
     placements: tuple[Placement, ...],
     loans: tuple[Loan, ...],
+    reservation: str,
 ) -> None:
     spec, decided = waiter.spec, draft.state.pending_columns.decided_of(waiter.id, draft.state.config)
     attempt = AttemptKey(id, number, draft.state.epoch)
     end_by = Instant(draft.now + spec.time_limit_s * US) if spec.time_limit_s else UNKNOWN
-    draft.events.append(JobGranted(draft.now, id, attempt, placements, end_by, loans, decided))
+    granted = JobGranted(draft.now, id, attempt, placements, end_by, loans, decided, reservation)
+    draft.events.append(granted)
     draft.commands.append(Launch(placements[0].node, id, attempt))
 
 

@@ -23,6 +23,10 @@ Slurm adds names to `ReqNodeNotAvail`; `core/explain.py` does the same (`reason_
 | NODES_OFF | cycle | drained or downed nodes are resumed: what is up is too little even when empty |
 | NODES_SILENT | cycle | silent nodes answer again: what answers is too little even when empty |
 | LICENSES | cycle | enough of the licences that it wants are given back |
+| RESERVATION | cycle | the window of its reservation opens, and its user may use it |
+| RESERVATION_DELETED | cycle | it is given another reservation, or none; or one of that name is made |
+| RESERVED_MAINT | cycle | the maintenance is over that it would run into; a shorter time limit helps before |
+| RESERVED_OTHER | cycle | the same of any other reservation |
 | ASSOC_…, QOS_… | cycle | other jobs that count under the limit end, or the limit is raised (2) |
 | QUOTA | cycle | the account holds less, or its siblings leave more of their quota |
 | QUOTA_LENT | cycle | siblings that borrowed of its account's quota give it back |
@@ -58,6 +62,10 @@ class Reason(StrEnum):
     NODES_OFF = "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
     NODES_SILENT = "NodeDown"
     LICENSES = "Licenses"
+    RESERVATION = "Reservation"
+    RESERVATION_DELETED = "ReservationDeleted"
+    RESERVED_MAINT = "ReqNodeNotAvail, Reserved for maintenance"
+    RESERVED_OTHER = "ReqNodeNotAvail, May be reserved for other job"
     QUARANTINED = "Quarantined"
     ASSOC_GRP_CPU = "AssocGrpCpuLimit"
     ASSOC_GRP_MEM = "AssocGrpMemLimit"
@@ -183,6 +191,10 @@ BY_CYCLE = frozenset(
         Reason.NODES_OFF,
         Reason.NODES_SILENT,
         Reason.LICENSES,
+        Reason.RESERVATION,
+        Reason.RESERVATION_DELETED,
+        Reason.RESERVED_MAINT,
+        Reason.RESERVED_OTHER,
         *OF_LIMITS,
     }
 )

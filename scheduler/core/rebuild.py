@@ -10,7 +10,7 @@ from packhorse.scheduler.core.conditions import ensure_members
 from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, suspect_all
 from packhorse.scheduler.core.state import ArrayTasks, State
-from packhorse.scheduler.model.ids import US
+from packhorse.scheduler.model.ids import UNKNOWN, US
 from packhorse.scheduler.model.job import Active, DependencyKind, Ended, Job, Pending
 
 
@@ -43,6 +43,7 @@ def rebuild(state: State) -> None:
         if isinstance(job.phase, Active) and job.phase.loans:
             begin_loans(state, job.id, job.phase)
     suspect_all(state)
+    state.windows.changed(state.reservations, UNKNOWN)
     for array in state.arrays.values():
         if array.remaining:
             rows.append(waiting.row_of(state, array))
@@ -83,6 +84,8 @@ def _hold(state: State, job: Job, active: Active) -> None:
         state.usage.take_cpus(job.owner.uid, active.placements, -1)
     if job.spec.account:
         state.usage.take(job.spec.account, active.placements)
+    if active.reservation:
+        state.windows.enter(active.reservation, job.id)
     waiting.expect(state, job, active)
     if job.spec.licenses:
         state.licenses.hold(job.spec.licenses)

@@ -28,6 +28,7 @@ from packhorse.scheduler.core.accounts.change import change_accounts
 from packhorse.scheduler.core.decision import Decision
 from packhorse.scheduler.core.reclaim.report import report_usage
 from packhorse.scheduler.core.reclaim.switch import switch_reclaim
+from packhorse.scheduler.core.reservations import requests
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.tick import next_timer
 from packhorse.scheduler.model import input as inp
@@ -92,4 +93,7 @@ _STEP: dict[type, Callable[[State, Any, Instant], Decision]] = {
     inp.ResumeJobs: suspend.resume_jobs,
     inp.ReportSuspension: suspend.report_suspension,
     inp.Reconfigure: reconfigure.reconfigure,
+    inp.CreateReservation: requests.create_reservation,
+    inp.UpdateReservation: requests.update_reservation,
+    inp.DeleteReservation: requests.delete_reservation,
 }

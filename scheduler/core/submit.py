@@ -18,6 +18,7 @@ from packhorse.scheduler.core.dependencies import check_dependency
 from packhorse.scheduler.core.licenses import check_licenses
 from packhorse.scheduler.core.oom_retry import check_oom_retry
 from packhorse.scheduler.core.packing.possible import possible
+from packhorse.scheduler.core.reservations.admission import check_reservation
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.cluster import Partition
 from packhorse.scheduler.model.event import ArraySubmitted, JobsSubmitted
@@ -78,7 +79,8 @@ def submit_array(state: State, call: SubmitArray, now: Instant) -> Decision:
 
 def complete(state: State, caller: Caller, spec: JobSpec, now: Instant) -> JobSpec | Refused:
     """The spec with the defaults of partition, account, QOS, time limit and memory, or why it cannot be."""
-    partition = find_partition(state, spec.partition)
+    reserved = state.reservations.get(spec.reservation)
+    partition = find_partition(state, spec.partition or (reserved.partition if reserved else ""))
     if isinstance(partition, Refused):
         return partition
     bounded = spec.time_limit_s >= 0
@@ -103,6 +105,7 @@ def complete(state: State, caller: Caller, spec: JobSpec, now: Instant) -> JobSp
         or check_partition(partition, caller.owner, spec)
         or (check_dependency(state, spec.dependency) if spec.dependency else None)
         or (check_licenses(spec.licenses, state.config) if spec.licenses else None)
+        or (check_reservation(state, caller.owner, spec, now) if spec.reservation else None)
         or check_possible(state, partition, spec.ask)
     )
     return refused if refused is not None else spec

@@ -12,6 +12,7 @@ from packhorse.scheduler.core.accounts.rights import check_access, complete_acco
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.dependencies import check_dependency
 from packhorse.scheduler.core.hold import INVALID_USER, waiting_ids
+from packhorse.scheduler.core.reservations.admission import check_longer, check_reservation
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.submit import (
     ACCESS_DENIED,
@@ -46,6 +47,7 @@ _WHILE_WAITING = (
     "priority",
     "nice",
     "site_factor",
+    "reservation",
 )
 """Changes that mean nothing once the job has its nodes."""
 
@@ -60,6 +62,7 @@ _PLAIN = (
     "nice",
     "no_lend",
     "site_factor",
+    "reservation",
 )
 
 
@@ -181,6 +184,12 @@ def _changed(draft: Draft, call: UpdateJob, target: Target, one: Job | ArrayJob)
         refused = None if admin and not placed_anew else check_partition(partition, one.owner, spec)
     if refused is None and placed_anew:
         refused = check_possible(state, partition, spec.ask)
+    if refused is None and spec.reservation and spec.reservation != old.reservation:
+        refused = check_reservation(state, one.owner, spec, draft.now)
+    if refused is None and isinstance(one, Job) and isinstance(one.phase, Active):
+        refused = (
+            check_longer(state, one, spec.time_limit_s) if spec.time_limit_s != old.time_limit_s else None
+        )
     if refused is None and spec.dependency is not None and spec.dependency != old.dependency:
         refused = check_dependency(state, spec.dependency, one.id)
     if refused is None:

@@ -201,7 +201,8 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     stopped, and wait again, where jobs that come before them in the order need their room
     (core/preemption.py); "none": never. batch: of the order "packhorse". reclaim: lending of unused memory.
     gpu_idle: what is done about GPUs that jobs hold and do not use. priorities: of the order multifactor, and
-    how use fades. accounts: how far accounts are enforced.
+    how use fades. accounts: how far accounts are enforced. resv_over_run_s: how long jobs may run on when the
+    window of their reservation is over.
     """
 
     name: str = "packhorse"
@@ -234,3 +235,4 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     gpu_idle: GpuIdle = GpuIdle()
     priorities: Priorities = Priorities()
     accounts: AccountsPolicy = AccountsPolicy()
+    resv_over_run_s: int = 0

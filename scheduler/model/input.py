@@ -13,6 +13,7 @@ from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, N
 from packhorse.scheduler.model.job import ArraySpec, Dependency, JobSpec, Owner
 from packhorse.scheduler.model.loan import Switch
 from packhorse.scheduler.model.node import NodeSpec, Offer
+from packhorse.scheduler.model.reservation import ReservationWish
 from packhorse.scheduler.model.resources import Usage
 
 
@@ -312,6 +313,27 @@ class Reconfigure(_Input, frozen=True, array_like=True, gc=False, tag=True):
     changed: tuple[str, ...] = ()
 
 
+class CreateReservation(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Set nodes aside. Administrators and operators only; a name "" is made up."""
+
+    caller: Caller
+    wish: ReservationWish
+
+
+class UpdateReservation(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Change what is named."""
+
+    caller: Caller
+    wish: ReservationWish
+
+
+class DeleteReservation(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """No reservation of this name any more."""
+
+    caller: Caller
+    name: str
+
+
 Input = (
     Start
     | Submit
@@ -338,4 +360,7 @@ Input = (
     | ResumeJobs
     | ReportSuspension
     | Reconfigure
+    | CreateReservation
+    | UpdateReservation
+    | DeleteReservation
 )

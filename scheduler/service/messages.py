@@ -227,6 +227,7 @@ class JobFilter(_Message):
     accounts: list[str] = []
     qos: list[str] = []
     nodes: list[str] = []
+    reservations: list[str] = []
 
 
 class SignalScope(StrEnum):
@@ -403,6 +404,53 @@ class CompareJobsResponse(_Message):
 class ListQuotasRequest(_Message):
     fields: list[str] = []
     names: list[str] = []
+
+
+class ListReservationsRequest(_Message):
+    fields: list[str] = []
+    names: list[str] = []
+
+
+class NameChange(_Message):
+    names: list[str] = []
+    sign: str = ""
+
+
+class ReservationWish(_Message):
+    name: str = ""
+    start_at_us: I64 | None = None
+    end_at_us: I64 | None = None
+    duration_s: I64 | None = None
+    nodes: NameChange | None = None
+    node_counts: list[U32] = []
+    core_counts: list[U32] = []
+    cpus: U32 | None = None
+    partition: str | None = None
+    features: str | None = None
+    users: NameChange | None = None
+    accounts: NameChange | None = None
+    groups: NameChange | None = None
+    qos: NameChange | None = None
+    licenses: str | None = None
+    flags: NameChange | None = None
+    purge_after_s: I64 | None = None
+    comment: str | None = None
+    utc_offset_s: I64 = 0
+
+
+class CreateReservationRequest(_Message):
+    wish: ReservationWish | None = None
+    idempotency_key: str = ""
+
+
+class UpdateReservationRequest(_Message):
+    wish: ReservationWish | None = None
+    idempotency_key: str = ""
+
+
+class DeleteReservationRequest(_Message):
+    name: str = ""
+    idempotency_key: str = ""
 
 
 class ListLoansRequest(_Message):

@@ -21,7 +21,7 @@ from packhorse.scheduler.model.ids import US, Instant, JobId, is_node_name
 from packhorse.scheduler.model.input import Input
 from packhorse.scheduler.model.job import Owner
 from packhorse.scheduler.model.reply import Done, Planned, Refused, Reply, Submitted
-from packhorse.scheduler.service import convert, messages, priorities_view
+from packhorse.scheduler.service import convert, messages, priorities_view, reservation_calls
 from packhorse.scheduler.service.accounting_view import list_accounting
 from packhorse.scheduler.service.accounts_change import change_input
 from packhorse.scheduler.service.auth import Principal, Relation, Role, allowed, require
@@ -45,6 +45,7 @@ from packhorse.scheduler.service.tables.licenses import LICENSES, LicenseView
 from packhorse.scheduler.service.tables.nodes import NODES, NodeView
 from packhorse.scheduler.service.tables.partitions import PARTITIONS, PartitionView
 from packhorse.scheduler.service.tables.quotas import QUOTAS
+from packhorse.scheduler.service.tables.reservations import RESERVATIONS, ReservationView
 from packhorse.scheduler.service.tables.table import check_fields, make_table
 from packhorse.scheduler.service.tokens import LONG_LIVED_S, Tokens
 from packhorse.scheduler.service.usage_view import job_usage
@@ -120,6 +121,16 @@ class Methods:
             Unary("ListPartitions", m.ListPartitionsRequest, m.Table, self.list_partitions),
             Unary("ListLicenses", m.ListLicensesRequest, m.Table, self.list_licenses),
             Unary("ListQuotas", m.ListQuotasRequest, m.Table, self.list_quotas),
+            Unary("ListReservations", m.ListReservationsRequest, m.Table, self.list_reservations),
+            Unary(
+                "CreateReservation", m.CreateReservationRequest, m.OutcomesResponse, self.create_reservation
+            ),
+            Unary(
+                "UpdateReservation", m.UpdateReservationRequest, m.OutcomesResponse, self.update_reservation
+            ),
+            Unary(
+                "DeleteReservation", m.DeleteReservationRequest, m.OutcomesResponse, self.delete_reservation
+            ),
             Unary("ListAccounting", m.ListAccountingRequest, m.Table, self.list_accounting),
             Unary("ListLoans", m.ListLoansRequest, m.Table, self.list_loans),
             Unary("SwitchReclaim", m.SwitchReclaimRequest, m.OutcomesResponse, self.switch_reclaim),
@@ -258,6 +269,25 @@ class Methods:
             case _:
                 raise _failed(reply)
 
+    async def create_reservation(
+        self, principal: Principal, request: messages.CreateReservationRequest
+    ) -> messages.OutcomesResponse:
+        """Set nodes aside; the outcome's ref is the name. The core knows who may."""
+        require(principal, "CreateReservation", Relation.OWN)
+        return await self._act(reservation_calls.create(request, principal.owner, principal.admin))
+
+    async def update_reservation(
+        self, principal: Principal, request: messages.UpdateReservationRequest
+    ) -> messages.OutcomesResponse:
+        require(principal, "UpdateReservation", Relation.OWN)
+        return await self._act(reservation_calls.update(request, principal.owner, principal.admin))
+
+    async def delete_reservation(
+        self, principal: Principal, request: messages.DeleteReservationRequest
+    ) -> messages.OutcomesResponse:
+        require(principal, "DeleteReservation", Relation.OWN)
+        return await self._act(reservation_calls.delete(request, principal.owner, principal.admin))
+
     def _acting(self, principal: Principal, method: str) -> bool:
         """Whether the caller may act on everybody's jobs; raises CallFailed if not even on their own."""
         require(principal, method, Relation.OWN)
@@ -379,6 +409,19 @@ class Methods:
         now = self.engine.clock.now()
         rows = standings(self.engine.state, now, request.names)
         table = make_table(QUOTAS, rows, fields, n_rows=len(rows), now=now)
+        await self.engine.barrier()
+        return table
+
+    async def list_reservations(
+        self, principal: Principal, request: messages.ListReservationsRequest
+    ) -> messages.Table:
+        """Reservations as columns."""
+        require(principal, "ListReservations", Relation.OTHER)
+        fields = check_fields(RESERVATIONS, request.fields)
+        now = self.engine.clock.now()
+        view = ReservationView(self.engine.state, now, request.names)
+        n, unknown = len(view.reservations), view.unknown
+        table = make_table(RESERVATIONS, view, fields, n_rows=n, now=now, unknown=unknown)
         await self.engine.barrier()
         return table
 

@@ -105,6 +105,9 @@ CASES: dict[str, list[str]] = {
     "show-partition": ["scontrol", "show", "partition"],
     "show-partition-oneline": ["scontrol", "show", "part", "normal", "-o"],
     "show-partition-bad": ["scontrol", "show", "partition", "nosuch"],
+    "show-reservation": ["scontrol", "show", "reservation"],
+    "show-reservation-json": ["scontrol", "show", "res", "--json"],
+    "sinfo-reservations": ["sinfo", "-T"],
     "show-step": ["scontrol", "show", "step"],
     "show-config": ["scontrol", "show", "config"],
     "show-hostnames": ["scontrol", "show", "hostnames", "node[1-2],x[08-11,20]"],
@@ -128,6 +131,33 @@ CASES: dict[str, list[str]] = {
     "packhorse-waste-limit": ["packhorse", "waste", "--limit", "0"],
     "show-hostlistsorted": ["scontrol", "show", "hostlistsorted", "x3,x1,x2"],
 }
+
+
+RESERVATIONS = [
+    *session.RESERVATIONS,
+    {
+        **session.RESERVATIONS[0],
+        "name": "course-of-winter",
+        "state": "ACTIVE",
+        "start_at": session.at("05:00:00"),
+        "end_at": session.at("05:00:00") + 86_400_000_000,
+        "nodes": "node[1-2]",
+        "n_nodes": 2,
+        "cores": 6,
+        "cpus": 12,
+        "whole": 0,
+        "features": "gpu",
+        "partition": "normal",
+        "flags": "DAILY,SPEC_NODES,PURGE_COMP=00:05:00",
+        "users": "",
+        "groups": "students",
+        "accounts": "bio,-maths",
+        "qos": "normal",
+        "licenses": "matlab:2",
+        "comment": "ask ann",
+        "purge_after_s": 300,
+    },
+]
 
 
 @pytest.fixture
@@ -155,6 +185,7 @@ def cluster(scheduler: FakeScheduler, monkeypatch: pytest.MonkeyPatch) -> FakeSc
     scheduler.on("ListAccounting", accounting)
     scheduler.table("ListNodes", session.NODES, session.NOW_S)
     scheduler.table("ListPartitions", session.PARTITIONS, session.NOW_S)
+    scheduler.table("ListReservations", RESERVATIONS, session.NOW_S)
     scheduler.on(
         "GetConfig",
         {"settings": [{"key": "ClusterName", "value": "demo"}, {"key": "MinJobAge", "value": "300 sec"}]},

@@ -123,7 +123,7 @@ class JobRef(_message.Message):
     def __init__(self, job_id: _Optional[int] = ..., indices: _Optional[_Iterable[_Union[_job_pb2.IndexRange, _Mapping]]] = ..., text: _Optional[str] = ...) -> None: ...
 
 class JobFilter(_message.Message):
-    __slots__ = ("users", "partitions", "names", "states", "accounts", "qos", "nodes")
+    __slots__ = ("users", "partitions", "names", "states", "accounts", "qos", "nodes", "reservations")
     USERS_FIELD_NUMBER: _ClassVar[int]
     PARTITIONS_FIELD_NUMBER: _ClassVar[int]
     NAMES_FIELD_NUMBER: _ClassVar[int]
@@ -131,6 +131,7 @@ class JobFilter(_message.Message):
     ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
     QOS_FIELD_NUMBER: _ClassVar[int]
     NODES_FIELD_NUMBER: _ClassVar[int]
+    RESERVATIONS_FIELD_NUMBER: _ClassVar[int]
     users: _containers.RepeatedScalarFieldContainer[str]
     partitions: _containers.RepeatedScalarFieldContainer[str]
     names: _containers.RepeatedScalarFieldContainer[str]
@@ -138,7 +139,8 @@ class JobFilter(_message.Message):
     accounts: _containers.RepeatedScalarFieldContainer[str]
     qos: _containers.RepeatedScalarFieldContainer[str]
     nodes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, users: _Optional[_Iterable[str]] = ..., partitions: _Optional[_Iterable[str]] = ..., names: _Optional[_Iterable[str]] = ..., states: _Optional[_Iterable[str]] = ..., accounts: _Optional[_Iterable[str]] = ..., qos: _Optional[_Iterable[str]] = ..., nodes: _Optional[_Iterable[str]] = ...) -> None: ...
+    reservations: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, users: _Optional[_Iterable[str]] = ..., partitions: _Optional[_Iterable[str]] = ..., names: _Optional[_Iterable[str]] = ..., states: _Optional[_Iterable[str]] = ..., accounts: _Optional[_Iterable[str]] = ..., qos: _Optional[_Iterable[str]] = ..., nodes: _Optional[_Iterable[str]] = ..., reservations: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CancelJobsRequest(_message.Message):
     __slots__ = ("jobs", "filter", "signal", "scope", "idempotency_key")
@@ -417,6 +419,88 @@ class ListQuotasRequest(_message.Message):
     fields: _containers.RepeatedScalarFieldContainer[str]
     names: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, fields: _Optional[_Iterable[str]] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListReservationsRequest(_message.Message):
+    __slots__ = ("fields", "names")
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, fields: _Optional[_Iterable[str]] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class NameChange(_message.Message):
+    __slots__ = ("names", "sign")
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    SIGN_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    sign: str
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., sign: _Optional[str] = ...) -> None: ...
+
+class ReservationWish(_message.Message):
+    __slots__ = ("name", "start_at_us", "end_at_us", "duration_s", "nodes", "node_counts", "core_counts", "cpus", "partition", "features", "users", "accounts", "groups", "qos", "licenses", "flags", "purge_after_s", "comment", "utc_offset_s")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    START_AT_US_FIELD_NUMBER: _ClassVar[int]
+    END_AT_US_FIELD_NUMBER: _ClassVar[int]
+    DURATION_S_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    NODE_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    CORE_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    CPUS_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    QOS_FIELD_NUMBER: _ClassVar[int]
+    LICENSES_FIELD_NUMBER: _ClassVar[int]
+    FLAGS_FIELD_NUMBER: _ClassVar[int]
+    PURGE_AFTER_S_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
+    UTC_OFFSET_S_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    start_at_us: int
+    end_at_us: int
+    duration_s: int
+    nodes: NameChange
+    node_counts: _containers.RepeatedScalarFieldContainer[int]
+    core_counts: _containers.RepeatedScalarFieldContainer[int]
+    cpus: int
+    partition: str
+    features: str
+    users: NameChange
+    accounts: NameChange
+    groups: NameChange
+    qos: NameChange
+    licenses: str
+    flags: NameChange
+    purge_after_s: int
+    comment: str
+    utc_offset_s: int
+    def __init__(self, name: _Optional[str] = ..., start_at_us: _Optional[int] = ..., end_at_us: _Optional[int] = ..., duration_s: _Optional[int] = ..., nodes: _Optional[_Union[NameChange, _Mapping]] = ..., node_counts: _Optional[_Iterable[int]] = ..., core_counts: _Optional[_Iterable[int]] = ..., cpus: _Optional[int] = ..., partition: _Optional[str] = ..., features: _Optional[str] = ..., users: _Optional[_Union[NameChange, _Mapping]] = ..., accounts: _Optional[_Union[NameChange, _Mapping]] = ..., groups: _Optional[_Union[NameChange, _Mapping]] = ..., qos: _Optional[_Union[NameChange, _Mapping]] = ..., licenses: _Optional[str] = ..., flags: _Optional[_Union[NameChange, _Mapping]] = ..., purge_after_s: _Optional[int] = ..., comment: _Optional[str] = ..., utc_offset_s: _Optional[int] = ...) -> None: ...
+
+class CreateReservationRequest(_message.Message):
+    __slots__ = ("wish", "idempotency_key")
+    WISH_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    wish: ReservationWish
+    idempotency_key: str
+    def __init__(self, wish: _Optional[_Union[ReservationWish, _Mapping]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class UpdateReservationRequest(_message.Message):
+    __slots__ = ("wish", "idempotency_key")
+    WISH_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    wish: ReservationWish
+    idempotency_key: str
+    def __init__(self, wish: _Optional[_Union[ReservationWish, _Mapping]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class DeleteReservationRequest(_message.Message):
+    __slots__ = ("name", "idempotency_key")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    idempotency_key: str
+    def __init__(self, name: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class ListAccountingRequest(_message.Message):
     __slots__ = ("fields", "jobs", "filter", "since_us", "until_us", "allocations_only", "duplicates", "limit")

@@ -51,6 +51,11 @@ class SchedulerStub:
     ListLicenses: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListLicensesRequest, _scheduler_pb2.Table]
     ListQuotas: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListQuotasRequest, _scheduler_pb2.Table]
     """How accounts, users and QOS stand against their limits; see docs/policy/limits.md."""
+    ListReservations: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListReservationsRequest, _scheduler_pb2.Table]
+    """Nodes, cores and licences set aside; docs/policy/reservations.md."""
+    CreateReservation: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.CreateReservationRequest, _scheduler_pb2.OutcomesResponse]
+    UpdateReservation: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.UpdateReservationRequest, _scheduler_pb2.OutcomesResponse]
+    DeleteReservation: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.DeleteReservationRequest, _scheduler_pb2.OutcomesResponse]
     ListAccounting: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountingRequest, _scheduler_pb2.Table]
     """Live and finished attempts, as accounting sees them."""
     ListLoans: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListLoansRequest, _scheduler_pb2.Table]
@@ -118,6 +123,11 @@ class SchedulerAsyncStub(SchedulerStub):
     ListLicenses: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListLicensesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     ListQuotas: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListQuotasRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     """How accounts, users and QOS stand against their limits; see docs/policy/limits.md."""
+    ListReservations: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListReservationsRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
+    """Nodes, cores and licences set aside; docs/policy/reservations.md."""
+    CreateReservation: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.CreateReservationRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
+    UpdateReservation: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.UpdateReservationRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
+    DeleteReservation: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.DeleteReservationRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
     ListAccounting: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountingRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     """Live and finished attempts, as accounting sees them."""
     ListLoans: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListLoansRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
@@ -278,6 +288,35 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]:
         """How accounts, users and QOS stand against their limits; see docs/policy/limits.md."""
+
+    @_abc_1.abstractmethod
+    def ListReservations(
+        self,
+        request: _scheduler_pb2.ListReservationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]:
+        """Nodes, cores and licences set aside; docs/policy/reservations.md."""
+
+    @_abc_1.abstractmethod
+    def CreateReservation(
+        self,
+        request: _scheduler_pb2.CreateReservationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def UpdateReservation(
+        self,
+        request: _scheduler_pb2.UpdateReservationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteReservation(
+        self,
+        request: _scheduler_pb2.DeleteReservationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]: ...
 
     @_abc_1.abstractmethod
     def ListAccounting(

@@ -431,7 +431,7 @@ class _Late:
             return None
         late = self._all_overdue().get(scope)
         if late is not None:
-            us += late.tres.get(tres, 0) * self.now - late.ends.get(tres, 0)
+            us -= late.left_us(tres, self.now) or 0
         return -(-us // US)
 
     def spent_s(self, scope: Scope, tres: str) -> int:
@@ -457,7 +457,7 @@ class _Late:
             self._overdue = {}
             for one in self.state.held.overdue(self.now):
                 for scope in self.terms.scopes(one.holder):
-                    self._overdue.setdefault(scope, Sum()).run(one.tres, one.end_by, 1)
+                    self._overdue.setdefault(scope, Sum()).run(one)
         return self._overdue
 
     def _all_weighed(self) -> dict[Scope, dict[str, int | None]]:
@@ -466,14 +466,14 @@ class _Late:
             self._weighed = {}
             late: dict[Holder, Sum] = {}
             for one in self.state.held.overdue(self.now):
-                late.setdefault(one.holder, Sum()).run(one.tres, one.end_by, 1)
+                late.setdefault(one.holder, Sum()).run(one)
             for holder, total in self.state.held.by_holder.items():
                 factor = self.terms.factor_milli(holder)
                 past = late.get(holder)
                 for tres in total.tres:
                     us = total.left_us(tres, self.now)
                     if us is not None and past is not None:
-                        us += past.tres.get(tres, 0) * self.now - past.ends.get(tres, 0)
+                        us -= past.left_us(tres, self.now) or 0
                     seconds = -(-us * factor // (US * MILLI)) if us is not None else None
                     for scope in self.terms.scopes(holder):
                         sums = self._weighed.setdefault(scope, {})

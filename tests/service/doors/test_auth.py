@@ -40,6 +40,10 @@ EXPECTED = {
     "ListPartitions": "U A other",
     "ListLicenses": "U A other",
     "ListQuotas": "U A other",
+    "ListReservations": "U A other",
+    "CreateReservation": "U A own",
+    "UpdateReservation": "U A own",
+    "DeleteReservation": "U A own",
     "ListLoans": "U A own, U A other",
     "SwitchReclaim": "A other",
     "ChangeAccounts": "U A own",
@@ -97,6 +101,10 @@ def request(method: str, job: int, owner: Owner) -> Any:
         "ListPartitions": m.ListPartitionsRequest(),
         "ListLicenses": m.ListLicensesRequest(),
         "ListQuotas": m.ListQuotasRequest(),
+        "ListReservations": m.ListReservationsRequest(),
+        "CreateReservation": m.CreateReservationRequest(wish=m.ReservationWish(name="r")),
+        "UpdateReservation": m.UpdateReservationRequest(wish=m.ReservationWish(name="r")),
+        "DeleteReservation": m.DeleteReservationRequest(name="r"),
         "ListLoans": m.ListLoansRequest(),
         "SwitchReclaim": m.SwitchReclaimRequest(),
         "ChangeAccounts": m.ChangeAccountsRequest(),
@@ -124,6 +132,18 @@ def request(method: str, job: int, owner: Owner) -> Any:
 
 
 ABOUT_NOBODY = frozenset({"Ping", "SubmitJob", "SubmitJobs", "IssueToken", "Relay", "ChangeAccounts"})
+ABOUT_NOBODY = frozenset(
+    {
+        "Ping",
+        "SubmitJob",
+        "SubmitJobs",
+        "IssueToken",
+        "Relay",
+        "CreateReservation",
+        "UpdateReservation",
+        "DeleteReservation",
+    }
+)
 ABOUT_THE_CLUSTER = frozenset(
     {
         "UpdateNodes",
@@ -132,6 +152,7 @@ ABOUT_THE_CLUSTER = frozenset(
         "ListLicenses",
         "ListShares",
         "ListQuotas",
+        "ListReservations",
         "ListLoans",
         "SwitchReclaim",
         "ListAccounts",
