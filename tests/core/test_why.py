@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from packhorse.cli.slurm.scontrol_update import _JOB_KEYS
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.why.answer import Why, blockers, why
 from packhorse.scheduler.core.why.change import inputs
@@ -32,6 +33,9 @@ def ask(cluster: Cluster, job: int) -> Found:
     before = cluster.replayed()
     found = smallest(taken(cluster.state), waiter, cluster.clock.now)
     assert cluster.state == before, "asking changes nothing"
+    for one in found.suggestions:
+        words = one.command.split()
+        assert words[:2] != ["scontrol", "update"] or words[3].partition("=")[0].lower() in _JOB_KEYS
     return found
 
 
