@@ -20,6 +20,7 @@ from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.decision import Decision
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
+from packhorse.scheduler.core.when.note import due, estimates
 from packhorse.scheduler.model.accounts_change import AccountChange
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Continue, Launch, Suspend, Terminate
@@ -33,6 +34,7 @@ from packhorse.scheduler.model.event import (
     JobResumed,
     JobsForgotten,
     JobSuspended,
+    StartsEstimated,
 )
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
@@ -40,6 +42,7 @@ from packhorse.scheduler.model.input import (
     ChangeAccounts,
     CreateReservation,
     Input,
+    NoteEstimates,
     RegisterNode,
     ReportExit,
     ReportSilence,
@@ -102,8 +105,9 @@ class Simulation:
     keep_going: jobs that the cluster refuses are left out and listed in `refused`; otherwise NotRunnable.
     seen: is told every event; progress: how many jobs have ended, now and then. limit: of jobs, unless the
     policy is clairvoyant. before: is told every event that is about to change the state. uses: of memory
-    over time, by the names that jobs give. accounts: changes of the empty book, made first; account_of: see
-    Asks. Raises BadValue for changes that are refused. reservations: when they are made, by time.
+    over time, by the names that jobs give. estimate: what draws for estimates of starts depend on; None:
+    there are no estimates. accounts: changes of the empty book, made first; account_of: see Asks. Raises
+    BadValue for changes that are refused. reservations: when they are made, by time.
     """
 
     def __init__(
@@ -118,6 +122,7 @@ class Simulation:
         limit: LimitOf = asked,
         uses: Mapping[str, Use] | None = None,
         before: Callable[[Event], None] | None = None,
+        estimate: int | None = None,
         accounts: tuple[AccountChange, ...] = (),
         account_of: str = "default",
         reservations: Sequence[Made] = (),
@@ -132,6 +137,7 @@ class Simulation:
         self._dice = Dice(world)
         self._keep_going = keep_going
         self._seen, self._before, self._progress = seen, before, progress
+        self._estimate = estimate
         base = config or CONFIG
         self._asks = Asks(
             nodes,
@@ -262,7 +268,15 @@ class Simulation:
             self.n_cycles += 1
             while self._do(RunCycle()).more:
                 pass
+            if self._estimate is not None:
+                self._tell_starts(self._estimate)
         self._changed = False
+
+    def _tell_starts(self, seed: int) -> None:
+        """Jobs that go on waiting are told when they will start, those who are due."""
+        now = Instant(ORIGIN + self.now_us)
+        if wanted := due(self.state, now):
+            self._do(NoteEstimates(tuple(estimates(self.state, now, seed, wanted))))
 
     def _happen(self, kind: _Kind, what: object) -> None:
         if kind is _Kind.EXIT:
@@ -357,7 +371,7 @@ class Simulation:
             if kind is JobSuspended or kind is JobResumed:
                 self._paused(event)  # type: ignore[arg-type]
             self._tell(event)
-            self._changed |= kind is not JobsForgotten
+            self._changed |= kind is not JobsForgotten and kind is not StartsEstimated
         for command in decision.commands:
             if type(command) is Launch:
                 self._launch(command)
