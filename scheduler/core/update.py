@@ -61,6 +61,7 @@ _PLAIN = (
     "priority",
     "nice",
     "no_lend",
+    "deadline_at",
     "site_factor",
     "reservation",
 )
