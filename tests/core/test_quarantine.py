@@ -57,7 +57,7 @@ class Policies:
 @pytest.fixture
 def fragile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Policies]:
     policies = Policies()
-    policy = Policy("fragile", "breaks", policies.make)  # type: ignore[arg-type]
+    policy = Policy("fragile", "breaks", policies.make)
     monkeypatch.setitem(POLICIES, "fragile", policy)
     yield policies
 

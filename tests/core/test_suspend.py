@@ -14,7 +14,7 @@ from packhorse.scheduler.core.step import next_timer
 from packhorse.scheduler.model.cluster import GpuIdle, GpuIdleAction
 from packhorse.scheduler.model.command import Continue, SetTimeLimit, Signal, Suspend, Terminate
 from packhorse.scheduler.model.event import JobResumed, JobSuspended
-from packhorse.scheduler.model.ids import US, NodeName
+from packhorse.scheduler.model.ids import US, JobId, NodeName
 from packhorse.scheduler.model.input import (
     Caller,
     RegisterNode,
@@ -105,7 +105,7 @@ def test_one_draft_may_take_turns() -> None:
     second = running(cluster, cpus=4)
     draft = Draft(cluster.state, cluster.clock.now)
     assert "0 CPUs free" in suspend.resume(draft, cluster.job(first), cluster.active(first))
-    assert suspend.suspend(draft, cluster.job(second), cluster.active(second), for_job=first) == ""
+    assert suspend.suspend(draft, cluster.job(second), cluster.active(second), for_job=JobId(first)) == ""
     assert suspend.resume(draft, cluster.job(first), cluster.active(first)) == ""
     for event in draft.events:
         apply(cluster.state, event)
@@ -425,13 +425,13 @@ def test_a_predictor_does_not_count_the_time_either() -> None:
         cluster.exit(past)
     job = running(cluster, time_limit_s=10_000)
     began = cluster.active(job).started_at
-    assert cluster.state.running_columns.end(job) == began + 100 * US
+    assert cluster.state.running_columns.end(JobId(job)) == began + 100 * US
     cluster.pass_time(40)
     cluster.suspend(job)
-    assert cluster.state.running_columns.end(job) == 0
+    assert cluster.state.running_columns.end(JobId(job)) == 0
     cluster.pass_time(500)
     cluster.go_on(job)
-    assert cluster.state.running_columns.end(job) == began + 600 * US
+    assert cluster.state.running_columns.end(JobId(job)) == began + 600 * US
 
 
 # -- the log
