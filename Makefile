@@ -133,6 +133,9 @@ bench-reclaim: install  ## usage estimates on usage traces, slack against overru
 bench-reclaim-cluster: install  ## work in memory that nobody uses, on usage traces: a quarter of an hour
 	PYTHONPATH=. OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.reclaim_cluster $(ARGS)
 
+bench-fair-share: install  ## three accounts that all want more than their shares: ten minutes
+	PYTHONPATH=. OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.fair_share $(ARGS)
+
 # ---------------------------------------------------------------------------------------------- maintaining
 
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -23,6 +23,7 @@ COMMANDS = {
     "reconfigure": "have the scheduler read its configuration file again",
     "usage": "what a job used over time: a chart, or CSV",
     "wait": "wait for jobs to end, with progress",
+    "compare": "which of two waiting jobs is ahead, and why",
     "suggest": "what a job should ask for, by what its past runs used",
     "waste": "what jobs were given and did not use, by user, account or job name",
     "invite": "the command with which another machine joins this cluster",

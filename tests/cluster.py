@@ -31,7 +31,7 @@ WITHIN_S = 30.0
 
 DEFECTS = ("Traceback (most recent call last)", "was never retrieved", "was destroyed but it is pending")
 
-COMMANDS = ("sbatch", "squeue", "scancel", "sinfo", "sacct", "sstat", "seff", "scontrol")
+COMMANDS = ("sbatch", "squeue", "scancel", "sinfo", "sacct", "sstat", "seff", "sprio", "sshare", "scontrol")
 
 FAST = """\
 [jobs]

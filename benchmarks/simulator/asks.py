@@ -46,14 +46,22 @@ class Asks:
     """Specs and callers for jobs; equal jobs share one, so that the core sees few classes.
 
     On a cluster of a single node tasks need no telling apart. limit: see LimitOf. partitions: those there
-    are; jobs of another queue go to the default one.
+    are; jobs of another queue go to the default one. accounts: those there are; jobs of a group of that
+    name belong to them, others to none.
     """
 
-    def __init__(self, nodes: Sequence[NodeSpec], limit: LimitOf, partitions: Container[str] = ()) -> None:
+    def __init__(
+        self,
+        nodes: Sequence[NodeSpec],
+        limit: LimitOf,
+        partitions: Container[str] = (),
+        accounts: Container[str] = (),
+    ) -> None:
         self._one_node = len(nodes) == 1
         self._mixed = next((spec.name for spec in nodes if len(_models(spec)) > 1), None)
         self._limit = limit
         self._partitions = partitions
+        self._accounts = accounts
         self._specs: dict[tuple[object, ...], JobSpec] = {}
         self._callers: dict[tuple[str, str], Caller] = {}
         self._uids: dict[str, int] = {}
@@ -72,6 +80,7 @@ class Asks:
         limit_us = self._limit(job)
         limit_s = max(-(-limit_us // US), 1) if limit_us else 0
         partition = job.queue if job.queue in self._partitions else ""
+        account = job.group if job.group in self._accounts else ""
         key = (
             partition,
             job.tasks,
@@ -83,6 +92,7 @@ class Asks:
             job.nodes,
             limit_s,
             job.qos,
+            account,
         )
         found = self._specs.get(key)
         if found is None:
@@ -96,6 +106,7 @@ class Asks:
                 time_limit_s=limit_s,
                 requeue=True,
                 qos=job.qos,
+                account=account,
             )
         return found
 

@@ -20,10 +20,12 @@ from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.decision import Decision
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
+from packhorse.scheduler.model.accounts import AccountsDelta
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Continue, Launch, Suspend, Terminate
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.event import (
+    AccountsChanged,
     Event,
     Item,
     JobEnded,
@@ -93,8 +95,9 @@ class Simulation:
 
     keep_going: jobs that the cluster refuses are left out and listed in `refused`; otherwise NotRunnable.
     seen: is told every event; progress: how many jobs have ended, now and then. limit: of jobs, unless the
-    policy is clairvoyant. before: is told every event that is about to change the state. uses: of memory
-    over time, by the names that jobs give.
+    policy is clairvoyant. before: is told every event that is about to change the state. uses: of memory over
+    time, by the names that jobs give. accounts: those there are from the start, with their users and QOS;
+    jobs belong to the account that their group is called after.
     """
 
     def __init__(
@@ -109,6 +112,7 @@ class Simulation:
         limit: LimitOf = asked,
         uses: Mapping[str, Use] | None = None,
         before: Callable[[Event], None] | None = None,
+        accounts: AccountsDelta | None = None,
     ) -> None:
         self.policy = policy
         self.state = State.empty()
@@ -125,6 +129,7 @@ class Simulation:
             nodes,
             clairvoyant if policy.clairvoyant else limit,
             frozenset(partition.name for partition in base.partitions),
+            frozenset(account.name for account in accounts.accounts) if accounts is not None else (),
         )
         self._arrivals = _Arrivals((), world.think_times)
         self._heap: list[tuple[int, _Kind, int, object]] = []
@@ -157,6 +162,8 @@ class Simulation:
         self._changed = True
         """Something happened since the last cycle that one could make a difference for."""
         self._do(Start(policy.configured(replace(base, origin=ORIGIN))))
+        if accounts is not None:
+            self._tell(AccountsChanged(ORIGIN, accounts, 0))
         for spec in self._nodes:
             self._register(spec)
         if world.report_s:
@@ -321,14 +328,10 @@ class Simulation:
                 self._granted(event)  # type: ignore[arg-type]
             elif kind is JobEnded or kind is JobRequeued:
                 self._left(event)  # type: ignore[arg-type]
-            elif kind is JobSuspended or kind is JobResumed:
+            if kind is JobSuspended or kind is JobResumed:
                 self._paused(event)  # type: ignore[arg-type]
-            if self._before is not None:
-                self._before(event)
-            apply(self.state, event)
+            self._tell(event)
             self._changed |= kind is not JobsForgotten
-            if self._seen is not None:
-                self._seen(event)
         for command in decision.commands:
             if type(command) is Launch:
                 self._launch(command)
@@ -339,6 +342,13 @@ class Simulation:
             elif type(command) is Continue:
                 self._continue(command)
         return decision
+
+    def _tell(self, event: Event) -> None:
+        if self._before is not None:
+            self._before(event)
+        apply(self.state, event)
+        if self._seen is not None:
+            self._seen(event)
 
     def _submit(self, job: TraceJob) -> None:
         try:

@@ -66,7 +66,18 @@ def _software() -> Iterator[Finding]:
     ):
         if importlib.util.find_spec(module) is None:
             yield Finding(NOTE, module, f"missing; {need} need it", 'pip install "packhorse[scheduler]"')
-    for command in ("sbatch", "squeue", "scancel", "sinfo", "sacct", "sstat", "seff", "scontrol"):
+    for command in (
+        "sbatch",
+        "squeue",
+        "scancel",
+        "sinfo",
+        "sacct",
+        "sstat",
+        "seff",
+        "sprio",
+        "sshare",
+        "scontrol",
+    ):
         path = shutil.which(command)
         own = Path(sys.executable).parent / command
         if path is None:

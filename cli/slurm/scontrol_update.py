@@ -214,6 +214,7 @@ _JOB_KEYS: dict[str, Any] = {
     "qos": _text("qos"),
     "reqnodelist": _nodes("ReqNodeList", "nodesRequired"),
     "requeue": _requeue,
+    "sitefactor": _whole("SiteFactor", "siteFactor", -(1 << 31)),
     "starttime": _begin,
     "timelimit": _time_limit,
 }

@@ -21,6 +21,29 @@ The manual pages of Slurm 24.11 describe every option; `packhorse` has the comma
 """
 
 _TEXTS = {
+    "sreport": (
+        "[OPTIONS] TYPE REPORT [CONDITION=VALUE,...]...",
+        """
+Reports
+  cluster Utilization | AccountUtilizationByUser | UserUtilizationByAccount
+          | UserUtilizationByWckey | WCKeyUtilizationByUser
+  job SizesByAccount | SizesByAccountAndWckey | SizesByWckey
+  reservation Utilization
+  user TopUsage
+Conditions
+  start=TIME end=TIME         of the time (yesterday)
+  accounts= users= wckeys= partitions= nodes= names=
+  format=FIELD[%WIDTH],...    columns
+  tree                        accounts by their place in the tree
+  topcount=N  group           how many users; all accounts of a user together
+  grouping=N,N...|individual  sizes at which groups begin; printjobcount, flatview, acctasparent
+Options
+  -t, --time=UNIT             Seconds, Minutes, Hours, Percent, SecPer, MinPer, HourPer
+  -T, --tres=NAME,...|ALL     of which resources (cpu)
+  -n, --noheader   -p, --parsable   -P, --parsable2
+  -a*, -M, --cluster*, --federation*, --local*, -Q, --quiet*, -v, --verbose*
+""",
+    ),
     "sbatch": (
         "[OPTIONS] SCRIPT [ARGUMENTS]",
         """
@@ -171,6 +194,37 @@ What to print
 * --allsteps --verbose
 """,
     ),
+    "sprio": (
+        "[OPTIONS]",
+        """
+  -j, --jobs=ID,...; -u, --user=NAME,...; -p, --partition=NAME,...
+  -l, --long                  all terms
+  -n, --norm                  factors from 0 to 1 instead of what they are worth
+  -w, --weights               what each factor is worth
+  -o, --format="%[.][WIDTH]LETTER..."
+      i job, r partition, u user, o account, n QOS, c cluster; Y priority; A age, B association, F fair share,
+      J job size, P partition, Q QOS, T TRES, S site factor, N nice; a b f j p q t y normalised
+  -S, --sort=[-]LETTER,...    (i)
+  -h, --noheader
+  -M, --clusters=NAME         must be this cluster
+* --federation --local --sibling --verbose
+""",
+    ),
+    "sshare": (
+        "[OPTIONS]",
+        """
+  -a, --all                   all users (only the caller)
+  -A, --accounts=NAME,...; -u, --users=NAME,...
+  -U, --Users                 users only
+  -l, --long                  normalised use, level fair share and budgets too
+  -m, --partition             partitions of associations that have one
+  -o, --format=NAME[%[-]WIDTH],...; -e, --helpformat lists the names
+  -p, --parsable; -P, --parsable2
+  -n, --noheader
+  -M, --clusters=NAME         must be this cluster
+* --verbose
+""",
+    ),
     "scontrol": (
         "[OPTIONS] COMMAND",
         """
@@ -180,7 +234,7 @@ What to print
   requeue ID,...; requeuehold ID,...; suspend ID,...; resume ID,...
   update JobId=ID KEY=VALUE...
      TimeLimit JobName Comment Priority Nice Partition StartTime Dependency Features ReqNodeList ExcNodeList
-     NumCPUs NumNodes MinMemoryNode MinMemoryCPU Requeue ArrayTaskThrottle Account QOS
+     NumCPUs NumNodes MinMemoryNode MinMemoryCPU Requeue ArrayTaskThrottle Account QOS SiteFactor
   update NodeName=NODES State=DRAIN|RESUME|UNDRAIN|DOWN|IDLE [Reason=TEXT]
   write batch_script ID [FILE|-]
   reconfigure, ping, version

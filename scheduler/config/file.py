@@ -21,6 +21,7 @@ from packhorse.scheduler.config.keys import (
     IMPROVER_TARGET,
     KEYS,
     PARTITION,
+    PRIORITY_TARGET,
     RECLAIM_TARGET,
     SECTIONS,
     SERVICE_TARGET,
@@ -28,7 +29,15 @@ from packhorse.scheduler.config.keys import (
     KeyProblem,
 )
 from packhorse.scheduler.core.orders import BY_ORDER
-from packhorse.scheduler.model.cluster import Batch, ClusterConfig, GpuIdle, Improver, Partition, Reclaim
+from packhorse.scheduler.model.cluster import (
+    Batch,
+    ClusterConfig,
+    GpuIdle,
+    Improver,
+    Partition,
+    Priorities,
+    Reclaim,
+)
 from packhorse.scheduler.model.errors import ConfigError
 
 
@@ -110,6 +119,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
         BATCH_TARGET: {},
         RECLAIM_TARGET: {},
         GPU_IDLE_TARGET: {},
+        PRIORITY_TARGET: {},
     }
     cluster, service = fields[CLUSTER_TARGET], fields[SERVICE_TARGET]
     partitions: list[Partition] = []
@@ -131,6 +141,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
     cluster["batch"] = Batch(**fields[BATCH_TARGET])
     cluster["reclaim"] = Reclaim(**fields[RECLAIM_TARGET])
     cluster["gpu_idle"] = GpuIdle(**fields[GPU_IDLE_TARGET])
+    cluster["priorities"] = Priorities(**fields[PRIORITY_TARGET])
     if partitions:
         cluster["partitions"] = tuple(partitions)
     elif PARTITION in document and not problems:

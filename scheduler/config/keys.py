@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from packhorse.scheduler.core.accounts.decay import RESETS
 from packhorse.scheduler.core.backfill_kinds import BACKFILLS
 from packhorse.scheduler.core.orders import BY_ORDER, NOBODY, ORDERS
 from packhorse.scheduler.core.predictors import PREDICTORS
@@ -22,6 +23,7 @@ IMPROVER_TARGET = "improver"
 RECLAIM_TARGET = "reclaim"
 BATCH_TARGET = "batch"
 GPU_IDLE_TARGET = "gpu_idle"
+PRIORITY_TARGET = "priorities"
 PARTITION = "partition"
 
 SECTIONS: dict[str, str] = {
@@ -33,6 +35,11 @@ SECTIONS: dict[str, str] = {
     ),
     "jobs": "Limits on jobs, and what happens to them when they end.",
     "scheduling": "How decisions are made.",
+    "priority": (
+        'What `order = "multifactor"` goes by, and how use of accounts fades; docs/policy/priority.md says '
+        "what it comes to. A job's priority is the sum of these weights, each times a factor from 0 to 1, "
+        "less its nice value."
+    ),
     "batch": (
         'What `order = "packhorse"` goes by; without meaning under any other order. How it works is said in '
         "scheduler/core/batch/turns.py, what it comes to in docs/benchmarks/policies-batch.md."
@@ -74,7 +81,7 @@ class Kind(NamedTuple):
 
 class Key(NamedTuple):
     """One key. field: of the class that target says: ClusterConfig, ServiceConfig, Partition, Improver,
-    Batch, Reclaim or GpuIdle. default: as in a file.
+    Batch, Reclaim, GpuIdle or Priorities. default: as in a file.
     """
 
     section: str
@@ -233,6 +240,13 @@ def _named(what: str, names: Iterable[str]) -> Kind:
     return Kind(", ".join(f'"{name}"' for name in known), read)
 
 
+def _tres_weights(raw: object) -> tuple[tuple[str, int], ...]:
+    found = _weights(raw)
+    if any(weight != int(weight) for _, weight in found):
+        raise KeyProblem("not whole numbers")
+    return tuple((name, int(weight)) for name, weight in found)
+
+
 def _action(raw: object) -> GpuIdleAction:
     if raw not in list(GpuIdleAction):
         raise KeyProblem("there is no such action")
@@ -334,6 +348,8 @@ PREEMPT = _named("kind of preemption", (NOBODY, BY_ORDER))
 PREEMPT_MODE = _named("kind of preemption", [mode.value for mode in PreemptMode])
 PREDICTOR = _named("predictor", PREDICTORS)
 ESTIMATOR = _named("estimator", ESTIMATORS)
+RESET = _named("period", RESETS)
+TRES_WEIGHTS = Kind('a table of whole numbers, like { cpu = 1000, "gres/gpu" = 5000 }', _tres_weights)
 PERCENT = Kind("a percentage from 0 to 100, one decimal at most", _percent)
 QOS_NAMES = Kind('a list of texts, like ["scavenger"]', _qos_names)
 POLICY = Kind("the name of a policy, see docs/packing.md", _policy)
@@ -345,7 +361,7 @@ ADDRESS = Kind('"HOST:PORT"; port 0 takes a free one', _address)
 LEVEL = Kind(", ".join(f'"{level}"' for level in _LEVELS), _level)
 
 _C, _S, _P, _I = CLUSTER_TARGET, SERVICE_TARGET, PARTITION_TARGET, IMPROVER_TARGET
-_B, _R, _G = BATCH_TARGET, RECLAIM_TARGET, GPU_IDLE_TARGET
+_B, _R, _G, _M = BATCH_TARGET, RECLAIM_TARGET, GPU_IDLE_TARGET, PRIORITY_TARGET
 _YEAR_S = 366 * 86400
 
 KEYS: tuple[Key, ...] = (
@@ -395,6 +411,20 @@ KEYS: tuple[Key, ...] = (
     Key("scheduling", "max_starts_per_cycle", _count(1, 1 << 20), "4096", "jobs", _C, "max_starts_per_cycle"),
     Key("scheduling", "learn_interval", _duration_kind(0, _YEAR_S), "600", "seconds", _S, "learn_interval_s"),
     Key("scheduling", "cycle_interval_ms", _count(0, 60000), "20", "milliseconds", _S, "cycle_interval_ms"),
+    Key("priority", "weight_age", _count(0, 1 << 32), "0", "", _M, "weight_age"),
+    Key("priority", "weight_fairshare", _count(0, 1 << 32), "0", "", _M, "weight_fairshare"),
+    Key("priority", "weight_job_size", _count(0, 1 << 32), "0", "", _M, "weight_job_size"),
+    Key("priority", "weight_partition", _count(0, 1 << 32), "0", "", _M, "weight_partition"),
+    Key("priority", "weight_qos", _count(0, 1 << 32), "0", "", _M, "weight_qos"),
+    Key("priority", "weight_assoc", _count(0, 1 << 32), "0", "", _M, "weight_assoc"),
+    Key("priority", "weight_tres", TRES_WEIGHTS, "{}", "", _M, "weight_tres"),
+    Key("priority", "max_age", _duration_kind(1, _YEAR_S), "604800", "seconds", _M, "max_age_s"),
+    Key("priority", "favor_small", FLAG, "false", "", _M, "favor_small"),
+    Key("priority", "half_life", _duration_kind(0, 10 * _YEAR_S), "604800", "seconds", _M, "half_life_s"),
+    Key("priority", "usage_reset", RESET, '"none"', "", _M, "usage_reset"),
+    Key("priority", "calc_period", _duration_kind(1, 86400), "300", "seconds", _M, "calc_period_s"),
+    Key("priority", "look_ahead", _duration_kind(0, 86400 * 7), "1800", "seconds", _M, "look_ahead_s"),
+    Key("priority", "max_tres", FLAG, "false", "", _M, "max_tres"),
     Key("batch", "ageing", _duration_kind(60, _YEAR_S), "280000", "seconds", _B, "ageing_s"),
     Key("batch", "power", _number(1, 64), "28", "", _B, "power"),
     Key("batch", "guard", _number(1, 1000), "4", "times ageing", _B, "guard"),
@@ -550,6 +580,29 @@ MEANING: dict[str, str] = {
         "A policy that learns from what jobs are like does so at most this often, for some seconds; 0: never."
     ),
     "scheduling.cycle_interval_ms": "Least time between the starts of two passes.",
+    "priority.weight_age": "Worth of having waited for `max_age`, in proportion before.",
+    "priority.weight_fairshare": "Worth of a fair share factor of 1: the least used of what is due.",
+    "priority.weight_job_size": "Worth of asking for the whole cluster (`favor_small`: for little).",
+    "priority.weight_partition": "Worth of its partition's `priority`, against the highest of all.",
+    "priority.weight_qos": "Worth of the priority of its QOS, against the highest of all.",
+    "priority.weight_assoc": "Worth of the priority of the user's association, against the highest of all.",
+    "priority.weight_tres": "Worth of asking for all of these resources that its partition has.",
+    "priority.max_age": "A job that has waited for so long since it could start gains no more from waiting.",
+    "priority.favor_small": "Small jobs come first instead of large ones.",
+    "priority.half_life": "After so long use counts half as much; 0: it counts for ever.",
+    "priority.usage_reset": (
+        "When all use is forgotten: never by itself, or at the start of each day, week … (UTC; weeks begin "
+        "on Sunday)."
+    ),
+    "priority.calc_period": "How often fair shares are worked out again while no job starts or ends.",
+    "priority.look_ahead": (
+        "Fair shares are held against what was used and what running jobs use in so long from now on: a "
+        "start counts at once. 0: only against what was used, as Slurm does."
+    ),
+    "priority.max_tres": (
+        "A job costs what the dearest of its resources does (partition.billing) instead of all together; "
+        "licences come on top."
+    ),
     "batch.ageing": (
         "A wait from which a job moves ahead of smaller ones: set it to what users may be asked to wait; the "
         "longest wait may be nearly twice that. The higher it is, the shorter most waits."

@@ -145,7 +145,7 @@ def _row(
         req_tres=asked.text(),
         alloc_tres=given.text() if placements else "",
         nodes=compress_sorted(p.node for p in placements) if placements else NONE_ASSIGNED,
-        priority=_priority(state, spec),
+        priority=_priority(state, job),
         restarts=job.restarts if isinstance(job, Job) else 0,
         work_dir=spec.work_dir,
         comment=spec.comment,
@@ -250,7 +250,13 @@ def _count(gres: dict[str, int], kind: str, type_: str, milli: int) -> None:
         gres[name] = gres.get(name, 0) + milli
 
 
-def _priority(state: State, spec: JobSpec) -> int:
+def _priority(state: State, job: Job | ArrayJob) -> int:
+    """What it was started by; of one that never was what the last pass went by."""
+    spec, pending = job.spec, state.pending_columns
+    started_by = job.phase.priority if isinstance(job.phase, Active) else 0
+    decided = started_by or (pending.decided_of(job.id, state.config) if job.id in pending else 0)
+    if decided:
+        return decided
     for partition in state.config.partitions:
         if partition.name == spec.partition:
             return base_priority(spec, partition)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from packhorse.scheduler.core import apply_attempt, apply_node, apply_pending, apply_suspend, waiting
+from packhorse.scheduler.core.accounts import charging
 from packhorse.scheduler.core.active import set_rank_timer
 from packhorse.scheduler.core.reclaim import apply_loans
 from packhorse.scheduler.core.state import State
@@ -29,6 +30,7 @@ def apply(state: State, event: Event) -> None:
 def _configured(state: State, event: ev.Configured) -> None:
     before, state.config = state.config, event.config
     state.configured_at, state.fallback = event.at, None
+    charging.configured(state, event.at)
     if event.config.reclaim != before.reclaim:
         apply_loans.suspect_all(state)
     if event.config.predictor != before.predictor:
@@ -45,7 +47,7 @@ def _taught(state: State, event: ev.PolicyTaught) -> None:
 
 
 def _accounts_changed(state: State, event: ev.AccountsChanged) -> None:
-    state.accounts.change(event.delta)
+    charging.accounts_changed(state, event)
 
 
 def _answered(state: State, event: ev.CallAnswered) -> None:

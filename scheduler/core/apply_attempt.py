@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from packhorse.scheduler.core import waiting
+from packhorse.scheduler.core.accounts import charging
 from packhorse.scheduler.core.active import set_rank_timer, set_timers, suspended_us
 from packhorse.scheduler.core.array_tasks import task_ended, task_moved
 from packhorse.scheduler.core.conditions import WHOLE
@@ -40,12 +41,16 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
         end_by=event.end_by,
         eligible_at=phase.eligible_at,
         loans=event.loans,
+        priority=event.priority,
     )
     new = replace(job, phase=active, attempts=job.attempts + 1)
     state.jobs[job.id] = new
     limit_us = job.spec.time_limit_s * US
     state.running_columns.add(job.id, event.end_by, event.placements, limit_us)
     state.usage.take(job.owner.uid, event.placements)
+    if job.spec.account:
+        state.usage.take(job.spec.account, event.placements)
+    charging.charge(state, new, event.at)
     if event.loans:
         begin_loans(state, job.id, active)
     if expected_us:
@@ -140,11 +145,11 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
         if event.started_at:
             run_us = max((event.ended_at or event.at) - event.started_at - stood_us, 0)
             state.history.ended(job.owner.uid, job.spec, event.state, run_us)
-        placements = phase.placements
+        placements, priority = phase.placements, phase.priority
     else:
         assert isinstance(phase, Pending)
         waiting.dequeue(state, job)
-        placements, stood_us = (), 0
+        placements, stood_us, priority = (), 0, 0
     end = Ended(
         event.state,
         event.ended_at or event.at,
@@ -159,6 +164,7 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
         event.usage,
         phase.eligible_at,
         stood_us,
+        priority,
     )
     new = replace(job, phase=end)
     state.jobs[job.id] = new
@@ -214,7 +220,10 @@ def _release(state: State, job: Job, now: Instant) -> None:
     if phase.suspended_at:
         state.usage.take_cpus(job.owner.uid, phase.placements, 1)
     state.usage.take(job.owner.uid, phase.placements, -1)
+    if job.spec.account:
+        state.usage.take(job.spec.account, phase.placements, -1)
     state.usage.use(job.owner.uid, phase.placements, now - phase.granted_at - suspended_us(phase, now), now)
+    charging.release(state, job.id, now)
     state.node_columns.release(job.id)
     state.running_columns.remove(job.id)
     end_loans(state, job, phase)

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from packhorse.scheduler.core import waiting
 from packhorse.scheduler.core.active import set_lease_timers
 from packhorse.scheduler.core.batch.memory import Memory
+from packhorse.scheduler.core.node_times import ends
 from packhorse.scheduler.core.predictors import LIMIT
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model import event as ev
@@ -41,7 +42,14 @@ def node_registered(state: State, event: ev.NodeRegistered) -> None:
     known = state.nodes.get(name)
     if known is None:
         since = UNKNOWN if event.offer.accepting else event.at
-        node = Node(event.spec, event.boot_id, event.offer, registered_at=event.at, refusing_since=since)
+        node = Node(
+            event.spec,
+            event.boot_id,
+            event.offer,
+            registered_at=event.at,
+            refusing_since=since,
+            since=event.at,
+        )
     else:
         if not known.reachable:
             state.n_silent -= 1
@@ -54,6 +62,7 @@ def node_registered(state: State, event: ev.NodeRegistered) -> None:
             reachable=True,
             silent_since=UNKNOWN,
             refusing_since=_refusing_since(known, event.offer, event.at),
+            since=event.at if ends(known, event) else known.since,
         )
     _put(state, node)
 
@@ -61,7 +70,8 @@ def node_registered(state: State, event: ev.NodeRegistered) -> None:
 def node_offered(state: State, event: ev.NodeOffered) -> None:
     node = _node(state, event, event.node)
     since = _refusing_since(node, event.offer, event.at)
-    _put(state, replace(node, offer=event.offer, refusing_since=since))
+    begun = event.at if ends(node, event) else node.since
+    _put(state, replace(node, offer=event.offer, refusing_since=since, since=begun))
 
 
 def node_silenced(state: State, event: ev.NodeSilenced) -> None:
@@ -81,7 +91,7 @@ def node_downed(state: State, event: ev.NodeDowned) -> None:
 
 def node_resumed(state: State, event: ev.NodeResumed) -> None:
     node = _node(state, event, event.node)
-    _put(state, replace(node, admin=Admin.UP, reason="", reason_by=-1, reason_at=UNKNOWN))
+    _put(state, replace(node, admin=Admin.UP, reason="", reason_by=-1, reason_at=UNKNOWN, since=event.at))
 
 
 def _refusing_since(known: Node, offer: Offer, at: Instant) -> Instant:
@@ -91,12 +101,13 @@ def _refusing_since(known: Node, offer: Offer, at: Instant) -> Instant:
 
 def _administer(state: State, event: ev.NodeDrained | ev.NodeDowned, admin: Admin) -> None:
     node = _node(state, event, event.node)
-    _put(state, replace(node, admin=admin, reason=event.reason, reason_by=event.by, reason_at=event.at))
+    said = {"reason": event.reason, "reason_by": event.by, "reason_at": event.at}
+    _put(state, replace(node, admin=admin, since=event.at, **said))
 
 
 def _silence(state: State, node: Node, at: Instant) -> None:
     state.n_silent += 1
-    _put(state, replace(node, reachable=False, silent_since=at))
+    _put(state, replace(node, reachable=False, silent_since=at, since=at))
     set_lease_timers(state, node.name)
 
 

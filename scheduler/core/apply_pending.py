@@ -7,6 +7,7 @@ from itertools import groupby
 from msgspec.structs import replace
 
 from packhorse.scheduler.core import indices, waiting
+from packhorse.scheduler.core.accounts import charging
 from packhorse.scheduler.core.active import ends_by, set_timers
 from packhorse.scheduler.core.array_tasks import finish_array, task_left_memory
 from packhorse.scheduler.core.batch.arrivals import Arrival
@@ -304,6 +305,11 @@ def _update_active(state: State, event: ev.JobUpdated, job: Job, active: Active,
         state.running_columns.set_end(job.id, ends_by(active))
     new = replace(job, spec=spec, phase=active)
     state.jobs[job.id] = new
+    if (spec.account, spec.qos) != (job.spec.account, job.spec.qos):
+        charging.charge(state, new, event.at)
+        for account, sign in ((job.spec.account, -1), (spec.account, 1)):
+            if account:
+                state.usage.take(account, active.placements, sign)
     if spec.time_limit_s != job.spec.time_limit_s:
         expect_again(state, job.id, active)
     if (spec.no_lend, spec.account) != (job.spec.no_lend, job.spec.account):

@@ -30,7 +30,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from packhorse.scheduler.core import one_node
+from packhorse.scheduler.core import one_node, order_keys
 from packhorse.scheduler.core.backfill import Planned, Timeline, find
 from packhorse.scheduler.core.backfill_kinds import backfill
 from packhorse.scheduler.core.batch.turns import Turns
@@ -149,7 +149,8 @@ class Cycle:
         scorer = state.demand.scorer(policy(state.config.policy), state.taught, pending, state.node_columns)
         self.field = Field(state.node_columns, scorer=scorer, kept=state.demand.kept.by(scorer))
         self.turns = Turns(state, self.field, now) if state.config.order == PACKHORSE else None
-        totals, key_of = state.node_columns.board().totals, self.turns.key if self.turns else None
+        totals = state.node_columns.board().totals
+        key_of = self.turns.key if self.turns else order_keys.key_of(state, now)
         self.order = pending.ordered(state.config, now, state.usage, totals, key_of)
         if self.turns is not None:
             self.turns.view(self.order)

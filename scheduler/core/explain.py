@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from packhorse.scheduler.core import indices
+from packhorse.scheduler.core import indices, order_keys
 from packhorse.scheduler.core.batch.memory import Told
 from packhorse.scheduler.core.orders import FCFS, PACKHORSE
 from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS, TMP
@@ -323,7 +323,8 @@ def _order(state: State, now: Instant) -> np.ndarray:
     """Slots of the rows that may start, best first; under the order "packhorse" as its last pass had them."""
     pending = state.pending_columns
     if state.config.order != PACKHORSE:
-        return pending.ordered(state.config, now, state.usage, state.node_columns.board().totals)
+        totals = state.node_columns.board().totals
+        return pending.ordered(state.config, now, state.usage, totals, order_keys.key_of(state, now))
     told = state.batch.told
     if told is None:
         return np.zeros(0, dtype=np.intp)

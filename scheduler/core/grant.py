@@ -22,7 +22,7 @@ from packhorse.scheduler.model.event import ArrayTaskSplit, JobGranted
 from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import UNKNOWN, US, AttemptKey, Instant, JobId
 from packhorse.scheduler.model.input import RunCycle
-from packhorse.scheduler.model.job import Active, ArrayJob, EndCause, Job, JobSpec, Pending
+from packhorse.scheduler.model.job import Active, ArrayJob, EndCause, Job, Pending
 from packhorse.scheduler.model.loan import Loan
 from packhorse.scheduler.model.resources import Placement
 
@@ -55,7 +55,7 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
             if loans is not None:
                 space.take(placements)
                 take(wanted, 1, free)
-                _grant(draft, id, waiter.attempts + 1, waiter.spec, placements, loans)
+                _grant(draft, id, waiter.attempts + 1, waiter, placements, loans)
         elif room.take(id):
             loans = lenders.loans(placements)
             index = room.next_index(waiter) if loans is not None else None
@@ -64,7 +64,7 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
                 draft.events.append(ArrayTaskSplit(now, id, index, task))
                 space.take(placements)
                 take(wanted, 1, free)
-                _grant(draft, task, 1, waiter.spec, placements, loans)
+                _grant(draft, task, 1, waiter, placements, loans)
     for id, for_job in plan.stops:
         job = state.jobs[id]
         if isinstance(job.phase, Active) and job.phase.ending is None:
@@ -76,13 +76,14 @@ def _grant(
     draft: Draft,
     id: JobId,
     number: int,
-    spec: JobSpec,
+    waiter: Job | ArrayJob,
     placements: tuple[Placement, ...],
     loans: tuple[Loan, ...],
 ) -> None:
+    spec, decided = waiter.spec, draft.state.pending_columns.decided_of(waiter.id, draft.state.config)
     attempt = AttemptKey(id, number, draft.state.epoch)
     end_by = Instant(draft.now + spec.time_limit_s * US) if spec.time_limit_s else UNKNOWN
-    draft.events.append(JobGranted(draft.now, id, attempt, placements, end_by, loans))
+    draft.events.append(JobGranted(draft.now, id, attempt, placements, end_by, loans, decided))
     draft.commands.append(Launch(placements[0].node, id, attempt))
 
 

@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from packhorse.scheduler.core import order_keys
 from packhorse.scheduler.core.backfill_kinds import backfill
 from packhorse.scheduler.core.orders import PACKHORSE
 from packhorse.scheduler.core.packing.board import CPU, FIXED
@@ -51,7 +52,8 @@ def plan(state: State, now: Instant) -> tuple[list[Started], dict[JobId, Instant
     if config.order == PACKHORSE or rules.limited or pending.licensed or nodes.n_exclusive:
         return None
     refresh(pending, nodes, rules)
-    order = pending.ordered(config, now, state.usage, nodes.board().totals)
+    key_of = order_keys.key_of(state, now)
+    order = pending.ordered(config, now, state.usage, nodes.board().totals, key_of)
     classes: list[int] = pending.ask_class[order].tolist()
     if pending.n_odd_classes and not all(pending.is_plain(code) for code in set(classes)):
         return None

@@ -5,8 +5,10 @@
     wfp3, unicep         Tang et al., "Fault-aware, utility-based job scheduling on Blue Gene/P", CLUSTER 2009
     f1 … f4              Carastan-Santos and de Camargo, "Obtaining dynamic scheduling policies with
                          simulation and machine learning", SC 2017, table 3
-    fairshare, multifactor   Slurm's priority/multifactor: decayed use of the owner, alone or with age
-    drf                  Ghodsi et al., "Dominant resource fairness", NSDI 2011: progressive filling
+    multifactor          Slurm's priority/multifactor with the weights of [priority]: core/multifactor.py
+    fairshare, fairshare-age   decayed use of the owner, alone or with age; they know nothing of accounts
+    drf                  Ghodsi et al., "Dominant resource fairness", NSDI 2011: progressive filling, among
+                         users; once there are accounts among these, weighed by their shares (section 4.3)
     wfp3-rl, unicep-rl   as wfp3 and unicep, but with the wait that the published RLScheduler numbers (Zhang
                          et al., SC 2020) were made with: -1 less the submission time, since the start of a
                          waiting job was not set there. For reproducing these numbers only.
@@ -142,8 +144,8 @@ def _las2d(w: Waiting, marks: tuple[int, ...] = TIRESIAS_MARKS) -> np.ndarray:
     return np.asarray(3.0 * queue + np.where(runs_here, since, waits))
 
 
-def _multifactor(w: Waiting) -> np.ndarray:
-    """Slurm's multifactor priority with the weights of its example: age 1000 up to seven days, fair share
+def _fairshare_age(w: Waiting) -> np.ndarray:
+    """As Slurm's multifactor priority with the weights of its example: age 1000 up to seven days, fair share
     10000 as 2^-(used / mean used)."""
     age = np.minimum(w.wait_s / (7 * 86_400), 1.0)
     mean = w.used_s.mean() if w.used_s.size else 0.0
@@ -153,6 +155,8 @@ def _multifactor(w: Waiting) -> np.ndarray:
 
 FCFS: Final = "priority"
 PACKHORSE: Final = "packhorse"
+MULTIFACTOR: Final = "multifactor"
+DRF: Final = "drf"
 
 ORDERS: Final[dict[str, Order]] = {
     order.name: order
@@ -169,8 +173,15 @@ ORDERS: Final[dict[str, Order]] = {
         Order("wfp3", "largest (wait/run)^3 CPUs first", True, lambda w: _wfp3(w, w.wait_s)),
         Order("unicep", "largest wait/(log2(CPUs) run) first", True, lambda w: _unicep(w, w.wait_s)),
         Order("fairshare", "who has used least first", True, lambda w: w.used_s, True),
-        Order("multifactor", "age and fair share, weighted as in Slurm's example", True, _multifactor, True),
-        Order("drf", "whose largest share of a resource is least first", True, lambda w: w.dominant, True),
+        Order(
+            MULTIFACTOR,
+            "core/multifactor.py works the keys out",
+            True,
+            lambda w: np.zeros(w.run_s.size),
+            True,
+        ),
+        Order("fairshare-age", "age and fair share, as in Slurm's example", True, _fairshare_age, True),
+        Order(DRF, "whose largest share of a resource is least first", True, lambda w: w.dominant, True),
         Order("wfp3-rl", "wfp3 as in RLScheduler", False, lambda w: _wfp3(w, -1.0 - w.submit_s)),
         Order(PACKHORSE, "core/batch/turns.py works the keys out", False, lambda w: np.zeros(w.run_s.size)),
         Order("unicep-rl", "unicep as in RLScheduler", False, lambda w: _unicep(w, -1.0 - w.submit_s)),

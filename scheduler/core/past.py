@@ -13,13 +13,15 @@ from typing import Final, TypeVar
 import msgspec
 
 from packhorse.scheduler.core.accounts.book import AccountBook
+from packhorse.scheduler.core.accounts.decay import Decay
+from packhorse.scheduler.core.accounts.spent import Charge, Ledger, Spent
 from packhorse.scheduler.core.batch.arrivals import Arrival
 from packhorse.scheduler.core.batch.hours import Hours
 from packhorse.scheduler.core.predictors import Kind
 from packhorse.scheduler.core.state import Frozen, State
-from packhorse.scheduler.model.accounts import AccountsDelta
+from packhorse.scheduler.model.accounts import AccountsDelta, AssociationKey
 from packhorse.scheduler.model.event import UsageLearned
-from packhorse.scheduler.model.ids import Instant
+from packhorse.scheduler.model.ids import Instant, JobId
 
 _AT_ONCE: Final = 1_000
 _USERS_AT_ONCE: Final = 100
@@ -83,7 +85,16 @@ class Booked(PastChunk, frozen=True, array_like=True, tag="booked", gc=False):
     delta: AccountsDelta
 
 
-AnyPast = Runs | Shares | Own | Used | Arrived | Learned | Booked
+class Spend(PastChunk, frozen=True, array_like=True, tag="spend", gc=False):
+    """What associations (or QOS, which have no account) have spent: since when, how it fades, and for each
+    name the amount and the rate; and what running jobs are charged."""
+
+    decay: Decay
+    ledgers: list[tuple[AssociationKey, str, Instant, Decay, list[tuple[str, float]], list[tuple[str, int]]]]
+    charges: list[tuple[JobId, Charge]]
+
+
+AnyPast = Runs | Shares | Own | Used | Arrived | Learned | Booked | Spend
 
 
 def pieces(frozen: Frozen) -> Iterator[AnyPast]:
@@ -102,6 +113,8 @@ def pieces(frozen: Frozen) -> Iterator[AnyPast]:
     if frozen.learned is not None:
         yield Learned(frozen.learned.at, frozen.learned.estimator, frozen.learned.learned)
     yield from _booked(frozen.accounts)
+    if frozen.spent.counting:
+        yield from _spent(frozen.spent)
 
 
 def _booked(accounts: AccountBook) -> Iterator[Booked]:
@@ -109,6 +122,17 @@ def _booked(accounts: AccountBook) -> Iterator[Booked]:
     for title in ("accounts", "users", "associations", "qos"):
         for some in _some(getattr(whole, title), _AT_ONCE):
             yield Booked(AccountsDelta(**{title: tuple(some)}))
+
+
+def _spent(spent: Spent) -> Iterator[Spend]:
+    ledgers = [(key, "", ledger) for key, ledger in spent.by_key.items()]
+    ledgers += [(AssociationKey(""), name, ledger) for name, ledger in spent.by_qos.items()]
+    yield Spend(spent.decay, [], [])
+    for some in _some(ledgers, _AT_ONCE):
+        rows = [(k, q, x.at, x.decay, list(x.used.items()), list(x.rates.items())) for k, q, x in some]
+        yield Spend(spent.decay, rows, [])
+    for charges in _some(spent.charges.items(), _AT_ONCE):
+        yield Spend(spent.decay, [], charges)
 
 
 def take(state: State, piece: AnyPast) -> None:
@@ -133,6 +157,20 @@ def take(state: State, piece: AnyPast) -> None:
             state.learned = UsageLearned(piece.at, piece.estimator, piece.learned)
         case Booked():
             state.accounts.change(piece.delta)
+        case Spend():
+            _take_spent(state.spent, piece)
+
+
+def _take_spent(spent: Spent, piece: Spend) -> None:
+    spent.counting, spent.decay = True, piece.decay
+    for key, qos, at, decay, used, rates in piece.ledgers:
+        ledger = Ledger(decay, at)
+        ledger.used, ledger.rates = dict(used), dict(rates)
+        if qos:
+            spent.by_qos[qos] = ledger
+        else:
+            spent.by_key[key] = ledger
+    spent.charges.update(piece.charges)
 
 
 def _numbers(key: int | Kind) -> tuple[int, int, int]:

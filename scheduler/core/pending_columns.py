@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core.licenses import Wanted
-from packhorse.scheduler.core.orders import FCFS, Order, Waiting
+from packhorse.scheduler.core.orders import FCFS, MULTIFACTOR, Order, Waiting
 from packhorse.scheduler.core.orders import order as order_of
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.demands import Demands
@@ -25,7 +25,7 @@ from packhorse.scheduler.core.packing.request import Pairs, Request
 from packhorse.scheduler.core.predictors import LIMIT
 from packhorse.scheduler.core.priority import BASE_PRIORITY, Rules
 from packhorse.scheduler.core.reasons import REASONS, Reason
-from packhorse.scheduler.core.usage import UserUsage, about
+from packhorse.scheduler.core.usage import UserUsage, about, dominant_shares
 from packhorse.scheduler.model.accounts import Holder
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
 from packhorse.scheduler.model.gresspec import parse_licenses
@@ -43,11 +43,11 @@ _IDLE_CLASSES = 1024  # classes without rows that are kept, so that a stream of 
 class PendingRow(NamedTuple):
     """One waiting job, or one array with `count` waiting indices.
 
-    priority None: the partition's, less nice. room: how many more of the array may run at once now,
-    -1 for no limit. eligible False: something but resources and order is in the way; reason says what.
-    expected_us: how long it is expected to run, 0: for all of its time limit. uid: of its owner. ran_us: how
-    long it has run before. qos: of a job that may be stopped if its QOS says so, else "". holder: on whose
-    name it counts.
+    priority None: the partition's, less nice (which is less its site factor). room: how many more of the
+    array may run at once now, -1 for no limit. eligible False: something but resources and order is in the
+    way; reason says what. expected_us: how long it is expected to run, 0: for all of its time limit. uid: of
+    its owner. ran_us: how long it has run before. qos: of a job that may be stopped if its QOS says so, else
+    "". holder: on whose name it counts.
     """
 
     id: JobId
@@ -148,6 +148,8 @@ class PendingColumns:
         self.ready = np.zeros(n, dtype=np.bool_)
         self.reason_code = np.zeros(n, dtype=np.int8)
         self.planned_at = np.zeros(n, dtype=np.int64)
+        self.decided = np.zeros(0, dtype=np.int64)
+        """The priorities that the last pass went by, by slot; under the order "multifactor" only."""
         self._in_order = np.zeros(n, dtype=np.bool_)
         self._slot: dict[JobId, int] = {}
         self._free: list[int] = list(range(n - 1, -1, -1))
@@ -442,11 +444,21 @@ class PendingColumns:
 
     def standing(self, slot: int, rules: Rules) -> tuple[int, int]:
         """What the row's place in the order follows from before its id does; less is better."""
-        return self._key(slot, rules)[:2]
+        tier, priority, _ = self._key(slot, rules)
+        return tier, -int(self.decided[slot]) if rules.config.order == MULTIFACTOR else priority
 
     def standing_of(self, id: JobId, rules: Rules) -> tuple[int, int]:
         """The same of a job."""
         return self.standing(self._slot[id], rules)
+
+    def slot(self, id: JobId) -> int:
+        """Where the job's values are in the columns."""
+        return self._slot[id]
+
+    def decided_of(self, id: JobId, config: ClusterConfig) -> int:
+        """The priority that the last pass went by, where it worked priorities out; else 0."""
+        slot = self._slot[id]
+        return int(self.decided[slot]) if config.order == MULTIFACTOR and slot < self.decided.size else 0
 
     def expect(self, id: JobId, expected_us: int) -> None:
         """How long it is expected to run from now on, 0: for all of its time limit."""
@@ -514,11 +526,13 @@ class PendingColumns:
         keep_next those first that have a planned start. Not to be changed either.
 
         usage: of their owners. total: CPUs in thousandths, MiB and thousandths of devices of the cluster
-        `[3]`. key_of: keys of slots, instead of the order's own.
+        `[3]`. key_of: keys of slots, instead of the order's own; under "multifactor" they are the priority.
         """
         slots, found = self.order(config), order_of(config.order)
+        weighed = key_of is not None and found.name == MULTIFACTOR
         keys: list[np.ndarray] = []
         if key_of is not None:
+            keys += [self.id[slots]] if weighed else []
             keys.append(key_of(slots))
         elif slots.size > 1 and found.name != FCFS:
             keys.append(found.key(self.facts(slots, config, now, usage, total)))
@@ -529,6 +543,11 @@ class PendingColumns:
         if not keys:
             return slots
         tier, priority, _ = self.keys(slots, self.rules(config))
+        if weighed:
+            if self.decided.size != self.id.size:
+                self.decided = np.zeros(self.id.size, dtype=np.int64)
+            self.decided[slots] = -keys[1]
+            priority = np.zeros(slots.size)
         if tier[0] != tier[-1] or (tier != tier[0]).any() or (priority != priority[0]).any():
             keys += [priority, tier]
         return slots[np.lexsort(keys) if len(keys) > 1 else np.argsort(keys[0], kind="stable")]
@@ -567,15 +586,7 @@ class PendingColumns:
             mine = usage.held.get(uid)
             if mine is not None:
                 held[:, i] = mine.cpu_milli, mine.mem_mib, mine.device_milli
-        wants = self.wants[:, self.ask_class[slots]]
-        by_user = np.argsort(of, kind="stable")
-        before = wants[:, by_user].cumsum(axis=1) - wants[:, by_user]
-        first = np.searchsorted(of[by_user], np.arange(users.size))
-        before -= before[:, first][:, of[by_user]]
-        share = (held[:, of[by_user]] + before) / np.maximum(total, 1)[:, None]
-        dominant = np.empty(slots.size)
-        dominant[by_user] = share.max(axis=0)
-        return used, dominant
+        return used, dominant_shares(of, held, self.wants[:, self.ask_class[slots]], total)
 
     def run_us(self, slots: np.ndarray, predictor: str) -> np.ndarray:
         """How long these rows are expected to run, at most their time limits; FOREVER where nobody knows."""

@@ -23,7 +23,8 @@ import numpy as np
 from packhorse.scheduler.core import waiting
 from packhorse.scheduler.core.active import ran_us
 from packhorse.scheduler.core.cycle import Cycle, Grant, Plan
-from packhorse.scheduler.core.orders import Waiting, order, width_milli
+from packhorse.scheduler.core.order_keys import key_of
+from packhorse.scheduler.core.orders import MULTIFACTOR, Waiting, order, width_milli
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.fit import candidates, gang_shares
 from packhorse.scheduler.core.packing.greedy import place
@@ -211,11 +212,18 @@ class _Walk(Cycle):
         tier, priority, ids = self.pending.keys(self.order, self.rules)
         standing = np.array([self._standing(job) for job in jobs], dtype=np.int64)
         total = self.state.node_columns.board().totals
-        theirs = self.pending.facts(self.order, config, self.now, self.state.usage, total)
-        both = zip(theirs, _facts(self.state, jobs, self.now, total), strict=True)
+        own_key = key_of(self.state, self.now)
+        if own_key is None:
+            theirs = self.pending.facts(self.order, config, self.now, self.state.usage, total)
+            both = zip(theirs, _facts(self.state, jobs, self.now, total), strict=True)
+            by_order = order(config.order).key(Waiting(*[np.concatenate(pair) for pair in both]))
+        else:
+            by_order = np.concatenate([own_key(self.order), own_key.of_jobs(jobs)])
+            if config.order == MULTIFACTOR:
+                priority, standing[:, 1] = np.zeros(n), 0
         keys = (
             np.concatenate([ids, np.array([job.id for job in jobs], dtype=np.int64)]),
-            order(config.order).key(Waiting(*[np.concatenate(pair) for pair in both])),
+            by_order,
             np.concatenate([priority, standing[:, 1]]),
             np.concatenate([tier, standing[:, 0]]),
         )
@@ -232,7 +240,9 @@ class _Walk(Cycle):
         """Tier and priority, the best the least, as of a row."""
         spec = job.spec
         tier, bonus = self.rules.tier_and_bonus(spec.partition)
-        own = BASE_PRIORITY - spec.nice + bonus if spec.priority is None else spec.priority
+        own = spec.priority
+        if own is None:
+            own = BASE_PRIORITY - spec.nice + spec.site_factor + bonus
         return -tier, -own
 
     def _held(self, job: Job, active: Active) -> Taken:

@@ -1,7 +1,8 @@
 """The order in which waiting jobs are looked at.
 
 Higher partition tier first, then higher priority, then lower id. The priority of a job is the one it was
-given (`--priority`, `scontrol update`), else BASE_PRIORITY plus its partition's priority less its nice value.
+given (`--priority`, `scontrol update`), else BASE_PRIORITY plus its partition's priority and its site factor,
+less its nice value. The order "multifactor" works it out otherwise (core/multifactor.py).
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ def base_priority(spec: JobSpec, partition: Partition | None) -> int:
     """
     if spec.priority is not None:
         return max(spec.priority, 1)
-    return max(BASE_PRIORITY + (partition.priority if partition else 0) - spec.nice, 1)
+    bonus = partition.priority if partition else 0
+    return max(BASE_PRIORITY + bonus + spec.site_factor - spec.nice, 1)
 
 
 class Rules:

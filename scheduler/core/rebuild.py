@@ -79,6 +79,8 @@ def _hold(state: State, job: Job, active: Active) -> None:
     state.usage.take(job.owner.uid, active.placements)
     if active.suspended_at:
         state.usage.take_cpus(job.owner.uid, active.placements, -1)
+    if job.spec.account:
+        state.usage.take(job.spec.account, active.placements)
     waiting.expect(state, job, active)
     if job.spec.licenses:
         state.licenses.hold(job.spec.licenses)

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from packhorse.scheduler.core.accounts.book import AccountBook
+from packhorse.scheduler.core.accounts.fair_shares import FairShares
+from packhorse.scheduler.core.accounts.spent import Spent
 from packhorse.scheduler.core.batch.arrivals import Arrivals
 from packhorse.scheduler.core.batch.memory import Memory
 from packhorse.scheduler.core.demand import Demand
@@ -21,6 +23,7 @@ from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.core.predictors import History
 from packhorse.scheduler.core.reclaim.book import Book
 from packhorse.scheduler.core.running_columns import RunningColumns
+from packhorse.scheduler.core.standings import Standings
 from packhorse.scheduler.core.timers import Timers
 from packhorse.scheduler.core.usage import UserUsage
 from packhorse.scheduler.model.cluster import ClusterConfig
@@ -87,6 +90,7 @@ class Frozen:
         "lending_off",
         "next_job_id",
         "nodes",
+        "spent",
         "usage",
     )
 
@@ -105,6 +109,7 @@ class Frozen:
     history: History
     usage: UserUsage
     arrivals: Arrivals
+    spent: Spent
 
 
 class State:
@@ -117,6 +122,7 @@ class State:
     lending_off: for which jobs an administrator has switched off the lending of memory. learned: what the
     estimator of usage knew when it was last written down, None for nothing.
     accounts: the tree of accounts, its users and QOS. configured_at: since when config is as it is.
+    accounts: the tree of accounts, its users and QOS. spent: what each association and QOS has used.
     next_job_id: no job, array or task was ever given this number or a higher one.
     history: how long jobs ran. usage: who used how much (who holds how much is derived). arrivals: when jobs
     came. All three outlive the jobs that they know of, and are bounded.
@@ -130,6 +136,8 @@ class State:
     for the placement policy. batch: what the order "packhorse" knows from pass to pass. licenses: what jobs
     hold of the cluster's licences. reclaim: who lends memory to whom. fallback: that the policy fails, None
     if it works. looking_at: whom the pass that is under way is looking at; of meaning only if it fails.
+    hold of the cluster's licences. reclaim: who lends memory to whom. fair_shares, standings: what priorities
+    go by, kept from pass to pass.
     """
 
     __slots__ = (
@@ -143,6 +151,7 @@ class State:
         "demand",
         "dependents",
         "epoch",
+        "fair_shares",
         "fallback",
         "finished",
         "history",
@@ -160,6 +169,8 @@ class State:
         "reclaim",
         "running_columns",
         "singletons",
+        "spent",
+        "standings",
         "tasks",
         "taught",
         "timers",
@@ -180,6 +191,7 @@ class State:
         self.usage = UserUsage()
         self.arrivals = Arrivals()
         self.accounts = AccountBook()
+        self.spent = Spent()
         self.taught: PolicyTaught | None = None
         self.lending_off: tuple[Switch, ...] = ()
         self.learned: UsageLearned | None = None
@@ -203,6 +215,8 @@ class State:
         self.reclaim = Book()
         self.fallback: Fallback | None = None
         self.looking_at: LookingAt = ((), 0, 0)
+        self.fair_shares = FairShares()
+        self.standings = Standings()
 
     @classmethod
     def empty(cls) -> State:
@@ -229,6 +243,7 @@ class State:
             and self.usage == other.usage
             and self.arrivals == other.arrivals
             and self.accounts == other.accounts
+            and self.spent == other.spent
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -251,4 +266,5 @@ class State:
         frozen.usage = self.usage.copy()
         frozen.arrivals = self.arrivals.copy()
         frozen.accounts = self.accounts.copy()
+        frozen.spent = self.spent.copy()
         return frozen

@@ -262,6 +262,10 @@ def _check_privileges(caller: Caller, spec: JobSpec) -> Refused | None:
             "only an administrator may set a priority; use nice to step back behind other jobs",
             ACCESS_DENIED,
         )
+    if spec.site_factor:
+        return Refused(
+            RefusalCode.DENIED, "only an administrator may set a site factor of the priority", ACCESS_DENIED
+        )
     return None
 
 

@@ -44,10 +44,22 @@ _WHILE_WAITING = (
     "min_nodes",
     "priority",
     "nice",
+    "site_factor",
 )
 """Changes that mean nothing once the job has its nodes."""
 
-_PLAIN = ("name", "comment", "begin_at", "dependency", "requeue", "account", "priority", "nice", "no_lend")
+_PLAIN = (
+    "name",
+    "comment",
+    "begin_at",
+    "dependency",
+    "requeue",
+    "account",
+    "priority",
+    "nice",
+    "no_lend",
+    "site_factor",
+)
 
 
 def update_job(state: State, call: UpdateJob, now: Instant) -> Decision:
@@ -128,10 +140,11 @@ def _changed(draft: Draft, call: UpdateJob, target: Target, one: Job | ArrayJob)
         return _refuse(
             target, RefusalCode.DENIED, "gets a nice below 0 from an administrator only", ACCESS_DENIED
         )
-    if not admin and "priority" in values:
-        return _refuse(
-            target, RefusalCode.DENIED, "gets a priority from an administrator only", ACCESS_DENIED
-        )
+    for field, what in (("priority", "priority"), ("site_factor", "site factor")):
+        if not admin and field in values:
+            return _refuse(
+                target, RefusalCode.DENIED, f"gets a {what} from an administrator only", ACCESS_DENIED
+            )
     if changes.qos is not None and changes.qos != old.qos:
         unknown = check_qos(state, changes.qos)
         if unknown is not None:

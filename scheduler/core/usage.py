@@ -11,6 +11,8 @@ import math
 from collections.abc import Iterable
 from typing import Final
 
+import numpy as np
+
 from packhorse.scheduler.core.predictors import total_cpu_milli
 from packhorse.scheduler.model.ids import US, Instant
 from packhorse.scheduler.model.resources import Ask, Placement
@@ -34,8 +36,8 @@ class Held:
 
 
 class UserUsage:
-    """See the module. Users are numbers (uid). Those who hold nothing and have used next to nothing are
-    forgotten.
+    """See the module. Users are numbers (uid); what is held is counted by account as well, by its name. Those
+    who hold nothing and have used next to nothing are forgotten.
 
     What was used is a part of the state; what is held follows from the jobs that hold it.
     """
@@ -43,21 +45,21 @@ class UserUsage:
     __slots__ = ("_base", "_used", "held")
 
     def __init__(self) -> None:
-        self.held: dict[int, Held] = {}
+        self.held: dict[int | str, Held] = {}
         self._used: dict[int, float] = {}
         self._base: Instant | None = None
 
-    def take(self, uid: int, placements: tuple[Placement, ...], sign: int = 1) -> None:
-        """A job of the user holds these from now on; sign -1: not any more."""
-        held = self.held.get(uid)
+    def take(self, who: int | str, placements: tuple[Placement, ...], sign: int = 1) -> None:
+        """A job of the user, or of the account, holds these from now on; sign -1: not any more."""
+        held = self.held.get(who)
         if held is None:
-            held = self.held[uid] = Held()
+            held = self.held[who] = Held()
         for placement in placements:
             held.cpu_milli += sign * placement.cpu_milli
             held.mem_mib += sign * placement.mem_mib
             held.device_milli += sign * device_milli(placement)
         if not (held.cpu_milli or held.mem_mib or held.device_milli):
-            del self.held[uid]
+            del self.held[who]
 
     def take_cpus(self, uid: int, placements: tuple[Placement, ...], sign: int) -> None:
         """A suspended job of the user has its CPUs again; sign -1: has given them back."""
@@ -122,6 +124,24 @@ class UserUsage:
             return self._used
         scaled = {uid: used * 2.0**-whole for uid, used in self._used.items()}
         return {uid: used for uid, used in scaled.items() if used > 1.0}
+
+
+def dominant_shares(of: np.ndarray, held: np.ndarray, wants: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Of each row: the largest share of a resource that its holder has once all that the holder has waiting
+    before it runs as well `[n]`.
+
+    of: number of each row's holder `[n]`. held: by them now `[3, n_holders]`. wants: of each row `[3, n]`.
+    total: of the cluster `[3]`. Progressive filling: Ghodsi et al., NSDI 2011.
+    """
+    by_holder = np.argsort(of, kind="stable")
+    before = wants[:, by_holder].cumsum(axis=1) - wants[:, by_holder]
+    first = np.searchsorted(of[by_holder], np.arange(held.shape[1]))
+    first = np.minimum(first, max(of.size - 1, 0))  # a holder without rows
+    before -= before[:, first][:, of[by_holder]]
+    share = (held[:, of[by_holder]] + before) / np.maximum(total, 1)[:, None]
+    dominant = np.empty(of.size)
+    dominant[by_holder] = share.max(axis=0)
+    return dominant
 
 
 def about(ask: Ask) -> tuple[float, float, float]:

@@ -86,7 +86,8 @@ class AssociationKey(NamedTuple):
 
 class Association(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """shares: against those of its siblings; FAIRSHARE_PARENT. qos: names that may be used, empty: what the
-    parent allows (with nothing set anywhere: all). default_qos "": the parent's."""
+    parent allows (with nothing set anywhere: all). default_qos "": the parent's. priority: against that of
+    the other associations."""
 
     key: AssociationKey
     shares: int = 1
@@ -94,6 +95,7 @@ class Association(msgspec.Struct, frozen=True, array_like=True, gc=False):
     qos: tuple[str, ...] = ()
     default_qos: str = ""
     comment: str = ""
+    priority: int = 0
 
 
 class PreemptMode(StrEnum):

@@ -149,6 +149,33 @@ class GpuIdle(msgspec.Struct, frozen=True, array_like=True, gc=False):
     exempt_users: tuple[str, ...] = ()
 
 
+class Priorities(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the order "multifactor" goes by (core/multifactor.py), and how use fades.
+
+    weight_…: what each factor, a number from 0 to 1, is worth; weight_tres: of the share of each of these
+    resources that a job asks for. max_age_s: from here on age is worth no more. favor_small: small jobs come
+    first instead of large ones. half_life_s: after so long use counts half, 0: it does not fade; usage_reset:
+    when all use is forgotten (core/accounts/decay.py). calc_period_s: how often fair shares are worked out
+    while nothing but time passes. max_tres: a job costs what its dearest resource does, not all together.
+    look_ahead_s: fair shares are held against what was used and what running jobs use in so long.
+    """
+
+    weight_age: int = 0
+    weight_fairshare: int = 0
+    weight_job_size: int = 0
+    weight_partition: int = 0
+    weight_qos: int = 0
+    weight_assoc: int = 0
+    weight_tres: tuple[tuple[str, int], ...] = ()
+    max_age_s: int = 7 * 86_400
+    favor_small: bool = False
+    half_life_s: int = 7 * 86_400
+    usage_reset: str = "none"
+    calc_period_s: int = 300
+    max_tres: bool = False
+    look_ahead_s: int = 1800
+
+
 class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Settings that decisions depend on; part of the recorded state, so that replay sees them too.
 
@@ -159,7 +186,8 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     predictor: how long jobs are expected to run (core/predictors.py). preempt: "order": running jobs are
     stopped, and wait again, where jobs that come before them in the order need their room
     (core/preemption.py); "none": never. batch: of the order "packhorse". reclaim: lending of unused memory.
-    gpu_idle: what is done about GPUs that jobs hold and do not use.
+    gpu_idle: what is done about GPUs that jobs hold and do not use. priorities: of the order multifactor, and
+    how use fades.
     """
 
     name: str = "packhorse"
@@ -190,3 +218,4 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     batch: Batch = Batch()
     reclaim: Reclaim = Reclaim()
     gpu_idle: GpuIdle = GpuIdle()
+    priorities: Priorities = Priorities()

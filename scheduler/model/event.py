@@ -90,13 +90,15 @@ class ArrayRemainderCancelled(_Event, frozen=True, array_like=True, gc=False, ta
 
 
 class JobGranted(_Event, frozen=True, array_like=True, gc=False, tag=True):
-    """loans: who lends it what is lent of its memory."""
+    """loans: who lends it what is lent of its memory. priority: that it was started by, 0: what its spec
+    says."""
 
     job: JobId
     attempt: AttemptKey
     placements: tuple[Placement, ...]
     end_by: Instant = UNKNOWN
     loans: tuple[Loan, ...] = ()
+    priority: int = 0
 
 
 class AttemptStarted(_Event, frozen=True, array_like=True, gc=False, tag=True):

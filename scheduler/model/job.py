@@ -260,7 +260,7 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     it was warned of that, at gpus_warned_at; both 0: it was not, or they are busy again. suspended_at: since
     when it is stopped and keeps its memory, 0: it is not (one that is told to end goes on for that, and does
     not get its CPUs back). suspended_us: for how long it was before that; suspended_for: the job whose room
-    that makes, 0 for none.
+    that makes, 0 for none. priority: that it was started by, 0: what its spec says.
     """
 
     attempt: AttemptKey
@@ -285,11 +285,12 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     suspended_at: Instant = UNKNOWN
     suspended_us: int = 0
     suspended_for: JobId = JobId(0)
+    priority: int = 0
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False):
     """Over. started_at 0 if it never ran; exit_signal 0 unless a signal ended it. suspended_us: how long it
-    was suspended between start and end."""
+    was suspended between start and end; priority as in Active."""
 
     state: JobState
     ended_at: Instant
@@ -304,6 +305,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False)
     usage: Usage = Usage()
     eligible_at: Instant = UNKNOWN
     suspended_us: int = 0
+    priority: int = 0
 
 
 Phase = Pending | Active | Ended

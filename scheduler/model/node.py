@@ -66,7 +66,8 @@ class Node(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A registered machine. boot_id changes with every boot: proof that nothing from before runs.
 
     reachable: its agent's stream is open. silent_since: when the stream was lost, 0 while reachable.
-    refusing_since: when its agent began to take no new work, 0 while it does.
+    refusing_since: when its agent began to take no new work, 0 while it does. since: when it became what it
+    is for reports of utilisation (core/node_times.py), 0: not known.
     """
 
     spec: NodeSpec
@@ -80,6 +81,7 @@ class Node(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reason_by: int = -1
     reason_at: Instant = UNKNOWN
     refusing_since: Instant = UNKNOWN
+    since: Instant = UNKNOWN
 
     @property
     def name(self) -> NodeName:

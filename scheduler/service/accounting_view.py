@@ -12,9 +12,7 @@ from typing import NamedTuple
 from packhorse.scheduler.core import indices
 from packhorse.scheduler.core.accounting import NONE_ASSIGNED, Amounts, command_of
 from packhorse.scheduler.core.active import suspended_us
-from packhorse.scheduler.core.priority import base_priority
 from packhorse.scheduler.model.accounting import AttemptRow
-from packhorse.scheduler.model.cluster import Partition
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import Active, Ended, Job
 from packhorse.scheduler.model.resources import Usage
@@ -31,7 +29,7 @@ from packhorse.scheduler.service.tables.accounting import (
     batch_step,
     job_row,
 )
-from packhorse.scheduler.service.tables.jobs import nodes_text, reasons, view
+from packhorse.scheduler.service.tables.jobs import nodes_text, priorities, reasons, view
 from packhorse.scheduler.service.tables.table import check_fields, make_table
 from packhorse.scheduler.store.protocol import AttemptQuery, Attempts, Store
 
@@ -54,13 +52,13 @@ class Live(NamedTuple):
 class Present(NamedTuple):
     """What waits and runs and is wanted, as frozen values: rows can be made of it while the state goes on.
 
-    texts: of the waiting remainders of arrays, by array.
+    texts: of the waiting remainders of arrays, by array. priorities: of the jobs.
     """
 
     jobs: list[Job]
     reasons: list[str]
     texts: dict[JobId, str]
-    partitions: dict[str, Partition]
+    priorities: list[int]
     usage: dict[NodeName, NodeUsage]
     now: Instant
 
@@ -146,7 +144,7 @@ def present(engine: Engine, request: messages.ListAccountingRequest, now: Instan
         table.rows,
         reasons(table),
         {id: indices.text(ranges, limits[id]) for id, ranges in table.remaining.items()},
-        {partition.name: partition for partition in state.config.partitions},
+        priorities(table),
         engine.usage.copy(),
         now,
     )
@@ -154,7 +152,7 @@ def present(engine: Engine, request: messages.ListAccountingRequest, now: Instan
 
 def live_rows(here: Present) -> list[Live]:
     """The rows that these jobs would leave if they ended now."""
-    return [_live(here, job, reason) for job, reason in zip(here.jobs, here.reasons, strict=True)]
+    return [_live(here, *each) for each in zip(here.jobs, here.reasons, here.priorities, strict=True)]
 
 
 def merged(live: Sequence[Live], stored: Sequence[AttemptRow], *, duplicates: bool) -> list[AttemptRow]:
@@ -205,7 +203,7 @@ def _unknown(request: messages.ListAccountingRequest, attempts: Sequence[Attempt
     return [ref.text or str(ref.job_id) for ref in request.jobs if ref.job_id not in known]
 
 
-def _live(here: Present, job: Job, reason: str) -> Live:
+def _live(here: Present, job: Job, reason: str, priority: int) -> Live:
     """The row of a job that has not ended: as an ended one, with what is not known yet left open."""
     phase, spec = job.phase, job.spec
     active = phase if isinstance(phase, Active) else None
@@ -245,7 +243,7 @@ def _live(here: Present, job: Job, reason: str) -> Live:
         req_tres=asked.text(),
         alloc_tres=amounts.text() if placements else "",
         nodes=nodes_text(placements) if placements else NONE_ASSIGNED,
-        priority=base_priority(spec, here.partitions.get(spec.partition)),
+        priority=priority,
         restarts=job.restarts,
         work_dir=spec.work_dir,
         comment=spec.comment,

@@ -23,10 +23,11 @@ import structlog
 from packhorse.scheduler.core.accounting import accounting_rows
 from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.decision import Decision, Trouble
+from packhorse.scheduler.core.node_times import node_rows
 from packhorse.scheduler.core.reclaim.ledger import loan_rows
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
-from packhorse.scheduler.model.accounting import AttemptRow, LoanRow
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow, NodeRow, ReservationRow
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Command
 from packhorse.scheduler.model.crashpoint import crash_point, register
@@ -143,7 +144,7 @@ class NoAgents:
 class _Group:
     """What was decided since the last batch was handed over."""
 
-    __slots__ = ("blobs", "commands", "events", "loans", "records", "rows", "series", "waiters")
+    __slots__ = ("blobs", "commands", "events", "loans", "records", "rows", "series", "times", "waiters")
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -152,6 +153,7 @@ class _Group:
         self.series: list[UsageSeries] = []
         self.rows: list[AttemptRow] = []
         self.loans: list[LoanRow] = []
+        self.times: list[NodeRow | ReservationRow] = []
         self.commands: list[Command] = []
         self.waiters: list[tuple[asyncio.Future[Reply], Reply]] = []
 
@@ -376,7 +378,7 @@ class Engine:
         if self._recorder is not None:
             self._recorder.flush()
         await self._writer.submit(
-            Batch(first.records, rows=first.rows, loans=first.loans, series=first.series)
+            Batch(first.records, rows=first.rows, loans=first.loans, series=first.series, times=first.times)
         )
         self._durable_seq = self._seq
         self._state, self._why = state, ""
@@ -442,6 +444,7 @@ class Engine:
                 group.rows += rows
                 group.series += self.series.ended(rows)
             group.loans += loan_rows(state, event)
+            group.times += node_rows(state, event)
             apply(state, event)
             seq += 1
             group.records.append(encode(event, seq))
@@ -512,7 +515,14 @@ class Engine:
                 self._recorder.flush()
             if group.records or len(self._flying) > 1:
                 blobs = tuple(group.blobs.items())
-                batch = Batch(group.records, blobs, group.rows, loans=group.loans, series=group.series)
+                batch = Batch(
+                    group.records,
+                    blobs,
+                    group.rows,
+                    loans=group.loans,
+                    series=group.series,
+                    times=group.times,
+                )
                 self._writer.submit(batch).add_done_callback(lambda written: self._done(group, written))
                 self._snapshots.saw(len(group.records))
             else:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from packhorse.scheduler.core import order_keys
 from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.cycle import plan
 from packhorse.scheduler.core.rebuild import rebuild
@@ -129,7 +130,8 @@ def _front(state: State, submission: Submit | SubmitArray, now: Instant) -> Set[
     if len(pending) <= MAX_AHEAD:
         return None
     totals = state.node_columns.board().totals
-    first = pending.ordered(state.config, now, state.usage, totals)[:MAX_AHEAD]
+    key_of = order_keys.key_of(state, now)
+    first = pending.ordered(state.config, now, state.usage, totals, key_of)[:MAX_AHEAD]
     specs = submission.specs if isinstance(submission, Submit) else (submission.spec,)
     named = (c.job for spec in specs if spec.dependency is not None for c in spec.dependency.conditions)
     return frozenset([*(JobId(id) for id in pending.id[first].tolist()), *named])
@@ -154,7 +156,7 @@ def _copy(frozen: Frozen, front: Set[JobId] | None) -> State:
         if id in state.arrays or (id in state.jobs and type(state.jobs[id].phase) is Ended)
     }
     state.history, state.usage, state.arrivals = frozen.history, frozen.usage, frozen.arrivals
-    state.accounts = frozen.accounts
+    state.accounts, state.spent = frozen.accounts, frozen.spent
     rebuild(state)
     return state
 
@@ -165,5 +167,5 @@ def _values_of(state: State) -> State:
     copy.config, copy.epoch = state.config, state.epoch
     copy.next_job_id, copy.nodes = state.next_job_id, state.nodes
     copy.history, copy.usage, copy.arrivals = state.history, state.usage.copy(), state.arrivals
-    copy.accounts = state.accounts
+    copy.accounts, copy.spent = state.accounts, state.spent.copy()
     return copy

@@ -369,6 +369,37 @@ class ListLicensesRequest(_Message):
     fields: list[str] = []
 
 
+class ListPrioritiesRequest(_Message):
+    fields: list[str] = []
+    jobs: list[JobRef] = []
+    filter: JobFilter | None = None
+
+
+class ListSharesRequest(_Message):
+    fields: list[str] = []
+    accounts: list[str] = []
+    users: list[str] = []
+
+
+class CompareJobsRequest(_Message):
+    first: JobRef | None = None
+    second: JobRef | None = None
+
+
+class PriorityTerm(_Message):
+    name: str = ""
+    amount: I64 = 0
+    why: str = ""
+
+
+class CompareJobsResponse(_Message):
+    ahead: I64 = 0
+    behind: I64 = 0
+    by: I64 = 0
+    sentence: str = ""
+    terms: list[PriorityTerm] = []
+
+
 class ListLoansRequest(_Message):
     fields: list[str] = []
     jobs: list[JobRef] = []
@@ -477,6 +508,23 @@ class ListWasteResponse(_Message):
     since_us: I64 = 0
     until_us: I64 = 0
     user: str = ""
+
+
+class GetReportRequest(_Message):
+    kind: str = ""
+    since_us: I64 = 0
+    until_us: I64 = 0
+    tres: list[str] = []
+    filter: JobFilter | None = None
+    wckeys: list[str] = []
+
+
+class GetReportResponse(_Message):
+    table: Table | None = None
+    since_us: I64 = 0
+    until_us: I64 = 0
+    cluster: str = ""
+    accounts: Table | None = None
 
 
 class GetConfigRequest(_Message):

@@ -20,7 +20,7 @@ from packhorse.scheduler.model.ids import US, Instant, JobId, is_node_name
 from packhorse.scheduler.model.input import Input
 from packhorse.scheduler.model.job import Owner
 from packhorse.scheduler.model.reply import Done, Refused, Reply, Submitted
-from packhorse.scheduler.service import convert, messages
+from packhorse.scheduler.service import convert, messages, priorities_view
 from packhorse.scheduler.service.accounting_view import list_accounting
 from packhorse.scheduler.service.auth import Principal, Relation, Role, allowed, require
 from packhorse.scheduler.service.engine import Engine
@@ -31,6 +31,7 @@ from packhorse.scheduler.service.loans_view import list_loans
 from packhorse.scheduler.service.payloads import Payload
 from packhorse.scheduler.service.reconfiguring import Reconfiguring
 from packhorse.scheduler.service.relay import Relay
+from packhorse.scheduler.service.report_view import get_report
 from packhorse.scheduler.service.rpc import Method, Streaming, Unary
 from packhorse.scheduler.service.selection import cancel_targets, choose
 from packhorse.scheduler.service.settings import settings
@@ -117,6 +118,10 @@ class Methods:
             Unary("SwitchReclaim", m.SwitchReclaimRequest, m.OutcomesResponse, self.switch_reclaim),
             Unary("SuggestAsk", m.SuggestAskRequest, m.SuggestAskResponse, self.suggest_ask),
             Unary("ListWaste", m.ListWasteRequest, m.ListWasteResponse, self.list_waste),
+            Unary("GetReport", m.GetReportRequest, m.GetReportResponse, self.get_report),
+            Unary("ListPriorities", m.ListPrioritiesRequest, m.Table, self.list_priorities),
+            Unary("ListShares", m.ListSharesRequest, m.Table, self.list_shares),
+            Unary("CompareJobs", m.CompareJobsRequest, m.CompareJobsResponse, self.compare_jobs),
             Unary("GetConfig", m.GetConfigRequest, m.GetConfigResponse, self.get_config),
             Unary("Reconfigure", m.ReconfigureRequest, m.ReconfigureResponse, self.reconfigure),
             Unary("GetStatus", m.GetStatusRequest, m.GetStatusResponse, self.get_status),
@@ -309,6 +314,31 @@ class Methods:
         await self.engine.barrier()
         return table
 
+    async def list_priorities(
+        self, principal: Principal, request: messages.ListPrioritiesRequest
+    ) -> messages.Table:
+        """What makes up the priorities of waiting jobs, as columns."""
+        require(principal, "ListPriorities", Relation.OTHER)
+        table = priorities_view.list_priorities(self.engine.state, request, self.engine.clock.now())
+        await self.engine.barrier()
+        return table
+
+    async def list_shares(self, principal: Principal, request: messages.ListSharesRequest) -> messages.Table:
+        """The tree of accounts as columns."""
+        require(principal, "ListShares", Relation.OTHER)
+        table = priorities_view.list_shares(self.engine.state, request, self.engine.clock.now())
+        await self.engine.barrier()
+        return table
+
+    async def compare_jobs(
+        self, principal: Principal, request: messages.CompareJobsRequest
+    ) -> messages.CompareJobsResponse:
+        """Which of two waiting jobs is ahead."""
+        require(principal, "CompareJobs", Relation.OTHER)
+        answer = priorities_view.compare_jobs(self.engine.state, request, self.engine.clock.now())
+        await self.engine.barrier()
+        return answer
+
     async def list_accounting(
         self, principal: Principal, request: messages.ListAccountingRequest
     ) -> messages.Table:
@@ -333,6 +363,13 @@ class Methods:
     ) -> messages.ListWasteResponse:
         """What ended runs were given and did not use: one's own, of administrators everybody's."""
         return await list_waste(self.engine, principal, request)
+
+    async def get_report(
+        self, principal: Principal, request: messages.GetReportRequest
+    ) -> messages.GetReportResponse:
+        """What was used in a time."""
+        require(principal, "GetReport", Relation.OTHER)
+        return await get_report(self.engine, request)
 
     async def get_config(
         self, principal: Principal, request: messages.GetConfigRequest

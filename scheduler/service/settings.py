@@ -5,7 +5,10 @@ from __future__ import annotations
 from packhorse.scheduler.config.changes import text_of, value_of
 from packhorse.scheduler.config.file import Configuration
 from packhorse.scheduler.config.keys import KEYS, PARTITION
+from packhorse.scheduler.core.orders import MULTIFACTOR
+from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.ids import US
+from packhorse.scheduler.model.units import format_clock
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.messages import Setting
 from packhorse.scheduler.service.status import About
@@ -30,6 +33,7 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
         "MaxJobCount": str(cluster.max_pending_jobs),
         "MinJobAge": f"{cluster.min_job_age_s} sec",
         "NEXT_JOB_ID": str(state.next_job_id),
+        **priority_settings(cluster),
         "SchedulerType": "sched/backfill",
         "SlurmctldHost[0]": about.host,
         "SlurmctldLogFile": service.log_file,
@@ -44,3 +48,26 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
         text = text_of(value_of(configuration, key))
         found.append(Setting(key=f"packhorse.{key.section}.{key.name}", value=text))
     return found
+
+
+def priority_settings(cluster: ClusterConfig) -> dict[str, str]:
+    """Slurm's words about priorities; sprio and sshare go by them."""
+    weights = cluster.priorities
+    of_tres = ",".join(f"{name}={weight}" for name, weight in weights.weight_tres)
+    kind = "multifactor" if cluster.order == MULTIFACTOR else "basic"
+    return {
+        "PriorityCalcPeriod": format_clock(weights.calc_period_s),
+        "PriorityDecayHalfLife": format_clock(weights.half_life_s),
+        "PriorityFavorSmall": "Yes" if weights.favor_small else "No",
+        "PriorityFlags": "MAX_TRES" if weights.max_tres else "(null)",
+        "PriorityMaxAge": format_clock(weights.max_age_s),
+        "PriorityType": f"priority/{kind}",
+        "PriorityUsageResetPeriod": weights.usage_reset.upper(),
+        "PriorityWeightAge": str(weights.weight_age),
+        "PriorityWeightAssoc": str(weights.weight_assoc),
+        "PriorityWeightFairShare": str(weights.weight_fairshare),
+        "PriorityWeightJobSize": str(weights.weight_job_size),
+        "PriorityWeightPartition": str(weights.weight_partition),
+        "PriorityWeightQOS": str(weights.weight_qos),
+        "PriorityWeightTRES": of_tres or "(null)",
+    }

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from packhorse.scheduler.model.accounting import AttemptRow, LoanRow
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow, NodeRow, ReservationRow
 from packhorse.scheduler.model.errors import StoreError, StoreUnavailable
 from packhorse.scheduler.model.event import ArrayTaskSplit
 from packhorse.scheduler.model.ids import Instant, JobId
@@ -21,15 +21,19 @@ from packhorse.scheduler.store.protocol import (
     AttemptQuery,
     Attempts,
     Batch,
+    Lifetime,
     Live,
     LoanQuery,
     LogRecord,
     Retention,
+    RunSum,
     Space,
+    SumQuery,
     UsageSeries,
     check_continues,
     exhaust,
 )
+from packhorse.scheduler.store.report import lifetimes_of, reaches, sums_of
 from packhorse.scheduler.store.waste import added_up
 
 _ROW_BYTES = 320  # of an accounting row in SQLite, as measured there
@@ -55,6 +59,7 @@ class MemoryStore:
         self._named: dict[str, int] = {}
         self._rows: list[AttemptRow] = []
         self._loans: list[LoanRow] = []
+        self._times: list[NodeRow | ReservationRow] = []
         self._series: dict[tuple[int, int], UsageSeries] = {}
         self._snapshots: list[tuple[int, list[bytes]]] = []
         self._writing: object = None
@@ -69,7 +74,7 @@ class MemoryStore:
             sum(len(record.data) + _RECORD_BYTES for record in batch.records)
             + sum(map(len, new.values()))
             + _ROW_BYTES * len(batch.rows)
-            + _LOAN_BYTES * len(batch.loans)
+            + _LOAN_BYTES * (len(batch.loans) + len(batch.times))
             + sum(len(series.data) + _SERIES_BYTES for series in batch.series)
         )
         self._log += batch.records
@@ -77,6 +82,7 @@ class MemoryStore:
         self._blobs |= new
         self._rows += batch.rows
         self._loans += batch.loans
+        self._times += batch.times
         self._series |= {(series.job, series.attempt): series for series in batch.series}
         self._highest_job = max(self._highest_job, *(record.last_job for record in batch.records), 0)
         for ref, _ in batch.blobs:
@@ -157,6 +163,7 @@ class MemoryStore:
             before = now - retention.attempts_keep_us
             self._rows = [row for row in self._rows if row.ended_at >= before]
             self._loans = [loan for loan in self._loans if loan.until >= before]
+            self._times = [row for row in self._times if row.until >= before]
         self._drop_series(retention, now)
         for ref in [ref for ref in self._blobs if ref not in live.refs and self._named[ref] <= live.seq]:
             del self._blobs[ref], self._named[ref]
@@ -179,6 +186,20 @@ class MemoryStore:
 
     def loans(self, query: LoanQuery) -> list[LoanRow]:
         return sorted((loan for loan in self._loans if fits(loan, query)), key=lambda loan: loan.until)
+
+    def sums(self, query: SumQuery) -> list[RunSum]:
+        return sums_of(self._rows, query)
+
+    def lifetimes(self, query: SumQuery) -> list[Lifetime]:
+        return lifetimes_of(self._rows, query)
+
+    def node_times(self, since: Instant, until: Instant) -> list[NodeRow]:
+        found = [row for row in self._times if isinstance(row, NodeRow) and reaches(row, since, until)]
+        return sorted(found, key=lambda row: (row.node, row.since))
+
+    def reservation_times(self, since: Instant, until: Instant) -> list[ReservationRow]:
+        found = [row for row in self._times if isinstance(row, ReservationRow) and reaches(row, since, until)]
+        return sorted(found, key=lambda row: (row.name, row.since))
 
     def series(self, job: int, attempt: int) -> UsageSeries | None:
         return self._series.get((job, attempt))
@@ -222,7 +243,7 @@ class MemoryStore:
             sum(len(record.data) + _RECORD_BYTES for record in self._log)
             + sum(map(len, self._blobs.values()))
             + _ROW_BYTES * len(self._rows)
-            + _LOAN_BYTES * len(self._loans)
+            + _LOAN_BYTES * (len(self._loans) + len(self._times))
             + sum(len(series.data) + _SERIES_BYTES for series in self._series.values())
             + sum(len(chunk) for _, chunks in self._snapshots for chunk in chunks)
         )

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from packhorse.scheduler.model.accounting import AttemptRow, LoanRow
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow, NodeRow, ReservationRow
 from packhorse.scheduler.model.ids import Instant, JobId, NodeName
 from packhorse.scheduler.model.waste import Waste, WasteQuery
 
@@ -58,6 +58,7 @@ class Batch(NamedTuple):
     rows: Sequence[AttemptRow] = ()
     loans: Sequence[LoanRow] = ()
     series: Sequence[UsageSeries] = ()
+    times: Sequence[NodeRow | ReservationRow] = ()
 
 
 class Attempts(StrEnum):
@@ -105,6 +106,45 @@ class LoanQuery(msgspec.Struct, frozen=True, gc=False):
     nodes: tuple[str, ...] = ()
     since: Instant = Instant(0)
     until: Instant | None = None
+
+
+class SumQuery(msgspec.Struct, frozen=True, gc=False):
+    """Which runs to add up, and only as far as they lie within since and until; empty: any.
+
+    but_for: (job, attempt) pairs that are left out, at most one attempt of a job.
+    """
+
+    since: Instant
+    until: Instant
+    users: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    wckeys: tuple[str, ...] = ()
+    partitions: tuple[str, ...] = ()
+    qos: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
+    but_for: tuple[tuple[int, int], ...] = ()
+
+
+class RunSum(NamedTuple):
+    """All runs that agree in these: how long they ran together, without what they were suspended, and how
+    many they were."""
+
+    account: str
+    user: str
+    wckey: str
+    reservation: str
+    alloc_tres: str
+    us: int
+    n_runs: int
+
+
+class Lifetime(NamedTuple):
+    """A job that ran: eligible, begun and over at these instants, with these TRES."""
+
+    eligible_at: Instant
+    started_at: Instant
+    ended_at: Instant
+    tres: str
 
 
 class Retention(msgspec.Struct, frozen=True, gc=False):
@@ -208,6 +248,18 @@ class Store(Protocol):
     def waste(self, query: WasteQuery) -> list[Waste]:
         """What ended runs were given and did not use, added up; the most wasteful first, equal ones by
         key."""
+
+    def sums(self, query: SumQuery) -> list[RunSum]:
+        """What ended runs had, added up, ordered by their words."""
+
+    def lifetimes(self, query: SumQuery) -> list[Lifetime]:
+        """The same runs, and those that were only eligible within the time, one by one."""
+
+    def node_times(self, since: Instant, until: Instant) -> list[NodeRow]:
+        """What nodes were in that time, by node and time."""
+
+    def reservation_times(self, since: Instant, until: Instant) -> list[ReservationRow]:
+        """Windows that are over and reach into that time, by name and time."""
 
     def space(self) -> Space:
         """Room left."""

@@ -8,22 +8,25 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from packhorse.scheduler.model.accounting import AttemptRow, LoanRow
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow, NodeRow, ReservationRow
 from packhorse.scheduler.model.crashpoint import crash_point
 from packhorse.scheduler.model.errors import StoreDamaged, StoreError
 from packhorse.scheduler.model.event import ArrayTaskSplit
 from packhorse.scheduler.model.ids import Instant, JobId
 from packhorse.scheduler.model.waste import Waste, WasteQuery
-from packhorse.scheduler.store import accounting, crash_points, loans, waste
+from packhorse.scheduler.store import accounting, crash_points, loans, report, waste
 from packhorse.scheduler.store.codec import concerns, decode
 from packhorse.scheduler.store.protocol import (
     AttemptQuery,
     Batch,
+    Lifetime,
     Live,
     LoanQuery,
     LogRecord,
     Retention,
+    RunSum,
     Space,
+    SumQuery,
     UsageSeries,
     check_continues,
     exhaust,
@@ -99,13 +102,15 @@ class SqliteStore:
         blobs = [_pack(ref, content) for ref, content in batch.blobs if ref not in self._recent]
         rows = [accounting.to_values(row) for row in batch.rows]
         given = [loans.to_values(loan) for loan in batch.loans]
-        if blobs or rows or given or batch.series or len(records) > _RECORDS.at_once:
+        if blobs or rows or given or batch.series or batch.times or len(records) > _RECORDS.at_once:
             with self._file.transaction() as connection:
                 _RECORDS.run(connection, records)
                 crash_point(crash_points.IN_TRANSACTION)
                 _BLOBS.run(connection, blobs)
                 accounting.ROWS.run(connection, rows)
                 loans.LOANS.run(connection, given)
+                for table, kind in ((report.NODE_TIMES, NodeRow), (report.RESERVATION_TIMES, ReservationRow)):
+                    table.run(connection, [report.to_values(r) for r in batch.times if isinstance(r, kind)])
                 if batch.series:
                     put_series(connection, batch.series)
                 crash_point(crash_points.BEFORE_COMMIT)
@@ -178,6 +183,26 @@ class SqliteStore:
         statement, values = loans.select(query)
         with self._file.queries() as connection:
             return [loans.from_values(row) for row in connection.execute(statement, values)]
+
+    def sums(self, query: SumQuery) -> list[RunSum]:
+        statement, values = report.sums(query)
+        with self._file.queries() as connection:
+            return [RunSum(*row) for row in connection.execute(statement, values)]
+
+    def lifetimes(self, query: SumQuery) -> list[Lifetime]:
+        statement, values = report.lifetimes(query)
+        with self._file.queries() as connection:
+            return [Lifetime(*row) for row in connection.execute(statement, values)]
+
+    def node_times(self, since: Instant, until: Instant) -> list[NodeRow]:
+        statement = report.times("node_times", NodeRow.__struct_fields__, "node")
+        with self._file.queries() as connection:
+            return [report.node_row(row) for row in connection.execute(statement, (since, until))]
+
+    def reservation_times(self, since: Instant, until: Instant) -> list[ReservationRow]:
+        statement = report.times("reservation_times", ReservationRow.__struct_fields__, "name")
+        with self._file.queries() as connection:
+            return [report.reservation_row(row) for row in connection.execute(statement, (since, until))]
 
     def series(self, job: int, attempt: int) -> UsageSeries | None:
         with self._file.points() as connection:

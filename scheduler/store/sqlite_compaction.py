@@ -22,7 +22,7 @@ STEP_S = 0.002
 _LEAST = 64
 """Items a step takes on at least, well below a millisecond's work: a busy machine must not stop it all."""
 
-_MOST = {"log": 512, "attempts": 512, "loans": 512, "series": 512, "blobs": 512, "pages": 128}
+_MOST = {"log": 512, "attempts": 512, "loans": 512, "times": 512, "series": 512, "blobs": 512, "pages": 128}
 """And at most: what was cheap in one step (free pages at the end of the file) may be dear in the next."""
 
 _SERIES_LOOKED_AT = 64
@@ -62,6 +62,7 @@ class Compaction:
                 "attempts", lambda n: self._drop_old("attempts", "ended_at", retention, now, n)
             ),
             lambda: self._paced("loans", lambda n: self._drop_old("loans", "until", retention, now, n)),
+            lambda: self._paced("times", lambda n: self._drop_times(retention, now, n)),
             lambda: self._paced("series", lambda n: self._drop_series(retention, now, n)),
             lambda: self._paced("blobs", lambda n: self._drop_blobs(live, recent, n)),
             lambda: self._paced("pages", self._shrink),
@@ -119,6 +120,10 @@ class Compaction:
                 (before, n),
             )
         return True
+
+    def _drop_times(self, retention: Retention, now: Instant, n: int) -> bool:
+        tables = ("node_times", "reservation_times")
+        return any(self._drop_old(table, "until", retention, now, n) for table in tables)
 
     def _drop_series(self, retention: Retention, now: Instant, n: int) -> bool:
         """Series that are too old, and the oldest of those for which there is no room.

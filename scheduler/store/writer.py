@@ -303,6 +303,7 @@ def _merged(group: list[_Write]) -> Batch:
         [row for batch in batches for row in batch.rows],
         [loan for batch in batches for loan in batch.loans],
         [series for batch in batches for series in batch.series],
+        [row for batch in batches for row in batch.times],
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from packhorse.cli import main
-from packhorse.cli.slurm import sacct, sbatch, scancel, scontrol, seff, sinfo, squeue, sstat
+from packhorse.cli.slurm import sacct, sbatch, scancel, scontrol, seff, sinfo, sprio, squeue, sshare, sstat
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "packhorse": main.main,
@@ -13,7 +13,9 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "scontrol": scontrol.command,
     "seff": seff.command,
     "sinfo": sinfo.command,
+    "sprio": sprio.command,
     "squeue": squeue.command,
+    "sshare": sshare.command,
     "sstat": sstat.command,
 }
 

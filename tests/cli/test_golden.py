@@ -169,4 +169,4 @@ def test_golden(cluster: FakeScheduler, run: Run, name: str) -> None:
 
 
 def test_no_golden_file_is_left_over() -> None:
-    assert sorted(path.stem for path in GOLDEN.iterdir()) == sorted(CASES)
+    assert sorted(path.stem for path in GOLDEN.glob("*.txt")) == sorted(CASES)

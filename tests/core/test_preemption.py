@@ -307,7 +307,9 @@ def test_timers_follow_the_configuration() -> None:
     assert next_timer(cluster.state) == cluster.active(job).started_at + 813 * US
 
 
-@pytest.mark.parametrize("order", ["srtf", "srsf", "las2d", "priority", "drf", "multifactor", "wfp3"])
+@pytest.mark.parametrize(
+    "order", ["srtf", "srsf", "las2d", "priority", "drf", "fairshare-age", "wfp3", "multifactor"]
+)
 def test_no_order_goes_back_and_forth_within_an_instant(order: str) -> None:
     cluster = preemptive(order, nodes=2, cpus=8, gpus=4)
     for i in range(12):

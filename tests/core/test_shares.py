@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.orders import ORDERS, Waiting
 from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.usage import HALF_LIFE_S, UserUsage, about
+from packhorse.scheduler.model.accounts import Account, AccountsDelta, Association, AssociationKey
+from packhorse.scheduler.model.event import AccountsChanged
 from packhorse.scheduler.model.ids import US, Instant, NodeName
 from packhorse.scheduler.model.input import Caller
-from packhorse.scheduler.model.job import Active
+from packhorse.scheduler.model.job import Active, Owner
 from packhorse.scheduler.model.resources import Ask, Devices, Gres, Placement
 from tests.core.scenario import NOON, OTHER, USER, Cluster, a_cluster, a_config
 
@@ -67,7 +70,7 @@ def two_users(order: str, **amounts: Any) -> Cluster:
     return cluster
 
 
-@pytest.mark.parametrize("order", ["fairshare", "multifactor"])
+@pytest.mark.parametrize("order", ["fairshare", "fairshare-age"])
 def test_who_has_used_less_goes_first(order: str) -> None:
     cluster = two_users(order)
     cluster.submit(cpus=8, count=2, caller=Caller(USER))
@@ -78,9 +81,9 @@ def test_who_has_used_less_goes_first(order: str) -> None:
 def test_age_counts_up_to_a_week() -> None:
     n, week = np.ones(4), 7 * 86_400
     wait = np.array([0.0, week / 2, week, 50 * week])
-    key = ORDERS["multifactor"].key(Waiting(n, wait, n, n, 0 * n, *(n,) * 5))
+    key = ORDERS["fairshare-age"].key(Waiting(n, wait, n, n, 0 * n, *(n,) * 5))
     assert key.tolist() == [-10_000, -10_500, -11_000, -11_000]
-    key = ORDERS["multifactor"].key(Waiting(n, 0 * n, n, n, np.array([0.0, 5, 5, 10]), *(n,) * 5))
+    key = ORDERS["fairshare-age"].key(Waiting(n, 0 * n, n, n, np.array([0.0, 5, 5, 10]), *(n,) * 5))
     assert key.tolist() == [-10_000, -5_000, -5_000, -2_500]
 
 
@@ -94,6 +97,35 @@ def test_the_example_of_dominant_resource_fairness() -> None:
     cluster.start(*went)
     cluster.exit(mine[0])
     assert cluster.run_cycle() == [mine[3]]
+
+
+@pytest.mark.parametrize("preempt", ["none", "order"])
+@pytest.mark.parametrize(("shares", "of_chem", "of_bio"), [((1, 1), 3, 2), ((2, 1), 4, 1)])
+def test_dominant_resource_fairness_among_accounts(
+    shares: tuple[int, int], of_chem: int, of_bio: int, preempt: str
+) -> None:
+    """The same example, each account with two users: what counts is the account. With twice the shares chem
+    may have twice the dominant share of bio: 4 tasks are 16 of 18 GB, which leaves room for one of bio."""
+    config = a_config(order="drf", backfill_depth=0, preempt=preempt)
+    cluster = a_cluster(cpus=9, mem_mib=18_000, config=config)
+    keys = (AssociationKey("chem"), AssociationKey("bio"))
+    delta = AccountsDelta((Account("chem"), Account("bio")), (), tuple(map(Association, keys, shares)))
+    event = AccountsChanged(cluster.clock.now, delta, 0)
+    apply(cluster.state, event)
+    cluster.log.append(event)
+    owners = [Caller(Owner(uid, 1000, f"u{uid}", "pack")) for uid in (1, 2, 3, 4)]
+    chem = [cluster.submit(cpus=1, mem_mib=4_000, caller=owners[i % 2], account="chem") for i in range(10)]
+    for i in range(10):
+        cluster.submit(cpus=3, mem_mib=1_000, caller=owners[2 + i % 2], account="bio")
+    went = cluster.run_cycle()
+    assert (len(set(went) & set(chem)), len(set(went) - set(chem))) == (of_chem, of_bio)
+    cluster.start(*went)
+    assert cluster.run_cycle() == [], "nobody makes room for an equal"
+    for state in (load(dump(cluster.state.freeze())), cluster.replayed(), cluster.state):
+        held = {name: held.cpu_milli for name, held in state.usage.held.items() if isinstance(name, str)}
+        assert held == {"chem": of_chem * 1000, "bio": of_bio * 3000}
+    cluster.exit(chem[0])
+    assert cluster.run_cycle() == [chem[of_chem]]
 
 
 def test_shares_after_a_restart() -> None:

@@ -21,7 +21,19 @@ MAPPED = {
     "packhorse/v1": "proto/packhorse/v1",
     "packhorse/examples": "examples",
 }
-SLURM_COMMANDS = ("sbatch", "squeue", "scancel", "sinfo", "sacct", "sstat", "seff", "scontrol")
+SLURM_COMMANDS = (
+    "sbatch",
+    "squeue",
+    "scancel",
+    "sinfo",
+    "sacct",
+    "sstat",
+    "seff",
+    "sprio",
+    "sreport",
+    "sshare",
+    "scontrol",
+)
 # Only the extras bring these; agent, commands and client have to do without.
 NOT_IN_A_THIN_INSTALL = [
     *(

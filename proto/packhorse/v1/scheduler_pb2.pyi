@@ -358,6 +358,58 @@ class ListLicensesRequest(_message.Message):
     fields: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, fields: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class ListPrioritiesRequest(_message.Message):
+    __slots__ = ("fields", "jobs", "filter")
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobRef]
+    filter: JobFilter
+    def __init__(self, fields: _Optional[_Iterable[str]] = ..., jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., filter: _Optional[_Union[JobFilter, _Mapping]] = ...) -> None: ...
+
+class ListSharesRequest(_message.Message):
+    __slots__ = ("fields", "accounts", "users")
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    accounts: _containers.RepeatedScalarFieldContainer[str]
+    users: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, fields: _Optional[_Iterable[str]] = ..., accounts: _Optional[_Iterable[str]] = ..., users: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CompareJobsRequest(_message.Message):
+    __slots__ = ("first", "second")
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    SECOND_FIELD_NUMBER: _ClassVar[int]
+    first: JobRef
+    second: JobRef
+    def __init__(self, first: _Optional[_Union[JobRef, _Mapping]] = ..., second: _Optional[_Union[JobRef, _Mapping]] = ...) -> None: ...
+
+class CompareJobsResponse(_message.Message):
+    __slots__ = ("ahead", "behind", "by", "sentence", "terms")
+    AHEAD_FIELD_NUMBER: _ClassVar[int]
+    BEHIND_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
+    ahead: int
+    behind: int
+    by: int
+    sentence: str
+    terms: _containers.RepeatedCompositeFieldContainer[PriorityTerm]
+    def __init__(self, ahead: _Optional[int] = ..., behind: _Optional[int] = ..., by: _Optional[int] = ..., sentence: _Optional[str] = ..., terms: _Optional[_Iterable[_Union[PriorityTerm, _Mapping]]] = ...) -> None: ...
+
+class PriorityTerm(_message.Message):
+    __slots__ = ("name", "amount", "why")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    amount: int
+    why: str
+    def __init__(self, name: _Optional[str] = ..., amount: _Optional[int] = ..., why: _Optional[str] = ...) -> None: ...
+
 class ListAccountingRequest(_message.Message):
     __slots__ = ("fields", "jobs", "filter", "since_us", "until_us", "allocations_only", "duplicates", "limit")
     FIELDS_FIELD_NUMBER: _ClassVar[int]
@@ -557,6 +609,36 @@ class ListWasteResponse(_message.Message):
     until_us: int
     user: str
     def __init__(self, total: _Optional[_Union[WasteSum, _Mapping]] = ..., rows: _Optional[_Iterable[_Union[WasteSum, _Mapping]]] = ..., jobs: _Optional[_Iterable[_Union[WasteJob, _Mapping]]] = ..., since_us: _Optional[int] = ..., until_us: _Optional[int] = ..., user: _Optional[str] = ...) -> None: ...
+
+class GetReportRequest(_message.Message):
+    __slots__ = ("kind", "since_us", "until_us", "tres", "filter", "wckeys")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SINCE_US_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_US_FIELD_NUMBER: _ClassVar[int]
+    TRES_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    WCKEYS_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    since_us: int
+    until_us: int
+    tres: _containers.RepeatedScalarFieldContainer[str]
+    filter: JobFilter
+    wckeys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, kind: _Optional[str] = ..., since_us: _Optional[int] = ..., until_us: _Optional[int] = ..., tres: _Optional[_Iterable[str]] = ..., filter: _Optional[_Union[JobFilter, _Mapping]] = ..., wckeys: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetReportResponse(_message.Message):
+    __slots__ = ("table", "since_us", "until_us", "cluster", "accounts")
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_US_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_US_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    table: Table
+    since_us: int
+    until_us: int
+    cluster: str
+    accounts: Table
+    def __init__(self, table: _Optional[_Union[Table, _Mapping]] = ..., since_us: _Optional[int] = ..., until_us: _Optional[int] = ..., cluster: _Optional[str] = ..., accounts: _Optional[_Union[Table, _Mapping]] = ...) -> None: ...
 
 class GetConfigRequest(_message.Message):
     __slots__ = ()

@@ -134,6 +134,26 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.FromString,
                 _registered_method=True)
+        self.GetReport = channel.unary_unary(
+                '/packhorse.v1.Scheduler/GetReport',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetReportRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetReportResponse.FromString,
+                _registered_method=True)
+        self.ListPriorities = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListPriorities',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListPrioritiesRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+                _registered_method=True)
+        self.ListShares = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListShares',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListSharesRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+                _registered_method=True)
+        self.CompareJobs = channel.unary_unary(
+                '/packhorse.v1.Scheduler/CompareJobs',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.CompareJobsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.CompareJobsResponse.FromString,
+                _registered_method=True)
         self.GetConfig = channel.unary_unary(
                 '/packhorse.v1.Scheduler/GetConfig',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetConfigRequest.SerializeToString,
@@ -320,6 +340,34 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetReport(self, request, context):
+        """What was used in a time, as sreport shows it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPriorities(self, request, context):
+        """What makes up the priorities of waiting jobs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListShares(self, request, context):
+        """The tree of accounts: shares, and what was used of them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareJobs(self, request, context):
+        """Which of two waiting jobs is ahead, and why.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetConfig(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -496,6 +544,26 @@ def add_SchedulerServicer_to_server(servicer, server):
                     servicer.ListWaste,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.SerializeToString,
+            ),
+            'GetReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReport,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetReportRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetReportResponse.SerializeToString,
+            ),
+            'ListPriorities': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPriorities,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListPrioritiesRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
+            ),
+            'ListShares': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListShares,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListSharesRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
+            ),
+            'CompareJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareJobs,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.CompareJobsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.CompareJobsResponse.SerializeToString,
             ),
             'GetConfig': grpc.unary_unary_rpc_method_handler(
                     servicer.GetConfig,
@@ -1093,6 +1161,114 @@ class Scheduler:
             '/packhorse.v1.Scheduler/ListWaste',
             packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/GetReport',
+            packhorse_dot_v1_dot_scheduler__pb2.GetReportRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.GetReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPriorities(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListPriorities',
+            packhorse_dot_v1_dot_scheduler__pb2.ListPrioritiesRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListShares(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListShares',
+            packhorse_dot_v1_dot_scheduler__pb2.ListSharesRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/CompareJobs',
+            packhorse_dot_v1_dot_scheduler__pb2.CompareJobsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.CompareJobsResponse.FromString,
             options,
             channel_credentials,
             insecure,

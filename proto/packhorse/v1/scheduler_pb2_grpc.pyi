@@ -59,6 +59,14 @@ class SchedulerStub:
     """What a job should ask for, by what its past runs used."""
     ListWaste: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListWasteRequest, _scheduler_pb2.ListWasteResponse]
     """What ended runs were given and did not use: one's own, of administrators everybody's."""
+    GetReport: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetReportRequest, _scheduler_pb2.GetReportResponse]
+    """What was used in a time, as sreport shows it."""
+    ListPriorities: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListPrioritiesRequest, _scheduler_pb2.Table]
+    """What makes up the priorities of waiting jobs."""
+    ListShares: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListSharesRequest, _scheduler_pb2.Table]
+    """The tree of accounts: shares, and what was used of them."""
+    CompareJobs: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.CompareJobsRequest, _scheduler_pb2.CompareJobsResponse]
+    """Which of two waiting jobs is ahead, and why."""
     GetConfig: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetConfigRequest, _scheduler_pb2.GetConfigResponse]
     Reconfigure: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ReconfigureRequest, _scheduler_pb2.ReconfigureResponse]
     """The configuration file read again, whole or not at all; see docs/operations.md."""
@@ -109,6 +117,14 @@ class SchedulerAsyncStub(SchedulerStub):
     """What a job should ask for, by what its past runs used."""
     ListWaste: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListWasteRequest, _scheduler_pb2.ListWasteResponse]  # type: ignore[assignment]
     """What ended runs were given and did not use: one's own, of administrators everybody's."""
+    GetReport: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetReportRequest, _scheduler_pb2.GetReportResponse]  # type: ignore[assignment]
+    """What was used in a time, as sreport shows it."""
+    ListPriorities: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListPrioritiesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
+    """What makes up the priorities of waiting jobs."""
+    ListShares: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListSharesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
+    """The tree of accounts: shares, and what was used of them."""
+    CompareJobs: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.CompareJobsRequest, _scheduler_pb2.CompareJobsResponse]  # type: ignore[assignment]
+    """Which of two waiting jobs is ahead, and why."""
     GetConfig: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetConfigRequest, _scheduler_pb2.GetConfigResponse]  # type: ignore[assignment]
     Reconfigure: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ReconfigureRequest, _scheduler_pb2.ReconfigureResponse]  # type: ignore[assignment]
     """The configuration file read again, whole or not at all; see docs/operations.md."""
@@ -276,6 +292,38 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.ListWasteResponse, _abc.Awaitable[_scheduler_pb2.ListWasteResponse]]:
         """What ended runs were given and did not use: one's own, of administrators everybody's."""
+
+    @_abc_1.abstractmethod
+    def GetReport(
+        self,
+        request: _scheduler_pb2.GetReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.GetReportResponse, _abc.Awaitable[_scheduler_pb2.GetReportResponse]]:
+        """What was used in a time, as sreport shows it."""
+
+    @_abc_1.abstractmethod
+    def ListPriorities(
+        self,
+        request: _scheduler_pb2.ListPrioritiesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]:
+        """What makes up the priorities of waiting jobs."""
+
+    @_abc_1.abstractmethod
+    def ListShares(
+        self,
+        request: _scheduler_pb2.ListSharesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]:
+        """The tree of accounts: shares, and what was used of them."""
+
+    @_abc_1.abstractmethod
+    def CompareJobs(
+        self,
+        request: _scheduler_pb2.CompareJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.CompareJobsResponse, _abc.Awaitable[_scheduler_pb2.CompareJobsResponse]]:
+        """Which of two waiting jobs is ahead, and why."""
 
     @_abc_1.abstractmethod
     def GetConfig(

@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from typing import TypeVar
 
-from packhorse.scheduler.core import indices
+from packhorse.scheduler.core import indices, multifactor
 from packhorse.scheduler.core.active import is_suspended, suspended_us
 from packhorse.scheduler.core.explain import explain, reason_text
 from packhorse.scheduler.core.gpu_idle import stop_at
 from packhorse.scheduler.core.oom_retry import retries_allowed
+from packhorse.scheduler.core.orders import MULTIFACTOR
 from packhorse.scheduler.core.priority import base_priority
 from packhorse.scheduler.core.reasons import REASONS, Reason
 from packhorse.scheduler.core.state import State
@@ -213,9 +214,13 @@ def _limit(state: State, job: Job) -> int:
     return array.array.limit if array is not None else 0
 
 
-def _priorities(view: JobView) -> list[int]:
+def priorities(view: JobView) -> list[int]:
+    """What orders them, 0 for those that are held. Other words for it: %Q of squeue, Priority of scontrol."""
     partitions = {partition.name: partition for partition in view.state.config.partitions}
-    by_spec = view.of_spec(lambda spec: base_priority(spec, partitions.get(spec.partition)))
+    if view.state.config.order == MULTIFACTOR:
+        by_spec = multifactor.shown(view.state, view.now, view.rows)
+    else:
+        by_spec = view.of_spec(lambda spec: base_priority(spec, partitions.get(spec.partition)))
     return [
         0 if type(phase) is Pending and phase.held else priority
         for phase, priority in zip(view.phases, by_spec, strict=True)
@@ -398,7 +403,7 @@ JOBS: Catalogue[JobView] = {
     ),
     "reason": texts(reasons),
     "reason_text": texts(explanations),
-    "priority": ints(_priorities),
+    "priority": ints(priorities),
     "nice": ints(lambda view: [spec.nice for spec in view.specs]),
     "submit_at": ints(lambda view: [job.submitted_at for job in view.rows]),
     "eligible_at": ints(_eligible_at),

@@ -19,6 +19,7 @@ from packhorse.scheduler.config.keys import (
     MEANING,
     PARTITION,
     PARTITION_TARGET,
+    PRIORITY_TARGET,
     RECLAIM_TARGET,
     SECTIONS,
     Key,
@@ -30,6 +31,7 @@ from packhorse.scheduler.model.cluster import (
     GpuIdleAction,
     Improver,
     Partition,
+    Priorities,
     Reclaim,
 )
 from packhorse.scheduler.model.errors import ConfigError
@@ -41,9 +43,19 @@ TARGETS = {
     IMPROVER_TARGET: Improver,
     GPU_IDLE_TARGET: GpuIdle,
     BATCH_TARGET: Batch,
+    PRIORITY_TARGET: Priorities,
     "service": ServiceConfig,
 }
-SET_ELSEWHERE = {"owner_uid", "partitions", "improver", "reclaim", "origin", "batch", "gpu_idle"}
+SET_ELSEWHERE = {
+    "owner_uid",
+    "partitions",
+    "improver",
+    "reclaim",
+    "origin",
+    "batch",
+    "gpu_idle",
+    "priorities",
+}
 
 
 def problems(text: str) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 from packhorse.cli.slurm.fields_accounting import ACCOUNTING_COLUMNS
 from packhorse.cli.slurm.fields_jobs import JOB_COLUMNS
 from packhorse.cli.slurm.fields_nodes import LICENSE_COLUMNS, NODE_COLUMNS, PARTITION_COLUMNS
+from packhorse.cli.slurm.fields_priority import PRIORITY_COLUMNS, SHARE_COLUMNS
 from packhorse.scheduler.core.packing.board import CPU
 from packhorse.scheduler.model.ids import US, JobId, NodeName
 from packhorse.scheduler.model.input import RegisterNode, ReportSilence
@@ -23,6 +24,8 @@ from packhorse.scheduler.service.tables.jobs import JOBS
 from packhorse.scheduler.service.tables.licenses import LICENSES
 from packhorse.scheduler.service.tables.nodes import NODES
 from packhorse.scheduler.service.tables.partitions import PARTITIONS
+from packhorse.scheduler.service.tables.priorities import PRIORITIES
+from packhorse.scheduler.service.tables.shares import SHARES
 from packhorse.scheduler.service.tables.table import Catalogue
 from tests.service.doors.running import SCRIPT, SETTINGS, Running
 
@@ -63,6 +66,8 @@ async def job_row(scheduler: Running, job: int, **more: Any) -> dict[str, Any]:
         (PARTITIONS, PARTITION_COLUMNS),
         (LICENSES, LICENSE_COLUMNS),
         (ACCOUNTING, ACCOUNTING_COLUMNS),
+        (PRIORITIES, PRIORITY_COLUMNS),
+        (SHARES, SHARE_COLUMNS),
     ],
 )
 def test_both_catalogues_agree(catalogue: Catalogue[Any], columns: dict[str, str]) -> None:
