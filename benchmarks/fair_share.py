@@ -20,7 +20,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
-from packhorse.scheduler.model.accounts import Account, AccountsDelta, Association, AssociationKey, User
+from packhorse.scheduler.model.account_settings import Thing
+from packhorse.scheduler.model.accounts_change import AccountChange, Edit, Verb
 from packhorse.scheduler.model.cluster import Priorities
 from packhorse.scheduler.model.event import Event, JobEnded
 from packhorse.scheduler.model.ids import US, JobId, NodeName
@@ -92,15 +93,17 @@ def jobs_of(day: Day) -> list[TraceJob]:
     return [replace(job, id=str(number)) for number, job in enumerate(found)]
 
 
-def accounts() -> AccountsDelta:
+def accounts() -> tuple[AccountChange, ...]:
     """Three accounts below root, and their users."""
-    users = [(account, f"{account}{n}") for account in SHARES for n in range(USERS)]
-    return AccountsDelta(
-        tuple(Account(name) for name in SHARES),
-        tuple(User(user, account) for account, user in users),
-        tuple(Association(AssociationKey(name), shares) for name, shares in SHARES.items())
-        + tuple(Association(AssociationKey(*user)) for user in users),
-    )
+    made = [
+        AccountChange(Verb.ADD, Thing.ACCOUNT, name, edits=(Edit("fairshare", str(shares)),))
+        for name, shares in SHARES.items()
+    ]
+    for account in SHARES:
+        for user in (f"{account}{n}" for n in range(USERS)):
+            made.append(AccountChange(Verb.ADD, Thing.USER, user, edits=(Edit("defaultaccount", account),)))
+            made.append(AccountChange(Verb.ADD, Thing.ASSOCIATION, account=account, user=user))
+    return tuple(made)
 
 
 def simulate(day: Day, policy: str = "multifactor", look_ahead_s: int = 1800) -> Used:
@@ -130,6 +133,7 @@ def simulate(day: Day, policy: str = "multifactor", look_ahead_s: int = 1800) ->
         replace(CONFIG, priorities=weights),
         before=before,
         accounts=accounts(),
+        account_of="group",
     )
     end_us = day.hours * HOUR_S * US
     simulation.run(jobs, until_us=end_us)

@@ -65,11 +65,11 @@ def random_asks(chance: Random, n: int) -> list[Ask]:
 
 def start(state: State, plan: cycle.Plan) -> None:
     """The grants as facts in the columns."""
-    for id, placements in plan.grants:
+    for id, placements, _ in plan.grants:
         row = state.pending_columns.row(id)
         state.node_columns.allocate(id, placements)
         state.running_columns.add(id, Instant(NOW + row.time_limit_s * US), placements)
-    state.pending_columns.remove_many([id for id, _ in plan.grants])
+    state.pending_columns.remove_many([grant.id for grant in plan.grants])
 
 
 def timed(act: Callable[[], object], times: int) -> float:

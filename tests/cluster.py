@@ -31,7 +31,20 @@ WITHIN_S = 30.0
 
 DEFECTS = ("Traceback (most recent call last)", "was never retrieved", "was destroyed but it is pending")
 
-COMMANDS = ("sbatch", "squeue", "scancel", "sinfo", "sacct", "sstat", "seff", "sprio", "sshare", "scontrol")
+COMMANDS = (
+    "sbatch",
+    "squeue",
+    "scancel",
+    "sinfo",
+    "sacct",
+    "sstat",
+    "seff",
+    "sprio",
+    "sreport",
+    "sshare",
+    "scontrol",
+    "sacctmgr",
+)
 
 FAST = """\
 [jobs]

@@ -26,6 +26,14 @@ _FIRST_UID: Final = 1000
 LimitOf = Callable[[TraceJob], int]
 """The time limit of a job in microseconds, 0 for none."""
 
+ACCOUNT_OF: Final[dict[str, Callable[[TraceJob], str]]] = {
+    "default": lambda job: "",
+    "group": lambda job: job.group,
+    "user": lambda job: job.user,
+    "queue": lambda job: job.queue,
+}
+"""Under which account a job is submitted; "" is its user's default one."""
+
 
 def asked(job: TraceJob) -> int:
     """What its user asked for; what it runs where that is not known."""
@@ -46,8 +54,7 @@ class Asks:
     """Specs and callers for jobs; equal jobs share one, so that the core sees few classes.
 
     On a cluster of a single node tasks need no telling apart. limit: see LimitOf. partitions: those there
-    are; jobs of another queue go to the default one. accounts: those there are; jobs of a group of that
-    name belong to them, others to none.
+    are; jobs of another queue go to the default one. account_of: a name in ACCOUNT_OF.
     """
 
     def __init__(
@@ -55,13 +62,13 @@ class Asks:
         nodes: Sequence[NodeSpec],
         limit: LimitOf,
         partitions: Container[str] = (),
-        accounts: Container[str] = (),
+        account_of: str = "default",
     ) -> None:
+        self._account_of = ACCOUNT_OF[account_of]
         self._one_node = len(nodes) == 1
         self._mixed = next((spec.name for spec in nodes if len(_models(spec)) > 1), None)
         self._limit = limit
         self._partitions = partitions
-        self._accounts = accounts
         self._specs: dict[tuple[object, ...], JobSpec] = {}
         self._callers: dict[tuple[str, str], Caller] = {}
         self._uids: dict[str, int] = {}
@@ -80,7 +87,7 @@ class Asks:
         limit_us = self._limit(job)
         limit_s = max(-(-limit_us // US), 1) if limit_us else 0
         partition = job.queue if job.queue in self._partitions else ""
-        account = job.group if job.group in self._accounts else ""
+        account = self._account_of(job)
         key = (
             partition,
             job.tasks,

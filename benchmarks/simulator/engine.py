@@ -20,12 +20,11 @@ from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.decision import Decision
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
-from packhorse.scheduler.model.accounts import AccountsDelta
+from packhorse.scheduler.model.accounts_change import AccountChange
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Continue, Launch, Suspend, Terminate
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.event import (
-    AccountsChanged,
     Event,
     Item,
     JobEnded,
@@ -37,6 +36,9 @@ from packhorse.scheduler.model.event import (
 )
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
+    Caller,
+    ChangeAccounts,
+    CreateReservation,
     Input,
     RegisterNode,
     ReportExit,
@@ -48,14 +50,15 @@ from packhorse.scheduler.model.input import (
     Submit,
     Tick,
 )
-from packhorse.scheduler.model.job import Active, EndCause
+from packhorse.scheduler.model.job import Active, EndCause, Owner
 from packhorse.scheduler.model.node import NodeSpec, Offer
-from packhorse.scheduler.model.reply import Refused, Submitted
+from packhorse.scheduler.model.reply import Done, Refused, Submitted
 from packhorse.scheduler.model.resources import Placement
 from packhorse.simulator.asks import Asks, LimitOf, asked, clairvoyant, with_models
 from packhorse.simulator.lab_policy import LabPolicy
 from packhorse.simulator.memory import Memory, Use
 from packhorse.simulator.outcome import NOT_YET, Outcome
+from packhorse.simulator.reservations import Made
 from packhorse.simulator.sampling import Sampler
 from packhorse.simulator.traces.job import TraceJob
 from packhorse.simulator.world import Dice, World
@@ -84,7 +87,10 @@ class _Kind(IntEnum):
     FAIL = 2
     STARTED = 3
     REPORT = 4
+    RESERVE = 5
 
+
+_ADMIN: Final = Caller(Owner(0, 0, "root", "root"), admin=True)
 
 CONFIG: Final = ClusterConfig(min_job_age_s=_LONG_S, max_finished_kept=_FINISHED, max_requeues=1 << 30)
 """Of a simulated cluster, where nothing else is said."""
@@ -95,9 +101,9 @@ class Simulation:
 
     keep_going: jobs that the cluster refuses are left out and listed in `refused`; otherwise NotRunnable.
     seen: is told every event; progress: how many jobs have ended, now and then. limit: of jobs, unless the
-    policy is clairvoyant. before: is told every event that is about to change the state. uses: of memory over
-    time, by the names that jobs give. accounts: those there are from the start, with their users and QOS;
-    jobs belong to the account that their group is called after.
+    policy is clairvoyant. before: is told every event that is about to change the state. uses: of memory
+    over time, by the names that jobs give. accounts: changes of the empty book, made first; account_of: see
+    Asks. Raises BadValue for changes that are refused. reservations: when they are made, by time.
     """
 
     def __init__(
@@ -112,7 +118,9 @@ class Simulation:
         limit: LimitOf = asked,
         uses: Mapping[str, Use] | None = None,
         before: Callable[[Event], None] | None = None,
-        accounts: AccountsDelta | None = None,
+        accounts: tuple[AccountChange, ...] = (),
+        account_of: str = "default",
+        reservations: Sequence[Made] = (),
     ) -> None:
         self.policy = policy
         self.state = State.empty()
@@ -129,7 +137,7 @@ class Simulation:
             nodes,
             clairvoyant if policy.clairvoyant else limit,
             frozenset(partition.name for partition in base.partitions),
-            frozenset(account.name for account in accounts.accounts) if accounts is not None else (),
+            account_of,
         )
         self._arrivals = _Arrivals((), world.think_times)
         self._heap: list[tuple[int, _Kind, int, object]] = []
@@ -162,10 +170,17 @@ class Simulation:
         self._changed = True
         """Something happened since the last cycle that one could make a difference for."""
         self._do(Start(policy.configured(replace(base, origin=ORIGIN))))
-        if accounts is not None:
-            self._tell(AccountsChanged(ORIGIN, accounts, 0))
+        if accounts:
+            reply = self._do(ChangeAccounts(Caller(Owner(0, 0, "root", "root"), admin=True), accounts)).reply
+            if isinstance(reply, Refused):
+                raise BadValue(f"accounts: {reply.message}")
         for spec in self._nodes:
             self._register(spec)
+        for made in reservations:
+            if made.at_us <= 0:
+                self._reserve(made)
+            else:
+                self._push(made.at_us, _Kind.RESERVE, made)
         if world.report_s:
             self._push(0, _Kind.REPORT, None)
         if world.failures_per_day:
@@ -179,7 +194,7 @@ class Simulation:
         while True:
             times = [arrivals.next_us, self._heap[0][0] if self._heap and not self._idle(arrivals) else None]
             # Nobody wakes up only to forget.
-            due = len(self.state.timers) or self.state.batch.wake_at
+            due = len(self.state.timers) or self.state.batch.wake_at or self.state.reservations
             timer = next_timer(self.state) if due else None
             if timer is not None and len(self.state.jobs) > len(self.state.finished):
                 times.append(timer - ORIGIN)
@@ -260,6 +275,9 @@ class Simulation:
             assert isinstance(what, ReportStart)
             if self._runs(what.attempt, self._began_at(what.attempt), what.started_at):
                 self._do(what)
+        elif kind is _Kind.RESERVE:
+            assert isinstance(what, Made)
+            self._reserve(what)
         elif kind is _Kind.REPORT:
             self._report_use()
             self._push(self.now_us + round(self._world.report_s * US), _Kind.REPORT, None)
@@ -273,6 +291,14 @@ class Simulation:
             assert isinstance(what, NodeSpec)
             self._boots[what.name] += 1
             self._register(what)
+
+    def _reserve(self, made: Made) -> None:
+        """What an administrator would do."""
+        reply = self._do(CreateReservation(_ADMIN, made.wish_from(ORIGIN))).reply
+        assert isinstance(reply, Done)
+        for outcome in reply.outcomes:
+            if outcome.code is not None:
+                raise NotRunnable(f"reservation {outcome.ref}: {outcome.message}")
 
     def _report_use(self) -> None:
         """Machines say what is used of their memory, once they have ended jobs where there is none left."""

@@ -23,10 +23,14 @@ import packhorse.scheduler.model
 import packhorse.simulator
 from packhorse.scheduler.core.reclaim.ledger import loan_rows
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model import accounts_file
+from packhorse.scheduler.model.accounts_change import AccountChange
 from packhorse.scheduler.model.cluster import Reclaim
+from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.model.node import NodeSpec
+from packhorse.simulator import reservations
 from packhorse.simulator.engine import CONFIG, Simulation
 from packhorse.simulator.lab_policy import LabPolicy
 from packhorse.simulator.memory import Use
@@ -57,7 +61,8 @@ class Run(NamedTuple):
     """title, number: what it is called in tables, where runs of one title and policy are averaged over their
     numbers: seeds, or starts of windows. trace: path or generator. file: that of a policy of the user's
     own. uses: what jobs use of their memory over time, a file; None: all that they ask for. lend: estimator
-    by which unused memory is lent, "": it is not."""
+    by which unused memory is lent, "": it is not. accounts: a file of them (model/accounts_file.py), None:
+    there are none; account_of: see asks.ACCOUNT_OF. reservations: a file of them."""
 
     title: str
     number: int
@@ -72,6 +77,9 @@ class Run(NamedTuple):
     keep_going: bool
     uses: Path | None = None
     lend: str = ""
+    accounts: Path | None = None
+    account_of: str = "default"
+    reservations: Path | None = None
 
 
 class Loaded(NamedTuple):
@@ -93,6 +101,15 @@ def load(trace: str, format: str, on_broken: str) -> Loaded:
 def load_uses(path: Path, on_broken: str) -> dict[str, Use]:
     """Memory use over time, read once in a process."""
     return memory_uses.read(path, Skipped(on_broken))
+
+
+@cache
+def load_accounts(path: Path) -> tuple[AccountChange, ...]:
+    """The accounts in the file, read once in a process. Raises BadValue."""
+    try:
+        return accounts_file.read(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise BadValue(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from error
 
 
 def jobs_of(run: Run) -> Sequence[TraceJob]:
@@ -136,6 +153,9 @@ def key(run: Run) -> str:
         run.keep_going,
         digest(run.uses) if run.uses else "",
         run.lend,
+        digest(run.accounts) if run.accounts else "",
+        run.account_of,
+        digest(run.reservations) if run.reservations else "",
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
@@ -152,6 +172,9 @@ def simulate(run: Run, progress: object = None) -> Outcome:
         progress=progress if callable(progress) else None,
         uses=load_uses(run.uses, run.on_broken) if run.uses else None,
         before=ledger.see if run.lend else None,
+        accounts=load_accounts(run.accounts) if run.accounts else (),
+        account_of=run.account_of,
+        reservations=reservations.read(run.reservations) if run.reservations else (),
     )
     ledger.state = simulation.state
     simulation.run(jobs_of(run))

@@ -25,7 +25,8 @@ from packhorse.scheduler.core.predictors import PREDICTORS
 from packhorse.scheduler.core.reclaim.estimators import ESTIMATORS
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.node import NodeSpec
-from packhorse.simulator import jobs_out, policy_file, runs
+from packhorse.simulator import jobs_out, policy_file, reservations, runs
+from packhorse.simulator.asks import ACCOUNT_OF
 from packhorse.simulator.lab_policy import CLAIRVOYANT, PRESETS, LabPolicy, lab_policy
 from packhorse.simulator.metrics.cost import Prices
 from packhorse.simulator.outcome import Outcome
@@ -81,6 +82,19 @@ def parser() -> argparse.ArgumentParser:
     add("--one-by-one", action="store_true", help="a cycle after each single arrival and end, arrivals first")
     add("--use", type=Path, metavar="FILE", help="what jobs use of their memory over time (docs/traces.md)")
     add("--lend", default="", metavar="E", help=f"lend unused memory, estimated by {', '.join(ESTIMATORS)}")
+    add(
+        "--accounts",
+        type=Path,
+        metavar="FILE",
+        help="accounts and QOS, as packhorse accounts apply takes them",
+    )
+    add(
+        "--account-of",
+        default="default",
+        choices=tuple(ACCOUNT_OF),
+        help="whose name a job's account has (default: its user's default account in the file)",
+    )
+    add("--reservations", type=Path, metavar="FILE", help="made while it runs (docs/policy/reservations.md)")
     add("--prices", default="", metavar="K=V[,…]", help=f"of {', '.join(Prices.__struct_fields__)}")
     add("--jobs-out", type=Path, metavar="FILE", help="one CSV row per job; several runs: one file each")
     add("--json", type=Path, metavar="FILE", help="write the figures there")
@@ -209,6 +223,9 @@ def plan(args: argparse.Namespace) -> tuple[list[Run], list[str]]:
                 keep_going,
                 args.use.resolve() if args.use is not None else None,
                 args.lend,
+                args.accounts.resolve() if args.accounts is not None else None,
+                args.account_of,
+                args.reservations.resolve() if args.reservations is not None else None,
             )
         )
     if len(todo) > MOST_RUNS:
@@ -284,10 +301,14 @@ def _check(args: argparse.Namespace) -> None:
         raise Wrong(f"--lend {args.lend}: no such estimator; there are {', '.join(ESTIMATORS)}")
     if args.lend and args.use is None:
         raise Wrong("--lend needs --use FILE: without it jobs use all that they ask for, and nothing is lent")
+    if args.accounts is not None:
+        runs.load_accounts(args.accounts)
     for name in ("jobs_out", "json"):
         path = getattr(args, name)
         if path is not None and not path.resolve().parent.is_dir():
             raise Wrong(f"--{name.replace('_', '-')} {path}: there is no folder {path.resolve().parent}")
+    if args.reservations is not None:
+        reservations.read(args.reservations)
     if args.report is not None and args.report.exists() and not args.report.is_dir():
         raise Wrong(f"--report {args.report}: is there and no folder")
 

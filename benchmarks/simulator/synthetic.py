@@ -142,11 +142,11 @@ def jobs(chance: Random, kinds: list[tuple[Ask, str]], n: int, first: int = 1) -
 def start(state: State, plan: Plan) -> None:
     """The grants as facts in the columns."""
     pending, nodes, running = state.pending_columns, state.node_columns, state.running_columns
-    for id, placements in plan.grants:
+    for id, placements, _ in plan.grants:
         row = pending.row(id)
         nodes.allocate(id, placements, exclusive=row.ask.exclusive)
         running.add(id, Instant(NOW + row.time_limit_s * US), placements)
-    pending.remove_many([id for id, _ in plan.grants])
+    pending.remove_many([grant.id for grant in plan.grants])
 
 
 def end(state: State, ids: list[JobId]) -> None:

@@ -75,8 +75,10 @@ def _software() -> Iterator[Finding]:
         "sstat",
         "seff",
         "sprio",
+        "sreport",
         "sshare",
         "scontrol",
+        "sacctmgr",
     ):
         path = shutil.which(command)
         own = Path(sys.executable).parent / command

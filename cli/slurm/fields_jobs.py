@@ -84,6 +84,7 @@ JOB_COLUMNS = {
     "suspended_s": "int",  # for how long it has been, in this run
     "quarantine": "text",  # why decisions about it failed, "" if it is not quarantined
     "licenses": "text",
+    "reservation": "text",  # that it names, or runs in
     "work_dir": "text",
     "std_in": "text",  # pattern as submitted; "" for the default
     "std_out": "text",
@@ -356,7 +357,7 @@ _SCHEDNODES: JobField = ("SCHEDNODES", _always("(null)"), ())
 _NICE: JobField = ("NICE", _number("nice"), ("nice",))
 _WORK_DIR: JobField = ("WORK_DIR", _plain("work_dir"), ("work_dir",))
 _TRES_NODE: JobField = ("TRES_PER_NODE", _devices("gres"), ("gres",))
-_RESERVATION: JobField = ("RESERVATION", _always("(null)"), ())
+_RESERVATION: JobField = ("RESERVATION", _text("reservation"), ("reservation",))
 _WCKEY: JobField = ("WCKEY", _always("(null)"), ())
 _CORE_SPEC: JobField = ("CORE_SPEC", _always("N/A"), ())
 _SOCKETS: JobField = ("SOCKETS_PER_NODE", _always("*"), ())

@@ -47,6 +47,31 @@ NODE_COLUMNS = {
     "declared": "int",  # 1: some amount was declared beyond the hardware
     "cfg_tres": "text",  # "cpu=8,mem=16000M,billing=8,gres/gpu=2"
     "alloc_tres": "text",
+    "reservation": "text",  # whose window is open now, the first; "" for none
+    "in_maint": "int",  # 1: one of them is for maintenance
+}
+
+RESERVATION_COLUMNS = {
+    "name": "text",
+    "state": "text",  # ACTIVE INACTIVE
+    "start_at": "int",  # of the present window or the next one
+    "end_at": "int",
+    "nodes": "text",  # host list
+    "n_nodes": "int",
+    "cores": "int",
+    "cpus": "int",
+    "whole": "int",  # 1: nodes as a whole, not CPUs of them
+    "features": "text",
+    "partition": "text",
+    "flags": "text",  # "MAINT,DAILY,SPEC_NODES"
+    "users": "text",
+    "groups": "text",
+    "accounts": "text",
+    "qos": "text",
+    "licenses": "text",
+    "comment": "text",
+    "purge_after_s": "int",  # -1: not purged
+    "n_jobs": "int",  # that run in it
 }
 
 LICENSE_COLUMNS = {

@@ -118,6 +118,7 @@ def job(row: dict[str, Any]) -> dict[str, Any]:
         "priority": number(row["priority"]),
         "qos": row["qos"],
         "requeue": bool(row["requeue"]),
+        "resv_name": row["reservation"],
         "required_nodes": row["req_nodes"],
         "restart_cnt": row["restarts"],
         "scheduled_nodes": "",

@@ -54,6 +54,7 @@ def node(row: dict[str, Any]) -> dict[str, Any]:
         "gres_used": row["gres_used"],
         "last_busy": number(row["last_busy_at"] // 1_000_000),
         "name": row["name"],
+        "reservation": row["reservation"],
         "operating_system": row["os"],
         "state": full_state(row).split("+"),
         "hostname": row["host_name"],

@@ -96,7 +96,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "quiet": ("Q", NONE, USED),
     "reboot": ("", NONE, NOT_YET),
     "requeue": ("", NONE, USED),
-    "reservation": ("", REQUIRED, NOT_YET),
+    "reservation": ("", REQUIRED, USED),
     "right-size": ("", OPTIONAL, USED),
     "server": ("", REQUIRED, USED),
     "signal": ("", REQUIRED, USED),

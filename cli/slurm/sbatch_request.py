@@ -105,7 +105,13 @@ _DEVICE_OPTIONS = frozenset(
 )
 """Those that sbatch_devices reads, which is loaded only where one is given."""
 
-_TEXTS = (("partition", "partition"), ("account", "account"), ("qos", "qos"), ("comment", "comment"))
+_TEXTS = (
+    ("partition", "partition"),
+    ("account", "account"),
+    ("qos", "qos"),
+    ("comment", "comment"),
+    ("reservation", "reservation"),
+)
 
 
 def _licenses(text: str) -> str:

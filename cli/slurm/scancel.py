@@ -42,7 +42,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "partition": ("p", REQUIRED, USED),
     "qos": ("q", REQUIRED, USED),
     "quiet": ("Q", NONE, USED),
-    "reservation": ("R", REQUIRED, NOT_YET),
+    "reservation": ("R", REQUIRED, USED),
     "server": ("", REQUIRED, USED),
     "sibling": ("", REQUIRED, NOT_YET),
     "signal": ("s", REQUIRED, USED),
@@ -80,6 +80,7 @@ _SHOWN_FILTERS = (
     ("name", "job_name"),
     ("partition", "partition"),
     ("qos", "qos"),
+    ("reservation", "reservation"),
     ("state", "state"),
     ("user", "user_name"),
     ("nodelist", "nodelist"),
@@ -184,6 +185,7 @@ def _filters(options: dict[str, str]) -> dict[str, list[str]]:
         ("name", "names"),
         ("partition", "partitions"),
         ("qos", "qos"),
+        ("reservation", "reservations"),
     ):
         if options.get(option):
             filters[key] = options[option].split(",")

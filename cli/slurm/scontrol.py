@@ -49,9 +49,12 @@ TABLE: dict[str, tuple[str, int, str]] = {
 
 PARSER = Parser(PROG, TABLE)
 
+MOST_EXPLAINED = 20
+"""Jobs of one `show job` with our line about what would start them."""
+
 # fmt: off
 NOT_YET = frozenset((
-    "abort", "cancel_reboot", "cluster", "create", "delete", "errnumstr", "fsdampeningfactor",
+    "abort", "cancel_reboot", "cluster", "errnumstr", "fsdampeningfactor",
     "getaddrs", "listpids", "notify", "pidinfo", "reboot", "reboot_nodes", "schedloglevel",
     "script", "setdebug", "setdebugflags", "shutdown", "takeover", "token", "top", "wait_job",
 ))
@@ -149,9 +152,27 @@ def _show_jobs(words: list[str], options: dict[str, str]) -> int:
     if not table.n:
         sys.stdout.write("No jobs in the system\n")
         return 0
-    records = [show_job.job_lines(row, table.now_us, "details" in options) for row in table.rows()]
+    rows = list(table.rows())
+    records = [show_job.job_lines(row, table.now_us, "details" in options) for row in rows]
+    if words:
+        for row, lines in zip(rows[:MOST_EXPLAINED], records, strict=False):
+            lines[-1:-1] = _why(row)
     sys.stdout.write(show_job.printed(records, "oneliner" in options))
     return 0
+
+
+def _why(row: dict[str, Any]) -> list[str]:
+    """Our line at the end of a job that waits; none where the scheduler cannot say."""
+    if row["state"] != "PENDING":
+        return []
+    from packhorse.cli.slurm.why_text import line
+    from packhorse.cli.transport import CallError
+
+    try:
+        answer = call("ExplainJob", {"job": {"jobId": row["job_id"]}})
+    except CallError:
+        return []
+    return [f"PackhorseWhy={line(answer)}"]
 
 
 def _show_nodes(words: list[str], options: dict[str, str]) -> int:
@@ -318,10 +339,27 @@ def _show_licenses(words: list[str], options: dict[str, str]) -> int:
 
 
 def _show_reservations(words: list[str], options: dict[str, str]) -> int:
-    if words:
+    from packhorse.cli.slurm.fields_nodes import RESERVATION_COLUMNS
+    from packhorse.cli.slurm.show_job import printed
+    from packhorse.cli.slurm.show_reservation import json_reservation, reservation_lines
+    from packhorse.cli.slurm.table import fetch
+
+    request = {"fields": list(RESERVATION_COLUMNS), "names": words[:1]}
+    table = fetch("ListReservations", request)
+    if "json" in options:
+        from packhorse.cli.slurm.json_jobs import envelope
+
+        found = [json_reservation(row) for row in table.rows()]
+        sys.stdout.write(envelope(PROG, {"reservations": found}, table.now_s))
+        return 0
+    if words and not table.n:
         sys.stdout.write(f"Reservation {words[0]} not found\n")
         return 1
-    sys.stdout.write("No reservations in the system\n")
+    if not table.n:
+        sys.stdout.write("No reservations in the system\n")
+        return 0
+    records = [reservation_lines(row) for row in table.rows()]
+    sys.stdout.write(printed(records, "oneliner" in options))
     return 0
 
 
@@ -433,6 +471,18 @@ def _update(words: list[str], options: dict[str, str]) -> int:
     return update(words)
 
 
+def _create(words: list[str], options: dict[str, str]) -> int:
+    from packhorse.cli.slurm import scontrol_reservation
+
+    return scontrol_reservation.create(words)
+
+
+def _delete(words: list[str], options: dict[str, str]) -> int:
+    from packhorse.cli.slurm import scontrol_reservation
+
+    return scontrol_reservation.delete(words)
+
+
 def _write(words: list[str], options: dict[str, str]) -> int:
     """`write batch_script ID [FILE|-]`."""
     if not words or words[0].lower() != "batch_script":
@@ -461,6 +511,8 @@ def _write(words: list[str], options: dict[str, str]) -> int:
 _SUSPEND_ERROR = "slurm_suspend error: "
 
 _KEYWORDS: dict[str, Callable[[list[str], dict[str, str]], int]] = {
+    "create": _create,
+    "delete": _delete,
     "hold": _on_jobs("hold", "HoldJobs", _SUSPEND_ERROR),
     "ping": _ping,
     "reconfigure": _reconfigure,

@@ -37,7 +37,11 @@ def update(words: list[str]) -> int:
         return _update_jobs(pairs, words)
     if "nodename" in kinds or "node" in kinds:
         return _update_nodes(pairs, words)
-    for kind in ("partitionname", "partition", "reservation", "reservationname", "stepid"):
+    if kinds[0] in ("reservation", "reservationname"):
+        from packhorse.cli.slurm import scontrol_reservation
+
+        return scontrol_reservation.update(words)
+    for kind in ("partitionname", "partition", "stepid"):
         if kind in kinds:
             raise CommandError(
                 f"scontrol: error: update {words[kinds.index(kind)]} is not supported by Packhorse yet"
@@ -212,6 +216,7 @@ _JOB_KEYS: dict[str, Any] = {
     "partition": _text("partition"),
     "priority": _whole("Priority", "priority"),
     "qos": _text("qos"),
+    "reservationname": _text("reservation"),
     "reqnodelist": _nodes("ReqNodeList", "nodesRequired"),
     "requeue": _requeue,
     "sitefactor": _whole("SiteFactor", "siteFactor", -(1 << 31)),

@@ -74,6 +74,7 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
     lines += [
         f"MinCPUsNode={row['min_cpus']} {_memory(row)} MinTmpDiskNode={_amount(row['tmp_mib'])}",
         f"Features={_or_null(row['features'])} DelayBoot=00:00:00",
+        *([f"Reservation={row['reservation']}"] if row["reservation"] else []),
         (
             f"OverSubscribe={'NO' if row['exclusive'] else 'OK'} Contiguous={row['contiguous']} "
             f"Licenses={_or_null(row['licenses'])} Network=(null)"

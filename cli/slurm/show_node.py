@@ -63,6 +63,8 @@ def node_lines(row: Row) -> list[str]:
     if row["reason"]:
         who = f" [{row['reason_user']}@{_when(row['reason_at'], 'Unknown')}]" if row["reason_user"] else ""
         lines.append(f"Reason={row['reason']}{who}")
+    if row["reservation"]:
+        lines.append(f"ReservationName={row['reservation']}")
     return lines
 
 

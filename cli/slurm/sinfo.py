@@ -88,11 +88,13 @@ STATE_FILTERS = {
     "unk": ("UNKNOWN",),
     "unknown": ("UNKNOWN",),
 }
+RESERVED_FILTERS = {"maint": "MAINT", "reserved": "RESERVED", "resv": "RESERVED"}
+
 # fmt: off
 NO_NODE_IS = (
-    "blocked", "cloud", "comp", "completing", "fail", "failg", "failing", "future", "maint", "perfctrs",
+    "blocked", "cloud", "comp", "completing", "fail", "failg", "failing", "future", "perfctrs",
     "planned", "pow_dn", "pow_up", "power_down", "powered_down", "powering_down", "powering_up",
-    "reboot", "reboot_issued", "reboot_requested", "resv", "reserved", "?",
+    "reboot", "reboot_issued", "reboot_requested", "?",
 )
 # fmt: on
 """States of Slurm's that no node is in here; asking for them is no mistake."""
@@ -129,8 +131,7 @@ def command(words: list[str]) -> int:
 
         cluster = f"CLUSTER: {checked(PROG, options['clusters'])}\n"
     if "reservation" in options:
-        sys.stdout.write("No reservations in the system\n")
-        return 0
+        return _reservations(options)
     pause = options.get("iterate", "")
     if "iterate" in options and (not pause.isdecimal() or not int(pause)):
         raise CommandError(f"{PROG}: error: Error: invalid entry for --iterate={pause}")
@@ -141,6 +142,23 @@ def command(words: list[str]) -> int:
         sys.stdout.write("\n")
         sys.stdout.flush()
         sleep(int(pause))
+
+
+def _reservations(options: dict[str, str]) -> int:
+    from packhorse.cli.slurm.fields_nodes import RESERVATION_COLUMNS
+    from packhorse.cli.slurm.show_reservation import json_reservation, reservation_table
+
+    table = fetch("ListReservations", {"fields": list(RESERVATION_COLUMNS)})
+    if "json" in options:
+        from packhorse.cli.slurm.json_jobs import envelope
+
+        found = [json_reservation(row) for row in table.rows()]
+        sys.stdout.write(envelope(PROG, {"reservations": found}, table.now_s))
+    elif not table.n:
+        sys.stdout.write("No reservations in the system\n")
+    else:
+        sys.stdout.write(reservation_table(table.rows(), "noheader" not in options))
+    return 0
 
 
 def listing(options: dict[str, str]) -> str:
@@ -193,15 +211,22 @@ def _chosen_nodes(nodes: list[Row], options: dict[str, str]) -> list[Row]:
                 return nodes
             if word in ("no_respond", "no_resp"):
                 states.add("")
+            elif word in RESERVED_FILTERS:
+                states.add(RESERVED_FILTERS[word])
             elif word in STATE_FILTERS:
                 states.update(STATE_FILTERS[word])
             elif word not in NO_NODE_IS:
+                valid = ",".join([*STATE_FILTERS, *RESERVED_FILTERS, "no_respond", *NO_NODE_IS])
                 raise CommandError(
-                    f'{PROG}: error: Bad state string: "{word}"\n'
-                    f"{PROG}: error: valid states: {','.join([*STATE_FILTERS, 'no_respond', *NO_NODE_IS])}"
+                    f'{PROG}: error: Bad state string: "{word}"\n{PROG}: error: valid states: {valid}'
                 )
         nodes = [
-            node for node in nodes if node["state"] in states or ("" in states and node["not_responding"])
+            node
+            for node in nodes
+            if node["state"] in states
+            or ("" in states and node["not_responding"])
+            or ("RESERVED" in states and node["reservation"])
+            or ("MAINT" in states and node["in_maint"])
         ]
     return nodes
 

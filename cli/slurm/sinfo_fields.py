@@ -21,6 +21,8 @@ STATE_WORDS = {
     "DRAINED": ("drain", "drained"),
     "DOWN": ("down", "down"),
     "UNKNOWN": ("unk", "unknown"),
+    "RESERVED": ("resv", "reserved"),
+    "MAINT": ("maint", "maint"),
 }
 """(compact, long) by the raw word."""
 
@@ -70,14 +72,21 @@ def state_rank(node: Row) -> int:
 
 def compact_state(node: Row) -> str:
     """`mix`, `down*`."""
-    word = STATE_WORDS.get(node["state"], ("unk", "unknown"))[0]
+    word = STATE_WORDS.get(_shown(node), ("unk", "unknown"))[0]
     return word + ("*" if node["not_responding"] else "")
 
 
 def long_state(node: Row) -> str:
     """`mixed`, `down*`."""
-    word = STATE_WORDS.get(node["state"], ("unk", "unknown"))[1]
+    word = STATE_WORDS.get(_shown(node), ("unk", "unknown"))[1]
     return word + ("*" if node["not_responding"] else "")
+
+
+def _shown(node: Row) -> str:
+    """The raw word; of an idle node in a reservation whose window is open, that it is reserved."""
+    if node["state"] == "IDLE" and node["reservation"]:
+        return "MAINT" if node["in_maint"] else "RESERVED"
+    return str(node["state"])
 
 
 def full_state(node: Row) -> str:
@@ -87,6 +96,10 @@ def full_state(node: Row) -> str:
         word = "IDLE+DRAIN"
     elif word == "DRAINING":
         word = ("ALLOCATED" if node["cpus_alloc"] >= node["cpus"] else "MIXED") + "+DRAIN"
+    if node["in_maint"]:
+        word += "+MAINTENANCE"
+    if node["reservation"]:
+        word += "+RESERVED"
     return word + ("+NOT_RESPONDING" if node["not_responding"] else "")
 
 

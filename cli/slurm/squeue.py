@@ -55,7 +55,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "partition": ("p", REQUIRED, USED),
     "priority": ("P", NONE, HARMLESS),
     "qos": ("q", REQUIRED, USED),
-    "reservation": ("R", REQUIRED, NOT_YET),
+    "reservation": ("R", REQUIRED, USED),
     "server": ("", REQUIRED, USED),
     "sibling": ("", NONE, HARMLESS),
     "sort": ("S", REQUIRED, USED),
@@ -207,6 +207,7 @@ def selection(options: dict[str, str]) -> dict[str, Any]:
         ("name", "names"),
         ("partition", "partitions"),
         ("qos", "qos"),
+        ("reservation", "reservations"),
     ):
         if options.get(option):
             narrowed[key] = [part for part in options[option].split(",") if part]

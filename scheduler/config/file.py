@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from packhorse.scheduler.config.keys import (
+    ACCOUNTS_TARGET,
     BATCH_TARGET,
     CLUSTER_TARGET,
     GPU_IDLE_TARGET,
@@ -30,6 +31,7 @@ from packhorse.scheduler.config.keys import (
 )
 from packhorse.scheduler.core.orders import BY_ORDER
 from packhorse.scheduler.model.cluster import (
+    AccountsPolicy,
     Batch,
     ClusterConfig,
     GpuIdle,
@@ -120,6 +122,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
         RECLAIM_TARGET: {},
         GPU_IDLE_TARGET: {},
         PRIORITY_TARGET: {},
+        ACCOUNTS_TARGET: {},
     }
     cluster, service = fields[CLUSTER_TARGET], fields[SERVICE_TARGET]
     partitions: list[Partition] = []
@@ -142,6 +145,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
     cluster["reclaim"] = Reclaim(**fields[RECLAIM_TARGET])
     cluster["gpu_idle"] = GpuIdle(**fields[GPU_IDLE_TARGET])
     cluster["priorities"] = Priorities(**fields[PRIORITY_TARGET])
+    cluster["accounts"] = AccountsPolicy(**fields[ACCOUNTS_TARGET])
     if partitions:
         cluster["partitions"] = tuple(partitions)
     elif PARTITION in document and not problems:

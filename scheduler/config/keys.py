@@ -11,7 +11,7 @@ from packhorse.scheduler.core.orders import BY_ORDER, NOBODY, ORDERS
 from packhorse.scheduler.core.predictors import PREDICTORS
 from packhorse.scheduler.core.reclaim.estimators import ESTIMATORS
 from packhorse.scheduler.model.accounts import PreemptMode
-from packhorse.scheduler.model.cluster import GpuIdleAction
+from packhorse.scheduler.model.cluster import Enforce, GpuIdleAction
 from packhorse.scheduler.model.job import NORMAL_QOS
 from packhorse.scheduler.model.tres import is_name, sort_key
 from packhorse.scheduler.model.units import UnitError, parse_mem_mib, parse_time_limit_s
@@ -24,6 +24,7 @@ RECLAIM_TARGET = "reclaim"
 BATCH_TARGET = "batch"
 GPU_IDLE_TARGET = "gpu_idle"
 PRIORITY_TARGET = "priorities"
+ACCOUNTS_TARGET = "accounts"
 PARTITION = "partition"
 
 SECTIONS: dict[str, str] = {
@@ -58,6 +59,7 @@ SECTIONS: dict[str, str] = {
         "`action` says so. What was not measured is never idle. `sbatch --idle-gpu-ok` exempts a job "
         "(docs/waste.md)."
     ),
+    "accounts": "How far accounts, associations and QOS are enforced (docs/policy/accounts.md).",
     "nodes": "The agents and what is expected of them.",
     "listen": (
         "Where the scheduler can be reached. Callers over TCP need a token; the Unix socket asks the kernel."
@@ -81,7 +83,7 @@ class Kind(NamedTuple):
 
 class Key(NamedTuple):
     """One key. field: of the class that target says: ClusterConfig, ServiceConfig, Partition, Improver,
-    Batch, Reclaim, GpuIdle or Priorities. default: as in a file.
+    Batch, Reclaim, GpuIdle, Priorities or AccountsPolicy. default: as in a file.
     """
 
     section: str
@@ -253,6 +255,12 @@ def _action(raw: object) -> GpuIdleAction:
     return GpuIdleAction(str(raw))
 
 
+def _enforce(raw: object) -> Enforce:
+    if raw not in list(Enforce):
+        raise KeyProblem("there is no such way to enforce accounts")
+    return Enforce(str(raw))
+
+
 def _seconds(raw: object) -> float:
     if not isinstance(raw, int | float) or isinstance(raw, bool) or not 0 <= raw <= 3600:
         raise KeyProblem("not between 0 and 3600")
@@ -353,6 +361,7 @@ TRES_WEIGHTS = Kind('a table of whole numbers, like { cpu = 1000, "gres/gpu" = 5
 PERCENT = Kind("a percentage from 0 to 100, one decimal at most", _percent)
 QOS_NAMES = Kind('a list of texts, like ["scavenger"]', _qos_names)
 POLICY = Kind("the name of a policy, see docs/packing.md", _policy)
+ENFORCE = Kind(", ".join(f'"{way.value}"' for way in Enforce), _enforce)
 ACTION = Kind(", ".join(f'"{action.value}"' for action in GpuIdleAction), _action)
 SHORT_TIME = _short_time(1)
 SHORT_TIME_OR_0 = _short_time(0)
@@ -469,6 +478,7 @@ KEYS: tuple[Key, ...] = (
     Key("gpu_idle", "exempt_partitions", NAMES, "[]", "", _G, "exempt_partitions"),
     Key("gpu_idle", "exempt_accounts", NAMES, "[]", "", _G, "exempt_accounts"),
     Key("gpu_idle", "exempt_users", NAMES, "[]", "", _G, "exempt_users"),
+    Key("accounts", "enforce", ENFORCE, '"limits"', "", ACCOUNTS_TARGET, "enforce"),
     Key("nodes", "silent_brake_fraction", FRACTION, "0.5", "", _C, "silent_brake_fraction"),
     Key("nodes", "heartbeat", _duration_kind(1, 3600), "10", "seconds", _S, "heartbeat_s"),
     Key("nodes", "usage_interval", _duration_kind(1, 3600), "10", "seconds", _S, "usage_s"),
@@ -689,6 +699,10 @@ MEANING: dict[str, str] = {
     "gpu_idle.exempt_partitions": "Partitions whose jobs are left alone.",
     "gpu_idle.exempt_accounts": "Accounts whose jobs are left alone.",
     "gpu_idle.exempt_users": "Users whose jobs are left alone.",
+    "accounts.enforce": (
+        '"none": accounts and QOS are names in records. "limits": whoever has an association, or names an '
+        'account that exists, is held to its limits and QOS. "associations": nobody else may submit at all.'
+    ),
     "nodes.silent_brake_fraction": (
         "When more than this part of the nodes falls silent at once, nothing is declared lost."
     ),

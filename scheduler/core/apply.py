@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from packhorse.scheduler.core import apply_attempt, apply_node, apply_pending, apply_suspend, waiting
-from packhorse.scheduler.core.accounts import charging
+from packhorse.scheduler.core.accounts import charging, holding
 from packhorse.scheduler.core.active import set_rank_timer
 from packhorse.scheduler.core.reclaim import apply_loans
+from packhorse.scheduler.core.reservations import apply_reservations
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
@@ -31,6 +32,9 @@ def _configured(state: State, event: ev.Configured) -> None:
     before, state.config = state.config, event.config
     state.configured_at, state.fallback = event.at, None
     charging.configured(state, event.at)
+    holding.configured(state, before)
+    if event.config.resv_over_run_s != before.resv_over_run_s:
+        state.windows.changed(state.reservations, event.at)
     if event.config.reclaim != before.reclaim:
         apply_loans.suspect_all(state)
     if event.config.predictor != before.predictor:
@@ -72,6 +76,8 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.CallAnswered: _answered,
     ev.PolicyTaught: _taught,
     ev.AccountsChanged: _accounts_changed,
+    ev.ReservationSet: apply_reservations.reservation_set,
+    ev.ReservationDeleted: apply_reservations.reservation_deleted,
     ev.JobsSubmitted: apply_pending.jobs_submitted,
     ev.ArraySubmitted: apply_pending.array_submitted,
     ev.ArrayTaskSplit: apply_pending.array_task_split,

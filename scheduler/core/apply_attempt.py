@@ -5,11 +5,12 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from packhorse.scheduler.core import waiting
-from packhorse.scheduler.core.accounts import charging
+from packhorse.scheduler.core.accounts import charging, holding
 from packhorse.scheduler.core.active import set_rank_timer, set_timers, suspended_us
 from packhorse.scheduler.core.array_tasks import task_ended, task_moved
 from packhorse.scheduler.core.conditions import WHOLE
 from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, end_loans, expect_again
+from packhorse.scheduler.core.reservations.apply_reservations import leave_reservation
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.transitions import allowed, require
 from packhorse.scheduler.model import event as ev
@@ -42,6 +43,7 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
         eligible_at=phase.eligible_at,
         loans=event.loans,
         priority=event.priority,
+        reservation=event.reservation,
     )
     new = replace(job, phase=active, attempts=job.attempts + 1)
     state.jobs[job.id] = new
@@ -51,12 +53,15 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
     if job.spec.account:
         state.usage.take(job.spec.account, event.placements)
     charging.charge(state, new, event.at)
+    holding.begun(state, new)
     if event.loans:
         begin_loans(state, job.id, active)
     if expected_us:
         state.running_columns.expect(job.id, event.at, expected_us)
     if job.spec.licenses:
         state.licenses.hold(job.spec.licenses)
+    if event.reservation:
+        state.windows.enter(event.reservation, job.id)
     if job.array_id:
         task_moved(state, job, new)
     set_rank_timer(state, new, active)
@@ -69,6 +74,7 @@ def attempt_started(state: State, event: ev.AttemptStarted) -> None:
     active = replace(active, started_at=event.started_at or event.at, end_by=event.end_by)
     new = _set(state, job, active)
     state.running_columns.set_end(job.id, event.end_by)
+    holding.changed(state, new)
     state.running_columns.began(job.id, active.started_at)
     if active.loans:
         expect_again(state, job.id, active)
@@ -168,6 +174,7 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
     )
     new = replace(job, phase=end)
     state.jobs[job.id] = new
+    holding.submitted(state, job.spec, job.owner, -1)
     state.finished[job.id] = event.at
     if job.array_id:
         task_moved(state, job, new)
@@ -224,11 +231,14 @@ def _release(state: State, job: Job, now: Instant) -> None:
         state.usage.take(job.spec.account, phase.placements, -1)
     state.usage.use(job.owner.uid, phase.placements, now - phase.granted_at - suspended_us(phase, now), now)
     charging.release(state, job.id, now)
+    state.held.end(job.id)
     state.node_columns.release(job.id)
     state.running_columns.remove(job.id)
     end_loans(state, job, phase)
     if job.spec.licenses:
         state.licenses.release(job.spec.licenses)
+    if phase.reservation:
+        leave_reservation(state, phase.reservation, job.id, now)
 
 
 def _current(

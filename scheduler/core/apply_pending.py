@@ -7,7 +7,7 @@ from itertools import groupby
 from msgspec.structs import replace
 
 from packhorse.scheduler.core import indices, waiting
-from packhorse.scheduler.core.accounts import charging
+from packhorse.scheduler.core.accounts import charging, holding
 from packhorse.scheduler.core.active import ends_by, set_timers
 from packhorse.scheduler.core.array_tasks import finish_array, task_left_memory
 from packhorse.scheduler.core.batch.arrivals import Arrival
@@ -49,6 +49,7 @@ def jobs_submitted(state: State, event: ev.JobsSubmitted) -> None:
         n = sum(1 for _ in run)
         state.arrivals.see(since_us, Arrival(owner.uid, max(spec.time_limit_s, 0)), n)
         _enqueue_alike(state, event, owner, spec, id, n, rows)
+        holding.submitted(state, spec, owner, n)
         id = JobId(id + n)
     state.pending_columns.add_many(rows)
 
@@ -69,6 +70,7 @@ def array_submitted(state: State, event: ev.ArraySubmitted) -> None:
     arrival = Arrival(array.owner.uid, max(spec.time_limit_s, 0))
     state.arrivals.see(event.at - state.config.origin, arrival, 1)
     waiting.enqueue(state, array, event.at)
+    holding.submitted(state, spec, array.owner, indices.size(array.remaining))
 
 
 def array_task_split(state: State, event: ev.ArrayTaskSplit) -> None:
@@ -120,6 +122,7 @@ def array_remainder_cancelled(state: State, event: ev.ArrayRemainderCancelled) -
         failed=True,
     )
     _shrink(state, array, left)
+    holding.submitted(state, array.spec, array.owner, -indices.size(gone))
     if state.dependents:
         for key in [key for key in state.dependents if key[0] == array.id and key[1] >= 0]:
             if indices.contains(gone, key[1]):
@@ -179,6 +182,7 @@ def job_updated(state: State, event: ev.JobUpdated) -> None:
         new = replace(new, phase=replace(phase, unmet=(), failed=(), never=False))
         new = waiting.judge_dependency(state, new, event.at)
     waiting.change(state, waiter, new, event.at)
+    holding.updated(state, waiter, new)
     if renamed:
         waiting.leave_singletons(state, waiter, event.at)
         waiting.join_singletons(state, new)
@@ -204,6 +208,7 @@ def job_reopened(state: State, event: ev.JobReopened) -> None:
         oom_retries=0,  # what it asks for by now stays
     )
     state.jobs[job.id] = job
+    holding.submitted(state, job.spec, job.owner, 1)
     if job.array_id:
         state.tasks[job.array_id].n_pending += 1
         _reopen_array(state, job.array_id)
@@ -305,6 +310,7 @@ def _update_active(state: State, event: ev.JobUpdated, job: Job, active: Active,
         state.running_columns.set_end(job.id, ends_by(active))
     new = replace(job, spec=spec, phase=active)
     state.jobs[job.id] = new
+    holding.updated(state, job, new)
     if (spec.account, spec.qos) != (job.spec.account, job.spec.qos):
         charging.charge(state, new, event.at)
         for account, sign in ((job.spec.account, -1), (spec.account, 1)):

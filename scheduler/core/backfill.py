@@ -21,6 +21,7 @@ from packhorse.scheduler.core.packing.fit import fitting, gang_shares
 from packhorse.scheduler.core.packing.growth import Begun, Columns, Growth, Taken
 from packhorse.scheduler.core.packing.layout import Shape
 from packhorse.scheduler.core.packing.request import Pairs, Request
+from packhorse.scheduler.core.reservations.picture import View
 from packhorse.scheduler.core.running_columns import NEVER, Releases
 from packhorse.scheduler.model.ids import UNKNOWN, Instant
 from packhorse.scheduler.model.resources import WHOLE
@@ -59,10 +60,13 @@ class Timeline:
         """More jobs started now; the field says so already."""
         self._new.append(begun)
 
-    def earliest(self, request: Request, duration_us: int, not_before: Instant = UNKNOWN) -> Planned | None:
+    def earliest(
+        self, request: Request, duration_us: int, not_before: Instant = UNKNOWN, view: View | None = None
+    ) -> Planned | None:
         """The first time the job fits for its whole duration, and where; None if it never does.
 
         It is not tried now: the caller has seen that it does not fit, or may not start before some time.
+        view: which nodes are open to it when, where some are reserved.
         """
         self._merge_new()
         first = max(self._growth.bound(request), not_before)
@@ -71,15 +75,18 @@ class Timeline:
         times = self._candidates()
         if not_before > self.now:
             times = np.union1d(times, [not_before])
+        cuts = {t for p in self.planned for t in (p.start, p.start - duration_us + 1)}
+        if view is not None:
+            times = np.union1d(times, [end for end in view.ends() if end > self.now])
+            cuts.update(view.changes(duration_us))
         low = int(np.searchsorted(times, first))
-        for cut in [
-            *sorted({t for p in self.planned for t in (p.start, p.start - duration_us + 1)}),
-            NEVER + 1,
-        ]:
-            # Between two cuts the job overlaps the same planned starts, and what is free only grows.
+        for cut in [*sorted(cuts), NEVER + 1]:
+            # Between two cuts the job overlaps the same planned starts and the same windows of reservations,
+            # and what is free only grows.
             high = max(low, int(np.searchsorted(times, cut)))
             if high > low:
-                found = self._first_in(times, low, high, request, duration_us)
+                here = request if view is None else view.at(request, int(times[low]), duration_us)
+                found = self._first_in(times, low, high, here, duration_us)
                 if found is not None:
                     return found
                 low = high

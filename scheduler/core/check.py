@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections import Counter
 
 from packhorse.scheduler.core import indices, waiting
+from packhorse.scheduler.core.accounts.check_limits import check_limits
 from packhorse.scheduler.core.active import brake_holds, lease_over_at, ranked_next_at
 from packhorse.scheduler.core.array_tasks import count
 from packhorse.scheduler.core.conditions import order_of
 from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.reasons import BY_CYCLE, Reason
 from packhorse.scheduler.core.reclaim.check_loans import check_loans
+from packhorse.scheduler.core.reservations.check_reservations import check_reservations
 from packhorse.scheduler.core.state import ArrayTasks, State
 from packhorse.scheduler.core.tick import next_timer
 from packhorse.scheduler.model.errors import InvariantBroken
@@ -37,6 +39,8 @@ def check(state: State) -> None:
     check_loans(state)
     _licenses(state)
     state.accounts.check()
+    check_limits(state)
+    check_reservations(state)
     _pending_rows(state)
     _dependents(state)
     _singletons(state)

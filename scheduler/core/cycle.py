@@ -15,6 +15,10 @@ Python looks at a row only if its class may still fit. A class that did not fit 
 by vector steps over ever larger pieces of the queue, so that a full cluster costs little however long
 the queue is.
 
+Where nodes are reserved (core/reservations), a job is on none whose window it would stand in by its time
+limit, and jobs of a reservation are a queue of their own, with next ones of their own. A row that only a
+window keeps from starting is nobody's next one, though it gets a planned start like those.
+
 Where memory is lent (core/reclaim), jobs that may be stopped and found no room have a second try with it.
 
 A guide (the improver's answer, core/contended.py) says where jobs would best go. It changes neither order nor
@@ -31,6 +35,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core import one_node, order_keys
+from packhorse.scheduler.core.accounts.quota import quota
 from packhorse.scheduler.core.backfill import Planned, Timeline, find
 from packhorse.scheduler.core.backfill_kinds import backfill
 from packhorse.scheduler.core.batch.turns import Turns
@@ -48,6 +53,7 @@ from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.predictors import LIMIT
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.reclaim import lend
+from packhorse.scheduler.core.reservations.reserved import Reservations
 from packhorse.scheduler.core.running_columns import NEVER
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId
@@ -63,10 +69,12 @@ _NOT_BLOCKED: Final = FOREVER + 1
 
 
 class Grant(NamedTuple):
-    """The job, or one more task of the array, starts now on these nodes."""
+    """The job, or one more task of the array, starts now on these nodes. reservation: that draws it in though
+    it names none, "": the one it names, if any."""
 
     id: JobId
     placements: tuple[Placement, ...]
+    reservation: str = ""
 
 
 class Plan(NamedTuple):
@@ -162,10 +170,9 @@ class Cycle:
         self.blocked_from = np.full(self.demands.n, _NOT_BLOCKED, dtype=np.int64)
         """Per class: jobs with this time limit (or a longer one) do not fit any more."""
         depth = 1 if self.backfill.one_next else max(state.config.backfill_depth, 1)
-        self.heads_left = [depth] * len(pending.partitions)
-        """Per partition: how many blocked jobs may still count as its next ones."""
-        self.n_open = len(pending.partitions)
-        self.open = np.ones(len(pending.partitions), dtype=np.bool_)
+        self.queue = pending.partition[self.order]
+        """Of each row: its partition, or a number above those for each reservation."""
+        n_queues = len(pending.partitions)
         self.grants: list[Grant] = []
         self.begun: list[Begun] = []
         self.started: list[Started] | None = [] if remember else None
@@ -178,13 +185,37 @@ class Cycle:
         """Of all rows that got one, also where no end is in sight."""
         self.timeline: Timeline | None = None
         self.left = state.config.max_starts_per_cycle
-        self.supply = Supply(state.licenses.free(state.config), pending.licensed)
+        free = state.licenses.free(state.config)
+        self.supply = Supply(free, pending.licensed)
+        self.quota = quota(state, now)
+        self.drawn: dict[int, int] = {}
+        """Jobs that reservations have drawn in, by id."""
+        self.reserved: Reservations | None = None
+        if state.reservations or pending.reserved:
+            self.reserved = Reservations(state, self.field, self.rules, now, free)
+            self.queue = self.reserved.queues(self.order, self.queue, n_queues)
+            n_queues += self.reserved.n_queues
+            self.durations = self.reserved.durations(self.order, self.classes, self.durations)
+            self.reserved.judge(self.order, self.classes, self.codes)
+            if self.reserved.claims is not None:
+                self.begun += self.reserved.claims.news()
+        self.heads_left = [depth] * n_queues
+        """Per queue: how many blocked jobs may still count as its next ones."""
+        self.kept_out_left = [depth] * n_queues
+        """The same of those that only a window keeps from starting."""
+        self.n_open = n_queues
+        self.open = np.ones(n_queues, dtype=np.bool_)
+        if self.reserved is not None and self.reserved.claims is not None:
+            for coming in self.reserved.claims.coming:
+                self._timeline().plan(coming)
 
     def run(self) -> Plan:
         """All rows, until no more may be started."""
         n = self.order.shape[0]
+        self._draw_in()
         self._pass_over_hopeless()
         self._pass_over_unlicensed(list(self.supply.short), 0)
+        self._pass_over_limited(n)
         at = 0
         piece = _FIRST_PIECE
         while at < n and self.left:
@@ -222,9 +253,12 @@ class Cycle:
             id, partition = JobId(int(pending.id[slot])), int(pending.partition[slot])
             if code in self.supply.short or lend.barred(state, id, self.now):
                 continue
+            if self.reserved is not None and self.reserved.beside(code):
+                continue
             state.looking_at = ((id,), 0, 1)
-            request = self._request(code)
-            want = self._want(slot, at) - started[id]
+            request = self._request(code, duration)
+            want = self._want(slot, at, duration) - started[id]
+            want = min(want, self._room_under_limits(slot, at, code))
             n = 0
             own = self.plans.get(id)
             while n < want and not request.shape.node_decides:
@@ -237,20 +271,34 @@ class Cycle:
             if n < want:
                 todo = todo[(self.classes[todo] != code) | (self.durations[todo] < duration)]
             if code in pending.licensed:
-                self.supply.take(code, n)
+                self._take_licenses(code, n)
+            if self.quota is not None:
+                self.quota.take(slot, code, n)
         return Plan(self.grants, self.planned, plan.more)
 
-    def _want(self, slot: int, at: int) -> int:
+    def _want(self, slot: int, at: int, duration: int) -> int:
         """How many jobs of the row may start."""
         pending, code = self.pending, int(self.classes[at])
         room, want = int(pending.room[slot]), int(pending.count[slot])
         want = min(want if room < 0 else min(want, room), self.left)
         if self.turns is not None:
             want = 0 if self.turns.late[at] else min(want, self.turns.most(at))
-        return min(want, self.supply.jobs(code)) if code in pending.licensed else want
+        return min(want, self._licensed(code, duration)) if code in pending.licensed else want
+
+    def _licensed(self, code: int, duration: int) -> int:
+        """For how many jobs of the class the licences suffice."""
+        n = self.supply.jobs(code)
+        return n if self.reserved is None else min(n, self.reserved.licensed(code, duration))
+
+    def _take_licenses(self, code: int, n: int) -> list[int]:
+        """So many jobs of the class start. Returns classes that are short from now on."""
+        if self.reserved is not None:
+            self.reserved.take_licenses(code, n)
+        return self.supply.take(code, n)
 
     def tell(self, plan: Plan) -> None:
         """Reasons and planned starts of this plan to the columns."""
+        self._pass_over_limited(self.seen)
         waiting = self.codes[: self.seen]
         slots = self.order[: waiting.size]
         if waiting.size:
@@ -291,6 +339,8 @@ class Cycle:
         waiting = np.zeros(n, dtype=np.bool_)
         waiting[self.classes[self.codes == 0]] = True
         self.blocked_from[~self.demands.known[:n]] = 0
+        if self.reserved is not None:
+            waiting &= ~self.reserved.aside
         classes = np.flatnonzero(waiting & self.demands.known[:n])
         if classes.size <= (_FEW_CLASSES if field.kept is not None else 0):
             return  # trying them costs less
@@ -312,6 +362,46 @@ class Cycle:
         codes = self.codes[at:]
         codes[marked[self.classes[at:]] & (codes == 0)] = Reason.LICENSES.code
 
+    def _pass_over_limited(self, end: int) -> None:
+        """Rows up to this place on whose name no more may start wait for that."""
+        if self.quota is not None:
+            self.quota.mark(self.codes[:end], self.order[:end])
+            self.quota.wake(self.now)
+
+    def _room_under_limits(self, slot: int, place_: int, code: int) -> int:
+        """How many more jobs of the row may start on whose name it is; if none, that is why it waits."""
+        if self.quota is None or not self.quota.limited(slot):
+            return self.left
+        room = self.quota.jobs(slot, code)
+        if not room:
+            self.codes[place_] = self.quota.reason.code
+        return min(room, self.left)
+
+    def _take_quota(
+        self, slot: int, code: int, batches: list[Batch], j: int, inside: str = ""
+    ) -> tuple[list[Batch], bool]:
+        """Those of the places that may be taken on whose name the row is, and whether all may. inside: the
+        reservation that draws it in."""
+        if self.quota is None or not self.quota.limited(slot):
+            return batches, True
+        batches, out = self.quota.admit(slot, code, batches)
+        if self.reserved is not None and out and self.reserved.partial(code, inside):
+            self.reserved.give_back(code, inside, out, j)
+            self._note_claims()
+            return batches, False
+        for (_, taken), n in out:
+            for position, pairs in taken:
+                self.field.take(position, pairs, -n, j)
+        return batches, not out
+
+    def _lacks_licenses(self, at: int, code: int, duration: int) -> int:
+        """Rows of the class from this place on that run as long wait for licences: what is free of them is
+        reserved. Returns the place to go on from."""
+        rest = self.codes[at:]
+        alike = (self.classes[at:] == code) & (self.durations[at:] >= duration)
+        rest[alike & (rest == 0)] = Reason.LICENSES.code
+        return at + 1
+
     def _worth_a_look(self, at: int, end: int) -> np.ndarray:
         """Places from at up to end whose row may start, or may be the next of its partition."""
         classes = self.classes[at:end]
@@ -320,7 +410,7 @@ class Cycle:
             keep &= self.turns.leaves_room(at, end)
         any_open = False
         if self.n_open:
-            is_open = self.open[self.pending.partition[self.order[at:end]]]
+            is_open = self.open[self.queue[at:end]]
             any_open = bool(is_open.any())
             keep |= is_open
         keep &= self.codes[at:end] == 0
@@ -340,6 +430,8 @@ class Cycle:
         for j in range(len(field.layers) + 1):
             marked = np.zeros(self.demands.n, dtype=np.bool_)
             marked[self.classes[places[layers == j]]] = True
+            if self.reserved is not None:
+                marked &= ~self.reserved.aside
             classes = np.flatnonzero(marked)
             if classes.size <= _MANY_CLASSES:
                 continue
@@ -353,21 +445,36 @@ class Cycle:
                 lost = some[~_fit_somewhere(self.demands.least[:, some], room)]
                 self.blocked_from[lost] = np.minimum(self.blocked_from[lost], self._shortest(j))
 
-    def _shortest(self, j: int) -> int:
-        """The shortest duration of jobs that run past the first j planned starts."""
-        return 0 if j == 0 else self.field.layers[j - 1].start - self.now + 1
+    def _shortest(self, j: int, code: int = -1, duration: int = 0) -> int:
+        """The shortest duration of jobs that run past the first j planned starts; of a class, and into the
+        same windows as this one does."""
+        shortest = 0 if j == 0 else self.field.layers[j - 1].start - self.now + 1
+        if self.reserved is not None and code >= 0:
+            shortest = max(shortest, self.reserved.shortest(code, duration))
+        return shortest
+
+    def _alike(self, code: int, one: int, other: int) -> bool:
+        """Whether jobs of the class with these durations run past the same planned starts and windows."""
+        now, field = self.now, self.field
+        if field.layer_of(now + one) != field.layer_of(now + other):
+            return False
+        return self.reserved is None or self.reserved.alike(code, one, other)
 
     def _look_at(self, places: np.ndarray, end: int) -> int:
         """Starts what fits among these rows. Returns the place to go on from."""
         pending = self.pending
-        slots = self.order[places]
+        slots: list[int] = self.order[places].tolist()
         where: list[int] = places.tolist()
         classes = self.classes[places].tolist()
         durations = self.durations[places].tolist()
         partitions = pending.partition[slots].tolist()
+        queues = self.queue[places].tolist()
         ids = pending.id[slots].tolist()
         counts = pending.count[slots].tolist()
         rooms = pending.room[slots].tolist()
+        if self.drawn:
+            counts = [n - self.drawn.get(id, 0) for id, n in zip(ids, counts, strict=True)]
+            rooms = [n if n < 0 else n - self.drawn.get(id, 0) for id, n in zip(ids, rooms, strict=True)]
         field = self.field
         blocked: dict[int, int] = {}
         i, n = 0, len(where)
@@ -377,10 +484,14 @@ class Cycle:
                 i += 1
                 continue
             self.state.looking_at = (ids, i, i + 1)
+            room = self._room_under_limits(slots[i], where[i], code)
+            if not room:
+                i += 1
+                continue
             limit = blocked.get(code)
             if limit is None:
                 limit = blocked[code] = int(self.blocked_from[code])
-            most = self.turns.most(where[i]) if self.turns is not None else self.left
+            most = min(self.turns.most(where[i]), room) if self.turns is not None else room
             if self.turns is not None and self.turns.late[where[i]]:
                 quiet = self._quiet_start(partitions[i], where[i], ids[i], code, duration, most)
                 if quiet is not None:
@@ -389,27 +500,30 @@ class Cycle:
                     i += 1
                     continue
             if duration >= limit or not most:
-                if self.heads_left[partitions[i]]:
-                    self._next_of(partitions[i], where[i], ids[i], code, duration)
-                    if field.layers or not self.heads_left[partitions[i]]:  # rows may have changed places
+                if self.heads_left[queues[i]]:
+                    kept_out = self._next_of(queues[i], where[i], ids[i], code, duration)
+                    # Rows may have changed places, or have their reason.
+                    if kept_out or field.layers or not self.heads_left[queues[i]]:
                         return where[i] + 1
                 i += 1
                 continue
             j = field.layer_of(self.now + duration)
             if ids[i] in self.guide:
                 most = min(most, counts[i] if rooms[i] < 0 else min(counts[i], rooms[i]))
-                done = self._follow(ids[i], most, code, duration, j, partitions[i])
+                done = self._follow(slots[i], most, code, duration, j)
                 counts[i] -= done
                 rooms[i] -= done if rooms[i] > 0 else 0
                 i += done == most
                 if code in pending.licensed:
                     self._pass_over_unlicensed(
-                        self.supply.take(code, done), where[i - 1] + 1 if i else where[0]
+                        self._take_licenses(code, done), where[i - 1] + 1 if i else where[0]
                     )
                 continue
             run, want = i, 0
             while run < n and classes[run] == code and want < self.left and ids[run] not in self.guide:
-                if durations[run] != duration and field.layer_of(self.now + durations[run]) != j:
+                if self.quota is not None and not self.quota.alike(slots[i], slots[run]):
+                    break
+                if durations[run] != duration and not self._alike(code, duration, durations[run]):
                     break
                 want += counts[run] if rooms[run] < 0 else min(counts[run], rooms[run])
                 run += 1
@@ -419,19 +533,27 @@ class Cycle:
             want = min(want, self.left, most)
             licensed = code in pending.licensed
             if licensed:
-                want = min(want, self.supply.jobs(code))
+                want = min(want, self._licensed(code, duration))
+                if not want:
+                    return self._lacks_licenses(where[i], code, duration)
             self.state.looking_at = (ids, i, run)
-            batches = place(field, self._request(code), want, j)
+            batches = self._place(code, duration, want, j)
+            batches, fit = self._take_quota(slots[i], code, batches, j)
             done = sum(n for _, n in batches)
             i = self._hand_out(batches, i, run, ids, counts, rooms, durations, partitions, code)
             if licensed:
-                lost = self.supply.take(code, done)
+                lost = self._take_licenses(code, done)
                 self._pass_over_unlicensed(lost, where[i - 1] + 1 if i else where[0])
-            if limited and done == most:
+                if fit and i < run and code not in self.supply.short and not self._licensed(code, duration):
+                    return self._lacks_licenses(where[i], code, duration)
+            if not fit and self.quota is not None:
+                self.codes[where[i]] = self.quota.reason.code
+                i += 1
+            elif limited and done == most:
                 counts[i] -= done
                 rooms[i] -= done if rooms[i] > 0 else 0
             elif i < run and self.left and code not in self.supply.short:
-                blocked[code] = self._shortest(j)
+                blocked[code] = self._shortest(j, code, duration)
                 self.blocked_from[code] = min(self.blocked_from[code], blocked[code])
         return where[i] if i < n else end
 
@@ -446,6 +568,7 @@ class Cycle:
         durations: list[int],
         partitions: list[int],
         code: int,
+        reservation: str = "",
     ) -> int:
         """Gives the places to rows i up to run, in order. Returns the first row that still waits for some."""
         grants = self.grants
@@ -457,7 +580,7 @@ class Cycle:
                 if not need:
                     need = counts[i] if rooms[i] < 0 else min(counts[i], rooms[i])
                 some = min(left, need)
-                grant = Grant(JobId(ids[i]), placements)
+                grant = Grant(JobId(ids[i]), placements, reservation)
                 if some == 1:
                     grants.append(grant)
                 else:
@@ -475,40 +598,57 @@ class Cycle:
                     i += 1
         return i
 
-    def _follow(self, id: int, want: int, code: int, duration: int, j: int, partition: int) -> int:
+    def _follow(self, slot: int, want: int, code: int, duration: int, j: int) -> int:
         """Starts up to so many jobs of the row where the guide says. Returns how many."""
-        request, position = self._request(code), self.field.board.position
+        if self.reserved is not None and self.reserved.beside(code):
+            return 0
+        request, position = self._request(code, duration), self.field.board.position
+        id, partition = int(self.pending.id[slot]), int(self.pending.partition[slot])
         if code in self.pending.licensed:
-            want = min(want, self.supply.jobs(code))
+            want = min(want, self._licensed(code, duration))
         n = 0
-        for place_ in self.guide.pop(id)[: min(want, self.left)]:
-            at = [position[name] for name in dict.fromkeys(place_.nodes) if name in position]
-            batch = place_at(self.field, request, at, place_.device, j) if at else None
-            if batch is not None:
+        for told in self.guide.pop(id)[: min(want, self.left)]:
+            at = [position[name] for name in dict.fromkeys(told.nodes) if name in position]
+            batch = place_at(self.field, request, at, told.device, j) if at else None
+            if batch is not None and self._take_quota(slot, code, [batch], j)[1]:
                 self._hand_out([batch], 0, 1, [id], [1], [-1], [duration], [partition], code)
                 n += 1
         return n
 
-    def _next_of(self, partition: int, place_: int, id: int, code: int, duration: int) -> None:
-        """The row is the next of its partition that cannot start: it waits for resources, and gets a plan."""
-        self.codes[place_] = Reason.RESOURCES.code
-        self.heads_left[partition] -= 1
-        last = not self.heads_left[partition]
+    def _next_of(self, queue: int, place_: int, id: int, code: int, duration: int) -> bool:
+        """The row is the next of its queue that cannot start: it waits for resources, and gets a plan.
+
+        Returns whether only a window keeps it from starting, so that it is not: then it has that reason, and
+        so have those like it.
+        """
+        why = self.reserved.kept_out(code, duration) if self.reserved is not None else None
+        kept_out = why is not None and not self.backfill.nobody
+        self.codes[place_] = (why or Reason.RESOURCES).code
+        left = self.kept_out_left if kept_out else self.heads_left
+        n, left[queue] = left[queue], max(left[queue] - 1, 0)
+        if kept_out and why is not None:
+            rest = self.codes[place_ + 1 :]
+            alike = (self.classes[place_ + 1 :] == code) & (rest == 0)
+            if not n:
+                rest[alike & (self.durations[place_ + 1 :] >= self._shortest(0, code, duration))] = why.code
+                return True
+        last = not self.heads_left[queue] and not kept_out
         if last:
-            self.open[partition] = False
+            self.open[queue] = False
             self.n_open -= 1
         planned = None
         if self.config.backfill_depth:
             planned = self._plan(id, code, duration, self._room_at(place_))
         if last:
-            self._admit(partition, place_ + 1, planned)
+            self._admit(queue, place_ + 1, planned)
+        return kept_out
 
-    def _admit(self, partition: int, at: int, planned: Planned | None) -> None:
-        """Which rows of the partition from this place on may go first, now that its next ones are planned."""
+    def _admit(self, queue: int, at: int, planned: Planned | None) -> None:
+        """Which rows of the queue from this place on may go first, now that its next ones are planned."""
         kind = self.backfill
         if kind.by == "queue" and not kind.nobody:
             return
-        rest = self.pending.partition[self.order[at:]] == partition
+        rest = self.queue[at:] == queue
         rest &= self.codes[at:] == 0
         if kind.nobody:
             self.codes[at:][rest] = Reason.PRIORITY.code
@@ -537,14 +677,70 @@ class Cycle:
 
     def _plan(self, id: int, code: int, duration: int, not_before: Instant = UNKNOWN) -> Planned | None:
         """The planned start of a blocked job, None if none is in sight."""
-        timeline = self._timeline()
-        planned = timeline.earliest(self._request(code), duration, not_before)
+        planned = self._earliest(code, duration, not_before)
         if planned is not None:
+            timeline = self._timeline()
             timeline.plan(planned)
             self.plans[JobId(id)] = planned
             if planned.start < NEVER:
                 self.planned[JobId(id)] = planned.start
         return planned
+
+    def _earliest(self, code: int, duration: int, not_before: Instant) -> Planned | None:
+        """The first start that the timeline has for a job of the class."""
+        if self.reserved is None:
+            return self._timeline().earliest(self._own_request(code), duration, not_before)
+        if self.reserved.beside(code):
+            return None
+        view = self.reserved.view(code)
+        found = self._timeline().earliest(self._own_request(code), duration, not_before, view)
+        return found if found is None or found.start < view.ends_at else None
+
+    def _place(self, code: int, duration: int, want: int, j: int) -> list[Batch]:
+        """Up to so many jobs of the class, which run past the first j planned starts."""
+        if self.reserved is not None and self.reserved.beside(code):
+            batches = self.reserved.place_beside(code, self._own_request(code), duration, want)
+            self._note_claims()
+            return batches
+        return place(self.field, self._request(code, duration), want, j)
+
+    def _note_claims(self) -> None:
+        """What reservations give back at the end of their windows is another than before."""
+        if self.reserved is not None and self.reserved.claims is not None:
+            self.begun += self.reserved.claims.news()
+
+    def _draw_in(self) -> None:
+        """Rows that name no reservation go first into open ones that draw them in."""
+        reserved, pending = self.reserved, self.pending
+        for name in reserved.magnetic if reserved is not None else ():
+            assert reserved is not None
+            lost: dict[int, int] = {}
+            for at in reserved.drawable(name, self.order, self.classes, self.codes).tolist():
+                if not self.left:
+                    return
+                slot, code = self.order[at], int(self.classes[at])
+                id, duration = int(pending.id[slot]), reserved.inside(name, int(self.durations[at]))
+                want = self._want(slot, at, duration) - self.drawn.get(id, 0)
+                if want <= 0 or duration >= lost.get(code, _NOT_BLOCKED):
+                    continue
+                self.state.looking_at = ((id,), 0, 1)
+                want = min(want, self._room_under_limits(slot, at, code))
+                batches = reserved.place_in(name, self._own_request(code), duration, want) if want else []
+                self._note_claims()
+                j = self.field.layer_of(self.now + duration)
+                batches, fit = self._take_quota(slot, code, batches, j, name)
+                done = sum(n for _, n in batches)
+                partition = int(pending.partition[slot])
+                self._hand_out(
+                    batches, 0, 1, [id], [want], [-1], [duration], [partition], code, reservation=name
+                )
+                self.drawn[id] = self.drawn.get(id, 0) + done
+                if code in pending.licensed:
+                    self._take_licenses(code, done)
+                if fit and done < want:
+                    lost[code] = duration
+                if self.drawn[id] >= int(pending.count[slot]):
+                    self.codes[at] = Reason.PRIORITY.code
 
     # -- turns -------------------------------------------------------------------------------------------
 
@@ -560,11 +756,11 @@ class Cycle:
         """Whether a late row that takes nearly all of its partition got a planned start in a quiet hour;
         False: it waits without one. None: this hour is quiet enough, it is a row like others."""
         assert self.turns is not None
-        field, request, first = self.field, self._request(code), self.now
+        field, request, first = self.field, self._request(code, duration), self.now
         able = np.arange(field.n)[field.up]
         j = field.layer_of(self.now + duration)
         if not most or find(field, request, field.room(j), able) is None:
-            found = self._timeline().earliest(request, duration, self._room_at(place_))
+            found = self._earliest(code, duration, self._room_at(place_))
             first = max(found.start, first) if found is not None else first
         start = self.turns.quiet_from(place_, first)
         if start <= first:
@@ -579,7 +775,12 @@ class Cycle:
         self.turns.planned_quiet(partition, planned.start)
         return True
 
-    def _request(self, code: int) -> Request:
+    def _request(self, code: int, duration: int = FOREVER) -> Request:
+        """Of jobs that start now and run so long: on the nodes that are open to them."""
+        request = self._own_request(code)
+        return request if self.reserved is None else self.reserved.narrowed(code, request, duration)
+
+    def _own_request(self, code: int) -> Request:
         found = self.pending.classes[code]
         assert found is not None
         partition = self.rules.partitions.get(found.partition)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core import indices, order_keys
+from packhorse.scheduler.core.accounts.held_up import held_up
 from packhorse.scheduler.core.batch.memory import Told
 from packhorse.scheduler.core.orders import FCFS, PACKHORSE
 from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS, TMP
@@ -20,7 +21,8 @@ from packhorse.scheduler.core.packing.request import Request
 from packhorse.scheduler.core.packing.verdicts import holds, judge, refresh
 from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.predictors import LIMIT
-from packhorse.scheduler.core.reasons import Reason
+from packhorse.scheduler.core.reasons import OF_LIMITS, Reason
+from packhorse.scheduler.core.reservations.tell import reserved_text
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.gresspec import parse_licenses
@@ -183,18 +185,22 @@ def _eligible(state: State, job: Job | ArrayJob, now: Instant) -> list[Explanati
     if verdict is not Reason.NONE:
         return [Explanation(verdict, _verdict(state, verdict, job, request, empty))]
     licenses = _unlicensed(state, spec.licenses)
+    limits = [Explanation(reason, text) for reason, text in held_up(state, job, now)]
     told = state.batch.told if state.config.order == PACKHORSE else None
     field = Field(state.node_columns)
     shortage = None if holds(field, request, up=True) else _shortage(field, request)
     ahead, promised = _ahead(state, job.id, now)
-    out = []
+    out = limits
+    told_reason, text = reserved_text(state, job, ask_class, now)
+    if told_reason is not Reason.NONE:
+        out.append(Explanation(told_reason, text))
     if licenses:
         out.append(Explanation(Reason.LICENSES, licenses))
     if shortage is not None:
         out.append(Explanation(Reason.RESOURCES, shortage))
     if told is not None:
         out += _turn(told, job, fits=shortage is None)
-    if ahead and not licenses:
+    if ahead and not (licenses or limits):
         sentence = f'{_n(ahead, "job is", "jobs are")} ahead in partition "{spec.partition}"'
         if shortage is None and promised:
             other, at = promised
@@ -309,7 +315,7 @@ def _ahead(state: State, id: JobId, now: Instant) -> tuple[int, tuple[JobId, Ins
     place = int(found[0])
     before = order[:place]
     able = pending.demands.verdict[pending.ask_class[before]] == Reason.NONE.code
-    able &= pending.reason_code[before] != Reason.LICENSES.code
+    able &= ~np.isin(pending.reason_code[before], [reason.code for reason in (Reason.LICENSES, *OF_LIMITS)])
     own = before[able & (pending.partition[before] == pending.partition[order[place]])]
     count, room = pending.count[own], pending.room[own]
     n = int(np.where(room < 0, count, np.minimum(count, room)).sum())

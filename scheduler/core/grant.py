@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from packhorse.scheduler.core import cycle, indices, preemption, waiting
+from packhorse.scheduler.core.accounts.quota import quota
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
 from packhorse.scheduler.core.licenses import jobs_within, take
 from packhorse.scheduler.core.lifecycle import stop
@@ -39,8 +40,8 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
         return Decision((), more=plan.more)
     draft = Draft(state, now)
     room, space, free = _Room(state), _Space(state), state.licenses.free(state.config)
-    lenders = Lenders(state, now)
-    for id, placements in plan.grants:
+    lenders, shares = Lenders(state, now), quota(state, now)
+    for id, placements, drawn_into in plan.grants:
         waiter: Job | ArrayJob | None = state.jobs.get(id) or state.arrays.get(id)
         if waiter is None or not isinstance(waiter.phase, Pending) or not waiter.phase.eligible_at:
             continue
@@ -50,12 +51,17 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
         wanted = parse_licenses(waiter.spec.licenses) if waiter.spec.licenses else ()
         if wanted and not jobs_within(wanted, free):
             continue
+        if shares is not None and not shares.admits(waiter, placements):
+            continue
         if isinstance(waiter, Job):
             loans = lenders.loans(placements) if room.take(waiter.array_id) else None
             if loans is not None:
                 space.take(placements)
                 take(wanted, 1, free)
-                _grant(draft, id, waiter.attempts + 1, waiter, placements, loans)
+                if shares is not None:
+                    shares.take_last()
+                reservation = drawn_into or waiter.spec.reservation
+                _grant(draft, id, waiter.attempts + 1, waiter, placements, loans, reservation)
         elif room.take(id):
             loans = lenders.loans(placements)
             index = room.next_index(waiter) if loans is not None else None
@@ -64,7 +70,10 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
                 draft.events.append(ArrayTaskSplit(now, id, index, task))
                 space.take(placements)
                 take(wanted, 1, free)
-                _grant(draft, task, 1, waiter, placements, loans)
+                if shares is not None:
+                    shares.take_last()
+                reservation = drawn_into or waiter.spec.reservation
+                _grant(draft, task, 1, waiter, placements, loans, reservation)
     for id, for_job in plan.stops:
         job = state.jobs[id]
         if isinstance(job.phase, Active) and job.phase.ending is None:
@@ -79,11 +88,13 @@ def _grant(
     waiter: Job | ArrayJob,
     placements: tuple[Placement, ...],
     loans: tuple[Loan, ...],
+    reservation: str,
 ) -> None:
     spec, decided = waiter.spec, draft.state.pending_columns.decided_of(waiter.id, draft.state.config)
     attempt = AttemptKey(id, number, draft.state.epoch)
     end_by = Instant(draft.now + spec.time_limit_s * US) if spec.time_limit_s else UNKNOWN
-    draft.events.append(JobGranted(draft.now, id, attempt, placements, end_by, loans, decided))
+    granted = JobGranted(draft.now, id, attempt, placements, end_by, loans, decided, reservation)
+    draft.events.append(granted)
     draft.commands.append(Launch(placements[0].node, id, attempt))
 
 

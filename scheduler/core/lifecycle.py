@@ -114,7 +114,8 @@ def _ending(active: Active, report: ReportExit, ended_at: Instant) -> EndCause |
 
     Its end is told late after a long epilog, or by an agent that was away.
     """
-    if active.ending is EndCause.TIME_LIMIT and report.cause == "exited" and ended_at < active.end_by:
+    told_at = min(active.end_by, active.ending_at)  # sooner where its reservation was over
+    if active.ending is EndCause.TIME_LIMIT and report.cause == "exited" and ended_at < told_at:
         return None
     return active.ending
 

@@ -5,8 +5,8 @@ enough of what runs has come to its end. Then the vectors of the general cycle c
 out. This is the pool of processors of most published traces, and a single machine.
 
 Taken are queues of single jobs that ask for CPU, memory and scratch space in one partition, with one planned
-start at most, in any order but "packhorse"; `plan` says None to everything else. Tests compare the two, on
-all kinds of queues.
+start at most, in any order but "packhorse", while nothing is reserved; `plan` says None to everything else.
+Tests compare the two, on all kinds of queues.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from packhorse.scheduler.core import order_keys
+from packhorse.scheduler.core.accounts.quota import book_of
 from packhorse.scheduler.core.backfill_kinds import backfill
 from packhorse.scheduler.core.orders import PACKHORSE
 from packhorse.scheduler.core.packing.board import CPU, FIXED
@@ -50,6 +51,8 @@ def plan(state: State, now: Instant) -> tuple[list[Started], dict[JobId, Instant
         return None
     rules = pending.rules(config)
     if config.order == PACKHORSE or rules.limited or pending.licensed or nodes.n_exclusive:
+        return None
+    if book_of(state).terms.limited or state.reservations or pending.reserved:
         return None
     refresh(pending, nodes, rules)
     key_of = order_keys.key_of(state, now)
@@ -123,7 +126,7 @@ class _Pass:
                 self._admit(place + 1, start)
         waiting = Reason.PRIORITY.code
         self.pending.note(
-            np.array(self.slots, dtype=np.intp), np.array([c or waiting for c in codes], np.int8), planned
+            np.array(self.slots, dtype=np.intp), np.array([c or waiting for c in codes], np.int16), planned
         )
         return grants, planned
 

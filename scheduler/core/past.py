@@ -22,6 +22,7 @@ from packhorse.scheduler.core.state import Frozen, State
 from packhorse.scheduler.model.accounts import AccountsDelta, AssociationKey
 from packhorse.scheduler.model.event import UsageLearned
 from packhorse.scheduler.model.ids import Instant, JobId
+from packhorse.scheduler.model.reservation import Reservation
 
 _AT_ONCE: Final = 1_000
 _USERS_AT_ONCE: Final = 100
@@ -94,7 +95,13 @@ class Spend(PastChunk, frozen=True, array_like=True, tag="spend", gc=False):
     charges: list[tuple[JobId, Charge]]
 
 
-AnyPast = Runs | Shares | Own | Used | Arrived | Learned | Booked | Spend
+class Reserved(PastChunk, frozen=True, array_like=True, tag="reserved", gc=False):
+    """Reservations, in the order in which they came."""
+
+    reservations: list[Reservation]
+
+
+AnyPast = Runs | Shares | Own | Used | Arrived | Learned | Booked | Spend | Reserved
 
 
 def pieces(frozen: Frozen) -> Iterator[AnyPast]:
@@ -115,6 +122,8 @@ def pieces(frozen: Frozen) -> Iterator[AnyPast]:
     yield from _booked(frozen.accounts)
     if frozen.spent.counting:
         yield from _spent(frozen.spent)
+    for reservations in _some(frozen.reservations.values(), _AT_ONCE):
+        yield Reserved(reservations)
 
 
 def _booked(accounts: AccountBook) -> Iterator[Booked]:
@@ -157,6 +166,8 @@ def take(state: State, piece: AnyPast) -> None:
             state.learned = UsageLearned(piece.at, piece.estimator, piece.learned)
         case Booked():
             state.accounts.change(piece.delta)
+        case Reserved(reservations):
+            state.reservations.update((r.name, r) for r in reservations)
         case Spend():
             _take_spent(state.spent, piece)
 

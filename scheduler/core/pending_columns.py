@@ -1,7 +1,7 @@
 """Waiting jobs as columns: one row per job or array, found by id, in about 110 bytes and an index entry.
 
 What a job asks for is kept once per *ask class*: equal asks in the same partition that avoid the same nodes
-and want the same licences.
+and want the same licences and the same reservation.
 A cycle works per class; jobs only differ in class, priority, id and time limit.
 
 `order()` gives the rows that may start, best first. It is kept between cycles: rows that left are dropped
@@ -68,6 +68,7 @@ class PendingRow(NamedTuple):
     ran_us: int = 0
     qos: str = ""
     holder: Holder = NOBODY
+    reservation: str = ""
 
 
 class AskClass:
@@ -84,17 +85,25 @@ class AskClass:
         "partition",
         "plain",
         "profile",
+        "reservation",
         "shape",
     )
 
     def __init__(
-        self, code: int, ask: Ask, partition: str, avoid: tuple[NodeName, ...], licenses: str = ""
+        self,
+        code: int,
+        ask: Ask,
+        partition: str,
+        avoid: tuple[NodeName, ...],
+        licenses: str = "",
+        reservation: str = "",
     ) -> None:
         self.code = code
         self.ask = ask
         self.partition = partition
         self.avoid = avoid
         self.licenses = licenses
+        self.reservation = reservation
         self.shape = shape = Shape(ask)
         self.plain = shape.single and not (shape.multi or shape.has_devices or shape.undecided)
         self.profile: tuple[int, int, int, int, str] | None = None
@@ -146,7 +155,7 @@ class PendingColumns:
         self.room = np.zeros(n, dtype=np.int32)
         self.eligible = np.zeros(n, dtype=np.bool_)
         self.ready = np.zeros(n, dtype=np.bool_)
-        self.reason_code = np.zeros(n, dtype=np.int8)
+        self.reason_code = np.zeros(n, dtype=np.int16)
         self.planned_at = np.zeros(n, dtype=np.int64)
         self.decided = np.zeros(0, dtype=np.int64)
         """The priorities that the last pass went by, by slot; under the order "multifactor" only."""
@@ -183,11 +192,13 @@ class PendingColumns:
         """Some row may be that of an array; stays so."""
         self.licensed: dict[int, Wanted] = {}
         """Codes of the classes that want licences, and which."""
+        self.reserved: dict[int, str] = {}
+        """Codes of the classes that name a reservation, and which."""
         self.wants = np.zeros((3, 16))
         """About what a job of each class takes in all; see usage.about."""
         self.own_nodes = np.zeros(16)
         """How many nodes a job of each class has for itself."""
-        self._class_code: dict[tuple[Ask, str, tuple[NodeName, ...], str], int] = {}
+        self._class_code: dict[tuple[Ask, str, tuple[NodeName, ...], str, str], int] = {}
         self._free_classes: list[int] = []
         self._n_idle_classes = 0
 
@@ -235,6 +246,7 @@ class PendingColumns:
             ran,
             qos,
             holders,
+            reservations,
         ) = zip(*rows, strict=True)
         if not self._slot.keys().isdisjoint(ids) or len(set(ids)) != n:
             raise ValueError("a job of the batch already waits")
@@ -245,13 +257,15 @@ class PendingColumns:
         self._slot.update(zip(ids, slots, strict=True))
         at = np.array(slots, dtype=np.intp)
         self.id[at] = ids
-        memo: dict[tuple[int, str, tuple[NodeName, ...], str], int] = {}
+        memo: dict[tuple[int, str, tuple[NodeName, ...], str, str], int] = {}
         codes = []
-        for ask, part, avoid, wanted in zip(asks, parts, avoids, licenses, strict=True):
-            key = (id(ask), part, avoid, wanted)
+        for ask, part, avoid, wanted, reservation in zip(
+            asks, parts, avoids, licenses, reservations, strict=True
+        ):
+            key = (id(ask), part, avoid, wanted, reservation)
             code = memo.get(key)
             if code is None:
-                code = memo[key] = self._intern(ask, part, avoid, wanted)
+                code = memo[key] = self._intern(ask, part, avoid, wanted, reservation)
             else:
                 self.class_rows[code] += 1
             codes.append(code)
@@ -357,6 +371,7 @@ class PendingColumns:
             ran_us=int(self.ran_us[s]),
             qos=self.qos_names[self.qos[s]],
             holder=self.holders[self.holder[s]],
+            reservation=c.reservation,
         )
 
     # -- one value of a row ------------------------------------------------------------------------------
@@ -420,6 +435,11 @@ class PendingColumns:
         """Which of these rows are of one of these QOS."""
         known = np.array([name in names for name in self.qos_names], dtype=np.bool_)
         return np.asarray(known[self.qos[slots]])
+
+    def waiting_for(self, reason: Reason) -> list[JobId]:
+        """Rows that wait for this, by id."""
+        found = self.id[(self.reason_code == reason.code) & (self.id > 0)]
+        return [JobId(id) for id in np.sort(found).tolist()]
 
     def reason_counts(self) -> dict[Reason, int]:
         """Waiting rows by reason, those that occur."""
@@ -649,7 +669,7 @@ class PendingColumns:
 
     def _fill(self, s: int, row: PendingRow) -> None:
         self.id[s] = row.id
-        self.ask_class[s] = self._intern(row.ask, row.partition, row.avoid, row.licenses)
+        self.ask_class[s] = self._intern(row.ask, row.partition, row.avoid, row.licenses, row.reservation)
         self.partition[s] = self._intern_partition(row.partition)
         given = row.priority
         self.own_priority[s] = BASE_PRIORITY - row.nice if given is None else given
@@ -734,9 +754,11 @@ class PendingColumns:
             self.partitions.append(name)
         return code
 
-    def _intern(self, ask: Ask, partition: str, avoid: tuple[NodeName, ...], licenses: str) -> int:
+    def _intern(
+        self, ask: Ask, partition: str, avoid: tuple[NodeName, ...], licenses: str, reservation: str
+    ) -> int:
         """Code of the class, which gets one row more."""
-        key = (ask, partition, avoid, licenses)
+        key = (ask, partition, avoid, licenses, reservation)
         code = self._class_code.get(key)
         if code is not None:
             if self.class_rows[code] == 0:
@@ -745,11 +767,11 @@ class PendingColumns:
             return code
         if self._free_classes:
             code = self._free_classes.pop()
-            self.classes[code] = AskClass(code, ask, partition, avoid, licenses)
+            self.classes[code] = AskClass(code, *key)
             self.class_rows[code] = 1
         else:
             code = len(self.classes)
-            self.classes.append(AskClass(code, ask, partition, avoid, licenses))
+            self.classes.append(AskClass(code, *key))
             self.class_rows.append(1)
         self._class_code[key] = code
         self.n_odd_classes += not self.is_plain(code)
@@ -760,6 +782,8 @@ class PendingColumns:
         self.own_nodes[code] = ask.min_nodes if ask.exclusive or ask.mem_all else 0
         if licenses:
             self.licensed[code] = parse_licenses(licenses)
+        if reservation:
+            self.reserved[code] = reservation
         self.fresh_classes.append(code)
         return code
 
@@ -773,8 +797,10 @@ class PendingColumns:
     def _sweep_classes(self) -> None:
         for code, found in enumerate(self.classes):
             if found is not None and self.class_rows[code] == 0:
-                del self._class_code[(found.ask, found.partition, found.avoid, found.licenses)]
+                key = (found.ask, found.partition, found.avoid, found.licenses, found.reservation)
+                del self._class_code[key]
                 self.licensed.pop(code, None)
+                self.reserved.pop(code, None)
                 self.n_odd_classes -= not found.plain
                 self.classes[code] = None
                 self._free_classes.append(code)

@@ -27,7 +27,6 @@ from packhorse.scheduler.core.order_keys import key_of
 from packhorse.scheduler.core.orders import MULTIFACTOR, Waiting, order, width_milli
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.fit import candidates, gang_shares
-from packhorse.scheduler.core.packing.greedy import place
 from packhorse.scheduler.core.packing.request import Batch, Pairs, Request
 from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.predictors import total_cpu_milli
@@ -77,7 +76,9 @@ class _Walk(Cycle):
 
     def run(self) -> Plan:
         """All rows in order, until no more may be started."""
+        self._draw_in()
         self._pass_over_unlicensed(list(self.supply.short), 0)
+        self._pass_over_limited(self.order.size)
         todo = np.flatnonzero(self.codes == 0)
         while todo.size and self.left:
             at, todo = int(todo[0]), todo[1:]
@@ -85,7 +86,10 @@ class _Walk(Cycle):
                 continue
             code = int(self.classes[at])
             if not self._serve(at, code):
-                todo = todo[self.classes[todo] != code]
+                lost = self.classes[todo] == code
+                if self.reserved is not None:  # shorter ones may have nodes that are reserved later
+                    lost &= self.durations[todo] >= self.durations[at]
+                todo = todo[~lost]
         self.state.looking_at = ((), 0, 0)
         self.seen = self.order.size
         return Plan(self.grants, {}, not self.left, stops=tuple(self.stops.items()))
@@ -99,23 +103,36 @@ class _Walk(Cycle):
             self.pending.room[slot],
         )
         want = most = min(want, self.left) if room < 0 else min(want, int(room), self.left)
-        licensed = code in self.pending.licensed
+        licensed, duration = code in self.pending.licensed, int(self.durations[at])
+        if self.drawn:
+            want = most = want - self.drawn.get(id, 0)
         if licensed:
-            want = min(want, self.supply.jobs(code))
+            want = min(want, self._licensed(code, duration))
         self.state.looking_at = ((id,), 0, 1)
-        request = self._request(code)
+        limit = self._room_under_limits(slot, at, code)
+        if not limit:
+            return True
+        want = min(want, limit)
+        request, j = self._request(code, duration), self.field.layer_of(self.now + duration)
         n = 0
-        for batch in place(self.field, request, want, 0):
+        batches, fit = self._take_quota(slot, code, self._place(code, duration, want, j), j)
+        for batch in batches:
             n += batch.n
             self._start(id, batch)
         promised = n
-        while promised < want and self._promise(id, at, request):
+        fit_beside = self.reserved is None or not self.reserved.beside(code)
+        while fit and fit_beside and promised < want and self._promise(id, at, request):
             promised += 1
         if licensed:
-            self._pass_over_unlicensed(self.supply.take(code, promised), at + (promised == most))
-        if n < want:
-            self.codes[at] = Reason.RESOURCES.code
-        return promised == want
+            self._pass_over_unlicensed(self._take_licenses(code, promised), at + (promised == most))
+        if self.quota is not None:
+            self.quota.take(slot, code, promised - n)
+        if not fit and self.quota is not None:
+            self.codes[at] = self.quota.reason.code
+        elif n < want:
+            why = self.reserved.kept_out(code, duration) if self.reserved is not None else None
+            self.codes[at] = (why or Reason.RESOURCES).code
+        return promised == want or not fit
 
     def _start(self, id: JobId, batch: Batch) -> None:
         """Jobs of the row begin now."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from packhorse.scheduler.core import waiting
+from packhorse.scheduler.core.accounts.holding import count_again
 from packhorse.scheduler.core.active import ends_by, set_lease_timers, set_timers
 from packhorse.scheduler.core.array_tasks import count
 from packhorse.scheduler.core.conditions import ensure_members
 from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, suspect_all
 from packhorse.scheduler.core.state import ArrayTasks, State
-from packhorse.scheduler.model.ids import US
+from packhorse.scheduler.model.ids import UNKNOWN, US
 from packhorse.scheduler.model.job import Active, DependencyKind, Ended, Job, Pending
 
 
@@ -42,11 +43,13 @@ def rebuild(state: State) -> None:
         if isinstance(job.phase, Active) and job.phase.loans:
             begin_loans(state, job.id, job.phase)
     suspect_all(state)
+    state.windows.changed(state.reservations, UNKNOWN)
     for array in state.arrays.values():
         if array.remaining:
             rows.append(waiting.row_of(state, array))
             waiting.watch(state, array)
     state.pending_columns.add_many(rows)
+    count_again(state)
     for node in state.nodes.values():
         if not node.reachable:
             set_lease_timers(state, node.name)
@@ -81,6 +84,8 @@ def _hold(state: State, job: Job, active: Active) -> None:
         state.usage.take_cpus(job.owner.uid, active.placements, -1)
     if job.spec.account:
         state.usage.take(job.spec.account, active.placements)
+    if active.reservation:
+        state.windows.enter(active.reservation, job.id)
     waiting.expect(state, job, active)
     if job.spec.licenses:
         state.licenses.hold(job.spec.licenses)

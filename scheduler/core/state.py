@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from packhorse.scheduler.core.accounts.book import AccountBook
 from packhorse.scheduler.core.accounts.fair_shares import FairShares
+from packhorse.scheduler.core.accounts.held import Holdings
 from packhorse.scheduler.core.accounts.spent import Spent
 from packhorse.scheduler.core.batch.arrivals import Arrivals
 from packhorse.scheduler.core.batch.memory import Memory
@@ -22,6 +23,7 @@ from packhorse.scheduler.core.node_columns import NodeColumns
 from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.core.predictors import History
 from packhorse.scheduler.core.reclaim.book import Book
+from packhorse.scheduler.core.reservations.windows import Windows
 from packhorse.scheduler.core.running_columns import RunningColumns
 from packhorse.scheduler.core.standings import Standings
 from packhorse.scheduler.core.timers import Timers
@@ -32,6 +34,7 @@ from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArrayJob, Job
 from packhorse.scheduler.model.loan import Switch
 from packhorse.scheduler.model.node import Node
+from packhorse.scheduler.model.reservation import Reservation
 
 CallId = tuple[int, str]
 """Who called (uid) and the key of the call."""
@@ -90,6 +93,7 @@ class Frozen:
         "lending_off",
         "next_job_id",
         "nodes",
+        "reservations",
         "spent",
         "usage",
     )
@@ -110,6 +114,7 @@ class Frozen:
     usage: UserUsage
     arrivals: Arrivals
     spent: Spent
+    reservations: dict[str, Reservation]
 
 
 class State:
@@ -122,7 +127,7 @@ class State:
     lending_off: for which jobs an administrator has switched off the lending of memory. learned: what the
     estimator of usage knew when it was last written down, None for nothing.
     accounts: the tree of accounts, its users and QOS. configured_at: since when config is as it is.
-    accounts: the tree of accounts, its users and QOS. spent: what each association and QOS has used.
+    spent: what each association and QOS has used. reservations: by name.
     next_job_id: no job, array or task was ever given this number or a higher one.
     history: how long jobs ran. usage: who used how much (who holds how much is derived). arrivals: when jobs
     came. All three outlive the jobs that they know of, and are bounded.
@@ -134,10 +139,10 @@ class State:
     singletons: unfinished jobs by (uid, name) and the number that orders them, only for the pairs that a
     waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what jobs are like,
     for the placement policy. batch: what the order "packhorse" knows from pass to pass. licenses: what jobs
-    hold of the cluster's licences. reclaim: who lends memory to whom. fallback: that the policy fails, None
-    if it works. looking_at: whom the pass that is under way is looking at; of meaning only if it fails.
-    hold of the cluster's licences. reclaim: who lends memory to whom. fair_shares, standings: what priorities
-    go by, kept from pass to pass.
+    hold of the cluster's licences. held: what they hold on whose name. reclaim: who lends memory to whom.
+    fallback: that the policy fails, None if it works. looking_at: whom the pass that is under way is looking
+    at; of meaning only if it fails. fair_shares, standings: what priorities go by, kept from pass to pass.
+    windows: what follows from the reservations, and who runs in them.
     """
 
     __slots__ = (
@@ -154,6 +159,7 @@ class State:
         "fair_shares",
         "fallback",
         "finished",
+        "held",
         "history",
         "interned",
         "jobs",
@@ -167,6 +173,7 @@ class State:
         "nodes",
         "pending_columns",
         "reclaim",
+        "reservations",
         "running_columns",
         "singletons",
         "spent",
@@ -175,6 +182,7 @@ class State:
         "taught",
         "timers",
         "usage",
+        "windows",
     )
 
     def __init__(self) -> None:
@@ -192,6 +200,7 @@ class State:
         self.arrivals = Arrivals()
         self.accounts = AccountBook()
         self.spent = Spent()
+        self.reservations: dict[str, Reservation] = {}
         self.taught: PolicyTaught | None = None
         self.lending_off: tuple[Switch, ...] = ()
         self.learned: UsageLearned | None = None
@@ -217,6 +226,8 @@ class State:
         self.looking_at: LookingAt = ((), 0, 0)
         self.fair_shares = FairShares()
         self.standings = Standings()
+        self.held = Holdings()
+        self.windows = Windows()
 
     @classmethod
     def empty(cls) -> State:
@@ -244,6 +255,7 @@ class State:
             and self.arrivals == other.arrivals
             and self.accounts == other.accounts
             and self.spent == other.spent
+            and list(self.reservations.items()) == list(other.reservations.items())
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -267,4 +279,5 @@ class State:
         frozen.arrivals = self.arrivals.copy()
         frozen.accounts = self.accounts.copy()
         frozen.spent = self.spent.copy()
+        frozen.reservations = self.reservations.copy()
         return frozen

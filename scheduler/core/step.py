@@ -24,9 +24,11 @@ from packhorse.scheduler.core import (
     tick,
     update,
 )
+from packhorse.scheduler.core.accounts.change import change_accounts
 from packhorse.scheduler.core.decision import Decision
 from packhorse.scheduler.core.reclaim.report import report_usage
 from packhorse.scheduler.core.reclaim.switch import switch_reclaim
+from packhorse.scheduler.core.reservations import requests
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.tick import next_timer
 from packhorse.scheduler.model import input as inp
@@ -86,8 +88,12 @@ _STEP: dict[type, Callable[[State, Any, Instant], Decision]] = {
     inp.Teach: teach.teach,
     inp.ReportUsage: report_usage,
     inp.SwitchReclaim: switch_reclaim,
+    inp.ChangeAccounts: change_accounts,
     inp.SuspendJobs: suspend.suspend_jobs,
     inp.ResumeJobs: suspend.resume_jobs,
     inp.ReportSuspension: suspend.report_suspension,
     inp.Reconfigure: reconfigure.reconfigure,
+    inp.CreateReservation: requests.create_reservation,
+    inp.UpdateReservation: requests.update_reservation,
+    inp.DeleteReservation: requests.delete_reservation,
 }

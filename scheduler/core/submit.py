@@ -6,20 +6,25 @@ that have to print it. While no node is registered, nothing is impossible yet.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from msgspec.structs import replace
 
 from packhorse.scheduler.core import indices
+from packhorse.scheduler.core.accounts.admission import check_submission, longest_s
+from packhorse.scheduler.core.accounts.rights import check_access, complete_account
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.dependencies import check_dependency
 from packhorse.scheduler.core.licenses import check_licenses
 from packhorse.scheduler.core.oom_retry import check_oom_retry
 from packhorse.scheduler.core.packing.possible import possible
+from packhorse.scheduler.core.reservations.admission import check_reservation
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.cluster import Partition
 from packhorse.scheduler.model.event import ArraySubmitted, JobsSubmitted
 from packhorse.scheduler.model.ids import Instant
 from packhorse.scheduler.model.input import Caller, Submit, SubmitArray
-from packhorse.scheduler.model.job import NORMAL_QOS, ArraySpec, JobSpec, Owner
+from packhorse.scheduler.model.job import ArraySpec, JobSpec, Owner
 from packhorse.scheduler.model.reply import RefusalCode, Refused, Submitted
 from packhorse.scheduler.model.resources import Ask
 
@@ -43,6 +48,10 @@ def submit(state: State, call: Submit, now: Instant) -> Decision:
         if isinstance(filled, Refused):
             return draft.answer(call.caller, filled)
         specs.append(filled)
+    n_of = Counter(item.spec for item in call.items)
+    refused = check_submission(state, call.caller.owner, [(specs[i], n) for i, n in sorted(n_of.items())])
+    if refused is not None:
+        return draft.answer(call.caller, refused)
     event = JobsSubmitted(now, call.caller.owner, state.next_job_id, tuple(specs), call.items)
     draft.events.append(event)
     return draft.answer(call.caller, Submitted(event.first_id, len(call.items)))
@@ -60,32 +69,43 @@ def submit_array(state: State, call: SubmitArray, now: Instant) -> Decision:
     spec = complete(state, call.caller, call.spec, now)
     if isinstance(spec, Refused):
         return draft.answer(call.caller, spec)
+    refused = check_submission(state, call.caller.owner, [(spec, indices.size(array.ranges))])
+    if refused is not None:
+        return draft.answer(call.caller, refused)
     id = state.next_job_id
     draft.events.append(ArraySubmitted(now, call.caller.owner, id, spec, array))
     return draft.answer(call.caller, Submitted(id))
 
 
 def complete(state: State, caller: Caller, spec: JobSpec, now: Instant) -> JobSpec | Refused:
-    """The spec with defaults of partition, time limit and memory filled in, or why it cannot be."""
-    partition = find_partition(state, spec.partition)
+    """The spec with the defaults of partition, account, QOS, time limit and memory, or why it cannot be."""
+    reserved = state.reservations.get(spec.reservation)
+    partition = find_partition(state, spec.partition or (reserved.partition if reserved else ""))
     if isinstance(partition, Refused):
         return partition
+    bounded = spec.time_limit_s >= 0
     spec = replace(
         spec,
         partition=partition.name,
-        qos=spec.qos or NORMAL_QOS,
         time_limit_s=_time_limit(spec.time_limit_s, partition),
         ask=fill_memory(spec.ask, partition),
         lease_s=spec.lease_s or partition.lease_s,
     )
+    filled = complete_account(state, caller.owner, spec)
+    if isinstance(filled, Refused):
+        return filled
+    spec = filled
+    if not spec.time_limit_s and not bounded:
+        spec = replace(spec, time_limit_s=longest_s(state, spec, caller.owner))
     refused = (
         _check_plain(spec)
-        or check_qos(state, spec.qos)
+        or check_access(state, partition, caller.owner, spec)
         or check_oom_retry(spec)
         or _check_privileges(caller, spec)
         or check_partition(partition, caller.owner, spec)
         or (check_dependency(state, spec.dependency) if spec.dependency else None)
         or (check_licenses(spec.licenses, state.config) if spec.licenses else None)
+        or (check_reservation(state, caller.owner, spec, now) if spec.reservation else None)
         or check_possible(state, partition, spec.ask)
     )
     return refused if refused is not None else spec
@@ -147,16 +167,6 @@ def check_partition(partition: Partition, owner: Owner, spec: JobSpec) -> Refuse
             "Memory specification can not be satisfied",
         )
     return None
-
-
-def check_qos(state: State, name: str) -> Refused | None:
-    """Whether there is such a QOS: the usual one, and those whose jobs may be stopped."""
-    known = (NORMAL_QOS, *state.config.reclaim.stoppable_qos)
-    if name in known:
-        return None
-    return _invalid(
-        f'QOS "{name}" does not exist; choose one of: {", ".join(known)}', "Invalid qos specification"
-    )
 
 
 def check_possible(state: State, partition: Partition, ask: Ask) -> Refused | None:

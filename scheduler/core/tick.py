@@ -1,4 +1,4 @@
-"""What time alone brings about: begin times, time limits, leases, and forgetting.
+"""What time alone brings about: begin times, time limits, leases, ends of reservations, and forgetting.
 
 `next_timer` says how long the engine may sleep; a Tick at that instant (or later) does what is due.
 """
@@ -15,6 +15,7 @@ from packhorse.scheduler.core.lifecycle import lose_node, stop, terminate
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.reclaim.lending import too_much_lent
 from packhorse.scheduler.core.reclaim.settle import settle
+from packhorse.scheduler.core.reservations.over import end_reservations
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.timers import Entry, Timer
 from packhorse.scheduler.model.command import Signal
@@ -42,7 +43,14 @@ def next_timer(state: State) -> Instant | None:
     at = None
     if len(state.timers):
         at = state.timers.next(lambda entry: _stands(state, entry), not brake_holds(state))
-    wakes = (state.batch.wake_at or None, state.reclaim.wake_at or None, _unsettled_at(state))
+    wakes = (
+        state.batch.wake_at or None,
+        state.reclaim.wake_at or None,
+        state.held.wake_at or None,
+        _unsettled_at(state),
+        state.windows.wake_at or None,
+        state.windows.due(state.reservations, state.config),
+    )
     known = [found for found in (at, _forget_at(state), *wakes) if found is not None]
     return min(known, default=None)
 
@@ -58,6 +66,15 @@ def tick(state: State, _input: Tick, now: Instant) -> Decision:
         state.batch.wake_at = UNKNOWN
     if state.reclaim.wake_at and state.reclaim.wake_at <= now:
         state.reclaim.wake_at, wake = UNKNOWN, True
+    if state.held.wake_at and state.held.wake_at <= now:
+        state.held.wake_at, wake = UNKNOWN, True
+    if state.windows.wake_at and state.windows.wake_at <= now:
+        state.windows.wake(state.reservations, now)
+        wake = True
+    due = state.windows.due(state.reservations, state.config)
+    if due is not None and due <= now:
+        end_reservations(draft)
+        return draft.decision()._replace(more=wake)
     eligible: list[JobId] = []
     ranked: list[JobId] = []
     seen: set[JobId] = set()

@@ -6,16 +6,18 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from packhorse.scheduler.core import targets
+from packhorse.scheduler.core import indices, targets
+from packhorse.scheduler.core.accounts.admission import check_change
+from packhorse.scheduler.core.accounts.rights import check_access, complete_account
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.dependencies import check_dependency
 from packhorse.scheduler.core.hold import INVALID_USER, waiting_ids
+from packhorse.scheduler.core.reservations.admission import check_longer, check_reservation
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.submit import (
     ACCESS_DENIED,
     check_partition,
     check_possible,
-    check_qos,
     fill_memory,
     find_partition,
 )
@@ -45,6 +47,7 @@ _WHILE_WAITING = (
     "priority",
     "nice",
     "site_factor",
+    "reservation",
 )
 """Changes that mean nothing once the job has its nodes."""
 
@@ -59,6 +62,7 @@ _PLAIN = (
     "nice",
     "no_lend",
     "site_factor",
+    "reservation",
 )
 
 
@@ -146,9 +150,6 @@ def _changed(draft: Draft, call: UpdateJob, target: Target, one: Job | ArrayJob)
                 target, RefusalCode.DENIED, f"gets a {what} from an administrator only", ACCESS_DENIED
             )
     if changes.qos is not None and changes.qos != old.qos:
-        unknown = check_qos(state, changes.qos)
-        if unknown is not None:
-            return _from_refused(target, unknown)
         if isinstance(one.phase, Active):
             return targets.wrong_state(target, "does not wait: its QOS cannot change", NOT_PENDING)
         values["qos"] = changes.qos
@@ -175,13 +176,27 @@ def _changed(draft: Draft, call: UpdateJob, target: Target, one: Job | ArrayJob)
         return _refuse(target, RefusalCode.INVALID, ask, "")
     spec = replace(old, **values, partition=partition.name, ask=fill_memory(ask, partition))
     refused: Refused | None = None
+    if (spec.account, spec.qos, spec.partition) != (old.account, old.qos, old.partition):
+        filled = complete_account(state, one.owner, spec)
+        if isinstance(filled, Refused):
+            return _from_refused(target, filled)
+        spec, refused = filled, check_access(state, partition, one.owner, filled)
     placed_anew = spec.ask != old.ask or spec.partition != old.partition
-    if placed_anew or spec.time_limit_s != old.time_limit_s:
+    if refused is None and (placed_anew or spec.time_limit_s != old.time_limit_s):
         refused = None if admin and not placed_anew else check_partition(partition, one.owner, spec)
     if refused is None and placed_anew:
         refused = check_possible(state, partition, spec.ask)
+    if refused is None and spec.reservation and spec.reservation != old.reservation:
+        refused = check_reservation(state, one.owner, spec, draft.now)
+    if refused is None and isinstance(one, Job) and isinstance(one.phase, Active):
+        refused = (
+            check_longer(state, one, spec.time_limit_s) if spec.time_limit_s != old.time_limit_s else None
+        )
     if refused is None and spec.dependency is not None and spec.dependency != old.dependency:
         refused = check_dependency(state, spec.dependency, one.id)
+    if refused is None:
+        n = indices.size(one.remaining) if isinstance(one, ArrayJob) else 1
+        refused = check_change(state, one.owner, old, spec, n)
     return spec if refused is None else _from_refused(target, refused)
 
 

@@ -266,6 +266,7 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
             waiter.ran_us,
             qos_of(spec),
             holder_of(spec, waiter.owner),
+            spec.reservation,
         )
     reason = reason_of(waiter)
     return PendingRow(
@@ -287,6 +288,7 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
         ran_us=waiter.ran_us if not isinstance(waiter, ArrayJob) else 0,
         qos=qos_of(spec),
         holder=holder_of(spec, waiter.owner),
+        reservation=spec.reservation,
     )
 
 

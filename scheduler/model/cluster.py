@@ -176,6 +176,20 @@ class Priorities(msgspec.Struct, frozen=True, array_like=True, gc=False):
     look_ahead_s: int = 1800
 
 
+class Enforce(StrEnum):
+    """What accounts, associations and QOS limit."""
+
+    NONE = "none"  # nothing: they are names in records
+    LIMITS = "limits"  # those who have an association, or name an account that exists
+    ASSOCIATIONS = "associations"  # everybody: a job without an association is refused
+
+
+class AccountsPolicy(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How far the book of accounts is enforced (core/accounts/)."""
+
+    enforce: Enforce = Enforce.LIMITS
+
+
 class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Settings that decisions depend on; part of the recorded state, so that replay sees them too.
 
@@ -187,7 +201,8 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     stopped, and wait again, where jobs that come before them in the order need their room
     (core/preemption.py); "none": never. batch: of the order "packhorse". reclaim: lending of unused memory.
     gpu_idle: what is done about GPUs that jobs hold and do not use. priorities: of the order multifactor, and
-    how use fades.
+    how use fades. accounts: how far accounts are enforced. resv_over_run_s: how long jobs may run on when the
+    window of their reservation is over.
     """
 
     name: str = "packhorse"
@@ -219,3 +234,5 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reclaim: Reclaim = Reclaim()
     gpu_idle: GpuIdle = GpuIdle()
     priorities: Priorities = Priorities()
+    accounts: AccountsPolicy = AccountsPolicy()
+    resv_over_run_s: int = 0

@@ -91,7 +91,7 @@ class ArrayRemainderCancelled(_Event, frozen=True, array_like=True, gc=False, ta
 
 class JobGranted(_Event, frozen=True, array_like=True, gc=False, tag=True):
     """loans: who lends it what is lent of its memory. priority: that it was started by, 0: what its spec
-    says."""
+    says. reservation: the one that it runs in, "" for none."""
 
     job: JobId
     attempt: AttemptKey
@@ -99,6 +99,7 @@ class JobGranted(_Event, frozen=True, array_like=True, gc=False, tag=True):
     end_by: Instant = UNKNOWN
     loans: tuple[Loan, ...] = ()
     priority: int = 0
+    reservation: str = ""
 
 
 class AttemptStarted(_Event, frozen=True, array_like=True, gc=False, tag=True):

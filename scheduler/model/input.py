@@ -6,12 +6,14 @@ from enum import StrEnum
 
 import msgspec
 
+from packhorse.scheduler.model.accounts_change import AccountChange
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.event import Item
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArraySpec, Dependency, JobSpec, Owner
 from packhorse.scheduler.model.loan import Switch
 from packhorse.scheduler.model.node import NodeSpec, Offer
+from packhorse.scheduler.model.reservation import ReservationWish
 from packhorse.scheduler.model.resources import Usage
 
 
@@ -223,6 +225,17 @@ class SwitchReclaim(_Input, frozen=True, array_like=True, gc=False, tag=True):
     switch: Switch
 
 
+class ChangeAccounts(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Change the book of accounts, one change after the other: all or none. dry_run: none, only say what.
+
+    The reply tells what changed, one line each.
+    """
+
+    caller: Caller
+    changes: tuple[AccountChange, ...]
+    dry_run: bool = False
+
+
 class ReportGpus(_Input, frozen=True, array_like=True, gc=False, tag=True):
     """Since idle_since every GPU of the attempt was measured and idle; 0: that is so no longer.
 
@@ -300,6 +313,27 @@ class Reconfigure(_Input, frozen=True, array_like=True, gc=False, tag=True):
     changed: tuple[str, ...] = ()
 
 
+class CreateReservation(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Set nodes aside. Administrators and operators only; a name "" is made up."""
+
+    caller: Caller
+    wish: ReservationWish
+
+
+class UpdateReservation(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Change what is named."""
+
+    caller: Caller
+    wish: ReservationWish
+
+
+class DeleteReservation(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """No reservation of this name any more."""
+
+    caller: Caller
+    name: str
+
+
 Input = (
     Start
     | Submit
@@ -321,8 +355,12 @@ Input = (
     | ReportUsage
     | SwitchReclaim
     | ReportGpus
+    | ChangeAccounts
     | SuspendJobs
     | ResumeJobs
     | ReportSuspension
     | Reconfigure
+    | CreateReservation
+    | UpdateReservation
+    | DeleteReservation
 )

@@ -260,7 +260,8 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     it was warned of that, at gpus_warned_at; both 0: it was not, or they are busy again. suspended_at: since
     when it is stopped and keeps its memory, 0: it is not (one that is told to end goes on for that, and does
     not get its CPUs back). suspended_us: for how long it was before that; suspended_for: the job whose room
-    that makes, 0 for none. priority: that it was started by, 0: what its spec says.
+    that makes, 0 for none. priority: that it was started by, 0: what its spec says. reservation: the one that
+    it runs in, "" for none.
     """
 
     attempt: AttemptKey
@@ -286,6 +287,7 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     suspended_us: int = 0
     suspended_for: JobId = JobId(0)
     priority: int = 0
+    reservation: str = ""
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False):

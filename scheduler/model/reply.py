@@ -52,8 +52,14 @@ class Done(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     outcomes: tuple[Outcome, ...] = ()
 
 
+class Planned(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
+    """What changed, or would: one line each, "+ …", "~ …" or "- …". None: all was so already."""
+
+    lines: tuple[str, ...] = ()
+
+
 class Nothing(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     """Nobody waits for an answer."""
 
 
-Reply = Refused | Submitted | Done | Nothing
+Reply = Refused | Submitted | Done | Nothing | Planned

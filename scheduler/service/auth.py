@@ -68,11 +68,21 @@ ALLOWED: dict[str, frozenset[tuple[Role, Relation]]] = {
     "ListNodes": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "ListPartitions": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "ListLicenses": frozenset({(_U, _OTHER), (_A, _OTHER)}),
+    "ListQuotas": frozenset({(_U, _OTHER), (_A, _OTHER)}),
+    "ListReservations": frozenset({(_U, _OTHER), (_A, _OTHER)}),
+    # Whoever calls may ask; the core knows operators by the book of accounts, and refuses the others.
+    "CreateReservation": frozenset({(_U, _OWN), (_A, _OWN)}),
+    "UpdateReservation": frozenset({(_U, _OWN), (_A, _OWN)}),
+    "DeleteReservation": frozenset({(_U, _OWN), (_A, _OWN)}),
     "ListAccounting": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "ListLoans": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "SwitchReclaim": frozenset({(_A, _OTHER)}),
+    # Whoever calls may ask; the core knows operators and coordinators, and refuses the others.
+    "ChangeAccounts": frozenset({(_U, _OWN), (_A, _OWN)}),
+    "ListAccounts": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "SuggestAsk": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "ListWaste": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
+    "ExplainJob": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "GetReport": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "ListPriorities": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "ListShares": frozenset({(_U, _OTHER), (_A, _OTHER)}),
@@ -110,11 +120,15 @@ RELAYED = frozenset(
         "ListNodes",
         "ListPartitions",
         "ListLicenses",
+        "ListQuotas",
+        "ListReservations",
         "ListAccounting",
         "ListLoans",
         "SwitchReclaim",
+        "ListAccounts",
         "SuggestAsk",
         "ListWaste",
+        "ExplainJob",
         "GetReport",
         "ListPriorities",
         "ListShares",
@@ -128,7 +142,8 @@ RELAYED = frozenset(
         "WaitJobs",
     }
 )
-"""What agents may pass on at all: calls with one answer that make nobody more than they are. The table above
+"""What agents may pass on at all: calls with one answer that make nobody more than they are (ChangeAccounts
+would: an agent's word is all there is for who is an operator or coordinator). The table above
 then decides, for a caller whose role is always USER."""
 
 

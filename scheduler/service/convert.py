@@ -216,7 +216,7 @@ def job_spec(wire: Any, has: Has) -> tuple[JobSpec, tuple[Payload, Payload]]:
         work_dir=work_dir(wire.work_dir),
         args=texts("args", wire.args),
         account=text("account", wire.account),
-        qos=text("qos", wire.qos) or "normal",
+        qos=text("qos", wire.qos),
         time_limit_s=duration("time_limit_s", wire.time_limit_s)
         if has(wire, "time_limit_s")
         else UNSET_LIMIT,

@@ -227,6 +227,7 @@ class JobFilter(_Message):
     accounts: list[str] = []
     qos: list[str] = []
     nodes: list[str] = []
+    reservations: list[str] = []
 
 
 class SignalScope(StrEnum):
@@ -400,6 +401,58 @@ class CompareJobsResponse(_Message):
     terms: list[PriorityTerm] = []
 
 
+class ListQuotasRequest(_Message):
+    fields: list[str] = []
+    names: list[str] = []
+
+
+class ListReservationsRequest(_Message):
+    fields: list[str] = []
+    names: list[str] = []
+
+
+class NameChange(_Message):
+    names: list[str] = []
+    sign: str = ""
+
+
+class ReservationWish(_Message):
+    name: str = ""
+    start_at_us: I64 | None = None
+    end_at_us: I64 | None = None
+    duration_s: I64 | None = None
+    nodes: NameChange | None = None
+    node_counts: list[U32] = []
+    core_counts: list[U32] = []
+    cpus: U32 | None = None
+    partition: str | None = None
+    features: str | None = None
+    users: NameChange | None = None
+    accounts: NameChange | None = None
+    groups: NameChange | None = None
+    qos: NameChange | None = None
+    licenses: str | None = None
+    flags: NameChange | None = None
+    purge_after_s: I64 | None = None
+    comment: str | None = None
+    utc_offset_s: I64 = 0
+
+
+class CreateReservationRequest(_Message):
+    wish: ReservationWish | None = None
+    idempotency_key: str = ""
+
+
+class UpdateReservationRequest(_Message):
+    wish: ReservationWish | None = None
+    idempotency_key: str = ""
+
+
+class DeleteReservationRequest(_Message):
+    name: str = ""
+    idempotency_key: str = ""
+
+
 class ListLoansRequest(_Message):
     fields: list[str] = []
     jobs: list[JobRef] = []
@@ -417,6 +470,44 @@ class SwitchReclaimRequest(_Message):
     account: str = ""
     recall: bool = False
     idempotency_key: str = ""
+
+
+class AccountEdit(_Message):
+    name: str = ""
+    text: str = ""
+    how: str = ""
+
+
+class AccountChange(_Message):
+    verb: str = ""
+    thing: str = ""
+    name: str = ""
+    account: str = ""
+    user: str = ""
+    partition: str = ""
+    edits: list[AccountEdit] = []
+
+
+class ChangeAccountsRequest(_Message):
+    changes: list[AccountChange] = []
+    dry_run: bool = False
+    idempotency_key: str = ""
+
+
+class ChangeAccountsResponse(_Message):
+    lines: list[str] = []
+
+
+class FieldFilter(_Message):
+    field: str = ""
+    values: list[str] = []
+
+
+class ListAccountsRequest(_Message):
+    kind: str = ""
+    fields: list[str] = []
+    filters: list[FieldFilter] = []
+    inherited: bool = False
 
 
 class ListAccountingRequest(_Message):
@@ -508,6 +599,73 @@ class ListWasteResponse(_Message):
     since_us: I64 = 0
     until_us: I64 = 0
     user: str = ""
+
+
+class ExplainJobRequest(_Message):
+    job: JobRef | None = None
+
+
+class JobReason(_Message):
+    reason: str = ""
+    text: str = ""
+
+
+class JobAhead(_Message):
+    job: str = ""
+    user: str = ""
+    account: str = ""
+    qos: str = ""
+    priority: I64 = 0
+    because: str = ""
+    planned_start_us: I64 = 0
+
+
+class JobChange(_Message):
+    kind: str = ""
+    text: str = ""
+    command: str = ""
+    start_us: I64 = 0
+    now: bool = False
+    nodes: str = ""
+    admin: bool = False
+    size_milli: I64 = 0
+
+
+class NodesRuledOut(_Message):
+    n_nodes: U64 = 0
+    text: str = ""
+
+
+class NodeScore(_Message):
+    node: str = ""
+    score: float = 0.0
+
+
+class JobPlace(_Message):
+    n_nodes: U64 = 0
+    ruled_out: list[NodesRuledOut] = []
+    own: list[NodeScore] = []
+    others: list[NodeScore] = []
+    n_others: U64 = 0
+    policy: str = ""
+
+
+class ExplainJobResponse(_Message):
+    job: str = ""
+    name: str = ""
+    user: str = ""
+    partition: str = ""
+    state: str = ""
+    reasons: list[JobReason] = []
+    starts: str = ""
+    planned_start_us: I64 = 0
+    n_ahead: U64 = 0
+    n_users_ahead: U64 = 0
+    ahead: list[JobAhead] = []
+    standing: list[str] = []
+    changes: list[JobChange] = []
+    place: JobPlace | None = None
+    now_us: I64 = 0
 
 
 class GetReportRequest(_Message):

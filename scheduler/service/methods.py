@@ -15,13 +15,15 @@ from typing import Any
 import msgspec
 
 from packhorse.scheduler.config.file import Configuration
+from packhorse.scheduler.core.accounts.standing import standings
 from packhorse.scheduler.core.targets import owner_uid, resolve
 from packhorse.scheduler.model.ids import US, Instant, JobId, is_node_name
 from packhorse.scheduler.model.input import Input
 from packhorse.scheduler.model.job import Owner
-from packhorse.scheduler.model.reply import Done, Refused, Reply, Submitted
-from packhorse.scheduler.service import convert, messages, priorities_view
+from packhorse.scheduler.model.reply import Done, Planned, Refused, Reply, Submitted
+from packhorse.scheduler.service import convert, messages, priorities_view, reservation_calls
 from packhorse.scheduler.service.accounting_view import list_accounting
+from packhorse.scheduler.service.accounts_change import change_input
 from packhorse.scheduler.service.auth import Principal, Relation, Role, allowed, require
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.estimate import estimate
@@ -38,14 +40,18 @@ from packhorse.scheduler.service.settings import settings
 from packhorse.scheduler.service.status import About, ping, status
 from packhorse.scheduler.service.suggesting import right_size, suggest_ask
 from packhorse.scheduler.service.tables import jobs as job_table
+from packhorse.scheduler.service.tables.accounts import list_accounts
 from packhorse.scheduler.service.tables.licenses import LICENSES, LicenseView
 from packhorse.scheduler.service.tables.nodes import NODES, NodeView
 from packhorse.scheduler.service.tables.partitions import PARTITIONS, PartitionView
+from packhorse.scheduler.service.tables.quotas import QUOTAS
+from packhorse.scheduler.service.tables.reservations import RESERVATIONS, ReservationView
 from packhorse.scheduler.service.tables.table import check_fields, make_table
 from packhorse.scheduler.service.tokens import LONG_LIVED_S, Tokens
 from packhorse.scheduler.service.usage_view import job_usage
 from packhorse.scheduler.service.wait import Waiting
 from packhorse.scheduler.service.waste_view import list_waste
+from packhorse.scheduler.service.why_view import AT_ONCE, explain_job
 from packhorse.scheduler.store.codec import decode
 
 MAX_JOB_EVENTS = 10_000
@@ -78,6 +84,7 @@ class Methods:
         self._submitted = submitted
         self._relayed = relayed
         self._is_admin = is_admin
+        self._explaining = asyncio.Semaphore(AT_ONCE)
         self._waiting = Waiting(
             engine,
             queue=self.configuration.service.watch_queue,
@@ -113,11 +120,25 @@ class Methods:
             Unary("ListNodes", m.ListNodesRequest, m.Table, self.list_nodes),
             Unary("ListPartitions", m.ListPartitionsRequest, m.Table, self.list_partitions),
             Unary("ListLicenses", m.ListLicensesRequest, m.Table, self.list_licenses),
+            Unary("ListQuotas", m.ListQuotasRequest, m.Table, self.list_quotas),
+            Unary("ListReservations", m.ListReservationsRequest, m.Table, self.list_reservations),
+            Unary(
+                "CreateReservation", m.CreateReservationRequest, m.OutcomesResponse, self.create_reservation
+            ),
+            Unary(
+                "UpdateReservation", m.UpdateReservationRequest, m.OutcomesResponse, self.update_reservation
+            ),
+            Unary(
+                "DeleteReservation", m.DeleteReservationRequest, m.OutcomesResponse, self.delete_reservation
+            ),
             Unary("ListAccounting", m.ListAccountingRequest, m.Table, self.list_accounting),
             Unary("ListLoans", m.ListLoansRequest, m.Table, self.list_loans),
             Unary("SwitchReclaim", m.SwitchReclaimRequest, m.OutcomesResponse, self.switch_reclaim),
+            Unary("ChangeAccounts", m.ChangeAccountsRequest, m.ChangeAccountsResponse, self.change_accounts),
+            Unary("ListAccounts", m.ListAccountsRequest, m.Table, self.list_accounts),
             Unary("SuggestAsk", m.SuggestAskRequest, m.SuggestAskResponse, self.suggest_ask),
             Unary("ListWaste", m.ListWasteRequest, m.ListWasteResponse, self.list_waste),
+            Unary("ExplainJob", m.ExplainJobRequest, m.ExplainJobResponse, self.explain_job),
             Unary("GetReport", m.GetReportRequest, m.GetReportResponse, self.get_report),
             Unary("ListPriorities", m.ListPrioritiesRequest, m.Table, self.list_priorities),
             Unary("ListShares", m.ListSharesRequest, m.Table, self.list_shares),
@@ -234,6 +255,39 @@ class Methods:
         require(principal, "SwitchReclaim", Relation.OTHER, "lending")
         return await self._act(convert.switch_reclaim(request, principal.owner, principal.admin))
 
+    async def change_accounts(
+        self, principal: Principal, request: messages.ChangeAccountsRequest
+    ) -> messages.ChangeAccountsResponse:
+        """Accounts, users, associations and QOS; with dry_run only what would change."""
+        require(principal, "ChangeAccounts", Relation.OWN)
+        reply = await self.engine.call(
+            change_input(request, convert.caller(principal.owner, principal.admin, request))
+        )
+        match reply:
+            case Planned(lines=lines):
+                return messages.ChangeAccountsResponse(lines=list(lines))
+            case _:
+                raise _failed(reply)
+
+    async def create_reservation(
+        self, principal: Principal, request: messages.CreateReservationRequest
+    ) -> messages.OutcomesResponse:
+        """Set nodes aside; the outcome's ref is the name. The core knows who may."""
+        require(principal, "CreateReservation", Relation.OWN)
+        return await self._act(reservation_calls.create(request, principal.owner, principal.admin))
+
+    async def update_reservation(
+        self, principal: Principal, request: messages.UpdateReservationRequest
+    ) -> messages.OutcomesResponse:
+        require(principal, "UpdateReservation", Relation.OWN)
+        return await self._act(reservation_calls.update(request, principal.owner, principal.admin))
+
+    async def delete_reservation(
+        self, principal: Principal, request: messages.DeleteReservationRequest
+    ) -> messages.OutcomesResponse:
+        require(principal, "DeleteReservation", Relation.OWN)
+        return await self._act(reservation_calls.delete(request, principal.owner, principal.admin))
+
     def _acting(self, principal: Principal, method: str) -> bool:
         """Whether the caller may act on everybody's jobs; raises CallFailed if not even on their own."""
         require(principal, method, Relation.OWN)
@@ -339,6 +393,38 @@ class Methods:
         await self.engine.barrier()
         return answer
 
+    async def list_accounts(
+        self, principal: Principal, request: messages.ListAccountsRequest
+    ) -> messages.Table:
+        """The book of accounts as columns, one kind of thing at a time."""
+        require(principal, "ListAccounts", Relation.OTHER)
+        table = list_accounts(self.engine.state, request, self.engine.clock.now())
+        await self.engine.barrier()
+        return table
+
+    async def list_quotas(self, principal: Principal, request: messages.ListQuotasRequest) -> messages.Table:
+        """Limits of accounts, users and QOS as columns, with what is used of them."""
+        require(principal, "ListQuotas", Relation.OTHER)
+        fields = check_fields(QUOTAS, request.fields)
+        now = self.engine.clock.now()
+        rows = standings(self.engine.state, now, request.names)
+        table = make_table(QUOTAS, rows, fields, n_rows=len(rows), now=now)
+        await self.engine.barrier()
+        return table
+
+    async def list_reservations(
+        self, principal: Principal, request: messages.ListReservationsRequest
+    ) -> messages.Table:
+        """Reservations as columns."""
+        require(principal, "ListReservations", Relation.OTHER)
+        fields = check_fields(RESERVATIONS, request.fields)
+        now = self.engine.clock.now()
+        view = ReservationView(self.engine.state, now, request.names)
+        n, unknown = len(view.reservations), view.unknown
+        table = make_table(RESERVATIONS, view, fields, n_rows=n, now=now, unknown=unknown)
+        await self.engine.barrier()
+        return table
+
     async def list_accounting(
         self, principal: Principal, request: messages.ListAccountingRequest
     ) -> messages.Table:
@@ -418,6 +504,17 @@ class Methods:
                 Code.NOT_FOUND, f"job {ref.text or ref.job_id}: the store does not hold its script any more"
             )
         return messages.GetJobScriptResponse(script=script, args=list(spec.args))
+
+    async def explain_job(
+        self, principal: Principal, request: messages.ExplainJobRequest
+    ) -> messages.ExplainJobResponse:
+        """Why it waits, what would start it, why it is where it is."""
+        require(principal, "ExplainJob", Relation.OTHER)
+        ref = _given(request.job)
+        answer = await explain_job(self.engine, ref, self._explaining)
+        if answer is None:
+            raise _unknown(ref)
+        return answer
 
     async def get_job_usage(
         self, principal: Principal, request: messages.GetJobUsageRequest

@@ -11,7 +11,7 @@ from packhorse.scheduler.core import indices
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.targets import resolve
 from packhorse.scheduler.model.input import Target
-from packhorse.scheduler.model.job import ArrayJob, ArraySpec, Ended, Job, JobState, Pending
+from packhorse.scheduler.model.job import Active, ArrayJob, ArraySpec, Ended, Job, JobState, Pending
 from packhorse.scheduler.service.auth import Principal
 from packhorse.scheduler.service.convert import target
 from packhorse.scheduler.service.failures import CallFailed, Code
@@ -130,6 +130,14 @@ def matcher(filter: Any) -> Callable[[Item], bool] | None:
     ):
         if wanted:
             tests.append(_spec_test(frozenset(wanted), attribute))
+    if filter.reservations:
+        reservations = frozenset(filter.reservations)
+        tests.append(
+            lambda item: (
+                item.spec.reservation in reservations
+                or (isinstance(item.phase, Active) and item.phase.reservation in reservations)
+            )
+        )
     if filter.states:
         states = frozenset(state_words(filter.states))
         tests.append(lambda item: _state_word(item) in states)

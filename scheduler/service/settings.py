@@ -6,7 +6,7 @@ from packhorse.scheduler.config.changes import text_of, value_of
 from packhorse.scheduler.config.file import Configuration
 from packhorse.scheduler.config.keys import KEYS, PARTITION
 from packhorse.scheduler.core.orders import MULTIFACTOR
-from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.cluster import ClusterConfig, Enforce
 from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.model.units import format_clock
 from packhorse.scheduler.service.engine import Engine
@@ -21,6 +21,7 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
     cluster, service = configuration.cluster, configuration.service
     state = engine.state
     known = {
+        "AccountingStorageEnforce": _ENFORCED[cluster.accounts.enforce],
         "BOOT_TIME": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(about.started_at // US)),
         "ClusterName": cluster.name,
         "EnforcePartLimits": "ALL",
@@ -71,3 +72,11 @@ def priority_settings(cluster: ClusterConfig) -> dict[str, str]:
         "PriorityWeightQOS": str(weights.weight_qos),
         "PriorityWeightTRES": of_tres or "(null)",
     }
+
+
+_ENFORCED = {
+    Enforce.NONE: "none",
+    Enforce.LIMITS: "limits,qos",
+    Enforce.ASSOCIATIONS: "associations,limits,qos",
+}
+"""In Slurm's words."""

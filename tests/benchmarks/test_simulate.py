@@ -192,3 +192,37 @@ def test_digest_tells_files_apart(tmp_path: Path) -> None:
     one.write_text("x = 1")
     two.write_text("x = 2")
     assert policy_file.digest(one) != policy_file.digest(two)
+
+
+JOBS = """\
+id,submit_s,run_s,tasks,user,group,qos
+one,0,100,8,ann,arts,long
+two,0,100,8,eve,,
+"""
+ACCOUNTS = """\
+[qos.long]
+[account.physics]
+qos = ["normal"]
+users = ["ann"]
+[account.arts]
+qos = ["long"]
+"""
+
+
+def test_accounts_from_a_file_of_them(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """A job runs under its user's default account, or the trace's group, and its QOS."""
+    trace, accounts = tmp_path / "jobs.csv", tmp_path / "accounts.toml"
+    trace.write_text(JOBS)
+    accounts.write_text(ACCOUNTS)
+    words = (str(trace), "--cluster", "32", "--accounts", str(accounts))
+    code, _, err = run(*words)
+    assert code == 1 and 'QOS "long": user ann in account physics may not use it' in err
+    assert run(*words, "--account-of", "group")[::2] == (0, "")
+    bad = tmp_path / "bad.toml"
+    bad.write_text("[account.physics]\nmax_jobz = 4\n")
+    code, _, err = run(*words, "--accounts", str(bad))
+    assert code == 2 and 'did you mean "max_jobs"?' in err
+    worse = tmp_path / "worse.toml"
+    worse.write_text('[account.physics]\ndefault_qos = "nosuch"\n')
+    code, _, err = run(*words, "--accounts", str(worse))
+    assert code == 1 and 'QOS "nosuch" does not exist' in err

@@ -3,11 +3,24 @@
 from collections.abc import Callable
 
 from packhorse.cli import main
-from packhorse.cli.slurm import sacct, sbatch, scancel, scontrol, seff, sinfo, sprio, squeue, sshare, sstat
+from packhorse.cli.slurm import (
+    sacct,
+    sacctmgr,
+    sbatch,
+    scancel,
+    scontrol,
+    seff,
+    sinfo,
+    sprio,
+    squeue,
+    sshare,
+    sstat,
+)
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "packhorse": main.main,
     "sacct": sacct.command,
+    "sacctmgr": sacctmgr.command,
     "sbatch": sbatch.command,
     "scancel": scancel.command,
     "scontrol": scontrol.command,

@@ -11,6 +11,11 @@ Reply = tuple[int, dict[str, Any]]
 Handler = Callable[[dict[str, Any]], Reply | dict[str, Any]]
 
 
+def _unknown(body: dict[str, Any]) -> Reply:
+    """As a scheduler that does not have the method."""
+    return 404, {"code": "unimplemented", "message": "no such method"}
+
+
 class FakeScheduler:
     """Answers each method by its handler and keeps every request. Tables are given as rows."""
 
@@ -93,7 +98,7 @@ class FakeScheduler:
         if mishap == "garbage":
             connection.sendall(b"SSH-2.0-none\r\n\r\n")
             return
-        answer = self.handlers[method](json.loads(body))
+        answer = self.handlers.get(method, _unknown)(json.loads(body))
         status, reply = answer if isinstance(answer, tuple) else (200, answer)
         payload = json.dumps(reply).encode()
         start = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n"

@@ -9,7 +9,7 @@ from typing import Any
 
 from packhorse.cli.slurm.fields_accounting import ACCOUNTING_COLUMNS
 from packhorse.cli.slurm.fields_jobs import JOB_COLUMNS
-from packhorse.cli.slurm.fields_nodes import NODE_COLUMNS, PARTITION_COLUMNS
+from packhorse.cli.slurm.fields_nodes import NODE_COLUMNS, PARTITION_COLUMNS, RESERVATION_COLUMNS
 
 Row = dict[str, Any]
 
@@ -472,3 +472,24 @@ MEASURED: dict[str, list[Row]] = {
     ),
 }
 """Jobs with GPUs: one that tells everything, one whose GPU is shared and tells nothing."""
+
+RESERVATIONS = [
+    _row(
+        RESERVATION_COLUMNS,
+        {
+            "name": "maint",
+            "state": "INACTIVE",
+            "start_at": at("07:53:01"),
+            "end_at": at("08:53:01"),
+            "nodes": "node1",
+            "n_nodes": 1,
+            "cores": 8,
+            "cpus": 8,
+            "whole": 1,
+            "flags": "MAINT,SPEC_NODES",
+            "users": "root",
+            "purge_after_s": -1,
+        },
+    )
+]
+"""The one that the session made."""

@@ -11,7 +11,20 @@ import pytest
 
 @pytest.mark.parametrize(
     "command",
-    ["sbatch", "squeue", "scancel", "sinfo", "sacct", "sstat", "seff", "sprio", "sshare", "scontrol"],
+    [
+        "sbatch",
+        "squeue",
+        "scancel",
+        "sinfo",
+        "sacct",
+        "sstat",
+        "seff",
+        "sprio",
+        "sreport",
+        "sshare",
+        "scontrol",
+        "sacctmgr",
+    ],
 )
 def test_the_page_shows_the_help(repository: Path, command: str) -> None:
     module = [sys.executable, "-m", f"packhorse.cli.slurm.{command}", "--help"]

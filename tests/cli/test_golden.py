@@ -13,6 +13,7 @@ import pytest
 from packhorse.cli.slurm import sacct
 from tests.cli import people, session, transcripts
 from tests.cli.commands import Run
+from tests.cli.explained import explained
 from tests.cli.fake_scheduler import FakeScheduler, table
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -104,10 +105,20 @@ CASES: dict[str, list[str]] = {
     "show-partition": ["scontrol", "show", "partition"],
     "show-partition-oneline": ["scontrol", "show", "part", "normal", "-o"],
     "show-partition-bad": ["scontrol", "show", "partition", "nosuch"],
+    "show-reservation": ["scontrol", "show", "reservation"],
+    "show-reservation-json": ["scontrol", "show", "res", "--json"],
+    "sinfo-reservations": ["sinfo", "-T"],
     "show-step": ["scontrol", "show", "step"],
     "show-config": ["scontrol", "show", "config"],
     "show-hostnames": ["scontrol", "show", "hostnames", "node[1-2],x[08-11,20]"],
     "show-hostlist": ["scontrol", "show", "hostlist", "node1,node2,x08,x09,node5"],
+    "packhorse-why": ["packhorse", "why", "17"],
+    "packhorse-why-next": ["packhorse", "why", "18"],
+    "packhorse-why-running": ["packhorse", "why", "19"],
+    "packhorse-why-over": ["packhorse", "why", "20"],
+    "packhorse-why-in-vain": ["packhorse", "why", "21"],
+    "packhorse-why-what": ["packhorse", "why", "train"],
+    "show-job-why": ["scontrol", "show", "job", "17"],
     "packhorse-suggest": ["packhorse", "suggest", "1234"],
     "packhorse-suggest-unsure": ["packhorse", "suggest", "--name", "once"],
     "packhorse-suggest-nothing": ["packhorse", "suggest", "--name", "never"],
@@ -120,6 +131,33 @@ CASES: dict[str, list[str]] = {
     "packhorse-waste-limit": ["packhorse", "waste", "--limit", "0"],
     "show-hostlistsorted": ["scontrol", "show", "hostlistsorted", "x3,x1,x2"],
 }
+
+
+RESERVATIONS = [
+    *session.RESERVATIONS,
+    {
+        **session.RESERVATIONS[0],
+        "name": "course-of-winter",
+        "state": "ACTIVE",
+        "start_at": session.at("05:00:00"),
+        "end_at": session.at("05:00:00") + 86_400_000_000,
+        "nodes": "node[1-2]",
+        "n_nodes": 2,
+        "cores": 6,
+        "cpus": 12,
+        "whole": 0,
+        "features": "gpu",
+        "partition": "normal",
+        "flags": "DAILY,SPEC_NODES,PURGE_COMP=00:05:00",
+        "users": "",
+        "groups": "students",
+        "accounts": "bio,-maths",
+        "qos": "normal",
+        "licenses": "matlab:2",
+        "comment": "ask ann",
+        "purge_after_s": 300,
+    },
+]
 
 
 @pytest.fixture
@@ -147,10 +185,12 @@ def cluster(scheduler: FakeScheduler, monkeypatch: pytest.MonkeyPatch) -> FakeSc
     scheduler.on("ListAccounting", accounting)
     scheduler.table("ListNodes", session.NODES, session.NOW_S)
     scheduler.table("ListPartitions", session.PARTITIONS, session.NOW_S)
+    scheduler.table("ListReservations", RESERVATIONS, session.NOW_S)
     scheduler.on(
         "GetConfig",
         {"settings": [{"key": "ClusterName", "value": "demo"}, {"key": "MinJobAge", "value": "300 sec"}]},
     )
+    scheduler.on("ExplainJob", explained)
     scheduler.on("SuggestAsk", people.suggestion)
     scheduler.on("ListWaste", people.waste)
     monkeypatch.setattr(sacct, "time", lambda: float(session.NOW_S))

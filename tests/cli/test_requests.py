@@ -102,7 +102,6 @@ def test_squeue_refuses_contradictions(cluster: FakeScheduler, run: Run) -> None
     assert out.startswith("Usage: squeue")
     assert run("squeue", "-i", "x") == (1, "", "squeue: error: --iterate=x\n")
     assert run("squeue", "-w", "node9") == (1, "", "squeue: error: Invalid node name node9\n")
-    assert run("squeue", "-R", "x")[0] == 1
 
 
 def test_long_arrays_are_cut(scheduler: FakeScheduler, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +182,6 @@ def test_scancel_tells_what_it_does(cluster: FakeScheduler, run: Run) -> None:
         ("12.x", "scancel: error: Invalid job id 12.x"),
         ("-t CD 12", "Invalid job state specified: CD\nValid job states are PENDING, RUNNING, and SUSPENDED"),
         ("-u nosuchuser", "scancel: error: Invalid user name: nosuchuser"),
-        ("-R x 12", "scancel: error: option --reservation is not supported by Packhorse yet"),
     ],
 )
 def test_scancel_refuses(cluster: FakeScheduler, run: Run, words: str, message: str) -> None:

@@ -76,6 +76,11 @@ ALONE = [
     "206-show-bad-entity",
     "207-scontrol-badcommand",
     "003-ping",
+    "102-scontrol-reservation-create",
+    "103-scontrol-reservation-show",
+    "104-scontrol-reservation-show-o",
+    "105-scontrol-reservation-unknown",
+    "154-sinfo-T",
 ]
 """Answered whole, to the letter."""
 
@@ -185,6 +190,12 @@ def _accounting(body: dict[str, Any]) -> dict[str, Any]:
     return table(rows, body["fields"], session.NOW_S)
 
 
+def _reservations(body: dict[str, Any]) -> dict[str, Any]:
+    names = body.get("names") or ["maint"]
+    rows = [row for row in session.RESERVATIONS if row["name"] in names]
+    return table(rows, body["fields"], session.NOW_S)
+
+
 @pytest.fixture
 def cluster(scheduler: FakeScheduler) -> FakeScheduler:
     """The session's cluster, as far as these questions go."""
@@ -194,6 +205,8 @@ def cluster(scheduler: FakeScheduler) -> FakeScheduler:
     scheduler.table("ListPartitions", session.PARTITIONS, session.NOW_S)
     for method in ("CancelJobs", "HoldJobs", "ReleaseJobs", "RequeueJobs", "UpdateJobs"):
         scheduler.on(method, _outcomes)
+    scheduler.on("ListReservations", _reservations)
+    scheduler.on("CreateReservation", {"outcomes": [{"ref": "maint"}]})
     scheduler.on("UpdateNodes", {"outcomes": [{"ref": "node2"}]})
     return scheduler
 

@@ -33,6 +33,8 @@ from packhorse.scheduler.model.input import (
     Caller,
     Cancel,
     Changes,
+    CreateReservation,
+    DeleteReservation,
     Hold,
     Input,
     NodeAction,
@@ -54,6 +56,7 @@ from packhorse.scheduler.model.input import (
     Tick,
     UpdateJob,
     UpdateNode,
+    UpdateReservation,
 )
 from packhorse.scheduler.model.job import (
     Active,
@@ -68,6 +71,7 @@ from packhorse.scheduler.model.job import (
 )
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.reply import Done, Outcome, Refused, Submitted
+from packhorse.scheduler.model.reservation import ListChange, Reservation, ReservationWish
 from packhorse.scheduler.model.resources import Ask, Device, Gres
 
 NOON = Instant(1_750_000_000 * US)
@@ -243,7 +247,8 @@ class Cluster:
             if at is None or at > end:
                 break
             self.clock.now = Instant(max(self.clock.now, at))
-            assert self.tick().events, f"a timer at {at} was due for nothing"
+            done = self.tick()
+            assert done.events or done.more, f"a timer at {at} was due for nothing"
         else:
             raise AssertionError("timers never end")
         self.clock.now = end
@@ -332,6 +337,56 @@ class Cluster:
     def silence(self, name: str) -> None:
         """The agent's stream is gone."""
         self.do(ReportSilence(NodeName(name)))
+
+    def try_reserve(
+        self,
+        name: str = "",
+        *,
+        start_s: float | None = None,
+        hours: float | None = None,
+        caller: Caller | None = None,
+        update: bool = False,
+        **wish: Any,
+    ) -> Done | Refused:
+        """scontrol create (or update) reservation; start_s: from now. Lists of names as people write them:
+        "n1,n2", "+n3", "-n3"."""
+        for key in ("nodes", "users", "accounts", "groups", "qos", "flags"):
+            if isinstance(wish.get(key), str):
+                text = wish[key]
+                sign = text[:1] if text[:1] in ("+", "-") else ""
+                wish[key] = ListChange(tuple(text.removeprefix(sign).split(",")), sign)
+        asked = ReservationWish(
+            name,
+            Instant(self.clock.now + round(start_s * US)) if start_s is not None else None,
+            duration_s=round(hours * 3600) if hours is not None else None,
+            **wish,
+        )
+        make = UpdateReservation if update else CreateReservation
+        return self._one(make(caller or ADMIN, asked))
+
+    def reserve(self, name: str = "r", *, start_s: float = 0, hours: float = 1, **wish: Any) -> Reservation:
+        """Create a reservation, for mule unless others are named, and expect success."""
+        wish.setdefault("users", "mule")
+        reply = self.try_reserve(name, start_s=start_s, hours=hours, **wish)
+        assert isinstance(reply, Done), reply
+        return self.state.reservations[name]
+
+    def change_reservation(self, name: str = "r", **wish: Any) -> Reservation:
+        """Update a reservation and expect success."""
+        reply = self.try_reserve(name, update=True, **wish)
+        assert isinstance(reply, Done), reply
+        return self.state.reservations[name]
+
+    def unreserve(self, name: str = "r", caller: Caller | None = None) -> Done | Refused:
+        """scontrol delete."""
+        return self._one(DeleteReservation(caller or ADMIN, name))
+
+    def _one(self, input: Input) -> Done | Refused:
+        """The answer of a call with one outcome."""
+        reply = self.do(input).reply
+        assert isinstance(reply, Done) and len(reply.outcomes) == 1
+        [outcome] = reply.outcomes
+        return reply if outcome.code is None else Refused(outcome.code, outcome.message, outcome.slurm)
 
     # -- what became of it -------------------------------------------------------------------------------
 

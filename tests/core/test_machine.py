@@ -26,12 +26,19 @@ from packhorse.scheduler.core.reclaim.ledger import loan_row, loan_rows
 from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.state import Frozen, State
 from packhorse.scheduler.core.step import next_timer, step
+from packhorse.scheduler.core.waiting import holder_of
+from packhorse.scheduler.core.why.answer import why
+from packhorse.scheduler.core.why.snapshot import taken
+from packhorse.scheduler.model.account_settings import Thing
 from packhorse.scheduler.model.accounting import LoanRow
+from packhorse.scheduler.model.accounts import AccountsDelta
+from packhorse.scheduler.model.accounts_change import AccountChange, Verb
 from packhorse.scheduler.model.cluster import Batch, ClusterConfig, GpuIdle, GpuIdleAction, Reclaim
-from packhorse.scheduler.model.event import Event, JobEnding
+from packhorse.scheduler.model.event import AccountsChanged, Event, JobEnding
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
     Caller,
+    ChangeAccounts,
     Input,
     Reconfigure,
     ReportGpus,
@@ -44,7 +51,10 @@ from packhorse.scheduler.model.input import (
 from packhorse.scheduler.model.job import OOM_SIGNAL, Active, Dependency, Ended, Retry, WarnSignal
 from packhorse.scheduler.model.loan import LoanEnd, Switch
 from packhorse.scheduler.model.node import Offer
+from packhorse.scheduler.model.reply import Refused
 from packhorse.scheduler.model.resources import Gres
+from packhorse.simulator.limits_referee import Referee
+from tests.core.account_wishes import account, coordinator, member, qos, user
 from tests.core.scenario import ADMIN, OTHER, USER, Cluster, a_config, a_node, a_spec, after, an_array
 from tests.core.world import Agent, Truth
 
@@ -110,6 +120,24 @@ NEW_RULES: tuple[dict[str, Any], ...] = (
     {"max_lent_mib": 2_000},
     {"estimator": "window", "settle_s": 60},
 )
+DELETE, MODIFY, SET = Verb.DELETE, Verb.MODIFY, Verb.SET
+ACCOUNT_WISHES: tuple[tuple[AccountChange, ...], ...] = (
+    (account("bio"), user("mule"), member("mule", "bio"), user("mule", MODIFY, default_account="bio")),
+    (account("chem", parent="bio", shares=3), user("donkey"), member("donkey", "chem", partition="main")),
+    (account("chem", MODIFY, parent="root"), account("bio", MODIFY, parent="chem")),
+    (account("bio", MODIFY, parent="chem"),),
+    (qos("long", priority=5, preempts="normal"), account("bio", MODIFY, qos="normal,long")),
+    (account("bio", MODIFY, qos="", shares=7), qos("long", DELETE)),
+    (coordinator("mule", "bio"),),
+    (member("mule", "chem"), user("mule", MODIFY, default_account="chem")),
+    (member("mule", "bio", DELETE),),
+    (user("mule", DELETE),),
+    (account("chem", DELETE),),
+    (user("mule", MODIFY, default_account=""), account("bio", DELETE)),
+    (account("bio", SET), user("mule", SET), AccountChange(Verb.PRUNE, Thing.ACCOUNT)),
+    (AccountChange(Verb.RESET, Thing.ASSOCIATION, account="bio"),),
+)
+"""What people want of the book of accounts; much of it cannot be, as things are."""
 NEW_TERMS: tuple[dict[str, Any], ...] = ({"no_lend": True}, {"account": "bio"}, {"time_limit_s": 30})
 
 
@@ -117,8 +145,9 @@ class Recorded(Cluster):
     """A cluster that keeps its inputs, to be fed to another one."""
 
     def __init__(self, **law: Any) -> None:
-        self.inputs: list[tuple[Instant, Input]] = []
+        self.inputs: list[tuple[Instant, Input | AccountsChanged]] = []
         self.loans: list[LoanRow] = []
+        self.referee = Referee(State.empty())
         super().__init__(
             a_config(
                 min_job_age_s=200,
@@ -135,12 +164,23 @@ class Recorded(Cluster):
         return super().do(input)
 
     def before(self, event: Event) -> None:
-        """Only those are stopped for memory who have lent memory."""
+        """Only those are stopped for memory who have lent memory, and no start breaks a limit."""
+        self.referee.state = self.state
+        self.referee.before(event)
         self.loans += loan_rows(self.state, event)
         if isinstance(event, JobEnding) and event.why:
             job = self.state.jobs[event.job]
             assert isinstance(job.phase, Active) and job.phase.loans and job.spec.qos == "idle"
             assert job.phase.ending is None, "it is stopped twice"
+
+    def change_accounts(self, delta: AccountsDelta) -> None:
+        """The book of accounts is another one from now on."""
+        event = AccountsChanged(self.clock.now, delta, 0)
+        self.inputs.append((self.clock.now, event))
+        self.before(event)
+        apply(self.state, event)
+        self.log.append(event)
+        check(self.state)
 
     def lent_mib(self) -> int:
         """What is lent to anybody now."""
@@ -151,9 +191,12 @@ class Recorded(Cluster):
 class ClusterMachine(RuleBasedStateMachine):
     """See the module."""
 
-    @initialize(law=st.sampled_from(LAWS))
-    def boot(self, law: dict[str, Any]) -> None:
+    @initialize(law=st.sampled_from(LAWS), n_wishes=st.integers(0, 2))
+    def boot(self, law: dict[str, Any], n_wishes: int) -> None:
+        """n_wishes: so many of the first ones have been fulfilled."""
         self.begin(law)
+        for wish in ACCOUNT_WISHES[:n_wishes]:
+            assert self.cluster.do(ChangeAccounts(ADMIN, wish)).events
 
     def begin(self, law: dict[str, Any]) -> None:
         """Three nodes whose agents are connected."""
@@ -194,6 +237,7 @@ class ClusterMachine(RuleBasedStateMachine):
                 "licenses": st.sampled_from(["matlab", "matlab:2"]),
                 "no_lend": st.just(True),
                 "idle_gpu_ok": st.just(True),
+                "account": st.sampled_from(["bio", "chem"]),
             },
         ),
         mem_mib=st.sampled_from([0, 0, 4_000, 9_000, 16_000]),
@@ -408,6 +452,30 @@ class ClusterMachine(RuleBasedStateMachine):
         name = {"partition": "main", "account": "bio"}.get(kind, "")
         self.cluster.do(SwitchReclaim(ADMIN, on, Switch(kind, name, recall)))
 
+    @rule(
+        wish=st.sampled_from(ACCOUNT_WISHES),
+        caller=st.sampled_from([ADMIN, ADMIN, ADMIN, Caller(USER)]),
+        key=st.sampled_from(["", "k3"]),
+    )
+    def accounts_change(self, wish: tuple[AccountChange, ...], caller: Caller, key: str) -> None:
+        """All of it or nothing; a dry run before tells the same. What jobs count under stays."""
+        state = self.cluster.state
+        dry = self.cluster.do(ChangeAccounts(caller, wish, dry_run=True))
+        assert not dry.events and not dry.commands
+        under = {
+            id: state.accounts.chain(holder_of(job.spec, job.owner))
+            for id, job in state.jobs.items()
+            if not isinstance(job.phase, Ended)
+        }
+        caller = structs.replace(caller, key=key, fingerprint=str(wish)) if key else caller
+        done = self.cluster.do(ChangeAccounts(caller, wish))
+        if done.events:
+            assert isinstance(done.events[0], AccountsChanged) and done.reply == dry.reply
+        if isinstance(done.reply, Refused):
+            assert not done.events and done.reply.message
+        left = [id for id, chain in under.items() if chain[0] not in state.accounts.associations]
+        assert not left, f"jobs {left} count under an association that is gone"
+
     @rule()
     def snapshot(self) -> None:
         self.frozen = (len(self.cluster.log), self.cluster.state.freeze())
@@ -562,6 +630,17 @@ class ClusterMachine(RuleBasedStateMachine):
 
     # -- what must always hold ---------------------------------------------------------------------------
 
+    @rule(which=st.integers(0, 100))
+    def somebody_asks_why(self, which: int) -> None:
+        """Whoever waits has a reason in words, whatever became of the cluster; and asking changes nothing."""
+        state = self.cluster.state
+        waiting = [id for id in (*state.jobs, *state.arrays) if id in state.pending_columns]
+        if waiting:
+            id = waiting[which % len(waiting)]
+            waiter = state.jobs.get(id) or state.arrays[id]
+            found = why(taken(state), waiter, self.cluster.clock.now)
+            assert found.reasons and all(one.sentence for one in found.reasons)
+
     @invariant()
     def nothing_runs_twice(self) -> None:
         running: dict[JobId, list[AttemptKey]] = {}
@@ -593,7 +672,9 @@ class ClusterMachine(RuleBasedStateMachine):
         again = State.empty()
         events: list[bytes] = []
         for now, input in self.cluster.inputs:
-            for event in step(again, input, now).events:
+            made: tuple[Event, ...]
+            made = (input,) if isinstance(input, AccountsChanged) else step(again, input, now).events
+            for event in made:
                 apply(again, event)
                 events.append(ENCODER.encode(event))
         assert events == log, "the same inputs gave other events"

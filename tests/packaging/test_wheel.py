@@ -32,6 +32,7 @@ SLURM_COMMANDS = (
     "sprio",
     "sreport",
     "sshare",
+    "sacctmgr",
     "scontrol",
 )
 # Only the extras bring these; agent, commands and client have to do without.

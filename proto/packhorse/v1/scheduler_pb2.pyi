@@ -123,7 +123,7 @@ class JobRef(_message.Message):
     def __init__(self, job_id: _Optional[int] = ..., indices: _Optional[_Iterable[_Union[_job_pb2.IndexRange, _Mapping]]] = ..., text: _Optional[str] = ...) -> None: ...
 
 class JobFilter(_message.Message):
-    __slots__ = ("users", "partitions", "names", "states", "accounts", "qos", "nodes")
+    __slots__ = ("users", "partitions", "names", "states", "accounts", "qos", "nodes", "reservations")
     USERS_FIELD_NUMBER: _ClassVar[int]
     PARTITIONS_FIELD_NUMBER: _ClassVar[int]
     NAMES_FIELD_NUMBER: _ClassVar[int]
@@ -131,6 +131,7 @@ class JobFilter(_message.Message):
     ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
     QOS_FIELD_NUMBER: _ClassVar[int]
     NODES_FIELD_NUMBER: _ClassVar[int]
+    RESERVATIONS_FIELD_NUMBER: _ClassVar[int]
     users: _containers.RepeatedScalarFieldContainer[str]
     partitions: _containers.RepeatedScalarFieldContainer[str]
     names: _containers.RepeatedScalarFieldContainer[str]
@@ -138,7 +139,8 @@ class JobFilter(_message.Message):
     accounts: _containers.RepeatedScalarFieldContainer[str]
     qos: _containers.RepeatedScalarFieldContainer[str]
     nodes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, users: _Optional[_Iterable[str]] = ..., partitions: _Optional[_Iterable[str]] = ..., names: _Optional[_Iterable[str]] = ..., states: _Optional[_Iterable[str]] = ..., accounts: _Optional[_Iterable[str]] = ..., qos: _Optional[_Iterable[str]] = ..., nodes: _Optional[_Iterable[str]] = ...) -> None: ...
+    reservations: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, users: _Optional[_Iterable[str]] = ..., partitions: _Optional[_Iterable[str]] = ..., names: _Optional[_Iterable[str]] = ..., states: _Optional[_Iterable[str]] = ..., accounts: _Optional[_Iterable[str]] = ..., qos: _Optional[_Iterable[str]] = ..., nodes: _Optional[_Iterable[str]] = ..., reservations: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CancelJobsRequest(_message.Message):
     __slots__ = ("jobs", "filter", "signal", "scope", "idempotency_key")
@@ -410,6 +412,96 @@ class PriorityTerm(_message.Message):
     why: str
     def __init__(self, name: _Optional[str] = ..., amount: _Optional[int] = ..., why: _Optional[str] = ...) -> None: ...
 
+class ListQuotasRequest(_message.Message):
+    __slots__ = ("fields", "names")
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, fields: _Optional[_Iterable[str]] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListReservationsRequest(_message.Message):
+    __slots__ = ("fields", "names")
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, fields: _Optional[_Iterable[str]] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class NameChange(_message.Message):
+    __slots__ = ("names", "sign")
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    SIGN_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    sign: str
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., sign: _Optional[str] = ...) -> None: ...
+
+class ReservationWish(_message.Message):
+    __slots__ = ("name", "start_at_us", "end_at_us", "duration_s", "nodes", "node_counts", "core_counts", "cpus", "partition", "features", "users", "accounts", "groups", "qos", "licenses", "flags", "purge_after_s", "comment", "utc_offset_s")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    START_AT_US_FIELD_NUMBER: _ClassVar[int]
+    END_AT_US_FIELD_NUMBER: _ClassVar[int]
+    DURATION_S_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    NODE_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    CORE_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    CPUS_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    QOS_FIELD_NUMBER: _ClassVar[int]
+    LICENSES_FIELD_NUMBER: _ClassVar[int]
+    FLAGS_FIELD_NUMBER: _ClassVar[int]
+    PURGE_AFTER_S_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
+    UTC_OFFSET_S_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    start_at_us: int
+    end_at_us: int
+    duration_s: int
+    nodes: NameChange
+    node_counts: _containers.RepeatedScalarFieldContainer[int]
+    core_counts: _containers.RepeatedScalarFieldContainer[int]
+    cpus: int
+    partition: str
+    features: str
+    users: NameChange
+    accounts: NameChange
+    groups: NameChange
+    qos: NameChange
+    licenses: str
+    flags: NameChange
+    purge_after_s: int
+    comment: str
+    utc_offset_s: int
+    def __init__(self, name: _Optional[str] = ..., start_at_us: _Optional[int] = ..., end_at_us: _Optional[int] = ..., duration_s: _Optional[int] = ..., nodes: _Optional[_Union[NameChange, _Mapping]] = ..., node_counts: _Optional[_Iterable[int]] = ..., core_counts: _Optional[_Iterable[int]] = ..., cpus: _Optional[int] = ..., partition: _Optional[str] = ..., features: _Optional[str] = ..., users: _Optional[_Union[NameChange, _Mapping]] = ..., accounts: _Optional[_Union[NameChange, _Mapping]] = ..., groups: _Optional[_Union[NameChange, _Mapping]] = ..., qos: _Optional[_Union[NameChange, _Mapping]] = ..., licenses: _Optional[str] = ..., flags: _Optional[_Union[NameChange, _Mapping]] = ..., purge_after_s: _Optional[int] = ..., comment: _Optional[str] = ..., utc_offset_s: _Optional[int] = ...) -> None: ...
+
+class CreateReservationRequest(_message.Message):
+    __slots__ = ("wish", "idempotency_key")
+    WISH_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    wish: ReservationWish
+    idempotency_key: str
+    def __init__(self, wish: _Optional[_Union[ReservationWish, _Mapping]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class UpdateReservationRequest(_message.Message):
+    __slots__ = ("wish", "idempotency_key")
+    WISH_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    wish: ReservationWish
+    idempotency_key: str
+    def __init__(self, wish: _Optional[_Union[ReservationWish, _Mapping]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class DeleteReservationRequest(_message.Message):
+    __slots__ = ("name", "idempotency_key")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    idempotency_key: str
+    def __init__(self, name: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
 class ListAccountingRequest(_message.Message):
     __slots__ = ("fields", "jobs", "filter", "since_us", "until_us", "allocations_only", "duplicates", "limit")
     FIELDS_FIELD_NUMBER: _ClassVar[int]
@@ -463,6 +555,70 @@ class SwitchReclaimRequest(_message.Message):
     recall: bool
     idempotency_key: str
     def __init__(self, on: _Optional[bool] = ..., partition: _Optional[str] = ..., account: _Optional[str] = ..., recall: _Optional[bool] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class AccountEdit(_message.Message):
+    __slots__ = ("name", "text", "how")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    HOW_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    text: str
+    how: str
+    def __init__(self, name: _Optional[str] = ..., text: _Optional[str] = ..., how: _Optional[str] = ...) -> None: ...
+
+class AccountChange(_message.Message):
+    __slots__ = ("verb", "thing", "name", "account", "user", "partition", "edits")
+    VERB_FIELD_NUMBER: _ClassVar[int]
+    THING_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    EDITS_FIELD_NUMBER: _ClassVar[int]
+    verb: str
+    thing: str
+    name: str
+    account: str
+    user: str
+    partition: str
+    edits: _containers.RepeatedCompositeFieldContainer[AccountEdit]
+    def __init__(self, verb: _Optional[str] = ..., thing: _Optional[str] = ..., name: _Optional[str] = ..., account: _Optional[str] = ..., user: _Optional[str] = ..., partition: _Optional[str] = ..., edits: _Optional[_Iterable[_Union[AccountEdit, _Mapping]]] = ...) -> None: ...
+
+class ChangeAccountsRequest(_message.Message):
+    __slots__ = ("changes", "dry_run", "idempotency_key")
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    changes: _containers.RepeatedCompositeFieldContainer[AccountChange]
+    dry_run: bool
+    idempotency_key: str
+    def __init__(self, changes: _Optional[_Iterable[_Union[AccountChange, _Mapping]]] = ..., dry_run: _Optional[bool] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class ChangeAccountsResponse(_message.Message):
+    __slots__ = ("lines",)
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    lines: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, lines: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class FieldFilter(_message.Message):
+    __slots__ = ("field", "values")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    values: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, field: _Optional[str] = ..., values: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListAccountsRequest(_message.Message):
+    __slots__ = ("kind", "fields", "filters", "inherited")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    FILTERS_FIELD_NUMBER: _ClassVar[int]
+    INHERITED_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    filters: _containers.RepeatedCompositeFieldContainer[FieldFilter]
+    inherited: bool
+    def __init__(self, kind: _Optional[str] = ..., fields: _Optional[_Iterable[str]] = ..., filters: _Optional[_Iterable[_Union[FieldFilter, _Mapping]]] = ..., inherited: _Optional[bool] = ...) -> None: ...
 
 class SuggestAskRequest(_message.Message):
     __slots__ = ("job", "name", "command", "user")
@@ -609,6 +765,124 @@ class ListWasteResponse(_message.Message):
     until_us: int
     user: str
     def __init__(self, total: _Optional[_Union[WasteSum, _Mapping]] = ..., rows: _Optional[_Iterable[_Union[WasteSum, _Mapping]]] = ..., jobs: _Optional[_Iterable[_Union[WasteJob, _Mapping]]] = ..., since_us: _Optional[int] = ..., until_us: _Optional[int] = ..., user: _Optional[str] = ...) -> None: ...
+
+class ExplainJobRequest(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: JobRef
+    def __init__(self, job: _Optional[_Union[JobRef, _Mapping]] = ...) -> None: ...
+
+class JobReason(_message.Message):
+    __slots__ = ("reason", "text")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    text: str
+    def __init__(self, reason: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class JobAhead(_message.Message):
+    __slots__ = ("job", "user", "account", "qos", "priority", "because", "planned_start_us")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    QOS_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    BECAUSE_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_START_US_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    user: str
+    account: str
+    qos: str
+    priority: int
+    because: str
+    planned_start_us: int
+    def __init__(self, job: _Optional[str] = ..., user: _Optional[str] = ..., account: _Optional[str] = ..., qos: _Optional[str] = ..., priority: _Optional[int] = ..., because: _Optional[str] = ..., planned_start_us: _Optional[int] = ...) -> None: ...
+
+class JobChange(_message.Message):
+    __slots__ = ("kind", "text", "command", "start_us", "now", "nodes", "admin", "size_milli")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    START_US_FIELD_NUMBER: _ClassVar[int]
+    NOW_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    ADMIN_FIELD_NUMBER: _ClassVar[int]
+    SIZE_MILLI_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    text: str
+    command: str
+    start_us: int
+    now: bool
+    nodes: str
+    admin: bool
+    size_milli: int
+    def __init__(self, kind: _Optional[str] = ..., text: _Optional[str] = ..., command: _Optional[str] = ..., start_us: _Optional[int] = ..., now: _Optional[bool] = ..., nodes: _Optional[str] = ..., admin: _Optional[bool] = ..., size_milli: _Optional[int] = ...) -> None: ...
+
+class NodesRuledOut(_message.Message):
+    __slots__ = ("n_nodes", "text")
+    N_NODES_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    n_nodes: int
+    text: str
+    def __init__(self, n_nodes: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
+
+class NodeScore(_message.Message):
+    __slots__ = ("node", "score")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    score: float
+    def __init__(self, node: _Optional[str] = ..., score: _Optional[float] = ...) -> None: ...
+
+class JobPlace(_message.Message):
+    __slots__ = ("n_nodes", "ruled_out", "own", "others", "n_others", "policy")
+    N_NODES_FIELD_NUMBER: _ClassVar[int]
+    RULED_OUT_FIELD_NUMBER: _ClassVar[int]
+    OWN_FIELD_NUMBER: _ClassVar[int]
+    OTHERS_FIELD_NUMBER: _ClassVar[int]
+    N_OTHERS_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    n_nodes: int
+    ruled_out: _containers.RepeatedCompositeFieldContainer[NodesRuledOut]
+    own: _containers.RepeatedCompositeFieldContainer[NodeScore]
+    others: _containers.RepeatedCompositeFieldContainer[NodeScore]
+    n_others: int
+    policy: str
+    def __init__(self, n_nodes: _Optional[int] = ..., ruled_out: _Optional[_Iterable[_Union[NodesRuledOut, _Mapping]]] = ..., own: _Optional[_Iterable[_Union[NodeScore, _Mapping]]] = ..., others: _Optional[_Iterable[_Union[NodeScore, _Mapping]]] = ..., n_others: _Optional[int] = ..., policy: _Optional[str] = ...) -> None: ...
+
+class ExplainJobResponse(_message.Message):
+    __slots__ = ("job", "name", "user", "partition", "state", "reasons", "starts", "planned_start_us", "n_ahead", "n_users_ahead", "ahead", "standing", "changes", "place", "now_us")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    STARTS_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_START_US_FIELD_NUMBER: _ClassVar[int]
+    N_AHEAD_FIELD_NUMBER: _ClassVar[int]
+    N_USERS_AHEAD_FIELD_NUMBER: _ClassVar[int]
+    AHEAD_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    NOW_US_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    name: str
+    user: str
+    partition: str
+    state: str
+    reasons: _containers.RepeatedCompositeFieldContainer[JobReason]
+    starts: str
+    planned_start_us: int
+    n_ahead: int
+    n_users_ahead: int
+    ahead: _containers.RepeatedCompositeFieldContainer[JobAhead]
+    standing: _containers.RepeatedScalarFieldContainer[str]
+    changes: _containers.RepeatedCompositeFieldContainer[JobChange]
+    place: JobPlace
+    now_us: int
+    def __init__(self, job: _Optional[str] = ..., name: _Optional[str] = ..., user: _Optional[str] = ..., partition: _Optional[str] = ..., state: _Optional[str] = ..., reasons: _Optional[_Iterable[_Union[JobReason, _Mapping]]] = ..., starts: _Optional[str] = ..., planned_start_us: _Optional[int] = ..., n_ahead: _Optional[int] = ..., n_users_ahead: _Optional[int] = ..., ahead: _Optional[_Iterable[_Union[JobAhead, _Mapping]]] = ..., standing: _Optional[_Iterable[str]] = ..., changes: _Optional[_Iterable[_Union[JobChange, _Mapping]]] = ..., place: _Optional[_Union[JobPlace, _Mapping]] = ..., now_us: _Optional[int] = ...) -> None: ...
 
 class GetReportRequest(_message.Message):
     __slots__ = ("kind", "since_us", "until_us", "tres", "filter", "wckeys")

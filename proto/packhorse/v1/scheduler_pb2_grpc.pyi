@@ -49,16 +49,30 @@ class SchedulerStub:
     ListNodes: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListNodesRequest, _scheduler_pb2.Table]
     ListPartitions: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListPartitionsRequest, _scheduler_pb2.Table]
     ListLicenses: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListLicensesRequest, _scheduler_pb2.Table]
+    ListQuotas: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListQuotasRequest, _scheduler_pb2.Table]
+    """How accounts, users and QOS stand against their limits; see docs/policy/limits.md."""
+    ListReservations: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListReservationsRequest, _scheduler_pb2.Table]
+    """Nodes, cores and licences set aside; docs/policy/reservations.md."""
+    CreateReservation: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.CreateReservationRequest, _scheduler_pb2.OutcomesResponse]
+    UpdateReservation: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.UpdateReservationRequest, _scheduler_pb2.OutcomesResponse]
+    DeleteReservation: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.DeleteReservationRequest, _scheduler_pb2.OutcomesResponse]
     ListAccounting: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountingRequest, _scheduler_pb2.Table]
     """Live and finished attempts, as accounting sees them."""
     ListLoans: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListLoansRequest, _scheduler_pb2.Table]
     """Memory that is lent, and that was; see docs/reclaim.md."""
     SwitchReclaim: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchReclaimRequest, _scheduler_pb2.OutcomesResponse]
     """Lending on or off: everywhere, or for the jobs of a partition or an account."""
+    ChangeAccounts: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ChangeAccountsRequest, _scheduler_pb2.ChangeAccountsResponse]
+    """Accounts, users, associations, QOS and coordinators: all changes of a call or none. The answer says what
+    changed; for administrators, operators and coordinators (docs/policy/accounts.md).
+    """
+    ListAccounts: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountsRequest, _scheduler_pb2.Table]
     SuggestAsk: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SuggestAskRequest, _scheduler_pb2.SuggestAskResponse]
     """What a job should ask for, by what its past runs used."""
     ListWaste: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListWasteRequest, _scheduler_pb2.ListWasteResponse]
     """What ended runs were given and did not use: one's own, of administrators everybody's."""
+    ExplainJob: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ExplainJobRequest, _scheduler_pb2.ExplainJobResponse]
+    """Why a job waits and what would start it; why it runs where it runs; how it ended."""
     GetReport: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetReportRequest, _scheduler_pb2.GetReportResponse]
     """What was used in a time, as sreport shows it."""
     ListPriorities: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListPrioritiesRequest, _scheduler_pb2.Table]
@@ -107,16 +121,30 @@ class SchedulerAsyncStub(SchedulerStub):
     ListNodes: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListNodesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     ListPartitions: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListPartitionsRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     ListLicenses: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListLicensesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
+    ListQuotas: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListQuotasRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
+    """How accounts, users and QOS stand against their limits; see docs/policy/limits.md."""
+    ListReservations: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListReservationsRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
+    """Nodes, cores and licences set aside; docs/policy/reservations.md."""
+    CreateReservation: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.CreateReservationRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
+    UpdateReservation: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.UpdateReservationRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
+    DeleteReservation: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.DeleteReservationRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
     ListAccounting: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountingRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     """Live and finished attempts, as accounting sees them."""
     ListLoans: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListLoansRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     """Memory that is lent, and that was; see docs/reclaim.md."""
     SwitchReclaim: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchReclaimRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
     """Lending on or off: everywhere, or for the jobs of a partition or an account."""
+    ChangeAccounts: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ChangeAccountsRequest, _scheduler_pb2.ChangeAccountsResponse]  # type: ignore[assignment]
+    """Accounts, users, associations, QOS and coordinators: all changes of a call or none. The answer says what
+    changed; for administrators, operators and coordinators (docs/policy/accounts.md).
+    """
+    ListAccounts: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListAccountsRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
     SuggestAsk: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SuggestAskRequest, _scheduler_pb2.SuggestAskResponse]  # type: ignore[assignment]
     """What a job should ask for, by what its past runs used."""
     ListWaste: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListWasteRequest, _scheduler_pb2.ListWasteResponse]  # type: ignore[assignment]
     """What ended runs were given and did not use: one's own, of administrators everybody's."""
+    ExplainJob: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ExplainJobRequest, _scheduler_pb2.ExplainJobResponse]  # type: ignore[assignment]
+    """Why a job waits and what would start it; why it runs where it runs; how it ended."""
     GetReport: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetReportRequest, _scheduler_pb2.GetReportResponse]  # type: ignore[assignment]
     """What was used in a time, as sreport shows it."""
     ListPriorities: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListPrioritiesRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
@@ -254,6 +282,43 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]: ...
 
     @_abc_1.abstractmethod
+    def ListQuotas(
+        self,
+        request: _scheduler_pb2.ListQuotasRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]:
+        """How accounts, users and QOS stand against their limits; see docs/policy/limits.md."""
+
+    @_abc_1.abstractmethod
+    def ListReservations(
+        self,
+        request: _scheduler_pb2.ListReservationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]:
+        """Nodes, cores and licences set aside; docs/policy/reservations.md."""
+
+    @_abc_1.abstractmethod
+    def CreateReservation(
+        self,
+        request: _scheduler_pb2.CreateReservationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def UpdateReservation(
+        self,
+        request: _scheduler_pb2.UpdateReservationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteReservation(
+        self,
+        request: _scheduler_pb2.DeleteReservationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]: ...
+
+    @_abc_1.abstractmethod
     def ListAccounting(
         self,
         request: _scheduler_pb2.ListAccountingRequest,
@@ -278,6 +343,23 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         """Lending on or off: everywhere, or for the jobs of a partition or an account."""
 
     @_abc_1.abstractmethod
+    def ChangeAccounts(
+        self,
+        request: _scheduler_pb2.ChangeAccountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.ChangeAccountsResponse, _abc.Awaitable[_scheduler_pb2.ChangeAccountsResponse]]:
+        """Accounts, users, associations, QOS and coordinators: all changes of a call or none. The answer says what
+        changed; for administrators, operators and coordinators (docs/policy/accounts.md).
+        """
+
+    @_abc_1.abstractmethod
+    def ListAccounts(
+        self,
+        request: _scheduler_pb2.ListAccountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]: ...
+
+    @_abc_1.abstractmethod
     def SuggestAsk(
         self,
         request: _scheduler_pb2.SuggestAskRequest,
@@ -292,6 +374,14 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.ListWasteResponse, _abc.Awaitable[_scheduler_pb2.ListWasteResponse]]:
         """What ended runs were given and did not use: one's own, of administrators everybody's."""
+
+    @_abc_1.abstractmethod
+    def ExplainJob(
+        self,
+        request: _scheduler_pb2.ExplainJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.ExplainJobResponse, _abc.Awaitable[_scheduler_pb2.ExplainJobResponse]]:
+        """Why a job waits and what would start it; why it runs where it runs; how it ended."""
 
     @_abc_1.abstractmethod
     def GetReport(

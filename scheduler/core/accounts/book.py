@@ -68,6 +68,8 @@ class AccountBook:
         The user's own in the partition, else in any; then the account's and those above it. An account that
         does not exist counts under ROOT alone.
         """
+        if holder.account not in self.accounts:  # nothing to keep for names that anybody may make up
+            return (ROOT_KEY,)
         key = (holder.account, holder.user, holder.partition)
         found = self._chains.get(key)
         if found is None:
@@ -132,9 +134,6 @@ class AccountBook:
             raise InvariantBroken(f"QOS {NORMAL_QOS} is gone")
 
     def _walk(self, account: str, user: str, partition: str) -> Iterable[AssociationKey]:
-        if account not in self.accounts:
-            yield ROOT_KEY
-            return
         for own in (AssociationKey(account, user, partition), AssociationKey(account, user)):
             if user and own in self.associations:
                 yield own

@@ -33,7 +33,7 @@ class Demands:
         self.has_whole = np.zeros(16, dtype=np.bool_)
         self.known = np.zeros(16, dtype=np.bool_)
         self.unknown: dict[int, None] = {}
-        self.verdict = np.full(16, NOT_JUDGED, dtype=np.int8)
+        self.verdict = np.full(16, NOT_JUDGED, dtype=np.int16)
         self.verdict_of: object = None
 
     def enter(self, codes: list[int], shapes: list[Shape], column_of: dict[str, int]) -> None:

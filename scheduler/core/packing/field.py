@@ -290,12 +290,12 @@ class Field:
     def beside(self) -> Field:
         """Another field of the same nodes, with what is free here now and no policy: to ask "what if".
 
-        Devices that are cut here, now or later, are cut there too.
+        Devices that are chosen or cut here, now or later, are so there too.
         """
         new = Field(self.nodes)
         new.free[:] = self.free
         new.slots_matter = self.slots_matter
-        new._slices = self._slices
+        new._slices, new._counted = self._slices, self._counted
         return new
 
     def take(self, position: int, pairs: Pairs, copies: int, j: int) -> None:

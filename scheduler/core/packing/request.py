@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -101,6 +102,13 @@ class Request:
         self.want, self.need = _wanted(shape, board)
         several = shape.linked or shape.aligned or (shape.share_per_task and shape.tasks > 1)
         self.by_amounts = not (shape.node_decides or several)
+
+    def within(self, mask: np.ndarray) -> Request:
+        """The same on these nodes only, `[n_nodes]`."""
+        new = copy(self)
+        new.alone = self.alone & mask
+        new.together = [nodes & mask for nodes in self.together]
+        return new
 
 
 def _wanted(shape: Shape, board: Board) -> tuple[Want, np.ndarray]:

@@ -334,6 +334,14 @@ def _lending_of(state: State, job: Job) -> str:
     return ",".join(parts)
 
 
+def _reservation(view: JobView) -> list[str]:
+    """The one that a job runs in, else the one that it names."""
+    return [
+        (phase.reservation if type(phase) is Active else "") or spec.reservation
+        for phase, spec in zip(view.phases, view.specs, strict=True)
+    ]
+
+
 def _isolation(view: JobView) -> list[str]:
     """What keeps a job to its amounts on the node of its batch script, "" where that is not known."""
     nodes = view.state.nodes
@@ -464,6 +472,7 @@ JOBS: Catalogue[JobView] = {
         lambda view: [phase.error if isinstance(phase, Pending) else "" for phase in view.phases]
     ),
     "licenses": texts(lambda view: [spec.licenses for spec in view.specs]),
+    "reservation": texts(_reservation),
     "work_dir": texts(lambda view: [spec.work_dir for spec in view.specs]),
     "std_in": texts(lambda view: [spec.std_in for spec in view.specs]),
     "std_out": texts(lambda view: [spec.std_out for spec in view.specs]),

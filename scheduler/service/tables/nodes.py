@@ -30,6 +30,7 @@ from packhorse.scheduler.service.tables.devices import (
     device_uses,
     uses_json,
 )
+from packhorse.scheduler.service.tables.reservations import reserved_now
 from packhorse.scheduler.service.tables.table import Catalogue, ints, texts
 
 SILENT = "Not responding"
@@ -81,6 +82,11 @@ class NodeView:
             device_uses(node.spec.devices, columns.jobs_on(node.name), dead_reasons(node.offer))
             for node in self.nodes
         ]
+
+    @cached_property
+    def reserved(self) -> dict[NodeName, tuple[str, bool]]:
+        """Nodes of reservations whose windows are open now."""
+        return reserved_now(self.state, self.now)
 
     @cached_property
     def partitions(self) -> dict[NodeName, list[str]]:
@@ -210,4 +216,6 @@ NODES: Catalogue[NodeView] = {
             for amounts in view.allocated
         ]
     ),
+    "reservation": texts(lambda view: [view.reserved.get(node.name, ("", False))[0] for node in view.nodes]),
+    "in_maint": ints(lambda view: [int(view.reserved.get(node.name, ("", False))[1]) for node in view.nodes]),
 }

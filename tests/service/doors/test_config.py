@@ -11,6 +11,7 @@ from packhorse.scheduler.config import file as config
 from packhorse.scheduler.config import text as config_text
 from packhorse.scheduler.config.file import ServiceConfig
 from packhorse.scheduler.config.keys import (
+    ACCOUNTS_TARGET,
     BATCH_TARGET,
     CLUSTER_TARGET,
     GPU_IDLE_TARGET,
@@ -25,6 +26,7 @@ from packhorse.scheduler.config.keys import (
     Key,
 )
 from packhorse.scheduler.model.cluster import (
+    AccountsPolicy,
     Batch,
     ClusterConfig,
     GpuIdle,
@@ -42,11 +44,13 @@ TARGETS = {
     RECLAIM_TARGET: Reclaim,
     IMPROVER_TARGET: Improver,
     GPU_IDLE_TARGET: GpuIdle,
+    ACCOUNTS_TARGET: AccountsPolicy,
     BATCH_TARGET: Batch,
     PRIORITY_TARGET: Priorities,
     "service": ServiceConfig,
 }
 SET_ELSEWHERE = {
+    "accounts",
     "owner_uid",
     "partitions",
     "improver",

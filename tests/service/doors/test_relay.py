@@ -23,7 +23,11 @@ from packhorse.v1.scheduler_pb2_grpc import SchedulerStub
 from tests.service.doors.running import SCRIPT, SETTINGS, Answer, Running, dumps
 
 AGENT = Principal(Owner(0, 0, "root", "root"), Role.AGENT, "n1")
-NEVER = {"Relay", "AdmitNode", "IssueToken", "WatchEvents", "Session"}
+NEVER = {"ChangeAccounts", "Relay", "AdmitNode", "IssueToken", "WatchEvents", "Session"}
+NEVER = {
+    *("CreateReservation", "UpdateReservation", "DeleteReservation"),
+    *("Relay", "AdmitNode", "IssueToken", "WatchEvents", "Session"),
+}
 CALLERS = [(0, "root"), (os.geteuid(), "owner"), (1001, "ann"), (1002, "bob"), (1003, "eve")]
 """Root, whoever runs the scheduler, two administrators that the configuration names, and anybody."""
 
@@ -101,6 +105,8 @@ def body(method: str, job: int, whose: int) -> dict[str, Any]:
         "SuspendJobs": jobs,
         "ResumeJobs": jobs,
         "SuggestAsk": {"job": ref},
+        "ExplainJob": {"job": ref},
+        "ListAccounts": {"kind": "users"},
         "ListWaste": {"filter": {"users": [str(whose)]}},
         "ListJobs": jobs,
         "ListAccounting": jobs,

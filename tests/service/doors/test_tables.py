@@ -14,6 +14,7 @@ from packhorse.cli.slurm.fields_jobs import JOB_COLUMNS
 from packhorse.cli.slurm.fields_nodes import LICENSE_COLUMNS, NODE_COLUMNS, PARTITION_COLUMNS
 from packhorse.cli.slurm.fields_priority import PRIORITY_COLUMNS, SHARE_COLUMNS
 from packhorse.scheduler.core.packing.board import CPU
+from packhorse.scheduler.model.accounts import AccountsDelta, Qos, QosLimits
 from packhorse.scheduler.model.ids import US, JobId, NodeName
 from packhorse.scheduler.model.input import RegisterNode, ReportSilence
 from packhorse.scheduler.model.node import Admin, NodeSpec, Offer
@@ -470,6 +471,25 @@ def test_who_holds_what_of_a_device() -> None:
     uses = msgspec.json.decode(devices.uses_json(devices.device_uses(node, held)))
     assert [use.get("used", 0) for use in uses] == [428, 0, 1000]
     assert devices.uses_json([]) == ""
+
+
+async def test_quotas(scheduler: Running) -> None:
+    fields = {"fields": ["kind", "name", "title", "tres", "limit", "used"]}
+    assert (await scheduler.call("ListQuotas", fields)).rows() == []
+    qos = Qos("normal", limits=QosLimits(grp_jobs=1, max_tres_pu=(("cpu", 4000),)))
+    scheduler.engine.state.accounts.change(AccountsDelta(qos=(qos,)))
+    await scheduler.add_node("n1")
+    await scheduler.submit()
+    waits = await scheduler.submit()
+    await scheduler.settle()
+    rows = [
+        {"kind": "qos", "name": "normal", "title": "GrpJobs", "tres": "", "limit": 1, "used": 1},
+        {"kind": "qos", "name": "normal", "title": "MaxTRESPU", "tres": "cpu", "limit": 4000, "used": -1},
+    ]
+    assert (await scheduler.call("ListQuotas", fields)).rows() == rows
+    assert (await scheduler.call("ListQuotas", {**fields, "names": ["chem"]})).rows() == []
+    jobs = (await scheduler.call("ListJobs", {"fields": ["job_id", "reason"]})).rows()
+    assert {"job_id": waits, "reason": "QOSGrpJobsLimit"} in jobs
 
 
 async def test_licences(scheduler: Running) -> None:

@@ -133,7 +133,7 @@ def test_what_is_not_said_gets_its_default() -> None:
             None,
             0o022,
         )
-        assert (spec.qos, spec.std_in, spec.dependency, spec.warn) == ("normal", "/dev/null", None, None)
+        assert (spec.qos, spec.std_in, spec.dependency, spec.warn) == ("", "/dev/null", None, None)
         assert made.input.caller.key == made.input.caller.fingerprint == ""
 
 

@@ -1,0 +1,256 @@
+"""How long a pass takes where policy is in full use: `python -m benchmarks.policy_pass [--json FILE]`.
+
+2,000 nodes nearly full, 10,000 waiting jobs of 500 users in 50 groups of 10 faculties, every group with a
+quota and limits of several kinds, QOS with limits of each user and account; ordered by priorities in which
+fair share weighs most. The daemon's own state, made by submissions and passes. Figures are CPU seconds of one
+core, the best of three: the machine may be shared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from packhorse.scheduler.core import cycle
+from packhorse.scheduler.core.apply import apply
+from packhorse.scheduler.core.decision import Decision
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.step import step
+from packhorse.scheduler.model.accounts import (
+    Account,
+    AccountsDelta,
+    Association,
+    AssociationKey,
+    Limits,
+    Qos,
+    QosLimits,
+    User,
+)
+from packhorse.scheduler.model.cluster import ClusterConfig, Partition, Priorities
+from packhorse.scheduler.model.event import AccountsChanged, Item
+from packhorse.scheduler.model.ids import US, Instant, NodeName
+from packhorse.scheduler.model.input import Caller, Input, RegisterNode, ReportExit, RunCycle, Start, Submit
+from packhorse.scheduler.model.job import Active, JobSpec, Owner
+from packhorse.scheduler.model.node import NodeSpec, Offer
+from packhorse.scheduler.model.resources import Ask, Device, Gres
+from packhorse.scheduler.model.tres import parse_tres
+from packhorse.simulator.progress import Progress
+
+NOON: Final = Instant(1_750_000_000 * US)
+TIMES: Final = 3
+FACULTIES: Final = 10
+GROUPS: Final = 50
+USERS: Final = 500
+FULL_S, FEW_MS = 0.5, 50.0
+
+
+class Figure(NamedTuple):
+    """A measured time. bar: what it has to reach, None for none."""
+
+    what: str
+    value: float
+    unit: str
+    bar: float | None = None
+
+    @property
+    def reaches(self) -> str:
+        return "" if self.bar is None else "yes" if self.value <= self.bar else "no"
+
+
+class Site:
+    """The cluster, its users and its queue."""
+
+    def __init__(self, n_nodes: int, n_pending: int, seed: int, order: str, *, limited: bool) -> None:
+        self.chance = Random(seed)
+        self.state = State.empty()
+        self.now = NOON
+        weights = Priorities(
+            weight_age=1_000, weight_fairshare=100_000, weight_job_size=500, weight_qos=2_000
+        )
+        config = ClusterConfig(
+            partitions=(Partition("main", is_default=True), Partition("debug", priority_tier=2)),
+            order=order,
+            priorities=weights,
+            backfill_depth=1,
+        )
+        self.do(Start(config))
+        for i in range(n_nodes):
+            name = NodeName(f"n{i + 1:04}")
+            devices = tuple(Device("gpu", "", d) for d in range(4)) if i % 8 == 0 else ()
+            spec = NodeSpec(name, name, 64_000, 262_144, devices=devices)
+            self.do(RegisterNode(spec, "boot", Offer(1, spec.cpu_milli, spec.mem_mib)))
+        self.asks = [self.ask() for _ in range(200)]
+        self.change(tree(self.chance, 64 * n_nodes, 4 * (n_nodes // 8), limited=limited))
+        self.fill(n_pending)
+
+    def do(self, input: Input) -> Decision:
+        decision = step(self.state, input, self.now)
+        for event in decision.events:
+            apply(self.state, event)
+        return decision
+
+    def change(self, delta: AccountsDelta) -> None:
+        apply(self.state, AccountsChanged(self.now, delta, 0))
+
+    def ask(self) -> Ask:
+        chance = self.chance
+        gpus = chance.choice([0, 0, 0, 0, 1, 2])
+        nodes = chance.choice([1] * 12 + [2, 4, 8])
+        return Ask(
+            n_tasks=nodes,
+            min_nodes=nodes,
+            cpu_milli_per_task=1000 * chance.choice([1, 2, 4, 8, 16, 32]),
+            mem_mib_per_node=1024 * chance.choice([1, 2, 4, 8, 16, 32, 64]),
+            gres_per_node=(Gres("gpu", "", gpus),) if gpus else (),
+        )
+
+    def submit(self, n: int) -> None:
+        """So many jobs, in submissions of one to ten, each of some user."""
+        while n > 0:
+            some = min(n, self.chance.choice([1, 1, 2, 10]))
+            u = self.chance.randrange(USERS)
+            spec = JobSpec(
+                name="job",
+                ask=self.chance.choice(self.asks),
+                partition=self.chance.choice(["main"] * 19 + ["debug"]),
+                script_ref="",
+                env_ref="",
+                work_dir="/",
+                account=f"group{u % GROUPS}",
+                time_limit_s=60 * self.chance.choice([10, 30, 60, 240, 720, 1440]),
+            )
+            caller = Caller(Owner(1000 + u, 1000, f"user{u}", "users"))
+            self.do(Submit(caller, (spec,), (Item(0),) * some))
+            n -= some
+
+    def fill(self, n_pending: int) -> None:
+        """Until nothing more can start and so many wait."""
+        pending = self.state.pending_columns
+        with Progress(n_pending, "waiting jobs") as progress:
+            while len(pending) < n_pending:
+                self.submit(min(2_000, n_pending - len(pending)))
+                self.now = Instant(self.now + 60 * US)
+                while self.do(RunCycle()).more:
+                    pass
+                progress.step(f"{len(self.state.running_columns)} run")
+
+    def end(self, n: int) -> None:
+        """So many of the jobs that run are over."""
+        running = sorted(self.state.running_columns.jobs())
+        for id in self.chance.sample(running, min(n, len(running))):
+            active = self.state.jobs[id].phase
+            assert isinstance(active, Active)
+            node = active.placements[0].node
+            self.do(ReportExit(node, active.attempt, active.granted_at, self.now))
+
+    def passes(self) -> tuple[float, int]:
+        """Least CPU seconds of a pass over all that waits, and how many would start."""
+        least, n = float("inf"), 0
+        for _ in range(TIMES):
+            begin = time.process_time()
+            n = len(cycle.plan(self.state, self.now).grants)
+            least = min(least, time.process_time() - begin)
+        return least, n
+
+
+def tree(chance: Random, n_cpus: int, n_gpus: int, *, limited: bool) -> AccountsDelta:
+    """Faculties, groups and users. limited: with quotas and limits; else the tree alone."""
+    accounts, users, associations = [], [], []
+    share = n_cpus // GROUPS
+
+    def add(key: AssociationKey, **fields: object) -> None:
+        limits = Limits(**fields) if limited else Limits()  # type: ignore[arg-type]
+        associations.append(Association(key, shares=chance.randrange(1, 20), limits=limits))
+
+    for f in range(FACULTIES):
+        accounts.append(Account(f"faculty{f}"))
+        add(AssociationKey(f"faculty{f}"), quota=parse_tres(f"cpu={n_cpus // FACULTIES}"))
+    for g in range(GROUPS):
+        accounts.append(Account(f"group{g}", f"faculty{g % FACULTIES}"))
+        add(
+            AssociationKey(f"group{g}"),
+            quota=parse_tres(f"cpu={share}"),
+            borrow=parse_tres(f"cpu={share}"),
+            grp_tres=parse_tres(f"gres/gpu={max(2 * n_gpus // GROUPS, 1)},mem={share * 8}G"),
+            grp_tres_run_mins=parse_tres(f"cpu={share * 1440}"),
+            grp_tres_mins=parse_tres(f"cpu={share * 60 * 24 * 30}"),
+            max_wall_s=86_400,
+        )
+    for u in range(USERS):
+        users.append(User(f"user{u}", f"group{u % GROUPS}"))
+        key = AssociationKey(f"group{u % GROUPS}", f"user{u}")
+        add(key, max_jobs=chance.choice([None, 20, 50]), max_submit=chance.choice([None, 5_000]))
+    of_qos = QosLimits(max_tres_pu=parse_tres(f"cpu={n_cpus // 100}"), max_jobs_pa=400)
+    qos = (Qos("normal", limits=of_qos),) if limited else ()
+    return AccountsDelta(tuple(accounts), tuple(users), tuple(associations), qos)
+
+
+def measure(site: Site) -> list[Figure]:
+    """A pass when nothing has changed, when room has become free, and when ten jobs have come."""
+    running, waiting = len(site.state.running_columns), len(site.state.pending_columns)
+    figures = []
+    seconds, _ = site.passes()
+    figures.append(Figure(f"nothing changed, {running} run, {waiting} wait", seconds, "s", FULL_S))
+    site.state.pending_columns.rules(replace(site.state.config))  # another object: all is ordered anew
+    seconds, _ = site.passes()
+    figures.append(Figure("all rows ordered anew", seconds, "s", FULL_S))
+    site.end(running // 10)
+    seconds, n = site.passes()
+    figures.append(Figure(f"a tenth of what ran is over, {n} start", seconds, "s", FULL_S))
+    while site.do(RunCycle()).more:
+        pass
+    site.do(RunCycle())
+    least, started = float("inf"), 0
+    for _ in range(TIMES):
+        site.submit(10)
+        site.now = Instant(site.now + US)
+        begin = time.process_time()
+        plan = cycle.plan(site.state, site.now)
+        least, started = min(least, time.process_time() - begin), len(plan.grants)
+        site.do(RunCycle())
+    figures.append(Figure(f"10 jobs came, {started} start", least * 1e3, "ms", FEW_MS))
+    return figures
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Prints the table, writes the file. 1 if a bar is missed."""
+    parser = argparse.ArgumentParser(prog="policy_pass", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--nodes", type=int, default=2_000)
+    parser.add_argument("--pending", type=int, default=10_000)
+    parser.add_argument("--order", default="multifactor")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args(words)
+    figures: list[Figure] = []
+    for limited in (False, True):
+        site = Site(args.nodes, args.pending, args.seed, args.order, limited=limited)
+        title = "limits" if limited else "no limits"
+        figures += [one._replace(what=f"{title}: {one.what}") for one in measure(site)]
+        if limited:
+            reasons = site.state.pending_columns.reason_counts()
+            print("waiting for: " + ", ".join(f"{reason.value} {n}" for reason, n in reasons.items()))
+    print(
+        f"{args.nodes} nodes, {args.pending} pending jobs, {USERS} users, order {args.order}, "
+        f"seed {args.seed}"
+    )
+    for f in figures:
+        bar = f"{f.bar:>6g}" if f.bar is not None else ""
+        print(f"{f.what:<64}{f.value:>10.4g} {f.unit:<3}{bar}  {f.reaches}")
+    if args.json is not None:
+        found = [f._asdict() | {"reaches": f.reaches} for f in figures]
+        about = {"order": args.order, "seed": args.seed, "python": platform.python_version()}
+        args.json.write_text(json.dumps({**about, "figures": found}, indent=1) + "\n")
+    return 1 if any(f.reaches == "no" for f in figures) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""What the commands that change something share: asking, committing, names as the book has them."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from packhorse.cli.slurm.process import CommandError
+from packhorse.cli.slurm.sacctmgr_show import cluster_name, listed
+from packhorse.cli.transport import CallError, call, field
+from packhorse.scheduler.model.account_settings import SETTINGS, Thing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from packhorse.cli.slurm.sacctmgr_words import Options
+
+    Change = dict[str, Any]
+
+DECIDE_S = 30
+_NAMED = ("qos", "default_qos", "preempts")
+_LABELS = {"default_qos": "DefQOS"}
+
+
+class Session:
+    """How commands ask and print. immediate: nobody is asked. quiet: only errors are printed."""
+
+    def __init__(self) -> None:
+        self.immediate = False
+        self.quiet = False
+        self.readonly = False
+
+    def say(self, text: str) -> None:
+        """One line, or several."""
+        if not self.quiet:
+            sys.stdout.write(text + "\n")
+
+    def agreed(self, question: str = "Would you like to commit changes?") -> bool:
+        """Whether the person at the terminal says yes within 30 seconds."""
+        if self.immediate:
+            return True
+        import select
+
+        sys.stdout.write(f"{question} (You have {DECIDE_S} seconds to decide)\n")
+        while True:
+            sys.stdout.write("(N/y): ")
+            sys.stdout.flush()
+            if not select.select([sys.stdin], [], [], DECIDE_S)[0]:
+                sys.stdout.write("timeout\n")
+                return False
+            answer = sys.stdin.readline().strip().lower()
+            if answer in ("y", "yes"):
+                return True
+            if answer in ("", "n", "no"):
+                return False
+            sys.stdout.write("Y or N please\n")
+
+    def commit(self, changes: list[Change], problem: str, told: str = "", *, with_plan: bool = False) -> int:
+        """The changes made, once that is agreed. problem: what a refusal is introduced by.
+
+        told: said when the scheduler would make them; with_plan: with what would change, line by line.
+        """
+        try:
+            plan = field(call("ChangeAccounts", {"changes": changes, "dryRun": True}), "lines", [])
+            lines = [told] if told else []
+            if with_plan:
+                lines += [f"  {line}" for line in plan] or [" Nothing new added."]
+            if lines:
+                self.say("\n".join(lines))
+            if with_plan and not plan:
+                return 0
+            if not self.agreed():
+                self.say(" Changes Discarded")
+                return 0
+            request = {"changes": changes, "idempotencyKey": os.urandom(16).hex()}
+            call("ChangeAccounts", request)
+        except CallError as error:
+            phrase = f"{error.slurm}\n  " if error.slurm else ""
+            raise CommandError(f" {problem}: {phrase}{error.message}") from error
+        return 0
+
+
+class Known:
+    """Names as they are written in the book; what it lacks is lower case, as Slurm keeps names."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, dict[str, str]] = {}
+
+    def name(self, kind: str, text: str) -> str:
+        """The name that the text means, whatever its case."""
+        if kind not in self._names:
+            self._names[kind] = {row["name"].lower(): row["name"] for row in listed(kind)}
+        return self._names[kind].get(text.lower(), text.lower())
+
+    def is_there(self, kind: str, text: str) -> bool:
+        """Whether the book has it."""
+        self.name(kind, text)
+        return text.lower() in self._names[kind]
+
+    def edit(self, edit: dict[str, str]) -> dict[str, str]:
+        """The edit with the names in it as they are written in the book."""
+        name, text = edit["name"], edit["text"]
+        if name in ("parent", "default_account") and text:
+            return {**edit, "text": self.name("accounts", text)}
+        if name in _NAMED and text.strip() not in ("", "-1"):
+            return {
+                **edit,
+                "text": ",".join(self.name("qos", one.strip()) for one in text.split(",") if one.strip()),
+            }
+        return edit
+
+
+def edits_of(options: Options, known: Known, *things: Thing) -> list[dict[str, str]]:
+    """What is to be set of these things."""
+    return [known.edit(edit) for thing in things for edit in options.edits[thing]]
+
+
+def settings_text(edits: Sequence[dict[str, str]], thing: Thing, width: int) -> list[str]:
+    """`  MaxJobs       = 4`, one line for each."""
+    lines = []
+    for setting in SETTINGS[thing]:
+        for edit in edits:
+            if edit["name"] == setting.name:
+                label = (
+                    _LABELS.get(setting.name, setting.slurm) if thing is Thing.ASSOCIATION else setting.slurm
+                )
+                cleared = edit["text"].strip() in ("-1", "") and not setting.kind.names
+                lines.append(f"  {label:<{width}}= {'NONE' if cleared else edit['text']}")
+    return lines
+
+
+def check_cluster(options: Options) -> None:
+    """Raises CommandError for a cluster that is not this one."""
+    name = cluster_name()
+    for wanted in options.texts("cluster"):
+        if wanted.lower() != name.lower():
+            raise CommandError(f" This cluster '{wanted}' doesn't exist.\n        There is {name} only.")

@@ -1,0 +1,506 @@
+"""How much may still start on whose name: limits, budgets and quotas as one pass gives them out.
+
+Every limit is a *pool* with some room: what it allows less what is held, or spent. A job needs something of
+each pool that applies to its holder, and starts only if all have room for it. Like licences these are
+nobody's planned start: a job that a limit holds up is passed over, is nobody's next one, and is not promised
+a time.
+
+Before a pass rows without room are marked by vectors, a step per kind of limit; a row that is looked at is
+measured alone, by whole numbers; after the pass those that were not reached are marked again. What is given
+is measured by the actual placement, which may be more than the ask (a node of one's own). Rows of holders
+without limits cost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from packhorse.scheduler.core.accounts.held import ASSOCIATION, QOS, WALL, Scope, Sum, of_association
+from packhorse.scheduler.core.accounts.needs import (
+    MOST_AMOUNT,
+    MOST_TIME_S,
+    NO_END,
+    Needs,
+    asked,
+    copies,
+    is_within,
+    need,
+    placed,
+    seconds_of,
+)
+from packhorse.scheduler.core.accounts.terms import COHORT, OF_ONE_JOB, WITH_TIME, Limit, Terms, What
+from packhorse.scheduler.core.packing.request import Batch
+from packhorse.scheduler.core.pending_columns import AskClass, PendingColumns
+from packhorse.scheduler.core.reasons import Reason
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.waiting import holder_of
+from packhorse.scheduler.model.accounts import AssociationKey, Holder
+from packhorse.scheduler.model.ids import US, Instant
+from packhorse.scheduler.model.job import ArrayJob, Job
+from packhorse.scheduler.model.resources import Placement
+from packhorse.scheduler.model.tres import MILLI, sort_key
+
+LOOK_AGAIN_S: Final = 60
+"""So often a pass looks at jobs that wait for a limit under which time alone makes room."""
+
+_BOUNDLESS: Final = 1 << 62
+_UNKNOWN: Final = -1
+
+Measure = tuple[What, str]
+"""What is counted of a job, whoever limits it."""
+
+Pools = tuple[tuple[int, int], ...]
+"""Numbers of the limits that apply to a holder, each with that of the part it is sure of, else -1."""
+
+
+class Book:
+    """What passes remember of limits from one to the next: for one version of the book of accounts.
+
+    limits: of all holders seen so far, each once; pools: which of them apply, by the holder's code in the
+    pending columns, None for one without limits.
+    """
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.limits: list[Limit] = []
+        self.pools: list[Pools | None] = []
+        self.factors: list[int] = []
+        self.reasons = np.zeros(1, dtype=np.int16)
+        self.tables: dict[Measure, tuple[np.ndarray, np.ndarray]] = {}
+        """Numbers of pools by holder `[n_holders, n]`, and of what each is sure of; -1: none."""
+        self._number: dict[tuple[object, ...], int] = {}
+        self._by_scope: dict[Scope, list[int]] = {}
+        """Numbers of limits on what is counted together, by what counts there."""
+        self._counts: dict[Holder, tuple[int, tuple[int, ...]]] = {}
+        self._of_holder: dict[Holder, Pools | None] = {}
+        self._classes: list[AskClass | None] = []
+        self._needs: list[Needs] = []
+        self._amounts: dict[tuple[str, bool], np.ndarray] = {}
+
+    def of(self, holder: Holder) -> Pools | None:
+        """The limits that apply to the holder's jobs at their start."""
+        if holder not in self._of_holder:
+            limits = [one for one in self.terms.limits(holder) if one.what is not What.UNFINISHED]
+            self._of_holder[holder] = (
+                tuple(
+                    (self._enter(one), self._enter(one.sure) if one.sure is not None else _UNKNOWN)
+                    for one in limits
+                )
+                or None
+            )
+        return self._of_holder[holder]
+
+    def counts_under(self, holder: Holder) -> tuple[int, ...]:
+        """Limits that the holder's jobs count under, also those that do not hold for them (a QOS may have one
+        of its own in place of it)."""
+        n, found = self._counts.get(holder, (-1, ()))
+        if n != len(self.limits):
+            scopes = self.terms.scopes(holder)
+            found = tuple(dict.fromkeys(k for scope in scopes for k in self._by_scope.get(scope, ())))
+            self._counts[holder] = len(self.limits), found
+        return found
+
+    def see(self, pending: PendingColumns) -> None:
+        """Holders and asks that came since the last pass."""
+        fresh = pending.holders[len(self.pools) :]
+        if fresh:
+            self.pools += [self.of(holder) for holder in fresh]
+            self.factors += [self.terms.factor_milli(holder) for holder in fresh]
+            self.reasons = np.array([limit.reason.code for limit in self.limits] or [0], dtype=np.int16)
+            self.tables = {measure: self._table(measure) for measure in self._measures()}
+        self._see_classes(pending)
+
+    def needs(self, code: int) -> Needs:
+        """The least that a job of the class needs."""
+        return self._needs[code]
+
+    def amounts(self, measure: Measure) -> np.ndarray:
+        """What a job of each class needs, time aside `[n_classes]`."""
+        what, tres = measure
+        if what is What.RUNNING:
+            return np.ones(len(self._classes), dtype=np.int64)
+        key = (tres, what is What.NODE_OF_JOB)
+        column = self._amounts.get(key)
+        if column is None or column.size < len(self._classes):
+            kind = [needs.per_node if key[1] else needs.amounts for needs in self._needs]
+            column = self._amounts[key] = np.array([found.get(tres, 0) for found in kind], dtype=np.int64)
+        return -column if what is What.LEAST else column
+
+    def _enter(self, limit: Limit) -> int:
+        number = self._number.get(limit.pool)
+        if number is None:
+            number = self._number[limit.pool] = len(self.limits)
+            self.limits.append(limit)
+            if limit.scope is not None:
+                members = self.terms.cohorts.get(limit.scope)
+                scopes = [of_association(key) for key in members] if members else [limit.scope]
+                for scope in scopes:
+                    self._by_scope.setdefault(scope, []).append(number)
+        return number
+
+    def _measures(self) -> list[Measure]:
+        """In the order in which they are told: what bounds each job first."""
+        found = {
+            (self.limits[number].what, self.limits[number].tres)
+            for pools in self.pools
+            for number, _ in pools or ()
+        }
+        return sorted(found, key=lambda m: (m[0] not in OF_ONE_JOB, m[0], sort_key(m[1])))
+
+    def _table(self, measure: Measure) -> tuple[np.ndarray, np.ndarray]:
+        rows = [
+            [
+                pair
+                for pair in pools or ()
+                if (self.limits[pair[0]].what, self.limits[pair[0]].tres) == measure
+            ]
+            for pools in self.pools
+        ]
+        wide = max(map(len, rows), default=0)
+        both = np.full((2, len(rows), wide), _UNKNOWN, dtype=np.int32)
+        for i, pairs in enumerate(rows):
+            for k, pair in enumerate(pairs):
+                both[:, i, k] = pair
+        return both[0], both[1]
+
+    def _see_classes(self, pending: PendingColumns) -> None:
+        """Asks whose number was given to another one since are looked at anew."""
+        known, config = self._classes, self.terms.config
+        for code, found in enumerate(pending.classes):
+            if code < len(known) and known[code] is found:
+                continue
+            if code == len(known):
+                known.append(None)
+                self._needs.append(Needs({}, {}))
+            known[code] = found
+            if found is not None:
+                self._needs[code] = asked(found.ask, found.licenses, config, found.partition)
+            self._amounts.clear()
+
+
+class Need(NamedTuple):
+    """What one job needs of one pool."""
+
+    pool: int
+    sure: int
+    amount: int
+
+
+class Demand(NamedTuple):
+    """What one job needs: of pools that must have room for it, and what it takes of all it counts under."""
+
+    needs: tuple[Need, ...]
+    takes: tuple[tuple[int, int], ...]
+
+
+class Quota:
+    """See the module. room: by number of the limit, below zero where more is held than it allows."""
+
+    def __init__(self, state: State, book: Book, now: Instant) -> None:
+        self.state = state
+        self.book = book
+        self.now = now
+        self.pending = state.pending_columns
+        book.see(self.pending)
+        self.room: list[int] = []
+        self.reason = Reason.NONE
+        """Of the last row that there was no room for."""
+        self.waits_for_time = False
+        """Whether time alone makes room for some row that waits."""
+        self._demands: dict[tuple[int, int, int], Demand] = {}
+        self._last = Demand((), ())
+        self._sums = state.held.sums(book.terms.scopes)
+        self._late = _Late(state, book, now)
+        self._open()
+
+    # -- rows of a pass ----------------------------------------------------------------------------------
+
+    def limited(self, slot: int) -> bool:
+        """Whether any limit applies to the row."""
+        return self.book.pools[self.pending.holder[slot]] is not None
+
+    def jobs(self, slot: int, code: int) -> int:
+        """How many more jobs of the row, which is of this class, may start; for 0, `reason` says why."""
+        return self._copies(self._of_row(slot, code).needs)
+
+    def alike(self, slot: int, other: int) -> bool:
+        """Whether two rows of the same class need the same of the same pools."""
+        if not (self.limited(slot) or self.limited(other)):
+            return True
+        pending = self.pending
+        return bool(
+            pending.holder[slot] == pending.holder[other]
+            and pending.duration_us[slot] == pending.duration_us[other]
+        )
+
+    def take(self, slot: int, code: int, n: int) -> None:
+        """So many jobs of the row start, or are promised a place."""
+        self._take(self._of_row(slot, code), n)
+
+    def admit(self, slot: int, code: int, batches: list[Batch]) -> tuple[list[Batch], list[Batch]]:
+        """Of jobs of the row that found a place: those that may start there, which is what they take, and
+        those that would take too much; of these `reason` says why."""
+        may, may_not = [], []
+        by_ask, found = self._of_row(slot, code), self.pending.classes[code]
+        assert found is not None
+        for batch in batches:
+            needs = placed(batch.parts.placements, found.licenses, self.book.terms.config, found.partition)
+            mine = by_ask if needs == self.book.needs(code) else self._measure(slot, needs)
+            n = min(self._copies(mine.needs), batch.n)
+            self._take(mine, n)
+            may += [batch._replace(n=n)] if n else []
+            may_not += [batch._replace(n=batch.n - n)] if n < batch.n else []
+        return may, may_not
+
+    def mark(self, codes: np.ndarray, slots: np.ndarray) -> None:
+        """Gives rows without room, among those that have no reason yet, theirs. codes: changed."""
+        pending, book = self.pending, self.book
+        if not slots.size or not book.tables:
+            return
+        room = np.array([*self.room, _BOUNDLESS], dtype=np.int64)
+        holders, classes = pending.holder[slots], pending.ask_class[slots]
+        seconds = pending.duration_us[slots] // US
+        seconds[seconds >= MOST_TIME_S] = 0  # none
+        factors = np.array(book.factors, dtype=np.int64)[holders]
+        for measure, (table, sure) in book.tables.items():
+            least = room[table]
+            k = least.argmin(axis=1)
+            every = np.arange(k.size)
+            tightest, own = table[every, k], sure[every, k]
+            needed = _needed(measure, book.amounts(measure)[classes], seconds, factors)
+            out = (codes == 0) & (needed > least[every, k][holders]) & (tightest >= 0)[holders]
+            if measure[0] is not What.LEAST:
+                out &= needed != 0
+            at = np.flatnonzero(out)
+            if not at.size:
+                continue
+            pools = tightest[holders[at]]
+            found = book.reasons[pools]
+            own = own[holders[at]]
+            lent = (own >= 0) & (needed[at] <= room[own])
+            found[lent] = Reason.QUOTA_LENT.code
+            codes[at] = found
+            self.waits_for_time |= measure[0] in (What.LEFT, What.SPENT)
+
+    def wake(self, now: Instant) -> None:
+        """If time alone makes room for somebody, another pass is due before long."""
+        if self.waits_for_time:
+            self.state.held.wake_at = Instant(now + LOOK_AGAIN_S * US)
+
+    # -- one job -----------------------------------------------------------------------------------------
+
+    def admits(self, waiter: Job | ArrayJob, placements: Sequence[Placement]) -> bool:
+        """Whether one job of it may start on these; remembers what it needs for `take_last`."""
+        spec, holder = waiter.spec, holder_of(waiter.spec, waiter.owner)
+        pools, terms = self.book.of(holder), self.book.terms
+        self._last = Demand((), ())
+        if pools is None:
+            return True
+        needs = placed(placements, spec.licenses, terms.config, spec.partition)
+        self._last = self._demand(holder, pools, needs, seconds_of(spec.time_limit_s))
+        return self._copies(self._last.needs) > 0
+
+    def take_last(self) -> None:
+        """The job that was just admitted starts."""
+        self._take(self._last, 1)
+
+    def in_the_way(self, holder: Holder, needs: Needs, time_limit_s: int) -> Iterator[tuple[Limit, int, int]]:
+        """Limits that hold up a job of this holder: each with what it needs and what there is room for."""
+        pools = self.book.of(holder) or ()
+        for one in self._demand(holder, pools, needs, seconds_of(time_limit_s)).needs:
+            limit = self.book.limits[one.pool]
+            if not is_within(limit, one.amount, self.room[one.pool]):
+                if one.sure >= 0:
+                    sure = self.book.limits[one.sure]
+                    limit = limit._replace(of=sure.of, sure=sure)
+                    if one.amount <= self.room[one.sure]:
+                        limit = limit._replace(reason=Reason.QUOTA_LENT)
+                yield limit, one.amount, self.room[one.pool]
+
+    def used(self, limit: Limit) -> int:
+        """What is held of it, or was spent; times in amounts times seconds."""
+        return limit.most - self._room(limit)
+
+    # -- inside ------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        """Room of limits that were met since."""
+        self.room += [self._room(limit) for limit in self.book.limits[len(self.room) :]]
+
+    def _room(self, limit: Limit) -> int:
+        if limit.what is What.LEAST:
+            return -limit.most
+        if limit.scope is None:
+            return limit.most
+        if limit.scope.kind == COHORT:
+            members = self.book.terms.cohorts[limit.scope]
+            return limit.most - sum(self._held(of_association(key), limit.tres) for key in members)
+        total = self._sums.get(limit.scope)
+        if limit.what is What.RUNNING:
+            return limit.most - (total.n_running if total is not None else 0)
+        if limit.what is What.UNFINISHED:
+            return limit.most - (total.n_unfinished if total is not None else 0)
+        if limit.what is What.HELD:
+            return limit.most - self._held(limit.scope, limit.tres)
+        weighed = limit.what is What.SPENT
+        left = self._late.left_s(limit.scope, total, limit.tres, weighed)
+        if left is None:
+            return -1
+        return limit.most - left - (self._late.spent_s(limit.scope, limit.tres) if weighed else 0)
+
+    def _held(self, scope: Scope, tres: str) -> int:
+        total = self._sums.get(scope)
+        return total.tres.get(tres, 0) if total is not None else 0
+
+    def _of_row(self, slot: int, code: int) -> Demand:
+        pending = self.pending
+        key = (int(pending.holder[slot]), code, int(pending.duration_us[slot]))
+        found = self._demands.get(key)
+        if found is None:
+            found = self._demands[key] = self._measure(slot, self.book.needs(code))
+        return found
+
+    def _measure(self, slot: int, needs: Needs) -> Demand:
+        code = int(self.pending.holder[slot])
+        seconds = int(self.pending.duration_us[slot]) // US
+        return self._demand(
+            self.pending.holders[code], self.book.pools[code] or (), needs, seconds_of(seconds)
+        )
+
+    def _demand(self, holder: Holder, pools: Pools, needs: Needs, seconds: int) -> Demand:
+        book, factor = self.book, self.book.terms.factor_milli(holder)
+        under = book.counts_under(holder)
+        self._open()
+        amounts = {
+            k: need(book.limits[k], needs, seconds, factor)
+            for k in dict.fromkeys((*(p for p, _ in pools), *under))
+        }
+        return Demand(
+            tuple(Need(pool, sure, amounts[pool]) for pool, sure in pools),
+            tuple((k, amounts[k]) for k in under if amounts[k]),
+        )
+
+    def _copies(self, needs: tuple[Need, ...]) -> int:
+        limits, room = self.book.limits, self.room
+        n = NO_END
+        worst: tuple[bool, int, tuple[int, str], int] | None = None
+        for one in needs:
+            limit = limits[one.pool]
+            more = copies(limit, one.amount, room[one.pool])
+            n = min(n, more)
+            if not more:
+                order = (limit.what not in OF_ONE_JOB, limit.what, sort_key(limit.tres), room[one.pool])
+                if worst is None or order < worst:
+                    worst = order
+                    lent = one.sure >= 0 and one.amount <= room[one.sure]
+                    self.reason = Reason.QUOTA_LENT if lent else limit.reason
+                    self.waits_for_time |= limit.what in (What.LEFT, What.SPENT)
+        return n
+
+    def _take(self, demand: Demand, n: int) -> None:
+        room = self.room
+        for pool, amount in demand.takes:
+            room[pool] -= amount * n
+
+
+class _Late:
+    """Time that is spent or left, by scope, of one instant."""
+
+    def __init__(self, state: State, book: Book, now: Instant) -> None:
+        self.state = state
+        self.terms = book.terms
+        self.now = now
+        self._overdue: dict[Scope, Sum] | None = None
+        self._weighed: dict[Scope, dict[str, int | None]] | None = None
+        self._spent: dict[Scope, dict[str, float]] = {}
+        qos = state.accounts.qos.values()
+        self.weighs = any(one.usage_factor_milli != MILLI for one in qos)
+
+    def left_s(self, scope: Scope, total: Sum | None, tres: str, weighed: bool) -> int | None:
+        """Amounts times seconds that what runs may still hold; None: for ever. weighed: times usage
+        factors."""
+        if total is None:
+            return 0
+        if weighed and self.weighs and tres != WALL:
+            return self._all_weighed().get(scope, {}).get(tres, 0)
+        us = total.left_us(tres, self.now)
+        if us is None:
+            return None
+        late = self._all_overdue().get(scope)
+        if late is not None:
+            us -= late.left_us(tres, self.now) or 0
+        return -(-us // US)
+
+    def spent_s(self, scope: Scope, tres: str) -> int:
+        """Amounts times seconds that count as used, rounded up."""
+        found = self._spent.get(scope)
+        if found is None:
+            spent = self.state.spent
+            if scope.kind == ASSOCIATION:
+                key = AssociationKey(scope.name, scope.user, scope.partition)
+                found = {**spent.of(key, self.now), WALL: spent.wall_s(key, self.now)}
+            else:
+                assert scope.kind == QOS, scope
+                found = {
+                    **spent.of_qos(scope.name, self.now),
+                    WALL: spent.wall_s_of_qos(scope.name, self.now),
+                }
+            self._spent[scope] = found
+        return int(-(-found.get(tres, 0.0) // 1))
+
+    def _all_overdue(self) -> dict[Scope, Sum]:
+        """What is held past its end."""
+        if self._overdue is None:
+            self._overdue = {}
+            for one in self.state.held.overdue(self.now):
+                for scope in self.terms.scopes(one.holder):
+                    self._overdue.setdefault(scope, Sum()).run(one)
+        return self._overdue
+
+    def _all_weighed(self) -> dict[Scope, dict[str, int | None]]:
+        """What is left to jobs of QOS that cost more, or less, than others."""
+        if self._weighed is None:
+            self._weighed = {}
+            late: dict[Holder, Sum] = {}
+            for one in self.state.held.overdue(self.now):
+                late.setdefault(one.holder, Sum()).run(one)
+            for holder, total in self.state.held.by_holder.items():
+                factor = self.terms.factor_milli(holder)
+                past = late.get(holder)
+                for tres in total.tres:
+                    us = total.left_us(tres, self.now)
+                    if us is not None and past is not None:
+                        us -= past.left_us(tres, self.now) or 0
+                    seconds = -(-us * factor // (US * MILLI)) if us is not None else None
+                    for scope in self.terms.scopes(holder):
+                        sums = self._weighed.setdefault(scope, {})
+                        before = sums.get(tres, 0)
+                        sums[tres] = before + seconds if before is not None and seconds is not None else None
+        return self._weighed
+
+
+def book_of(state: State) -> Book:
+    """What is remembered of limits; of the present book of accounts and configuration."""
+    book = state.held.book
+    if book is None or not book.terms.stands(state.accounts, state.config):
+        book = state.held.book = Book(Terms(state.accounts, state.config))
+    return book
+
+
+def quota(state: State, now: Instant) -> Quota | None:
+    """What may start; None where nobody is limited."""
+    book = book_of(state)
+    return Quota(state, book, now) if book.terms.limited else None
+
+
+def _needed(measure: Measure, amounts: np.ndarray, seconds: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """As `need`, of many rows `[n]`. seconds: 0 for a job without a limit."""
+    what, tres = measure
+    if what not in WITH_TIME:
+        return amounts
+    if what is What.SPENT and tres != WALL:
+        amounts = np.minimum(-(-amounts * factors // MILLI), MOST_AMOUNT)
+    return np.where(seconds > 0, amounts * seconds, np.where(amounts > 0, NO_END, 0))

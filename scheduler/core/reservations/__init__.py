@@ -1,0 +1,1 @@
+"""Reservations: which nodes are set aside when and for whom, and what that means for everybody's jobs."""
