@@ -83,10 +83,10 @@ def _hold(state: State, job: Job, active: Active) -> None:
     limit_us = job.spec.time_limit_s * US
     state.running_columns.add(job.id, ends_by(active), active.placements, limit_us)
     state.usage.take(job.owner.uid, active.placements)
-    if active.suspended_at:
-        state.usage.take_cpus(job.owner.uid, active.placements, -1)
     if job.spec.account:
         state.usage.take(job.spec.account, active.placements)
+    if active.suspended_at:
+        state.usage.take_cpus(job, active.placements, -1)
     if active.reservation:
         state.windows.enter(active.reservation, job.id)
     waiting.expect(state, job, active)
