@@ -108,7 +108,8 @@ class Simulation:
     policy is clairvoyant. before: is told every event that is about to change the state. uses: of memory
     over time, by the names that jobs give. estimate: what draws for estimates of starts depend on; None:
     there are no estimates. accounts: changes of the empty book, made first; account_of: see Asks. Raises
-    BadValue for changes that are refused. reservations: when they are made, by time.
+    BadValue for changes that are refused. reservations: when they are made, by time. after_pass: is
+    called when a pass is over.
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class Simulation:
         accounts: tuple[AccountChange, ...] = (),
         account_of: str = "default",
         reservations: Sequence[Made] = (),
+        after_pass: Callable[[], None] | None = None,
     ) -> None:
         self.policy = policy
         self.state = State.empty()
@@ -138,6 +140,7 @@ class Simulation:
         self._dice = Dice(world)
         self._keep_going = keep_going
         self._seen, self._before, self._progress = seen, before, progress
+        self._after_pass = after_pass
         self._estimate = estimate
         base = config or CONFIG
         self._asks = Asks(
@@ -201,7 +204,8 @@ class Simulation:
         while True:
             times = [arrivals.next_us, self._heap[0][0] if self._heap and not self._idle(arrivals) else None]
             # Nobody wakes up only to forget.
-            wakes = self.state.batch.wake_at or self.state.preempting.wake_at
+            state = self.state
+            wakes = state.batch.wake_at or state.held.wake_at or state.preempting.wake_at
             due = len(self.state.timers) or wakes or self.state.reservations
             timer = next_timer(self.state) if due else None
             if timer is not None and len(self.state.jobs) > len(self.state.finished):
@@ -270,6 +274,8 @@ class Simulation:
             self.n_cycles += 1
             while self._do(RunCycle()).more:
                 pass
+            if self._after_pass is not None:
+                self._after_pass()
             if self._estimate is not None:
                 self._tell_starts(self._estimate)
         self._changed = False
