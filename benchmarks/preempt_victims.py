@@ -45,21 +45,21 @@ class Row(NamedTuple):
     high_wait_s: float
 
 
-def jobs(seed: int) -> list[TraceJob]:
+def jobs(seed: int, days: int = DAYS) -> list[TraceJob]:
     """Low jobs of 1 to 32 CPUs and some minutes to a day, one in ten on several nodes; high ones of up
     to four nodes that take half an hour."""
     chance = Random(seed)
     found: list[TraceJob] = []
     demand_s = 0.0
-    while demand_s < 1.1 * NODES * CPUS * DAYS * 24 * HOUR_S:
+    while demand_s < 1.1 * NODES * CPUS * days * 24 * HOUR_S:
         nodes = chance.choice((2, 3, 4)) if chance.random() < 0.1 else 1
         cpus = chance.choice((16, 32)) if nodes > 1 else chance.choice((1, 1, 2, 4, 4, 8, 16, 32))
         run_s = min(max(chance.lognormvariate(8.9, 1.2), 300), 24 * HOUR_S)
         demand_s += run_s * cpus * nodes
-        at = chance.uniform(0, DAYS * 24 * HOUR_S) * (chance.random() > 0.15)
+        at = chance.uniform(0, days * 24 * HOUR_S) * (chance.random() > 0.15)
         found.append(_job("low", len(found), at, run_s, cpus, nodes, chance.uniform(1.2, 4)))
     at = chance.expovariate(1 / 1800)
-    while at < DAYS * 24 * HOUR_S:
+    while at < days * 24 * HOUR_S:
         nodes = chance.choice((2, 3, 4)) if chance.random() < 0.2 else 1
         cpus = CPUS if nodes > 1 else chance.choice((4, 8, 16, 32))
         found.append(_job("high", len(found), at, chance.uniform(600, 3000), cpus, nodes, 1.5))
@@ -67,7 +67,7 @@ def jobs(seed: int) -> list[TraceJob]:
     return sorted(found, key=lambda job: (job.submit_us, job.id))
 
 
-def run(seed: int, victims: VictimOrder) -> Row:
+def run(seed: int, victims: VictimOrder, days: int = DAYS) -> Row:
     """One seed with this order of victims."""
     preemption = Preemption(PreemptBy.PARTITION, victims=victims, exempt_s=60)
     partitions = (Partition("low", is_default=True), Partition("high", priority_tier=10))
@@ -81,7 +81,7 @@ def run(seed: int, victims: VictimOrder) -> Row:
         n_victims += isinstance(event, JobEnding) and bool(event.mode)
 
     simulation = Simulation(lab_policy("fcfs+easy"), nodes, world, config, seen=seen)
-    simulation.run(jobs(seed), DAYS * 24 * HOUR_S * US)
+    simulation.run(jobs(seed, days), days * 24 * HOUR_S * US)
     outcome = simulation.outcome("victims")
     cpus = np.array([job.tasks * job.cpu_milli // 1000 for job in outcome.jobs])
     high = np.array([job.queue == "high" for job in outcome.jobs]) & (outcome.start_us >= 0)
