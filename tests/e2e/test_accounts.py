@@ -104,3 +104,23 @@ def test_a_coordinator_manages_below_the_account_and_nobody_else_does(cluster: C
         assert "a coordinator of science may only change what is below that" in done.stderr
     rows = cluster.text("sacctmgr", "-nP", "show", "assoc", "format=account,user,maxjobs", "woplimits")
     assert rows == "root||\nscience||\nscience|nobody|\nphysics||2\nphysics|daemon|\n"
+
+
+def test_a_limit_that_is_lowered_stops_starts_and_kills_nothing(cluster: Cluster) -> None:
+    for line in ("add account arts", f"add user {ME} account=arts"):
+        cluster.run("sacctmgr", "-i", *line.split())
+    first = cluster.sbatch("--wrap", "sleep 60")
+    cluster.wait_state(first, "RUNNING")
+    cluster.run("sacctmgr", "-i", "modify", "user", ME, "set", "MaxJobs=1")
+    second = cluster.sbatch("--wrap", "true")
+    assert cluster.text("squeue", "-h", "-j", str(second), "-o", "%t %r").split() == [
+        "PD",
+        "AssocMaxJobsLimit",
+    ]
+    cluster.run("sacctmgr", "-i", "modify", "account", "arts", "set", "GrpJobs=0")
+    assert cluster.state(first) == "RUNNING"
+    for line in (f"modify user {ME} set MaxJobs=-1", "modify account arts set GrpJobs=-1"):
+        cluster.run("sacctmgr", "-i", *line.split())
+    assert cluster.wait(second).state == "COMPLETED"
+    assert cluster.state(first) == "RUNNING"
+    cluster.run("scancel", str(first))
