@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster import Cluster
+from tests.cluster import Cluster, wait_until
 
 ME = getpass.getuser()
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
@@ -113,10 +113,8 @@ def test_a_limit_that_is_lowered_stops_starts_and_kills_nothing(cluster: Cluster
     cluster.wait_state(first, "RUNNING")
     cluster.run("sacctmgr", "-i", "modify", "user", ME, "set", "MaxJobs=1")
     second = cluster.sbatch("--wrap", "true")
-    assert cluster.text("squeue", "-h", "-j", str(second), "-o", "%t %r").split() == [
-        "PD",
-        "AssocMaxJobsLimit",
-    ]
+    reason = ("squeue", "-h", "-j", str(second), "-o", "%t %r")
+    wait_until(lambda: cluster.text(*reason) == "PD AssocMaxJobsLimit\n", "the limit as the job's reason")
     cluster.run("sacctmgr", "-i", "modify", "account", "arts", "set", "GrpJobs=0")
     assert cluster.state(first) == "RUNNING"
     for line in (f"modify user {ME} set MaxJobs=-1", "modify account arts set GrpJobs=-1"):
