@@ -107,7 +107,8 @@ class Simulation:
     policy is clairvoyant. before: is told every event that is about to change the state. uses: of memory
     over time, by the names that jobs give. estimate: what draws for estimates of starts depend on; None:
     there are no estimates. accounts: changes of the empty book, made first; account_of: see Asks. Raises
-    BadValue for changes that are refused. reservations: when they are made, by time.
+    BadValue for changes that are refused. reservations: when they are made, by time. after_pass: is
+    called when a pass is over.
     """
 
     def __init__(
@@ -126,6 +127,7 @@ class Simulation:
         accounts: tuple[AccountChange, ...] = (),
         account_of: str = "default",
         reservations: Sequence[Made] = (),
+        after_pass: Callable[[], None] | None = None,
     ) -> None:
         self.policy = policy
         self.state = State.empty()
@@ -137,6 +139,7 @@ class Simulation:
         self._dice = Dice(world)
         self._keep_going = keep_going
         self._seen, self._before, self._progress = seen, before, progress
+        self._after_pass = after_pass
         self._estimate = estimate
         base = config or CONFIG
         self._asks = Asks(
@@ -269,6 +272,8 @@ class Simulation:
             self.n_cycles += 1
             while self._do(RunCycle()).more:
                 pass
+            if self._after_pass is not None:
+                self._after_pass()
             if self._estimate is not None:
                 self._tell_starts(self._estimate)
         self._changed = False
