@@ -220,6 +220,7 @@ _JOB_KEYS: dict[str, Any] = {
     "partition": _text("partition"),
     "priority": _whole("Priority", "priority"),
     "qos": _text("qos"),
+    "reservation": _text("reservation"),
     "reservationname": _text("reservation"),
     "reqnodelist": _nodes("ReqNodeList", "nodesRequired"),
     "requeue": _requeue,
