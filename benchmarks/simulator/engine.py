@@ -107,7 +107,8 @@ class Simulation:
     policy is clairvoyant. before: is told every event that is about to change the state. uses: of memory
     over time, by the names that jobs give. estimate: what draws for estimates of starts depend on; None:
     there are no estimates. accounts: changes of the empty book, made first; account_of: see Asks. Raises
-    BadValue for changes that are refused. reservations: when they are made, by time.
+    BadValue for changes that are refused. reservations: when they are made, by time. after_pass: is
+    called when a pass is over.
     """
 
     def __init__(
@@ -126,6 +127,7 @@ class Simulation:
         accounts: tuple[AccountChange, ...] = (),
         account_of: str = "default",
         reservations: Sequence[Made] = (),
+        after_pass: Callable[[], None] | None = None,
     ) -> None:
         self.policy = policy
         self.state = State.empty()
@@ -137,6 +139,7 @@ class Simulation:
         self._dice = Dice(world)
         self._keep_going = keep_going
         self._seen, self._before, self._progress = seen, before, progress
+        self._after_pass = after_pass
         self._estimate = estimate
         base = config or CONFIG
         self._asks = Asks(
@@ -200,7 +203,8 @@ class Simulation:
         while True:
             times = [arrivals.next_us, self._heap[0][0] if self._heap and not self._idle(arrivals) else None]
             # Nobody wakes up only to forget.
-            due = len(self.state.timers) or self.state.batch.wake_at or self.state.reservations
+            wakes = self.state.batch.wake_at or self.state.held.wake_at
+            due = len(self.state.timers) or wakes or self.state.reservations
             timer = next_timer(self.state) if due else None
             if timer is not None and len(self.state.jobs) > len(self.state.finished):
                 times.append(timer - ORIGIN)
@@ -268,6 +272,8 @@ class Simulation:
             self.n_cycles += 1
             while self._do(RunCycle()).more:
                 pass
+            if self._after_pass is not None:
+                self._after_pass()
             if self._estimate is not None:
                 self._tell_starts(self._estimate)
         self._changed = False

@@ -422,6 +422,15 @@ KEYS: tuple[Key, ...] = (
     Key("scheduling", "preempt", PREEMPT, '"none"', "", _C, "preempt"),
     Key("scheduling", "predictor", PREDICTOR, '"limit"', "", _C, "predictor"),
     Key("scheduling", "max_starts_per_cycle", _count(1, 1 << 20), "4096", "jobs", _C, "max_starts_per_cycle"),
+    Key(
+        "scheduling",
+        "reservation_over_run",
+        _duration_kind(0, _YEAR_S),
+        "0",
+        "seconds",
+        _C,
+        "resv_over_run_s",
+    ),
     Key("scheduling", "learn_interval", _duration_kind(0, _YEAR_S), "600", "seconds", _S, "learn_interval_s"),
     Key("scheduling", "cycle_interval_ms", _count(0, 60000), "20", "milliseconds", _S, "cycle_interval_ms"),
     Key("priority", "weight_age", _count(0, 1 << 32), "0", "", _M, "weight_age"),
@@ -592,6 +601,10 @@ MEANING: dict[str, str] = {
         "which stays the bound whatever is predicted."
     ),
     "scheduling.max_starts_per_cycle": "Most jobs started in one pass.",
+    "scheduling.reservation_over_run": (
+        "How long jobs of a reservation may run on when its window is over, before they are stopped (Slurm's "
+        "ResvOverRun)."
+    ),
     "scheduling.learn_interval": (
         "A policy that learns from what jobs are like does so at most this often, for some seconds; 0: never."
     ),

@@ -179,6 +179,7 @@ def _copy(frozen: Frozen, front: Set[JobId] | None) -> State:
     state.history, state.usage, state.arrivals = frozen.history, frozen.usage, frozen.arrivals
     state.accounts, state.spent = frozen.accounts, frozen.spent
     state.estimates = frozen.estimates
+    state.reservations = frozen.reservations
     rebuild(state)
     return state
 
@@ -190,4 +191,5 @@ def _values_of(state: State) -> State:
     copy.next_job_id, copy.nodes = state.next_job_id, state.nodes
     copy.history, copy.usage, copy.arrivals = state.history, state.usage.copy(), state.arrivals
     copy.accounts, copy.spent = state.accounts, state.spent.copy()
+    copy.reservations = state.reservations
     return copy

@@ -21,9 +21,10 @@ from packhorse.scheduler.core.interning import Interned
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.slots import SlotMap
 from packhorse.scheduler.core.pending_columns import AskClass, PendingColumns
+from packhorse.scheduler.core.reservations.picture import Picture
 from packhorse.scheduler.core.state import State
 
-_SAME: Final = (Board, SlotMap, AskClass)
+_SAME: Final = (Board, SlotMap, AskClass, Picture)
 """Classes whose objects both copies may use."""
 
 _OWN: Final = "packhorse.scheduler.core."

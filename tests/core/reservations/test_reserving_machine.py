@@ -7,8 +7,10 @@ has no right to.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
@@ -223,5 +225,8 @@ class ReservingMachine(ClusterMachine):
 
 
 assert set(NODES) == {"n1", "n2", "n3"}
-ReservingMachine.TestCase.settings = ClusterMachine.TestCase.settings
+ReservingMachine.TestCase.settings = settings(
+    ClusterMachine.TestCase.settings,
+    max_examples=4_000 if os.environ.get("PACKHORSE_MACHINE") == "long" else 40,
+)
 TestReservingMachine = ReservingMachine.TestCase

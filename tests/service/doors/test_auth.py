@@ -137,7 +137,6 @@ def request(method: str, job: int, owner: Owner) -> Any:
     }[method]
 
 
-ABOUT_NOBODY = frozenset({"Ping", "SubmitJob", "SubmitJobs", "IssueToken", "Relay", "ChangeAccounts"})
 ABOUT_NOBODY = frozenset(
     {
         "Ping",
@@ -145,6 +144,7 @@ ABOUT_NOBODY = frozenset(
         "SubmitJobs",
         "IssueToken",
         "Relay",
+        "ChangeAccounts",
         "CreateReservation",
         "UpdateReservation",
         "DeleteReservation",
