@@ -76,7 +76,7 @@ demo: install  ## a one-machine cluster in a temporary directory, and the digits
 
 # ---------------------------------------------------------------------------------------------- checking
 
-.PHONY: test soak check format format-check lint types imports proto proto-check bench bench-agent bench-packing bench-policies bench-reclaim bench-reclaim-cluster
+.PHONY: test soak check format format-check lint types imports proto proto-check bench bench-agent bench-packing bench-policies bench-reclaim bench-reclaim-cluster bench-policy
 test: dev  ## install, then all tests but the slow ones
 	@$(MAKE) --no-print-directory $(VENV)/.package
 	@$(BIN)/python -m pytest $(ARGS)
@@ -129,6 +129,10 @@ bench-policies: install  ## the simulator against published numbers, row by row:
 
 bench-reclaim: install  ## usage estimates on usage traces, slack against overruns: ten minutes
 	PYTHONPATH=. OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.reclaim_estimators $(ARGS)
+
+bench-policy: install  ## a pass with fair share and limits; a day of 100,000 jobs under limits, judged: half an hour
+	PYTHONPATH=. OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.policy_pass $(ARGS)
+	PYTHONPATH=. OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.limits_day
 
 bench-reclaim-cluster: install  ## work in memory that nobody uses, on usage traces: a quarter of an hour
 	PYTHONPATH=. OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.reclaim_cluster $(ARGS)

@@ -37,6 +37,8 @@ WINDOW_S: Final = 6 * HOUR_S
 STEP_S: Final = 600
 GOAL: Final = 2.0
 """Points of a hundred."""
+FULL: Final = 0.97
+"""Of the most that is used at any time: the cluster is full."""
 
 SHARES: Final = {"physics": 50, "chemistry": 30, "biology": 20}
 USERS: Final = 4
@@ -49,7 +51,7 @@ class Day(NamedTuple):
 
     seed: int = 1
     hours: int = 24
-    nodes: int = 16
+    nodes: int = 8
     cpus: int = 32
     load: float = 1.2
     shortest_s: int = 300
@@ -151,12 +153,14 @@ def _add(steps: np.ndarray, cpus: float, start_us: int, end_us: int) -> None:
 
 def off_by(used: Used) -> np.ndarray:
     """Points of a hundred by which each account's part of all use differs from its share, over each window
-    `[n_accounts, n_windows]`."""
+    that begins once the cluster was full `[n_accounts, n_windows]`: before, everybody gets what they want."""
     n = WINDOW_S // STEP_S
+    total = used.cpu_s.sum(axis=0)
+    full = int(np.argmax(total >= FULL * total.max()))
     sums = np.concatenate([np.zeros((len(SHARES), 1)), used.cpu_s.cumsum(axis=1)], axis=1)
     window = sums[:, n:] - sums[:, :-n]
     due = np.array(list(SHARES.values()), dtype=np.float64)[:, None]
-    return np.asarray(100 * window / window.sum(axis=0) - due)
+    return np.asarray(100 * window / window.sum(axis=0) - due)[:, full:]
 
 
 def figures(day: Day, policy: str = "multifactor", look_ahead_s: int = 1800) -> dict[str, Any]:

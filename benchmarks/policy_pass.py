@@ -90,6 +90,8 @@ class Site:
             self.do(RegisterNode(spec, "boot", Offer(1, spec.cpu_milli, spec.mem_mib)))
         self.asks = [self.ask() for _ in range(200)]
         self.change(tree(self.chance, 64 * n_nodes, 4 * (n_nodes // 8), limited=limited))
+        self.submit(n_pending)
+        self.first = self.passes()
         self.fill(n_pending)
 
     def do(self, input: Input) -> Decision:
@@ -136,11 +138,13 @@ class Site:
         """Until nothing more can start and so many wait."""
         pending = self.state.pending_columns
         with Progress(n_pending, "waiting jobs") as progress:
-            while len(pending) < n_pending:
-                self.submit(min(2_000, n_pending - len(pending)))
+            while True:
                 self.now = Instant(self.now + 60 * US)
                 while self.do(RunCycle()).more:
                     pass
+                if len(pending) >= n_pending:
+                    return
+                self.submit(min(2_000, n_pending - len(pending)))
                 progress.step(f"{len(self.state.running_columns)} run")
 
     def end(self, n: int) -> None:
@@ -197,7 +201,7 @@ def tree(chance: Random, n_cpus: int, n_gpus: int, *, limited: bool) -> Accounts
 def measure(site: Site) -> list[Figure]:
     """A pass when nothing has changed, when room has become free, and when ten jobs have come."""
     running, waiting = len(site.state.running_columns), len(site.state.pending_columns)
-    figures = []
+    figures = [Figure(f"empty cluster, {site.first[1]} start", site.first[0], "s")]
     seconds, _ = site.passes()
     figures.append(Figure(f"nothing changed, {running} run, {waiting} wait", seconds, "s", FULL_S))
     site.state.pending_columns.rules(replace(site.state.config))  # another object: all is ordered anew

@@ -22,6 +22,8 @@ COMMANDS = {
     "loans": "memory lent and borrowed: who, how much, and what came of it",
     "quota": "limits, budgets and quotas of accounts, users and QOS, and what is used of them",
     "reclaim": "switch the lending of unused memory on or off",
+    "shadow": "what another configuration would have decided, on the live cluster",
+    "estimates": "how right estimates of starts were",
     "reconfigure": "have the scheduler read its configuration file again",
     "usage": "what a job used over time: a chart, or CSV",
     "wait": "wait for jobs to end, with progress",

@@ -20,6 +20,7 @@ from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.decision import Decision
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
+from packhorse.scheduler.core.when.note import due, estimates
 from packhorse.scheduler.model.accounts_change import AccountChange
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Continue, Launch, Suspend, Terminate
@@ -33,6 +34,7 @@ from packhorse.scheduler.model.event import (
     JobResumed,
     JobsForgotten,
     JobSuspended,
+    StartsEstimated,
 )
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
@@ -40,6 +42,7 @@ from packhorse.scheduler.model.input import (
     ChangeAccounts,
     CreateReservation,
     Input,
+    NoteEstimates,
     RegisterNode,
     ReportExit,
     ReportSilence,
@@ -102,8 +105,10 @@ class Simulation:
     keep_going: jobs that the cluster refuses are left out and listed in `refused`; otherwise NotRunnable.
     seen: is told every event; progress: how many jobs have ended, now and then. limit: of jobs, unless the
     policy is clairvoyant. before: is told every event that is about to change the state. uses: of memory
-    over time, by the names that jobs give. accounts: changes of the empty book, made first; account_of: see
-    Asks. Raises BadValue for changes that are refused. reservations: when they are made, by time.
+    over time, by the names that jobs give. estimate: what draws for estimates of starts depend on; None:
+    there are no estimates. accounts: changes of the empty book, made first; account_of: see Asks. Raises
+    BadValue for changes that are refused. reservations: when they are made, by time. after_pass: is
+    called when a pass is over.
     """
 
     def __init__(
@@ -118,9 +123,11 @@ class Simulation:
         limit: LimitOf = asked,
         uses: Mapping[str, Use] | None = None,
         before: Callable[[Event], None] | None = None,
+        estimate: int | None = None,
         accounts: tuple[AccountChange, ...] = (),
         account_of: str = "default",
         reservations: Sequence[Made] = (),
+        after_pass: Callable[[], None] | None = None,
     ) -> None:
         self.policy = policy
         self.state = State.empty()
@@ -132,6 +139,8 @@ class Simulation:
         self._dice = Dice(world)
         self._keep_going = keep_going
         self._seen, self._before, self._progress = seen, before, progress
+        self._after_pass = after_pass
+        self._estimate = estimate
         base = config or CONFIG
         self._asks = Asks(
             nodes,
@@ -194,7 +203,8 @@ class Simulation:
         while True:
             times = [arrivals.next_us, self._heap[0][0] if self._heap and not self._idle(arrivals) else None]
             # Nobody wakes up only to forget.
-            due = len(self.state.timers) or self.state.batch.wake_at or self.state.reservations
+            wakes = self.state.batch.wake_at or self.state.held.wake_at
+            due = len(self.state.timers) or wakes or self.state.reservations
             timer = next_timer(self.state) if due else None
             if timer is not None and len(self.state.jobs) > len(self.state.finished):
                 times.append(timer - ORIGIN)
@@ -262,7 +272,17 @@ class Simulation:
             self.n_cycles += 1
             while self._do(RunCycle()).more:
                 pass
+            if self._after_pass is not None:
+                self._after_pass()
+            if self._estimate is not None:
+                self._tell_starts(self._estimate)
         self._changed = False
+
+    def _tell_starts(self, seed: int) -> None:
+        """Jobs that go on waiting are told when they will start, those who are due."""
+        now = Instant(ORIGIN + self.now_us)
+        if wanted := due(self.state, now):
+            self._do(NoteEstimates(tuple(estimates(self.state, now, seed, wanted))))
 
     def _happen(self, kind: _Kind, what: object) -> None:
         if kind is _Kind.EXIT:
@@ -357,7 +377,7 @@ class Simulation:
             if kind is JobSuspended or kind is JobResumed:
                 self._paused(event)  # type: ignore[arg-type]
             self._tell(event)
-            self._changed |= kind is not JobsForgotten
+            self._changed |= kind is not JobsForgotten and kind is not StartsEstimated
         for command in decision.commands:
             if type(command) is Launch:
                 self._launch(command)

@@ -35,7 +35,8 @@ class LimitBroken(PackhorseError):
 
 
 class _Run(NamedTuple):
-    """A job that runs. each: what it has on each node. factor: what a second costs, in thousandths."""
+    """A job that runs. each: what it has on each node. factor: what a second costs, in thousandths. charged:
+    what time costs it since then. left_us: how long it may still run, once it goes on; -1 while it does."""
 
     where: tuple[tuple[str, ...], ...]
     amounts: Amounts
@@ -43,6 +44,8 @@ class _Run(NamedTuple):
     since: Instant
     end_by: Instant
     factor: int
+    charged: Amounts
+    left_us: int = -1
 
 
 class Referee:
@@ -68,6 +71,18 @@ class Referee:
                 self.running[event.job] = self.running[event.job]._replace(end_by=event.end_by)
             case ev.JobEnded() | ev.JobRequeued() if event.job in self.running:
                 self._released(event.job, event.at)
+            case ev.JobSuspended() if event.job in self.running:
+                self._bank(event.job, event.at)
+                run = self.running[event.job]
+                rest = {name: n for name, n in run.amounts.items() if name not in ("cpu", "wall", "billing")}
+                billing = self._billing(self.state.jobs[event.job].spec.partition, rest)
+                charged = {**rest, "billing": billing} if billing else rest
+                left_us = run.end_by - event.at if run.end_by else 0
+                self.running[event.job] = run._replace(charged=charged, left_us=left_us)
+            case ev.JobResumed() if event.job in self.running:
+                self._bank(event.job, event.at)
+                run = self.running[event.job]
+                self.running[event.job] = run._replace(charged=run.amounts, end_by=event.end_by, left_us=-1)
             case ev.JobUpdated():
                 self._updated(event)
             case ev.JobsSubmitted():
@@ -117,13 +132,15 @@ class Referee:
         amounts["billing"] = self._billing(spec.partition, amounts)
         amounts["wall"] = 1
         qos = self.state.accounts.qos.get(spec.qos)
+        held = {name: n for name, n in amounts.items() if n}
         run = _Run(
             tuple(self._where(spec, owner)),
-            {name: n for name, n in amounts.items() if n},
+            held,
             each,
             event.at,
             event.end_by,
             qos.usage_factor_milli if qos is not None else 1000,
+            held,
         )
         self.running[job.id] = run
         for place in run.where:
@@ -132,12 +149,19 @@ class Referee:
         self._judge(job.id, spec, owner, run, event.at)
 
     def _released(self, id: JobId, at: Instant) -> None:
+        self._bank(id, at)
         run = self.running.pop(id)
         for place in run.where:
             self._held[place].subtract({**run.amounts, "": 1})
+
+    def _bank(self, id: JobId, at: Instant) -> None:
+        """What it has cost until now is spent."""
+        run = self.running[id]
+        for place in run.where:
             spent = self._spent.setdefault(place, Counter())
-            for name, n in run.amounts.items():
+            for name, n in run.charged.items():
                 spent[name] += n * (at - run.since) * (1000 if name == "wall" else run.factor)
+        self.running[id] = run._replace(since=at)
 
     def _updated(self, event: ev.JobUpdated) -> None:
         waiter: Job | ArrayJob | None = self.state.jobs.get(event.job) or self.state.arrays.get(event.job)
@@ -150,11 +174,14 @@ class Referee:
         )
         self._unfinished.subtract(dict.fromkeys(old, n))
         self._unfinished.update(dict.fromkeys(new, n))
-        run = self.running.get(event.job)
-        if run is not None and isinstance(waiter.phase, Active):
+        if event.job in self.running and isinstance(waiter.phase, Active):
+            self._bank(event.job, event.at)
+            run = self.running[event.job]
             for place in run.where:
                 self._held[place].subtract({**run.amounts, "": 1})
             end_by = event.end_by if event.spec.time_limit_s != waiter.spec.time_limit_s else run.end_by
+            if run.left_us >= 0 and end_by:
+                run = run._replace(left_us=max(run.left_us + end_by - run.end_by, 0))
             run = self.running[event.job] = run._replace(where=new, end_by=end_by)
             for place in new:
                 self._held.setdefault(place, Counter()).update({**run.amounts, "": 1})
@@ -381,16 +408,16 @@ class Referee:
             if place in run.where and name in run.amounts:
                 if not run.end_by:
                     return float("inf")
-                left = max(run.end_by - now, 0)
+                left = max(run.end_by - now, 0) if run.left_us < 0 else run.left_us
                 factor = (1000 if name == "wall" else run.factor) if weighed else 1
                 total += run.amounts[name] * left * factor
         return total
 
     def _used(self, place: tuple[str, ...], name: str, now: Instant) -> int:
         running = sum(
-            run.amounts[name] * (now - run.since) * (1000 if name == "wall" else run.factor)
+            run.charged[name] * (now - run.since) * (1000 if name == "wall" else run.factor)
             for run in self.running.values()
-            if place in run.where and name in run.amounts
+            if place in run.where and name in run.charged
         )
         return self._spent.get(place, Counter())[name] + running
 

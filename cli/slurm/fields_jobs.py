@@ -46,6 +46,9 @@ JOB_COLUMNS = {
     "start_at": "int",  # of the current or last run
     "end_at": "int",  # 0 while not ended
     "planned_start_at": "int",
+    "estimated_start_at": "int",  # median; 0: nobody can say
+    "estimated_low_at": "int",  # 8 of 10 start between these two
+    "estimated_high_at": "int",
     "time_limit_s": "int",  # 0: none
     "restarts": "int",
     "requeue": "int",
@@ -211,13 +214,15 @@ def _left(table: Table) -> list[str]:
 
 
 def start_seconds(table: Table) -> list[int]:
-    """When each job started, or is expected to: its planned start, else its begin time. 0: not known."""
+    """When each job started, or is expected to: by estimate, else its planned start, else its begin time.
+    0: not known."""
     now = table.now_s
     return [
-        (planned or (begin if begin > now else 0)) if state == "PENDING" else start
-        for state, start, planned, begin in zip(
+        (estimated or planned or (begin if begin > now else 0)) if state == "PENDING" else start
+        for state, start, estimated, planned, begin in zip(
             table.texts("state"),
             table.seconds("start_at"),
+            table.seconds("estimated_start_at"),
             table.seconds("planned_start_at"),
             table.seconds("begin_at"),
             strict=True,
@@ -309,7 +314,7 @@ def _paths(name: str) -> Column:
 
 ARRAY_COLUMNS = ("job_id", "array_job_id", "array_task_id", "array_pending")
 _RUN = ("state", "start_at", "end_at", "suspended_s")
-_EXPECTED = ("state", "start_at", "planned_start_at", "begin_at")
+_EXPECTED = ("state", "start_at", "estimated_start_at", "planned_start_at", "begin_at")
 _FILES = (*ARRAY_COLUMNS, "std_in", "std_out", "std_err", "work_dir", "name", "user", "batch_host")
 
 # One line per field: header, column, what it needs.
@@ -482,6 +487,8 @@ def names() -> dict[str, JobField]:
         "sct": _SCT,
         "shared": _SHARE,
         "sockets": _SOCKETS,
+        "startearliest": ("START_EARLIEST", _stamps("estimated_low_at"), ("estimated_low_at",)),
+        "startlatest": ("START_LATEST", _stamps("estimated_high_at"), ("estimated_high_at",)),
         "starttime": _START,
         "state": _STATE,
         "statecompact": _ST,

@@ -68,7 +68,7 @@ def exit_status(code: int, signal: int) -> dict[str, Any]:
 def job(row: dict[str, Any]) -> dict[str, Any]:
     """One job."""
     pending = row["state"] == "PENDING"
-    start = row["planned_start_at"] if pending else row["start_at"]
+    start = (row["estimated_start_at"] or row["planned_start_at"]) if pending else row["start_at"]
     limit_s = row["time_limit_s"]
     most_s = limit_s + row["suspended_s"]
     end = row["end_at"] or (start + most_s * 1_000_000 if start and limit_s else 0)

@@ -60,26 +60,33 @@ class Session:
     def commit(self, changes: list[Change], problem: str, told: str = "", *, with_plan: bool = False) -> int:
         """The changes made, once that is agreed. problem: what a refusal is introduced by.
 
-        told: said when the scheduler would make them; with_plan: with what would change, line by line.
+        told: said once the scheduler made them, or would; with_plan: with what would change, line by line.
         """
         try:
+            if self.immediate and not with_plan:
+                self._change(changes)
+                self._tell([told] if told else [])
+                return 0
             plan = field(call("ChangeAccounts", {"changes": changes, "dryRun": True}), "lines", [])
-            lines = [told] if told else []
-            if with_plan:
-                lines += [f"  {line}" for line in plan] or [" Nothing new added."]
-            if lines:
-                self.say("\n".join(lines))
+            shown = [f"  {line}" for line in plan] or [" Nothing new added."]
+            self._tell([*([told] if told else []), *(shown if with_plan else [])])
             if with_plan and not plan:
                 return 0
             if not self.agreed():
                 self.say(" Changes Discarded")
                 return 0
-            request = {"changes": changes, "idempotencyKey": os.urandom(16).hex()}
-            call("ChangeAccounts", request)
+            self._change(changes)
         except CallError as error:
             phrase = f"{error.slurm}\n  " if error.slurm else ""
             raise CommandError(f" {problem}: {phrase}{error.message}") from error
         return 0
+
+    def _change(self, changes: list[Change]) -> None:
+        call("ChangeAccounts", {"changes": changes, "idempotencyKey": os.urandom(16).hex()})
+
+    def _tell(self, lines: list[str]) -> None:
+        if lines:
+            self.say("\n".join(lines))
 
 
 class Known:

@@ -222,11 +222,12 @@ def _submit(request: dict[str, object], options: dict[str, str]) -> int:
         raise _refused(error, test_only) from None
     for warning in field(reply, "warnings", []):
         sys.stderr.write(f"{PROG}: warning: {warning}\n")
-    for note in field(reply, "notes", []):
-        sys.stderr.write(f"{PROG}: {note}\n")
     job_id = int_field(reply, "job_id")
     if test_only:
         _tell_estimate(reply, job_id)
+    for note in field(reply, "notes", []):
+        sys.stderr.write(f"{PROG}: {note}\n")
+    if test_only:
         return 0
     if "quiet" not in options:
         if "parsable" in options:

@@ -19,7 +19,8 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
     pending = row["state"] == "PENDING"
     start = row["start_at"]
     if pending:
-        start = row["planned_start_at"] or (row["begin_at"] if row["begin_at"] > now_us else 0)
+        start = row["estimated_start_at"] or row["planned_start_at"]
+        start = start or (row["begin_at"] if row["begin_at"] > now_us else 0)
     limit_us = row["time_limit_s"] * 1_000_000
     suspended_us = row["suspended_s"] * 1_000_000
     end = row["end_at"] or (start + limit_us + suspended_us if start and limit_us else 0)
@@ -97,6 +98,10 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
     ):
         if row[column]:
             lines.append(f"{name}={','.join(['gres:' + part for part in row[column].split(',')])}")
+    if pending and row["estimated_start_at"]:
+        span = f"{_when(row['estimated_low_at'])}..{_when(row['estimated_high_at'])}"
+        planned = f" PlannedStart={_when(row['planned_start_at'])}" if row["planned_start_at"] else ""
+        lines.append(f"PackhorseStartEstimate={span}{planned}")
     if row["lending"]:
         lines.append(f"PackhorseLending={row['lending']}")
     if row["topology"]:

@@ -177,3 +177,7 @@ def _report(arguments: Sequence[str]) -> Report:
         listed = ", ".join(f'"{name}"' for name in known)
         raise CommandError(f"Not valid report {arguments[1]}\nValid {kind} reports are, {listed}")
     return known[names[0]]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

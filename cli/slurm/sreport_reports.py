@@ -125,6 +125,11 @@ def cluster_utilization(conditions: Conditions, layout: Layout, tres: list[str])
     def part(name: str) -> Callable[[dict[str, Any]], Amount]:
         return lambda row: Amount(plain(row["tres"], row[name]), plain(row["tres"], row["reported_s"]))
 
+    def reported(row: dict[str, Any]) -> Amount:
+        # As a part of what would be if all that is there now had been there all the time.
+        whole = plain(row["tres"], row["amount"]) * (answer.until_s - answer.since_s)
+        return Amount(plain(row["tres"], row["reported_s"]), whole)
+
     fields = {
         "allocated": Field("Allocated", 8, part("allocated_s"), 17),
         "cluster": Field("Cluster", 9, lambda row: answer.cluster),
@@ -133,7 +138,7 @@ def cluster_utilization(conditions: Conditions, layout: Layout, tres: list[str])
         "overcommitted": Field("Over Comm", 8, part("over_s"), 17),
         "planneddown": Field("PLND Down", 8, part("planned_down_s"), 17),
         "planned": Field("Planned", 8, part("planned_s"), 17),
-        "reported": Field("Reported", 8, part("reported_s"), 17),
+        "reported": Field("Reported", 8, reported, 17),
         "trescount": Field("TRES Count", 10, lambda row: f"{plain(row['tres'], row['amount']):g}"),
         "tresname": Field("TRES Name", 14, lambda row: row["tres"]),
     }
@@ -154,7 +159,7 @@ USED_FIELDS = {
     "proper": Field("Proper Name", 15, lambda row: proper_name(row.user)),
     "tresname": Field("TRES Name", 14, lambda row: row.tres),
     "used": Field("Used", 8, lambda row: row.used, 17),
-    "wckeys": Field("WCKey", 15, lambda row: f"*{row.wckey}" if not row.wckey else row.wckey),
+    "wckeys": Field("WCKey", 15, lambda row: row.wckey),
 }
 
 
@@ -269,9 +274,10 @@ def user_by_account(conditions: Conditions, layout: Layout, tres: list[str]) -> 
 
 
 def user_by_wckey(conditions: Conditions, layout: Layout, tres: list[str]) -> str:
-    """Users in order of use, every wckey of theirs by itself."""
+    """Users in order of use, every wckey of theirs by itself; runs without one are in none."""
     names = wanted_tres(tres)
     answer = Answer("usage", conditions, names or ["cpu"])
+    answer.rows = [row for row in answer.rows if row["wckey"]]
     groups = _summed(answer, conditions, lambda row: ("", row["user"], row["wckey"]))
     total = totals(conditions, layout, names or ["cpu"])
     rows = _used_rows(answer, _by_use(groups, (names or ["cpu"])[0]), names or ["cpu"], total)
@@ -284,6 +290,7 @@ def wckey_by_user(conditions: Conditions, layout: Layout, tres: list[str]) -> st
     """Wckeys by name with their sums, and their users."""
     names = wanted_tres(tres)
     answer = Answer("usage", conditions, names or ["cpu"])
+    answer.rows = [row for row in answer.rows if row["wckey"]]
     users = _summed(answer, conditions, lambda row: ("", row["user"], row["wckey"]))
     whole = _summed(answer, conditions, lambda row: ("", "", row["wckey"]))
     total = totals(conditions, layout, names or ["cpu"])
@@ -307,7 +314,9 @@ def top_usage(conditions: Conditions, layout: Layout, tres: list[str]) -> str:
         accounts: dict[str, set[str]] = {}
         for row in answer.rows:
             accounts.setdefault(row["user"], set()).add(row["account"])
-        groups = {(",".join(sorted(accounts[user])), user, ""): cell for (_, user, _), cell in groups.items()}
+        groups = {
+            (", ".join(sorted(accounts[user])), user, ""): cell for (_, user, _), cell in groups.items()
+        }
     first = _by_use(groups, (names or ["cpu"])[0])[: conditions.top]
     rows = _used_rows(answer, first, names or ["cpu"], totals(conditions, layout, names or ["cpu"]))
     default = ["cluster", "login", "proper", "accounts", *_measured(names)]
@@ -349,6 +358,8 @@ def _sizes(conditions: Conditions, layout: Layout, tres: list[str], head: str, f
     count = "printjobcount" in conditions.flags
     by_line: dict[str, list[float]] = {}
     for row in answer.within(conditions.list("accounts")):
+        if "wckey" in form and not row["wckey"]:
+            continue
         line = form.format(account=_line_of(answer, conditions, row["account"]), wckey=row["wckey"])
         groups = by_line.setdefault(line, [0.0] * (len(bounds) + 1))
         size = plain(name, row["size"])

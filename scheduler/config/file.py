@@ -69,6 +69,8 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     usage_s: int = 10
     cycle_interval_ms: int = 20
     learn_interval_s: int = 600
+    shadow_config: str = ""
+    shadow_interval_s: int = 10
     log_level: str = "info"
     log_file: str = "log/scheduler.log"
 
@@ -155,6 +157,25 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
     if problems:
         raise ConfigError("\n".join(problems))
     return Configuration(ClusterConfig(**cluster), ServiceConfig(**service), name)
+
+
+def overlaid(text: str, name: str, base: ClusterConfig) -> ClusterConfig:
+    """`base` with what the configuration in `text` says about decisions instead; where it lists partitions,
+    these are all there are. Raises ConfigError like `parse`."""
+    whole = parse(text, name, owner_uid=base.owner_uid).cluster
+    where, document = _Lines(text, name), tomllib.loads(text)
+    given: dict[str, dict[str, Any]] = {}
+    for section, body in document.items():
+        if section != PARTITION:
+            for key, value in _values(section, body, where, []):
+                given.setdefault(key.target, {})[key.field] = value
+    given.pop(SERVICE_TARGET, None)
+    changes = given.pop(CLUSTER_TARGET, {})
+    for target, fields in given.items():
+        changes[target] = msgspec.structs.replace(getattr(base, target), **fields)
+    if PARTITION in document:
+        changes["partitions"] = whole.partitions
+    return msgspec.structs.replace(base, **changes)
 
 
 def _values(

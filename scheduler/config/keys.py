@@ -59,6 +59,10 @@ SECTIONS: dict[str, str] = {
         "`action` says so. What was not measured is never idle. `sbatch --idle-gpu-ok` exempts a job "
         "(docs/waste.md)."
     ),
+    "shadow": (
+        "A second configuration that runs beside this one on the same state, decides, and starts nothing; "
+        "`packhorse shadow` shows what it would have done otherwise (docs/policy/shadow.md)."
+    ),
     "accounts": "How far accounts, associations and QOS are enforced (docs/policy/accounts.md).",
     "nodes": "The agents and what is expected of them.",
     "listen": (
@@ -509,6 +513,8 @@ KEYS: tuple[Key, ...] = (
     Key("store", "retention_days", _count(0, 36500), "365", "days", _S, "retention_days"),
     Key("store", "record_inputs", FLAG, "false", "", _S, "record_inputs"),
     Key("store", "record_limit_mib", _count(1, 1 << 24), "1024", "MiB", _S, "record_limit_mib"),
+    Key("shadow", "config", TEXT, '""', "", _S, "shadow_config"),
+    Key("shadow", "interval", _duration_kind(0, _YEAR_S), "10", "seconds", _S, "shadow_interval_s"),
     Key("accounting", "usage_retention", _count(0, 36500), "30", "days", _S, "usage_retention_days"),
     Key("accounting", "usage_max_mib", _count(1, 1 << 24), "1024", "MiB", _S, "usage_max_mib"),
     Key("log", "level", LEVEL, '"info"', "", _S, "log_level"),
@@ -745,6 +751,14 @@ MEANING: dict[str, str] = {
         "names users and what they ask for, but holds no script and no environment."
     ),
     "store.record_limit_mib": "The recording ends when it is that large.",
+    "shadow.config": (
+        "The other configuration: a file like this one, relative to PACKHORSE_HOME, with what is to be "
+        'otherwise; "": no shadow. `packhorse shadow on FILE` and `off` switch it while the scheduler runs.'
+    ),
+    "shadow.interval": (
+        "The shadow decides after a live pass, at most this often; after a pass that took it long it waits "
+        "twenty times as long."
+    ),
     "accounting.usage_retention": (
         "How long it is kept what each job used over time (packhorse usage); 0: as long as there is room."
     ),

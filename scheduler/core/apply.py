@@ -16,6 +16,7 @@ from packhorse.scheduler.core.active import set_rank_timer
 from packhorse.scheduler.core.reclaim import apply_loans
 from packhorse.scheduler.core.reservations import apply_reservations
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.when import note
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
 from packhorse.scheduler.model.event import Event
@@ -75,6 +76,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.Configured: _configured,
     ev.CallAnswered: _answered,
     ev.PolicyTaught: _taught,
+    ev.StartsEstimated: note.starts_estimated,
     ev.AccountsChanged: _accounts_changed,
     ev.ReservationSet: apply_reservations.reservation_set,
     ev.ReservationDeleted: apply_reservations.reservation_deleted,

@@ -13,6 +13,7 @@ from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, end_loans,
 from packhorse.scheduler.core.reservations.apply_reservations import leave_reservation
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.transitions import allowed, require
+from packhorse.scheduler.core.when.note import granted
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
 from packhorse.scheduler.model.ids import UNKNOWN, US, AttemptKey, Instant
@@ -64,6 +65,7 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
         state.windows.enter(event.reservation, job.id)
     if job.array_id:
         task_moved(state, job, new)
+    granted(state, new, event.at)
     set_rank_timer(state, new, active)
 
 
@@ -74,7 +76,7 @@ def attempt_started(state: State, event: ev.AttemptStarted) -> None:
     active = replace(active, started_at=event.started_at or event.at, end_by=event.end_by)
     new = _set(state, job, active)
     state.running_columns.set_end(job.id, event.end_by)
-    state.held.move(job.id, end_by=event.end_by)
+    holding.changed(state, new)
     state.running_columns.began(job.id, active.started_at)
     if active.loans:
         expect_again(state, job.id, active)
@@ -155,6 +157,7 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
     else:
         assert isinstance(phase, Pending)
         waiting.dequeue(state, job)
+        state.estimates.void(job.id)
         placements, stood_us, priority = (), 0, 0
     end = Ended(
         event.state,

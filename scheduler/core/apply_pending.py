@@ -144,12 +144,14 @@ def jobs_eligible(state: State, event: ev.JobsEligible) -> None:
 
 def job_held(state: State, event: ev.JobHeld) -> None:
     waiter = _waiter(state, event, event.job)
+    state.estimates.void(waiter.id)
     phase = replace(waiting.pending_phase(waiter), held=event.held, error="")
     waiting.set_phase(state, waiter, phase, event.at)
 
 
 def job_quarantined(state: State, event: ev.JobQuarantined) -> None:
     waiter = _waiter(state, event, event.job)
+    state.estimates.void(waiter.id)
     phase = replace(waiting.pending_phase(waiter), held=Held.QUARANTINED, error=event.error)
     waiting.set_phase(state, waiter, phase, event.at)
 
@@ -171,6 +173,7 @@ def job_updated(state: State, event: ev.JobUpdated) -> None:
         _update_active(state, event, job, job.phase, spec)
         return
     waiter = _waiter(state, event, event.job)
+    state.estimates.void(waiter.id)
     phase = waiting.pending_phase(waiter)
     renamed = spec.name != waiter.spec.name
     if spec.begin_at != waiter.spec.begin_at:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from packhorse.scheduler.core import waiting
+from packhorse.scheduler.core.accounts import charging, holding
 from packhorse.scheduler.core.active import set_timers, suspended_us
 from packhorse.scheduler.core.reclaim.apply_loans import expect_again
 from packhorse.scheduler.core.state import State
@@ -27,9 +28,11 @@ def job_suspended(state: State, event: ev.JobSuspended) -> None:
     )
     state.node_columns.suspend(job.id)
     state.usage.take_cpus(job.owner.uid, active.placements, -1)
-    state.jobs[job.id] = replace(job, phase=active)
+    new = state.jobs[job.id] = replace(job, phase=active)
     state.running_columns.renew(job.id, UNKNOWN)
     expect_again(state, job.id, active)
+    charging.charge(state, new, event.at)
+    holding.changed(state, new)
 
 
 def job_resumed(state: State, event: ev.JobResumed) -> None:
@@ -46,6 +49,8 @@ def job_resumed(state: State, event: ev.JobResumed) -> None:
     new = replace(job, phase=active)
     state.jobs[job.id] = new
     state.running_columns.renew(job.id, event.end_by)
+    charging.charge(state, new, event.at)
+    holding.changed(state, new)
     waiting.expect(state, new, active)
     expect_again(state, job.id, active)
     set_timers(state, new, active)

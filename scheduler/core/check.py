@@ -18,6 +18,7 @@ from packhorse.scheduler.core.reclaim.check_loans import check_loans
 from packhorse.scheduler.core.reservations.check_reservations import check_reservations
 from packhorse.scheduler.core.state import ArrayTasks, State
 from packhorse.scheduler.core.tick import next_timer
+from packhorse.scheduler.core.when.check_estimates import check_estimates
 from packhorse.scheduler.model.errors import InvariantBroken
 from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
@@ -39,6 +40,7 @@ def check(state: State) -> None:
     check_loans(state)
     _licenses(state)
     state.accounts.check()
+    check_estimates(state)
     check_limits(state)
     check_reservations(state)
     _pending_rows(state)

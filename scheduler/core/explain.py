@@ -190,7 +190,7 @@ def _eligible(state: State, job: Job | ArrayJob, now: Instant) -> list[Explanati
     field = Field(state.node_columns)
     shortage = None if holds(field, request, up=True) else _shortage(field, request)
     ahead, promised = _ahead(state, job.id, now)
-    out = limits
+    out = limits.copy()
     told_reason, text = reserved_text(state, job, ask_class, now)
     if told_reason is not Reason.NONE:
         out.append(Explanation(told_reason, text))

@@ -19,6 +19,7 @@ from packhorse.scheduler.core.batch.arrivals import Arrival
 from packhorse.scheduler.core.batch.hours import Hours
 from packhorse.scheduler.core.predictors import Kind
 from packhorse.scheduler.core.state import Frozen, State
+from packhorse.scheduler.core.when.book import Day, EstimateBook, Scored, Told
 from packhorse.scheduler.model.accounts import AccountsDelta, AssociationKey
 from packhorse.scheduler.model.event import UsageLearned
 from packhorse.scheduler.model.ids import Instant, JobId
@@ -86,6 +87,24 @@ class Booked(PastChunk, frozen=True, array_like=True, tag="booked", gc=False):
     delta: AccountsDelta
 
 
+class Estimated(PastChunk, frozen=True, array_like=True, tag="estimated", gc=False):
+    """What waiting jobs were told about their starts, and estimates of jobs that have started."""
+
+    told: list[Told]
+    scored: list[Scored]
+
+
+class Hits(PastChunk, frozen=True, array_like=True, tag="hits", gc=False):
+    """How right estimates were, day by day and in all, and the level that follows from it. again: of those
+    that were not their jobs' first."""
+
+    again: bool
+    days: list[Day]
+    level: float
+    n: int
+    n_inside: int
+
+
 class Spend(PastChunk, frozen=True, array_like=True, tag="spend", gc=False):
     """What associations (or QOS, which have no account) have spent: since when, how it fades, and for each
     name the amount and the rate; and what running jobs are charged."""
@@ -101,7 +120,7 @@ class Reserved(PastChunk, frozen=True, array_like=True, tag="reserved", gc=False
     reservations: list[Reservation]
 
 
-AnyPast = Runs | Shares | Own | Used | Arrived | Learned | Booked | Spend | Reserved
+AnyPast = Runs | Shares | Own | Used | Arrived | Learned | Booked | Spend | Reserved | Estimated | Hits
 
 
 def pieces(frozen: Frozen) -> Iterator[AnyPast]:
@@ -120,6 +139,7 @@ def pieces(frozen: Frozen) -> Iterator[AnyPast]:
     if frozen.learned is not None:
         yield Learned(frozen.learned.at, frozen.learned.estimator, frozen.learned.learned)
     yield from _booked(frozen.accounts)
+    yield from _estimated(frozen.estimates)
     if frozen.spent.counting:
         yield from _spent(frozen.spent)
     for reservations in _some(frozen.reservations.values(), _AT_ONCE):
@@ -131,6 +151,16 @@ def _booked(accounts: AccountBook) -> Iterator[Booked]:
     for title in ("accounts", "users", "associations", "qos"):
         for some in _some(getattr(whole, title), _AT_ONCE):
             yield Booked(AccountsDelta(**{title: tuple(some)}))
+
+
+def _estimated(book: EstimateBook) -> Iterator[Estimated | Hits]:
+    for again, track in ((False, book.first), (True, book.again)):
+        if track.n:
+            yield Hits(again, list(track.days), track.level, track.n, track.n_inside)
+    for told in _some((told for several in book.told.values() for told in several), _AT_ONCE):
+        yield Estimated(told, [])
+    for scored in _some((*book.first.scored, *book.again.scored), _AT_ONCE):
+        yield Estimated([], scored)
 
 
 def _spent(spent: Spent) -> Iterator[Spend]:
@@ -168,6 +198,12 @@ def take(state: State, piece: AnyPast) -> None:
             state.accounts.change(piece.delta)
         case Reserved(reservations):
             state.reservations.update((r.name, r) for r in reservations)
+        case Estimated():
+            state.estimates.restore(piece.told, piece.scored)
+        case Hits(again, days, level, n, n_inside):
+            track = state.estimates.again if again else state.estimates.first
+            track.days.extend(days)
+            track.level, track.n, track.n_inside = level, n, n_inside
         case Spend():
             _take_spent(state.spent, piece)
 

@@ -28,6 +28,7 @@ from packhorse.scheduler.core.running_columns import RunningColumns
 from packhorse.scheduler.core.standings import Standings
 from packhorse.scheduler.core.timers import Timers
 from packhorse.scheduler.core.usage import UserUsage
+from packhorse.scheduler.core.when.book import EstimateBook
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.event import CallAnswered, PolicyTaught, UsageLearned
 from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId, NodeName
@@ -86,6 +87,7 @@ class Frozen:
         "config",
         "configured_at",
         "epoch",
+        "estimates",
         "finished",
         "history",
         "jobs",
@@ -102,6 +104,7 @@ class Frozen:
     config: ClusterConfig
     configured_at: Instant
     epoch: int
+    estimates: EstimateBook
     next_job_id: JobId
     jobs: dict[JobId, Job]
     arrays: dict[JobId, ArrayJob]
@@ -126,8 +129,9 @@ class State:
     answered: calls with an idempotency key, oldest first.
     lending_off: for which jobs an administrator has switched off the lending of memory. learned: what the
     estimator of usage knew when it was last written down, None for nothing.
-    accounts: the tree of accounts, its users and QOS. configured_at: since when config is as it is.
-    spent: what each association and QOS has used. reservations: by name.
+    configured_at: since when config is as it is. accounts: the tree of accounts, its users and QOS. spent:
+    what each association and QOS has used. reservations: by name. estimates: what waiting jobs were told of
+    their starts.
     next_job_id: no job, array or task was ever given this number or a higher one.
     history: how long jobs ran. usage: who used how much (who holds how much is derived). arrivals: when jobs
     came. All three outlive the jobs that they know of, and are bounded.
@@ -156,6 +160,7 @@ class State:
         "demand",
         "dependents",
         "epoch",
+        "estimates",
         "fair_shares",
         "fallback",
         "finished",
@@ -199,6 +204,7 @@ class State:
         self.usage = UserUsage()
         self.arrivals = Arrivals()
         self.accounts = AccountBook()
+        self.estimates = EstimateBook()
         self.spent = Spent()
         self.reservations: dict[str, Reservation] = {}
         self.taught: PolicyTaught | None = None
@@ -254,6 +260,7 @@ class State:
             and self.usage == other.usage
             and self.arrivals == other.arrivals
             and self.accounts == other.accounts
+            and self.estimates == other.estimates
             and self.spent == other.spent
             and list(self.reservations.items()) == list(other.reservations.items())
         )
@@ -278,6 +285,7 @@ class State:
         frozen.usage = self.usage.copy()
         frozen.arrivals = self.arrivals.copy()
         frozen.accounts = self.accounts.copy()
+        frozen.estimates = self.estimates.copy()
         frozen.spent = self.spent.copy()
         frozen.reservations = self.reservations.copy()
         return frozen

@@ -31,6 +31,7 @@ from packhorse.scheduler.core.reclaim.switch import switch_reclaim
 from packhorse.scheduler.core.reservations import requests
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.tick import next_timer
+from packhorse.scheduler.core.when import note
 from packhorse.scheduler.model import input as inp
 from packhorse.scheduler.model.ids import Instant
 from packhorse.scheduler.model.input import Caller, Input
@@ -86,6 +87,7 @@ _STEP: dict[type, Callable[[State, Any, Instant], Decision]] = {
     inp.Tick: tick.tick,
     inp.RunCycle: quarantine.run_cycle,
     inp.Teach: teach.teach,
+    inp.NoteEstimates: note.note,
     inp.ReportUsage: report_usage,
     inp.SwitchReclaim: switch_reclaim,
     inp.ChangeAccounts: change_accounts,

@@ -390,13 +390,30 @@ class JobQuarantined(_Event, frozen=True, array_like=True, gc=False, tag=True):
     error: str
 
 
+class Basis(NamedTuple):
+    """What an estimate was made from, before past errors were taken into account: how long the job was
+    expected to wait and how far that was spread, its time limit, its share of the partition in millionths,
+    and how long the partition would work on what is ahead of it. Seconds."""
+
+    wait_s: int = 0
+    spread_s: int = 0
+    limit_s: int = 0
+    share_ppm: int = 0
+    ahead_s: int = 0
+
+
 class StartEstimate(NamedTuple):
-    """When the job was expected to start: median, and an interval that should hold in 8 of 10 cases."""
+    """When the job was expected to start: median, and an interval that should hold in 8 of 10 cases.
+
+    last: not the first, but the last task of an array.
+    """
 
     job: JobId
     low: Instant
     median: Instant
     high: Instant
+    last: bool = False
+    basis: Basis = Basis()
 
 
 class StartsEstimated(_Event, frozen=True, array_like=True, gc=False, tag=True):

@@ -8,7 +8,7 @@ import msgspec
 
 from packhorse.scheduler.model.accounts_change import AccountChange
 from packhorse.scheduler.model.cluster import ClusterConfig
-from packhorse.scheduler.model.event import Item
+from packhorse.scheduler.model.event import Item, StartEstimate
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArraySpec, Dependency, JobSpec, Owner
 from packhorse.scheduler.model.loan import Switch
@@ -279,6 +279,12 @@ class Teach(_Input, frozen=True, array_like=True, gc=False, tag=True):
     ground: str
 
 
+class NoteEstimates(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """When waiting jobs are expected to start, worked out from the state a little while ago."""
+
+    estimates: tuple[StartEstimate, ...]
+
+
 class SuspendJobs(_Input, frozen=True, array_like=True, gc=False, tag=True):
     """Stop running jobs where they are (`scontrol suspend`). Administrators only."""
 
@@ -352,6 +358,7 @@ Input = (
     | Tick
     | RunCycle
     | Teach
+    | NoteEstimates
     | ReportUsage
     | SwitchReclaim
     | ReportGpus

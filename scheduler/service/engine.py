@@ -27,12 +27,13 @@ from packhorse.scheduler.core.node_times import node_rows
 from packhorse.scheduler.core.reclaim.ledger import loan_rows
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
+from packhorse.scheduler.core.when.book import Key
 from packhorse.scheduler.model.accounting import AttemptRow, LoanRow, NodeRow, ReservationRow
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Command
 from packhorse.scheduler.model.crashpoint import crash_point, register
 from packhorse.scheduler.model.errors import StoreDamaged, StoreError, StoreUnavailable
-from packhorse.scheduler.model.event import Event
+from packhorse.scheduler.model.event import Event, StartEstimate
 from packhorse.scheduler.model.ids import US, Instant, NodeName
 from packhorse.scheduler.model.input import (
     Caller,
@@ -55,6 +56,7 @@ from packhorse.scheduler.service.payloads import Payload, Payloads
 from packhorse.scheduler.service.recording import Recorder
 from packhorse.scheduler.service.recovery import Housekeeping, Snapshots, recover
 from packhorse.scheduler.service.series_book import SeriesBook
+from packhorse.scheduler.service.shadowing import EVERY_S, Shadowing
 from packhorse.scheduler.store.codec import encode
 from packhorse.scheduler.store.protocol import Batch, LogRecord, Store, UsageSeries
 from packhorse.scheduler.store.writer import Commit, GroupCommitWriter
@@ -161,8 +163,10 @@ class _Group:
 class Engine:
     """One cluster's scheduler. All methods belong to the event loop it was started on.
 
-    usage: what each node last said it uses; volatile, never an event. series: what running attempts used over
-    time, never events either, but kept beside the accounting. dispatcher may be set until `start`.
+    usage: what each node last said it uses; volatile, never an event. estimates: when waiting jobs were last
+    expected to start, newer than what they were told (service/estimating.py); volatile too. series: what
+    running attempts used over time, never events either, but kept beside the accounting. shadow: another
+    configuration that decides beside this one. dispatcher may be set until `start`.
     """
 
     def __init__(
@@ -177,14 +181,18 @@ class Engine:
         min_cycle_gap_s: float = MIN_GAP_S,
         retry_s: float = RETRY_S,
         improver_dumps: Path | None = None,
+        shadow_every_s: float = EVERY_S,
     ) -> None:
-        """improver_dumps: folder for problems that the improver got wrong."""
+        """improver_dumps: folder for problems that the improver got wrong. shadow_every_s: least time between
+        two passes of a shadow."""
         self.store = store
         self.config = config
         self.clock: Clock = clock or SystemClock()
         self.dispatcher: Dispatcher = NoAgents()
         self.usage: dict[NodeName, NodeUsage] = {}
+        self.estimates: dict[Key, StartEstimate] = {}
         self.series = SeriesBook()
+        self.shadow = Shadowing(shadow_every_s)
         self.payloads = Payloads(store.blob)
         self._meter: Meter = meter or NoMeter()
         self._recorder = recorder
@@ -340,6 +348,7 @@ class Engine:
         """Take nothing more on, write what is due and a snapshot, and close the store."""
         self._stopping = True
         await self._improving.stop()
+        await self.shadow.stop()
         if self._recovering is not None:
             self._recovering.cancel()
         if self._state is not None:
@@ -566,12 +575,16 @@ class Engine:
 
     def _run_cycle(self, guide: tuple[Guided, ...] | None = None) -> None:
         """One pass. guide: what a held one waited for; None: it may be held."""
+        if self._state is not None:
+            self.shadow.before(self._state, self.clock.now())
         started = time.perf_counter()
-        before = len(self._group.commands)
+        before, n_events = len(self._group.commands), len(self._group.events)
         self.post(RunCycle(hold=self._improving.ready) if guide is None else RunCycle(guide))
         seconds = time.perf_counter() - started
         self._cycle.ran(seconds)
         self._meter.cycle_ran(seconds)
+        if self._state is not None and not self._improving.holding:
+            self.shadow.after(self._state, self._group.events[n_events:])
         if len(self._group.commands) - before >= self.config.max_starts_per_cycle:
             self._cycle.again()
 
@@ -604,6 +617,7 @@ class Engine:
         self._state = None
         self._cycle.stop()
         self._improving.drop()
+        self.shadow.drop()
         self.series.clear()
         self._ticks.stop()
         waiting = [waiter for group in (*self._flying, self._group) for waiter, _ in group.waiters]

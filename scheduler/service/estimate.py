@@ -1,7 +1,9 @@
 """`sbatch --test-only`: what would become of a submission, tried on a copy of the state that is thrown away.
 
 The copy holds what runs and the jobs that would go first, gets the submission, and runs one cycle that plans
-far ahead. An estimate: it knows time limits, not run times, and of a long queue only the front.
+far ahead: the start that is promised if all jobs use their time limits, as Slurm tells it. Beside that
+stands when the job is expected to start (core/when), which knows how long jobs run. Of a long queue both know
+only the front.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from packhorse.scheduler.core.cycle import plan
 from packhorse.scheduler.core.rebuild import rebuild
 from packhorse.scheduler.core.state import Frozen, State
 from packhorse.scheduler.core.step import step
+from packhorse.scheduler.core.when import note
 from packhorse.scheduler.model.hostlist import compress_sorted
 from packhorse.scheduler.model.ids import US, Instant, JobId
 from packhorse.scheduler.model.input import Submit, SubmitArray
@@ -26,6 +29,7 @@ from packhorse.scheduler.model.job import Active, ArrayJob, Ended, Job, Pending
 from packhorse.scheduler.model.reply import Refused, Submitted
 from packhorse.scheduler.model.resources import Placement
 from packhorse.scheduler.service.engine import Engine
+from packhorse.scheduler.service.estimating import SEED
 from packhorse.scheduler.service.failures import refused
 from packhorse.scheduler.service.messages import SubmitJobResponse
 from packhorse.scheduler.service.tables.amounts import asked, placed
@@ -64,24 +68,41 @@ def _tried(
     id = decision.reply.first_id
     for event in decision.events:
         apply(state, event)
+    notes = _range(state, id, now)
     waiter: Job | ArrayJob = state.jobs.get(id) or state.arrays[id]
     start = _start(state, id, now)
     partition = waiter.spec.partition
     if start is None:
         reason = state.pending_columns.reason(id).value
-        text = f"Job {id} would wait in partition {partition} ({reason}); its start cannot be foreseen"
-        return SubmitJobResponse(estimate=text)
-    when = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(start.at // US))
+        why = "no start can be promised" if notes else "its start cannot be foreseen"
+        text = f"Job {id} would wait in partition {partition} ({reason}); {why}"
+        return SubmitJobResponse(estimate=text, notes=notes)
     amounts = placed(start.placements) if start.placements else asked(waiter.spec.ask)
     nodes = compress_sorted([placement.node for placement in start.placements])
     where = f"nodes {nodes}" if nodes else f"{amounts.nodes} nodes"
     return SubmitJobResponse(
         # As Slurm says it.
         estimate=(
-            f"Job {id} to start at {when} using {amounts.cpus} processors on {where} in partition {partition}"
+            f"Job {id} to start at {_when(start.at)} using {amounts.cpus} processors on {where} "
+            f"in partition {partition}"
         ),
         planned_start_us=start.at,
+        notes=notes if start.at > now else [],
     )
+
+
+def _range(state: State, id: JobId, now: Instant) -> list[str]:
+    """The start as what runs and waits ahead is expected to go, in a sentence for the first job and, of an
+    array, its last task; before a pass on the copy tells it anything."""
+    return [
+        f"Job {id}{' (its last task)' if found.last else ''} is expected to start at {_when(found.median)}, "
+        f"8 of 10 times between {_when(found.low)} and {_when(found.high)}"
+        for found in note.estimates(state, now, SEED, frozenset({id}))
+    ]
+
+
+def _when(at: Instant) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(at // US))
 
 
 def _start(state: State, id: JobId, now: Instant) -> Start | None:
@@ -158,6 +179,7 @@ def _copy(frozen: Frozen, front: Set[JobId] | None) -> State:
     state.history, state.usage, state.arrivals = frozen.history, frozen.usage, frozen.arrivals
     state.accounts, state.spent = frozen.accounts, frozen.spent
     state.reservations = frozen.reservations
+    state.estimates = frozen.estimates
     rebuild(state)
     return state
 

@@ -37,6 +37,7 @@ UNRELATED = frozenset(
         ev.NodeSilenced,
         ev.PolicyTaught,
         ev.SchedulerStarted,
+        ev.StartsEstimated,
     }
 )
 """Events after which nothing can start that could not start before. An attempt that started may make jobs

@@ -26,6 +26,7 @@ from packhorse.scheduler.service.agent_sessions import AgentSessions, SessionSet
 from packhorse.scheduler.service.auth import Directory, Principal, owner_of
 from packhorse.scheduler.service.clock import SystemClock
 from packhorse.scheduler.service.engine import Engine
+from packhorse.scheduler.service.estimating import Estimator
 from packhorse.scheduler.service.failures import HTTP_STATUS, Code
 from packhorse.scheduler.service.http_door import HttpDoor, Identify, Page, Pages
 from packhorse.scheduler.service.methods import Methods
@@ -34,6 +35,7 @@ from packhorse.scheduler.service.reconfiguring import Reconfiguring
 from packhorse.scheduler.service.recording import RECORDING, Recorder
 from packhorse.scheduler.service.recovery import Housekeeping
 from packhorse.scheduler.service.series_keeping import SeriesKeeper
+from packhorse.scheduler.service.shadow_view import begin_shadow
 from packhorse.scheduler.service.status import About, installed_version
 from packhorse.scheduler.service.teaching import Teacher
 from packhorse.scheduler.store.protocol import DAY_US, MIB, Retention, Store
@@ -152,6 +154,7 @@ async def serve(
         housekeeping=_housekeeping(configuration),
         min_cycle_gap_s=service.cycle_interval_ms / 1000,
         improver_dumps=home / "log",
+        shadow_every_s=service.shadow_interval_s,
     )
     about = About(socket.gethostname(), clock.now(), installed_version())
     server = grpc_door.make_server(service)
@@ -166,6 +169,11 @@ async def serve(
     teacher = Teacher(engine, service.learn_interval_s)
     teacher.start()
     stack.push_async_callback(teacher.stop)
+    if service.shadow_config:
+        begin_shadow(engine, home / service.shadow_config)
+    estimator = Estimator(engine)
+    estimator.start()
+    stack.push_async_callback(estimator.stop)
     keeper = SeriesKeeper(engine)
     keeper.start()
     stack.push_async_callback(keeper.stop)

@@ -601,6 +601,96 @@ class ListWasteResponse(_Message):
     user: str = ""
 
 
+class ListEstimatesRequest(_Message):
+    latest: U32 = 0
+
+
+class EstimateSum(_Message):
+    by: str = ""
+    key: str = ""
+    n: I64 = 0
+    n_inside: I64 = 0
+    median_error_s: I64 = 0
+    median_wait_s: I64 = 0
+    median_interval_s: I64 = 0
+
+
+class EstimateDay(_Message):
+    day_us: I64 = 0
+    n: I64 = 0
+    n_inside: I64 = 0
+    error_s: I64 = 0
+    wait_s: I64 = 0
+
+
+class ScoredEstimate(_Message):
+    job_id: I64 = 0
+    last: bool = False
+    told_at_us: I64 = 0
+    low_at_us: I64 = 0
+    median_at_us: I64 = 0
+    high_at_us: I64 = 0
+    start_at_us: I64 = 0
+    partition: str = ""
+    nth: U32 = 0
+
+
+class ListEstimatesResponse(_Message):
+    sums: list[EstimateSum] = []
+    days: list[EstimateDay] = []
+    latest: list[ScoredEstimate] = []
+    n_scored: I64 = 0
+    n_inside: I64 = 0
+    n_told: I64 = 0
+    now_us: I64 = 0
+
+
+class GetShadowRequest(_Message):
+    latest: U32 = 0
+
+
+class ShadowDifference(_Message):
+    at_us: I64 = 0
+    job_id: I64 = 0
+    kind: str = ""
+    live: str = ""
+    shadow: str = ""
+    shift_s: I64 = 0
+
+
+class ShadowCount(_Message):
+    kind: str = ""
+    n: I64 = 0
+    n_jobs: I64 = 0
+
+
+class GetShadowResponse(_Message):
+    on: bool = False
+    name: str = ""
+    since_us: I64 = 0
+    error: str = ""
+    n_passes: I64 = 0
+    n_failed: I64 = 0
+    last_at_us: I64 = 0
+    last_ms: I64 = 0
+    live_milli: I64 = 0
+    shadow_milli: I64 = 0
+    counts: list[ShadowCount] = []
+    latest: list[ShadowDifference] = []
+    settings: list[str] = []
+
+
+class SwitchShadowRequest(_Message):
+    name: str = ""
+    config: str = ""
+    off: bool = False
+
+
+class SwitchShadowResponse(_Message):
+    on: bool = False
+    settings: list[str] = []
+
+
 class ExplainJobRequest(_Message):
     job: JobRef | None = None
 

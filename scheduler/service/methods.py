@@ -27,6 +27,7 @@ from packhorse.scheduler.service.accounts_change import change_input
 from packhorse.scheduler.service.auth import Principal, Relation, Role, allowed, require
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.estimate import estimate
+from packhorse.scheduler.service.estimates_view import list_estimates
 from packhorse.scheduler.service.event_text import job_event
 from packhorse.scheduler.service.failures import CallFailed, Code, refused
 from packhorse.scheduler.service.loans_view import list_loans
@@ -37,6 +38,7 @@ from packhorse.scheduler.service.report_view import get_report
 from packhorse.scheduler.service.rpc import Method, Streaming, Unary
 from packhorse.scheduler.service.selection import cancel_targets, choose
 from packhorse.scheduler.service.settings import settings
+from packhorse.scheduler.service.shadow_view import get_shadow, switch_shadow
 from packhorse.scheduler.service.status import About, ping, status
 from packhorse.scheduler.service.suggesting import right_size, suggest_ask
 from packhorse.scheduler.service.tables import jobs as job_table
@@ -138,6 +140,9 @@ class Methods:
             Unary("ListAccounts", m.ListAccountsRequest, m.Table, self.list_accounts),
             Unary("SuggestAsk", m.SuggestAskRequest, m.SuggestAskResponse, self.suggest_ask),
             Unary("ListWaste", m.ListWasteRequest, m.ListWasteResponse, self.list_waste),
+            Unary("ListEstimates", m.ListEstimatesRequest, m.ListEstimatesResponse, self.list_estimates),
+            Unary("GetShadow", m.GetShadowRequest, m.GetShadowResponse, self.get_shadow),
+            Unary("SwitchShadow", m.SwitchShadowRequest, m.SwitchShadowResponse, self.switch_shadow),
             Unary("ExplainJob", m.ExplainJobRequest, m.ExplainJobResponse, self.explain_job),
             Unary("GetReport", m.GetReportRequest, m.GetReportResponse, self.get_report),
             Unary("ListPriorities", m.ListPrioritiesRequest, m.Table, self.list_priorities),
@@ -172,7 +177,8 @@ class Methods:
             input, said = await right_size(self.engine, input, cpus=request.right_size_cpus)
             notes += said
         if request.test_only:
-            return msgspec.structs.replace(await estimate(self.engine, input), notes=notes)
+            answer = await estimate(self.engine, input)
+            return msgspec.structs.replace(answer, notes=notes + answer.notes)
         first, count = await self._submit(input, submission.payloads)
         self._submitted(count)
         return messages.SubmitJobResponse(job_id=first, notes=notes)
@@ -320,7 +326,9 @@ class Methods:
         now = self.engine.clock.now()
         state = self.engine.state
         chosen = choose(state, request.jobs, request.filter, include_ended=request.include_ended)
-        view = job_table.view(state, now, chosen.items, expand=request.expand_arrays)
+        view = job_table.view(
+            state, now, chosen.items, expand=request.expand_arrays, estimates=self.engine.estimates
+        )
         table = make_table(
             job_table.JOBS, view, fields, n_rows=len(view.rows), now=now, unknown=chosen.unknown
         )
@@ -449,6 +457,31 @@ class Methods:
     ) -> messages.ListWasteResponse:
         """What ended runs were given and did not use: one's own, of administrators everybody's."""
         return await list_waste(self.engine, principal, request)
+
+    async def list_estimates(
+        self, principal: Principal, request: messages.ListEstimatesRequest
+    ) -> messages.ListEstimatesResponse:
+        """How right estimates of starts were."""
+        require(principal, "ListEstimates", Relation.OTHER)
+        answer = list_estimates(self.engine, request)
+        await self.engine.barrier()
+        return answer
+
+    async def get_shadow(
+        self, principal: Principal, request: messages.GetShadowRequest
+    ) -> messages.GetShadowResponse:
+        """What the shadow would have done otherwise."""
+        require(principal, "GetShadow", Relation.OTHER)
+        answer = get_shadow(self.engine, request)
+        await self.engine.barrier()
+        return answer
+
+    async def switch_shadow(
+        self, principal: Principal, request: messages.SwitchShadowRequest
+    ) -> messages.SwitchShadowResponse:
+        """The shadow on or off."""
+        require(principal, "SwitchShadow", Relation.OTHER, "the shadow")
+        return switch_shadow(self.engine, request)
 
     async def get_report(
         self, principal: Principal, request: messages.GetReportRequest

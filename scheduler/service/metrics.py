@@ -13,13 +13,14 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS
 from packhorse.scheduler.core.packing.slots import is_inner
 from packhorse.scheduler.core.reclaim.lending import refresh
+from packhorse.scheduler.core.when.hits import sums
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.status import count_jobs, used
 from packhorse.scheduler.service.tables.nodes import state_word
@@ -218,6 +219,28 @@ class _Gauges(Collector):
         yield in_use
         yield from self._measured()
         yield from self._lent()
+        yield from self._estimated()
+
+    def _estimated(self) -> Iterator[Metric]:
+        """How right estimates of starts were."""
+        book = self._engine.state.estimates
+        scored = CounterMetricFamily(
+            "packhorse_start_estimates",
+            "Estimates of starts whose jobs have started, by whether the start was in the interval",
+            labels=("nth", "inside"),
+        )
+        for nth, track in (("first", book.first), ("later", book.again)):
+            scored.add_metric((nth, "yes"), track.n_inside)
+            scored.add_metric((nth, "no"), track.n - track.n_inside)
+        yield scored
+        for one in sums(book):
+            if one.by == "all":
+                error = GaugeMetricFamily(
+                    "packhorse_start_estimate_error_seconds",
+                    "Median error of the median, of the last first estimates",
+                )
+                error.add_metric((), float(one.median_error_s))
+                yield error
 
     def _lent(self) -> Iterator[Metric]:
         """Memory that is lent."""

@@ -39,12 +39,20 @@ def _waiting(now: int) -> dict[str, Any]:
                 "account": "physics",
                 "qos": "high",
                 "priority": 12_000,
-                "because": "priority 12000 against 10000, QOS high",
+                "because": "by 2000: QOS +2000 (high has priority 10, normal has 0)",
                 "plannedStartUs": str(now + hour),
             },
-            {"job": "14_[0-9]", "user": "eve", "qos": "normal", "because": "came earlier"},
+            {
+                "job": "14_[0-9]",
+                "user": "eve",
+                "qos": "normal",
+                "because": "their priorities are equal, and its number is lower",
+            },
         ],
-        "standing": ["priority 10000: 10000 of every job"],
+        "standing": [
+            "priority 10000: 9000 by fair share (factor 0.900), 1000 by age (it waits for 5:00:00)",
+            "fair share: account chem has 50 % of the shares and 12 % of the use, each among its siblings",
+        ],
         "changes": [
             {
                 "kind": "memory",

@@ -82,7 +82,7 @@ def test_users_by_use(scheduler: FakeScheduler, capsys: pytest.CaptureFixture[st
     grouped = out(
         capsys, "-P", "-n", "user", "top", *TIME, "group", "topcount=2", "format=login,account,used"
     )
-    assert grouped.splitlines() == ["nobody|physics|200", "daemon|chem,physics|110"]
+    assert grouped.splitlines() == ["nobody|physics|200", "daemon|chem, physics|110"]
     percent = out(capsys, "-P", "-n", "-t", "percent", "user", "top", *TIME, "format=login,used")
     assert percent.splitlines()[0] == "nobody|10.42%"
 
@@ -148,6 +148,14 @@ def test_what_is_refused(
 ) -> None:
     answers(scheduler, usage=USE, sizes=[], cluster=CLUSTER)
     assert out(capsys, *words, code=1).startswith(said)
+
+
+def test_wckeys(scheduler: FakeScheduler, capsys: pytest.CaptureFixture[str]) -> None:
+    answers(scheduler, usage=[*USE, used("chem", "eve", 60, wckey="w1"), used("bio", "ann", 120, wckey="w1")])
+    lines = out(capsys, "-nP", "cluster", "UserUtilizationByWckey", *TIME, "format=login,wckey,used")
+    assert lines.splitlines() == ["ann|w1|2", "eve|w1|1"]
+    lines = out(capsys, "-nP", "cluster", "WCKeyUtilizationByUser", *TIME, "format=wckey,login,used")
+    assert lines.splitlines() == ["w1||3", "w1|ann|2", "w1|eve|1"]
 
 
 def test_it_can_be_helped(capsys: pytest.CaptureFixture[str]) -> None:

@@ -405,6 +405,14 @@ def test_nothing_is_enforced_with_none() -> None:
     assert answer(cluster, qos="nosuch") == INVALID_QOS
 
 
+@pytest.mark.parametrize(("enforce", "started"), [(Enforce.NONE, True), (Enforce.LIMITS, False)])
+def test_limits_are_names_in_records_with_none(enforce: Enforce, started: bool) -> None:
+    cluster = enforced(enforce)
+    change(cluster, account("optics", Verb.MODIFY, grp_jobs=0))
+    job = cluster.submit(account="optics")
+    assert (job in cluster.run_cycle()) is started
+
+
 def test_limits_hold_whoever_has_an_association() -> None:
     cluster = enforced(Enforce.LIMITS)
     assert answer(cluster) == "optics/normal"

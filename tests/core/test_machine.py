@@ -27,6 +27,7 @@ from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.state import Frozen, State
 from packhorse.scheduler.core.step import next_timer, step
 from packhorse.scheduler.core.waiting import holder_of
+from packhorse.scheduler.core.when import note
 from packhorse.scheduler.core.why.answer import why
 from packhorse.scheduler.core.why.snapshot import taken
 from packhorse.scheduler.model.account_settings import Thing
@@ -40,6 +41,7 @@ from packhorse.scheduler.model.input import (
     Caller,
     ChangeAccounts,
     Input,
+    NoteEstimates,
     Reconfigure,
     ReportGpus,
     ReportOffer,
@@ -366,6 +368,16 @@ class ClusterMachine(RuleBasedStateMachine):
     @rule()
     def cycle(self) -> None:
         self.cluster.run_cycle()
+
+    @rule(late=st.booleans())
+    def estimate(self, *, late: bool) -> None:
+        """Who is due is told when it will start; late: a pass comes in between."""
+        state, now = self.cluster.state, self.cluster.clock.now
+        told = NoteEstimates(tuple(note.estimates(state, now, 0, note.due(state, now))))
+        if late:
+            self.cluster.run_cycle()
+        self.cluster.do(told)
+        assert not note.due(state, now) & {e.job for e in told.estimates if not late}
 
     @rule(end=st.sampled_from(["", "", "ok", "failed", "oom"]), idle_s=st.sampled_from([0, 0, 10, 100]))
     def all_goes_well(self, end: str, idle_s: int = 0) -> None:

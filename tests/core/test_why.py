@@ -3,23 +3,26 @@ followed as a user would, through the real step and the next pass."""
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from packhorse.cli.slurm.scontrol_update import _JOB_KEYS
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.why.answer import Why, blockers, why
 from packhorse.scheduler.core.why.change import inputs
 from packhorse.scheduler.core.why.meanings import MEANINGS, NOT_YET, meaning, word
 from packhorse.scheduler.core.why.smallest import Found, Suggestion, smallest
 from packhorse.scheduler.core.why.snapshot import again, taken
-from packhorse.scheduler.model.cluster import Partition
+from packhorse.scheduler.model.cluster import Partition, Priorities
 from packhorse.scheduler.model.ids import US, JobId, NodeName
-from packhorse.scheduler.model.input import Caller, Release
+from packhorse.scheduler.model.input import Caller, Release, SuspendJobs
 from packhorse.scheduler.model.reply import Done, Submitted
 from packhorse.scheduler.model.resources import Gres
+from tests.core.accounts.limits import ANN, BOB, a_tree
 from tests.core.scenario import ADMIN, OTHER, USER, Cluster, a_cluster, a_config, a_node, after
 
 HOUR = 3600
@@ -30,6 +33,9 @@ def ask(cluster: Cluster, job: int) -> Found:
     before = cluster.replayed()
     found = smallest(taken(cluster.state), waiter, cluster.clock.now)
     assert cluster.state == before, "asking changes nothing"
+    for one in found.suggestions:
+        words = one.command.split()
+        assert words[:2] != ["scontrol", "update"] or words[3].partition("=")[0].lower() in _JOB_KEYS
     return found
 
 
@@ -468,9 +474,42 @@ def test_who_is_ahead() -> None:
     assert queue is not None
     assert (queue.n, queue.n_users, queue.priority) == (2, 2, 10_000)
     assert queue.first[0].name == str(first)
-    assert queue.first[0].because == "priority 20000 against 10000"
+    assert queue.first[0].because == (
+        f"by 10000: job {first} was given priority 20000, job {job} has priority 10000"
+    )
     assert queue.first[0].planned == cluster.clock.now + 2 * HOUR * US
-    assert queue.first[1].because == "came earlier"
+    assert queue.first[1].because == "their priorities are equal, and its number is lower"
+
+
+def test_terms_and_fair_share() -> None:
+    """Under "multifactor" the sum that sprio shows, and level by level what the fair share comes from."""
+    weights = Priorities(weight_age=1000, weight_fairshare=5000, max_age_s=10 * HOUR)
+    cluster = a_cluster(nodes=1, config=a_config(order="multifactor", priorities=weights))
+    a_tree(cluster, chem={}, bio={})
+    full(cluster, caller=ANN, account="chem", cpus=8)
+    job = cluster.submit(caller=ANN, account="chem", cpus=8, time_limit_s=HOUR)
+    first = cluster.submit(caller=BOB, account="bio", cpus=8, time_limit_s=HOUR)
+    cluster.clock.advance(HOUR)
+    cluster.run_cycle()
+    found = answer(cluster, job)
+    assert found.queue is not None
+    ahead = found.queue.first[0]
+    assert ahead.name == str(first)
+    assert ahead.because.startswith(f"by {ahead.priority - found.queue.priority}: fair share +")
+    terms, shares = found.standing
+    assert terms.startswith(f"priority {found.queue.priority}: 100 by age (it waits for 1:00:00), ")
+    assert "by fair share (factor 0." in terms
+    assert shares == (
+        "fair share: account chem has 50 % of the shares and 100 % of the use, "
+        "user ann has 33 % of the shares and 100 % of the use, each among its siblings"
+    )
+
+
+def test_suspended() -> None:
+    cluster = a_cluster(nodes=1)
+    job = full(cluster, cpus=8)
+    cluster.do(SuspendJobs(ADMIN, cluster.targets(job)))
+    assert "it is suspended" in answer(cluster, job).reasons[0].sentence
 
 
 def test_why_there() -> None:
@@ -595,8 +634,8 @@ def test_now_is_always_true(jobs: list[dict[str, Any]], ended: int) -> None:
         for one in smallest(taken(cluster.state), waiter, now).suggestions:
             if one.at != now:
                 continue
-            follower = Cluster.__new__(Cluster)
-            follower.clock, follower.log, follower.rows, follower.sent = cluster.clock, [], [], []
+            follower = copy(cluster)
+            follower.log, follower.rows, follower.sent = [], [], []
             follower.state = taken(cluster.state)
             n = follower.state.next_job_id
             granted = follow(follower, id, one)

@@ -766,6 +766,164 @@ class ListWasteResponse(_message.Message):
     user: str
     def __init__(self, total: _Optional[_Union[WasteSum, _Mapping]] = ..., rows: _Optional[_Iterable[_Union[WasteSum, _Mapping]]] = ..., jobs: _Optional[_Iterable[_Union[WasteJob, _Mapping]]] = ..., since_us: _Optional[int] = ..., until_us: _Optional[int] = ..., user: _Optional[str] = ...) -> None: ...
 
+class ListEstimatesRequest(_message.Message):
+    __slots__ = ("latest",)
+    LATEST_FIELD_NUMBER: _ClassVar[int]
+    latest: int
+    def __init__(self, latest: _Optional[int] = ...) -> None: ...
+
+class EstimateSum(_message.Message):
+    __slots__ = ("by", "key", "n", "n_inside", "median_error_s", "median_wait_s", "median_interval_s")
+    BY_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    N_FIELD_NUMBER: _ClassVar[int]
+    N_INSIDE_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_ERROR_S_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_WAIT_S_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_INTERVAL_S_FIELD_NUMBER: _ClassVar[int]
+    by: str
+    key: str
+    n: int
+    n_inside: int
+    median_error_s: int
+    median_wait_s: int
+    median_interval_s: int
+    def __init__(self, by: _Optional[str] = ..., key: _Optional[str] = ..., n: _Optional[int] = ..., n_inside: _Optional[int] = ..., median_error_s: _Optional[int] = ..., median_wait_s: _Optional[int] = ..., median_interval_s: _Optional[int] = ...) -> None: ...
+
+class EstimateDay(_message.Message):
+    __slots__ = ("day_us", "n", "n_inside", "error_s", "wait_s")
+    DAY_US_FIELD_NUMBER: _ClassVar[int]
+    N_FIELD_NUMBER: _ClassVar[int]
+    N_INSIDE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_S_FIELD_NUMBER: _ClassVar[int]
+    WAIT_S_FIELD_NUMBER: _ClassVar[int]
+    day_us: int
+    n: int
+    n_inside: int
+    error_s: int
+    wait_s: int
+    def __init__(self, day_us: _Optional[int] = ..., n: _Optional[int] = ..., n_inside: _Optional[int] = ..., error_s: _Optional[int] = ..., wait_s: _Optional[int] = ...) -> None: ...
+
+class ScoredEstimate(_message.Message):
+    __slots__ = ("job_id", "last", "told_at_us", "low_at_us", "median_at_us", "high_at_us", "start_at_us", "partition", "nth")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    TOLD_AT_US_FIELD_NUMBER: _ClassVar[int]
+    LOW_AT_US_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_AT_US_FIELD_NUMBER: _ClassVar[int]
+    HIGH_AT_US_FIELD_NUMBER: _ClassVar[int]
+    START_AT_US_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    NTH_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    last: bool
+    told_at_us: int
+    low_at_us: int
+    median_at_us: int
+    high_at_us: int
+    start_at_us: int
+    partition: str
+    nth: int
+    def __init__(self, job_id: _Optional[int] = ..., last: _Optional[bool] = ..., told_at_us: _Optional[int] = ..., low_at_us: _Optional[int] = ..., median_at_us: _Optional[int] = ..., high_at_us: _Optional[int] = ..., start_at_us: _Optional[int] = ..., partition: _Optional[str] = ..., nth: _Optional[int] = ...) -> None: ...
+
+class ListEstimatesResponse(_message.Message):
+    __slots__ = ("sums", "days", "latest", "n_scored", "n_inside", "n_told", "now_us")
+    SUMS_FIELD_NUMBER: _ClassVar[int]
+    DAYS_FIELD_NUMBER: _ClassVar[int]
+    LATEST_FIELD_NUMBER: _ClassVar[int]
+    N_SCORED_FIELD_NUMBER: _ClassVar[int]
+    N_INSIDE_FIELD_NUMBER: _ClassVar[int]
+    N_TOLD_FIELD_NUMBER: _ClassVar[int]
+    NOW_US_FIELD_NUMBER: _ClassVar[int]
+    sums: _containers.RepeatedCompositeFieldContainer[EstimateSum]
+    days: _containers.RepeatedCompositeFieldContainer[EstimateDay]
+    latest: _containers.RepeatedCompositeFieldContainer[ScoredEstimate]
+    n_scored: int
+    n_inside: int
+    n_told: int
+    now_us: int
+    def __init__(self, sums: _Optional[_Iterable[_Union[EstimateSum, _Mapping]]] = ..., days: _Optional[_Iterable[_Union[EstimateDay, _Mapping]]] = ..., latest: _Optional[_Iterable[_Union[ScoredEstimate, _Mapping]]] = ..., n_scored: _Optional[int] = ..., n_inside: _Optional[int] = ..., n_told: _Optional[int] = ..., now_us: _Optional[int] = ...) -> None: ...
+
+class GetShadowRequest(_message.Message):
+    __slots__ = ("latest",)
+    LATEST_FIELD_NUMBER: _ClassVar[int]
+    latest: int
+    def __init__(self, latest: _Optional[int] = ...) -> None: ...
+
+class ShadowDifference(_message.Message):
+    __slots__ = ("at_us", "job_id", "kind", "live", "shadow", "shift_s")
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    LIVE_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
+    SHIFT_S_FIELD_NUMBER: _ClassVar[int]
+    at_us: int
+    job_id: int
+    kind: str
+    live: str
+    shadow: str
+    shift_s: int
+    def __init__(self, at_us: _Optional[int] = ..., job_id: _Optional[int] = ..., kind: _Optional[str] = ..., live: _Optional[str] = ..., shadow: _Optional[str] = ..., shift_s: _Optional[int] = ...) -> None: ...
+
+class ShadowCount(_message.Message):
+    __slots__ = ("kind", "n", "n_jobs")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    N_FIELD_NUMBER: _ClassVar[int]
+    N_JOBS_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    n: int
+    n_jobs: int
+    def __init__(self, kind: _Optional[str] = ..., n: _Optional[int] = ..., n_jobs: _Optional[int] = ...) -> None: ...
+
+class GetShadowResponse(_message.Message):
+    __slots__ = ("on", "name", "since_us", "error", "n_passes", "n_failed", "last_at_us", "last_ms", "live_milli", "shadow_milli", "counts", "latest", "settings")
+    ON_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SINCE_US_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    N_PASSES_FIELD_NUMBER: _ClassVar[int]
+    N_FAILED_FIELD_NUMBER: _ClassVar[int]
+    LAST_AT_US_FIELD_NUMBER: _ClassVar[int]
+    LAST_MS_FIELD_NUMBER: _ClassVar[int]
+    LIVE_MILLI_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_MILLI_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    LATEST_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    on: bool
+    name: str
+    since_us: int
+    error: str
+    n_passes: int
+    n_failed: int
+    last_at_us: int
+    last_ms: int
+    live_milli: int
+    shadow_milli: int
+    counts: _containers.RepeatedCompositeFieldContainer[ShadowCount]
+    latest: _containers.RepeatedCompositeFieldContainer[ShadowDifference]
+    settings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, on: _Optional[bool] = ..., name: _Optional[str] = ..., since_us: _Optional[int] = ..., error: _Optional[str] = ..., n_passes: _Optional[int] = ..., n_failed: _Optional[int] = ..., last_at_us: _Optional[int] = ..., last_ms: _Optional[int] = ..., live_milli: _Optional[int] = ..., shadow_milli: _Optional[int] = ..., counts: _Optional[_Iterable[_Union[ShadowCount, _Mapping]]] = ..., latest: _Optional[_Iterable[_Union[ShadowDifference, _Mapping]]] = ..., settings: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SwitchShadowRequest(_message.Message):
+    __slots__ = ("name", "config", "off")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    OFF_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    config: str
+    off: bool
+    def __init__(self, name: _Optional[str] = ..., config: _Optional[str] = ..., off: _Optional[bool] = ...) -> None: ...
+
+class SwitchShadowResponse(_message.Message):
+    __slots__ = ("on", "settings")
+    ON_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    on: bool
+    settings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, on: _Optional[bool] = ..., settings: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class ExplainJobRequest(_message.Message):
     __slots__ = ("job",)
     JOB_FIELD_NUMBER: _ClassVar[int]

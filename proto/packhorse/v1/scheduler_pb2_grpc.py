@@ -169,6 +169,21 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.FromString,
                 _registered_method=True)
+        self.ListEstimates = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListEstimates',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListEstimatesRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListEstimatesResponse.FromString,
+                _registered_method=True)
+        self.GetShadow = channel.unary_unary(
+                '/packhorse.v1.Scheduler/GetShadow',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetShadowRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetShadowResponse.FromString,
+                _registered_method=True)
+        self.SwitchShadow = channel.unary_unary(
+                '/packhorse.v1.Scheduler/SwitchShadow',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowResponse.FromString,
+                _registered_method=True)
         self.ExplainJob = channel.unary_unary(
                 '/packhorse.v1.Scheduler/ExplainJob',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ExplainJobRequest.SerializeToString,
@@ -426,6 +441,26 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListEstimates(self, request, context):
+        """How right estimates of starts were; see docs/policy/when.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetShadow(self, request, context):
+        """What another configuration would have decided; see docs/policy/shadow.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SwitchShadow(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExplainJob(self, request, context):
         """Why a job waits and what would start it; why it runs where it runs; how it ended.
         """
@@ -672,6 +707,21 @@ def add_SchedulerServicer_to_server(servicer, server):
                     servicer.ListWaste,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.SerializeToString,
+            ),
+            'ListEstimates': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEstimates,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListEstimatesRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListEstimatesResponse.SerializeToString,
+            ),
+            'GetShadow': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetShadow,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetShadowRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetShadowResponse.SerializeToString,
+            ),
+            'SwitchShadow': grpc.unary_unary_rpc_method_handler(
+                    servicer.SwitchShadow,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowResponse.SerializeToString,
             ),
             'ExplainJob': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainJob,
@@ -1483,6 +1533,87 @@ class Scheduler:
             '/packhorse.v1.Scheduler/ListWaste',
             packhorse_dot_v1_dot_scheduler__pb2.ListWasteRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.ListWasteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEstimates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListEstimates',
+            packhorse_dot_v1_dot_scheduler__pb2.ListEstimatesRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.ListEstimatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetShadow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/GetShadow',
+            packhorse_dot_v1_dot_scheduler__pb2.GetShadowRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.GetShadowResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SwitchShadow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/SwitchShadow',
+            packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.SwitchShadowResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -71,6 +71,11 @@ class SchedulerStub:
     """What a job should ask for, by what its past runs used."""
     ListWaste: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListWasteRequest, _scheduler_pb2.ListWasteResponse]
     """What ended runs were given and did not use: one's own, of administrators everybody's."""
+    ListEstimates: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListEstimatesRequest, _scheduler_pb2.ListEstimatesResponse]
+    """How right estimates of starts were; see docs/policy/when.md."""
+    GetShadow: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetShadowRequest, _scheduler_pb2.GetShadowResponse]
+    """What another configuration would have decided; see docs/policy/shadow.md."""
+    SwitchShadow: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchShadowRequest, _scheduler_pb2.SwitchShadowResponse]
     ExplainJob: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ExplainJobRequest, _scheduler_pb2.ExplainJobResponse]
     """Why a job waits and what would start it; why it runs where it runs; how it ended."""
     GetReport: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetReportRequest, _scheduler_pb2.GetReportResponse]
@@ -143,6 +148,11 @@ class SchedulerAsyncStub(SchedulerStub):
     """What a job should ask for, by what its past runs used."""
     ListWaste: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListWasteRequest, _scheduler_pb2.ListWasteResponse]  # type: ignore[assignment]
     """What ended runs were given and did not use: one's own, of administrators everybody's."""
+    ListEstimates: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListEstimatesRequest, _scheduler_pb2.ListEstimatesResponse]  # type: ignore[assignment]
+    """How right estimates of starts were; see docs/policy/when.md."""
+    GetShadow: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetShadowRequest, _scheduler_pb2.GetShadowResponse]  # type: ignore[assignment]
+    """What another configuration would have decided; see docs/policy/shadow.md."""
+    SwitchShadow: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SwitchShadowRequest, _scheduler_pb2.SwitchShadowResponse]  # type: ignore[assignment]
     ExplainJob: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ExplainJobRequest, _scheduler_pb2.ExplainJobResponse]  # type: ignore[assignment]
     """Why a job waits and what would start it; why it runs where it runs; how it ended."""
     GetReport: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetReportRequest, _scheduler_pb2.GetReportResponse]  # type: ignore[assignment]
@@ -374,6 +384,29 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.ListWasteResponse, _abc.Awaitable[_scheduler_pb2.ListWasteResponse]]:
         """What ended runs were given and did not use: one's own, of administrators everybody's."""
+
+    @_abc_1.abstractmethod
+    def ListEstimates(
+        self,
+        request: _scheduler_pb2.ListEstimatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.ListEstimatesResponse, _abc.Awaitable[_scheduler_pb2.ListEstimatesResponse]]:
+        """How right estimates of starts were; see docs/policy/when.md."""
+
+    @_abc_1.abstractmethod
+    def GetShadow(
+        self,
+        request: _scheduler_pb2.GetShadowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.GetShadowResponse, _abc.Awaitable[_scheduler_pb2.GetShadowResponse]]:
+        """What another configuration would have decided; see docs/policy/shadow.md."""
+
+    @_abc_1.abstractmethod
+    def SwitchShadow(
+        self,
+        request: _scheduler_pb2.SwitchShadowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.SwitchShadowResponse, _abc.Awaitable[_scheduler_pb2.SwitchShadowResponse]]: ...
 
     @_abc_1.abstractmethod
     def ExplainJob(

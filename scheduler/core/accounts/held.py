@@ -29,6 +29,9 @@ QOS_USER: Final = "user in qos"
 QOS_ACCOUNT: Final = "account in qos"
 
 
+GOES_ON: Final = -1
+
+
 class Scope(NamedTuple):
     """Whose jobs are added up. name: of the account or QOS; user, partition: as in AssociationKey.
 
@@ -47,18 +50,21 @@ def of_association(key: AssociationKey) -> Scope:
 
 
 class Running(NamedTuple):
-    """What a job holds. end_by UNKNOWN: for ever."""
+    """What a job holds. end_by UNKNOWN: for ever. left_us: of one that is suspended, for how long it may
+    still run once it goes on; else GOES_ON."""
 
     holder: Holder
     tres: Tres
     end_by: Instant
+    left_us: int = GOES_ON
 
 
 class Sum:
     """Of some jobs: how many run and how many are not over; and of those that run, by TRES name, amounts,
-    amounts times the microsecond of the end, and amounts of jobs without an end."""
+    amounts times the microsecond of the end, and amounts of jobs without an end; of those that are suspended
+    amounts, and amounts times what is left."""
 
-    __slots__ = ("endless", "ends", "n_running", "n_unfinished", "tres")
+    __slots__ = ("endless", "ends", "n_running", "n_unfinished", "still", "still_us", "tres")
 
     def __init__(self) -> None:
         self.n_running = 0
@@ -66,17 +72,22 @@ class Sum:
         self.tres: dict[str, int] = {}
         self.ends: dict[str, int] = {}
         self.endless: dict[str, int] = {}
+        self.still: dict[str, int] = {}
+        self.still_us: dict[str, int] = {}
 
-    def run(self, tres: Tres, end_by: Instant, sign: int) -> None:
+    def run(self, one: Running, sign: int = 1) -> None:
         """A job with these runs, or (-1) does not any more."""
         self.n_running += sign
-        for name, amount in ((WALL, 1), *tres):
+        for name, amount in ((WALL, 1), *one.tres):
             amount *= sign
             _add(self.tres, name, amount)
-            if end_by:
-                _add(self.ends, name, amount * end_by)
-            else:
+            if not one.end_by:
                 _add(self.endless, name, amount)
+            elif one.left_us == GOES_ON:
+                _add(self.ends, name, amount * one.end_by)
+            else:
+                _add(self.still, name, amount)
+                _add(self.still_us, name, amount * one.left_us)
 
     def add(self, other: Sum, sign: int = 1) -> None:
         """What is in another as well, or not any more."""
@@ -86,6 +97,8 @@ class Sum:
             (self.tres, other.tres),
             (self.ends, other.ends),
             (self.endless, other.endless),
+            (self.still, other.still),
+            (self.still_us, other.still_us),
         ):
             for name, amount in more.items():
                 _add(own, name, sign * amount)
@@ -97,7 +110,8 @@ class Sum:
         """
         if self.endless.get(name):
             return None
-        return self.ends.get(name, 0) - self.tres.get(name, 0) * now
+        goes_on = self.tres.get(name, 0) - self.still.get(name, 0)
+        return self.ends.get(name, 0) + self.still_us.get(name, 0) - goes_on * now
 
     @property
     def is_nothing(self) -> bool:
@@ -146,32 +160,26 @@ class Holdings:
         self._of(holder).n_unfinished += n
         self._tidy(holder)
 
-    def begin(self, job: JobId, holder: Holder, tres: Tres, end_by: Instant) -> None:
+    def begin(self, job: JobId, one: Running) -> None:
         """The job, which is unfinished, has got an allocation."""
-        self.running[job] = Running(holder, tres, end_by)
-        self._of(holder).run(tres, end_by, 1)
+        self.running[job] = one
+        self._of(one.holder).run(one)
 
     def end(self, job: JobId) -> None:
         """It holds nothing any more."""
         was = self.running.pop(job)
-        self._of(was.holder).run(was.tres, was.end_by, -1)
+        self._of(was.holder).run(was, -1)
         self._tidy(was.holder)
 
-    def move(self, job: JobId, *, holder: Holder | None = None, end_by: Instant | None = None) -> None:
-        """The job counts on another name, or has another end. It is unfinished on the old name until `submit`
-        says so."""
-        was = self.running[job]
+    def change(self, job: JobId, one: Running) -> None:
+        """It holds this instead, perhaps on another name. It is unfinished on the old one until `submit` says
+        so."""
         self.end(job)
-        self.begin(
-            job,
-            was.holder if holder is None else holder,
-            was.tres,
-            was.end_by if end_by is None else end_by,
-        )
+        self.begin(job, one)
 
     def overdue(self, now: Instant) -> list[Running]:
         """What is held past its end: until it is let go of it counts as if it ended now."""
-        return [one for one in self.running.values() if 0 < one.end_by < now]
+        return [one for one in self.running.values() if 0 < one.end_by < now and one.left_us == GOES_ON]
 
     def sums(self, scopes_of: ScopesOf) -> dict[Scope, Sum]:
         """By scope; a scope of which there is nothing may be missing. Not to be changed.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from packhorse.scheduler.core.accounts.needs import asked
-from packhorse.scheduler.core.accounts.quota import quota
+from packhorse.scheduler.core.accounts.quota import book_of, quota
 from packhorse.scheduler.core.accounts.quota_text import held_up_text
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
@@ -19,5 +19,12 @@ def held_up(state: State, waiter: Job | ArrayJob, now: Instant) -> list[tuple[Re
         return []
     spec = waiter.spec
     needs = asked(spec.ask, spec.licenses, state.config, spec.partition)
-    found = given.in_the_way(holder_of(spec, waiter.owner), needs, spec.time_limit_s)
-    return [(limit.reason, held_up_text(limit, needed, room)) for limit, needed, room in found]
+    holder = holder_of(spec, waiter.owner)
+    found = given.in_the_way(holder, needs, spec.time_limit_s)
+    threshold = book_of(state).terms.threshold_milli(holder)
+    factor = given.fair_share_milli(holder) if threshold else 0
+    barred = []
+    if factor < threshold:
+        text = f"QOS {spec.qos}: the fair share factor is {factor / 1000:g}, at least {threshold / 1000:g}"
+        barred.append((Reason.QOS_USAGE_THRESHOLD, f"{text} (UsageThreshold)"))
+    return barred + [(limit.reason, held_up_text(limit, needed, room)) for limit, needed, room in found]

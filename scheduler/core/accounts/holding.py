@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from packhorse.scheduler.core import indices
-from packhorse.scheduler.core.accounts.held import Holdings
+from packhorse.scheduler.core.accounts.held import GOES_ON, Holdings, Running
 from packhorse.scheduler.core.accounts.needs import with_billing
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.waiting import holder_of
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.job import Active, ArrayJob, Ended, Job, JobSpec, Owner
-from packhorse.scheduler.model.tres import Tres, placed_tres
+from packhorse.scheduler.model.tres import placed_tres
 
 
 def submitted(state: State, spec: JobSpec, owner: Owner, n: int) -> None:
@@ -21,16 +21,19 @@ def submitted(state: State, spec: JobSpec, owner: Owner, n: int) -> None:
 
 def begun(state: State, job: Job) -> None:
     """The job, which is active, has got its allocation."""
-    active = job.phase
-    assert isinstance(active, Active)
-    state.held.begin(job.id, holder_of(job.spec, job.owner), _tres(state.config, job, active), active.end_by)
+    state.held.begin(job.id, _running(state.config, job))
+
+
+def changed(state: State, job: Job) -> None:
+    """The job, which is active, has another end, is suspended, or goes on."""
+    state.held.change(job.id, _running(state.config, job))
 
 
 def updated(state: State, old: Job | ArrayJob, new: Job | ArrayJob) -> None:
     """It has another spec, and if it runs perhaps another end."""
+    if isinstance(new, Job) and isinstance(new.phase, Active):
+        changed(state, new)
     before, after = holder_of(old.spec, old.owner), holder_of(new.spec, new.owner)
-    if isinstance(new.phase, Active):
-        state.held.move(new.id, holder=after, end_by=new.phase.end_by)
     if before != after:
         n = indices.size(new.remaining) if isinstance(new, ArrayJob) else 1
         state.held.submit(before, -n)
@@ -61,12 +64,18 @@ def counted(state: State) -> Holdings:
         holder = holder_of(job.spec, job.owner)
         held.submit(holder, 1)
         if isinstance(job.phase, Active):
-            held.begin(job.id, holder, _tres(state.config, job, job.phase), job.phase.end_by)
+            held.begin(job.id, _running(state.config, job))
     for array in state.arrays.values():
         if array.remaining:
             held.submit(holder_of(array.spec, array.owner), indices.size(array.remaining))
     return held
 
 
-def _tres(config: ClusterConfig, job: Job, active: Active) -> Tres:
-    return with_billing(placed_tres(active.placements, job.spec.licenses), config, job.spec.partition)
+def _running(config: ClusterConfig, job: Job) -> Running:
+    """What the job holds. A suspended one goes on holding all of it: its CPUs are lent to others, who count
+    for themselves."""
+    active = job.phase
+    assert isinstance(active, Active)
+    tres = with_billing(placed_tres(active.placements, job.spec.licenses), config, job.spec.partition)
+    left_us = max(active.end_by - active.suspended_at, 0) if active.suspended_at else GOES_ON
+    return Running(holder_of(job.spec, job.owner), tres, active.end_by, left_us)

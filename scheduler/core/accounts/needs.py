@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from packhorse.scheduler.core.accounts.billing import billing_milli, partition_named
 from packhorse.scheduler.core.accounts.held import WALL
-from packhorse.scheduler.core.accounts.terms import OF_ONE_JOB, Limit, What
+from packhorse.scheduler.core.accounts.terms import Limit, What
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.resources import Ask, Placement
 from packhorse.scheduler.model.tres import BILLING, MEM, MILLI, Tres, asked_tres, placed_tres
@@ -57,6 +57,13 @@ def placed(placements: Sequence[Placement], licenses: str, config: ClusterConfig
     return _needs(with_billing(placed_tres(placements, licenses), config, partition), per_node)
 
 
+def covers(asked: Needs, placed: Needs) -> bool:
+    """Whether a job has what was expected of it, and on no node more."""
+    return asked.amounts == placed.amounts and all(
+        amount <= asked.per_node.get(name, 0) for name, amount in placed.per_node.items()
+    )
+
+
 def _needs(tres: Tres, per_node: dict[str, int]) -> Needs:
     return Needs({WALL: 1, **{name: min(n, MOST_AMOUNT) for name, n in tres}}, per_node)
 
@@ -88,10 +95,3 @@ def need(limit: Limit, needs: Needs, seconds: int, factor_milli: int) -> int:
 def is_within(limit: Limit, needed: int, room: int) -> bool:
     """Whether there is room for it; a job that needs nothing of a limit does not mind."""
     return needed <= room or (not needed and limit.what is not What.LEAST)
-
-
-def copies(limit: Limit, needed: int, room: int) -> int:
-    """For how many equal jobs there is room."""
-    if not is_within(limit, needed, room):
-        return 0
-    return NO_END if limit.what in OF_ONE_JOB or not needed else room // needed

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from packhorse.scheduler.core.accounts.decay import NO_DECAY
 from packhorse.scheduler.core.accounts.held import ASSOCIATION, QOS, WALL, Scope, Sum, of_association
 from packhorse.scheduler.core.accounts.needs import (
     MOST_AMOUNT,
@@ -25,7 +26,7 @@ from packhorse.scheduler.core.accounts.needs import (
     NO_END,
     Needs,
     asked,
-    copies,
+    covers,
     is_within,
     need,
     placed,
@@ -190,10 +191,12 @@ class Need(NamedTuple):
 
 
 class Demand(NamedTuple):
-    """What one job needs: of pools that must have room for it, and what it takes of all it counts under."""
+    """What one job needs: of pools that must have room for it, and what it takes of all it counts under.
+    never: limits that it passes by itself, whatever others hold."""
 
     needs: tuple[Need, ...]
     takes: tuple[tuple[int, int], ...]
+    never: tuple[Need, ...] = ()
 
 
 class Quota:
@@ -212,19 +215,25 @@ class Quota:
         """Whether time alone makes room for some row that waits."""
         self._demands: dict[tuple[int, int, int], Demand] = {}
         self._last = Demand((), ())
+        self._placed_needs: dict[tuple[int, object], Needs | None] = {}
         self._sums = state.held.sums(book.terms.scopes)
         self._late = _Late(state, book, now)
+        self._barred: dict[Holder, bool] = {}
         self._open()
 
     # -- rows of a pass ----------------------------------------------------------------------------------
 
     def limited(self, slot: int) -> bool:
         """Whether any limit applies to the row."""
-        return self.book.pools[self.pending.holder[slot]] is not None
+        code = self.pending.holder[slot]
+        return self.book.pools[code] is not None or self._is_barred(self.pending.holders[code])
 
     def jobs(self, slot: int, code: int) -> int:
         """How many more jobs of the row, which is of this class, may start; for 0, `reason` says why."""
-        return self._copies(self._of_row(slot, code).needs)
+        if self._is_barred(self.pending.holders[self.pending.holder[slot]]):
+            self.reason = Reason.QOS_USAGE_THRESHOLD
+            return 0
+        return self._copies(self._of_row(slot, code))
 
     def alike(self, slot: int, other: int) -> bool:
         """Whether two rows of the same class need the same of the same pools."""
@@ -244,12 +253,11 @@ class Quota:
         """Of jobs of the row that found a place: those that may start there, which is what they take, and
         those that would take too much; of these `reason` says why."""
         may, may_not = [], []
-        by_ask, found = self._of_row(slot, code), self.pending.classes[code]
-        assert found is not None
+        by_ask = self._of_row(slot, code)
         for batch in batches:
-            needs = placed(batch.parts.placements, found.licenses, self.book.terms.config, found.partition)
-            mine = by_ask if needs == self.book.needs(code) else self._measure(slot, needs)
-            n = min(self._copies(mine.needs), batch.n)
+            needs = self._placed(code, batch.parts.placements)
+            mine = by_ask if needs is None else self._measure(slot, needs)
+            n = min(self._copies(mine), batch.n)
             self._take(mine, n)
             may += [batch._replace(n=n)] if n else []
             may_not += [batch._replace(n=batch.n - n)] if n < batch.n else []
@@ -258,7 +266,10 @@ class Quota:
     def mark(self, codes: np.ndarray, slots: np.ndarray) -> None:
         """Gives rows without room, among those that have no reason yet, theirs. codes: changed."""
         pending, book = self.pending, self.book
-        if not slots.size or not book.tables:
+        if not slots.size:
+            return
+        self._mark_barred(codes, slots)
+        if not book.tables:
             return
         room = np.array([*self.room, _BOUNDLESS], dtype=np.int64)
         holders, classes = pending.holder[slots], pending.ask_class[slots]
@@ -283,7 +294,12 @@ class Quota:
             lent = (own >= 0) & (needed[at] <= room[own])
             found[lent] = Reason.QUOTA_LENT.code
             codes[at] = found
-            self.waits_for_time |= measure[0] in (What.LEFT, What.SPENT)
+            if measure[0] in (What.LEFT, What.SPENT) and not self.waits_for_time:
+                least_need = {
+                    pool: int(needed[at][pools == pool].min()) for pool in np.unique(pools).tolist()
+                }
+                for pool, amount in least_need.items():
+                    self._see_time(book.limits[pool], amount)
 
     def wake(self, now: Instant) -> None:
         """If time alone makes room for somebody, another pass is due before long."""
@@ -296,12 +312,14 @@ class Quota:
         """Whether one job of it may start on these; remembers what it needs for `take_last`."""
         spec, holder = waiter.spec, holder_of(waiter.spec, waiter.owner)
         pools, terms = self.book.of(holder), self.book.terms
+        if self._is_barred(holder):
+            return False
         self._last = Demand((), ())
         if pools is None:
             return True
         needs = placed(placements, spec.licenses, terms.config, spec.partition)
         self._last = self._demand(holder, pools, needs, seconds_of(spec.time_limit_s))
-        return self._copies(self._last.needs) > 0
+        return self._copies(self._last) > 0
 
     def take_last(self) -> None:
         """The job that was just admitted starts."""
@@ -310,21 +328,46 @@ class Quota:
     def in_the_way(self, holder: Holder, needs: Needs, time_limit_s: int) -> Iterator[tuple[Limit, int, int]]:
         """Limits that hold up a job of this holder: each with what it needs and what there is room for."""
         pools = self.book.of(holder) or ()
-        for one in self._demand(holder, pools, needs, seconds_of(time_limit_s)).needs:
+        demand = self._demand(holder, pools, needs, seconds_of(time_limit_s))
+        for one in (*demand.never, *demand.needs):
             limit = self.book.limits[one.pool]
-            if not is_within(limit, one.amount, self.room[one.pool]):
-                if one.sure >= 0:
-                    sure = self.book.limits[one.sure]
-                    limit = limit._replace(of=sure.of, sure=sure)
-                    if one.amount <= self.room[one.sure]:
-                        limit = limit._replace(reason=Reason.QUOTA_LENT)
-                yield limit, one.amount, self.room[one.pool]
+            if is_within(limit, one.amount, self.room[one.pool]):
+                continue
+            if one.sure >= 0:
+                sure = self.book.limits[one.sure]
+                limit = limit._replace(of=sure.of, sure=sure)
+                if one.amount <= self.room[one.sure]:
+                    limit = limit._replace(reason=Reason.QUOTA_LENT)
+            yield limit, one.amount, self.room[one.pool]
 
     def used(self, limit: Limit) -> int:
         """What is held of it, or was spent; times in amounts times seconds."""
         return limit.most - self._room(limit)
 
     # -- inside ------------------------------------------------------------------------------------------
+
+    def _is_barred(self, holder: Holder) -> bool:
+        """Whether who holds the job has used too much of its share for its QOS."""
+        found = self._barred.get(holder)
+        if found is None:
+            threshold = self.book.terms.threshold_milli(holder)
+            found = self._barred[holder] = bool(threshold) and self.fair_share_milli(holder) < threshold
+        return found
+
+    def fair_share_milli(self, holder: Holder) -> int:
+        """The fair share factor, in thousandths; of who has no association that of the account above."""
+        state = self.state
+        fair = state.fair_shares.of(state.accounts, state.spent, self.now, state.config.priorities)
+        factors = (fair.factor_of.get(key) for key in state.accounts.chain(holder))
+        return int(next((factor for factor in factors if factor is not None), 1.0) * MILLI)
+
+    def _mark_barred(self, codes: np.ndarray, slots: np.ndarray) -> None:
+        if not self.book.terms.has_thresholds:
+            return
+        barred = np.array([self._is_barred(holder) for holder in self.pending.holders], dtype=np.bool_)
+        out = (codes == 0) & barred[self.pending.holder[slots]]
+        codes[out] = Reason.QOS_USAGE_THRESHOLD.code
+        self.waits_for_time |= bool(out.any())
 
     def _open(self) -> None:
         """Room of limits that were met since."""
@@ -355,6 +398,20 @@ class Quota:
         total = self._sums.get(scope)
         return total.tres.get(tres, 0) if total is not None else 0
 
+    def _placed(self, code: int, placements: tuple[Placement, ...]) -> Needs | None:
+        """What a job of the class has on these, None if that is what it asks for."""
+        what = tuple(
+            (p.cpu_milli, p.mem_mib, *[(d.kind, d.type, d.milli, len(d.indices)) for d in p.devices])
+            for p in placements
+        )
+        key = (code, what)
+        if key not in self._placed_needs:
+            found = self.pending.classes[code]
+            assert found is not None
+            needs = placed(placements, found.licenses, self.book.terms.config, found.partition)
+            self._placed_needs[key] = None if covers(self.book.needs(code), needs) else needs
+        return self._placed_needs[key]
+
     def _of_row(self, slot: int, code: int) -> Demand:
         pending = self.pending
         key = (int(pending.holder[slot]), code, int(pending.duration_us[slot]))
@@ -378,27 +435,51 @@ class Quota:
             k: need(book.limits[k], needs, seconds, factor)
             for k in dict.fromkeys((*(p for p, _ in pools), *under))
         }
+        needs_of = [Need(pool, sure, amounts[pool]) for pool, sure in pools]
+        alone = [one for one in needs_of if book.limits[one.pool].what in OF_ONE_JOB]
         return Demand(
-            tuple(Need(pool, sure, amounts[pool]) for pool, sure in pools),
+            tuple(one for one in needs_of if book.limits[one.pool].what not in OF_ONE_JOB),
             tuple((k, amounts[k]) for k in under if amounts[k]),
+            tuple(
+                one for one in alone if not is_within(book.limits[one.pool], one.amount, self.room[one.pool])
+            ),
         )
 
-    def _copies(self, needs: tuple[Need, ...]) -> int:
+    def _copies(self, demand: Demand) -> int:
+        """For how many such jobs there is room; for 0, `reason` says what is in the way."""
+        room = self.room
+        n = 0 if demand.never else NO_END
+        for one in demand.needs if n else ():
+            if one.amount:
+                more = room[one.pool] // one.amount
+                if more < n:
+                    n = more
+        if n > 0:
+            return n
+        self._say_why(demand.never or [one for one in demand.needs if one.amount > room[one.pool]])
+        return 0
+
+    def _say_why(self, short: Sequence[Need]) -> None:
+        """Of limits that have too little room the first kind, and of that the one that has least."""
         limits, room = self.book.limits, self.room
-        n = NO_END
-        worst: tuple[bool, int, tuple[int, str], int] | None = None
-        for one in needs:
+
+        def order(one: Need) -> tuple[bool, int, tuple[int, str], int]:
             limit = limits[one.pool]
-            more = copies(limit, one.amount, room[one.pool])
-            n = min(n, more)
-            if not more:
-                order = (limit.what not in OF_ONE_JOB, limit.what, sort_key(limit.tres), room[one.pool])
-                if worst is None or order < worst:
-                    worst = order
-                    lent = one.sure >= 0 and one.amount <= room[one.sure]
-                    self.reason = Reason.QUOTA_LENT if lent else limit.reason
-                    self.waits_for_time |= limit.what in (What.LEFT, What.SPENT)
-        return n
+            return limit.what not in OF_ONE_JOB, limit.what, sort_key(limit.tres), room[one.pool]
+
+        one = min(short, key=order)
+        lent = one.sure >= 0 and one.amount <= room[one.sure]
+        limit = limits[one.pool]
+        self.reason = Reason.QUOTA_LENT if lent else limit.reason
+        self._see_time(limit, one.amount)
+
+    def _see_time(self, limit: Limit, needed: int) -> None:
+        """Whether time alone will make room: a job waits for it that is not too large in itself, and
+        something runs, or use fades."""
+        if limit.what not in (What.LEFT, What.SPENT) or needed > limit.most:
+            return
+        fades = limit.what is What.SPENT and self.state.spent.decay != NO_DECAY
+        self.waits_for_time |= fades or bool(self.state.held.running)
 
     def _take(self, demand: Demand, n: int) -> None:
         room = self.room
@@ -431,7 +512,7 @@ class _Late:
             return None
         late = self._all_overdue().get(scope)
         if late is not None:
-            us += late.tres.get(tres, 0) * self.now - late.ends.get(tres, 0)
+            us -= late.left_us(tres, self.now) or 0
         return -(-us // US)
 
     def spent_s(self, scope: Scope, tres: str) -> int:
@@ -457,7 +538,7 @@ class _Late:
             self._overdue = {}
             for one in self.state.held.overdue(self.now):
                 for scope in self.terms.scopes(one.holder):
-                    self._overdue.setdefault(scope, Sum()).run(one.tres, one.end_by, 1)
+                    self._overdue.setdefault(scope, Sum()).run(one)
         return self._overdue
 
     def _all_weighed(self) -> dict[Scope, dict[str, int | None]]:
@@ -466,14 +547,14 @@ class _Late:
             self._weighed = {}
             late: dict[Holder, Sum] = {}
             for one in self.state.held.overdue(self.now):
-                late.setdefault(one.holder, Sum()).run(one.tres, one.end_by, 1)
+                late.setdefault(one.holder, Sum()).run(one)
             for holder, total in self.state.held.by_holder.items():
                 factor = self.terms.factor_milli(holder)
                 past = late.get(holder)
                 for tres in total.tres:
                     us = total.left_us(tres, self.now)
                     if us is not None and past is not None:
-                        us += past.tres.get(tres, 0) * self.now - past.ends.get(tres, 0)
+                        us -= past.left_us(tres, self.now) or 0
                     seconds = -(-us * factor // (US * MILLI)) if us is not None else None
                     for scope in self.terms.scopes(holder):
                         sums = self._weighed.setdefault(scope, {})

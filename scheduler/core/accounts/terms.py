@@ -31,12 +31,13 @@ from packhorse.scheduler.model.accounts import (
     Limits,
     Qos,
 )
-from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.cluster import ClusterConfig, Enforce
 from packhorse.scheduler.model.tres import MILLI
 
 COHORT: Final = "siblings"
 OVER_PARTITION: Final = "OverPartQOS"
 DENY: Final = "DenyOnLimit"
+ENFORCE_THRESHOLD: Final = "EnforceUsageThreshold"
 MINUTE_S: Final = 60
 
 
@@ -98,10 +99,13 @@ class Terms:
         self.quotas: dict[AssociationKey, dict[str, int]] = {}
         self._capacity: dict[Scope, int] = {}
         self._find_cohorts()
-        self.limited = (
+        self.limited = config.accounts.enforce is not Enforce.NONE and (
             any(one.limits != NO_LIMITS for one in book.associations.values())
             or any(qos.limits != NO_QOS_LIMITS for qos in book.qos.values())
             or any(qos.usage_threshold_milli for qos in book.qos.values())
+        )
+        self.has_thresholds = any(
+            qos.usage_threshold_milli and ENFORCE_THRESHOLD in qos.flags for qos in book.qos.values()
         )
         self._limits: dict[Holder, tuple[Limit, ...]] = {}
         self._scopes: dict[Holder, tuple[Scope, ...]] = {}
@@ -154,8 +158,10 @@ class Terms:
         return qos.usage_factor_milli if qos is not None else MILLI
 
     def threshold_milli(self, holder: Holder) -> int:
-        """Jobs wait while the fair share factor of who holds them is lower; 0: they do not."""
-        return next((q.usage_threshold_milli for q in self.qos(holder) if q.usage_threshold_milli), 0)
+        """Jobs wait while the fair share factor of who holds them is lower; 0: they do not. As in Slurm the
+        QOS needs the flag EnforceUsageThreshold for that."""
+        found = [qos for qos in self.qos(holder) if ENFORCE_THRESHOLD in qos.flags]
+        return next((qos.usage_threshold_milli for qos in found if qos.usage_threshold_milli), 0)
 
     def denies(self, holder: Holder) -> bool:
         """Whether a job that could never start under its limits is refused."""

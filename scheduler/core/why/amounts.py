@@ -47,6 +47,8 @@ class Search(Protocol):
 
     def fits(self, spec: JobSpec) -> bool: ...
 
+    def deadlines(self, spec: JobSpec) -> list[int]: ...
+
 
 def smaller(search: Search, spec: JobSpec) -> Iterator[Change]:
     """All of them, those that a search found room for."""
@@ -283,7 +285,7 @@ def _time(search: Search, spec: JobSpec) -> Iterator[Change]:
     partition = search.rules.partitions.get(spec.partition)
     most = partition.max_time_s if partition is not None else 0
     asked = spec.time_limit_s
-    limits = [limit_s(layer.start - search.now) for layer in search.field.layers]
+    limits = [limit_s(at - search.now) for at in search.deadlines(spec)]
     for left in sorted({most, *limits}, reverse=True):
         if left <= 0 or (asked and left >= asked) or (asked and left * LEAST_PART * 2 < asked):
             continue

@@ -11,8 +11,9 @@ from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.why.change import Waiter, name_of
 from packhorse.scheduler.core.why.meanings import meaning
 from packhorse.scheduler.core.why.place import Place, place
-from packhorse.scheduler.core.why.queue import Queue, queue, standing
+from packhorse.scheduler.core.why.queue import Queue, queue
 from packhorse.scheduler.core.why.smallest import Suggestion, smallest
+from packhorse.scheduler.core.why.standing import standing
 from packhorse.scheduler.model.ids import UNKNOWN, Instant, NodeName
 from packhorse.scheduler.model.job import Active, Ended, Job, JobState
 
@@ -55,13 +56,13 @@ def why(snapshot: State, waiter: Waiter, now: Instant) -> Why:
     found = smallest(snapshot, waiter, now)
     line = None
     if found.ahead is not None:
-        line = queue(snapshot, waiter, found.ahead)
+        line = queue(found.ahead.state, waiter, found.ahead, now)
     return known._replace(
         reasons=reasons,
         starts=found.starts,
         planned=snapshot.pending_columns.planned(waiter.id) or found.at,
         queue=line,
-        standing=standing(snapshot, waiter),
+        standing=standing(snapshot, waiter, now),
         suggestions=found.suggestions,
     )
 
@@ -84,6 +85,9 @@ def _active(job: Job, active: Active) -> tuple[Explanation, ...]:
     elif active.ending is not None:
         cause = active.ending_why or _CAUSES.get(active.ending.value, active.ending.value)
         parts.append(f"it is being stopped: {cause}")
+    if active.suspended_at:
+        whom = f" for job {active.suspended_for}" if active.suspended_for else ""
+        parts.append(f"it is suspended{whom}: it keeps its memory and runs on when it is resumed")
     if job.preemptions:
         times = "once" if job.preemptions == 1 else f"{job.preemptions} times"
         parts.append(f"it had to make room for another job {times} before")

@@ -128,7 +128,7 @@ def on_whose_name(state: State, waiter: Waiter) -> Iterator[Change]:
     if spec.reservation:
         new = replace(spec, reservation="")
         words = f"outside reservation {spec.reservation}"
-        yield _drop("reservation", words, new, Changes(reservation=""), "Reservation=")
+        yield _drop("reservation", words, new, Changes(reservation=""), "ReservationName=")
 
 
 def unlicensed(state: State, spec: JobSpec) -> Iterator[Change]:

@@ -90,10 +90,10 @@ _BY_NAME: Final[dict[str, Meaning]] = {
     ),
     "RESERVATION": Meaning(
         "the reservation that it names has not begun, is over, is not for its user, or has no room left",
-        "wait for its window, or `scontrol update JobId=… Reservation=`",
+        "wait for its window, or `scontrol update JobId=… ReservationName=`",
     ),
     "RESERVATION_DELETED": Meaning(
-        "the reservation that it names is no more", "`scontrol update JobId=… Reservation=`"
+        "the reservation that it names is no more", "`scontrol update JobId=… ReservationName=`"
     ),
     "RESERVED_MAINT": Meaning(
         "by its time limit it would run into a maintenance window",

@@ -20,6 +20,7 @@ from packhorse.scheduler.core.packing.request import Request
 from packhorse.scheduler.core.packing.verdicts import holds
 from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.predictors import LIMIT
+from packhorse.scheduler.core.reservations.picture import View
 from packhorse.scheduler.core.running_columns import NEVER
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.cluster import Partition
@@ -28,7 +29,11 @@ from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import JobSpec
 
 _BY_PLACE: Final = ("order", "classes", "durations", "codes", "queue")
-"""Arrays of a pass that have one entry per row; the last one only where nodes can be reserved."""
+"""Arrays of a pass that have one entry per row."""
+
+
+NO_CLASS: Final = -1
+"""Of jobs outside all reservations."""
 
 
 class Ahead(Cycle):
@@ -41,10 +46,12 @@ class Ahead(Cycle):
         found = np.flatnonzero(self.pending.id[self.order] == id)
         self.place = int(found[0])
         slot = self.order[self.place]
+        self.code = int(self.pending.ask_class[slot])
+        own = state.jobs.get(id) or state.arrays[id]
+        self.own_reservation = own.spec.reservation
         self.avoid = state.jobs[id].avoid if id in state.jobs else ()
         for title in _BY_PLACE:
-            if hasattr(self, title):
-                setattr(self, title, getattr(self, title)[: self.place])
+            setattr(self, title, getattr(self, title)[: self.place])
         self.before = self.order
         self.expected_us = self.pending.expected(id) if state.config.predictor != LIMIT else 0
         if depth:
@@ -60,6 +67,9 @@ class Ahead(Cycle):
         field = self.field
         j = field.layer_of(self.now + self.duration_us(spec))
         able = np.flatnonzero(field.up)
+        view = self.view(spec)
+        if view is not None:
+            request = view.narrowed(request, self.now + self.duration_us(spec))
         taken = find(field, request, field.room(j), able) if able.size else None
         return tuple(field.board.names[position] for position, _ in taken) if taken else ()
 
@@ -75,8 +85,20 @@ class Ahead(Cycle):
             return UNKNOWN
         if self.fits(spec):
             return self.now
-        planned = self._timeline().earliest(request, self.duration_us(spec))
+        duration, view = self.duration_us(spec), self.view(spec)
+        planned = self._timeline().earliest(request, duration, view=view)
         return planned.start if planned is not None and planned.start < NEVER else UNKNOWN
+
+    def deadlines(self, spec: JobSpec) -> list[int]:
+        """Instants from which on less is free for it: planned starts, and windows of reservations."""
+        view = self.view(spec)
+        return [*(layer.start for layer in self.field.layers), *(view.starts if view is not None else ())]
+
+    def view(self, spec: JobSpec) -> View | None:
+        """Which nodes reservations leave open to it; None where nothing is reserved."""
+        if self.reserved is None:
+            return None
+        return self.reserved.view(self.code if spec.reservation == self.own_reservation else NO_CLASS)
 
     def duration_us(self, spec: JobSpec) -> int:
         """How long it is believed to run."""

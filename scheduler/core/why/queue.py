@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from packhorse.scheduler.core.priority import BASE_PRIORITY, base_priority
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.why.change import Waiter, name_of
 from packhorse.scheduler.core.why.prefix import Ahead
+from packhorse.scheduler.core.why.standing import because, priority_of
 from packhorse.scheduler.model.ids import Instant, JobId
 
 SHOWN = 3
@@ -40,10 +40,10 @@ class Queue(NamedTuple):
     priority: int
 
 
-def queue(state: State, waiter: Waiter, ahead: Ahead) -> Queue:
-    """ahead: the pass up to the job, on any copy of the state."""
+def queue(state: State, waiter: Waiter, ahead: Ahead, now: Instant) -> Queue:
+    """state: the copy that the pass up to the job, `ahead`, was made on."""
     pending = ahead.pending
-    own = priority_of(state, waiter)
+    own = priority_of(state, waiter, now)
     slots = ahead.before
     able = pending.demands.verdict[pending.ask_class[slots]] == Reason.NONE.code
     if waiter.spec.partition in pending.partitions:
@@ -54,49 +54,13 @@ def queue(state: State, waiter: Waiter, ahead: Ahead) -> Queue:
     count, room = pending.count[slots], pending.room[slots]
     n = int(np.where(room < 0, count, np.minimum(count, room)).sum())
     ids = [JobId(id) for id in pending.id[slots[:SHOWN]].tolist()]
-    first = [_before(state, waiter, own, state.jobs.get(id) or state.arrays[id]) for id in ids]
+    first = [_before(state, waiter, state.jobs.get(id) or state.arrays[id], now) for id in ids]
     return Queue(n, int(np.unique(pending.uid[slots]).size), tuple(first), own)
 
 
-def priority_of(state: State, waiter: Waiter) -> int:
-    """The number that `squeue` shows."""
-    partition = next((p for p in state.config.partitions if p.name == waiter.spec.partition), None)
-    return base_priority(waiter.spec, partition)
-
-
-def standing(state: State, waiter: Waiter) -> tuple[str, ...]:
-    """What its priority is made of."""
-    spec = waiter.spec
-    if spec.priority is not None:
-        return (f"priority {spec.priority}, given to it by an administrator",)
-    partition = next((p for p in state.config.partitions if p.name == spec.partition), None)
-    terms = [f"{BASE_PRIORITY} of every job"]
-    if partition is not None and partition.priority:
-        terms.append(f"{partition.priority:+} of partition {partition.name}")
-    if spec.nice:
-        terms.append(f"{-spec.nice:+} by its nice value")
-    text = f"priority {priority_of(state, waiter)}: {', '.join(terms)}"
-    if partition is not None and any(
-        p.priority_tier != partition.priority_tier for p in state.config.partitions
-    ):
-        text += f"; jobs of partitions with a tier above {partition.priority_tier} come first"
-    return (text,)
-
-
-def _before(state: State, waiter: Waiter, own: int, other: Waiter) -> Before:
+def _before(state: State, waiter: Waiter, other: Waiter, now: Instant) -> Before:
     spec = other.spec
-    priority = priority_of(state, other)
+    priority = priority_of(state, other, now)
     planned = state.pending_columns.planned(other.id) if other.id in state.pending_columns else Instant(0)
-    because = _because(waiter, own, other, priority)
-    return Before(name_of(other), other.owner.user, spec.account, spec.qos, priority, because, planned)
-
-
-def _because(waiter: Waiter, own: int, other: Waiter, priority: int) -> str:
-    parts = []
-    if priority > own:
-        parts.append(f"priority {priority} against {own}")
-    if other.spec.qos != waiter.spec.qos:
-        parts.append(f"QOS {other.spec.qos}")
-    if not parts and other.id < waiter.id:
-        parts.append("came earlier")
-    return ", ".join(parts) or "by the order of the queue"
+    why = because(state, waiter, other, now)
+    return Before(name_of(other), other.owner.user, spec.account, spec.qos, priority, why, planned)

@@ -19,6 +19,7 @@ from packhorse.scheduler.core.why import amounts, conditions
 from packhorse.scheduler.core.why.change import Change, Waiter, command
 from packhorse.scheduler.core.why.prefix import Ahead
 from packhorse.scheduler.core.why.snapshot import again
+from packhorse.scheduler.core.why.standing import top_priority
 from packhorse.scheduler.core.why.trial import DEPTH, ByPass, Trial, try_out
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, NodeName
 from packhorse.scheduler.model.job import JobSpec
@@ -123,18 +124,10 @@ def _candidates(snapshot: State, waiter: Waiter, ahead: Ahead) -> Iterator[Chang
         yield from (c for c in conditions.dropped(spec) if ahead.fits(c.spec))
         yield from (c for c in conditions.unlicensed(snapshot, spec) if ahead.fits(c.spec))
         if is_room:
-            yield from conditions.sooner(waiter, _top(ahead))
+            yield from conditions.sooner(waiter, top_priority(ahead.state, ahead.before, ahead.now))
     if is_room:
         yield from conditions.on_whose_name(snapshot, waiter)
     yield from (c for c in conditions.elsewhere(snapshot, spec) if ahead.is_room(c.spec))
-
-
-def _top(ahead: Ahead) -> int:
-    """A priority above that of everybody before it."""
-    if not ahead.before.size:
-        return 1
-    _, priority, _ = ahead.pending.keys(ahead.before, ahead.rules)
-    return int(-priority.min()) + 1
 
 
 def _later(deep: Ahead, spec: JobSpec, at: Instant) -> list[Change]:

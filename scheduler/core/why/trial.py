@@ -96,6 +96,7 @@ class ByPass:
         self.now, self.field, self.rules = ahead.now, ahead.field, ahead.rules
         self.left = left
         self._snapshot, self._waiter = snapshot, waiter
+        self.deadlines = ahead.deadlines
 
     def fits(self, spec: JobSpec) -> bool:
         """Whether the next pass starts the job if it asks for that and keeps its place."""

@@ -6,8 +6,9 @@ A row is a job, an array's waiting remainder as a whole, or (expanded) one waiti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
+from types import MappingProxyType
 from typing import TypeVar
 
 from packhorse.scheduler.core import indices, multifactor
@@ -19,7 +20,9 @@ from packhorse.scheduler.core.orders import MULTIFACTOR
 from packhorse.scheduler.core.priority import base_priority
 from packhorse.scheduler.core.reasons import REASONS, Reason
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.when.book import Key
 from packhorse.scheduler.model.cluster import GpuIdleAction
+from packhorse.scheduler.model.event import StartEstimate
 from packhorse.scheduler.model.hostlist import compress, compress_sorted
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import (
@@ -47,6 +50,7 @@ from packhorse.scheduler.service.tables.amounts import (
     repeated_text,
     tres_text,
 )
+from packhorse.scheduler.service.tables.estimates import Expected, expected_starts
 from packhorse.scheduler.service.tables.table import Catalogue, ints, texts
 
 T = TypeVar("T")
@@ -59,13 +63,19 @@ class JobView:
     """Some rows, and what several columns need. Lives for one call, without an await in between."""
 
     def __init__(
-        self, state: State, now: Instant, rows: list[Job], remaining: dict[JobId, tuple[IndexRange, ...]]
+        self,
+        state: State,
+        now: Instant,
+        rows: list[Job],
+        remaining: dict[JobId, tuple[IndexRange, ...]],
+        estimates: Mapping[Key, StartEstimate],
     ) -> None:
         self.state = state
         self.now = now
         self.rows = rows
         self.remaining = remaining
         """By array: the waiting indices that its row (index -1) stands for."""
+        self._estimates = estimates
 
     @cached_property
     def specs(self) -> list[JobSpec]:
@@ -93,6 +103,11 @@ class JobView:
         columns = self.state.pending_columns
         rows = columns.planned_at.nonzero()[0]
         return dict(zip(columns.id[rows].tolist(), columns.planned_at[rows].tolist(), strict=True))
+
+    @cached_property
+    def expected(self) -> list[Expected]:
+        """When each row is expected to start."""
+        return expected_starts(self.state, self.now, self.rows, self._estimates)
 
     @cached_property
     def amounts(self) -> list[Amounts]:
@@ -129,8 +144,16 @@ class JobView:
         ]
 
 
-def view(state: State, now: Instant, chosen: Sequence[Job | ArrayJob], *, expand: bool = False) -> JobView:
-    """The view of these jobs and array remainders. expand: one row for each waiting index."""
+def view(
+    state: State,
+    now: Instant,
+    chosen: Sequence[Job | ArrayJob],
+    *,
+    expand: bool = False,
+    estimates: Mapping[Key, StartEstimate] = MappingProxyType({}),
+) -> JobView:
+    """The view of these jobs and array remainders. expand: one row for each waiting index. estimates: of
+    starts, newer than those that jobs were told."""
     rows: list[Job] = []
     remaining: dict[JobId, tuple[IndexRange, ...]] = {}
     for item in chosen:
@@ -142,7 +165,7 @@ def view(state: State, now: Instant, chosen: Sequence[Job | ArrayJob], *, expand
             else:
                 remaining[item.id] = item.remaining
                 rows.append(_task(item, -1))
-    return JobView(state, now, rows, remaining)
+    return JobView(state, now, rows, remaining, estimates)
 
 
 def _task(array: ArrayJob, index: int) -> Job:
@@ -419,6 +442,9 @@ JOBS: Catalogue[JobView] = {
     "start_at": ints(_start_at),
     "end_at": ints(lambda view: _ended(view, lambda phase: phase.ended_at)),
     "planned_start_at": ints(lambda view: [view.planned.get(job.id, 0) for job in view.rows]),
+    "estimated_start_at": ints(lambda view: [expected.median for expected in view.expected]),
+    "estimated_low_at": ints(lambda view: [expected.low for expected in view.expected]),
+    "estimated_high_at": ints(lambda view: [expected.high for expected in view.expected]),
     "time_limit_s": ints(lambda view: [spec.time_limit_s for spec in view.specs]),
     "restarts": ints(lambda view: [job.restarts for job in view.rows]),
     "requeue": ints(lambda view: [int(spec.requeue) for spec in view.specs]),

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from packhorse.scheduler.model.cluster import Partition
+from packhorse.scheduler.core.explain import explain
+from packhorse.scheduler.model.cluster import AccountsPolicy, Enforce, Partition, Priorities
+from packhorse.scheduler.model.ids import JobId
 from packhorse.scheduler.model.reply import Refused, Submitted
 from packhorse.scheduler.model.resources import Gres
 from tests.core.accounts.limits import ANN, BOB, EVE, a_qos, a_tree, reasons
@@ -247,6 +249,31 @@ def test_jobs_that_a_limit_does_not_hold_for_count_under_it_all_the_same() -> No
     nights, days = submit(cluster, count=3, partition="night"), submit(cluster, count=3)
     assert cluster.run_cycle() == nights
     assert reasons(cluster, *days) == ["AssocMaxJobsLimit"] * 3
+
+
+def test_who_has_used_too_much_waits_where_the_qos_says_so() -> None:
+    cluster = a_cluster(config=a_config(priorities=Priorities(half_life_s=0)))
+    a_tree(cluster, chem={}, bio={})
+    (first,) = submit(cluster, cpus=8)
+    cluster.run(first)
+    cluster.clock.advance(HOUR)
+    cluster.exit(first)
+    a_qos(cluster, usage_threshold_milli=600)
+    (second,) = submit(cluster)
+    assert cluster.run_cycle() == [second], "without the flag it is a figure to look at"
+    a_qos(cluster, usage_threshold_milli=600, flags=("EnforceUsageThreshold",))
+    (third,), (other,) = submit(cluster), submit(cluster, caller=BOB, account="bio")
+    assert cluster.run_cycle() == [other]
+    assert reasons(cluster, third) == ["QOSUsageThreshold"]
+    (why, *_) = explain(cluster.state, JobId(third), cluster.clock.now)
+    assert "at least 0.6 (UsageThreshold)" in why.sentence
+
+
+def test_nothing_is_limited_where_accounts_are_not_enforced() -> None:
+    cluster = a_cluster(config=a_config(accounts=AccountsPolicy(Enforce.NONE)))
+    a_tree(cluster, chem={"grp_jobs": 0, "max_submit": 1})
+    jobs = submit(cluster, count=2)
+    assert cluster.run_cycle() == jobs
 
 
 # -- at submission -------------------------------------------------------------------------------------------

@@ -52,6 +52,9 @@ EXPECTED = {
     "SuggestAsk": "U A own, U A other",
     "ExplainJob": "U A own, U A other",
     "ListWaste": "U A own, A other",
+    "ListEstimates": "U A other",
+    "GetShadow": "U A other",
+    "SwitchShadow": "A other",
     "ListPriorities": "U A own, U A other",
     "ListShares": "U A other",
     "CompareJobs": "U A own, U A other",
@@ -113,6 +116,9 @@ def request(method: str, job: int, owner: Owner) -> Any:
         "SuggestAsk": m.SuggestAskRequest(job=ref),
         "ExplainJob": m.ExplainJobRequest(job=ref),
         "ListWaste": m.ListWasteRequest(filter=m.JobFilter(users=[owner.user])),
+        "ListEstimates": m.ListEstimatesRequest(),
+        "GetShadow": m.GetShadowRequest(),
+        "SwitchShadow": m.SwitchShadowRequest(off=True),
         "ListPriorities": m.ListPrioritiesRequest(jobs=[ref]),
         "ListShares": m.ListSharesRequest(),
         "CompareJobs": m.CompareJobsRequest(first=ref, second=ref),
@@ -131,7 +137,6 @@ def request(method: str, job: int, owner: Owner) -> Any:
     }[method]
 
 
-ABOUT_NOBODY = frozenset({"Ping", "SubmitJob", "SubmitJobs", "IssueToken", "Relay", "ChangeAccounts"})
 ABOUT_NOBODY = frozenset(
     {
         "Ping",
@@ -139,6 +144,7 @@ ABOUT_NOBODY = frozenset(
         "SubmitJobs",
         "IssueToken",
         "Relay",
+        "ChangeAccounts",
         "CreateReservation",
         "UpdateReservation",
         "DeleteReservation",
@@ -155,6 +161,9 @@ ABOUT_THE_CLUSTER = frozenset(
         "ListReservations",
         "ListLoans",
         "SwitchReclaim",
+        "ListEstimates",
+        "GetShadow",
+        "SwitchShadow",
         "ListAccounts",
         "GetReport",
         "GetConfig",

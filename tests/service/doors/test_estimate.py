@@ -50,6 +50,7 @@ async def test_it_would_start_when_others_have_ended(scheduler: Running) -> None
     answer = await trial(scheduler, ask={"nTasks": 4, "minNodes": 1})
     assert answer["plannedStartUs"] == first.end_by
     assert f"on nodes {first.placements[0].node} in" in answer["estimate"]
+    assert "8 of 10 times between" in answer["notes"][0]
     both = await trial(scheduler, ask={"nTasks": 8, "minNodes": 2})
     assert both["plannedStartUs"] == scheduler.active(jobs[1]).end_by
 
@@ -57,6 +58,13 @@ async def test_it_would_start_when_others_have_ended(scheduler: Running) -> None
 async def test_an_array_starts_with_its_first_task(scheduler: Running) -> None:
     answer = await trial(scheduler, array={"ranges": [{"start": 0, "stop": 99}]})
     assert "using 1 processors on nodes n1" in answer["estimate"]
+    assert "notes" not in answer, "it would start now"
+    for _ in range(2):
+        await scheduler.submit(ask={"nTasks": 4, "minNodes": 1}, timeLimitS=600)
+        await scheduler.settle()
+    answer = await trial(scheduler, array={"ranges": [{"start": 0, "stop": 99}]})
+    first, last = answer["notes"]
+    assert "(its last task)" not in first and "(its last task)" in last
 
 
 async def test_a_begin_time(scheduler: Running) -> None:
@@ -72,7 +80,9 @@ async def test_nobody_can_say(scheduler: Running) -> None:
     await scheduler.submit(ask={"nTasks": 8, "minNodes": 2})
     await scheduler.settle()
     endless = await trial(scheduler, ask={"nTasks": 8, "minNodes": 2})
-    assert "cannot be foreseen" in endless["estimate"]
+    assert "no start can be promised" in endless["estimate"]
+    [expected] = endless["notes"]
+    assert expected.startswith("Job 2 is expected to start at 2")
 
 
 async def test_refusals_are_refusals(scheduler: Running) -> None:

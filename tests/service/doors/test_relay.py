@@ -23,9 +23,8 @@ from packhorse.v1.scheduler_pb2_grpc import SchedulerStub
 from tests.service.doors.running import SCRIPT, SETTINGS, Answer, Running, dumps
 
 AGENT = Principal(Owner(0, 0, "root", "root"), Role.AGENT, "n1")
-NEVER = {"ChangeAccounts", "Relay", "AdmitNode", "IssueToken", "WatchEvents", "Session"}
 NEVER = {
-    *("CreateReservation", "UpdateReservation", "DeleteReservation"),
+    *("ChangeAccounts", "CreateReservation", "UpdateReservation", "DeleteReservation"),
     *("Relay", "AdmitNode", "IssueToken", "WatchEvents", "Session"),
 }
 CALLERS = [(0, "root"), (os.geteuid(), "owner"), (1001, "ann"), (1002, "bob"), (1003, "eve")]

@@ -79,7 +79,8 @@ async def test_who_is_ahead(scheduler: Running) -> None:
     job = await submit(scheduler, 8, time_limit_s=3600)
     found = await settled(scheduler, job, "Priority")
     assert (found.n_ahead, found.n_users_ahead) == (1, 1)
-    assert [(one.job, one.user, one.because) for one in found.ahead] == [(str(first), "ann", "came earlier")]
+    earlier = "their priorities are equal, and its number is lower"
+    assert [(one.job, one.user, one.because) for one in found.ahead] == [(str(first), "ann", earlier)]
     assert found.standing == ["priority 10000: 10000 of every job"]
 
 

@@ -1,0 +1,1 @@
+"""Shadow mode: another configuration decides on the live state, and starts nothing."""

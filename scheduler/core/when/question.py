@@ -1,0 +1,201 @@
+"""What an estimate of starts goes by, taken from a state in a moment: the rest can be done elsewhere.
+
+Amounts are sums over partitions, of CPUs, memory and devices. How they lie on nodes, which features a job
+wants, licences and limits are left aside: what these add to waits is learned from past errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from packhorse.scheduler.core import order_keys
+from packhorse.scheduler.core.active import suspended_us
+from packhorse.scheduler.core.batch.samples import Samples
+from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS, Board
+from packhorse.scheduler.core.packing.masks import partition_mask
+from packhorse.scheduler.core.pending_columns import FOREVER
+from packhorse.scheduler.core.reasons import Reason
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.usage import device_milli
+from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
+from packhorse.scheduler.model.job import Active, ArrayJob, Job, Pending
+from packhorse.scheduler.model.resources import WHOLE
+
+KINDS: Final = 3
+"""CPUs in thousandths, MiB, and devices in thousandths: for each partition."""
+
+
+class Rows(NamedTuple):
+    """Waiting jobs and arrays in the order in which they are looked at, a value each.
+
+    needs: of one job `[KINDS, n]`. limit_s: the time limit, 0 for none. fit_s: how long it must fit for to
+    start. partition: place in Question.partitions. n_jobs: of an array, those that wait, else 1. at_once: how
+    many of them may run at a time, 0: all. planned_s: until its planned start, 0 for none. begin_s: until its
+    begin time.
+    """
+
+    id: list[JobId]
+    uid: list[int]
+    needs: np.ndarray
+    limit_s: list[float]
+    fit_s: list[float]
+    partition: list[int]
+    n_jobs: list[int]
+    at_once: list[int]
+    planned_s: list[float]
+    begin_s: list[float]
+
+
+class Question(NamedTuple):
+    """capacity, free: of each partition `[n_partitions, KINDS]`. overlap: which part of a partition's amounts
+    lies in another `[n_partitions, n_partitions, KINDS]`. masks: nodes of each, those that take work
+    `[n_partitions, n_nodes]`. whole: amounts of each node `[KINDS, n_nodes]`.
+    running: who runs; jobs: of that moment, by id."""
+
+    now: Instant
+    rows: Rows
+    partitions: Sequence[str]
+    capacity: np.ndarray
+    free: np.ndarray
+    overlap: np.ndarray
+    masks: np.ndarray
+    whole: np.ndarray
+    position: Mapping[NodeName, int]
+    running: tuple[JobId, ...]
+    jobs: Mapping[JobId, Job]
+    samples: Samples
+
+
+def question(state: State, now: Instant) -> Question:
+    """A copy of what matters. Costs about as much as a pass that starts nothing."""
+    pending, columns = state.pending_columns, state.node_columns
+    rules, board = pending.rules(state.config), columns.board()
+    key_of = order_keys.key_of(state, now)
+    ordered = pending.ordered(state.config, now, state.usage, board.totals, key_of)
+    later = np.flatnonzero((pending.id > 0) & (pending.reason_code == Reason.BEGIN_TIME.code))
+    slots = np.concatenate([ordered, np.setdiff1d(later, ordered)]).astype(np.intp)
+    codes = np.unique(pending.partition[slots]).tolist()
+    names = [pending.partitions[code] for code in codes]
+    up = columns.schedulable[board.order] if board.n else np.zeros(0, dtype=np.bool_)
+    masks = np.array([partition_mask(board, rules.partitions.get(name)) & up for name in names])
+    masks = masks.reshape(len(names), board.n)
+    whole, free = _amounts(state, board)
+    capacity = (whole @ masks.T).T
+    both = np.einsum("pn,qn,kn->pqk", masks.astype(np.float64), masks.astype(np.float64), whole)
+    overlap = np.divide(both, capacity[:, None], out=np.zeros_like(both), where=capacity[:, None] > 0)
+    rows = _rows(state, slots, ordered.size, {code: i for i, code in enumerate(codes)}, capacity, masks, now)
+    return Question(
+        now,
+        rows,
+        names,
+        capacity,
+        (free @ masks.T).T,
+        overlap,
+        masks,
+        whole,
+        board.position,
+        state.running_columns.jobs(),
+        state.jobs.copy(),
+        state.history.samples.copy(),
+    )
+
+
+def _amounts(state: State, board: Board) -> tuple[np.ndarray, np.ndarray]:
+    """Of each node on the board: all that it has, and what is free `[KINDS, n_nodes]`."""
+    free = state.node_columns.free[:, board.order]
+    devices = (board.type_of >= 0).sum(axis=0) * 1000.0 if board.n_slots else np.zeros(board.n)
+    unused = free[board.slot_columns].sum(axis=0) * (1000 / WHOLE) if board.n_slots else np.zeros(board.n)
+    whole = np.stack([board.capacity[CPU], board.capacity[MEM], devices]).astype(np.float64)
+    left = np.maximum(np.stack([free[CPU], free[MEM], unused]), 0).astype(np.float64)
+    return whole, np.where(free[SLOTS] > 0, left, 0.0)
+
+
+def _rows(
+    state: State,
+    slots: np.ndarray,
+    n_ready: int,
+    place: dict[int, int],
+    capacity: np.ndarray,
+    masks: np.ndarray,
+    now: Instant,
+) -> Rows:
+    pending = state.pending_columns
+    part = np.array([place[code] for code in pending.partition[slots].tolist()], dtype=np.intp)
+    classes = pending.ask_class[slots]
+    each = capacity / np.maximum(masks.sum(axis=1), 1)[:, None]
+    needs = np.maximum(pending.wants[:, classes], pending.own_nodes[classes] * each[part].T)
+    # Counted devices are in no sum: nobody waits for them here.
+    needs[2] = np.where(capacity[part, 2] > 0, needs[2], 0.0)
+    limit_us, fit_us = pending.duration_us[slots], pending.run_us(slots, state.config.predictor)
+    ids = [JobId(id) for id in pending.id[slots].tolist()]
+    planned = pending.planned_at[slots]
+    return Rows(
+        ids,
+        pending.uid[slots].tolist(),
+        needs,
+        np.where(limit_us == FOREVER, 0, limit_us / US).tolist(),
+        (np.minimum(fit_us, FOREVER) / US).tolist(),
+        part.tolist(),
+        np.maximum(pending.count[slots], 1).tolist(),
+        [
+            _at_once(state, id) if room >= 0 else 0
+            for id, room in zip(ids, pending.room[slots].tolist(), strict=True)
+        ],
+        np.where(planned > now, (planned - now) / US, 0.0).tolist(),
+        [0.0] * n_ready + [_begins_in_s(state, id, now) for id in ids[n_ready:]],
+    )
+
+
+def _waiter(state: State, id: JobId) -> Job | ArrayJob:
+    return state.jobs.get(id) or state.arrays[id]
+
+
+def _at_once(state: State, id: JobId) -> int:
+    waiter = _waiter(state, id)
+    return waiter.array.limit if isinstance(waiter, ArrayJob) else 0
+
+
+def _begins_in_s(state: State, id: JobId, now: Instant) -> float:
+    phase = _waiter(state, id).phase
+    return max((phase.begin_at - now) / US, 0.0) if isinstance(phase, Pending) else 0.0
+
+
+class Runs(NamedTuple):
+    """Running jobs: owner, limit (0: none), how long they have run, and what they hold of each partition
+    `[n_partitions, KINDS, n]`."""
+
+    uid: list[int]
+    limit_s: list[float]
+    passed_s: list[float]
+    amounts: np.ndarray
+
+
+def runs(question: Question) -> Runs:
+    """What runs and will let go of something. Takes about 5 us for each placement."""
+    position, masks = question.position, question.masks
+    uids: list[int] = []
+    limits: list[float] = []
+    passed: list[float] = []
+    held: list[np.ndarray] = []
+    for id in question.running:
+        job = question.jobs[id]
+        phase = job.phase
+        if not isinstance(phase, Active):
+            continue
+        amounts = np.zeros((len(question.partitions), KINDS))
+        for placement in phase.placements:
+            at = position.get(placement.node)
+            if at is not None:
+                own = (placement.cpu_milli, placement.mem_mib, device_milli(placement))
+                amounts += masks[:, at, None] * (question.whole[:, at] if job.spec.ask.exclusive else own)
+        if amounts.any():
+            uids.append(job.owner.uid)
+            limits.append(float(job.spec.time_limit_s))
+            stood_us = suspended_us(phase, question.now)
+            passed.append(max((question.now - (phase.started_at or phase.granted_at) - stood_us) / US, 0.0))
+            held.append(amounts)
+    shape = (len(uids), len(question.partitions), KINDS)
+    return Runs(uids, limits, passed, np.moveaxis(np.array(held).reshape(shape), 0, 2))
