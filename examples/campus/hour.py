@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """A busy hour on the campus, in two minutes: python3 examples/campus/hour.py, once `packhorse up` serves.
 
-A minute of the hour takes 2 s (--minute). You stand for everybody: the script puts you into all twelve groups, and submits for
-them with the commands that users type. It looks at the queue all the while and says at the end whether what was promised held.
+A minute of the hour takes 2 s (--minute). You stand for everybody: the script puts you into all twelve groups
+and submits for them with the commands that users type. It looks at the queue all the while, and says at the
+end whether what was promised held.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from typing import Any, NamedTuple
 
 HERE = Path(__file__).resolve().parent
 ME = getpass.getuser()
-GROUPS = {"science", "engineering", "humanities"}
-"""Faculties: what has groups below it."""
+FACULTIES = {"science", "engineering", "humanities"}
+RESERVATIONS = ("course", "maint")
 
 
 class Waiting(NamedTuple):
-    """What squeue says of a job: id, state, account, QOS, CPUs, GPUs on each node, nodes, why it waits, where it is."""
+    """What squeue says of a job. gres: on each node; reason: why it waits; where: its nodes."""
 
     id: str
     state: str
@@ -68,7 +69,7 @@ class Hour:
         self.silent: list[str] = []
         self.passed: list[str] = []
         self.reasons: Counter[str] = Counter()
-        self.strangers: set[str] = set()
+        self.kept = ""
         self.guests: set[str] = set()
         self.plan: list[tuple[int, Callable[[], None]]] = [
             (0, self.open_the_day),
@@ -85,24 +86,36 @@ class Hour:
     def submit(self, what: str, account: str, *words: str, minutes: float) -> None:
         """One sbatch: a job that sleeps for so many minutes of the hour."""
         body = f"sleep {minutes * self.minute_s:g}"
-        said = run("sbatch", "--parsable", "-A", account, "-J", what, "-o", "/dev/null", *words, "--wrap", body)
+        said = run(
+            "sbatch", "--parsable", "-A", account, "-J", what, "-o", "/dev/null", *words, "--wrap", body
+        )
         self.ids.setdefault(what, []).append(said.strip())
 
     # -- what happens
 
     def open_the_day(self) -> None:
-        self.say("two reservations: a course of linguistics in a quarter of an hour, maintenance tonight")
+        self.say("reserved: a node for a course in a quarter of an hour, all for maintenance tonight")
         begin, end = round(15 * self.minute_s), round(45 * self.minute_s)
-        run(*"scontrol create reservation ReservationName=course NodeCnt=1 PartitionName=main".split(),
-            f"StartTime=now+{begin}", f"EndTime=now+{end}", "Accounts=linguistics")  # fmt: skip
-        run(*"scontrol create reservation ReservationName=maint Nodes=ALL Flags=MAINT".split(),
-            "StartTime=now+12hours", "Duration=4:00:00", f"Users={ME}")  # fmt: skip
-        self.reserved = run("sinfo", "-h", "-T", "-o", "%N", quiet=True)
+        create = ("scontrol", "create", "reservation")
+        window = (f"StartTime=now+{begin}", f"EndTime=now+{end}")
+        run(
+            *create,
+            "ReservationName=course",
+            "PartitionName=main",
+            "NodeCnt=1",
+            "Accounts=linguistics",
+            *window,
+        )
+        window = ("StartTime=now+12hours", "Duration=4:00:00")
+        run(*create, "ReservationName=maint", "Nodes=ALL", "Flags=MAINT", f"Users={ME}", *window)
+        self.kept = run("sinfo", "-h", "-T", quiet=True).partition("course")[2].split()[4]
 
     def fill(self) -> None:
-        self.say("physics takes more than its 12 CPUs, since chemistry and biology leave theirs; scavengers take the rest")
+        self.say("physics uses what chemistry and biology leave of theirs; scavengers take the rest")
         self.submit("spectra", "physics", "--array=1-14", "-c2", "-t5", minutes=25)
-        self.submit("crumbs", "electronics", "-pscavenger", "-qscavenger", "--array=1-30", "-c2", "-t5", minutes=14)
+        self.submit(
+            "crumbs", "electronics", "-pscavenger", "-qscavenger", "--array=1-30", "-c2", "-t5", minutes=14
+        )
 
     def take_back(self) -> None:
         print(run("packhorse", "quota", "physics", "chemistry", "biology"), end="")
@@ -112,7 +125,9 @@ class Hour:
 
     def urgent(self) -> None:
         self.say("robotics has a deadline: two whole nodes with GPUs, now; scavengers there make room")
-        self.submit("deadline", "robotics", "-pgpu", "-qurgent", "-N2", "-n2", "-c8", "--gres=gpu:2", "-t5", minutes=6)
+        self.submit(
+            "deadline", "robotics", "-pgpu", "-qurgent", "-N2", "-n2", "-c8", "--gres=gpu:2", "-t5", minutes=6
+        )
 
     def limits(self) -> None:
         self.say("who asks for more than there is for them waits, with the reason")
@@ -156,7 +171,7 @@ class Hour:
         return rows
 
     def over(self, running: list[Waiting]) -> list[str]:
-        """Limits of accounts.toml that running jobs are over, worked out from the file and from what squeue says."""
+        """Limits of accounts.toml that running jobs are over: the file against what squeue says."""
         found = []
         jobs: Counter[str] = Counter(row.account for row in running)
         cpus: Counter[str] = Counter()
@@ -206,23 +221,26 @@ class Hour:
 
     def summary(self) -> bool:
         """Prints what was seen and whether it is as it should be."""
-        told = preempted(run("scontrol", "show", "job", quiet=True))
+        own = ",".join(job for jobs in self.ids.values() for job in jobs)
+        states = Counter(run("sacct", "-nPX", "-D", "-j", own, "-o", "state", quiet=True).splitlines())
+        told = preempted(run("scontrol", "show", "job", quiet=True), set(own.split(",")))
         for_urgent = [why for why in told if f"for job {self.ids['deadline'][0]} " in why]
         returned = [why for why in told if why.startswith("gave back")]
-        states = Counter(run("sacct", "-nPX", "-D", "-o", "state", quiet=True).split("\n"))
-        states.pop("", None)
-        self.say("over")
-        print("runs:     ", ", ".join(f"{n} {state.split()[0]}" for state, n in states.most_common()))
-        print("made room:", "; ".join(f"{n} × {why}" for why, n in Counter(told).most_common()) or "nobody")
-        print("waited for:", ", ".join(reason for reason, _ in self.reasons.most_common()))
+        self.say("the hour is over")
+        print("ended:", ", ".join(f"{n} {state.split()[0]}" for state, n in states.most_common()))
+        print("waited for:", "; ".join(reason for reason, _ in self.reasons.most_common()))
+        for why, n in Counter(told).most_common():
+            print(f"{n} jobs {why}")
+        rescued = bool(for_urgent) and self.completed("deadline")
+        owners = bool(returned) and self.completed("dock") and self.completed("fold")
+        course = self.completed("course") and self.guests == {self.kept}
         checks = [
-            ("the urgent job had scavengers make room, and ran", bool(for_urgent) and self.completed("deadline")),
-            ("borrowed quota was given back, and its owners ran",
-             bool(returned) and self.completed("dock") and self.completed("fold")),
+            ("the urgent job had scavengers make room, and ran", rescued),
+            ("borrowed quota was given back, and its owners ran", owners),
             (f"nobody was over a limit in {self.samples} looks at the queue", not self.passed),
             ("every job that waited had a reason", not self.silent),
-            ("the course ran, on its own node", self.completed("course") and len(self.guests) == 1),
-        ]  # fmt: skip
+            ("the course ran on the node that was kept for it", course),
+        ]
         for text, ok in checks:
             print("pass" if ok else "FAIL", text)
         for text in [*self.passed, *(f"job {job} waited without a reason" for job in self.silent[:5])]:
@@ -243,22 +261,34 @@ def _most(account: dict[str, Any]) -> int | None:
     return int(account["quota"]["cpu"] + account["borrow"]["cpu"])
 
 
-def preempted(shown: str) -> list[str]:
-    """For whom jobs made room, a sentence for each, of what `scontrol show job` prints."""
-    mark = "PackhorsePreempted="
-    return [line.strip().removeprefix(mark) for line in shown.splitlines() if line.strip().startswith(mark)]
+def preempted(shown: str, jobs: set[str]) -> list[str]:
+    """For whom these jobs made room, a sentence for each, of what `scontrol show job` prints."""
+    told = []
+    for job in shown.split("\n\n"):
+        ids = {
+            field.partition("=")[2] for field in job.split() if field.startswith(("JobId=", "ArrayJobId="))
+        }
+        told += [line.partition("PackhorsePreempted=")[2] for line in job.splitlines() if ids & jobs]
+    return [why for why in told if why]
 
 
 def prepare(book: dict[str, Any]) -> None:
     """Accounts as the file says, and whoever runs this in all groups."""
-    print(run("packhorse", "accounts", "apply", str(HERE / "accounts.toml"), "--yes").splitlines()[-2:])
-    groups = [name for name in book["account"] if name not in GROUPS]
-    run("sacctmgr", "-i", "add", "user", ME, f"account={','.join(groups)}")
+    print(run("packhorse", "accounts", "apply", str(HERE / "accounts.toml"), "--yes").splitlines()[-1])
+    mine = run("sacctmgr", "-nP", "show", "assoc", f"user={ME}", "format=account", quiet=True).split()
+    missing = [name for name in book["account"] if name not in {*FACULTIES, *mine}]
+    if missing:
+        run("sacctmgr", "-i", "add", "user", ME, f"account={','.join(missing)}")
+    for line in run("sinfo", "-h", "-T", quiet=True).splitlines():
+        if line.split()[0] in RESERVATIONS:  # of a run before
+            run("scontrol", "delete", f"ReservationName={line.split()[0]}")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--minute", type=float, default=2.0, metavar="S", help="seconds that a minute of the hour takes")
+    parser.add_argument(
+        "--minute", type=float, default=2.0, metavar="S", help="seconds that a minute of the hour takes"
+    )
     args = parser.parse_args()
     if not 0.2 <= args.minute <= 60:
         parser.error("--minute: from 0.2 to 60 seconds")
