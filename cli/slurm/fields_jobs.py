@@ -79,6 +79,8 @@ JOB_COLUMNS = {
     "lending": "text",  # "expected=1200M,lent=3000M,to=7", "" for nothing
     "topology": "text",  # "hops=0,spread,linked", "" for no wish
     "isolation": "text",  # of the batch host: "cgroup1:memory,cpu", "" where unknown
+    "deadline_at": "int",  # 0 for none
+    "retry": "text",  # "3,backoff=30s,tried=1", "" for none
     "oom_retry": "text",  # "2x,max=16,tried=1", "" for none
     "right_sized": "text",  # what --right-size changed and why, "" for nothing
     "gpus_idle_since": "int",  # of a running job that was warned of it, 0 otherwise

@@ -133,16 +133,17 @@ def _times(options: Mapping[str, str], spec: dict[str, Any]) -> None:
             spec["timeLimitS"] = parse_time_limit_s(options["time"])
         except UnitError:
             raise refuse("Invalid --time specification") from None
-    if "begin" in options:
-        from time import time
+    for name, key in (("begin", "beginAtUs"), ("deadline", "deadlineAtUs")):
+        if name in options:
+            from time import time
 
-        from packhorse.cli.slurm.when import WhenError, parse_when_s
+            from packhorse.cli.slurm.when import WhenError, parse_when_s
 
-        try:
-            spec["beginAtUs"] = parse_when_s(options["begin"], int(time())) * 1_000_000
-        except WhenError as error:
-            shown = f"{error}\n" if options["begin"] else ""
-            raise CommandError(f"{shown}{PROG}: error: Invalid --begin specification", 255) from None
+            try:
+                spec[key] = parse_when_s(options[name], int(time())) * 1_000_000
+            except WhenError as error:
+                shown = f"{error}\n" if options[name] else ""
+                raise CommandError(f"{shown}{PROG}: error: Invalid --{name} specification", 255) from None
     if "signal" in options:
         from packhorse.scheduler.model.signalspec import SignalError, parse_warning
 
@@ -165,6 +166,8 @@ def _order(options: Mapping[str, str], spec: dict[str, Any]) -> None:
         spec["requeue"] = False
     if "oom-retry" in options:
         _oom_retry(options, spec)
+    if "retry" in options:
+        _retry(options, spec)
     if "idle-gpu-ok" in options:
         spec["idleGpuOk"] = True
     if "nice" in options:
@@ -186,6 +189,17 @@ def _order(options: Mapping[str, str], spec: dict[str, Any]) -> None:
         if mode not in ("a", "append", "t", "truncate"):
             raise refuse("Invalid --open-mode specification")
         spec["append"] = mode[0] == "a"
+
+
+def _retry(options: Mapping[str, str], spec: dict[str, Any]) -> None:
+    """Further runs of a job that failed."""
+    from packhorse.scheduler.model.retryspec import RetryError, parse_retry
+
+    try:
+        most, backoff_s, codes, avoid = parse_retry(options["retry"])
+    except RetryError as error:
+        raise refuse(f"Invalid --retry specification: {error}", 1) from None
+    spec["retry"] = {"maxRetries": most, "backoffS": backoff_s, "codes": list(codes), "avoidNode": avoid}
 
 
 def _oom_retry(options: Mapping[str, str], spec: dict[str, Any]) -> None:

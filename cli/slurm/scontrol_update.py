@@ -162,15 +162,18 @@ def _nodes(name: str, key: str) -> Any:
     return make
 
 
-def _begin(value: str) -> dict[str, Any]:
-    from time import time
+def _instant(key: str) -> Any:
+    def make(value: str) -> dict[str, Any]:
+        from time import time
 
-    from packhorse.cli.slurm.when import WhenError, parse_when_s
+        from packhorse.cli.slurm.when import WhenError, parse_when_s
 
-    try:
-        return {"beginAtUs": parse_when_s(value, int(time())) * 1_000_000}
-    except WhenError as error:
-        raise CommandError(f"{error}\nNo changes specified") from None
+        try:
+            return {key: parse_when_s(value, int(time())) * 1_000_000}
+        except WhenError as error:
+            raise CommandError(f"{error}\nNo changes specified") from None
+
+    return make
 
 
 def _dependency(value: str) -> dict[str, Any]:
@@ -201,7 +204,8 @@ _JOB_KEYS: dict[str, Any] = {
     "arraytaskthrottle": _whole("ArrayTaskThrottle", "arrayLimit"),
     "comment": _text("comment"),
     "dependency": _dependency,
-    "eligibletime": _begin,
+    "deadline": _instant("deadlineAtUs"),
+    "eligibletime": _instant("beginAtUs"),
     "excnodelist": _nodes("ExcNodeList", "nodesExcluded"),
     "features": _text("features"),
     "jobname": _text("name"),
@@ -221,7 +225,7 @@ _JOB_KEYS: dict[str, Any] = {
     "reqnodelist": _nodes("ReqNodeList", "nodesRequired"),
     "requeue": _requeue,
     "sitefactor": _whole("SiteFactor", "siteFactor", -(1 << 31)),
-    "starttime": _begin,
+    "starttime": _instant("beginAtUs"),
     "timelimit": _time_limit,
 }
 

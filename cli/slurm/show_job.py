@@ -50,7 +50,7 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
         (f"RunTime={format_clock(ran_s)} TimeLimit={format_time_limit(row['time_limit_s'])} TimeMin=N/A"),
         f"SubmitTime={_when(row['submit_at'])} EligibleTime={_when(row['eligible_at'])}",
         f"AccrueTime={_when(row['eligible_at'])}",
-        f"StartTime={_when(start)} EndTime={_when(end)} Deadline=N/A",
+        f"StartTime={_when(start)} EndTime={_when(end)} Deadline={_deadline(row)}",
         (
             f"SuspendTime={_when(row['suspended_at']) if row['suspended_at'] else 'None'} "
             f"SecsPreSuspend={ran_s if row['suspended_at'] else 0} "
@@ -108,6 +108,8 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
         lines.append(f"PackhorseTopology={row['topology']}")
     if row["isolation"]:
         lines.append(f"PackhorseIsolation={row['isolation']}")
+    if row["retry"]:
+        lines.append(f"PackhorseRetry={row['retry']}")
     if row["oom_retry"]:
         lines.append(f"PackhorseOomRetry={row['oom_retry']}")
     if row["right_sized"]:
@@ -136,6 +138,10 @@ def _head(row: dict[str, Any]) -> str:
         if row["array_limit"]:
             head += f"ArrayTaskThrottle={row['array_limit']} "
     return head + f"JobName={row['name']}"
+
+
+def _deadline(row: dict[str, Any]) -> str:
+    return _when(row["deadline_at"]) if row["deadline_at"] else "N/A"
 
 
 def _when(micros: int) -> str:

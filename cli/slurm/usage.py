@@ -93,6 +93,8 @@ When and how
       --priority=N, --nice[=N]
       --no-lend               nobody gets what it leaves unused of its memory
       --requeue, --no-requeue
+      --deadline=TIME         given up when it cannot be over by then
+      --retry=N[,backoff=TIME][,on=CODE:CODE][,avoid-node]  further runs after a failure (not Slurm's)
       --oom-retry=2x[,max=N]  after running out of memory: again with twice as much (not Slurm's)
       --right-size[=cpus]     memory and time limit (and CPUs) as past runs suggest (not Slurm's)
       --idle-gpu-ok           that its GPUs do nothing for long is in order (not Slurm's)

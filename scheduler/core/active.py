@@ -39,6 +39,8 @@ def ends_by(active: Active) -> Instant:
 def set_timers(state: State, job: Job, active: Active) -> None:
     """Enter what is due for the attempt. Entries made before become stale by themselves."""
     set_rank_timer(state, job, active)
+    if job.spec.deadline_at and active.ending is None:
+        state.timers.add(job.spec.deadline_at, Timer.DEADLINE, job.id)
     if active.terminate_at:
         state.timers.add(active.terminate_at, Timer.TERMINATE, job.id)
     if active.ending is None and active.started_at and active.end_by and not active.suspended_at:

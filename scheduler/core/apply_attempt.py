@@ -228,7 +228,7 @@ def _release(state: State, job: Job, now: Instant) -> None:
     phase = job.phase
     assert isinstance(phase, Active)
     if phase.suspended_at:
-        state.usage.take_cpus(job.owner.uid, phase.placements, 1)
+        state.usage.take_cpus(job, phase.placements, 1)
     state.usage.take(job.owner.uid, phase.placements, -1)
     if job.spec.account:
         state.usage.take(job.spec.account, phase.placements, -1)

@@ -260,7 +260,7 @@ def _enqueue_alike(
     phase = waiting.first_phase(spec, event.at)
     at = event.at
     jobs = [Job(JobId(id), spec, owner, at, phase) for id in range(first, first + n)]
-    if spec.dependency is not None or state.singletons or not phase.eligible_at:
+    if spec.dependency is not None or state.singletons or not phase.eligible_at or spec.deadline_at:
         for job in jobs:
             waiting.enqueue(state, job, at)
         return
@@ -316,9 +316,11 @@ def _update_active(state: State, event: ev.JobUpdated, job: Job, active: Active,
     holding.updated(state, job, new)
     if (spec.account, spec.qos) != (job.spec.account, job.spec.qos):
         charging.charge(state, new, event.at)
-        for account, sign in ((job.spec.account, -1), (spec.account, 1)):
-            if account:
-                state.usage.take(account, active.placements, sign)
+        for one, sign in ((job, -1), (new, 1)):
+            if one.spec.account:
+                state.usage.take(one.spec.account, active.placements, sign)
+            if active.suspended_at:
+                state.usage.take_cpus(one, active.placements, -sign)
     if spec.time_limit_s != job.spec.time_limit_s:
         expect_again(state, job.id, active)
     if (spec.no_lend, spec.account) != (job.spec.no_lend, job.spec.account):

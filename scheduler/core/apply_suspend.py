@@ -27,7 +27,7 @@ def job_suspended(state: State, event: ev.JobSuspended) -> None:
         gpus_warned_at=UNKNOWN,
     )
     state.node_columns.suspend(job.id)
-    state.usage.take_cpus(job.owner.uid, active.placements, -1)
+    state.usage.take_cpus(job, active.placements, -1)
     new = state.jobs[job.id] = replace(job, phase=active)
     state.running_columns.renew(job.id, UNKNOWN)
     expect_again(state, job.id, active)
@@ -45,7 +45,7 @@ def job_resumed(state: State, event: ev.JobResumed) -> None:
         suspended_for=JobId(0),
     )
     state.node_columns.resume(job.id)
-    state.usage.take_cpus(job.owner.uid, active.placements, 1)
+    state.usage.take_cpus(job, active.placements, 1)
     new = replace(job, phase=active)
     state.jobs[job.id] = new
     state.running_columns.renew(job.id, event.end_by)

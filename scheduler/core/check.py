@@ -18,6 +18,7 @@ from packhorse.scheduler.core.reclaim.check_loans import check_loans
 from packhorse.scheduler.core.reservations.check_reservations import check_reservations
 from packhorse.scheduler.core.state import ArrayTasks, State
 from packhorse.scheduler.core.tick import next_timer
+from packhorse.scheduler.core.usage import UserUsage
 from packhorse.scheduler.core.when.check_estimates import check_estimates
 from packhorse.scheduler.model.errors import InvariantBroken
 from packhorse.scheduler.model.gresspec import parse_licenses
@@ -39,6 +40,7 @@ def check(state: State) -> None:
     _allocations(state)
     check_loans(state)
     _licenses(state)
+    _held_by_users(state)
     state.accounts.check()
     check_estimates(state)
     check_limits(state)
@@ -218,6 +220,23 @@ def _allocations(state: State) -> None:
             _require(
                 n <= getattr(node.spec, amount), f"node {name}: {n} {amount} are given, beyond what it has"
             )
+
+
+def _held_by_users(state: State) -> None:
+    """What users and accounts hold is what their jobs hold; suspended ones hold no CPUs."""
+    again = UserUsage()
+    for job in state.jobs.values():
+        if isinstance(job.phase, Active):
+            again.take(job.owner.uid, job.phase.placements)
+            if job.spec.account:
+                again.take(job.spec.account, job.phase.placements)
+            if job.phase.suspended_at:
+                again.take_cpus(job, job.phase.placements, -1)
+    counted, held = (
+        {uid: (h.cpu_milli, h.mem_mib, h.device_milli) for uid, h in usage.held.items()}
+        for usage in (state.usage, again)
+    )
+    _require(counted == held, f"users are said to hold {counted}, and hold {held}")
 
 
 def _licenses(state: State) -> None:

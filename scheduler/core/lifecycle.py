@@ -17,7 +17,7 @@ from packhorse.scheduler.model.command import AckExit, Terminate
 from packhorse.scheduler.model.event import AttemptStarted, JobEnded, JobEnding, JobRequeued
 from packhorse.scheduler.model.ids import UNKNOWN, US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import ReportExit, ReportStart
-from packhorse.scheduler.model.job import OOM_SIGNAL, Active, EndCause, Held, Job, JobState
+from packhorse.scheduler.model.job import OOM_SIGNAL, Active, EndCause, Held, Job, JobState, Retry
 from packhorse.scheduler.model.resources import Usage
 from packhorse.scheduler.model.units import format_span
 
@@ -94,6 +94,9 @@ def settle(draft: Draft, job: Job, active: Active, report: ReportExit) -> None:
                 signal,
                 usage,
             )
+        case EndCause.DEADLINE:
+            state, why = JobState.DEADLINE, "DeadLine"
+            end(draft, job, active, state, why, "", started_at, ended_at, code, signal, usage)
         case EndCause.REQUEUED:
             _requeue_asked(draft, job, active, started_at, ended_at, report)
         case EndCause.PREEMPTED:
@@ -205,7 +208,7 @@ def failed(
     if state is JobState.FAILED and not code and not report.exit_signal:
         code = 1  # a launch that failed is no success, whatever number came with it
     retry = job.spec.retry
-    if retry is None or job.retries >= retry.max_retries:
+    if retry is None or job.retries >= retry.max_retries or not _wants_retry(retry, code, report):
         end(
             draft,
             job,
@@ -233,12 +236,24 @@ def failed(
             exit_code=code,
             exit_signal=report.exit_signal,
             usage=report.usage,
+            avoid=_to_avoid(draft.state, job, active, retry.avoid_node),
             retried=True,
             detail=detail,
             ended_at=ended_at,
             reason=reason,
         )
     )
+
+
+def _wants_retry(retry: Retry, code: int, report: ReportExit) -> bool:
+    """Whether it is to be tried again after this end; a signal counts as 128 more."""
+    return not retry.codes or (128 + report.exit_signal if report.exit_signal else code) in retry.codes
+
+
+def _to_avoid(state: State, job: Job, active: Active, wanted: bool = True) -> NodeName | None:
+    """The node that it shall not be sent to again: where it failed, if it can run elsewhere."""
+    node = active.placements[0].node
+    return node if wanted and _fits_elsewhere(state, job, node) else None
 
 
 def lost(
@@ -290,6 +305,7 @@ def lost(
             detail=detail,
             ended_at=ended_at,
             reason="NodeDown",
+            avoid=_to_avoid(draft.state, job, active) if len(active.placements) == 1 else None,
         )
     )
 
@@ -310,6 +326,8 @@ def settle_dead(
             _preempted(draft, job, active, started_at, ended_at, None)
         case EndCause.GPU_IDLE:
             _gpus_idle(draft, job, active, started_at, ended_at, None)
+        case EndCause.DEADLINE:
+            end(draft, job, active, JobState.DEADLINE, "DeadLine", detail, started_at, ended_at)
         case _:
             lost(draft, job, active, cause, detail, started_at, ended_at, None)
 

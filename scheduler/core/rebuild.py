@@ -7,6 +7,7 @@ from packhorse.scheduler.core.accounts.holding import count_again
 from packhorse.scheduler.core.active import ends_by, set_lease_timers, set_timers
 from packhorse.scheduler.core.array_tasks import count
 from packhorse.scheduler.core.conditions import ensure_members
+from packhorse.scheduler.core.deadlines import set_deadline_timer
 from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, suspect_all
 from packhorse.scheduler.core.state import ArrayTasks, State
@@ -37,6 +38,8 @@ def rebuild(state: State) -> None:
             rows.append(waiting.row_of(state, job))
             if not phase.eligible_at:
                 waiting.watch(state, job)
+            elif job.spec.deadline_at:
+                set_deadline_timer(state, job)
         elif isinstance(phase, Active):
             _hold(state, job, phase)
     for job in state.jobs.values():
@@ -80,10 +83,10 @@ def _hold(state: State, job: Job, active: Active) -> None:
     limit_us = job.spec.time_limit_s * US
     state.running_columns.add(job.id, ends_by(active), active.placements, limit_us)
     state.usage.take(job.owner.uid, active.placements)
-    if active.suspended_at:
-        state.usage.take_cpus(job.owner.uid, active.placements, -1)
     if job.spec.account:
         state.usage.take(job.spec.account, active.placements)
+    if active.suspended_at:
+        state.usage.take_cpus(job, active.placements, -1)
     if active.reservation:
         state.windows.enter(active.reservation, job.id)
     waiting.expect(state, job, active)

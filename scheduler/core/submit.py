@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from packhorse.scheduler.core import indices
 from packhorse.scheduler.core.accounts.admission import check_submission, longest_s
 from packhorse.scheduler.core.accounts.rights import check_access, complete_account
+from packhorse.scheduler.core.deadlines import check_deadline
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.dependencies import check_dependency
 from packhorse.scheduler.core.licenses import check_licenses
@@ -100,6 +101,7 @@ def complete(state: State, caller: Caller, spec: JobSpec, now: Instant) -> JobSp
     refused = (
         _check_plain(spec)
         or check_access(state, partition, caller.owner, spec)
+        or check_deadline(spec, now)
         or check_oom_retry(spec)
         or _check_privileges(caller, spec)
         or check_partition(partition, caller.owner, spec)

@@ -10,6 +10,7 @@ from itertools import islice
 from packhorse.scheduler.core import waiting
 from packhorse.scheduler.core.active import brake_holds, lease_over_at, ranked_next_at, warn_at
 from packhorse.scheduler.core.cancel import end_pending, end_remainder
+from packhorse.scheduler.core.deadlines import REASON, due_at
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.lifecycle import lose_node, stop, terminate
 from packhorse.scheduler.core.reasons import Reason
@@ -20,6 +21,7 @@ from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.timers import Entry, Timer
 from packhorse.scheduler.model.command import Signal
 from packhorse.scheduler.model.event import (
+    JobEnded,
     JobsEligible,
     JobsForgotten,
     JobsRanked,
@@ -28,7 +30,8 @@ from packhorse.scheduler.model.event import (
 )
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId
 from packhorse.scheduler.model.input import SignalScope, Tick
-from packhorse.scheduler.model.job import Active, ArrayJob, EndCause, Job, Pending
+from packhorse.scheduler.model.job import Active, ArrayJob, EndCause, Job, JobState, Pending
+from packhorse.scheduler.model.units import format_elapsed
 
 FORGET_SLACK_S = 5
 """Finished jobs are forgotten together, up to this much later than they may be."""
@@ -88,6 +91,8 @@ def tick(state: State, _input: Tick, now: Instant) -> Decision:
             _doom(draft, id)
         elif kind is Timer.RANK:
             ranked.append(id)
+        elif kind is Timer.DEADLINE:
+            _deadline_over(draft, id)
         else:
             job = state.jobs[id]
             active = job.phase
@@ -154,6 +159,19 @@ def _lease_over(draft: Draft, job: Job, active: Active) -> None:
             return
 
 
+def _deadline_over(draft: Draft, id: JobId) -> None:
+    """What is due at that time."""
+    job = draft.state.jobs.get(id)
+    if job is None:
+        array = draft.state.arrays[id]
+        end_remainder(draft, array, array.remaining, -1)
+    elif isinstance(job.phase, Active):
+        stop(draft, job, job.phase, EndCause.DEADLINE)
+    else:
+        detail = f"it could not be over by its deadline (--time {format_elapsed(job.spec.time_limit_s)})"
+        draft.events.append(JobEnded(draft.now, id, JobState.DEADLINE, reason=REASON, detail=detail))
+
+
 def _doom(draft: Draft, id: JobId) -> None:
     """A dependency that cannot come true any more, of a job that wants to be cancelled then."""
     job = draft.state.jobs.get(id)
@@ -172,6 +190,8 @@ def _stands(state: State, entry: Entry) -> bool:
     if waiter is None:
         return False
     phase = waiter.phase
+    if kind is Timer.DEADLINE:
+        return due_at(waiter) == at and waiting.anything(waiter)
     if isinstance(phase, Pending):
         if kind is Timer.BEGIN:
             clear = not (phase.eligible_at or phase.held or phase.unmet or phase.never)

@@ -48,6 +48,7 @@ FINAL = (
     JobState.TIMEOUT,
     JobState.NODE_FAIL,
     JobState.OUT_OF_MEMORY,
+    JobState.DEADLINE,
 )
 """The states that events of this scheduler end a job in."""
 
@@ -102,7 +103,10 @@ TABLE: tuple[Transition, ...] = (
     ),
     Transition(JobTerminating, (COMPLETING,), (COMPLETING,), "the delayed order to stop was sent"),
     Transition(
-        JobEnded, (PENDING,), (JobState.CANCELLED,), "cancelled before it ran, or its dependency failed"
+        JobEnded,
+        (PENDING,),
+        (JobState.CANCELLED, JobState.DEADLINE),
+        "cancelled before it ran, its dependency failed, or it could no longer be over by its deadline",
     ),
     Transition(
         JobEnded,
@@ -125,6 +129,7 @@ TABLE: tuple[Transition, ...] = (
             JobState.NODE_FAIL,
             JobState.COMPLETED,
             JobState.FAILED,
+            JobState.DEADLINE,
         ),
         "nothing of it is left on its nodes; its own end counts if that came before its time limit",
     ),

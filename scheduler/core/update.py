@@ -61,6 +61,7 @@ _PLAIN = (
     "priority",
     "nice",
     "no_lend",
+    "deadline_at",
     "site_factor",
     "reservation",
 )
@@ -168,7 +169,9 @@ def _changed(draft: Draft, call: UpdateJob, target: Target, one: Job | ArrayJob)
         values["time_limit_s"] = limit
     partition = find_partition(state, old.partition if changes.partition is None else changes.partition)
     if isinstance(partition, Refused):
-        return _from_refused(target, partition)
+        if changes.partition is not None or _changed_ask(old.ask, changes) != old.ask:
+            return _from_refused(target, partition)
+        return replace(old, **values)  # its partition is gone, and with it what that allowed
     ask = _changed_ask(old.ask, changes)
     if isinstance(ask, str):
         return _refuse(target, RefusalCode.INVALID, ask, "")

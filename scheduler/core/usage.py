@@ -15,6 +15,7 @@ import numpy as np
 
 from packhorse.scheduler.core.predictors import total_cpu_milli
 from packhorse.scheduler.model.ids import US, Instant
+from packhorse.scheduler.model.job import Job
 from packhorse.scheduler.model.resources import Ask, Placement
 
 HALF_LIFE_S: Final = 7 * 86_400
@@ -61,12 +62,15 @@ class UserUsage:
         if not (held.cpu_milli or held.mem_mib or held.device_milli):
             del self.held[who]
 
-    def take_cpus(self, uid: int, placements: tuple[Placement, ...], sign: int) -> None:
-        """A suspended job of the user has its CPUs again; sign -1: has given them back."""
-        held = self.held.setdefault(uid, Held())
-        held.cpu_milli += sign * sum(p.cpu_milli for p in placements)
-        if not (held.cpu_milli or held.mem_mib or held.device_milli):
-            del self.held[uid]
+    def take_cpus(self, job: Job, placements: tuple[Placement, ...], sign: int) -> None:
+        """A suspended job has its CPUs again; sign -1: has given them back."""
+        for who in (job.owner.uid, job.spec.account):
+            if who == "":
+                continue
+            held = self.held.setdefault(who, Held())
+            held.cpu_milli += sign * sum(p.cpu_milli for p in placements)
+            if not (held.cpu_milli or held.mem_mib or held.device_milli):
+                del self.held[who]
 
     def use(self, uid: int, placements: tuple[Placement, ...], run_us: int, now: Instant) -> None:
         """A job of the user has had these for so long."""

@@ -21,6 +21,7 @@ from packhorse.scheduler.core.conditions import (
     key_of,
     order_of,
 )
+from packhorse.scheduler.core.deadlines import set_deadline_timer
 from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.predictors import LIMIT, kind_of, predicted_us
 from packhorse.scheduler.core.reasons import Reason
@@ -441,6 +442,7 @@ def keys(waiter: Waiter) -> list[Key]:
 
 def _set_timers(state: State, waiter: Waiter) -> None:
     phase = pending_phase(waiter)
+    set_deadline_timer(state, waiter)
     if phase.begin_at and not (phase.eligible_at or phase.held or phase.unmet or phase.never):
         state.timers.add(phase.begin_at, Timer.BEGIN, waiter.id)
     if doomed(waiter):

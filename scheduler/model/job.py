@@ -227,6 +227,7 @@ class EndCause(StrEnum):
     STALE = "stale"
     PREEMPTED = "preempted"
     GPU_IDLE = "gpu_idle"
+    DEADLINE = "deadline"
 
 
 class Pending(msgspec.Struct, frozen=True, tag="pending", array_like=True, gc=False):

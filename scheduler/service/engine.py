@@ -78,6 +78,9 @@ TURN_S = 0.0005
 """How long the loop and the writer's thread may keep the interpreter from each other: with Python's own 5 ms
 a busy loop lets a commit wait that long before it can even say that it is done."""
 
+MOST_NAMED = 20
+"""Lines about jobs that were set aside together; the event log has them all."""
+
 RETRY_S = 1.0
 """Pause between two attempts to get the store back."""
 
@@ -438,8 +441,10 @@ class Engine:
     def _troubled(self, trouble: Trouble) -> None:
         """A pass failed and was made again: an operator has to know, and whoever wrote the policy."""
         self._meter.pass_failed(trouble.kind, len(trouble.jobs))
-        for job in trouble.jobs:
+        for job in trouble.jobs[:MOST_NAMED]:
             log.error("job.quarantined", job=job, error=trouble.error)
+        if len(trouble.jobs) > MOST_NAMED:
+            log.error("job.quarantined", more=len(trouble.jobs) - MOST_NAMED, error=trouble.error)
         config = self.config
         if trouble.kind == "policy":
             log.error("policy.replaced", policy=config.policy, order=config.order, error=trouble.error)

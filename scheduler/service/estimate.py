@@ -178,8 +178,8 @@ def _copy(frozen: Frozen, front: Set[JobId] | None) -> State:
     }
     state.history, state.usage, state.arrivals = frozen.history, frozen.usage, frozen.arrivals
     state.accounts, state.spent = frozen.accounts, frozen.spent
-    state.reservations = frozen.reservations
     state.estimates = frozen.estimates
+    state.reservations = frozen.reservations
     rebuild(state)
     return state
 

@@ -39,6 +39,7 @@ CAUSES: dict[EndCause, str] = {
     EndCause.STALE: "an attempt was running that this scheduler does not know",
     EndCause.PREEMPTED: "a job that comes before it needs its room",
     EndCause.GPU_IDLE: "its GPUs were idle for too long",
+    EndCause.DEADLINE: "its deadline came",
 }
 
 HOLDS: dict[Held, str] = {

@@ -42,7 +42,6 @@ class Place:
         self.sampler.watch(KEY, supervised, an_order())
         return supervised
 
-    @property
     def is_suspended(self) -> bool:
         return self.sampler._watched[KEY].meter.is_suspended
 
@@ -58,10 +57,10 @@ async def test_it_says_what_came_of_it(place: Place) -> None:
     supervised = await place.begin()
     await place.suspensions.obey(STOP, supervised)
     assert place.said == [SuspensionReport(KEY, True)]
-    assert place.is_suspended and place.binder.load_milli() == {0: 1, 1: 0}
+    assert place.is_suspended() and place.binder.load_milli() == {0: 1, 1: 0}
     await place.suspensions.obey(GO_ON, supervised)
     assert place.said[1:] == [SuspensionReport(KEY, False)]
-    assert not place.is_suspended and place.binder.load_milli() == {0: 1000, 1: 0}
+    assert not place.is_suspended() and place.binder.load_milli() == {0: 1000, 1: 0}
     await place.yard.launcher.terminate(supervised, 0)
     await place.yard.end(supervised)
     await place.suspensions.obey(STOP, supervised)
@@ -102,7 +101,7 @@ async def test_what_counts_is_what_came_of_the_newest_order(
     late.set()
     await older
     assert place.said == [SuspensionReport(KEY, False)]
-    assert not place.is_suspended
+    assert not place.is_suspended()
     monkeypatch.undo()
     await place.yard.launcher.terminate(supervised, 0)
     await place.yard.end(supervised)

@@ -401,6 +401,32 @@ class ClusterMachine(RuleBasedStateMachine):
             self.deliver_all(agent)
 
     @rule(
+        n=st.integers(1, 3),
+        cpus=st.sampled_from([1, 2, 4]),
+        limit=st.sampled_from([0, 30]),
+        seconds=st.sampled_from([1, 20, 60]),
+        end=st.sampled_from(["", "", "failed", "oom"]),
+        back=st.booleans(),
+    )
+    def some_are_suspended(
+        self, *, n: int, cpus: int, limit: int, seconds: int, end: str, back: bool
+    ) -> None:
+        """One more of those that run, and the first of them; others come to their CPUs, and they go on or
+        not."""
+        self.cluster.try_submit(cpus=cpus, time_limit_s=limit, mem_mib=1_000)
+        self.all_goes_well("")
+        running = [id for id, job in self.cluster.state.jobs.items() if job.state == "RUNNING"][-n:]
+        if not running:
+            return
+        self.cluster.suspend(*running)
+        self.cluster.try_submit(cpus=4)
+        self.time_passes(seconds)
+        self.all_goes_well(end)
+        if back:
+            self.cluster.go_on(*running)
+            self.all_goes_well("")
+
+    @rule(
         mem_mib=st.sampled_from([500, 6_000]),
         factor=st.sampled_from([1_500, 4_000]),
         most=st.integers(0, 2),

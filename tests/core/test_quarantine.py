@@ -57,7 +57,7 @@ class Policies:
 @pytest.fixture
 def fragile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Policies]:
     policies = Policies()
-    policy = Policy("fragile", "breaks", policies.make)  # type: ignore[arg-type]
+    policy = Policy("fragile", "breaks", policies.make)
     monkeypatch.setitem(POLICIES, "fragile", policy)
     yield policies
 
@@ -231,11 +231,11 @@ def test_requests_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
 
     real = Cycle._request
 
-    def broken(self: Cycle, code: int):  # type: ignore[no-untyped-def]
+    def broken(self: Cycle, code: int, *more: int):  # type: ignore[no-untyped-def]
         found = self.pending.classes[code]
         if found is not None and found.ask.cpu_milli_per_task == 3_000:
             raise KeyError("no such thing")
-        return real(self, code)
+        return real(self, code, *more)
 
     monkeypatch.setattr(Cycle, "_request", broken)
     cluster = a_cluster(nodes=2, cpus=8)
@@ -247,7 +247,7 @@ def test_requests_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_single_job_that_nothing_helps_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     from packhorse.scheduler.core.cycle import Cycle
 
-    def broken(self: Cycle, code: int) -> None:
+    def broken(self: Cycle, code: int, *more: int) -> None:
         raise KeyError("no such thing")
 
     monkeypatch.setattr(Cycle, "_request", broken)

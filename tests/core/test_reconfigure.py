@@ -77,6 +77,19 @@ def test_jobs_of_a_partition_that_is_gone_wait_and_can_be_moved() -> None:
     assert len(cluster.run_cycle()) == 2
 
 
+def test_what_does_not_concern_the_partition_can_be_changed_though_it_is_gone() -> None:
+    cluster = a_cluster(nodes=1, cpus=4, config=a_config(others=(SHORT,)))
+    runs = cluster.submit(partition="short", time_limit_s=600)
+    cluster.run(runs)
+    waits = cluster.submit(partition="short", cpus=4)
+    configure(cluster, a_config())
+    (outcome,) = cluster.update(runs, caller=ADMIN, time_limit_s=900, comment="goes on")
+    assert outcome.code is None
+    assert (cluster.job(runs).spec.time_limit_s, cluster.job(runs).spec.comment) == (900, "goes on")
+    (outcome,) = cluster.update(waits, n_cpus=2)
+    assert outcome.code is not None and '"short"' in outcome.message
+
+
 def test_a_new_partition_takes_jobs_at_once() -> None:
     cluster = a_cluster()
     assert isinstance(cluster.try_submit(partition="short"), Refused)

@@ -13,8 +13,9 @@ from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.step import next_timer
 from packhorse.scheduler.model.cluster import GpuIdle, GpuIdleAction
 from packhorse.scheduler.model.command import Continue, SetTimeLimit, Signal, Suspend, Terminate
+from packhorse.scheduler.model.errors import InvariantBroken
 from packhorse.scheduler.model.event import JobResumed, JobSuspended
-from packhorse.scheduler.model.ids import US, NodeName
+from packhorse.scheduler.model.ids import US, JobId, NodeName
 from packhorse.scheduler.model.input import (
     Caller,
     RegisterNode,
@@ -105,7 +106,7 @@ def test_one_draft_may_take_turns() -> None:
     second = running(cluster, cpus=4)
     draft = Draft(cluster.state, cluster.clock.now)
     assert "0 CPUs free" in suspend.resume(draft, cluster.job(first), cluster.active(first))
-    assert suspend.suspend(draft, cluster.job(second), cluster.active(second), for_job=first) == ""
+    assert suspend.suspend(draft, cluster.job(second), cluster.active(second), for_job=JobId(first)) == ""
     assert suspend.resume(draft, cluster.job(first), cluster.active(first)) == ""
     for event in draft.events:
         apply(cluster.state, event)
@@ -208,9 +209,13 @@ def test_a_new_limit_counts_without_the_time_it_stood_still() -> None:
 
 def test_nobody_is_charged_for_it() -> None:
     cluster = a_cluster(nodes=1, cpus=4)
-    job = running(cluster, cpus=2, mem_mib=100)
+    job = running(cluster, cpus=2, mem_mib=100, account="bio")
     cluster.pass_time(10)
     cluster.suspend(job)
+    assert cluster.state.usage.held["bio"].cpu_milli == 0
+    cluster.update(job, account="chem")
+    assert "bio" not in cluster.state.usage.held
+    assert cluster.state.usage.held["chem"].cpu_milli == 0
     assert cluster.state.usage.held[USER.uid].cpu_milli == 0
     cluster.pass_time(1_000)
     cluster.go_on(job)
@@ -425,13 +430,26 @@ def test_a_predictor_does_not_count_the_time_either() -> None:
         cluster.exit(past)
     job = running(cluster, time_limit_s=10_000)
     began = cluster.active(job).started_at
-    assert cluster.state.running_columns.end(job) == began + 100 * US
+    assert cluster.state.running_columns.end(JobId(job)) == began + 100 * US
     cluster.pass_time(40)
     cluster.suspend(job)
-    assert cluster.state.running_columns.end(job) == 0
+    assert cluster.state.running_columns.end(JobId(job)) == 0
     cluster.pass_time(500)
     cluster.go_on(job)
-    assert cluster.state.running_columns.end(job) == began + 600 * US
+    assert cluster.state.running_columns.end(JobId(job)) == began + 600 * US
+
+
+def test_the_check_sees_cpus_that_are_counted_wrongly() -> None:
+    cluster = a_cluster(nodes=1, cpus=4)
+    job = running(cluster, cpus=2)
+    cluster.suspend(job)
+    cluster.state.usage.take_cpus(cluster.job(job), cluster.active(job).placements, 1)
+    with pytest.raises(InvariantBroken, match="users are said to hold"):
+        check(cluster.state)
+    cluster.state.usage.take_cpus(cluster.job(job), cluster.active(job).placements, -1)
+    cluster.state.node_columns.resume(JobId(job))
+    with pytest.raises(InvariantBroken, match="its CPUs are free: False"):
+        check(cluster.state)
 
 
 # -- the log

@@ -39,6 +39,7 @@ from packhorse.scheduler.model.job import (
 )
 from packhorse.scheduler.model.oomspec import format_factor
 from packhorse.scheduler.model.resources import Ask, Placement
+from packhorse.scheduler.model.retryspec import format_retry
 from packhorse.scheduler.model.units import format_mem_mib
 from packhorse.scheduler.service.tables.amounts import (
     Amounts,
@@ -372,6 +373,19 @@ def _isolation(view: JobView) -> list[str]:
     return [host.spec.isolation if host is not None else "" for host in hosts]
 
 
+def _retry(view: JobView) -> list[str]:
+    """`3,backoff=30s,on=75,tried=1`, "" for jobs that are not run again when they fail."""
+    out = []
+    for job in view.rows:
+        retry = job.spec.retry
+        if retry is None:
+            out.append("")
+            continue
+        text = format_retry(retry.max_retries, retry.backoff_s, retry.codes, retry.avoid_node)
+        out.append(f"{text},tried={job.retries}")
+    return out
+
+
 def _oom_retry(view: JobView) -> list[str]:
     """`2x,max=16,tried=1`, "" for jobs that are not run again with more memory."""
     limit = view.state.config.max_requeues
@@ -481,6 +495,8 @@ JOBS: Catalogue[JobView] = {
     "topology": texts(lambda view: view.of_spec(lambda spec: _topology(spec.ask))),
     "lending": texts(_lending),
     "isolation": texts(_isolation),
+    "deadline_at": ints(lambda view: [spec.deadline_at for spec in view.specs]),
+    "retry": texts(_retry),
     "oom_retry": texts(_oom_retry),
     "right_sized": texts(lambda view: [spec.right_sized for spec in view.specs]),
     "gpus_idle_since": ints(

@@ -115,7 +115,11 @@ async def test_no_process_escapes_however_many_there_are_and_come(yard: Yard) ->
         "(setsid sh -c 'while :; do echo >> ticks; sleep 0.01; done' &)\n"
         "while :; do sh -c 'sh -c \"echo >> ticks\" & echo >> ticks; wait'; done"
     )
-    size = lambda: yard.path("ticks").stat().st_size if yard.path("ticks").exists() else 0  # noqa: E731
+    ticks = yard.path("ticks")
+
+    def size() -> int:
+        return ticks.stat().st_size if ticks.exists() else 0
+
     await until(lambda: size() > 50, "ticks")
     for _ in range(5):
         await suspended(yard, supervised)

@@ -194,6 +194,9 @@ def test_a_magnetic_one_draws_jobs_in_that_name_none() -> None:
         ["n1"],
     ]
     assert [cluster.active(job).reservation for job in (ours, ours + 2)] == ["r", ""]
+    cluster.start(ours)
+    cluster.exit(ours)
+    assert cluster.rows[-1].reservation == "r", "accounting says where it ran"
 
 
 def test_a_magnetic_one_draws_in_the_tasks_of_arrays_once() -> None:

@@ -1,0 +1,73 @@
+"""Deadlines: given up when it is too late to start, stopped when they come."""
+
+from __future__ import annotations
+
+from packhorse.scheduler.model.ids import US, Instant
+from packhorse.scheduler.model.job import Ended
+from packhorse.scheduler.model.reply import Refused
+from tests.core.scenario import Cluster, a_cluster
+
+
+def deadline(cluster: Cluster, seconds: int) -> Instant:
+    return Instant(cluster.clock.now + seconds * US)
+
+
+def test_given_up_when_it_can_no_longer_be_over_by_then() -> None:
+    cluster = a_cluster(nodes=1, cpus=4)
+    first = cluster.submit(cpus=4, time_limit_s=1000)
+    cluster.run_cycle()
+    waits = cluster.submit(cpus=4, time_limit_s=60, deadline_at=deadline(cluster, 100))
+    cluster.pass_time(39)
+    assert cluster.state_of(waits) == "PENDING"
+    cluster.pass_time(2)
+    assert cluster.state_of(waits) == "DEADLINE"
+    phase = cluster.job(waits).phase
+    assert isinstance(phase, Ended) and phase.reason == "DeadLine" and "--time" in phase.detail
+    assert cluster.rows[-1].state == "DEADLINE"
+    assert cluster.replayed() == cluster.state
+    assert first != waits
+
+
+def test_at_the_very_last_moment_it_may_start() -> None:
+    cluster = a_cluster(nodes=1, cpus=4)
+    job = cluster.submit(cpus=4, time_limit_s=60, deadline_at=deadline(cluster, 60))
+    cluster.run_cycle()
+    cluster.start(job)
+    assert cluster.state_of(job) == "RUNNING"
+
+
+def test_what_runs_is_stopped_at_it() -> None:
+    cluster = a_cluster(nodes=1, cpus=4)
+    job = cluster.submit(cpus=1, deadline_at=deadline(cluster, 30))
+    cluster.run_cycle()
+    cluster.start(job)
+    cluster.pass_time(31)
+    assert cluster.state_of(job) == "COMPLETING"
+    cluster.exit(job, signal=15)
+    assert cluster.state_of(job) == "DEADLINE"
+
+
+def test_of_arrays_the_waiting_tasks_go() -> None:
+    cluster = a_cluster(nodes=1, cpus=1)
+    array = cluster.submit_array("0-3", cpus=1, time_limit_s=20, deadline_at=deadline(cluster, 50))
+    cluster.run_cycle()
+    cluster.pass_time(31)
+    assert cluster.waiting(array) == ""
+    assert cluster.rows[-1].array_indices and cluster.rows[-1].state == "CANCELLED"
+
+
+def test_too_late_already() -> None:
+    cluster = a_cluster(nodes=1, cpus=1)
+    reply = cluster.try_submit(cpus=1, time_limit_s=120, deadline_at=deadline(cluster, 60))
+    assert isinstance(reply, Refused) and "later deadline or a shorter time limit" in reply.message
+
+
+def test_held_and_requeued_ones_are_given_up_too_and_it_can_be_moved() -> None:
+    cluster = a_cluster(nodes=1, cpus=1)
+    held = cluster.submit(cpus=1, hold=True, deadline_at=deadline(cluster, 30))
+    moved = cluster.submit(cpus=1, hold=True, deadline_at=deadline(cluster, 30))
+    cluster.update(moved, deadline_at=deadline(cluster, 500))
+    cluster.pass_time(31)
+    assert (cluster.state_of(held), cluster.state_of(moved)) == ("DEADLINE", "PENDING")
+    cluster.pass_time(500)
+    assert cluster.state_of(moved) == "DEADLINE"
