@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from packhorse.client.convert import spec_of
+from packhorse.client.request import JobRequest
 from tests.cli import session
 from tests.cli.commands import Run
 from tests.cli.fake_scheduler import FakeScheduler, table
@@ -222,9 +224,6 @@ def test_states_of_nodes_in_a_window(scheduler: FakeScheduler, run: Run) -> None
 
 
 def test_the_client_names_one() -> None:
-    from packhorse.client.convert import spec_of
-    from packhorse.client.request import JobRequest
-
     assert spec_of(JobRequest(command="true", reservation="course")).reservation == "course"
 
 
