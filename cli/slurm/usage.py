@@ -99,6 +99,7 @@ When and how
       --right-size[=cpus]     memory and time limit (and CPUs) as past runs suggest (not Slurm's)
       --idle-gpu-ok           that its GPUs do nothing for long is in order (not Slurm's)
       --signal=[B:]SIG[@S]    a warning S seconds before the limit
+      --checkpoint-signal=[B:]SIG[@S]  the same when it has to make room (not Slurm's)
       --comment=TEXT
 What to print
       --parsable              only the job id
