@@ -27,7 +27,7 @@ from packhorse.scheduler.model.job import JobSpec
 MOST: Final = 5
 """Suggestions that are made."""
 
-MOST_TRIED: Final = 8
+MOST_TRIED: Final = 6
 """Changes that are tried by a pass because they may start the job now."""
 
 MOST_PASSES: Final = 8
