@@ -199,7 +199,7 @@ def figures(stream: Stream, policy: str, seed: int, hours: int) -> dict[str, Any
     }
 
 
-POLICIES: Final = ("fcfs", "fcfs+easy:8", "multifactor", "multifactor+easy:8", "multifactor!")
+POLICIES: Final = ("fcfs", "fcfs!", "multifactor", "multifactor!")
 
 
 def main(words: Sequence[str] | None = None) -> int:
