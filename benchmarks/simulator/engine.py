@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.decision import Decision
+from packhorse.scheduler.core.grant import n_to_serve
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
 from packhorse.scheduler.core.when.note import due, estimates
@@ -203,7 +204,8 @@ class Simulation:
         while True:
             times = [arrivals.next_us, self._heap[0][0] if self._heap and not self._idle(arrivals) else None]
             # Nobody wakes up only to forget.
-            wakes = self.state.batch.wake_at or self.state.held.wake_at
+            state = self.state
+            wakes = state.batch.wake_at or state.held.wake_at or state.preempting.wake_at
             due = len(self.state.timers) or wakes or self.state.reservations
             timer = next_timer(self.state) if due else None
             if timer is not None and len(self.state.jobs) > len(self.state.finished):
@@ -268,7 +270,7 @@ class Simulation:
             wanted = self._do(Tick()).more  # which itself says whether something changed
             self._changed |= wanted
             timer = next_timer(self.state)
-        if self._changed and self.state.pending_columns.n_ready:
+        if self._changed and n_to_serve(self.state):
             self.n_cycles += 1
             while self._do(RunCycle()).more:
                 pass

@@ -85,6 +85,10 @@ JOB_COLUMNS = {
     "right_sized": "text",  # what --right-size changed and why, "" for nothing
     "gpus_idle_since": "int",  # of a running job that was warned of it, 0 otherwise
     "gpus_stop_at": "int",  # when it is stopped for that, 0: never
+    "preempt_eligible_at": "int",  # from when on it may have to make room, 0: never
+    "preempted_at": "int",  # when it was last told to, 0: never
+    "preempted_why": "text",  # "made room for job 17 of QOS high (ann)", "" for never
+    "checkpoint": "text",  # "USR1@60": the signal it gets then, "" for none
     "suspended_at": "int",  # since when it is suspended, 0: it is not
     "suspended_s": "int",  # for how long it has been, in this run
     "quarantine": "text",  # why decisions about it failed, "" if it is not quarantined
@@ -476,6 +480,7 @@ def names() -> dict[str, JobField]:
         "oversubscribe": _SHARE,
         "partition": _PARTITION,
         "pendingtime": ("PENDING_TIME", _waited, ("submit_at", "start_at", "end_at")),
+        "preempttime": ("PREEMPT_TIME", _stamps("preempted_at"), ("preempted_at",)),
         "priority": _PRIORITY,
         "prioritylong": _PRIORITY_LONG,
         "qos": _QOS,
@@ -525,7 +530,7 @@ _ABSENT = {
     "prefer=PREFER system_comment=SYSTEM_COMMENT",
     "N/A": "cpus-per-tres=CPUS_PER_TRES deadline=DEADLINE hetjobid=HET_JOB_ID hetjobidset=HET_JOB_ID_SET "
     "hetjoboffset=HET_JOB_OFFSET mem-per-tres=MEM_PER_TRES ntpercore=NTASKS_PER_CORE "
-    "ntpersocket=NTASKS_PER_SOCKET preempttime=PREEMPT_TIME resizetime=RESIZE_TIME tres-bind=TRES_BIND "
+    "ntpersocket=NTASKS_PER_SOCKET resizetime=RESIZE_TIME tres-bind=TRES_BIND "
     "tres-freq=TRES_FREQ tres-per-socket=TRES_PER_SOCKET",
     "0": "allocsid=ALLOC_SID associd=ASSOC_ID boardspernode=BOARDS_PER_NODE maxcpus=MAX_CPUS "
     "ntperboard=NTASKS_PER_BOARD reqswitch=REQ_SWITCH sperboard=SOCKETS_PER_BOARD",

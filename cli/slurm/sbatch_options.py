@@ -16,6 +16,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "bbf": ("", REQUIRED, NOT_YET),
     "begin": ("b", REQUIRED, USED),
     "chdir": ("D", REQUIRED, USED),
+    "checkpoint-signal": ("", REQUIRED, USED),
     "cluster-constraint": ("", REQUIRED, NOT_YET),
     "clusters": ("M", REQUIRED, USED),
     "comment": ("", REQUIRED, USED),
@@ -81,7 +82,6 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "ntasks-per-node": ("", REQUIRED, USED),
     "ntasks-per-socket": ("", REQUIRED, NOT_YET),
     "oom-retry": ("", REQUIRED, USED),
-    "retry": ("", REQUIRED, USED),
     "open-mode": ("", REQUIRED, USED),
     "output": ("o", REQUIRED, USED),
     "overcommit": ("O", NONE, NOT_YET),
@@ -98,6 +98,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "reboot": ("", NONE, NOT_YET),
     "requeue": ("", NONE, USED),
     "reservation": ("", REQUIRED, USED),
+    "retry": ("", REQUIRED, USED),
     "right-size": ("", OPTIONAL, USED),
     "server": ("", REQUIRED, USED),
     "signal": ("", REQUIRED, USED),
@@ -137,7 +138,8 @@ _VARIABLES = {
 
 # fmt: off
 _WITH_VARIABLE = frozenset((
-    "account", "acctg-freq", "batch", "clusters", "constraint", "container", "core-spec", "cpus-per-gpu",
+    "account", "acctg-freq", "batch", "checkpoint-signal", "clusters", "constraint", "container",
+    "core-spec", "cpus-per-gpu",
     "delay-boot", "distribution", "error", "exclusive", "export", "get-user-env", "gpu-bind", "gpu-freq",
     "gpus", "gpus-per-node", "gpus-per-task", "gres", "gres-flags", "hint", "ignore-pbs", "input",
     "job-name", "mem-bind", "mem-per-cpu", "mem-per-gpu", "network", "no-kill", "no-lend", "no-requeue",

@@ -125,7 +125,7 @@ def _licenses(text: str) -> str:
 
 
 def _times(options: Mapping[str, str], spec: dict[str, Any]) -> None:
-    """Time limit, begin time and warning signal."""
+    """Time limit, begin time, and the signals before the end."""
     if "time" in options:
         from packhorse.scheduler.model.units import UnitError, parse_time_limit_s
 
@@ -145,13 +145,20 @@ def _times(options: Mapping[str, str], spec: dict[str, Any]) -> None:
                 shown = f"{error}\n" if options[name] else ""
                 raise CommandError(f"{shown}{PROG}: error: Invalid --{name} specification", 255) from None
     if "signal" in options:
-        from packhorse.scheduler.model.signalspec import SignalError, parse_warning
+        spec["warn"] = _signal(options, "signal")
+    if "checkpoint-signal" in options:
+        spec["checkpoint"] = _signal(options, "checkpoint-signal")
 
-        try:
-            number, seconds, batch_only = parse_warning(options["signal"])
-        except SignalError:
-            raise refuse("Invalid --signal specification") from None
-        spec["warn"] = {"signal": number, "secondsBefore": seconds, "batchOnly": batch_only}
+
+def _signal(options: Mapping[str, str], name: str) -> dict[str, Any]:
+    """A signal, and how long before the end."""
+    from packhorse.scheduler.model.signalspec import SignalError, parse_warning
+
+    try:
+        number, seconds, batch_only = parse_warning(options[name])
+    except SignalError:
+        raise refuse(f"Invalid --{name} specification") from None
+    return {"signal": number, "secondsBefore": seconds, "batchOnly": batch_only}
 
 
 def _order(options: Mapping[str, str], spec: dict[str, Any]) -> None:

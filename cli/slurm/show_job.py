@@ -51,6 +51,7 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
         f"SubmitTime={_when(row['submit_at'])} EligibleTime={_when(row['eligible_at'])}",
         f"AccrueTime={_when(row['eligible_at'])}",
         f"StartTime={_when(start)} EndTime={_when(end)} Deadline={_deadline(row)}",
+        *_preemption(row),
         (
             f"SuspendTime={_when(row['suspended_at']) if row['suspended_at'] else 'None'} "
             f"SecsPreSuspend={ran_s if row['suspended_at'] else 0} "
@@ -114,6 +115,10 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
         lines.append(f"PackhorseOomRetry={row['oom_retry']}")
     if row["right_sized"]:
         lines.append(f"PackhorseRightSize={row['right_sized']}")
+    if row["checkpoint"]:
+        lines.append(f"PackhorseCheckpointSignal={row['checkpoint']}")
+    if row["preempted_why"]:
+        lines.append(f"PackhorsePreempted={row['preempted_why']}")
     if row["gpus_idle_since"]:
         stop = f" StopAt={_when(row['gpus_stop_at'])}" if row["gpus_stop_at"] else ""
         lines.append(f"PackhorseGpusIdleSince={_when(row['gpus_idle_since'])}{stop}")
@@ -121,6 +126,16 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
         lines.append(f"PackhorseQuarantine={row['quarantine']}")
     lines.append("")
     return lines
+
+
+def _preemption(row: dict[str, Any]) -> list[str]:
+    """Since when it may have to make room, and when it was told to."""
+    eligible, told = row["preempt_eligible_at"], row["preempted_at"]
+    if not eligible and not told:
+        return []
+    return [
+        f"PreemptEligibleTime={_when(eligible)} PreemptTime={stamp(told // 1_000_000) if told else 'None'}"
+    ]
 
 
 def printed(records: list[list[str]], oneline: bool) -> str:

@@ -22,6 +22,7 @@ from packhorse.scheduler.config.keys import (
     IMPROVER_TARGET,
     KEYS,
     PARTITION,
+    PREEMPTION_TARGET,
     PRIORITY_TARGET,
     RECLAIM_TARGET,
     SECTIONS,
@@ -37,6 +38,8 @@ from packhorse.scheduler.model.cluster import (
     GpuIdle,
     Improver,
     Partition,
+    PreemptBy,
+    Preemption,
     Priorities,
     Reclaim,
 )
@@ -123,6 +126,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
         BATCH_TARGET: {},
         RECLAIM_TARGET: {},
         GPU_IDLE_TARGET: {},
+        PREEMPTION_TARGET: {},
         PRIORITY_TARGET: {},
         ACCOUNTS_TARGET: {},
     }
@@ -146,6 +150,7 @@ def parse(text: str, name: str, *, owner_uid: int) -> Configuration:
     cluster["batch"] = Batch(**fields[BATCH_TARGET])
     cluster["reclaim"] = Reclaim(**fields[RECLAIM_TARGET])
     cluster["gpu_idle"] = GpuIdle(**fields[GPU_IDLE_TARGET])
+    cluster["preemption"] = Preemption(**fields[PREEMPTION_TARGET])
     cluster["priorities"] = Priorities(**fields[PRIORITY_TARGET])
     cluster["accounts"] = AccountsPolicy(**fields[ACCOUNTS_TARGET])
     if partitions:
@@ -251,6 +256,12 @@ def _contradictions(cluster: dict[str, Any], service: dict[str, Any], where: _Li
                 f"{where.at(PARTITION, 'min_nodes', index)}: min_nodes of partition "
                 f'"{partition.name}" is over its max_nodes'
             )
+    preemption: Preemption = cluster["preemption"]
+    if preemption.type is not PreemptBy.NONE and cluster.get("preempt") == BY_ORDER:
+        problems.append(
+            f"{where.at('preemption', 'type')}: nobody makes room by right with preempt = "
+            f'"{BY_ORDER}" in [scheduling], where the order alone decides; leave out one of the two'
+        )
     return problems + _lending(cluster, where)
 
 

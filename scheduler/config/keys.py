@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from packhorse.scheduler.core.accounts.decay import RESETS
@@ -11,7 +12,7 @@ from packhorse.scheduler.core.orders import BY_ORDER, NOBODY, ORDERS
 from packhorse.scheduler.core.predictors import PREDICTORS
 from packhorse.scheduler.core.reclaim.estimators import ESTIMATORS
 from packhorse.scheduler.model.accounts import PreemptMode
-from packhorse.scheduler.model.cluster import Enforce, GpuIdleAction
+from packhorse.scheduler.model.cluster import Enforce, GpuIdleAction, PreemptBy, VictimOrder
 from packhorse.scheduler.model.job import NORMAL_QOS
 from packhorse.scheduler.model.tres import is_name, sort_key
 from packhorse.scheduler.model.units import UnitError, parse_mem_mib, parse_time_limit_s
@@ -23,6 +24,7 @@ IMPROVER_TARGET = "improver"
 RECLAIM_TARGET = "reclaim"
 BATCH_TARGET = "batch"
 GPU_IDLE_TARGET = "gpu_idle"
+PREEMPTION_TARGET = "preemption"
 PRIORITY_TARGET = "priorities"
 ACCOUNTS_TARGET = "accounts"
 PARTITION = "partition"
@@ -59,6 +61,11 @@ SECTIONS: dict[str, str] = {
         "`action` says so. What was not measured is never idle. `sbatch --idle-gpu-ok` exempts a job "
         "(docs/waste.md)."
     ),
+    "preemption": (
+        "Who makes room for whom by right: jobs of a QOS for those of one that preempts it, jobs of a "
+        "partition for those of a higher tier, borrowers of a quota for its owner "
+        "(docs/policy/preemption.md)."
+    ),
     "shadow": (
         "A second configuration that runs beside this one on the same state, decides, and starts nothing; "
         "`packhorse shadow` shows what it would have done otherwise (docs/policy/shadow.md)."
@@ -87,7 +94,7 @@ class Kind(NamedTuple):
 
 class Key(NamedTuple):
     """One key. field: of the class that target says: ClusterConfig, ServiceConfig, Partition, Improver,
-    Batch, Reclaim, GpuIdle, Priorities or AccountsPolicy. default: as in a file.
+    Batch, Reclaim, GpuIdle, Preemption, Priorities or AccountsPolicy. default: as in a file.
     """
 
     section: str
@@ -246,6 +253,12 @@ def _named(what: str, names: Iterable[str]) -> Kind:
     return Kind(", ".join(f'"{name}"' for name in known), read)
 
 
+def _member(what: str, members: Iterable[StrEnum]) -> Kind:
+    """One of these words."""
+    kind, words = _named(what, members), {str(member): member for member in members}
+    return Kind(kind.accepted, lambda raw: words[kind.read(raw)])
+
+
 def _tres_weights(raw: object) -> tuple[tuple[str, int], ...]:
     found = _weights(raw)
     if any(weight != int(weight) for _, weight in found):
@@ -358,6 +371,9 @@ ORDER = _named("order", ORDERS)
 BACKFILL = _named("kind of backfilling", BACKFILLS)
 PREEMPT = _named("kind of preemption", (NOBODY, BY_ORDER))
 PREEMPT_MODE = _named("kind of preemption", [mode.value for mode in PreemptMode])
+PREEMPT_BY = _member("kind of right", list(PreemptBy))
+VICTIMS = _member("order of victims", list(VictimOrder))
+DEFAULT_MODE = _member("kind of preemption", [mode for mode in PreemptMode if mode])
 PREDICTOR = _named("predictor", PREDICTORS)
 ESTIMATOR = _named("estimator", ESTIMATORS)
 RESET = _named("period", RESETS)
@@ -374,7 +390,8 @@ ADDRESS = Kind('"HOST:PORT"; port 0 takes a free one', _address)
 LEVEL = Kind(", ".join(f'"{level}"' for level in _LEVELS), _level)
 
 _C, _S, _P, _I = CLUSTER_TARGET, SERVICE_TARGET, PARTITION_TARGET, IMPROVER_TARGET
-_B, _R, _G, _M = BATCH_TARGET, RECLAIM_TARGET, GPU_IDLE_TARGET, PRIORITY_TARGET
+_B, _R, _G, _E = BATCH_TARGET, RECLAIM_TARGET, GPU_IDLE_TARGET, PREEMPTION_TARGET
+_M = PRIORITY_TARGET
 _YEAR_S = 366 * 86400
 
 KEYS: tuple[Key, ...] = (
@@ -491,6 +508,14 @@ KEYS: tuple[Key, ...] = (
     Key("gpu_idle", "exempt_partitions", NAMES, "[]", "", _G, "exempt_partitions"),
     Key("gpu_idle", "exempt_accounts", NAMES, "[]", "", _G, "exempt_accounts"),
     Key("gpu_idle", "exempt_users", NAMES, "[]", "", _G, "exempt_users"),
+    Key("preemption", "type", PREEMPT_BY, '"none"', "", _E, "type"),
+    Key("preemption", "mode", DEFAULT_MODE, '"requeue"', "", _E, "mode"),
+    Key("preemption", "grace", _duration_kind(0, _YEAR_S), "0", "seconds", _E, "grace_s"),
+    Key("preemption", "exempt", _duration_kind(0, _YEAR_S), "0", "seconds", _E, "exempt_s"),
+    Key("preemption", "checkpoint", _duration_kind(0, _YEAR_S), "300", "seconds", _E, "checkpoint_s"),
+    Key("preemption", "max_victims", _count(1, 1 << 20), "100", "jobs", _E, "max_victims"),
+    Key("preemption", "victims", VICTIMS, '"work"', "", _E, "victims"),
+    Key("preemption", "take_back", FLAG, "true", "", _E, "take_back"),
     Key("accounts", "enforce", ENFORCE, '"limits"', "", ACCOUNTS_TARGET, "enforce"),
     Key("nodes", "silent_brake_fraction", FRACTION, "0.5", "", _C, "silent_brake_fraction"),
     Key("nodes", "heartbeat", _duration_kind(1, 3600), "10", "seconds", _S, "heartbeat_s"),
@@ -591,6 +616,31 @@ MEANING: dict[str, str] = {
     ),
     "scheduling.keep_next": (
         "A blocked job that has a planned start stays ahead of those that come later, whatever the order."
+    ),
+    "preemption.type": (
+        "What lets a waiting job have running ones make room for it: its QOS (what that preempts), the tier "
+        "of its partition, or both; none: nothing. Not together with preempt in [scheduling]."
+    ),
+    "preemption.mode": (
+        "What becomes of jobs that make room, where their QOS or partition does not say: requeue, cancel, "
+        "suspend; off: they never do. With --no-requeue a job is cancelled instead of requeued."
+    ),
+    "preemption.grace": (
+        "How long they have between the warning (their checkpoint signal, that of --signal, or TERM) and the "
+        "end, where their QOS or partition does not say."
+    ),
+    "preemption.exempt": "How long a job runs before it may have to make room, where its QOS does not say.",
+    "preemption.checkpoint": (
+        "The longest time that a job gets after the signal that it named with `sbatch --checkpoint-signal`."
+    ),
+    "preemption.max_victims": "At most so many jobs are told to make room in one scheduling pass.",
+    "preemption.victims": (
+        "Which of those that could make room do: work, those that lose the least of it; newest, those that "
+        "began last."
+    ),
+    "preemption.take_back": (
+        "Accounts with a quota get back what others borrowed of it as soon as they want it; false: when it "
+        "is given back. Whatever type says."
     ),
     "scheduling.preempt": (
         "Who may be stopped, and waits again, where a job before it needs its room; `none`: nobody; "

@@ -9,6 +9,7 @@ from packhorse.scheduler.core.accounts import charging, holding
 from packhorse.scheduler.core.active import set_rank_timer, set_timers, suspended_us
 from packhorse.scheduler.core.array_tasks import task_ended, task_moved
 from packhorse.scheduler.core.conditions import WHOLE
+from packhorse.scheduler.core.preempt.apply_room import ends_at, keep_for, made_room
 from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, end_loans, expect_again
 from packhorse.scheduler.core.reservations.apply_reservations import leave_reservation
 from packhorse.scheduler.core.state import State
@@ -17,7 +18,7 @@ from packhorse.scheduler.core.when.note import granted
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
 from packhorse.scheduler.model.ids import UNKNOWN, US, AttemptKey, Instant
-from packhorse.scheduler.model.job import Active, EndCause, Ended, Job, Pending
+from packhorse.scheduler.model.job import Active, EndCause, Ended, Job, JobState, Pending
 
 
 def job_granted(state: State, event: ev.JobGranted) -> None:
@@ -46,8 +47,9 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
         priority=event.priority,
         reservation=event.reservation,
     )
-    new = replace(job, phase=active, attempts=job.attempts + 1)
+    new = replace(job, phase=active, attempts=job.attempts + 1, room_until=UNKNOWN)
     state.jobs[job.id] = new
+    state.preempting.put(new)
     limit_us = job.spec.time_limit_s * US
     state.running_columns.add(job.id, event.end_by, event.placements, limit_us)
     state.usage.take(job.owner.uid, event.placements)
@@ -75,7 +77,7 @@ def attempt_started(state: State, event: ev.AttemptStarted) -> None:
         raise InvalidTransition(event, "it has started already")
     active = replace(active, started_at=event.started_at or event.at, end_by=event.end_by)
     new = _set(state, job, active)
-    state.running_columns.set_end(job.id, event.end_by)
+    state.running_columns.set_end(job.id, ends_at(state, active))
     holding.changed(state, new)
     state.running_columns.began(job.id, active.started_at)
     if active.loans:
@@ -125,17 +127,23 @@ def job_ending(state: State, event: ev.JobEnding) -> None:
         terminate_at=event.terminate_at,
         ending_for=event.for_job,
         ending_why=event.why,
+        ending_mode=event.mode,
     )
     new = _set(state, job, active)
+    state.running_columns.set_end(job.id, ends_at(state, active))
     if active.suspended_at:
-        state.running_columns.set_end(job.id, active.end_by)
         expect_again(state, job.id, active)
     set_timers(state, new, active)
+    state.preempting.put(new)
+    if event.mode:
+        keep_for(state, active.ending_for, ends_at(state, active))
 
 
 def job_terminating(state: State, event: ev.JobTerminating) -> None:
     job, active = _current(state, event, event.attempt)
-    _set(state, job, replace(active, terminate_at=UNKNOWN))
+    active = replace(active, terminate_at=UNKNOWN)
+    _set(state, job, active)
+    state.running_columns.set_end(job.id, ends_at(state, active))
 
 
 def job_ended(state: State, event: ev.JobEnded) -> None:
@@ -176,7 +184,10 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
         priority,
     )
     new = replace(job, phase=end)
+    if event.state is JobState.PREEMPTED and isinstance(phase, Active):
+        new = made_room(new, phase)
     state.jobs[job.id] = new
+    state.preempting.gone(job.id)
     holding.submitted(state, job.spec, job.owner, -1)
     state.finished[job.id] = event.at
     if job.array_id:
@@ -216,6 +227,8 @@ def job_requeued(state: State, event: ev.JobRequeued) -> None:
         borrow_after=event.borrow_after or job.borrow_after,
         oom_retries=oom_retries,
     )
+    if event.cause is EndCause.PREEMPTED:
+        new = made_room(new, active)
     state.jobs[job.id] = new
     if job.array_id:
         task_moved(state, job, new)
@@ -237,6 +250,7 @@ def _release(state: State, job: Job, now: Instant) -> None:
     state.held.end(job.id)
     state.node_columns.release(job.id)
     state.running_columns.remove(job.id)
+    state.preempting.gone(job.id)
     end_loans(state, job, phase)
     if job.spec.licenses:
         state.licenses.release(job.spec.licenses)

@@ -8,11 +8,12 @@ from msgspec.structs import replace
 
 from packhorse.scheduler.core import indices, waiting
 from packhorse.scheduler.core.accounts import charging, holding
-from packhorse.scheduler.core.active import ends_by, set_timers
+from packhorse.scheduler.core.active import set_timers
 from packhorse.scheduler.core.array_tasks import finish_array, task_left_memory
 from packhorse.scheduler.core.batch.arrivals import Arrival
 from packhorse.scheduler.core.conditions import EACH, WHOLE, Verdict, judge_index, key_of
 from packhorse.scheduler.core.pending_columns import PendingRow
+from packhorse.scheduler.core.preempt.apply_room import ends_at
 from packhorse.scheduler.core.reclaim.apply_loans import expect_again, suspect
 from packhorse.scheduler.core.state import ArrayTasks, State
 from packhorse.scheduler.core.transitions import require
@@ -310,9 +311,10 @@ def _with_counterparts(
 def _update_active(state: State, event: ev.JobUpdated, job: Job, active: Active, spec: JobSpec) -> None:
     if spec.time_limit_s != job.spec.time_limit_s:
         active = replace(active, end_by=event.end_by)
-        state.running_columns.set_end(job.id, ends_by(active))
+        state.running_columns.set_end(job.id, ends_at(state, active))
     new = replace(job, spec=spec, phase=active)
     state.jobs[job.id] = new
+    state.preempting.put(new)
     holding.updated(state, job, new)
     if (spec.account, spec.qos) != (job.spec.account, job.spec.qos):
         charging.charge(state, new, event.at)

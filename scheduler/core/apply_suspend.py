@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from packhorse.scheduler.core import waiting
 from packhorse.scheduler.core.accounts import charging, holding
 from packhorse.scheduler.core.active import set_timers, suspended_us
+from packhorse.scheduler.core.preempt.apply_room import keep_for
 from packhorse.scheduler.core.reclaim.apply_loans import expect_again
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.transitions import require
@@ -33,6 +34,8 @@ def job_suspended(state: State, event: ev.JobSuspended) -> None:
     expect_again(state, job.id, active)
     charging.charge(state, new, event.at)
     holding.changed(state, new)
+    state.preempting.put(new)
+    keep_for(state, event.for_job, event.at)
 
 
 def job_resumed(state: State, event: ev.JobResumed) -> None:
@@ -54,6 +57,7 @@ def job_resumed(state: State, event: ev.JobResumed) -> None:
     waiting.expect(state, new, active)
     expect_again(state, job.id, active)
     set_timers(state, new, active)
+    state.preempting.put(new)
 
 
 def _current(state: State, event: ev.JobSuspended | ev.JobResumed) -> tuple[Job, Active]:

@@ -51,6 +51,8 @@ from packhorse.scheduler.core.packing.request import Batch, Request
 from packhorse.scheduler.core.packing.verdicts import refresh
 from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.predictors import LIMIT
+from packhorse.scheduler.core.preempt import claims, search
+from packhorse.scheduler.core.preempt.eviction import Eviction
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.reclaim import lend
 from packhorse.scheduler.core.reservations.reserved import Reservations
@@ -82,7 +84,7 @@ class Plan(NamedTuple):
 
     planned: the starts it promised to jobs that go on waiting, where an end is in sight. contended: what a
     better plan could be found for, if that was asked. stops: running jobs that have to make room, and for
-    whom.
+    whom, as the order says; evictions: the same, as rights do.
     """
 
     grants: list[Grant]
@@ -90,6 +92,7 @@ class Plan(NamedTuple):
     more: bool
     contended: Contended | None = None
     stops: tuple[tuple[JobId, JobId], ...] = ()
+    evictions: tuple[Eviction, ...] = ()
 
 
 def plan(state: State, now: Instant, guide: Sequence[Guided] = (), hold: bool = False) -> Plan:
@@ -100,7 +103,8 @@ def plan(state: State, now: Instant, guide: Sequence[Guided] = (), hold: bool = 
     if not state.pending_columns.n_ready:
         return Plan([], {}, False)
     lendable = lend.lendable(state, now)
-    if not guide and not hold and lendable is None:
+    yielding = search.matters(state)
+    if not guide and not hold and lendable is None and not yielding:
         simple = one_node.plan(state, now)
         if simple is not None:
             return Plan([Grant(*started) for started in simple[0]], simple[1], False)
@@ -111,6 +115,13 @@ def plan(state: State, now: Instant, guide: Sequence[Guided] = (), hold: bool = 
         with_guide = led.run()
         if _as_good(with_guide, found, cycle.pending.id[cycle.order]):
             cycle, found = led, with_guide
+    if yielding:
+
+        def again(swaps: Sequence[claims.Swap]) -> tuple[Cycle, Plan]:
+            once_more = Cycle(state, now, guide if cycle.led else (), hold, swaps)
+            return once_more, once_more.run()
+
+        cycle, found = search.make_room(cycle, found, again)
     cycle.tell(found)
     if hold and not found.more:
         found = found._replace(contended=cycle.contended())
@@ -141,9 +152,14 @@ class Cycle:
     """One pass. Arrays are by place in the order: place 0 is the first row to be looked at."""
 
     def __init__(
-        self, state: State, now: Instant, guide: Sequence[Guided] = (), remember: bool = False
+        self,
+        state: State,
+        now: Instant,
+        guide: Sequence[Guided] = (),
+        remember: bool = False,
+        swaps: Sequence[claims.Swap] = (),
     ) -> None:
-        """remember: what starts where, for `contended`."""
+        """remember: what starts where, for `contended`. swaps: changes of the order."""
         self.state = state
         self.now = now
         self.config = state.config
@@ -160,6 +176,12 @@ class Cycle:
         totals = state.node_columns.board().totals
         key_of = self.turns.key if self.turns else order_keys.key_of(state, now)
         self.order = pending.ordered(state.config, now, state.usage, totals, key_of)
+        self.n_claims = 0
+        """Rows that others make room for: the first of the order."""
+        if swaps:
+            self.order = claims.swapped(state, self.order, swaps)
+        if state.preempting.claims:
+            self.order, self.n_claims = claims.first(state, self.order, now)
         if self.turns is not None:
             self.turns.view(self.order)
         self.classes = pending.ask_class[self.order]
@@ -176,6 +198,7 @@ class Cycle:
         self.grants: list[Grant] = []
         self.begun: list[Begun] = []
         self.started: list[Started] | None = [] if remember else None
+        self.led = bool(guide)
         self.guide: dict[int, list[Guided]] = {}
         """What is left of the guide: each place is tried once."""
         for place_ in guide:
@@ -201,6 +224,8 @@ class Cycle:
                 self.begun += self.reserved.claims.news()
         self.heads_left = [depth] * n_queues
         """Per queue: how many blocked jobs may still count as its next ones."""
+        for queue in self.queue[: self.n_claims].tolist():
+            self.heads_left[queue] += 1
         self.kept_out_left = [depth] * n_queues
         """The same of those that only a window keeps from starting."""
         self.n_open = n_queues
@@ -216,6 +241,7 @@ class Cycle:
         self._pass_over_hopeless()
         self._pass_over_unlicensed(list(self.supply.short), 0)
         self._pass_over_limited(n)
+        self._keep_quota_for_claims()
         at = 0
         piece = _FIRST_PIECE
         while at < n and self.left:
@@ -367,6 +393,14 @@ class Cycle:
         if self.quota is not None:
             self.quota.mark(self.codes[:end], self.order[:end])
             self.quota.wake(self.now)
+
+    def _keep_quota_for_claims(self) -> None:
+        """What is being given back of a quota for a job is nobody else's, and neither is the job's room."""
+        for place_ in range(self.n_claims):
+            if self.quota is not None and self.codes[place_] == Reason.QUOTA_LENT.code:
+                slot, code = int(self.order[place_]), int(self.classes[place_])
+                self.quota.take(slot, code, 1)
+                self._plan(int(self.pending.id[slot]), code, int(self.durations[place_]))
 
     def _room_under_limits(self, slot: int, place_: int, code: int) -> int:
         """How many more jobs of the row may start on whose name it is; if none, that is why it waits."""
@@ -637,7 +671,7 @@ class Cycle:
             self.open[queue] = False
             self.n_open -= 1
         planned = None
-        if self.config.backfill_depth:
+        if self.config.backfill_depth or place_ < self.n_claims:
             planned = self._plan(id, code, duration, self._room_at(place_))
         if last:
             self._admit(queue, place_ + 1, planned)

@@ -8,7 +8,8 @@ it is derived, and the first cycle after a restart finds it again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from packhorse.scheduler.core import cycle, indices, preemption, waiting
 from packhorse.scheduler.core.accounts.quota import quota
@@ -16,8 +17,11 @@ from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
 from packhorse.scheduler.core.licenses import jobs_within, take
 from packhorse.scheduler.core.lifecycle import stop
 from packhorse.scheduler.core.orders import BY_ORDER
+from packhorse.scheduler.core.preempt.eviction import Eviction, evict
+from packhorse.scheduler.core.preempt.go_on import go_on
 from packhorse.scheduler.core.reclaim.lend import Lenders
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.command import Launch
 from packhorse.scheduler.model.event import ArrayTaskSplit, JobGranted
 from packhorse.scheduler.model.gresspec import parse_licenses
@@ -28,15 +32,26 @@ from packhorse.scheduler.model.loan import Loan
 from packhorse.scheduler.model.resources import Placement
 
 
+def n_to_serve(state: State) -> int:
+    """How many jobs a cycle could do something for: they wait for nothing but room, or were suspended for
+    others."""
+    return state.pending_columns.n_ready + len(state.preempting.suspended)
+
+
 def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
-    """Start what can start now."""
+    """Start what can start now; after those who were suspended for others and can go on."""
+    if state.preempting.suspended:
+        first = Draft(state, now)
+        go_on(first)
+        if first.events:
+            return first.decision()._replace(more=True)
     if state.config.preempt == BY_ORDER:
         plan = preemption.plan(state, now)
     else:
         plan = cycle.plan(state, now, input.guide, input.hold)
     if plan.contended is not None:
         return UNCHANGED._replace(contended=plan.contended)
-    if not plan.grants and not plan.stops:
+    if not plan.grants and not plan.stops and not plan.evictions:
         return Decision((), more=plan.more)
     draft = Draft(state, now)
     room, space, free = _Room(state), _Space(state), state.licenses.free(state.config)
@@ -78,7 +93,24 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
         job = state.jobs[id]
         if isinstance(job.phase, Active) and job.phase.ending is None:
             stop(draft, job, job.phase, EndCause.PREEMPTED, for_job=for_job)
-    return Decision(tuple(draft.events), tuple(draft.commands), more=plan.more)
+    _evict(draft, room, plan.evictions)
+    at_once = any(eviction.right.mode is PreemptMode.SUSPEND for eviction in plan.evictions)
+    more = (plan.more or at_once) and bool(draft.events or not plan.evictions)
+    return Decision(tuple(draft.events), tuple(draft.commands), more=more)
+
+
+def _evict(draft: Draft, room: _Room, evictions: Sequence[Eviction]) -> None:
+    """Jobs make room. A task of an array that they do that for becomes a job of its own."""
+    for id, some in groupby(evictions, key=lambda eviction: eviction.for_job):
+        array, for_job = draft.state.arrays.get(id), id
+        if array is not None:
+            index = room.next_index(array) if room.take(id) else None
+            if index is None:
+                continue
+            for_job = draft.new_id()
+            draft.events.append(ArrayTaskSplit(draft.now, id, index, for_job))
+        for eviction in some:
+            evict(draft, eviction, for_job)
 
 
 def _grant(

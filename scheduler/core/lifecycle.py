@@ -11,7 +11,9 @@ from msgspec.structs import replace
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
 from packhorse.scheduler.core.oom_retry import memory_text, with_more_memory
 from packhorse.scheduler.core.packing.possible import possible
+from packhorse.scheduler.core.reclaim.lending import taken_back
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.cluster import GpuIdle, GpuIdleAction
 from packhorse.scheduler.model.command import AckExit, Terminate
 from packhorse.scheduler.model.event import AttemptStarted, JobEnded, JobEnding, JobRequeued
@@ -77,7 +79,7 @@ def settle(draft: Draft, job: Job, active: Active, report: ReportExit) -> None:
     """The attempt is over as reported: what becomes of the job."""
     started_at, ended_at = span(active, report, draft.now)
     code, signal, usage = report.exit_code, report.exit_signal, report.usage
-    match _ending(active, report, ended_at) or _CAUSES.get(report.cause):
+    match _ending(job, active, report, ended_at) or _CAUSES.get(report.cause):
         case EndCause.CANCELLED:
             end(draft, job, active, JobState.CANCELLED, "None", "", started_at, ended_at, code, signal, usage)
         case EndCause.TIME_LIMIT:
@@ -112,13 +114,18 @@ def settle(draft: Draft, job: Job, active: Active, report: ReportExit) -> None:
             _exited(draft, job, active, started_at, ended_at, report)
 
 
-def _ending(active: Active, report: ReportExit, ended_at: Instant) -> EndCause | None:
-    """Why it was told to stop; None also if it had ended by itself before its time limit.
+def _ending(job: Job, active: Active, report: ReportExit, ended_at: Instant) -> EndCause | None:
+    """Why it was told to stop; None also if it had ended by itself before its time limit, or had done all its
+    work while it was only warned that it has to make room.
 
-    Its end is told late after a long epilog, or by an agent that was away.
+    Its end is told late after a long epilog, or by an agent that was away. A job with a checkpoint signal
+    that ends after it has written its checkpoint, with whatever code, and will go on from there.
     """
     told_at = min(active.end_by, active.ending_at)  # sooner where its reservation was over
     if active.ending is EndCause.TIME_LIMIT and report.cause == "exited" and ended_at < told_at:
+        return None
+    done = report.cause == "exited" and not (report.exit_code or report.exit_signal or report.refused)
+    if active.ending_mode and active.terminate_at and done and job.spec.checkpoint is None:
         return None
     return active.ending
 
@@ -356,7 +363,7 @@ def terminate(draft: Draft, active: Active, cause: EndCause, lent: bool = False)
     """TERM, grace, KILL on the batch script's node. lent: for memory that was lent to it, with the signal
     that it wants as a warning."""
     config, signal, grace_s = draft.state.config, 0, draft.state.config.kill_wait_s
-    if lent or active.ending_why:
+    if lent or taken_back(active):
         grace_s = config.reclaim.grace_s
         warn = draft.state.jobs[active.attempt.job].spec.warn
         signal = warn.signal if warn is not None else 0
@@ -421,10 +428,17 @@ def _requeue_asked(
 def _preempted(
     draft: Draft, job: Job, active: Active, started_at: Instant, ended_at: Instant, report: ReportExit | None
 ) -> None:
-    """It made room: however the run ended, the job waits again at once, in its old place. Stopped for lent
-    memory, it gets none for a while."""
+    """It made room: however the run ended, the job waits again at once, in its old place, unless it is not to
+    run again. Stopped for lent memory, it gets none for a while."""
+    if active.ending_mode is PreemptMode.CANCEL:
+        code, signal, usage = (
+            (report.exit_code, report.exit_signal, report.usage) if report else (0, 0, NO_USAGE)
+        )
+        why = active.ending_why
+        end(draft, job, active, JobState.PREEMPTED, "None", why, started_at, ended_at, code, signal, usage)
+        return
     settle_us = draft.state.config.reclaim.settle_s * US
-    borrow_after = Instant(draft.now + settle_us) if active.ending_why else UNKNOWN
+    borrow_after = Instant(draft.now + settle_us) if taken_back(active) else UNKNOWN
     made_room = f"made room for job {active.ending_for}" if active.ending_for else ""
     draft.events.append(
         JobRequeued(

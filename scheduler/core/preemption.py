@@ -15,7 +15,6 @@ Licences are as in cycle.py: nobody is stopped for them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,19 +25,16 @@ from packhorse.scheduler.core.cycle import Cycle, Grant, Plan
 from packhorse.scheduler.core.order_keys import key_of
 from packhorse.scheduler.core.orders import MULTIFACTOR, Waiting, order, width_milli
 from packhorse.scheduler.core.packing.field import Field
-from packhorse.scheduler.core.packing.fit import candidates, gang_shares
-from packhorse.scheduler.core.packing.request import Batch, Pairs, Request
+from packhorse.scheduler.core.packing.request import Batch, Request
 from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.predictors import total_cpu_milli
+from packhorse.scheduler.core.preempt.room import Taken, fits, has_room, held_by, put_back, room_for, take
 from packhorse.scheduler.core.priority import BASE_PRIORITY
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.usage import device_milli
 from packhorse.scheduler.model.ids import US, Instant, JobId
 from packhorse.scheduler.model.job import Active, Job
-
-Taken = Sequence[tuple[int, Pairs]]
-"""Amounts by position on the board."""
 
 
 def plan(state: State, now: Instant) -> Plan:
@@ -148,17 +144,17 @@ class _Walk(Cycle):
         if not self.leaving and not self.stops and not self.running:
             return False
         soon = self._soon()
-        taken = _room_for(soon, request)
+        taken: Taken | None = room_for(soon, request)
         if taken is None:
-            if _room_for(self._most(at), request) is None:
+            if room_for(self._most(at), request) is None:
                 return False
             taken = self._make_room(id, at, request)
             if taken is None:
                 return False
         else:
-            _take(soon, taken)
+            take(soon, taken)
         if self.most is not None:
-            _take(self.most, taken)
+            take(self.most, taken)
         for position, pairs in taken:
             free = self.field.free[:, position]
             kept = [(r, min(n, int(free[r]))) for r, n in pairs if free[r] > 0]
@@ -177,15 +173,15 @@ class _Walk(Cycle):
                 break
             if job.id in self.stops:
                 continue
-            _put_back(soon, job.holds)
+            put_back(soon, job.holds)
             out.append(job)
-            if request.shape.multi or any(_holds(soon, request, position) for position, _ in job.holds):
-                taken = _room_for(soon, request)
+            if request.shape.multi or any(has_room(soon, request, position) for position, _ in job.holds):
+                taken = room_for(soon, request)
         if taken is not None:
-            _take(soon, taken)
+            take(soon, taken)
         for job in reversed(out):
-            if taken is None or _fits(soon, job.holds):
-                _take(soon, job.holds)
+            if taken is None or fits(soon, job.holds):
+                take(soon, job.holds)
             else:
                 self.stops[job.id] = id
         return taken
@@ -195,7 +191,7 @@ class _Walk(Cycle):
         if self.soon is None:
             self.soon = self.field.beside()
             for holds in self.leaving:
-                _put_back(self.soon, holds)
+                put_back(self.soon, holds)
         return self.soon
 
     def _most(self, at: int) -> Field:
@@ -204,13 +200,13 @@ class _Walk(Cycle):
             self.most = self._soon().beside()
             for job in self.running:
                 if job.id not in self.stops:
-                    _put_back(self.most, job.holds)
+                    put_back(self.most, job.holds)
         most, place_ = self.most, self.at[at]
         while self.n_kept < len(self.running) and self.running[self.n_kept].at < place_:
             job = self.running[self.n_kept]
             self.n_kept += 1
             if job.id not in self.stops:
-                _take(most, job.holds)
+                take(most, job.holds)
         return most
 
     def _merged(self) -> tuple[list[_Running], np.ndarray]:
@@ -263,14 +259,7 @@ class _Walk(Cycle):
         return -tier, -own
 
     def _held(self, job: Job, active: Active) -> Taken:
-        nodes, position = self.state.node_columns, self.field.board.position
-        return [
-            (
-                position[p.node],
-                [(r, n) for r, n in enumerate(nodes.amounts_held(job.id, p)) if n],
-            )
-            for p in active.placements
-        ]
+        return held_by(self.state.node_columns, self.field.board, job.id)
 
 
 def _may_be_stopped(job: Job, active: Active) -> bool:
@@ -318,48 +307,3 @@ def _shares(state: State, jobs: list[Job], now: Instant, total: np.ndarray) -> l
         mine = [(p.cpu_milli, p.mem_mib, device_milli(p)) for p in placements]
         held[uid] = before + np.array(mine).sum(axis=0)
     return out
-
-
-def _room_for(field: Field, request: Request) -> Taken | None:
-    """Where the request would go by best fit, and what it would take there; nothing is taken."""
-    shape, free = request.shape, field.free
-    if shape.exclusive:
-        field.share_with_nobody()
-    if request.whole is not None:
-        found = candidates(field, request, request.whole, free)
-        if found.size:
-            position = int(found[field.score[found].argmin()])
-            return [(position, field.cost(shape, position, shape.tasks, True, free)[0])]
-    shares = gang_shares(field, request, free, field.score) if shape.multi else None
-    if shares is None:
-        return None
-    one = len(shares) == 1
-    return [
-        (position, field.cost(shape, position, tasks, one, free, None if one else devices)[0])
-        for position, tasks, devices in shares
-    ]
-
-
-def _holds(field: Field, request: Request, position: int) -> bool:
-    """Whether the node has the amounts of the whole job, whatever else it wants."""
-    if request.whole is None:
-        return False
-    return all(field.free[r, position] >= n for r, n in request.whole)
-
-
-def _fits(field: Field, taken: Taken) -> bool:
-    """Whether these very amounts are there."""
-    return all(field.free[r, position] >= n for position, pairs in taken for r, n in pairs)
-
-
-def _take(field: Field, taken: Taken) -> None:
-    for position, pairs in taken:
-        field.take(position, pairs, 1, 0)
-
-
-def _put_back(field: Field, taken: Taken) -> None:
-    """What is held here is free again, as far as the node offers it."""
-    for position, pairs in taken:
-        free, offered = field.free[:, position], field.offered[:, position]
-        back = [(r, -min(n, int(offered[r] - free[r]))) for r, n in pairs if offered[r] > free[r]]
-        field.take(position, back, 1, 0)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from packhorse.scheduler.core import waiting
 from packhorse.scheduler.core.accounts.holding import count_again
-from packhorse.scheduler.core.active import ends_by, set_lease_timers, set_timers
+from packhorse.scheduler.core.active import set_lease_timers, set_timers
 from packhorse.scheduler.core.array_tasks import count
 from packhorse.scheduler.core.conditions import ensure_members
 from packhorse.scheduler.core.deadlines import set_deadline_timer
 from packhorse.scheduler.core.pending_columns import PendingRow
+from packhorse.scheduler.core.preempt.apply_room import ends_at
 from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, suspect_all
 from packhorse.scheduler.core.state import ArrayTasks, State
 from packhorse.scheduler.model.ids import UNKNOWN, US
@@ -42,6 +43,7 @@ def rebuild(state: State) -> None:
                 set_deadline_timer(state, job)
         elif isinstance(phase, Active):
             _hold(state, job, phase)
+        state.preempting.put(job)
     for job in state.jobs.values():
         if isinstance(job.phase, Active) and job.phase.loans:
             begin_loans(state, job.id, job.phase)
@@ -81,7 +83,7 @@ def _hold(state: State, job: Job, active: Active) -> None:
         suspended=bool(active.suspended_at),
     )
     limit_us = job.spec.time_limit_s * US
-    state.running_columns.add(job.id, ends_by(active), active.placements, limit_us)
+    state.running_columns.add(job.id, ends_at(state, active), active.placements, limit_us)
     state.usage.take(job.owner.uid, active.placements)
     if job.spec.account:
         state.usage.take(job.spec.account, active.placements)

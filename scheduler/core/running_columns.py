@@ -162,6 +162,10 @@ class RunningColumns:
         expected = self._expected.get(job)
         return min(expected[2], end_by or expected[2]) if expected else end_by
 
+    def shift(self, job: JobId) -> dict[NodeName, int]:
+        """How much more memory than it holds itself becomes free on these nodes when it ends, in MiB."""
+        return self._shift.get(job, {})
+
     def _expect(self, job: JobId, since: Instant, run_us: int, end: Instant) -> None:
         self._expected[job] = (since, run_us, end)
         heapq.heappush(self._soon, (end, job))

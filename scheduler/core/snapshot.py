@@ -86,6 +86,10 @@ class StoredJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
     preemptions: int = 0
     borrow_after: Instant = UNKNOWN
     oom_retries: int = 0
+    preempted_by: JobId = JobId(0)
+    preempted_at: Instant = UNKNOWN
+    preempted_why: str = ""
+    room_until: Instant = UNKNOWN
 
 
 class Jobs(_Chunk, frozen=True, array_like=True, tag="jobs", gc=False):
@@ -271,6 +275,10 @@ def _stored(job: Job, spec: int, owner: int) -> StoredJob:
         job.preemptions,
         job.borrow_after,
         job.oom_retries,
+        job.preempted_by,
+        job.preempted_at,
+        job.preempted_why,
+        job.room_until,
     )
 
 
@@ -307,6 +315,10 @@ def _take_jobs(
             s.preemptions,
             s.borrow_after,
             s.oom_retries,
+            s.preempted_by,
+            s.preempted_at,
+            s.preempted_why,
+            s.room_until,
         )
 
 

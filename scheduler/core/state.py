@@ -22,6 +22,7 @@ from packhorse.scheduler.core.licenses import Licenses
 from packhorse.scheduler.core.node_columns import NodeColumns
 from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.core.predictors import History
+from packhorse.scheduler.core.preempt.known import Known
 from packhorse.scheduler.core.reclaim.book import Book
 from packhorse.scheduler.core.reservations.windows import Windows
 from packhorse.scheduler.core.running_columns import RunningColumns
@@ -144,6 +145,7 @@ class State:
     waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what jobs are like,
     for the placement policy. batch: what the order "packhorse" knows from pass to pass. licenses: what jobs
     hold of the cluster's licences. held: what they hold on whose name. reclaim: who lends memory to whom.
+    preempting: who could make room, and for whom others do.
     fallback: that the policy fails, None if it works. looking_at: whom the pass that is under way is looking
     at; of meaning only if it fails. fair_shares, standings: what priorities go by, kept from pass to pass.
     windows: what follows from the reservations, and who runs in them.
@@ -177,6 +179,7 @@ class State:
         "node_columns",
         "nodes",
         "pending_columns",
+        "preempting",
         "reclaim",
         "reservations",
         "running_columns",
@@ -228,6 +231,7 @@ class State:
         self.batch = Memory()
         self.licenses = Licenses()
         self.reclaim = Book()
+        self.preempting = Known()
         self.fallback: Fallback | None = None
         self.looking_at: LookingAt = ((), 0, 0)
         self.fair_shares = FairShares()

@@ -49,6 +49,7 @@ def next_timer(state: State) -> Instant | None:
     wakes = (
         state.batch.wake_at or None,
         state.reclaim.wake_at or None,
+        state.preempting.wake_at or None,
         state.held.wake_at or None,
         _unsettled_at(state),
         state.windows.wake_at or None,
@@ -69,6 +70,8 @@ def tick(state: State, _input: Tick, now: Instant) -> Decision:
         state.batch.wake_at = UNKNOWN
     if state.reclaim.wake_at and state.reclaim.wake_at <= now:
         state.reclaim.wake_at, wake = UNKNOWN, True
+    if state.preempting.wake_at and state.preempting.wake_at <= now:
+        state.preempting.wake_at, wake = UNKNOWN, True
     if state.held.wake_at and state.held.wake_at <= now:
         state.held.wake_at, wake = UNKNOWN, True
     if state.windows.wake_at and state.windows.wake_at <= now:

@@ -49,6 +49,7 @@ FINAL = (
     JobState.NODE_FAIL,
     JobState.OUT_OF_MEMORY,
     JobState.DEADLINE,
+    JobState.PREEMPTED,
 )
 """The states that events of this scheduler end a job in."""
 
@@ -130,6 +131,7 @@ TABLE: tuple[Transition, ...] = (
             JobState.COMPLETED,
             JobState.FAILED,
             JobState.DEADLINE,
+            JobState.PREEMPTED,
         ),
         "nothing of it is left on its nodes; its own end counts if that came before its time limit",
     ),

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
+from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.ids import UNKNOWN, Instant, NodeName
 
 
@@ -149,6 +150,39 @@ class GpuIdle(msgspec.Struct, frozen=True, array_like=True, gc=False):
     exempt_users: tuple[str, ...] = ()
 
 
+class PreemptBy(StrEnum):
+    """What lets a waiting job have running ones make room for it."""
+
+    NONE = "none"
+    QOS = "qos"
+    PARTITION = "partition"
+    BOTH = "both"
+
+
+class VictimOrder(StrEnum):
+    """Which of those that could make room do: where the least work is lost, or the last that began."""
+
+    WORK = "work"
+    NEWEST = "newest"
+
+
+class Preemption(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Who makes room for whom (core/preempt). mode, grace_s, exempt_s: of jobs whose QOS or partition says
+    nothing else: what becomes of them, how long they have between the warning and the end, and how long they
+    run before. checkpoint_s: the longest that a job with a checkpoint signal may have. max_victims: at most
+    so many are told in one pass. take_back: accounts get back what their siblings borrowed of their quotas.
+    """
+
+    type: PreemptBy = PreemptBy.NONE
+    mode: PreemptMode = PreemptMode.REQUEUE
+    grace_s: int = 0
+    exempt_s: int = 0
+    checkpoint_s: int = 300
+    max_victims: int = 100
+    victims: VictimOrder = VictimOrder.WORK
+    take_back: bool = True
+
+
 class Priorities(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the order "multifactor" goes by (core/multifactor.py), and how use fades.
 
@@ -200,9 +234,10 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     predictor: how long jobs are expected to run (core/predictors.py). preempt: "order": running jobs are
     stopped, and wait again, where jobs that come before them in the order need their room
     (core/preemption.py); "none": never. batch: of the order "packhorse". reclaim: lending of unused memory.
-    gpu_idle: what is done about GPUs that jobs hold and do not use. priorities: of the order multifactor, and
-    how use fades. accounts: how far accounts are enforced. resv_over_run_s: how long jobs may run on when the
-    window of their reservation is over.
+    gpu_idle: what is done about GPUs that jobs hold and do not use. preemption: who makes room by QOS, by
+    partition and where quotas are lent. priorities: of the order multifactor, and how use fades. accounts:
+    how far accounts are enforced. resv_over_run_s: how long jobs may run on when the window of their
+    reservation is over.
     """
 
     name: str = "packhorse"
@@ -233,6 +268,7 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     batch: Batch = Batch()
     reclaim: Reclaim = Reclaim()
     gpu_idle: GpuIdle = GpuIdle()
+    preemption: Preemption = Preemption()
     priorities: Priorities = Priorities()
     accounts: AccountsPolicy = AccountsPolicy()
     resv_over_run_s: int = 0

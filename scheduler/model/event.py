@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from packhorse.scheduler.model.accounts import AccountsDelta
+from packhorse.scheduler.model.accounts import AccountsDelta, PreemptMode
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import (
@@ -150,7 +150,8 @@ class JobEnding(_Event, frozen=True, array_like=True, gc=False, tag=True):
     """The attempt has to stop; its allocation is held until it is known to be gone.
 
     terminate_at: its node is told at that instant (JobTerminating), 0: it was told at once. for_job: the job
-    that its room is needed for, 0 for none. why: a sentence, where lent memory is taken back.
+    that its room is needed for, 0 for none. why: a sentence, where it makes room. mode: what becomes of it
+    that makes room for a job with a right to that, else CLUSTER.
     """
 
     job: JobId
@@ -161,6 +162,7 @@ class JobEnding(_Event, frozen=True, array_like=True, gc=False, tag=True):
     terminate_at: Instant = UNKNOWN
     for_job: JobId = JobId(0)
     why: str = ""
+    mode: PreemptMode = PreemptMode.CLUSTER
 
 
 class JobTerminating(_Event, frozen=True, array_like=True, gc=False, tag=True):

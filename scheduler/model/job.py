@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.loan import Loan
 from packhorse.scheduler.model.resources import Ask, Placement, Usage
@@ -262,7 +263,8 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     when it is stopped and keeps its memory, 0: it is not (one that is told to end goes on for that, and does
     not get its CPUs back). suspended_us: for how long it was before that; suspended_for: the job whose room
     that makes, 0 for none. priority: that it was started by, 0: what its spec says. reservation: the one that
-    it runs in, "" for none.
+    it runs in, "" for none. ending_mode: what becomes of it that makes room for a job with a right to that;
+    CLUSTER where it ends for another cause.
     """
 
     attempt: AttemptKey
@@ -289,6 +291,7 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     suspended_for: JobId = JobId(0)
     priority: int = 0
     reservation: str = ""
+    ending_mode: PreemptMode = PreemptMode.CLUSTER
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False):
@@ -323,7 +326,9 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     not launch it; avoid: those agents' nodes. ran_us: how long earlier attempts ran, whatever became of
     their work. preemptions: those of the restarts that made room for another job. borrow_after: it gets no
     lent memory before then. oom_retries: those of the restarts that came with more
-    memory, which spec asks for now.
+    memory, which spec asks for now. preempted_…: when it last had to make room, for which job (0: that is not
+    known any more) and why. room_until: while it waits, others are making room for it, which is kept for it
+    until then.
     """
 
     id: JobId
@@ -342,6 +347,10 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     preemptions: int = 0
     borrow_after: Instant = UNKNOWN
     oom_retries: int = 0
+    preempted_by: JobId = JobId(0)
+    preempted_at: Instant = UNKNOWN
+    preempted_why: str = ""
+    room_until: Instant = UNKNOWN
 
     @property
     def state(self) -> JobState:

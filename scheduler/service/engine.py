@@ -23,6 +23,7 @@ import structlog
 from packhorse.scheduler.core.accounting import accounting_rows
 from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.decision import Decision, Trouble
+from packhorse.scheduler.core.grant import n_to_serve
 from packhorse.scheduler.core.node_times import node_rows
 from packhorse.scheduler.core.reclaim.ledger import loan_rows
 from packhorse.scheduler.core.state import State
@@ -215,6 +216,7 @@ class Engine:
         self._seq = 0
         self._durable_seq = 0
         self._flush_due = False
+        self._left_over = False
         self._stopping = False
         self._recovering: asyncio.Task[None] | None = None
 
@@ -413,6 +415,7 @@ class Engine:
         decision = step(state, input, now)
         if self._recorder is not None:
             self._recorder.input(now, input)
+        self._left_over = decision.more
         if decision.trouble is not None:
             self._troubled(decision.trouble)
         if decision.more and type(input) in (Tick, ReportUsage):
@@ -498,11 +501,7 @@ class Engine:
         state = self._state
         if state is None:
             return
-        if (
-            not self._stopping
-            and not self._improving.holding
-            and self._cycle.due(state.pending_columns.n_ready)
-        ):
+        if not self._stopping and not self._improving.holding and self._cycle.due(n_to_serve(state)):
             if self._cycle.is_long:
                 self._hand_over(at_once=True)  # the disk need not wait until the cycle is done
             self._run_cycle()
@@ -583,14 +582,14 @@ class Engine:
         if self._state is not None:
             self.shadow.before(self._state, self.clock.now())
         started = time.perf_counter()
-        before, n_events = len(self._group.commands), len(self._group.events)
+        n_events = len(self._group.events)
         self.post(RunCycle(hold=self._improving.ready) if guide is None else RunCycle(guide))
         seconds = time.perf_counter() - started
         self._cycle.ran(seconds)
         self._meter.cycle_ran(seconds)
         if self._state is not None and not self._improving.holding:
             self.shadow.after(self._state, self._group.events[n_events:])
-        if len(self._group.commands) - before >= self.config.max_starts_per_cycle:
+        if self._left_over:
             self._cycle.again()
 
     def _improved(self, guide: tuple[Guided, ...]) -> None:

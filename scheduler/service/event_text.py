@@ -193,9 +193,8 @@ def _offered(event: ev.NodeOffered) -> str:
 
 def _ending(event: ev.JobEnding) -> str:
     text = f"told to stop{_by(event.by)}: {event.why or CAUSES[event.cause]}"
-    if event.why:
-        return text
-    text += f" (job {event.for_job})" if event.for_job else ""
+    if event.for_job and not event.why:
+        text += f" (job {event.for_job})"
     return f"{text}; its processes are told at {_clock(event.terminate_at)}" if event.terminate_at else text
 
 

@@ -75,14 +75,14 @@ class CycleTrigger:
         """A cycle left work that it could have done."""
         self._wanted = True
 
-    def due(self, n_ready: int) -> bool:
+    def due(self, n_to_serve: int) -> bool:
         """Whether a cycle should run now; if one is wanted but too early, it will be woken for.
 
-        n_ready: jobs that only wait for resources; without any, a cycle has nothing to decide.
+        n_to_serve: jobs that only wait for resources; without any, a cycle has nothing to decide.
         """
         if not self._wanted:
             return False
-        if n_ready == 0:
+        if n_to_serve == 0:
             self._wanted = False
             return False
         early = self._not_before - time.monotonic()

@@ -6,12 +6,19 @@ from packhorse.scheduler.config.changes import text_of, value_of
 from packhorse.scheduler.config.file import Configuration
 from packhorse.scheduler.config.keys import KEYS, PARTITION
 from packhorse.scheduler.core.orders import MULTIFACTOR
-from packhorse.scheduler.model.cluster import ClusterConfig, Enforce
+from packhorse.scheduler.model.cluster import ClusterConfig, Enforce, PreemptBy
 from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.model.units import format_clock
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.messages import Setting
 from packhorse.scheduler.service.status import About
+
+_PREEMPT_TYPES = {
+    PreemptBy.NONE: "(null)",
+    PreemptBy.QOS: "preempt/qos",
+    PreemptBy.PARTITION: "preempt/partition_prio",
+    PreemptBy.BOTH: "preempt/partition_prio,preempt/qos",
+}
 
 
 def settings(configuration: Configuration, engine: Engine, about: About) -> list[Setting]:
@@ -19,7 +26,7 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
     import time  # only here
 
     cluster, service = configuration.cluster, configuration.service
-    state = engine.state
+    state, preempts = engine.state, cluster.preemption.type is not PreemptBy.NONE
     known = {
         "AccountingStorageEnforce": _ENFORCED[cluster.accounts.enforce],
         "BOOT_TIME": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(about.started_at // US)),
@@ -34,6 +41,9 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
         "MaxJobCount": str(cluster.max_pending_jobs),
         "MinJobAge": f"{cluster.min_job_age_s} sec",
         "NEXT_JOB_ID": str(state.next_job_id),
+        "PreemptExemptTime": format_clock(cluster.preemption.exempt_s) if preempts else "NONE",
+        "PreemptMode": cluster.preemption.mode.upper() if preempts else "OFF",
+        "PreemptType": _PREEMPT_TYPES[cluster.preemption.type],
         **priority_settings(cluster),
         "SchedulerType": "sched/backfill",
         "SlurmctldHost[0]": about.host,

@@ -170,7 +170,7 @@ class Recorded(Cluster):
         self.referee.state = self.state
         self.referee.before(event)
         self.loans += loan_rows(self.state, event)
-        if isinstance(event, JobEnding) and event.why:
+        if isinstance(event, JobEnding) and event.why and not event.mode:
             job = self.state.jobs[event.job]
             assert isinstance(job.phase, Active) and job.phase.loans and job.spec.qos == "idle"
             assert job.phase.ending is None, "it is stopped twice"
@@ -202,7 +202,7 @@ class ClusterMachine(RuleBasedStateMachine):
 
     def begin(self, law: dict[str, Any]) -> None:
         """Three nodes whose agents are connected."""
-        self.cluster = Recorded(**law)
+        self.cluster = self.made(law)
         self.lends = "reclaim" in law
         self.lent_mib_us = 0
         self.truth = Truth()
@@ -217,6 +217,10 @@ class ClusterMachine(RuleBasedStateMachine):
         for agent in self.agents.values():
             agent.connect()
             self.deliver_all(agent)
+
+    def made(self, law: dict[str, Any]) -> Recorded:
+        """A new cluster under this law."""
+        return Recorded(**law)
 
     # -- people ------------------------------------------------------------------------------------------
 

@@ -36,7 +36,7 @@ def test_the_document_shows_the_table(repository: Path) -> None:
 def test_every_state_is_explained_or_called_unused(repository: Path) -> None:
     text = (repository / "docs" / "states.md").read_text()
     explained = {row[0] for row in rows(text, "# States of a job")}
-    assert explained | {"REQUEUED", "BOOT_FAIL", "PREEMPTED"} == {s.value for s in JobState}
+    assert explained | {"REQUEUED", "BOOT_FAIL"} == {s.value for s in JobState}
 
 
 def test_every_event_about_one_job_is_in_the_table() -> None:

@@ -8,7 +8,7 @@ was taken, in order, so that scores which were worked out before can be brought 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -212,6 +212,13 @@ class Field:
         self.layers_version += 1
         for position in {position for layer in self.layers for position in layer.free}:
             self._settle_layers(position)
+
+    def keep_layers(self, layers: list[Layer], at: Iterable[int]) -> None:
+        """Of the planned starts only these are left, as they say; at: positions of those that are gone."""
+        self.layers = layers
+        for position in at:
+            self._settle_layers(position)
+        self.see_layers()
 
     def _settle_layers(self, position: int) -> None:
         """The rooms of this node follow from what is free now and then."""

@@ -149,7 +149,7 @@ def floor_mib(config: Reclaim, mem_mib: int) -> int:
 
 def taken_back(active: Active) -> bool:
     """Whether the attempt is being stopped for its lent memory."""
-    return active.ending is EndCause.PREEMPTED and bool(active.ending_why)
+    return active.ending is EndCause.PREEMPTED and bool(active.ending_why) and not active.ending_mode
 
 
 STALE_S = 60

@@ -52,6 +52,12 @@ from packhorse.scheduler.service.tables.amounts import (
     tres_text,
 )
 from packhorse.scheduler.service.tables.estimates import Expected, expected_starts
+from packhorse.scheduler.service.tables.preemption import (
+    checkpoint_text,
+    eligible_at,
+    preempted_at,
+    preempted_why,
+)
 from packhorse.scheduler.service.tables.table import Catalogue, ints, texts
 
 T = TypeVar("T")
@@ -503,6 +509,10 @@ JOBS: Catalogue[JobView] = {
         lambda view: [phase.gpus_idle_since if type(phase) is Active else 0 for phase in view.phases]
     ),
     "gpus_stop_at": ints(_gpu_stop_at),
+    "preempt_eligible_at": ints(lambda view: [eligible_at(view.state, job) for job in view.rows]),
+    "preempted_at": ints(lambda view: [preempted_at(job) for job in view.rows]),
+    "preempted_why": texts(lambda view: [preempted_why(job) for job in view.rows]),
+    "checkpoint": texts(lambda view: [checkpoint_text(spec.checkpoint) for spec in view.specs]),
     "suspended_at": ints(
         lambda view: [
             phase.suspended_at if type(phase) is Active and is_suspended(phase) else 0

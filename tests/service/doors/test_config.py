@@ -20,11 +20,13 @@ from packhorse.scheduler.config.keys import (
     MEANING,
     PARTITION,
     PARTITION_TARGET,
+    PREEMPTION_TARGET,
     PRIORITY_TARGET,
     RECLAIM_TARGET,
     SECTIONS,
     Key,
 )
+from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.cluster import (
     AccountsPolicy,
     Batch,
@@ -33,8 +35,11 @@ from packhorse.scheduler.model.cluster import (
     GpuIdleAction,
     Improver,
     Partition,
+    PreemptBy,
+    Preemption,
     Priorities,
     Reclaim,
+    VictimOrder,
 )
 from packhorse.scheduler.model.errors import ConfigError
 
@@ -44,6 +49,7 @@ TARGETS = {
     RECLAIM_TARGET: Reclaim,
     IMPROVER_TARGET: Improver,
     GPU_IDLE_TARGET: GpuIdle,
+    PREEMPTION_TARGET: Preemption,
     ACCOUNTS_TARGET: AccountsPolicy,
     BATCH_TARGET: Batch,
     PRIORITY_TARGET: Priorities,
@@ -58,6 +64,7 @@ SET_ELSEWHERE = {
     "origin",
     "batch",
     "gpu_idle",
+    "preemption",
     "priorities",
 }
 
@@ -213,6 +220,10 @@ def test_the_first_partition_is_the_default_one() -> None:
         ("[reclaim]\nstoppable_qos = ['normal']\n", 2, "never stopped; name others"),
         ("[reclaim]\nno_borrow = ['gpu']\n", 2, 'partition "gpu" does not exist; there are main'),
         ("[reclaim]\nenabled = true\n[scheduling]\npreempt = 'order'\n", 2, "leave out one of the two"),
+        ("[preemption]\ntype = 'qos'\n[scheduling]\npreempt = 'order'\n", 2, "leave out one of the two"),
+        ("[preemption]\ntype = 'order'\n", 2, "there is no such kind of right"),
+        ("[preemption]\nmode = ''\n", 2, 'accepted is "off", "requeue", "cancel", "suspend"'),
+        ("[preemption]\nmax_victims = 0\n", 2, "not between 1 and"),
         ("[improver]\nlimit = '0ms'\n", 2, "not between 1 ms and 3600 s"),
         ("[improver]\nhold = '2h'\n", 2, "not between 0 ms and 3600 s"),
         ("[improver]\nlimit = 1.5\n", 2, 'accepted is seconds, or a text like "500ms"'),
@@ -287,3 +298,21 @@ def test_what_is_done_about_idle_gpus() -> None:
         ConfigError, match=r'action = "kill": there is no such action; accepted is "warn", "requeue"'
     ):
         config.parse('[gpu_idle]\naction = "kill"\n', "test.toml", owner_uid=0)
+
+
+def test_who_makes_room_for_whom() -> None:
+    text = """
+    [preemption]
+    type = "both"
+    mode = "cancel"
+    grace = "1m"
+    exempt = "10m"
+    checkpoint = "15m"
+    max_victims = 7
+    victims = "newest"
+    take_back = false
+    """
+    found = config.parse(text, "test.toml", owner_uid=0).cluster.preemption
+    expected = Preemption(PreemptBy.BOTH, PreemptMode.CANCEL, 60, 600, 900, 7, VictimOrder.NEWEST, False)
+    assert found == expected
+    assert found.type is PreemptBy.BOTH and found.mode is PreemptMode.CANCEL

@@ -1,0 +1,174 @@
+"""Room for one job on a picture of the nodes, with some of those that could leave gone: see fewest.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from packhorse.scheduler.core.packing.board import CPU, MEM, TMP
+from packhorse.scheduler.core.packing.field import Field
+from packhorse.scheduler.core.packing.fit import fitting, gang_shares
+from packhorse.scheduler.core.packing.request import Pairs, Request
+from packhorse.scheduler.core.preempt.candidates import Candidate, Candidates
+from packhorse.scheduler.core.preempt.fewest import fewest
+from packhorse.scheduler.core.preempt.room import Taken, put_back, room_for, take
+
+_BUDGET: Final = 128
+"""Choices tried beside the greedy one, on one node or among few jobs: all there are of seven."""
+_FEW: Final = 7
+_MOST_NODES: Final = 12
+"""On which room is looked for, those first where it may cost least."""
+_BUDGET_OF_SEVERAL: Final = 64
+"""The same for a job on several nodes among many, where each choice costs as much as placing it."""
+_AMOUNTS: Final = {CPU: 0, MEM: 1, TMP: 2}
+
+
+Held = tuple[Taken, int]
+"""What somebody holds, and until when."""
+
+
+class _Outs:
+    """Who is out, on a picture."""
+
+    def __init__(self, picture: Field, found: Sequence[Held]) -> None:
+        self.picture = picture
+        self.found = found
+        self.given: dict[int, Taken] = {}
+
+    def leave(self, i: int) -> None:
+        """What it holds is free."""
+        holds, end = self.found[i]
+        self.given[i] = put_back(self.picture, holds, self.picture.layer_of(end))
+
+    def may(self, members: Sequence[int]) -> bool:
+        """Whether these could be enough, as far as that is seen at a glance."""
+        return True
+
+    def stay(self, i: int) -> None:
+        """It is not."""
+        take(self.picture, self.given.pop(i), self.picture.layer_of(self.found[i][1]))
+
+
+class _OnOneNode(_Outs):
+    """A job that is to be on one node as a whole, that one."""
+
+    def __init__(
+        self,
+        picture: Field,
+        found: Sequence[Held],
+        request: Request,
+        whole: Pairs,
+        j: int,
+        position: int,
+    ) -> None:
+        super().__init__(picture, found)
+        self.request, self.whole, self.j, self.at = request, whole, j, np.array([position])
+        room = picture.room(j)
+        self.lack = [(r, n - int(room[r, position])) for r, n in whole if r in _AMOUNTS]
+        self.gives = [
+            {r: n for at, pairs in holds if at == position for r, n in pairs} for holds, _ in self.found
+        ]
+
+    def may(self, members: Sequence[int]) -> bool:
+        return all(sum(self.gives[i].get(r, 0) for i in members) >= n for r, n in self.lack)
+
+    def room(self) -> bool:
+        picture = self.picture
+        ok = fitting(picture, self.request, self.whole, picture.room(self.j), at=self.at)
+        return bool(ok[0])
+
+
+class Anywhere(_Outs):
+    """A job wherever it may be."""
+
+    def __init__(self, picture: Field, found: Sequence[Held], request: Request, j: int) -> None:
+        super().__init__(picture, found)
+        self.request, self.j = request, j
+
+    def room(self) -> bool:
+        return room_for(self.picture, self.request, self.j) is not None
+
+
+def choose(picture: Field, request: Request, j: int, among: Candidates) -> list[Candidate] | None:
+    """Whose leaving makes room for the request, which runs past the first j planned starts; None if nobody's
+    does. The picture is as before."""
+    if request.shape.exclusive:
+        picture.share_with_nobody()
+    chosen = None
+    if request.whole is not None:
+        chosen = _on_one_node(picture, request, request.whole, j, among)
+    if chosen is None and request.shape.multi:
+        chosen = _on_several(picture, request, j, among)
+    return chosen
+
+
+def _on_one_node(
+    picture: Field, request: Request, whole: Pairs, j: int, among: Candidates
+) -> list[Candidate] | None:
+    """On the node where that costs least. Nodes come in the order of what it costs at least there, so that
+    the rest need not be looked at once a choice is cheaper than that."""
+    ok = picture.usable(request.alone).copy()
+    room = picture.room(j)
+    lack = np.zeros((len(_AMOUNTS), picture.n), dtype=np.int64)
+    for resource, amount in whole:
+        if resource in _AMOUNTS:
+            ok &= room[resource] + among.gives[resource] >= amount
+            lack[_AMOUNTS[resource]] = np.maximum(amount - room[resource], 0)
+    bounds = among.least_cost(lack)
+    able = np.flatnonzero(ok & np.isfinite(bounds))
+    best: tuple[int, int, int] | None = None
+    chosen: list[Candidate] | None = None
+    for n_tried, position in enumerate(able[np.argsort(bounds[able], kind="stable")].tolist()):
+        if best is not None and (bounds[position] > best[0] or n_tried >= _MOST_NODES):
+            break
+        found = among.at[position]
+        trial = _OnOneNode(picture, _held(found), request, whole, j, position)
+        out = fewest(trial, [candidate.cost for candidate in found], _BUDGET, best[0] if best else None)
+        if out is not None:
+            rank = (sum(found[i].cost for i in out), len(out), position)
+            if best is None or rank < best:
+                best, chosen = rank, [found[i] for i in out]
+    return chosen
+
+
+def _on_several(picture: Field, request: Request, j: int, among: Candidates) -> list[Candidate] | None:
+    """The best of all choices among few; among many, from the nodes on which least is lost by emptying them,
+    as few as there have to be."""
+    if len(among.all) <= _FEW:
+        return _choice(picture, request, j, among.all, _BUDGET)
+    room = picture.room(j)
+    emptied = np.minimum(room + among.gives, np.maximum(picture.offered, room))
+    picture.board.settle(emptied, None, picture.slices_of)
+    nodes = sorted(among.at, key=lambda position: (sum(c.cost for c in among.at[position]), position))
+
+    def enough(n: int) -> bool:
+        some = room.copy()
+        some[:, nodes[:n]] = emptied[:, nodes[:n]]
+        return gang_shares(picture, request, some, picture.score) is not None
+
+    if not enough(len(nodes)):
+        return None
+    low, high = 0, len(nodes)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle + 1, high)
+    return _choice(picture, request, j, _of(among, nodes[:low]), _BUDGET_OF_SEVERAL)
+
+
+def _choice(
+    picture: Field, request: Request, j: int, found: list[Candidate], budget: int
+) -> list[Candidate] | None:
+    out = fewest(Anywhere(picture, _held(found), request, j), [candidate.cost for candidate in found], budget)
+    return None if out is None else [found[i] for i in out]
+
+
+def _of(among: Candidates, nodes: list[int]) -> list[Candidate]:
+    """Candidates on these nodes, the cheapest first."""
+    ids = {candidate.id for position in nodes for candidate in among.at[position]}
+    return [candidate for candidate in among.all if candidate.id in ids]
+
+
+def _held(found: Sequence[Candidate]) -> list[Held]:
+    return [(candidate.holds, candidate.end) for candidate in found]
