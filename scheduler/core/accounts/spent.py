@@ -306,12 +306,13 @@ class Spent:
         """Raises InvariantBroken where rates are not exactly those of the jobs that are charged."""
         rates: dict[AssociationKey | str, dict[str, int]] = {}
         for charge in self.charges.values():
-            for place in (*path(book, charge.own), *charge.qos):
+            places: list[AssociationKey | str] = [*path(book, charge.own), *charge.qos]
+            for place in places:
                 own = rates.setdefault(place, {})
                 for name, rate in charge.rates:
                     own[name] = own.get(name, 0) + rate
-        ledgers: dict[AssociationKey | str, Ledger] = {**self.by_key, **self.by_qos}
-        for place, ledger in ledgers.items():
+        ledgers: list[tuple[AssociationKey | str, Ledger]] = [*self.by_key.items(), *self.by_qos.items()]
+        for place, ledger in ledgers:
             if ledger.rates != rates.pop(place, {}):
                 raise InvariantBroken(f"{place} is charged {ledger.rates} a second, which its jobs are not")
             if any(used < 0 for used in ledger.used.values()):
