@@ -109,6 +109,29 @@ class YieldingMachine(ClusterMachine):
         )
         self.cluster.try_submit(count=count, caller=Caller(USER), spec=spec)
 
+    @rule(
+        cpus=st.sampled_from([1, 2, 4]),
+        nodes=st.integers(1, 3),
+        n=st.integers(1, 3),
+        wait_s=st.sampled_from([0, 10, 30]),
+        checkpoint=st.sampled_from([None, WarnSignal(10, 7)]),
+        limit=st.sampled_from([0, 2000]),
+    )
+    def better_jobs_come(
+        self, *, cpus: int, nodes: int, n: int, wait_s: int, checkpoint: WarnSignal | None, limit: int
+    ) -> None:
+        """Low ones have filled the nodes, if these take work."""
+        low = a_spec(cpus=2, partition="idle", qos="low", time_limit_s=limit, checkpoint=checkpoint)
+        self.cluster.try_submit(count=6, caller=Caller(USER), spec=low)
+        self.all_goes_well("")
+        if wait_s:
+            self.time_passes(wait_s)
+        high = a_spec(cpus=cpus, nodes=nodes, partition="fast", qos="high", time_limit_s=limit)
+        self.cluster.try_submit(count=n, caller=Caller(USER), spec=high)
+        self.all_goes_well("")
+        self.time_passes(1)
+        self.all_goes_well("")
+
 
 _LONG = os.environ.get("PACKHORSE_MACHINE") == "long"
 TestYielding = YieldingMachine.TestCase
