@@ -153,12 +153,16 @@ def _compare(panel: Any, rows: np.ndarray, title: str) -> None:
         (high, "80 % interval", 0, "-"),
         (planned, "by time limits", 1, "--"),
     ):
-        y = [np.median(values[part & (values >= 0)]) / 3600 + 0.01 for part in parts_]
+        known = [values[part & (values >= 0)] for part in parts_]
+        y = [np.median(some) / 3600 + 0.01 if some.size else np.nan for some in known]
         panel.plot(x, y, dots, color=colors.POLICIES[color], label=text or None)
     spread = np.array([np.quantile(wait[part], (0.1, 0.5, 0.9)) / 3600 + 0.01 for part in parts_]).T
     panel.vlines(x, spread[0], spread[2], color=colors.MUTED, lw=1, label="waits, 10 to 90 %")
     panel.plot(x, spread[1], ".", color=colors.INK, ms=4, label="their median")
+    panel.plot(x, x, ":", color=colors.POLICIES[0], label="the estimate")
     panel.set(xscale="log", yscale="log", xlabel="estimated wait, hours", ylabel="hours", title=title)
+    for axis in (panel.xaxis, panel.yaxis):
+        axis.set_major_formatter("{x:g}")
     panel.legend(fontsize=7)
 
 

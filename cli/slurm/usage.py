@@ -84,7 +84,7 @@ What it needs
   -L, --licenses=NAME[:N],... licences of the cluster
 When and how
   -t, --time=LIMIT            M, M:S, H:M:S, D-H, D-H:M, D-H:M:S
-  -p, --partition=NAME, -A, --account=NAME, -q, --qos=NAME
+  -p, --partition=NAME, -A, --account=NAME, -q, --qos=NAME, --reservation=NAME
   -a, --array=INDEXES[%N]     0-15, 1,3,7, 0-15:4, at most N at once
   -b, --begin=WHEN            now+1hour, 16:00, tomorrow, 2027-01-31T08:00
   -d, --dependency=LIST       after|afterany|afterok|afternotok|aftercorr:ID[:ID], singleton
@@ -117,7 +117,7 @@ What to print
   -j, --jobs=ID,...           these jobs; 9_3 and 9_[4-7] name elements of an array
   -u, --user=NAME,...; --me   jobs of these users; yours
   -t, --states=STATE,...      in these states (all: ended ones too, for a while)
-  -n, --name, -p, --partition, -A, --account, -q, --qos, -w, --nodelist
+  -n, --name, -p, --partition, -A, --account, -q, --qos, -w, --nodelist, -R, --reservation
   -r, --array                 a line for every element of an array
   -l, --long                  more columns
       --start                 expected starts of waiting jobs
@@ -139,7 +139,7 @@ What to print
   -b, --batch                 signal the batch shell only
   -f, --full                  signal the batch shell and all steps
   -u, --user=NAME; --me       jobs of this user; yours
-  -n, --name, -p, --partition, -A, --account, -q, --qos, -w, --nodelist
+  -n, --name, -p, --partition, -A, --account, -q, --qos, -w, --nodelist, -R, --reservation
   -t, --state=STATE           PENDING, RUNNING or SUSPENDED
   -i, --interactive           ask before each
   -v, --verbose, -Q, --quiet
@@ -153,6 +153,7 @@ What to print
   -N, --Node                  a line per node and partition
   -l, --long; -s, --summarize
   -R, --list-reasons          why nodes are down or drained
+  -T, --reservation           reservations instead of nodes
   -n, --nodes=NODES, -p, --partition=NAME,..., -t, --states=STATE,...
   -d, --dead; -r, --responding
   -e, --exact                 do not group nodes that differ in size
@@ -231,14 +232,19 @@ What to print
     "scontrol": (
         "[OPTIONS] COMMAND",
         """
-  show job [ID], show node [NODES], show partition [NAME], show config
+  show job [ID], show node [NODES], show partition [NAME], show reservation [NAME], show config
   show hostnames [LIST], show hostlist NAMES, show hostlistsorted NAMES
   hold ID,...; uhold ID,...; release ID,...
   requeue ID,...; requeuehold ID,...; suspend ID,...; resume ID,...
   update JobId=ID KEY=VALUE...
      TimeLimit JobName Comment Priority Nice Partition StartTime Dependency Features ReqNodeList ExcNodeList
      NumCPUs NumNodes MinMemoryNode MinMemoryCPU Requeue ArrayTaskThrottle Account QOS SiteFactor
+     ReservationName
   update NodeName=NODES State=DRAIN|RESUME|UNDRAIN|DOWN|IDLE [Reason=TEXT]
+  create reservation KEY=VALUE...; update ReservationName=NAME KEY=VALUE... (lists also += and -=)
+     StartTime EndTime Duration Nodes NodeCnt CoreCnt TRES Features PartitionName Users Groups Accounts QOS
+     Licenses Flags Comment
+  delete ReservationName=NAME
   write batch_script ID [FILE|-]
   reconfigure, ping, version
   -o, --oneliner; -d, --details; --json (show job)

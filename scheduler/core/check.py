@@ -42,6 +42,10 @@ def check(state: State) -> None:
     _licenses(state)
     _held_by_users(state)
     state.accounts.check()
+    state.spent.check(state.accounts)
+    if state.spent.counting:
+        charged = set(state.spent.charges) == set(state.running_columns.jobs())
+        _require(charged, "not exactly the jobs that hold an allocation are charged for it")
     check_estimates(state)
     check_limits(state)
     check_reservations(state)

@@ -549,6 +549,8 @@ class PendingColumns:
         `[3]`. key_of: keys of slots, instead of the order's own; under "multifactor" they are the priority.
         """
         slots, found = self.order(config), order_of(config.order)
+        if not slots.size:
+            return slots
         weighed = key_of is not None and found.name == MULTIFACTOR
         keys: list[np.ndarray] = []
         if key_of is not None:

@@ -54,7 +54,10 @@ def _response(found: Why, now: Instant) -> m.ExplainJobResponse:
         user=found.user,
         partition=found.partition,
         state=found.state.value,
-        reasons=[_reason(one.reason, one.sentence, waits) for one in found.reasons],
+        reasons=[
+            *(_reason(one.reason, one.sentence, waits) for one in found.reasons),
+            *(m.JobReason(text=text) for text in found.past),
+        ],
         starts=compress_sorted(sorted(found.starts)),
         planned_start_us=found.planned,
         standing=list(found.standing),

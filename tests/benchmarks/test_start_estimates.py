@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import start_estimates
+from benchmarks import estimates_rate, start_estimates
 from benchmarks.batch_policies import parts
 from benchmarks.policies import SHARED
 
@@ -44,3 +44,10 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rows: np.n
     assert plot.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(SystemExit):
         start_estimates.main(["--sets", "nosuch"])
+
+
+def test_the_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    assert estimates_rate.main(["--nodes", "20", "--jobs", "300"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["waiting"] == found["told"] >= 300
+    assert found["running"] > 20

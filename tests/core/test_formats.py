@@ -52,6 +52,10 @@ def test_an_old_snapshot_is_read(data: Path) -> None:
     # And before it held what is known of jobs that are gone: the ended ones that are there teach some of it.
     assert not state.arrivals.recent and replayed.arrivals.recent
     replayed.history, replayed.usage, replayed.arrivals = state.history, state.usage, state.arrivals
+    # And since when nodes are as they are.
+    for name, node in replayed.nodes.items():
+        assert not state.nodes[name].since
+        replayed.nodes[name] = msgspec.structs.replace(node, since=0)
     # And since when its configuration holds.
     assert not state.configured_at
     replayed.configured_at = state.configured_at

@@ -246,6 +246,14 @@ def test_asking_in_between_changes_no_decision() -> None:
     assert seen[0] == seen[1]
 
 
+def test_nobody_waits() -> None:
+    """Whoever asks then gets an empty order."""
+    cluster = weighed(weight_fairshare=1000)
+    assert order(cluster.state, NOON) == []
+    cluster.submit(hold=True)
+    assert order(cluster.state, NOON) == []
+
+
 def test_terms_add_up() -> None:
     cluster = weighed(
         nodes=3, weight_age=777, weight_fairshare=3333, weight_job_size=501, weight_tres=(("cpu", 99),)

@@ -546,6 +546,15 @@ def test_why_there_and_not_elsewhere() -> None:
     assert place.own[0].score <= place.others[0].score
 
 
+def test_what_became_of_it_before() -> None:
+    cluster = a_cluster(nodes=1)
+    job = full(cluster, cpus=1)
+    cluster.requeue(job)
+    cluster.exit(job, 0, signal=15, cause="terminated")
+    assert cluster.state_of(job) == "PENDING"
+    assert answer(cluster, job).past == ("it was started anew once",)
+
+
 def test_how_it_ended() -> None:
     cluster = a_cluster(nodes=1)
     job = full(cluster, cpus=1)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster import Cluster
+from tests.cluster import Cluster, wait_until
 
 ME = getpass.getuser()
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
@@ -104,3 +104,21 @@ def test_a_coordinator_manages_below_the_account_and_nobody_else_does(cluster: C
         assert "a coordinator of science may only change what is below that" in done.stderr
     rows = cluster.text("sacctmgr", "-nP", "show", "assoc", "format=account,user,maxjobs", "woplimits")
     assert rows == "root||\nscience||\nscience|nobody|\nphysics||2\nphysics|daemon|\n"
+
+
+def test_a_limit_that_is_lowered_stops_starts_and_kills_nothing(cluster: Cluster) -> None:
+    for line in ("add account arts", f"add user {ME} account=arts"):
+        cluster.run("sacctmgr", "-i", *line.split())
+    first = cluster.sbatch("--wrap", "sleep 60")
+    cluster.wait_state(first, "RUNNING")
+    cluster.run("sacctmgr", "-i", "modify", "user", ME, "set", "MaxJobs=1")
+    second = cluster.sbatch("--wrap", "true")
+    reason = ("squeue", "-h", "-j", str(second), "-o", "%t %r")
+    wait_until(lambda: cluster.text(*reason) == "PD AssocMaxJobsLimit\n", "the limit as the job's reason")
+    cluster.run("sacctmgr", "-i", "modify", "account", "arts", "set", "GrpJobs=0")
+    assert cluster.state(first) == "RUNNING"
+    for line in (f"modify user {ME} set MaxJobs=-1", "modify account arts set GrpJobs=-1"):
+        cluster.run("sacctmgr", "-i", *line.split())
+    assert cluster.wait(second).state == "COMPLETED"
+    assert cluster.state(first) == "RUNNING"
+    cluster.run("scancel", str(first))

@@ -48,6 +48,7 @@ LOOK_AGAIN_S: Final = 60
 """So often a pass looks at jobs that wait for a limit under which time alone makes room."""
 
 _BOUNDLESS: Final = 1 << 62
+_MOST_DEMANDS: Final = 100_000
 _UNKNOWN: Final = -1
 
 Measure = tuple[What, str]
@@ -72,6 +73,8 @@ class Book:
         self.reasons = np.zeros(1, dtype=np.int16)
         self.tables: dict[Measure, tuple[np.ndarray, np.ndarray]] = {}
         """Numbers of pools by holder `[n_holders, n]`, and of what each is sure of; -1: none."""
+        self.demands: dict[tuple[int, int, int], Demand] = {}
+        """By codes of holder and class, and time limit in microseconds; of the limits that are known."""
         self._number: dict[tuple[object, ...], int] = {}
         self._by_scope: dict[Scope, list[int]] = {}
         """Numbers of limits on what is counted together, by what counts there."""
@@ -135,6 +138,7 @@ class Book:
         if number is None:
             number = self._number[limit.pool] = len(self.limits)
             self.limits.append(limit)
+            self.demands.clear()
             if limit.scope is not None:
                 members = self.terms.cohorts.get(limit.scope)
                 scopes = [of_association(key) for key in members] if members else [limit.scope]
@@ -176,6 +180,8 @@ class Book:
             if code == len(known):
                 known.append(None)
                 self._needs.append(Needs({}, {}))
+            elif known[code] is not None:
+                self.demands.clear()
             known[code] = found
             if found is not None:
                 self._needs[code] = asked(found.ask, found.licenses, config, found.partition)
@@ -213,7 +219,6 @@ class Quota:
         """Of the last row that there was no room for."""
         self.waits_for_time = False
         """Whether time alone makes room for some row that waits."""
-        self._demands: dict[tuple[int, int, int], Demand] = {}
         self._last = Demand((), ())
         self._placed_needs: dict[tuple[int, object], Needs | None] = {}
         self._sums = state.held.sums(book.terms.scopes)
@@ -415,9 +420,12 @@ class Quota:
     def _of_row(self, slot: int, code: int) -> Demand:
         pending = self.pending
         key = (int(pending.holder[slot]), code, int(pending.duration_us[slot]))
-        found = self._demands.get(key)
+        demands = self.book.demands
+        found = demands.get(key)
         if found is None:
-            found = self._demands[key] = self._measure(slot, self.book.needs(code))
+            if len(demands) >= _MOST_DEMANDS:
+                demands.clear()
+            found = demands[key] = self._measure(slot, self.book.needs(code))
         return found
 
     def _measure(self, slot: int, needs: Needs) -> Demand:

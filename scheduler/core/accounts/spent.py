@@ -23,6 +23,7 @@ from typing import Final, NamedTuple
 from packhorse.scheduler.core.accounts.book import AccountBook
 from packhorse.scheduler.core.accounts.decay import NO_DECAY, Decay
 from packhorse.scheduler.model.accounts import AccountsDelta, AssociationKey
+from packhorse.scheduler.model.errors import InvariantBroken
 from packhorse.scheduler.model.ids import US, Instant, JobId
 from packhorse.scheduler.model.tres import BILLING, MILLI
 
@@ -300,6 +301,24 @@ class Spent:
         copy.by_qos = {name: ledger.copy() for name, ledger in self.by_qos.items()}
         copy.charges = self.charges.copy()
         return copy
+
+    def check(self, book: AccountBook) -> None:
+        """Raises InvariantBroken where rates are not exactly those of the jobs that are charged."""
+        rates: dict[AssociationKey | str, dict[str, int]] = {}
+        for charge in self.charges.values():
+            places: list[AssociationKey | str] = [*path(book, charge.own), *charge.qos]
+            for place in places:
+                own = rates.setdefault(place, {})
+                for name, rate in charge.rates:
+                    own[name] = own.get(name, 0) + rate
+        ledgers: list[tuple[AssociationKey | str, Ledger]] = [*self.by_key.items(), *self.by_qos.items()]
+        for place, ledger in ledgers:
+            if ledger.rates != rates.pop(place, {}):
+                raise InvariantBroken(f"{place} is charged {ledger.rates} a second, which its jobs are not")
+            if any(used < 0 for used in ledger.used.values()):
+                raise InvariantBroken(f"{place} has used less than nothing: {ledger.used}")
+        if rates:
+            raise InvariantBroken(f"nothing is known of the use of {next(iter(rates))}")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Spent):

@@ -21,9 +21,9 @@ from packhorse.scheduler.model.job import Active, Ended, Job, JobState
 class Why(NamedTuple):
     """job: as people write it. state: Slurm's word. reasons: all that is in its way, what decides first
     comes first; of a job that does not wait, what there is to say. starts: where the very next pass starts
-    it. planned: when it starts as things stand, 0 if nobody can say. queue: who is ahead, None where order
-    does not matter yet. standing: what its place in the order is made of, in
-    sentences. place: why it runs where it runs."""
+    it. planned: when it starts as things stand, 0 if nobody can say. past: what became of it before, in
+    sentences. queue: who is ahead, None where order does not matter yet. standing: what its place in the
+    order is made of, in sentences. place: why it runs where it runs."""
 
     job: str
     name: str
@@ -33,6 +33,7 @@ class Why(NamedTuple):
     reasons: tuple[Explanation, ...]
     starts: tuple[NodeName, ...] = ()
     planned: Instant = UNKNOWN
+    past: tuple[str, ...] = ()
     queue: Queue | None = None
     standing: tuple[str, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
@@ -49,7 +50,8 @@ def why(snapshot: State, waiter: Waiter, now: Instant) -> Why:
             return known._replace(reasons=_ended(phase))
         case Active():
             assert isinstance(waiter, Job)
-            return known._replace(reasons=_active(waiter, phase), place=place(snapshot, waiter, now))
+            where = place(snapshot, waiter, now)
+            return known._replace(reasons=_active(phase), past=_past(waiter), place=where)
     if waiter.id not in snapshot.pending_columns:
         return known._replace(reasons=(Explanation(Reason.NONE, "nothing of it waits"),))
     reasons = blockers(snapshot, waiter, now)
@@ -59,6 +61,7 @@ def why(snapshot: State, waiter: Waiter, now: Instant) -> Why:
         line = queue(found.ahead.state, waiter, found.ahead, now)
     return known._replace(
         reasons=reasons,
+        past=_past(waiter),
         starts=found.starts,
         planned=snapshot.pending_columns.planned(waiter.id) or found.at,
         queue=line,
@@ -77,7 +80,7 @@ def blockers(state: State, waiter: Waiter, now: Instant) -> tuple[Explanation, .
     return tuple(found)
 
 
-def _active(job: Job, active: Active) -> tuple[Explanation, ...]:
+def _active(active: Active) -> tuple[Explanation, ...]:
     """What there is to say of a job that has an allocation."""
     parts = []
     if active.ending_for:
@@ -88,12 +91,23 @@ def _active(job: Job, active: Active) -> tuple[Explanation, ...]:
     if active.suspended_at:
         whom = f" for job {active.suspended_for}" if active.suspended_for else ""
         parts.append(f"it is suspended{whom}: it keeps its memory and runs on when it is resumed")
-    if job.preemptions:
-        times = "once" if job.preemptions == 1 else f"{job.preemptions} times"
-        parts.append(f"it had to make room for another job {times} before")
-    if job.restarts > job.preemptions:
-        parts.append(f"it was started anew {job.restarts - job.preemptions} times")
     return (Explanation(Reason.NONE, "; ".join(parts)),) if parts else ()
+
+
+def _past(waiter: Waiter) -> tuple[str, ...]:
+    """Why it had to make room, and how often it was started anew."""
+    if not isinstance(waiter, Job):
+        return ()
+    parts = []
+    if waiter.preemptions:
+        parts.append(f"it had to make room for another job {_times(waiter.preemptions)} before")
+    if waiter.restarts > waiter.preemptions:
+        parts.append(f"it was started anew {_times(waiter.restarts - waiter.preemptions)}")
+    return tuple(parts)
+
+
+def _times(n: int) -> str:
+    return "once" if n == 1 else f"{n} times"
 
 
 def _ended(end: Ended) -> tuple[Explanation, ...]:

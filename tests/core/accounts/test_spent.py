@@ -231,6 +231,7 @@ def test_parents_have_what_their_children_have_whatever_becomes_of_the_tree(seed
             case 5:
                 spent.change(book, AccountsDelta(reset_usage=(random.choice(keys),)), now)
         book.check()
+        spent.check(book)
         assert all(spent.billing(key, now) >= 0 for key in keys)
         sums(spent, book, Instant(now + 50 * US))
 
