@@ -21,8 +21,9 @@ from packhorse.scheduler.model.event import Event, JobEnding
 from packhorse.scheduler.model.ids import US, JobId
 from packhorse.scheduler.model.input import Caller
 from packhorse.scheduler.model.job import Active, WarnSignal
+from tests.core.account_wishes import qos
 from tests.core.scenario import USER, a_spec
-from tests.core.test_accounts import change, qos
+from tests.core.test_accounts import change
 from tests.core.test_machine import ClusterMachine, Recorded
 
 TIERS = (
