@@ -17,7 +17,7 @@ from packhorse.scheduler.core.packing.growth import Begun
 from packhorse.scheduler.core.packing.request import Batch, Request
 from packhorse.scheduler.core.reservations.picture import Claim, Picture
 from packhorse.scheduler.core.state import State
-from packhorse.scheduler.model.ids import Instant
+from packhorse.scheduler.model.ids import Instant, NodeName
 
 
 class Claims:
@@ -79,10 +79,14 @@ class Claims:
         return found
 
 
+def held_inside(state: State, reservation: str, node: NodeName) -> int:
+    """Milli-CPU of the node that jobs of the reservation hold; suspended ones hold none."""
+    inside, columns = state.windows.inside.get(reservation, {}), state.node_columns
+    here = columns.jobs_on(node)
+    return sum(here[job].cpu_milli for job in inside if job in here and not columns.is_suspended(job))
+
+
 def _unheld(state: State, field: Field, claim: Claim) -> Iterator[tuple[int, int]]:
     """By position: what of the claim the reservation's jobs do not hold."""
-    inside = state.windows.inside.get(claim.reservation, {})
     for position, n in claim.cpu_milli:
-        here = state.node_columns.jobs_on(field.board.names[position])
-        held = sum(here[job].cpu_milli for job in inside if job in here)
-        yield position, max(n - held, 0)
+        yield position, max(n - held_inside(state, claim.reservation, field.board.names[position]), 0)
