@@ -388,7 +388,7 @@ def test_replay_and_snapshots_give_the_same() -> None:
 
 
 def test_what_a_deleted_qos_spent_is_forgotten() -> None:
-    """Else names that were once in use would stay for ever, and a new QOS begin with the use of an old one."""
+    """Else such names would stay for ever, and a new QOS begin with the use of an old one."""
     cluster = a_cluster()
     for name in ("a", "b"):
         apply_to(cluster, AccountsDelta(qos=(Qos(name),)))

@@ -387,3 +387,16 @@ def test_nodes_in_maintenance_are_closed_to_other_reservations() -> None:
 def test_structs_of_reservations_grow_at_the_end_only() -> None:
     r = a_cluster(nodes=1).reserve(nodes="n1")
     assert structs.astuple(r)[:4] == ("r", r.start_at, r.end_at, ("n1",))
+
+
+def test_cpus_that_are_all_in_use_and_others_to_come() -> None:
+    """Nothing is left of the present window's to be given back when it ends."""
+    cluster = a_cluster(cpus=4)
+    cluster.reserve("now", nodes="n1", core_counts=(2,))
+    cluster.reserve("later", start_s=2 * HOUR, nodes="n1", core_counts=(2,))
+    inside = cluster.submit(cpus=2, reservation="now")
+    cluster.clock.advance(1)
+    cluster.run(inside)
+    assert cluster.run_cycle() == []
+    outside = cluster.submit(cpus=2, time_limit_s=60)
+    assert cluster.run_cycle() == [outside]
