@@ -2,7 +2,9 @@
 
 While the window is open, what the reservation's own jobs do not hold of its CPUs is taken off what is free,
 as if a job held it until the window ends; for a window to come the same is a planned start. Jobs of the
-reservation are placed beside that, on its nodes, with no more than is left of its CPUs there.
+reservation are placed beside that, on its nodes, with no more than is left of its CPUs there. It takes a slot
+as well, so that exclusive jobs, which have all CPUs of their nodes, are neither beside it nor, unless all of
+them are set aside, in it.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from packhorse.scheduler.core.backfill import Planned
-from packhorse.scheduler.core.packing.board import CPU
+from packhorse.scheduler.core.packing.board import CPU, SLOTS
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.greedy import place
 from packhorse.scheduler.core.packing.growth import Begun
@@ -34,12 +36,13 @@ class Claims:
         self._end: dict[str, int] = {}
         for claim in picture.claims:
             left = dict(_unheld(state, field, claim))
-            taken = [(position, [(CPU, n)]) for position, n in left.items() if n]
+            taken = [(position, [(CPU, n), (SLOTS, 1)]) for position, n in left.items() if n]
             if claim.window.holds(now):
                 self._left[claim.reservation] = left
                 self._end[claim.reservation] = claim.window.end
-                for position, [(_, n)] in taken:
-                    field.free[CPU, position] -= n
+                for position, pairs in taken:
+                    for resource, n in pairs:
+                        field.free[resource, position] -= n
                 self.begun.append(Begun(claim.window.end, taken, 1))
             elif taken:
                 self.coming.append(Planned(claim.window.start, claim.window.end, taken))
@@ -52,6 +55,7 @@ class Claims:
         side = field.beside()
         for position, n in left.items():
             side.free[CPU, position] = min(n, int(side.free[CPU, position]) + n)
+            side.free[SLOTS, position] += n == field.offered[CPU, position]
         batches = place(side, request, want, 0)
         j = field.layer_of(end)
         if side.slots_matter:
