@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from packhorse.scheduler.core import waiting
+from packhorse.scheduler.core import gangs, waiting
 from packhorse.scheduler.core.active import brake_holds, lease_over_at, ranked_next_at, warn_at
 from packhorse.scheduler.core.cancel import end_pending, end_remainder
 from packhorse.scheduler.core.deadlines import REASON, due_at
@@ -96,6 +96,8 @@ def tick(state: State, _input: Tick, now: Instant) -> Decision:
             ranked.append(id)
         elif kind is Timer.DEADLINE:
             _deadline_over(draft, id)
+        elif kind is Timer.GANG:
+            _give_up(draft, id, seen)
         else:
             job = state.jobs[id]
             active = job.phase
@@ -175,6 +177,19 @@ def _deadline_over(draft: Draft, id: JobId) -> None:
         draft.events.append(JobEnded(draft.now, id, JobState.DEADLINE, reason=REASON, detail=detail))
 
 
+def _give_up(draft: Draft, id: JobId, seen: set[JobId]) -> None:
+    """The gang of this job has waited for long enough. seen: for whom something is done already; if that is
+    another member, the next Tick sees what became of it."""
+    jobs = draft.state.jobs
+    found = draft.state.gangs.of(jobs[id])
+    assert found is not None
+    if any(member in seen for member in found.members if member != id):
+        return
+    for member in sorted(found.members):
+        seen.add(member)
+        end_pending(draft, jobs[member], -1, gangs.TIMEOUT, gangs.timed_out(found))
+
+
 def _doom(draft: Draft, id: JobId) -> None:
     """A dependency that cannot come true any more, of a job that wants to be cancelled then."""
     job = draft.state.jobs.get(id)
@@ -199,6 +214,8 @@ def _stands(state: State, entry: Entry) -> bool:
         if kind is Timer.BEGIN:
             clear = not (phase.eligible_at or phase.held or phase.unmet or phase.never)
             return clear and phase.begin_at == at and waiting.anything(waiter)
+        if kind is Timer.GANG:
+            return isinstance(waiter, Job) and gangs.due_at(state, waiter) == at
         if kind is Timer.DOOMED:
             return waiting.doomed(waiter)
         return False

@@ -25,6 +25,7 @@ class Timer(IntEnum):
     LEASE = 5  # a silent node has stopped the job by itself
     RANK = 6  # it has run for so long that it stands elsewhere in the order
     DEADLINE = 7  # it can no longer be over by its deadline, or runs at it
+    GANG = 8  # its gang has waited for as long as its members want
 
 
 Entry = tuple[Instant, Timer, JobId]
