@@ -19,6 +19,8 @@ from packhorse.scheduler.model.ids import US, Instant, JobId
 from packhorse.scheduler.model.input import Caller, Item, RunCycle, Submit, SubmitArray
 from packhorse.scheduler.model.job import Ended, Gang
 from packhorse.scheduler.model.reply import Refused, Submitted
+from tests.core.accounts.limits import ANN, a_tree
+from tests.core.preempt.cluster_of import HIGH, LOW, told, yielding
 from tests.core.scenario import ADMIN, OTHER, USER, Cluster, a_cluster, a_config, a_spec, an_array
 
 
@@ -337,3 +339,58 @@ def test_a_plan_that_the_state_does_not_bear_any_more(monkeypatch: pytest.Monkey
     monkeypatch.setattr(cycle, "plan", lambda *_: broken)
     events = run_cycle(cluster.state, RunCycle(), cluster.clock.now).events
     assert [event.job for event in events if isinstance(event, JobGranted)] == [other]
+
+
+def test_limits_of_all() -> None:
+    """Each may start, and not all of them; nobody behind waits for them."""
+    cluster = a_cluster(nodes=2, cpus=4)
+    a_tree(cluster, bio={"grp_tres": "cpu=3"})
+    gang = [member(cluster, cpus=2, caller=ANN, account="bio") for _ in range(2)]
+    other = cluster.submit(cpus=3, caller=ANN, account="bio")
+    assert cluster.run_cycle() == [other], "what they would have held is given back"
+    assert {cluster.reason_of(id) for id in gang} == {Reason.ASSOC_GRP_CPU}
+
+
+def test_one_next_one_of_its_partition() -> None:
+    """With two planned starts the job behind the gang gets one as well, though the gang has three members."""
+    cluster = a_cluster(nodes=3, cpus=4, config=a_config(backfill_depth=2))
+    blockers = [cluster.submit(cpus=4, time_limit_s=50) for _ in range(3)]
+    cluster.run(*blockers)
+    gang = [member(cluster, 3, cpus=4) for _ in range(3)]
+    behind = cluster.submit(cpus=4, nodes=2, time_limit_s=10)
+    last = cluster.submit(cpus=4, nodes=3, time_limit_s=10)
+    cluster.run_cycle()
+    planned = [cluster.state.pending_columns.planned(id) - cluster.clock.now for id in (*gang, behind)]
+    assert planned == [50 * US, 50 * US, 50 * US, 150 * US]
+    assert cluster.reason_of(behind) is Reason.RESOURCES
+    assert cluster.reason_of(last) is Reason.PRIORITY
+    assert not cluster.state.pending_columns.planned(last)
+
+
+def test_members_that_run_for_different_times_begin_at_one_instant() -> None:
+    """The second node is free for the short member at once, and for both only later."""
+    cluster = a_cluster(nodes=2, cpus=4, config=a_config(backfill_depth=2))
+    cluster.run(cluster.submit(cpus=4, time_limit_s=70))
+    member(cluster, cpus=4, time_limit_s=20)
+    member(cluster, cpus=2, time_limit_s=400)
+    cluster.run_cycle()
+    planned = {cluster.state.pending_columns.planned(JobId(id)) - cluster.clock.now for id in (2, 3)}
+    assert planned == {70 * US}
+
+
+def test_nobody_makes_room_for_gangs_and_they_make_room_one_by_one() -> None:
+    cluster = yielding()
+    low = cluster.submit(cpus=4, qos=LOW, time_limit_s=1000)
+    cluster.run(low)
+    gang = [member(cluster, cpus=2, qos=HIGH) for _ in range(2)]
+    assert told(cluster) == []
+    assert {cluster.reason_of(id) for id in gang} == {Reason.RESOURCES}
+
+
+def test_in_a_reservation() -> None:
+    cluster = a_cluster(nodes=3, cpus=4)
+    cluster.reserve(nodes="n1,n2")
+    inside = [member(cluster, cpus=4, reservation="r", time_limit_s=60) for _ in range(2)]
+    outside = [member(cluster, 2, "h", cpus=3, time_limit_s=60, caller=Caller(OTHER)) for _ in range(2)]
+    assert sorted(cluster.run_cycle()) == inside
+    assert cluster.reason_of(outside[0]) is not Reason.NONE
