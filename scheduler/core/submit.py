@@ -16,6 +16,7 @@ from packhorse.scheduler.core.accounts.rights import check_access, complete_acco
 from packhorse.scheduler.core.deadlines import check_deadline
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.dependencies import check_dependency
+from packhorse.scheduler.core.gangs import check_array, check_gangs
 from packhorse.scheduler.core.licenses import check_licenses
 from packhorse.scheduler.core.oom_retry import check_oom_retry
 from packhorse.scheduler.core.packing.possible import possible
@@ -50,8 +51,10 @@ def submit(state: State, call: Submit, now: Instant) -> Decision:
         if isinstance(filled, Refused):
             return draft.answer(call.caller, filled)
         specs.append(filled)
-    n_of = Counter(item.spec for item in call.items)
-    refused = check_submission(state, call.caller.owner, [(specs[i], n) for i, n in sorted(n_of.items())])
+    n_of = sorted(Counter(item.spec for item in call.items).items())
+    wanted = [(specs[i], n) for i, n in n_of]
+    owner = call.caller.owner
+    refused = check_gangs(state, owner, wanted) or check_submission(state, owner, wanted)
     if refused is not None:
         return draft.answer(call.caller, refused)
     event = JobsSubmitted(now, call.caller.owner, state.next_job_id, tuple(specs), call.items)
@@ -71,7 +74,8 @@ def submit_array(state: State, call: SubmitArray, now: Instant) -> Decision:
     spec = complete(state, call.caller, call.spec, now)
     if isinstance(spec, Refused):
         return draft.answer(call.caller, spec)
-    refused = check_submission(state, call.caller.owner, [(spec, indices.size(array.ranges))])
+    n = indices.size(array.ranges)
+    refused = check_array(spec) or check_submission(state, call.caller.owner, [(spec, n)])
     if refused is not None:
         return draft.answer(call.caller, refused)
     id = state.next_job_id
