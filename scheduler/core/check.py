@@ -11,6 +11,7 @@ from packhorse.scheduler.core import indices, waiting
 from packhorse.scheduler.core.accounts.check_limits import check_limits
 from packhorse.scheduler.core.active import brake_holds, lease_over_at, ranked_next_at
 from packhorse.scheduler.core.array_tasks import count
+from packhorse.scheduler.core.check_gangs import check_gangs
 from packhorse.scheduler.core.conditions import order_of
 from packhorse.scheduler.core.deadlines import due_at
 from packhorse.scheduler.core.pending_columns import PendingRow
@@ -50,6 +51,7 @@ def check(state: State) -> None:
     check_estimates(state)
     check_limits(state)
     check_reservations(state)
+    check_gangs(state)
     _pending_rows(state)
     _dependents(state)
     _singletons(state)
