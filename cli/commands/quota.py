@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
 from packhorse.cli.slurm import table
@@ -39,7 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    rows = table.fetch("ListQuotas", {"fields": list(FIELDS), "names": args.names}).rows()
+    found = table.fetch("ListQuotas", {"fields": list(FIELDS), "names": args.names})
+    if found.unknown:
+        names = ", ".join(f'"{name}"' for name in found.unknown)
+        where = "no account, user or QOS; `packhorse accounts show` lists them"
+        print(f"packhorse quota: {names}: {where}", file=sys.stderr)
+        return 1
+    rows = found.rows()
     if args.json:
         print(json.dumps({"limits": rows}))
     else:

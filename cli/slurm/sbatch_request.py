@@ -156,8 +156,10 @@ def _signal(options: Mapping[str, str], name: str) -> dict[str, Any]:
 
     try:
         number, seconds, batch_only = parse_warning(options[name])
-    except SignalError:
-        raise refuse(f"Invalid --{name} specification") from None
+    except SignalError as error:
+        # Of Slurm's own option it is Slurm's sentence and no more.
+        why = "" if name == "signal" else f": {error}"
+        raise refuse(f"Invalid --{name} specification{why}") from None
     return {"signal": number, "secondsBefore": seconds, "batchOnly": batch_only}
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     """Key in lower case, sign, value, and the word as it was given."""
 
 NAMES = ("reservation", "reservationname")
+ERROR = "scontrol: error: "
 NOT_CREATED = "No reservation created."
 NOT_UPDATED = "No reservation update."
 YEAR = ("infinite", "unlimited", "-1")
@@ -26,7 +27,7 @@ YEAR = ("infinite", "unlimited", "-1")
 def create(words: list[str]) -> int:
     """Exit code of `scontrol create reservation WORDS`; also `create ReservationName=…`."""
     if words and "=" not in words[0]:
-        if words[0].lower() not in NAMES:
+        if not any(name.startswith(words[0].lower()) for name in NAMES):
             raise CommandError(f"scontrol: error: create {words[0]} is not supported by Packhorse")
         words = words[1:]
     elif words and words[0].partition("=")[0].lower().startswith("partition"):
@@ -121,26 +122,29 @@ def _wish(words: list[Word], failed: str) -> dict[str, Any]:
 def _complete(wish: dict[str, Any]) -> None:
     """What Slurm's command asks for itself before it calls anybody."""
     if "startAtUs" not in wish:
-        raise CommandError(f"A start time must be given.  {NOT_CREATED}")
+        raise CommandError(f"{ERROR}A start time must be given.  {NOT_CREATED}")
     if "endAtUs" not in wish and "durationS" not in wish:
-        raise CommandError(f"An end time or duration must be given.  {NOT_CREATED}")
+        raise CommandError(f"{ERROR}An end time or duration must be given.  {NOT_CREATED}")
     if "endAtUs" in wish and wish["endAtUs"] < wish["startAtUs"]:
-        raise CommandError(f"Start time cannot be after end time.  {NOT_CREATED}")
+        raise CommandError(f"{ERROR}Start time cannot be after end time.  {NOT_CREATED}")
     length = wish.get("durationS", -1)
     if "endAtUs" in wish and length >= 0 and wish["startAtUs"] + length * 1_000_000 != wish["endAtUs"]:
-        raise CommandError(f"StartTime + Duration does not equal EndTime.  {NOT_CREATED}")
+        raise CommandError(f"{ERROR}StartTime + Duration does not equal EndTime.  {NOT_CREATED}")
     flags = wish.get("flags", {}).get("names", [])
     if "PART_NODES" in flags and (not wish.get("partition") or wish.get("nodes", {}).get("names") != ["ALL"]):
-        raise CommandError(f"PART_NODES flag requires specifying a Partition and ALL nodes.  {NOT_CREATED}")
+        raise CommandError(
+            f"{ERROR}PART_NODES flag requires specifying a Partition and ALL nodes.  {NOT_CREATED}"
+        )
     if not wish.keys() & {"nodes", "nodeCounts", "coreCounts", "cpus", "licenses"}:
         raise CommandError(
-            f"CoreCnt, Nodes, NodeCnt, BurstBuffer, Licenses or Watts must be specified.  {NOT_CREATED}"
+            f"{ERROR}CoreCnt, Nodes, NodeCnt, BurstBuffer, Licenses or Watts must be specified.  "
+            + NOT_CREATED
         )
     if not wish.keys() & {"users", "accounts", "groups", "qos"}:
-        raise CommandError(f"Either Users/Groups and/or Accounts must be specified.  {NOT_CREATED}")
+        raise CommandError(f"{ERROR}Either Users/Groups and/or Accounts must be specified.  {NOT_CREATED}")
     if wish.keys() >= {"users", "groups"}:
         raise CommandError(
-            "Users and Groups are mutually exclusive.  You can have one or the other, but not both.  "
+            f"{ERROR}Users and Groups are mutually exclusive.  You can have one or the other, but not both.  "
             + NOT_CREATED
         )
 

@@ -216,10 +216,10 @@ def selection(options: dict[str, str]) -> dict[str, Any]:
         narrowed["users"] = users
     if options.get("nodelist"):
         narrowed["nodes"] = _nodes(options["nodelist"])
+    states = _states(options.get("states") or "")
     if "start" in options:
         narrowed["states"] = ["PENDING"]
     elif options.get("states"):
-        states = _states(options["states"])
         if states:
             # Slurm has states that no job is ever in here; asked for alone, they match nothing.
             narrowed["states"] = [state for state in states if state in HERE] or ["SUSPENDED"]

@@ -66,6 +66,7 @@ class Conditions:
         self.since_s = int(time.mktime((*today[:2], today.tm_mday - 1, 0, 0, 0, 0, 0, -1)))
         self.until_s = midnight_s
         self.top = 10
+        given: set[str] = set()
         index = 0
         while index < len(words):
             word = words[index]
@@ -77,8 +78,11 @@ class Conditions:
                 continue
             if not equals:
                 raise CommandError(f" Unknown condition: {word}\nUse keyword set to modify value")
+            given.add(whole)
             self._take(whole, value.strip("\"'"), now_s)
         self.since_s -= self.since_s % 3600
+        if self.until_s <= self.since_s and "end" not in given:
+            self.until_s = self.since_s + 3600  # as Slurm does for `start=today`
         if self.until_s <= self.since_s:
             raise CommandError(f"{PROG}: error: the end is not after the start")
 
@@ -174,7 +178,8 @@ def _report(arguments: Sequence[str]) -> Report:
     wanted = arguments[1].lower()
     names = [name for name in known if name.lower().startswith(wanted)]
     if not names:
-        listed = ", ".join(f'"{name}"' for name in known)
+        *others, last = (f'"{name}"' for name in known)
+        listed = f"{', '.join(others)}, and {last}" if others else last
         raise CommandError(f"Not valid report {arguments[1]}\nValid {kind} reports are, {listed}")
     return known[names[0]]
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from packhorse.scheduler.config.file import Configuration
-from packhorse.scheduler.core.accounts.standing import standings
+from packhorse.scheduler.core.accounts.standing import nobody_of, standings
 from packhorse.scheduler.core.targets import owner_uid, resolve
 from packhorse.scheduler.model.ids import US, Instant, JobId, is_node_name
 from packhorse.scheduler.model.input import Input
@@ -416,7 +416,8 @@ class Methods:
         fields = check_fields(QUOTAS, request.fields)
         now = self.engine.clock.now()
         rows = standings(self.engine.state, now, request.names)
-        table = make_table(QUOTAS, rows, fields, n_rows=len(rows), now=now)
+        unknown = nobody_of(self.engine.state, request.names)
+        table = make_table(QUOTAS, rows, fields, n_rows=len(rows), now=now, unknown=unknown)
         await self.engine.barrier()
         return table
 

@@ -40,7 +40,7 @@ def test_the_signal_goes_along(
 def test_a_signal_that_is_none(scheduler: FakeScheduler, run: Run, place: Path) -> None:
     code, out, err = run("sbatch", "--checkpoint-signal=SAVE", "job.sh")
     assert (code, out) == (255, "")
-    assert err.startswith("sbatch: error: Invalid --checkpoint-signal specification")
+    assert err.startswith("sbatch: error: Invalid --checkpoint-signal specification: ")
     assert scheduler.bodies("SubmitJob") == []
 
 

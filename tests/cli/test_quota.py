@@ -51,3 +51,12 @@ def test_as_json_and_nothing(scheduler: FakeScheduler, capsys: pytest.CaptureFix
     scheduler.table("ListQuotas", [], session.NOW_S)
     assert main.main(["quota", "arts"]) == 0
     assert capsys.readouterr().out == "no limits of arts\n"
+
+
+def test_a_name_that_is_nobodys(scheduler: FakeScheduler, capsys: pytest.CaptureFixture[str]) -> None:
+    scheduler.handlers["ListQuotas"] = lambda body: {"nowUs": "0", "unknown": ["nosuch"]}
+    assert main.main(["quota", "nosuch"]) == 1
+    assert capsys.readouterr() == (
+        "",
+        'packhorse quota: "nosuch": no account, user or QOS; `packhorse accounts show` lists them\n',
+    )

@@ -97,6 +97,9 @@ def test_squeue_refuses_contradictions(cluster: FakeScheduler, run: Run) -> None
     )
     assert "mutually exclusive" in run("squeue", "-l", "-o", "%i")[2]
     assert run("squeue", "-S", "?")[:2] == (1, "")
+    bad = "squeue: error: Invalid job state specified: foo\n"
+    assert run("squeue", "-t", "foo")[2].startswith(bad)
+    assert run("squeue", "--start", "-t", "foo")[2].startswith(bad)
     code, out, err = run("squeue", "7")
     assert (code, err) == (1, "squeue: error: Unrecognized option: 7\n")
     assert out.startswith("Usage: squeue")

@@ -121,21 +121,22 @@ NOT_CREATED = "No reservation created."
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ("Nodes=n1", f"A start time must be given.  {NOT_CREATED}"),
-        ("StartTime=now Nodes=n1", f"An end time or duration must be given.  {NOT_CREATED}"),
+        ("Nodes=n1", f"scontrol: error: A start time must be given.  {NOT_CREATED}"),
+        ("StartTime=now Nodes=n1", f"scontrol: error: An end time or duration must be given.  {NOT_CREATED}"),
         ("StartTime=now EndTime=now+1hour Duration=5 Nodes=n1 Users=a",
-         f"StartTime + Duration does not equal EndTime.  {NOT_CREATED}"),
+         f"scontrol: error: StartTime + Duration does not equal EndTime.  {NOT_CREATED}"),
         ("StartTime=now+1hour EndTime=now Nodes=n1 Users=a",
-         f"Start time cannot be after end time.  {NOT_CREATED}"),
+         f"scontrol: error: Start time cannot be after end time.  {NOT_CREATED}"),
         ("StartTime=now Duration=5 Nodes=n1",
-         f"Either Users/Groups and/or Accounts must be specified.  {NOT_CREATED}"),
+         f"scontrol: error: Either Users/Groups and/or Accounts must be specified.  {NOT_CREATED}"),
         ("StartTime=now Duration=5 Users=a",
-         f"CoreCnt, Nodes, NodeCnt, BurstBuffer, Licenses or Watts must be specified.  {NOT_CREATED}"),
-        ("StartTime=now Duration=5 Users=a Groups=b Nodes=n1",
-         "Users and Groups are mutually exclusive.  You can have one or the other, but not both.  "
+         "scontrol: error: CoreCnt, Nodes, NodeCnt, BurstBuffer, Licenses or Watts must be specified.  "
          + NOT_CREATED),
+        ("StartTime=now Duration=5 Users=a Groups=b Nodes=n1",
+         "scontrol: error: Users and Groups are mutually exclusive.  "
+         "You can have one or the other, but not both.  " + NOT_CREATED),
         ("StartTime=now Duration=5 Users=a Nodes=n1 Flags=PART_NODES",
-         f"PART_NODES flag requires specifying a Partition and ALL nodes.  {NOT_CREATED}"),
+         f"scontrol: error: PART_NODES flag requires specifying a Partition and ALL nodes.  {NOT_CREATED}"),
         ("StartTime=now Colour=red", f"Unknown parameter: Colour=red\n{NOT_CREATED}"),
         ("Watts=5", f"scontrol: error: Watts=5 is not supported by Packhorse\n{NOT_CREATED}"),
         ("NodeCnt=x", f"scontrol: error: Invalid count NodeCnt=x\n{NOT_CREATED}"),
@@ -145,7 +146,8 @@ NOT_CREATED = "No reservation created."
     ],
 )  # fmt: skip
 def test_create_refuses(scheduler: FakeScheduler, run: Run, words: str, says: str) -> None:
-    assert run("scontrol", "create", "reservation", *words.split()) == (1, "", says + "\n")
+    for entity in ("reservation", "res"):
+        assert run("scontrol", "create", entity, *words.split()) == (1, "", says + "\n")
     assert not scheduler.bodies("CreateReservation")
 
 

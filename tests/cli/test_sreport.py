@@ -160,3 +160,9 @@ def test_wckeys(scheduler: FakeScheduler, capsys: pytest.CaptureFixture[str]) ->
 
 def test_it_can_be_helped(capsys: pytest.CaptureFixture[str]) -> None:
     assert "SizesByAccount" in out(capsys, "--help")
+
+
+def test_a_start_alone_after_the_usual_end_is_one_hour() -> None:
+    asked = sreport.Conditions(["start=today"], S)
+    assert asked.until_s - asked.since_s == 3600
+    assert time.localtime(asked.since_s)[:4] == (*time.localtime(S)[:3], 0)

@@ -510,7 +510,8 @@ def test_suspended() -> None:
     cluster = a_cluster(nodes=1)
     job = full(cluster, cpus=8)
     cluster.do(SuspendJobs(ADMIN, cluster.targets(job)))
-    assert "it is suspended" in answer(cluster, job).reasons[0].sentence
+    said = answer(cluster, job).reasons[0].sentence
+    assert said == "it is suspended: it keeps its memory and runs on when an administrator resumes it"
 
 
 def test_why_there() -> None:

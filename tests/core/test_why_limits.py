@@ -81,3 +81,16 @@ def follow(cluster: Cluster, job: JobId, change: Any) -> list[JobId]:
     for input in inputs(cluster.job(job), change, False):
         cluster.do(input)
     return cluster.run_cycle()
+
+
+def test_room_does_not_say_when_a_budget_lets_it_go() -> None:
+    """The node is free at 1:00, but the budget is used up by then: no start is told."""
+    cluster = a_cluster(nodes=1)
+    a_tree(cluster, chem={"grp_tres_mins": "cpu=300"})
+    cluster.submit(caller=ANN, account="chem", cpus=4, time_limit_s=HOUR)
+    job = cluster.submit(caller=ANN, account="chem", cpus=8, time_limit_s=HOUR)
+    cluster.run_cycle()
+    found = why(taken(cluster.state), cluster.job(job), cluster.clock.now)
+    assert found.reasons[0].reason is Reason.ASSOC_GRP_MINS_CPU
+    assert "needs 480 CPU minutes; 240 CPU minutes of 300 CPU minutes" in found.reasons[0].sentence
+    assert not found.planned

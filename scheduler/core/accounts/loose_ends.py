@@ -181,7 +181,9 @@ def _missing(names: Iterable[str], known: set[str]) -> str:
 def _no_qos(state: State, name: str, where: str) -> Refused:
     if name in state.accounts.qos:
         return _invalid(f'QOS "{name}" cannot be removed: {where}')
-    return Refused(RefusalCode.INVALID, f'QOS "{name}" does not exist, and {where}', rights.INVALID_QOS)
+    there = ", ".join(state.accounts.qos)
+    text = f'QOS "{name}" does not exist, and {where}; add it first, or choose one of: {there}'
+    return Refused(RefusalCode.INVALID, text, rights.INVALID_QOS)
 
 
 def _invalid(text: str) -> Refused:

@@ -19,7 +19,8 @@ def amount_text(limit: Limit, amount: int) -> str:
     if limit.tres == WALL:
         return f"{format_elapsed(max(amount, 0))} of time"
     if limit.what in WITH_TIME:
-        return f"{_units(limit.tres, amount // MINUTE_S)} minutes"
+        units = _units(limit.tres, amount // MINUTE_S)
+        return f"{units.removesuffix('s') if limit.tres == CPU else units} minutes"
     node = " on a node" if limit.what is What.NODE_OF_JOB else ""
     return f"{_units(limit.tres, amount)}{node}"
 

@@ -38,6 +38,12 @@ class Standing(NamedTuple):
     lent: int = 0
 
 
+def nobody_of(state: State, names: Collection[str]) -> list[str]:
+    """Those of the names that no account, user or QOS has."""
+    book = state.accounts
+    return [name for name in names if name not in book.accounts | book.users | book.qos]
+
+
 def standings(state: State, now: Instant, names: Collection[str] = ()) -> list[Standing]:
     """Every limit, in the order of the book: of accounts, users and QOS with these names, or of all."""
     book = book_of(state)

@@ -89,8 +89,10 @@ def _active(active: Active) -> tuple[Explanation, ...]:
         cause = active.ending_why or _CAUSES.get(active.ending.value, active.ending.value)
         parts.append(f"it is being stopped: {cause}")
     if active.suspended_at:
-        whom = f" for job {active.suspended_for}" if active.suspended_for else ""
-        parts.append(f"it is suspended{whom}: it keeps its memory and runs on when it is resumed")
+        whom, until = "", "when an administrator resumes it"
+        if active.suspended_for:
+            whom, until = f" for job {active.suspended_for}", "by itself once its CPUs are free again"
+        parts.append(f"it is suspended{whom}: it keeps its memory and runs on {until}")
     return (Explanation(Reason.NONE, "; ".join(parts)),) if parts else ()
 
 

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.why import amounts, conditions
 from packhorse.scheduler.core.why.change import Change, Waiter, command
@@ -35,6 +36,12 @@ MOST_PASSES: Final = 8
 
 MOST_LATER: Final = 1
 """Changes that are tried because the job may start sooner, though not now."""
+
+BY_ROOM: Final = frozenset(
+    {Reason.NONE, Reason.PRIORITY, Reason.RESOURCES, Reason.RESERVED_MAINT, Reason.RESERVED_OTHER}
+)
+"""Waiting for these, a job starts when there is room. When a limit, a budget or a person lets it go, room
+does not say."""
 
 SOONER_PART: Final = 10
 """A start counts as sooner if that saves this part of the wait, and at least a minute."""
@@ -88,7 +95,8 @@ def smallest(snapshot: State, waiter: Waiter, now: Instant) -> Found:
     at = snapshot.pending_columns.planned(waiter.id)
     if len(found) < MOST:
         deep = Ahead(again(snapshot), now, waiter.id, DEPTH)
-        at = at or deep.earliest(spec)
+        if snapshot.pending_columns.reason(waiter.id) in BY_ROOM:
+            at = at or deep.earliest(spec)
         later = [c for c in _later(deep, spec, at) if c.kind not in kinds][:MOST_LATER]
         for change in later:
             one = _suggested(snapshot, waiter, change, now, later=True)
