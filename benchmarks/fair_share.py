@@ -191,7 +191,7 @@ def figures(day: Day, policy: str = "multifactor", look_ahead_s: int = 1800) -> 
 def main(words: Sequence[str] | None = None) -> int:
     """Exit status 1 where a window is further off than the goal."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fair_share", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="days (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=2, metavar="N", help="days (default: %(default)s)")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="write the figures there as JSON")
     args = parser.parse_args(words)
     rows = []

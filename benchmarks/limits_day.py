@@ -39,7 +39,7 @@ from packhorse.scheduler.model.accounts import (
     User,
 )
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition, Priorities, Reclaim
-from packhorse.scheduler.model.command import Launch
+from packhorse.scheduler.model.command import Launch, Terminate
 from packhorse.scheduler.model.event import AccountsChanged, Event, Item
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import (
@@ -65,6 +65,8 @@ from packhorse.simulator.progress import Progress
 DAY_S: Final = 86_400
 CYCLE_S: Final = 10
 """Between two passes, as in a daemon that is busy."""
+STOP_S: Final = 5
+"""From the order to stop until a job is gone."""
 NOON: Final = Instant(1_750_000_000 * US)
 FACULTIES: Final = 3
 GROUPS: Final = 12
@@ -248,6 +250,8 @@ class Day:
                 at = self.now + self.chance.randrange(US)
                 self.do_later(at + run_s * US, command.attempt, command.node)
                 self.do(ReportStart(command.node, command.attempt, self.now))
+            elif isinstance(command, Terminate):
+                self.do_later(self.now + STOP_S * US, command.attempt, command.node)
         return decision
 
     def see(self, event: Event) -> None:

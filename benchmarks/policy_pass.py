@@ -1,9 +1,9 @@
 """How long a pass takes where policy is in full use: `python -m benchmarks.policy_pass [--json FILE]`.
 
 2,000 nodes nearly full, 10,000 waiting jobs of 500 users in 50 groups of 10 faculties, every group with a
-quota and limits of several kinds, QOS with limits of each user and account; ordered by priorities in which
-fair share weighs most. The daemon's own state, made by submissions and passes. Figures are CPU seconds of one
-core, the best of three: the machine may be shared.
+quota and limits of several kinds, QOS with limits of each user and account, twenty reservations; ordered by
+priorities in which fair share weighs most. The daemon's own state, made by submissions and passes. Figures
+are CPU seconds of one core, the best of three: the machine may be shared.
 """
 
 from __future__ import annotations
@@ -35,12 +35,13 @@ from packhorse.scheduler.model.accounts import (
     QosLimits,
     User,
 )
-from packhorse.scheduler.model.cluster import ClusterConfig, Partition, Priorities
-from packhorse.scheduler.model.event import AccountsChanged, Item
+from packhorse.scheduler.model.cluster import ClusterConfig, Partition, Preemption, Priorities
+from packhorse.scheduler.model.event import AccountsChanged, Item, ReservationSet
 from packhorse.scheduler.model.ids import US, Instant, NodeName
 from packhorse.scheduler.model.input import Caller, Input, RegisterNode, ReportExit, RunCycle, Start, Submit
 from packhorse.scheduler.model.job import Active, JobSpec, Owner
 from packhorse.scheduler.model.node import NodeSpec, Offer
+from packhorse.scheduler.model.reservation import Reservation
 from packhorse.scheduler.model.resources import Ask, Device, Gres
 from packhorse.scheduler.model.tres import parse_tres
 from packhorse.simulator.progress import Progress
@@ -50,6 +51,7 @@ TIMES: Final = 3
 FACULTIES: Final = 10
 GROUPS: Final = 50
 USERS: Final = 500
+RESERVATIONS: Final = 20
 FULL_S, FEW_MS = 0.5, 50.0
 
 
@@ -81,6 +83,7 @@ class Site:
             order=order,
             priorities=weights,
             backfill_depth=1,
+            preemption=Preemption(take_back=False),  # it ends running work: benchmarks/preempt_victims.py
         )
         self.do(Start(config))
         for i in range(n_nodes):
@@ -90,6 +93,7 @@ class Site:
             self.do(RegisterNode(spec, "boot", Offer(1, spec.cpu_milli, spec.mem_mib)))
         self.asks = [self.ask() for _ in range(200)]
         self.change(tree(self.chance, 64 * n_nodes, 4 * (n_nodes // 8), limited=limited))
+        self.reserve(n_nodes)
         self.submit(n_pending)
         self.first = self.passes()
         self.fill(n_pending)
@@ -102,6 +106,24 @@ class Site:
 
     def change(self, delta: AccountsDelta) -> None:
         apply(self.state, AccountsChanged(self.now, delta, 0))
+
+    def reserve(self, n_nodes: int) -> None:
+        """Twenty reservations: half of them of a group now, half for later, some of these maintenance."""
+        wide = max(n_nodes // 100, 1)
+        for i in range(RESERVATIONS):
+            nodes = tuple(NodeName(f"n{i * wide + k + 1:04}") for k in range(wide))
+            now = i % 2 == 0
+            start = self.now if now else Instant(self.now + (1 + i) * 3600 * US)
+            one = Reservation(
+                f"r{i}",
+                start,
+                Instant(start + 86_400 * US),
+                nodes,
+                accounts=(f"group{i}",) if now else (),
+                users=() if now else ("root",),
+                flags=("MAINT",) if i % 4 == 1 else (),
+            )
+            apply(self.state, ReservationSet(self.now, one))
 
     def ask(self) -> Ask:
         chance = self.chance

@@ -5,9 +5,9 @@ A made-up cluster that is full, with a queue (benchmarks/simulator/synthetic.py)
 steps.
 
 - time: the whole answer for jobs drawn from the queue, snapshot included, in CPU seconds of one core.
-- truth: on a smaller cluster, jobs with all kinds of blockers are asked about until so many of them got a
-  suggestion that says "now". Each suggestion is followed as its command would be, through the real step,
-  on a copy of the state; the next pass must start the job.
+- truth: on a smaller cluster with some room, jobs with all kinds of blockers are asked about until so many
+  of them got a suggestion that says "now". Each suggestion is followed as its command would be, through
+  the real step, on a copy of the state; the next pass must start the job.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from packhorse.scheduler.model.resources import Ask, Gres
 from packhorse.simulator import synthetic
 
 USERS = 500
-SMALLER = 5
+SMALLER = 10
 """The cluster of the cases is so many times smaller: many more jobs are asked about than have such a
 suggestion."""
 
@@ -82,11 +82,13 @@ class World:
         return granted
 
     def submit(self, user: int, specs: list[JobSpec]) -> None:
-        """Of one user, who may do it."""
+        """Of one user; those that no set of these nodes could hold are left out."""
         owner = Owner(1000 + user, 100, f"user{user}", "users")
         items = tuple(Item(i) for i in range(len(specs)))
         reply = self.do(Submit(Caller(owner), tuple(specs), items))
-        assert isinstance(reply, Submitted), reply
+        if not isinstance(reply, Submitted):
+            for spec in specs:
+                self.do(Submit(Caller(owner), (spec,), (Item(0),)))
 
 
 LICENSES = (("matlab", 40),)
@@ -106,20 +108,31 @@ def fill(world: World, chance: Random, n_pending: int) -> None:
             return
 
 
-def batch(world: World, chance: Random, kinds: list[tuple[Ask, str]], n: int) -> None:
-    """So many more jobs, by 500 users."""
+def spread(world: World, chance: Random, n: int) -> None:
+    """A cluster with some room left, on which so many jobs with a blocker of their own were submitted."""
+    kinds = synthetic.asks(chance, 200, len(world.state.nodes))
+    batch(world, chance, kinds, 3 * len(world.state.nodes), odd=0.0)
+    world.cycle()
+    batch(world, chance, kinds, n, odd=1.0)
+    while world.cycle():
+        pass
+
+
+def batch(world: World, chance: Random, kinds: list[tuple[Ask, str]], n: int, odd: float = 0.25) -> None:
+    """So many more jobs, by 500 users. odd: share of those with a blocker of their own."""
     rows = synthetic.jobs(chance, kinds, max(n, 0))
     for at in range(0, len(rows), 20):
         specs = [
-            blocked(world, chance, spec_of(r.ask, r.partition, r.time_limit_s)) for r in rows[at : at + 20]
+            blocked(world, chance, spec_of(r.ask, r.partition, r.time_limit_s), odd)
+            for r in rows[at : at + 20]
         ]
         world.submit(chance.randrange(USERS), specs)
 
 
-def blocked(world: World, chance: Random, spec: JobSpec) -> JobSpec:
-    """Three in four as they are; the others are held, wait for a time or a job, want licences, name nodes or
-    features, want a node for themselves, or more of one thing than is usual."""
-    if chance.random() >= 0.25:
+def blocked(world: World, chance: Random, spec: JobSpec, odd: float) -> JobSpec:
+    """All but that share as they are; the others are held, wait for a time or a job, want licences, name
+    nodes or features, want a node for themselves, or more of one thing than is usual."""
+    if chance.random() >= odd:
         return spec
     nodes = list(world.state.nodes)
     small = Ask(cpu_milli_per_task=1000 * chance.randint(1, 8), mem_mib_per_node=1024 * chance.randint(1, 32))
@@ -226,7 +239,7 @@ def main() -> int:
     large, small = World(args.nodes), World(args.nodes // SMALLER)
     fill(large, chance, args.pending)
     took = times(large, chance, args.jobs)
-    fill(small, chance, args.pending // SMALLER)
+    spread(small, chance, 6 * args.cases)
     found = cases(small, chance, args.cases)
     good = [case for case in found if case.started]
     figures = {

@@ -14,13 +14,11 @@ from packhorse.agent.inventory.watch import Seen
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.gresspec import MAX_MEM_MIB
 from packhorse.scheduler.model.ids import NodeName
-from packhorse.scheduler.model.node import NodeSpec, Offer
+from packhorse.scheduler.model.node import MAX_LEVELS, NodeSpec, Offer
 from packhorse.scheduler.model.resources import Device, Gres
 
 MAX_DEVICES = 4096
 """Of one kind on one node."""
-MAX_LEVELS = 8
-"""Of racks and switches above a node; the scheduler has the same limit."""
 
 MAX_CPUS = (1 << 27) // 1000
 MAX_WEIGHT = (1 << 32) - 1

@@ -75,6 +75,7 @@ def spec_of(request: JobRequest) -> job_pb2.JobSpec:
         partition=request.partition,
         account=request.account,
         qos=request.qos,
+        reservation=request.reservation,
         nice=request.nice,
         hold=request.hold,
         requeue=request.requeue,

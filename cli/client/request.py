@@ -51,6 +51,7 @@ class JobRequest:
     partition: str = ""
     account: str = ""
     qos: str = ""
+    reservation: str = ""
     array: str = ""
     after: str = ""
     begin: datetime.datetime | None = None

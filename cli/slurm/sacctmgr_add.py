@@ -55,7 +55,7 @@ def _add_accounts(options: Options, session: Session) -> int:
     session.say(f"  Organization    = {given.get('organization', 'Parent/Account Name')}")
     pairs = "\n".join(f"  A = {name.lower():<10.10} C = {cluster:<10.10}" for name in fresh)
     session.say(f" Associations\n{pairs}\n Settings")
-    limits = settings_text(options.edits[Thing.ASSOCIATION], Thing.ASSOCIATION, 14)
+    limits = settings_text(options.edits(Thing.ASSOCIATION), Thing.ASSOCIATION, 14)
     session.say("\n".join([*limits, f"  Parent        = {parent}"]))
     changes = []
     for name in fresh:
@@ -91,7 +91,7 @@ def _add_users(options: Options, session: Session) -> int:
     for name in users:
         if name not in there:
             _check_uid(name, session)
-            own = [e for e in options.edits[Thing.USER] if e["name"] != "default_account"]
+            own = [e for e in options.edits(Thing.USER) if e["name"] != "default_account"]
             own.append({"name": "default_account", "text": default})
             changes.append({"verb": "add", "thing": "user", "name": name, "edits": own})
             fresh.append(name)
@@ -109,7 +109,7 @@ def _add_users(options: Options, session: Session) -> int:
     if fresh:
         session.say(" Adding User(s)\n" + "\n".join(f"  {name}" for name in fresh))
         session.say(f" Settings =\n  Default Account = {default}")
-        for edit in options.edits[Thing.USER]:
+        for edit in options.edits(Thing.USER):
             if edit["name"] == "admin_level":
                 session.say(f"  Admin Level     = {edit['text']}")
     if pairs:
@@ -121,7 +121,7 @@ def _add_users(options: Options, session: Session) -> int:
 
 def _accounts_of(options: Options, known: Known, fresh: list[str]) -> list[str]:
     """The accounts that users are added to; for new ones there must be some."""
-    default = [e["text"] for e in options.edits[Thing.USER] if e["name"] == "default_account"]
+    default = [e["text"] for e in options.edits(Thing.USER) if e["name"] == "default_account"]
     accounts = options.texts("account") or default
     if not accounts:
         raise CommandError(" Need name of account to add user to.")

@@ -90,7 +90,7 @@ def _modify_accounts(options: Options, session: Session) -> int:
         ]
     if options.rawusage:
         changes += [{"verb": "reset", **_key(row)} for row in rows]
-    plain = [edit for edit in options.edits[Thing.ACCOUNT] if edit["name"] != "parent"]
+    plain = [edit for edit in options.edits(Thing.ACCOUNT) if edit["name"] != "parent"]
     told = []
     if plain:
         told += [" Modified accounts...", *(f"  {row['account']}" for row in rows)]

@@ -8,7 +8,6 @@ import sys
 from packhorse.cli.slurm.process import CommandError
 from packhorse.cli.slurm.sacctmgr_show import cluster_name, listed
 from packhorse.cli.transport import CallError, call, field
-from packhorse.scheduler.model.account_settings import SETTINGS, Thing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from packhorse.cli.slurm.sacctmgr_words import Options
+    from packhorse.scheduler.model.account_settings import Thing
 
     Change = dict[str, Any]
 
@@ -121,11 +121,13 @@ class Known:
 
 def edits_of(options: Options, known: Known, *things: Thing) -> list[dict[str, str]]:
     """What is to be set of these things."""
-    return [known.edit(edit) for thing in things for edit in options.edits[thing]]
+    return [known.edit(edit) for thing in things for edit in options.edits(thing)]
 
 
 def settings_text(edits: Sequence[dict[str, str]], thing: Thing, width: int) -> list[str]:
     """`  MaxJobs       = 4`, one line for each."""
+    from packhorse.scheduler.model.account_settings import SETTINGS, Thing  # as in sacctmgr_words
+
     lines = []
     for setting in SETTINGS[thing]:
         for edit in edits:

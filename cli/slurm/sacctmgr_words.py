@@ -6,11 +6,12 @@ Names of options may be shortened, as in Slurm, as long as they mean one thing.
 from __future__ import annotations
 
 from packhorse.cli.slurm.process import CommandError
-from packhorse.scheduler.model.account_settings import SETTINGS, Thing, find
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from packhorse.scheduler.model.account_settings import Thing
 
     Edit = dict[str, str]
     """name, text and how, as the scheduler takes them."""
@@ -116,12 +117,12 @@ _NEVER = (
 
 
 class Options:
-    """What was said after the entity. chosen: conditions by their field. edits: what is to be set. rawusage:
+    """What was said after the entity. chosen: conditions by their field. rawusage:
     whether use is to count from zero."""
 
     def __init__(self) -> None:
         self.chosen: Filters = {}
-        self.edits: dict[Thing, list[Edit]] = {thing: [] for thing in Thing}
+        self._edits: dict[Thing, list[Edit]] = {}
         self.flags: set[str] = set()
         self.format = ""
         self.rawusage = False
@@ -130,9 +131,13 @@ class Options:
         """The values of a condition, none if it was not given."""
         return self.chosen.get(name, [])
 
+    def edits(self, thing: Thing) -> list[Edit]:
+        """What is to be set of it."""
+        return self._edits.setdefault(thing, [])
+
     def edited(self) -> list[tuple[Thing, Edit]]:
         """Everything that is to be set."""
-        return [(thing, edit) for thing, edits in self.edits.items() for edit in edits]
+        return [(thing, edit) for thing, edits in self._edits.items() for edit in edits]
 
 
 def entity_of(word: str) -> str:
@@ -206,6 +211,8 @@ def _take_condition(options: Options, word: str, names: str, what: str) -> None:
 
 def _take_setting(options: Options, word: str, things: Sequence[Thing]) -> bool:
     """Whether the word sets something of these things."""
+    from packhorse.scheduler.model.account_settings import SETTINGS, find  # slow to load, and not for `show`
+
     name, how, value = _cut(word)
     if not how:
         return False
@@ -224,7 +231,7 @@ def _take_setting(options: Options, word: str, things: Sequence[Thing]) -> bool:
     for thing in things:
         setting = find(thing, lowered)
         if setting is not None:
-            options.edits[thing].append({"name": setting.name, "text": value, "how": how})
+            options.edits(thing).append({"name": setting.name, "text": value, "how": how})
             return True
     shortened = {
         spelling: (thing, setting)
@@ -236,7 +243,7 @@ def _take_setting(options: Options, word: str, things: Sequence[Thing]) -> bool:
     if not found:
         return False
     thing, setting = shortened[found]
-    options.edits[thing].append({"name": setting.name, "text": value, "how": how})
+    options.edits(thing).append({"name": setting.name, "text": value, "how": how})
     return True
 
 

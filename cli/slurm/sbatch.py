@@ -73,11 +73,6 @@ def _command(words: list[str]) -> int:
     shown_command = " ".join([path, *arguments[1:]]) if path else ""
     request = sbatch_request.build(options, script, name, shown_command, arguments[1:], shown)
     _warn_of_too_many_nodes(request["spec"]["ask"])
-    if "@" in options.get("switches", ""):
-        sys.stderr.write(
-            f"{PROG}: warning: --switches={options['switches']}: the job waits for nodes below one switch "
-            "however long it takes\n"
-        )
     if "verbose" in options:
         _list_options(options)
     return _submit(request, options)

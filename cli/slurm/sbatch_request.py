@@ -171,6 +171,10 @@ def _order(options: Mapping[str, str], spec: dict[str, Any]) -> None:
         spec["noLend"] = True
     if "no-requeue" in options:
         spec["requeue"] = False
+    if "switches" in options:
+        wait_s = _switches_wait_s(options["switches"])
+        if wait_s is not None:
+            spec["switchesWaitS"] = wait_s
     if "oom-retry" in options:
         _oom_retry(options, spec)
     if "retry" in options:
@@ -282,7 +286,7 @@ def _ask(options: Mapping[str, str]) -> dict[str, Any]:
     if "spread-job" in options:
         ask["spread"] = True
     if "hops" in options or "switches" in options:
-        ask["hops"] = _hops(options)
+        _switches(options, ask)
     if not _DEVICE_OPTIONS.isdisjoint(options):
         from packhorse.cli.slurm import sbatch_devices
 
@@ -291,30 +295,30 @@ def _ask(options: Mapping[str, str]) -> dict[str, Any]:
     return ask
 
 
-def _hops(options: Mapping[str, str]) -> int:
-    """How far apart the nodes may be: --hops, or Slurm's --switches where it means the same."""
-    if "hops" not in options:
-        wanted, at, wait = options["switches"].partition("@")
-        n = number(wanted, "switches")
-        if at:
-            from packhorse.scheduler.model.units import UnitError, parse_time_limit_s
-
-            try:
-                parse_time_limit_s(wait)
-            except UnitError:
-                raise refuse(f'Invalid --switches specification: "{wait}" is not a time') from None
-        if n > 1:
-            raise refuse(
-                f"--switches={n} is not supported by Packhorse: give --switches=1 for nodes below one "
-                "switch, or --hops=N for nodes below one that is N levels higher"
-            )
-        return 0
-    if "switches" in options:
+def _switches(options: Mapping[str, str], ask: dict[str, Any]) -> None:
+    """How far apart the nodes may be: --hops, or below how many switches."""
+    if "hops" in options and "switches" in options:
         raise refuse("--hops and --switches are mutually exclusive", 1)
+    if "switches" in options:
+        ask["maxSwitches"] = number(options["switches"].partition("@")[0], "switches", low=1)
+        return
     n = number(options["hops"], "hops", low=0)
     if n > 63:
         raise refuse(f"--hops={n} is over 63, which is as far as there are switches", 1)
-    return n
+    ask["hops"] = n
+
+
+def _switches_wait_s(text: str) -> int | None:
+    """For how long a job waits for its switches, of N[@TIME]; None: as long as it takes."""
+    _, at, wait = text.partition("@")
+    if not at:
+        return None
+    from packhorse.scheduler.model.units import UnitError, parse_time_limit_s
+
+    try:
+        return parse_time_limit_s(wait) or None  # UNLIMITED
+    except UnitError:
+        raise refuse(f'Invalid --switches specification: "{wait}" is not a time') from None
 
 
 def _check_tasks(ask: dict[str, Any]) -> None:

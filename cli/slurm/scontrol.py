@@ -62,7 +62,7 @@ NOT_YET = frozenset((
 """Keywords of Slurm's that this release refuses by name."""
 
 NOT_SHOWN = frozenset(
-    ["aliases", "assoc_mgr", "bbstat", "burstbuffer", "daemons", "dwstat", "federation", "slurmd", "topology"]
+    ["aliases", "assoc_mgr", "bbstat", "burstbuffer", "daemons", "dwstat", "federation", "slurmd"]
 )
 
 
@@ -124,6 +124,20 @@ def _show(words: list[str], options: dict[str, str]) -> int:
         else:
             raise CommandError(f"invalid entity:{words[0]} for keyword:show ")
     return work(words[1:], options)
+
+
+def _show_topology(words: list[str], options: dict[str, str]) -> int:
+    from packhorse.cli.slurm import show_topology
+    from packhorse.cli.slurm.table import fetch
+
+    rows = fetch("ListNodes", {"fields": list(show_topology.COLUMNS)}).rows()
+    found = show_topology.lines(rows, words)
+    if words and not found:
+        raise CommandError(f"{PROG}: error: no switch or node {', '.join(words)}")
+    if not found:
+        raise CommandError("No topology information available")  # in Slurm's words
+    sys.stdout.write("".join(f"{line}\n" for line in found))
+    return 0
 
 
 def _show_jobs(words: list[str], options: dict[str, str]) -> int:
@@ -547,6 +561,7 @@ _ENTITIES: dict[str, Callable[[list[str], dict[str, str]], int]] = {
     "reservations": _show_reservations,
     "step": _show_steps,
     "steps": _show_steps,
+    "topology": _show_topology,
 }
 
 

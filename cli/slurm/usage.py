@@ -80,7 +80,8 @@ What it needs
       --exclusive[=user]      nodes without other jobs
       --contiguous            neighbouring nodes
       --spread-job            on many and empty nodes
-      --switches=1, --hops=N  below one switch, or one N levels higher (--hops: not Slurm's)
+      --switches=N[@TIME]     below at most N switches, after TIME below any
+      --hops=N                below one switch, or one N levels higher (not Slurm's)
   -L, --licenses=NAME[:N],... licences of the cluster
 When and how
   -t, --time=LIMIT            M, M:S, H:M:S, D-H, D-H:M, D-H:M:S

@@ -12,8 +12,10 @@ from packhorse.scheduler.core.orders import BY_ORDER, NOBODY, ORDERS
 from packhorse.scheduler.core.predictors import PREDICTORS
 from packhorse.scheduler.core.reclaim.estimators import ESTIMATORS
 from packhorse.scheduler.model.accounts import PreemptMode
-from packhorse.scheduler.model.cluster import Enforce, GpuIdleAction, PreemptBy, VictimOrder
+from packhorse.scheduler.model.cluster import Enforce, GpuIdleAction, PreemptBy, Topology, VictimOrder
+from packhorse.scheduler.model.ids import NodeName
 from packhorse.scheduler.model.job import NORMAL_QOS
+from packhorse.scheduler.model.node import MAX_LEVELS
 from packhorse.scheduler.model.tres import is_name, sort_key
 from packhorse.scheduler.model.units import UnitError, parse_mem_mib, parse_time_limit_s
 
@@ -232,6 +234,28 @@ def _licenses(raw: object) -> tuple[tuple[str, int], ...]:
         raise KeyProblem(str(error)) from error
 
 
+def _topology(raw: object) -> Topology:
+    """By path; no node twice."""
+    found: dict[str, tuple[NodeName, ...]] = {}
+    seen: set[str] = set()
+    for text in _names(raw):
+        path, colon, nodes = text.partition(":")
+        levels = path.split("/")
+        if not colon or len(levels) > MAX_LEVELS or not all(map(_is_level, levels)) or path in found:
+            raise KeyProblem(f'"{text}" is not RACK/SWITCH:NODES with every path there once')
+        names = _nodes(nodes)
+        twice = seen.intersection(names)
+        if twice or names == ("ALL",):
+            raise KeyProblem(f'"{text}": {min(twice) if twice else "ALL"} cannot stand in two places')
+        seen.update(names)
+        found[path] = tuple(NodeName(name) for name in names)
+    return tuple(sorted(found.items()))
+
+
+def _is_level(text: str) -> bool:
+    return bool(text) and all(c.isascii() and (c.isalnum() or c in "-_.") for c in text)
+
+
 def _policy(raw: object) -> str:
     from packhorse.scheduler.plugins import known_policies  # only when one is named: it loads the policies
 
@@ -366,6 +390,7 @@ WEIGHTS = Kind('a table of numbers, like { cpu = 1, mem = 0.25, "gres/gpu" = 8 }
 FRACTION = Kind("a number from 0 to 1", _fraction)
 TIME_LIMIT = Kind('minutes, or a text like "01:30:00", "2-00:00:00", "UNLIMITED"', _time_limit)
 MEMORY = Kind('MiB, or a text like "500M", "4G"', _memory)
+TOPOLOGY = Kind('a list of texts like ["rack1/leaf1:n[1-4]", "rack1/leaf2:n[5-8]"]', _topology)
 LICENSES = Kind('a list of texts with counts, like ["matlab:10", "fluent:2"]', _licenses)
 ORDER = _named("order", ORDERS)
 BACKFILL = _named("kind of backfilling", BACKFILLS)
@@ -397,6 +422,7 @@ _YEAR_S = 366 * 86400
 KEYS: tuple[Key, ...] = (
     Key("cluster", "name", NAME, '"packhorse"', "", _C, "name"),
     Key("cluster", "admins", NAMES, "[]", "", _S, "admins"),
+    Key("cluster", "topology", TOPOLOGY, "[]", "", _C, "topology"),
     Key("cluster", "licenses", LICENSES, "[]", "", _C, "licenses"),
     Key("jobs", "allow_root_jobs", FLAG, "false", "", _C, "allow_root_jobs"),
     Key(PARTITION, "name", NAME, "", "", _P, "name"),
@@ -551,6 +577,10 @@ MEANING: dict[str, str] = {
     "cluster.admins": (
         "Users (names or uids) who may act on everybody's jobs and on nodes, beside uid 0 and the user "
         "who runs the scheduler."
+    ),
+    "cluster.topology": (
+        "Where nodes stand in the tree of racks and switches, from the top down; --switches and --hops go "
+        "by it. Of nodes that are not named, what their agents say (--topology)."
     ),
     "cluster.licenses": (
         "What `sbatch --licenses` can ask for, and how many of each the cluster has; without a count one."

@@ -154,7 +154,7 @@ def _row(
         command=command_of(spec),
         gpu_milli=given.gpu_milli,
         wckey=spec.wckey,
-        reservation=spec.reservation,
+        reservation=(phase.reservation if isinstance(phase, Active) else "") or spec.reservation,
         suspended_us=suspended_us(phase, ended_at) if isinstance(phase, Active) else 0,
         usage=usage,
     )

@@ -38,6 +38,8 @@ def _configured(state: State, event: ev.Configured) -> None:
         state.windows.changed(state.reservations, event.at)
     if event.config.reclaim != before.reclaim:
         apply_loans.suspect_all(state)
+    if event.config.topology != before.topology:
+        state.node_columns.set_places(event.config.topology)
     if event.config.predictor != before.predictor:
         waiting.expect_again(state)
     if (event.config.preempt, event.config.order) != (before.preempt, before.order):

@@ -185,6 +185,8 @@ class _Case:
                 continue
             if self.field.layer_of(item.begun.end) < self.j:
                 continue
+            if not all(kind.mask[position] for position, _ in item.begun.taken):
+                continue  # it is where a reservation begins after its end
             budget -= item.begun.n
             self.moved.append(item)
             self._give(item, 1)

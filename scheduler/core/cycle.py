@@ -345,7 +345,10 @@ class Cycle:
             self.turns.tell(self.pending.id[slots], waits)
 
     def contended(self) -> Contended | None:
-        """What of this plan could be better; after `tell`. Gangs stay as they are."""
+        """What of this plan could be better; after `tell`. Gangs stay as they are. None while CPUs of nodes
+        are set aside, which the problem does not know."""
+        if self.reserved is not None and self.reserved.claims is not None:
+            return None
         codes, started = self.codes, self.started or ()
         if self.together is not None:
             codes = np.where(self.together.mask(), Reason.GANG_INCOMPLETE.code, codes)
@@ -654,14 +657,15 @@ class Cycle:
 
     def _follow(self, slot: int, want: int, code: int, duration: int, j: int) -> int:
         """Starts up to so many jobs of the row where the guide says. Returns how many."""
+        id, partition = int(self.pending.id[slot]), int(self.pending.partition[slot])
+        places = self.guide.pop(id)
         if self.reserved is not None and self.reserved.beside(code):
             return 0
         request, position = self._request(code, duration), self.field.board.position
-        id, partition = int(self.pending.id[slot]), int(self.pending.partition[slot])
         if code in self.pending.licensed:
             want = min(want, self._licensed(code, duration))
         n = 0
-        for told in self.guide.pop(id)[: min(want, self.left)]:
+        for told in places[: min(want, self.left)]:
             at = [position[name] for name in dict.fromkeys(told.nodes) if name in position]
             batch = place_at(self.field, request, at, told.device, j) if at else None
             if batch is not None and self._take_quota(slot, code, [batch], j)[1]:

@@ -17,10 +17,11 @@ from msgspec import structs
 
 from packhorse.scheduler.core.packing.board import CPU, EXCLUSIVE, FIXED, MEM, SLOTS, TMP, Board
 from packhorse.scheduler.core.packing.slots import LOCATED, UNDECLARED, SlotMap, slot_name
+from packhorse.scheduler.model.cluster import Topology
 from packhorse.scheduler.model.errors import InvariantBroken
 from packhorse.scheduler.model.hostlist import natural_key
 from packhorse.scheduler.model.ids import JobId, NodeName
-from packhorse.scheduler.model.node import Node
+from packhorse.scheduler.model.node import Node, NodeSpec
 from packhorse.scheduler.model.resources import WHOLE, Device, Placement
 
 NO_SLOTS = SlotMap(())
@@ -97,6 +98,8 @@ class NodeColumns:
         self._maps: dict[tuple[Device, ...], SlotMap] = {}
         self._derived_columns: dict[SlotMap, list[int]] = {NO_SLOTS: []}
         self._board: Board | None = None
+        self._places: dict[NodeName, tuple[str, ...]] = {}
+        """Where nodes stand by the configuration's word, which counts more than their own."""
 
     def __len__(self) -> int:
         return len(self.row_of)
@@ -206,9 +209,18 @@ class NodeColumns:
                 [self.maps[row] for row in rows],
                 self.slot_columns,
                 self._derived_columns,
-                [spec.topology for spec in specs],
+                [self.place_of(spec) for spec in specs],
             )
         return self._board
+
+    def set_places(self, topology: Topology) -> None:
+        """The configuration says where nodes stand: paths such as "rack1/leaf2", and the nodes of each."""
+        self._places = {name: tuple(path.split("/")) for path, names in topology for name in names}
+        self._changed()
+
+    def place_of(self, spec: NodeSpec) -> tuple[str, ...]:
+        """The racks and switches above the node, from the top down."""
+        return self._places.get(spec.name, spec.topology)
 
     # -- allocations -------------------------------------------------------------------------------------
 

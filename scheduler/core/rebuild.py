@@ -7,7 +7,6 @@ from packhorse.scheduler.core.accounts.holding import count_again
 from packhorse.scheduler.core.active import set_lease_timers, set_timers
 from packhorse.scheduler.core.array_tasks import count
 from packhorse.scheduler.core.conditions import ensure_members
-from packhorse.scheduler.core.deadlines import set_deadline_timer
 from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.preempt.apply_room import ends_at
 from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, suspect_all
@@ -21,6 +20,8 @@ def rebuild(state: State) -> None:
     interned = state.interned
     state.clear_derived()
     state.interned = interned
+    if state.config.topology:
+        state.node_columns.set_places(state.config.topology)
     for node in state.nodes.values():
         state.node_columns.put(node)
         if not node.reachable:
@@ -42,8 +43,8 @@ def rebuild(state: State) -> None:
             rows.append(waiting.row_of(state, job))
             if not phase.eligible_at:
                 waiting.watch(state, job)
-            elif job.spec.deadline_at:
-                set_deadline_timer(state, job)
+            else:
+                waiting.set_patience_timers(state, job)
         elif isinstance(phase, Active):
             _hold(state, job, phase)
         state.preempting.put(job)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from itertools import islice
 
+from msgspec.structs import replace
+
 from packhorse.scheduler.core import gangs, waiting
 from packhorse.scheduler.core.active import brake_holds, lease_over_at, ranked_next_at, warn_at
 from packhorse.scheduler.core.cancel import end_pending, end_remainder
@@ -26,6 +28,7 @@ from packhorse.scheduler.model.event import (
     JobsForgotten,
     JobsRanked,
     JobTerminating,
+    JobUpdated,
     JobWarned,
 )
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId
@@ -94,6 +97,8 @@ def tick(state: State, _input: Tick, now: Instant) -> Decision:
             _doom(draft, id)
         elif kind is Timer.RANK:
             ranked.append(id)
+        elif kind is Timer.SWITCHES:
+            _any_switches(draft, id)
         elif kind is Timer.DEADLINE:
             _deadline_over(draft, id)
         elif kind is Timer.GANG:
@@ -190,6 +195,13 @@ def _give_up(draft: Draft, id: JobId, seen: set[JobId]) -> None:
         end_pending(draft, jobs[member], -1, gangs.TIMEOUT, gangs.timed_out(found))
 
 
+def _any_switches(draft: Draft, id: JobId) -> None:
+    """It has waited long enough for nodes below few switches."""
+    waiter: Job | ArrayJob = draft.state.jobs.get(id) or draft.state.arrays[id]
+    spec = replace(waiter.spec, ask=replace(waiter.spec.ask, max_switches=0), switches_wait_s=-1)
+    draft.events.append(JobUpdated(draft.now, id, spec, -1))
+
+
 def _doom(draft: Draft, id: JobId) -> None:
     """A dependency that cannot come true any more, of a job that wants to be cancelled then."""
     job = draft.state.jobs.get(id)
@@ -208,6 +220,8 @@ def _stands(state: State, entry: Entry) -> bool:
     if waiter is None:
         return False
     phase = waiter.phase
+    if kind is Timer.SWITCHES:
+        return waiting.switches_over_at(waiter) == at and waiting.anything(waiter)
     if kind is Timer.DEADLINE:
         return due_at(waiter) == at and waiting.anything(waiter)
     if isinstance(phase, Pending):

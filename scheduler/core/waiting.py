@@ -28,7 +28,7 @@ from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.timers import Timer
 from packhorse.scheduler.model.accounts import Holder
-from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId
+from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId
 from packhorse.scheduler.model.job import (
     NORMAL_QOS,
     Active,
@@ -450,9 +450,26 @@ def keys(waiter: Waiter) -> list[Key]:
     return found
 
 
+def switches_over_at(waiter: Waiter) -> Instant:
+    """When it takes nodes below any number of switches, UNKNOWN for never or not yet known."""
+    spec, phase = waiter.spec, waiter.phase
+    asks = spec.ask.max_switches and spec.switches_wait_s >= 0
+    if not asks or not isinstance(phase, Pending) or not phase.eligible_at:
+        return UNKNOWN
+    return Instant(phase.eligible_at + spec.switches_wait_s * US)
+
+
+def set_patience_timers(state: State, waiter: Waiter) -> None:
+    """Enter when it is given up, and when it takes what it can get."""
+    patience = switches_over_at(waiter)
+    if patience:
+        state.timers.add(patience, Timer.SWITCHES, waiter.id)
+    set_deadline_timer(state, waiter)
+
+
 def _set_timers(state: State, waiter: Waiter) -> None:
     phase = pending_phase(waiter)
-    set_deadline_timer(state, waiter)
+    set_patience_timers(state, waiter)
     if phase.begin_at and not (phase.eligible_at or phase.held or phase.unmet or phase.never):
         state.timers.add(phase.begin_at, Timer.BEGIN, waiter.id)
     if doomed(waiter):

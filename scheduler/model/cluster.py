@@ -9,6 +9,9 @@ import msgspec
 from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.ids import UNKNOWN, Instant, NodeName
 
+Topology = tuple[tuple[str, tuple[NodeName, ...]], ...]
+"""Paths in the tree of racks and switches, as in "rack1/leaf2", and the nodes that stand there."""
+
 
 class Partition(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A named set of nodes with limits and defaults.
@@ -238,6 +241,7 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     partition and where quotas are lent. priorities: of the order multifactor, and how use fades. accounts:
     how far accounts are enforced. resv_over_run_s: how long jobs may run on when the window of their
     reservation is over.
+    topology: where nodes stand, instead of what their agents say.
     """
 
     name: str = "packhorse"
@@ -272,3 +276,4 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     priorities: Priorities = Priorities()
     accounts: AccountsPolicy = AccountsPolicy()
     resv_over_run_s: int = 0
+    topology: Topology = ()

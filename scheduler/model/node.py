@@ -9,6 +9,9 @@ import msgspec
 from packhorse.scheduler.model.ids import UNKNOWN, Instant, NodeName
 from packhorse.scheduler.model.resources import Device
 
+MAX_LEVELS = 8
+"""Of racks and switches above a node."""
+
 
 class NodeSpec(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A machine as its agent registered it. declared: amounts were stated by its owner, beyond or

@@ -252,7 +252,7 @@ def _live(here: Present, job: Job, reason: str, priority: int) -> Live:
         command=command_of(spec),
         gpu_milli=amounts.gpu_milli,
         wckey=spec.wckey,
-        reservation=spec.reservation,
+        reservation=(active.reservation if active else "") or spec.reservation,
         suspended_us=suspended_us(active, here.now) if active else 0,
         usage=_usage(here, placements[0].node, active.attempt) if active and placements else NO_USAGE,
     )

@@ -24,7 +24,7 @@ from packhorse.scheduler.model.input import (
     RunningAttempt,
 )
 from packhorse.scheduler.model.job import Active, ArraySpec, EndCause, Job
-from packhorse.scheduler.model.node import NodeSpec, Offer
+from packhorse.scheduler.model.node import MAX_LEVELS, NodeSpec, Offer
 from packhorse.scheduler.model.outputpath import default_output, expand_pattern
 from packhorse.scheduler.model.resources import WHOLE, Device, Devices, Usage, is_slice
 from packhorse.scheduler.model.sample import DeviceSample
@@ -42,8 +42,6 @@ MAX_GROUP = 4_095
 MAX_REMARK = 400
 """Characters of a warning of a node, and of the reason of a dead device: what is longer is cut off."""
 MAX_REMARKS = 32
-MAX_LEVELS = 8
-"""Of racks and switches above a node."""
 
 AgentMessage = pb.AgentMessage
 SchedulerMessage = pb.SchedulerMessage

@@ -26,6 +26,7 @@ from packhorse.scheduler.core.decision import Decision, Trouble
 from packhorse.scheduler.core.grant import n_to_serve
 from packhorse.scheduler.core.node_times import node_rows
 from packhorse.scheduler.core.reclaim.ledger import loan_rows
+from packhorse.scheduler.core.reservations.times import reservation_rows
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
 from packhorse.scheduler.core.when.book import Key
@@ -462,6 +463,7 @@ class Engine:
                 group.series += self.series.ended(rows)
             group.loans += loan_rows(state, event)
             group.times += node_rows(state, event)
+            group.times += reservation_rows(state, event)
             apply(state, event)
             seq += 1
             group.records.append(encode(event, seq))

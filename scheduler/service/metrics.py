@@ -17,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from packhorse.scheduler.core.free_blocks import largest_free_blocks
 from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS
 from packhorse.scheduler.core.packing.slots import is_inner
 from packhorse.scheduler.core.reclaim.lending import refresh
@@ -197,6 +198,16 @@ class _Gauges(Collector):
         for word, n in sorted(counts.items()):
             nodes.add_metric((word,), n)
         yield nodes
+        blocks = GaugeMetricFamily(
+            "packhorse_largest_free_block_nodes",
+            'Most free nodes below one switch (hops 0), one rack and so on; "any": all that are free',
+            labels=("hops",),
+        )
+        sizes = largest_free_blocks(state)
+        for hops, size in enumerate(sizes[:-1]):
+            blocks.add_metric((str(hops),), size)
+        blocks.add_metric(("any",), sizes[-1])
+        yield blocks
 
     def _amounts(self) -> Iterator[Metric]:
         columns = self._engine.state.node_columns

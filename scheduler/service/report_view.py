@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_type_hints
 
 from packhorse.scheduler.core.node_times import present_row
-from packhorse.scheduler.model.accounting import NodeRow, NodeState
+from packhorse.scheduler.core.reservations.times import window_row
+from packhorse.scheduler.model.accounting import NodeRow, NodeState, ReservationRow
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.hostlist import HostlistError, expand
 from packhorse.scheduler.model.ids import US, Instant
+from packhorse.scheduler.model.reservation import IGNORE_JOBS, MAINT
 from packhorse.scheduler.model.tres import BILLING, CPU, NODE, Tres, is_name, make_tres, parse_tres
 from packhorse.scheduler.service import messages
 from packhorse.scheduler.service.accounting_view import live_rows, present
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 HOUR_US: Final = 3600 * US
 MOST_HOURS: Final = 100 * 366 * 24
 """No report is longer: a hundred years."""
-MAINT: Final = "MAINT"
 KINDS: Final = ("usage", "sizes", "cluster", "reservation")
 
 
@@ -135,14 +136,15 @@ async def get_report(engine: Engine, request: messages.GetReportRequest) -> mess
         Lifetime(row.eligible_at, row.started_at or until, until, row.alloc_tres or row.req_tres)
         for row in (*live, *waiting)
     ]
+    windows = [row for r in state.reservations.values() for row in window_row(state, r, until)]
     tree = _table([Above(a.name, a.parent) for a in state.accounts.accounts.values()], Above)
     await engine.barrier()
 
     def answer(store: Store) -> messages.GetReportResponse:
         if request.kind == "cluster":
-            table = _cluster(store, query, names, nodes, lives)
+            table = _cluster(store, query, names, nodes, lives, windows)
         elif request.kind == "reservation":
-            table = _reservations(store, query, names, running)
+            table = _reservations(store, query, names, running, windows)
         else:
             sums = [*store.sums(query), *running]
             table = _usage(sums, names) if request.kind == "usage" else _sizes(sums, names[0])
@@ -205,12 +207,18 @@ _MOST_KNOWN: Final = 100_000
 
 
 def _cluster(
-    store: Store, query: SumQuery, names: Sequence[str], nodes: Sequence[NodeRow], lives: Sequence[Lifetime]
+    store: Store,
+    query: SumQuery,
+    names: Sequence[str],
+    nodes: Sequence[NodeRow],
+    lives: Sequence[Lifetime],
+    present: Sequence[ReservationRow],
 ) -> messages.Table:
     since, until = query.since, query.until
     past = store.node_times(since, until)
     rows = [row for row in (*past, *nodes) if row.until > since and row.since < until]
-    windows = [row for row in store.reservation_times(since, until) if MAINT in row.flags.split(",")]
+    windows = [*store.reservation_times(since, until), *present]
+    windows = [row for row in windows if {MAINT, IGNORE_JOBS}.intersection(row.flags.split(",")) == {MAINT}]
     away = [(_nodes(row.nodes), row.since, row.until) for row in windows]
     every = [*store.lifetimes(query), *lives]
     out = []
@@ -336,15 +344,21 @@ def _nodes(text: str) -> frozenset[str]:
 
 
 def _reservations(
-    store: Store, query: SumQuery, names: Sequence[str], running: Iterable[RunSum]
+    store: Store,
+    query: SumQuery,
+    names: Sequence[str],
+    running: Iterable[RunSum],
+    present: Sequence[ReservationRow],
 ) -> messages.Table:
+    """Windows that reach into the time, and what of them was used in it."""
     used: dict[tuple[str, str], int] = {}
     for one in (*store.sums(query), *running):
         if one.reservation:
             for name, amount in amounts(one.alloc_tres):
                 used[one.reservation, name] = used.get((one.reservation, name), 0) + amount * one.us
     out = []
-    for row in store.reservation_times(query.since, query.until):
+    reach = [row for row in present if row.until > query.since]
+    for row in (*store.reservation_times(query.since, query.until), *reach):
         for name, count in amounts(row.tres):
             if name in names:
                 span_us = row.until - row.since

@@ -95,7 +95,8 @@ QUARTER = GPU | {"milli": 250}
         ),
         ("--gpu-link=required --gres=gpu:4", {"gresPerNode": [GPU | {"count": 4}], "linked": True}),
         ("--gres=gpu --gres-flags=enforce-binding", {"gresPerNode": [GPU]}),
-        ("-N4 --switches=1", {"hops": 0}),
+        ("-N4 --switches=1", {"maxSwitches": 1}),
+        ("-N4 --switches=2@10:00", {"maxSwitches": 2}),
         ("-N4 --hops=2", {"hops": 2}),
         ("--spread-job", {"spread": True}),
         ("-C a*2&b*1", {"features": "a*2&b*1"}),
@@ -138,7 +139,7 @@ def test_what_is_asked_for(scheduler: FakeScheduler, run: Run, words: str, ask: 
         ("--ntasks-per-gpu=2 --gpus=2 --ntasks-per-node=2", "mutually exclusive with --ntasks-per-node"),
         ("--ntasks-per-gpu=2 --gpus-per-node=2 -N1-2", "not a range (--nodes)"),
         ("-n8 -N2 --ntasks-per-node=2", "does not go on 2 nodes: 4 tasks at most"),
-        ("--switches=2", "--switches=2 is not supported by Packhorse: give --switches=1"),
+        ("--switches=0", "--switches"),
         ("--switches=x", 'Invalid numeric value "x" for --switches'),
         ("--switches=1@soon", '"soon" is not a time'),
         ("--hops=-1", 'Invalid numeric value "-1" for --hops'),
@@ -166,13 +167,14 @@ def test_where_options_about_devices_may_stand(
     assert (spec["licenses"], spec["given"]) == ("matlab:2", {"gpusPerNode": "0.5"})
     monkeypatch.setenv("SBATCH_GPUS_PER_NODE", "0.25")
     monkeypatch.setenv("SBATCH_REQ_SWITCH", "1@10:00")
-    code, _, err = run("sbatch", "--mem=3G", "job.sh")
-    assert code == 0 and err.startswith("sbatch: warning: --switches=1@10:00: the job waits for nodes")
-    assert scheduler.bodies("SubmitJob")[-1]["spec"]["ask"] == {
+    assert run("sbatch", "--mem=3G", "job.sh")[0] == 0
+    spec = scheduler.bodies("SubmitJob")[-1]["spec"]
+    assert spec["switchesWaitS"] == 600
+    assert spec["ask"] == {
         "gresPerNode": [QUARTER],
         "spread": True,
         "memMibPerNode": 3072,
-        "hops": 0,
+        "maxSwitches": 1,
     }
 
 

@@ -369,7 +369,7 @@ def test_scontrol_asks(
             "Invalid job id specified for job abc\nslurm_suspend error: Invalid job id specified",
         ),
         ("resume", "too few arguments for keyword:resume"),
-        ("show topology", "scontrol: error: show topology is not supported by Packhorse yet"),
+        ("show topology", "No topology information available"),
         ("show hostnames", "scontrol: error: host list is empty"),
         ("write nothing", "invalid write argument:nothing"),
         ("ping x", "too many arguments for keyword:ping"),

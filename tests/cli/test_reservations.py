@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from packhorse.client.convert import spec_of
+from packhorse.client.request import JobRequest
 from tests.cli import session
 from tests.cli.commands import Run
 from tests.cli.fake_scheduler import FakeScheduler, table
@@ -218,3 +221,18 @@ def test_states_of_nodes_in_a_window(scheduler: FakeScheduler, run: Run) -> None
     shown = run("scontrol", "-o", "show", "node", "node3")[1]
     assert " State=IDLE+MAINTENANCE+RESERVED " in shown and " ReservationName=maint" in shown
     assert " State=IDLE+RESERVED " in run("scontrol", "-o", "show", "node", "node5")[1]
+
+
+def test_the_client_names_one() -> None:
+    assert spec_of(JobRequest(command="true", reservation="course")).reservation == "course"
+
+
+def test_sbatch_names_one(
+    scheduler: FakeScheduler, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    scheduler.on("SubmitJob", {"jobId": 5})
+    run("sbatch", "--reservation=course", "--wrap", "true")
+    monkeypatch.setenv("SBATCH_RESERVATION", "lab")
+    run("sbatch", "--wrap", "true")
+    assert [body["spec"]["reservation"] for body in scheduler.bodies("SubmitJob")] == ["course", "lab"]

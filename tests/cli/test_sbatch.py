@@ -351,9 +351,9 @@ def test_no_scheduler(run: Run) -> None:
             "sbatch: fatal: --mem, --mem-per-cpu, and --mem-per-gpu are mutually exclusive.",
         ),
         (
-            "--reservation=x job.sh",
+            "--container=x job.sh",
             255,
-            "sbatch: error: option --reservation is not supported by Packhorse yet",
+            "sbatch: error: option --container is not supported by Packhorse yet",
         ),
         ("--wrap true job.sh", 1, "sbatch: error: Script arguments not permitted with --wrap option"),
         (

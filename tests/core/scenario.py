@@ -21,10 +21,11 @@ from packhorse.scheduler.core.check import check
 from packhorse.scheduler.core.decision import Decision
 from packhorse.scheduler.core.node_times import node_rows
 from packhorse.scheduler.core.reasons import Reason
+from packhorse.scheduler.core.reservations.times import reservation_rows
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
 from packhorse.scheduler.core.transitions import allowed
-from packhorse.scheduler.model.accounting import AttemptRow, NodeRow
+from packhorse.scheduler.model.accounting import AttemptRow, NodeRow, ReservationRow
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
 from packhorse.scheduler.model.command import Command, Launch
 from packhorse.scheduler.model.event import Event, Item
@@ -158,6 +159,7 @@ class Cluster:
         self.log: list[Event] = []
         self.rows: list[AttemptRow] = []
         self.node_rows: list[NodeRow] = []
+        self.windows: list[ReservationRow] = []
         self.sent: list[Command] = []
         self.boots: dict[str, int] = {}
         self.specs: dict[str, NodeSpec] = {}
@@ -171,6 +173,7 @@ class Cluster:
         for event in decision.events:
             self.rows += accounting_rows(self.state, event)
             self.node_rows += node_rows(self.state, event)
+            self.windows += reservation_rows(self.state, event)
             self.before(event)
             before = {id: job.state for id, job in self.state.jobs.items()}
             apply(self.state, event)

@@ -23,6 +23,7 @@ from packhorse.scheduler.model.input import Caller, Release, SuspendJobs
 from packhorse.scheduler.model.reply import Done, Submitted
 from packhorse.scheduler.model.resources import Gres
 from tests.core.accounts.limits import ANN, BOB, a_tree
+from tests.core.preempt.cluster_of import HIGH, LOW, told, yielding
 from tests.core.scenario import ADMIN, OTHER, USER, Cluster, a_cluster, a_config, a_node, after
 
 HOUR = 3600
@@ -553,6 +554,17 @@ def test_what_became_of_it_before() -> None:
     cluster.exit(job, 0, signal=15, cause="terminated")
     assert cluster.state_of(job) == "PENDING"
     assert answer(cluster, job).past == ("it was started anew once",)
+
+
+def test_why_preempted() -> None:
+    cluster = yielding()
+    low = cluster.submit(cpus=4, qos=LOW)
+    cluster.run(low)
+    high = cluster.submit(cpus=4, qos=HIGH, caller=Caller(OTHER))
+    assert told(cluster) == [low]
+    cluster.exit(low, signal=15)
+    said = f"it was stopped once before since it made room for job {high} of QOS high (donkey)"
+    assert answer(cluster, low).past == (said,)
 
 
 def test_how_it_ended() -> None:

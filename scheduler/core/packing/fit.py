@@ -72,8 +72,9 @@ def gang_shares(
             score,
             request.required,
             request.most,
-            near(field.board, shape.hops) if shape.hops >= 0 else None,
+            near(field.board, max(shape.hops, 0)) if shape.hops >= 0 or shape.max_switches else None,
             request.counts,
+            shape.max_switches if shape.hops < 0 else 1,
         )
         if shares is not None and _devices_fit(field, shape, shares, room):
             return shares

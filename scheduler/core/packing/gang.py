@@ -37,16 +37,18 @@ def choose(
     most: int,
     groups: np.ndarray | None = None,
     counts: Sequence[tuple[np.ndarray, int]] = (),
+    most_groups: int = 1,
 ) -> list[Share] | None:
     """Nodes by position with their tasks, or None if it does not fit now.
 
     caps: tasks that fit on each node, 0 where it may not be used (`[n_nodes]`). spare: devices that each
     could give to the whole job, by resource. required: positions that must take part, -1 for a node that does
-    not exist. most: at most that many nodes. groups: all nodes of the job must be of one of these,
-    `[n_nodes]`, -1 for a node by itself. counts: masks of nodes, and how many of the job's must be of each.
+    not exist. most: at most that many nodes. groups: all nodes of the job must be of at most most_groups of
+    these, `[n_nodes]`, -1 for a node that is of none and cannot take part; rather of fewer. counts: masks of
+    nodes, and how many of the job's must be of each.
     """
     if groups is not None:
-        for near in _fullest_first(shape, caps, groups):
+        for near in _together(shape, caps, groups, most_groups):
             shares = choose(shape, near, spare, score, required, most, counts=counts)
             if shares is not None:
                 return shares
@@ -107,6 +109,28 @@ def _enough_of_each(
         if missing > found.size:
             chosen.append(-1)  # one tells enough: the count is whatever somebody wrote
     return chosen
+
+
+def _together(shape: Shape, caps: np.ndarray, groups: np.ndarray, most: int) -> Iterator[np.ndarray]:
+    """The caps within one group, then within two, and so on: the roomiest ones and, to complete them, each
+    other one in turn that makes it enough, the one with the least room first."""
+    yield from _fullest_first(shape, caps, groups)
+    if most < 2:
+        return
+    known = groups >= 0
+    n = int(groups.max(initial=-1)) + 1
+    tasks = np.bincount(groups[known], weights=caps[known], minlength=n)
+    nodes = np.bincount(groups[known], weights=caps[known] > 0, minlength=n)
+    roomiest = np.argsort(-tasks, kind="stable")
+    roomiest = roomiest[tasks[roomiest] > 0]
+    for k in range(2, min(most, roomiest.size) + 1):
+        base = roomiest[: k - 1]
+        rest = roomiest[k - 1 :]
+        able = tasks[base].sum() + tasks[rest] >= shape.tasks
+        able &= nodes[base].sum() + nodes[rest] >= shape.lo
+        for last in rest[able][::-1].tolist():
+            chosen = np.isin(groups, [*base.tolist(), last])
+            yield np.where(chosen, caps, 0)
 
 
 def _fullest_first(shape: Shape, caps: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:

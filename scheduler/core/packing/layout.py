@@ -71,6 +71,7 @@ class Shape:
         "job_devices",
         "linked",
         "lo",
+        "max_switches",
         "mem_all",
         "mem_cpu",
         "mem_node",
@@ -118,6 +119,7 @@ class Shape:
         self.mixed = _mixed(every)
         self.aligned = tuple(kind for kind in ALIGNED if any(g.kind == kind and g.n for g in every))
         self.hops = ask.hops
+        self.max_switches = ask.max_switches
         self.spread = ask.spread
         self.linked = ask.linked
         self._wishes: dict[tuple[int, bool], Wishes] = {}

@@ -151,10 +151,20 @@ def _no_share(share: Share, give: np.ndarray, mem: np.ndarray) -> str:
 
 def _near(shape: Shape, partition: Partition, request: Request, field: Field) -> Refused | None:
     """Nodes that would have to be closer to each other than they stand."""
-    if shape.hops < 0 or shape.lo < 2:
+    if (shape.hops < 0 and not shape.max_switches) or shape.lo < 2:
         return None
-    groups = near(field.board, shape.hops)[np.logical_or.reduce(request.together)]
-    most = int(np.bincount(groups[groups >= 0], minlength=1).max(initial=0))
+    groups = near(field.board, max(shape.hops, 0))[np.logical_or.reduce(request.together)]
+    sizes = np.sort(np.bincount(groups[groups >= 0], minlength=1))[::-1]
+    if shape.hops < 0:
+        most = int(sizes[: shape.max_switches].sum())
+        if shape.lo <= most:
+            return None
+        return _impossible(
+            f"{shape.lo} nodes below at most {shape.max_switches} switches asked, "
+            f'partition "{partition.name}" has {most} there; ask for fewer nodes or more switches',
+            NODE_CONFIGURATION,
+        )
+    most = int(sizes.max(initial=0))
     if shape.lo > most:
         return _impossible(
             f"{shape.lo} nodes within {shape.hops} hops of each other asked, "

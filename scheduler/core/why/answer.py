@@ -100,7 +100,9 @@ def _past(waiter: Waiter) -> tuple[str, ...]:
         return ()
     parts = []
     if waiter.preemptions:
-        parts.append(f"it had to make room for another job {_times(waiter.preemptions)} before")
+        why = waiter.preempted_why or "made room for another job"
+        last = ", the last time" if waiter.preemptions > 1 else ""
+        parts.append(f"it was stopped {_times(waiter.preemptions)} before{last} since it {why}")
     if waiter.restarts > waiter.preemptions:
         parts.append(f"it was started anew {_times(waiter.restarts - waiter.preemptions)}")
     return tuple(parts)

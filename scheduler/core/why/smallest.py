@@ -27,13 +27,13 @@ from packhorse.scheduler.model.job import JobSpec
 MOST: Final = 5
 """Suggestions that are made."""
 
-MOST_TRIED: Final = 12
+MOST_TRIED: Final = 6
 """Changes that are tried by a pass because they may start the job now."""
 
-MOST_PASSES: Final = 10
+MOST_PASSES: Final = 8
 """Passes that the search for an amount under a limit may take."""
 
-MOST_LATER: Final = 2
+MOST_LATER: Final = 1
 """Changes that are tried because the job may start sooner, though not now."""
 
 SOONER_PART: Final = 10

@@ -22,7 +22,7 @@ from packhorse.scheduler.model.input import RunCycle
 from packhorse.scheduler.model.job import JobSpec
 from packhorse.scheduler.model.reply import Done, RefusalCode, Refused, Reply, Submitted
 
-DEPTH: Final = 8
+DEPTH: Final = 4
 """Blocked jobs of the partition that get a planned start where it is asked when a job would start later."""
 
 

@@ -41,7 +41,7 @@ from packhorse.scheduler.model.job import (
 from packhorse.scheduler.model.oomspec import format_factor
 from packhorse.scheduler.model.resources import Ask, Placement
 from packhorse.scheduler.model.retryspec import format_retry
-from packhorse.scheduler.model.units import format_mem_mib
+from packhorse.scheduler.model.units import format_elapsed, format_mem_mib
 from packhorse.scheduler.service.tables.amounts import (
     Amounts,
     asked,
@@ -332,9 +332,14 @@ def nodes_text(placements: Sequence[Placement]) -> str:
     return _node_list(tuple([placement.node for placement in placements]))
 
 
-def _topology(ask: Ask) -> str:
-    """What is asked of where nodes and devices are: `hops=0,spread,linked`, "" for nothing."""
+def _topology(spec: JobSpec) -> str:
+    """What is asked of where nodes and devices are: `hops=0,spread,linked`, `switches=2@00:10:00`; "" for
+    nothing."""
+    ask = spec.ask
     parts = [f"hops={ask.hops}"] if ask.hops >= 0 else []
+    if ask.max_switches:
+        wait = f"@{format_elapsed(spec.switches_wait_s)}" if spec.switches_wait_s >= 0 else ""
+        parts.append(f"switches={ask.max_switches}{wait}")
     return ",".join([*parts, *["spread"] * ask.spread, *["linked"] * ask.linked])
 
 
@@ -499,7 +504,7 @@ JOBS: Catalogue[JobView] = {
     "features": texts(lambda view: [ask.features for ask in view.asks]),
     "exclusive": ints(lambda view: [int(ask.exclusive) for ask in view.asks]),
     "contiguous": ints(lambda view: [int(ask.contiguous) for ask in view.asks]),
-    "topology": texts(lambda view: view.of_spec(lambda spec: _topology(spec.ask))),
+    "topology": texts(lambda view: view.of_spec(_topology)),
     "lending": texts(_lending),
     "isolation": texts(_isolation),
     "deadline_at": ints(lambda view: [spec.deadline_at for spec in view.specs]),

@@ -192,7 +192,9 @@ NODES: Catalogue[NodeView] = {
     "gres": texts(lambda view: [devices_text(device_counts(node.spec.devices)) for node in view.nodes]),
     "gres_used": texts(_used_gres),
     "devices": texts(lambda view: [uses_json(uses) for uses in view.device_uses]),
-    "topology": texts(lambda view: ["/".join(node.spec.topology) for node in view.nodes]),
+    "topology": texts(
+        lambda view: ["/".join(view.state.node_columns.place_of(node.spec)) for node in view.nodes]
+    ),
     "isolation": texts(lambda view: [node.spec.isolation for node in view.nodes]),
     "features": texts(lambda view: [",".join(node.spec.features) for node in view.nodes]),
     "weight": ints(lambda view: [node.spec.weight for node in view.nodes]),

@@ -10,6 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
+from msgspec import structs
 
 from packhorse.scheduler.model.accounts import (
     NO_LIMITS,
@@ -142,7 +143,11 @@ class LimitsMachine(ClusterMachine):
 
     @rule(key=KEYS, limits=LIMITS)
     def limits_are_set(self, key: AssociationKey, limits: dict[str, Any]) -> None:
-        self.cluster.change_accounts(AccountsDelta(associations=(Association(key, limits=Limits(**limits)),)))
+        """Of what is still there."""
+        found = self.cluster.state.accounts.associations.get(key)
+        if found is not None:
+            changed = structs.replace(found, limits=Limits(**limits))
+            self.cluster.change_accounts(AccountsDelta(associations=(changed,)))
 
     @rule(
         name=st.sampled_from(["normal", "gate"]),
@@ -154,6 +159,8 @@ class LimitsMachine(ClusterMachine):
         self, name: str, limits: dict[str, Any], flags: tuple[str, ...], factor: int
     ) -> None:
         """What running work costs stays as it is."""
+        if name not in self.cluster.state.accounts.qos:
+            return
         if any(isinstance(job.phase, Active) for job in self.cluster.state.jobs.values()):
             factor = self.cluster.state.accounts.qos[name].usage_factor_milli
         qos = Qos(name, flags=flags, usage_factor_milli=factor, limits=QosLimits(**limits))
@@ -165,11 +172,10 @@ class LimitsMachine(ClusterMachine):
         book = self.cluster.state.accounts
         self.cluster.change_accounts(
             AccountsDelta(
-                associations=tuple(Association(key) for key in book.associations),
-                qos=tuple(
-                    Qos(q.name, usage_factor_milli=q.usage_factor_milli, limits=NO_QOS_LIMITS)
-                    for q in book.qos.values()
+                associations=tuple(
+                    structs.replace(one, limits=NO_LIMITS) for one in book.associations.values()
                 ),
+                qos=tuple(structs.replace(qos, limits=NO_QOS_LIMITS) for qos in book.qos.values()),
             )
         )
         assert all(one.limits == NO_LIMITS for one in book.associations.values())

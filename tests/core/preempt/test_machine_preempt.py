@@ -1,5 +1,5 @@
 """The core under everything at once (tests/core/test_machine.py), where jobs make room for those of a higher
-tier.
+tier or QOS.
 
 Whoever makes room has run its exempt time, for a job that has a right to that; and no two jobs ever make room
 for each other.
@@ -16,12 +16,14 @@ from hypothesis.stateful import initialize, rule
 
 from packhorse.scheduler.core.preempt.rights import Rights, group_of
 from packhorse.scheduler.model.accounts import PreemptMode
-from packhorse.scheduler.model.cluster import Partition, PreemptBy, Preemption
+from packhorse.scheduler.model.cluster import AccountsPolicy, Enforce, Partition, PreemptBy, Preemption
 from packhorse.scheduler.model.event import Event, JobEnding
 from packhorse.scheduler.model.ids import US, JobId
 from packhorse.scheduler.model.input import Caller
 from packhorse.scheduler.model.job import Active, WarnSignal
+from tests.core.account_wishes import qos
 from tests.core.scenario import USER, a_spec
+from tests.core.test_accounts import change
 from tests.core.test_machine import ClusterMachine, Recorded
 
 TIERS = (
@@ -36,6 +38,8 @@ LAWS: tuple[dict[str, Any], ...] = (
     {"preemption": Preemption(PreemptBy.PARTITION, grace_s=3, max_victims=2), "backfill_depth": 0},
     {"preemption": Preemption(PreemptBy.PARTITION, PreemptMode.SUSPEND), "backfill_depth": 2},
     {"preemption": Preemption(PreemptBy.BOTH, PreemptMode.SUSPEND, exempt_s=5), "order": "sjf"},
+    {"preemption": Preemption(PreemptBy.QOS), "backfill_depth": 3},
+    {"preemption": Preemption(PreemptBy.QOS, PreemptMode.CANCEL, grace_s=4, exempt_s=3)},
     {"preemption": Preemption(PreemptBy.PARTITION), "order": "packhorse"},
     {"preemption": Preemption(PreemptBy.PARTITION), "backfill": "none", "order": "fairshare"},
 )
@@ -67,7 +71,8 @@ class YieldingMachine(ClusterMachine):
 
     @initialize(law=st.sampled_from(LAWS))
     def boot(self, law: dict[str, Any]) -> None:
-        self.begin({**law, "others": TIERS})
+        self.begin({**law, "others": TIERS, "accounts": AccountsPolicy(Enforce.NONE)})
+        change(self.cluster, qos("low"), qos("high", preempts="low,normal"))
 
     def made(self, law: dict[str, Any]) -> Recorded:
         return Yielding(**law)
@@ -80,6 +85,7 @@ class YieldingMachine(ClusterMachine):
         limit=st.sampled_from([0, 30, 500]),
         checkpoint=st.sampled_from([None, None, WarnSignal(10, 7)]),
         requeue=st.booleans(),
+        name=st.sampled_from(["normal", "low", "high"]),
     )
     def submit_somewhere(
         self,
@@ -91,6 +97,7 @@ class YieldingMachine(ClusterMachine):
         limit: int,
         checkpoint: WarnSignal | None,
         requeue: bool,
+        name: str,
     ) -> None:
         spec = a_spec(
             cpus=cpus,
@@ -99,8 +106,32 @@ class YieldingMachine(ClusterMachine):
             time_limit_s=limit,
             checkpoint=checkpoint,
             requeue=requeue,
+            qos=name,
         )
         self.cluster.try_submit(count=count, caller=Caller(USER), spec=spec)
+
+    @rule(
+        cpus=st.sampled_from([1, 2, 4]),
+        nodes=st.integers(1, 3),
+        n=st.integers(1, 3),
+        wait_s=st.sampled_from([0, 10, 30]),
+        checkpoint=st.sampled_from([None, WarnSignal(10, 7)]),
+        limit=st.sampled_from([0, 2000]),
+    )
+    def better_jobs_come(
+        self, *, cpus: int, nodes: int, n: int, wait_s: int, checkpoint: WarnSignal | None, limit: int
+    ) -> None:
+        """Low ones have filled the nodes, if these take work."""
+        low = a_spec(cpus=2, partition="idle", qos="low", time_limit_s=limit, checkpoint=checkpoint)
+        self.cluster.try_submit(count=6, caller=Caller(USER), spec=low)
+        self.all_goes_well("")
+        if wait_s:
+            self.time_passes(wait_s)
+        high = a_spec(cpus=cpus, nodes=nodes, partition="fast", qos="high", time_limit_s=limit)
+        self.cluster.try_submit(count=n, caller=Caller(USER), spec=high)
+        self.all_goes_well("")
+        self.time_passes(1)
+        self.all_goes_well("")
 
 
 _LONG = os.environ.get("PACKHORSE_MACHINE") == "long"

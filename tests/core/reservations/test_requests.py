@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from packhorse.scheduler.core.explain import explain
 from packhorse.scheduler.core.reservations.entitled import may_use
@@ -100,6 +101,17 @@ def test_the_scheduler_chooses_idle_nodes_first() -> None:
     assert cluster.reserve("a", nodes=None, node_counts=(1,)).nodes == ("n3",)
     assert cluster.reserve("b", nodes=None, node_counts=(1,), start_s=2 * HOUR).nodes == ("n3",)
     assert cluster.reserve("c", nodes=None, node_counts=(2,), start_s=2 * HOUR).nodes == ("n1", "n4")
+
+
+def test_of_idle_nodes_the_lightest_come_first() -> None:
+    """As for jobs: the weight of a node comes before everything else."""
+    cluster = a_cluster(nodes=0)
+    for name, weight in (("n1", 20), ("n2", 5), ("n3", 10)):
+        cluster.register(replace(a_node(name), weight=weight))
+    assert cluster.reserve("a", nodes=None, node_counts=(2,)).nodes == ("n2", "n3")
+    job = cluster.submit(reservation="a", time_limit_s=60)
+    cluster.run_cycle()
+    assert [p.node for p in cluster.active(job).placements] == ["n2"]
 
 
 def test_partition_and_features_narrow_the_choice() -> None:

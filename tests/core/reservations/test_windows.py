@@ -8,7 +8,7 @@ from msgspec import structs
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
-from packhorse.scheduler.model.input import Caller
+from packhorse.scheduler.model.input import Caller, Guided, RunCycle
 from packhorse.scheduler.model.job import Active, Ended
 from packhorse.scheduler.model.reply import Refused
 from packhorse.scheduler.model.reservation import Repeat
@@ -194,6 +194,9 @@ def test_a_magnetic_one_draws_jobs_in_that_name_none() -> None:
         ["n1"],
     ]
     assert [cluster.active(job).reservation for job in (ours, ours + 2)] == ["r", ""]
+    cluster.start(ours)
+    cluster.exit(ours)
+    assert cluster.rows[-1].reservation == "r", "accounting says where it ran"
 
 
 def test_a_magnetic_one_draws_in_the_tasks_of_arrays_once() -> None:
@@ -275,6 +278,18 @@ def test_every_order_keeps_to_windows(law: dict[str, str]) -> None:
     assert [where(cluster, job) for job in placed] == [["n2"]]
     if law.get("backfill") != "none":
         assert where(cluster, short) == ["n1"]
+
+
+def test_a_guide_leads_nobody_into_a_window() -> None:
+    """What the solver says is a wish: a row is tried there, and nowhere that is closed to it."""
+    cluster = a_cluster(nodes=3, cpus=4)
+    cluster.reserve("r", start_s=HOUR, nodes="n1")
+    cluster.reserve("cpus", nodes="n2", core_counts=(2,))
+    long = cluster.submit(cpus=4, caller=THEM, time_limit_s=2 * HOUR)
+    inside = cluster.submit(cpus=1, reservation="cpus", time_limit_s=60)
+    guide = (Guided(long, (NodeName("n1"),)), Guided(inside, (NodeName("n3"),)))
+    cluster.do(RunCycle(guide))
+    assert (where(cluster, long), where(cluster, inside)) == (["n3"], ["n2"])
 
 
 def test_a_running_job_gets_no_more_time_than_up_to_the_window() -> None:

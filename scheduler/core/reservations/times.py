@@ -1,0 +1,65 @@
+"""Windows of reservations that are over, for reports: a row for each, with what it was in the end.
+
+Like accounting rows (core/accounting.py) they are made with the state as it was before the event.
+"""
+
+from __future__ import annotations
+
+from packhorse.scheduler.core.state import State
+from packhorse.scheduler.model import event as ev
+from packhorse.scheduler.model.accounting import ReservationRow
+from packhorse.scheduler.model.event import Event
+from packhorse.scheduler.model.gresspec import parse_licenses
+from packhorse.scheduler.model.hostlist import compress_sorted
+from packhorse.scheduler.model.ids import Instant
+from packhorse.scheduler.model.reservation import Reservation
+from packhorse.scheduler.model.resources import WHOLE
+from packhorse.scheduler.model.tres import CPU, MEM, NODE, format_tres, make_tres
+
+
+def reservation_rows(state: State, event: Event) -> tuple[ReservationRow, ...]:
+    """What ends with this event: a deletion, or a window that makes way for the next one."""
+    if isinstance(event, ev.ReservationDeleted):
+        name = event.name
+    elif isinstance(event, ev.ReservationSet) and event.by < 0:
+        name = event.reservation.name
+    else:
+        return ()
+    found = state.reservations.get(name)
+    return window_row(state, found, event.at) if found is not None else ()
+
+
+def window_row(state: State, r: Reservation, until: Instant) -> tuple[ReservationRow, ...]:
+    """The window up to then, nothing if it has not begun."""
+    until = min(until, r.end_at)
+    if until <= r.start_at:
+        return ()
+    return (
+        ReservationRow(
+            r.name,
+            compress_sorted(r.nodes),
+            _tres(state, r),
+            ",".join(r.flags),
+            ",".join(r.users),
+            ",".join(r.accounts),
+            r.start_at,
+            until,
+        ),
+    )
+
+
+def _tres(state: State, r: Reservation) -> str:
+    """What it sets aside: whole nodes with their memory and devices, or CPUs of them."""
+    amounts = [(f"license/{name}", n) for name, n in parse_licenses(r.licenses)]
+    amounts += [(CPU, cpu) for cpu in r.cpu_milli]
+    amounts.append((NODE, len(r.nodes)))
+    for name in () if r.cpu_milli else r.nodes:
+        node = state.nodes.get(name)
+        if node is None:
+            continue
+        amounts += [(CPU, node.spec.cpu_milli), (MEM, node.spec.mem_mib)]
+        for device in node.spec.devices:
+            amounts.append((f"gres/{device.kind}", WHOLE))
+            if device.type:
+                amounts.append((f"gres/{device.kind}:{device.type}", WHOLE))
+    return format_tres(make_tres(amounts))
