@@ -29,6 +29,7 @@ from packhorse.scheduler.model.input import Caller, Submit, SubmitArray
 from packhorse.scheduler.model.job import ArraySpec, JobSpec, Owner
 from packhorse.scheduler.model.reply import RefusalCode, Refused, Submitted
 from packhorse.scheduler.model.resources import Ask
+from packhorse.scheduler.model.units import format_elapsed
 
 NODE_CONFIGURATION = "Requested node configuration is not available"
 ACCESS_DENIED = "Access/permission denied"
@@ -146,10 +147,11 @@ def check_partition(partition: Partition, owner: Owner, spec: JobSpec) -> Refuse
             "User's group not permitted to use this partition",
         )
     if partition.max_time_s and not 0 < spec.time_limit_s <= partition.max_time_s:
-        asked = f"{spec.time_limit_s} s" if spec.time_limit_s else "no limit"
+        asked = format_elapsed(spec.time_limit_s) if spec.time_limit_s else "UNLIMITED"
+        most = format_elapsed(partition.max_time_s)
         return Refused(
             RefusalCode.IMPOSSIBLE,
-            f'partition "{name}": time limit {asked} asked, at most {partition.max_time_s} s (MaxTime)',
+            f'partition "{name}": time limit {asked} asked, at most {most} (MaxTime)',
             "Requested time limit is invalid (missing or exceeds some limit)",
         )
     if partition.max_nodes and ask.min_nodes > partition.max_nodes:

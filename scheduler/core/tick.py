@@ -182,6 +182,13 @@ def _deadline_over(draft: Draft, id: JobId) -> None:
         draft.events.append(JobEnded(draft.now, id, JobState.DEADLINE, reason=REASON, detail=detail))
 
 
+def _any_switches(draft: Draft, id: JobId) -> None:
+    """It has waited long enough for nodes below few switches."""
+    waiter: Job | ArrayJob = draft.state.jobs.get(id) or draft.state.arrays[id]
+    spec = replace(waiter.spec, ask=replace(waiter.spec.ask, max_switches=0), switches_wait_s=-1)
+    draft.events.append(JobUpdated(draft.now, id, spec, -1))
+
+
 def _give_up(draft: Draft, id: JobId, seen: set[JobId]) -> None:
     """The gang of this job has waited for long enough. seen: for whom something is done already; if that is
     another member, the next Tick sees what became of it."""
@@ -193,13 +200,6 @@ def _give_up(draft: Draft, id: JobId, seen: set[JobId]) -> None:
     for member in sorted(found.members):
         seen.add(member)
         end_pending(draft, jobs[member], -1, gangs.TIMEOUT, gangs.timed_out(found))
-
-
-def _any_switches(draft: Draft, id: JobId) -> None:
-    """It has waited long enough for nodes below few switches."""
-    waiter: Job | ArrayJob = draft.state.jobs.get(id) or draft.state.arrays[id]
-    spec = replace(waiter.spec, ask=replace(waiter.spec.ask, max_switches=0), switches_wait_s=-1)
-    draft.events.append(JobUpdated(draft.now, id, spec, -1))
 
 
 def _doom(draft: Draft, id: JobId) -> None:
