@@ -978,7 +978,7 @@ class LendingMachine(ClusterMachine):
 
 
 ClusterMachine.TestCase.settings = settings(
-    max_examples=4_000 if os.environ.get("PACKHORSE_MACHINE") == "long" else 150,
+    max_examples=4_000 if os.environ.get("PACKHORSE_MACHINE") == "long" else 60,
     stateful_step_count=100 if os.environ.get("PACKHORSE_MACHINE") == "long" else 50,
     deadline=None,
     derandomize=os.environ.get("PACKHORSE_MACHINE") != "long",

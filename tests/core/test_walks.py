@@ -256,11 +256,14 @@ def _changes(rng: random.Random) -> dict[str, Any]:
 def walk(seed: int, lending: bool = False) -> ClusterMachine:
     """A machine after its walk, before everything is repaired and judged."""
     rng = random.Random(seed)
-    machine, laws, usual = ClusterMachine(), LAWS, WEIGHTS
     if lending:
-        machine, laws, usual = LendingMachine(), LENDING_LAWS, LENDING_WEIGHTS
-    machine.boot(laws[seed % len(laws)])
-    weights = usual if lending else usual | MOODS[seed % len(MOODS)]
+        machine: ClusterMachine = LendingMachine()
+        machine.boot(LENDING_LAWS[seed % len(LENDING_LAWS)])
+        weights = LENDING_WEIGHTS
+    else:
+        machine = ClusterMachine()
+        machine.boot(LAWS[seed % len(LAWS)], seed % 3)
+        weights = WEIGHTS | MOODS[seed % len(MOODS)]
     for _ in range(STEPS):
         (name,) = rng.choices(list(weights), list(weights.values()))
         getattr(machine, name)(**arguments(rng, machine, name))

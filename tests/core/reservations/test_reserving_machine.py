@@ -227,6 +227,6 @@ class ReservingMachine(ClusterMachine):
 assert set(NODES) == {"n1", "n2", "n3"}
 ReservingMachine.TestCase.settings = settings(
     ClusterMachine.TestCase.settings,
-    max_examples=4_000 if os.environ.get("PACKHORSE_MACHINE") == "long" else 40,
+    max_examples=4_000 if os.environ.get("PACKHORSE_MACHINE") == "long" else 20,
 )
 TestReservingMachine = ReservingMachine.TestCase
