@@ -1,9 +1,11 @@
 """How long a pass takes where policy is in full use: `python -m benchmarks.policy_pass [--json FILE]`.
 
-2,000 nodes nearly full, 10,000 waiting jobs of 500 users in 50 groups of 10 faculties, every group with a
-quota and limits of several kinds, QOS with limits of each user and account, twenty reservations; ordered by
-priorities in which fair share weighs most. The daemon's own state, made by submissions and passes. Figures
-are CPU seconds of one core, the best of three: the machine may be shared.
+2,000 nodes in racks, nearly full, 10,000 waiting jobs of 500 users in 50 groups of 10 faculties, every group
+with a quota and limits of several kinds, QOS with limits of each user and account, twenty reservations, jobs
+on several nodes that want to be within a rack or two; ordered by priorities in which fair share weighs most.
+With preemption a QOS has others make room for it, a partition as well, and what was borrowed of quotas is
+taken back. The daemon's own state, made by submissions and passes. Figures are CPU seconds of one core, the
+best of three: the machine may be shared.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
@@ -35,9 +37,10 @@ from packhorse.scheduler.model.accounts import (
     QosLimits,
     User,
 )
-from packhorse.scheduler.model.cluster import ClusterConfig, Partition, Preemption, Priorities
+from packhorse.scheduler.model.cluster import ClusterConfig, Partition, PreemptBy, Preemption, Priorities
+from packhorse.scheduler.model.command import Terminate
 from packhorse.scheduler.model.event import AccountsChanged, Item, ReservationSet
-from packhorse.scheduler.model.ids import US, Instant, NodeName
+from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import Caller, Input, RegisterNode, ReportExit, RunCycle, Start, Submit
 from packhorse.scheduler.model.job import Active, JobSpec, Owner
 from packhorse.scheduler.model.node import NodeSpec, Offer
@@ -52,7 +55,11 @@ FACULTIES: Final = 10
 GROUPS: Final = 50
 USERS: Final = 500
 RESERVATIONS: Final = 20
+RACK: Final = 40
+SETTLE: Final = 20
 FULL_S, FEW_MS = 0.5, 50.0
+CASES: Final = (("no limits", False, False), ("limits", True, False), ("all", True, True))
+"""Name, whether there are limits and quotas, whether jobs make room for others."""
 
 
 class Figure(NamedTuple):
@@ -71,7 +78,9 @@ class Figure(NamedTuple):
 class Site:
     """The cluster, its users and its queue."""
 
-    def __init__(self, n_nodes: int, n_pending: int, seed: int, order: str, *, limited: bool) -> None:
+    def __init__(
+        self, n_nodes: int, n_pending: int, seed: int, order: str, *, limited: bool, preempt: bool
+    ) -> None:
         self.chance = Random(seed)
         self.state = State.empty()
         self.now = NOON
@@ -83,13 +92,14 @@ class Site:
             order=order,
             priorities=weights,
             backfill_depth=1,
-            preemption=Preemption(take_back=False),  # it ends running work: benchmarks/preempt_victims.py
+            preemption=Preemption(take_back=False),
         )
         self.do(Start(config))
         for i in range(n_nodes):
             name = NodeName(f"n{i + 1:04}")
             devices = tuple(Device("gpu", "", d) for d in range(4)) if i % 8 == 0 else ()
-            spec = NodeSpec(name, name, 64_000, 262_144, devices=devices)
+            place = (f"row{i // (10 * RACK)}", f"rack{i // RACK}")
+            spec = NodeSpec(name, name, 64_000, 262_144, devices=devices, topology=place)
             self.do(RegisterNode(spec, "boot", Offer(1, spec.cpu_milli, spec.mem_mib)))
         self.asks = [self.ask() for _ in range(200)]
         self.change(tree(self.chance, 64 * n_nodes, 4 * (n_nodes // 8), limited=limited))
@@ -97,11 +107,18 @@ class Site:
         self.submit(n_pending)
         self.first = self.passes()
         self.fill(n_pending)
+        if preempt:  # only now, so that all who have a right to make others go still have it to use
+            self.state.config = replace(config, preemption=Preemption(PreemptBy.BOTH))
 
     def do(self, input: Input) -> Decision:
         decision = step(self.state, input, self.now)
         for event in decision.events:
             apply(self.state, event)
+        for command in decision.commands:
+            if isinstance(command, Terminate) and isinstance(
+                self.state.jobs[command.attempt.job].phase, Active
+            ):
+                self.over(command.attempt.job)
         return decision
 
     def change(self, delta: AccountsDelta) -> None:
@@ -129,12 +146,15 @@ class Site:
         chance = self.chance
         gpus = chance.choice([0, 0, 0, 0, 1, 2])
         nodes = chance.choice([1] * 12 + [2, 4, 8])
+        hops, switches = chance.choice([(-1, 0), (0, 0), (1, 0), (-1, 2)]) if nodes > 1 else (-1, 0)
         return Ask(
             n_tasks=nodes,
             min_nodes=nodes,
             cpu_milli_per_task=1000 * chance.choice([1, 2, 4, 8, 16, 32]),
             mem_mib_per_node=1024 * chance.choice([1, 2, 4, 8, 16, 32, 64]),
             gres_per_node=(Gres("gpu", "", gpus),) if gpus else (),
+            hops=hops,
+            max_switches=switches,
         )
 
     def submit(self, n: int) -> None:
@@ -150,6 +170,7 @@ class Site:
                 env_ref="",
                 work_dir="/",
                 account=f"group{u % GROUPS}",
+                qos=self.chance.choice(["normal"] * 19 + ["high"]),
                 time_limit_s=60 * self.chance.choice([10, 30, 60, 240, 720, 1440]),
             )
             caller = Caller(Owner(1000 + u, 1000, f"user{u}", "users"))
@@ -169,19 +190,36 @@ class Site:
                 self.submit(min(2_000, n_pending - len(pending)))
                 progress.step(f"{len(self.state.running_columns)} run")
 
+    def settle(self) -> None:
+        """Passes until nothing more is decided, or so many: with preemption there is nearly always more."""
+        for _ in range(SETTLE):
+            self.now = Instant(self.now + 60 * US)
+            if not self.do(RunCycle()).events:
+                break
+
+    def later(self) -> None:
+        """All that is kept from the last pass is out of date: shares, and the order of the rows."""
+        self.now = Instant(self.now + self.state.config.priorities.calc_period_s * US)
+        self.state.pending_columns.rules(replace(self.state.config))  # another object
+
     def end(self, n: int) -> None:
         """So many of the jobs that run are over."""
         running = sorted(self.state.running_columns.jobs())
         for id in self.chance.sample(running, min(n, len(running))):
-            active = self.state.jobs[id].phase
-            assert isinstance(active, Active)
-            node = active.placements[0].node
-            self.do(ReportExit(node, active.attempt, active.granted_at, self.now))
+            self.over(id)
 
-    def passes(self) -> tuple[float, int]:
-        """Least CPU seconds of a pass over all that waits, and how many would start."""
+    def over(self, id: JobId) -> None:
+        """The job's agent says that nothing of it is left."""
+        active = self.state.jobs[id].phase
+        assert isinstance(active, Active)
+        self.do(ReportExit(active.placements[0].node, active.attempt, active.granted_at, self.now))
+
+    def passes(self, before: Callable[[], None] = lambda: None) -> tuple[float, int]:
+        """Least CPU seconds of a pass over all that waits, and how many would start. before: what happens
+        before every one."""
         least, n = float("inf"), 0
         for _ in range(TIMES):
+            before()
             begin = time.process_time()
             n = len(cycle.plan(self.state, self.now).grants)
             least = min(least, time.process_time() - begin)
@@ -216,7 +254,8 @@ def tree(chance: Random, n_cpus: int, n_gpus: int, *, limited: bool) -> Accounts
         key = AssociationKey(f"group{u % GROUPS}", f"user{u}")
         add(key, max_jobs=chance.choice([None, 20, 50]), max_submit=chance.choice([None, 5_000]))
     of_qos = QosLimits(max_tres_pu=parse_tres(f"cpu={n_cpus // 100}"), max_jobs_pa=400)
-    qos = (Qos("normal", limits=of_qos),) if limited else ()
+    normal = Qos("normal", limits=of_qos) if limited else Qos("normal")
+    qos = (normal, Qos("high", priority=10, preempts=("normal",)))
     return AccountsDelta(tuple(accounts), tuple(users), tuple(associations), qos)
 
 
@@ -226,15 +265,14 @@ def measure(site: Site) -> list[Figure]:
     figures = [Figure(f"empty cluster, {site.first[1]} start", site.first[0], "s")]
     seconds, _ = site.passes()
     figures.append(Figure(f"nothing changed, {running} run, {waiting} wait", seconds, "s", FULL_S))
-    site.state.pending_columns.rules(replace(site.state.config))  # another object: all is ordered anew
-    seconds, _ = site.passes()
-    figures.append(Figure("all rows ordered anew", seconds, "s", FULL_S))
+    seconds, _ = site.passes(site.later)
+    figures.append(
+        Figure("fair shares and priorities recomputed, all rows ordered anew", seconds, "s", FULL_S)
+    )
     site.end(running // 10)
     seconds, n = site.passes()
     figures.append(Figure(f"a tenth of what ran is over, {n} start", seconds, "s", FULL_S))
-    while site.do(RunCycle()).more:
-        pass
-    site.do(RunCycle())
+    site.settle()
     least, started = float("inf"), 0
     for _ in range(TIMES):
         site.submit(10)
@@ -254,12 +292,14 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--pending", type=int, default=10_000)
     parser.add_argument("--order", default="multifactor")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--case", choices=[title for title, *_ in CASES], help="this one only")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args(words)
     figures: list[Figure] = []
-    for limited in (False, True):
-        site = Site(args.nodes, args.pending, args.seed, args.order, limited=limited)
-        title = "limits" if limited else "no limits"
+    for title, limited, preempt in CASES:
+        if args.case not in (None, title):
+            continue
+        site = Site(args.nodes, args.pending, args.seed, args.order, limited=limited, preempt=preempt)
         figures += [one._replace(what=f"{title}: {one.what}") for one in measure(site)]
         if limited:
             reasons = site.state.pending_columns.reason_counts()

@@ -83,6 +83,11 @@ class NotRunnable(PackhorseError):
     """A job of the trace that the cluster refuses: which one and why."""
 
 
+class PolicyFailed(PackhorseError):
+    """A pass raised. A live cluster goes on without the job, or by the plainest policy (core/quarantine.py);
+    figures of such a run would not be those of the policy that it is named after."""
+
+
 class _Kind(IntEnum):
     """What happens next, in the order of what happens at one instant."""
 
@@ -370,6 +375,8 @@ class Simulation:
 
     def _do(self, input: Input) -> Decision:
         decision = step(self.state, input, Instant(ORIGIN + self.now_us))
+        if decision.trouble is not None:
+            raise PolicyFailed(f"the policy failed at second {self.now_us // US}: {decision.trouble.error}")
         for event in decision.events:
             kind = type(event)
             if kind is JobGranted:

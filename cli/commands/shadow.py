@@ -108,7 +108,7 @@ def lines(found: Row) -> list[str]:
     if found["error"]:
         text.append(f"last failure: {found['error']} ({found['n_failed']} in all)")
     if not found["n_passes"]:
-        return [*text, "no pass was compared yet"]
+        return [*text, "no pass was compared yet"] if found["on"] else text
     live, shadow = found["live_milli"] / 10, found["shadow_milli"] / 10
     text += [
         (

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from packhorse.cli import daemons, transport
+from packhorse.cli import configuration_file, daemons, transport
 from packhorse.cli.commands.agent import PROGRAMS, add_programs
 from packhorse.cli.home import Home
 from packhorse.cli.transport import field
@@ -85,6 +85,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS[:PORT]",
         help="let agents of other machines join at this address, with TLS (default: this machine only)",
     )
+    parser.add_argument(
+        "--config",
+        default=None,
+        metavar="FILE",
+        help="the configuration of a new cluster; becomes packhorse.toml of its home",
+    )
     add_programs(parser)
     parser.add_argument("--detach", action="store_true", help="return when the cluster serves; it runs on")
 
@@ -93,6 +99,8 @@ def run(args: argparse.Namespace) -> int:
     home: Home = args.home
     daemons.require_scheduler()
     shape = _shape(args, home)
+    if args.config is not None:
+        configuration_file.take(home, Path(args.config))
     if args.listen is not None:
         prepare(home)
         listen_on(home, args.listen)
@@ -175,20 +183,8 @@ def prepare(home: Home) -> None:
     for folder in (home.run, home.log, home.root / "store", home.root / "nodes"):
         folder.mkdir(exist_ok=True)
     home.secrets.mkdir(mode=0o700, exist_ok=True)
-    if home.config.exists():
-        return
-    lines = [
-        "# This cluster's configuration. Every key has a default; docs/configuration.md lists them all.",
-        "# Check a change with: packhorse scheduler --check-config",
-    ]
-    if os.geteuid() == 0:
-        lines += [
-            "",
-            "[jobs]",
-            "# Written because `packhorse up` ran as root: without it, jobs of uid 0 are refused.",
-            "allow_root_jobs = true",
-        ]
-    home.config.write_text("\n".join(lines) + "\n")
+    if not home.config.exists():
+        configuration_file.first(home)
 
 
 def listen_on(home: Home, address: str) -> None:

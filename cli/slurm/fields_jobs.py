@@ -80,6 +80,7 @@ JOB_COLUMNS = {
     "topology": "text",  # "hops=0,spread,linked", "" for no wish
     "isolation": "text",  # of the batch host: "cgroup1:memory,cpu", "" where unknown
     "deadline_at": "int",  # 0 for none
+    "gang": "text",  # "pair:2, 1 of 2 here", "" for none
     "retry": "text",  # "3,backoff=30s,tried=1", "" for none
     "oom_retry": "text",  # "2x,max=16,tried=1", "" for none
     "right_sized": "text",  # what --right-size changed and why, "" for nothing

@@ -38,6 +38,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "export": ("", REQUIRED, USED),
     "export-file": ("", REQUIRED, USED),
     "extra-node-info": ("B", REQUIRED, NOT_YET),
+    "gang": ("", REQUIRED, USED),
     "get-user-env": ("", OPTIONAL, HARMLESS),
     "gid": ("", REQUIRED, NOT_YET),
     "gpu-bind": ("", REQUIRED, NOT_YET),

@@ -181,6 +181,8 @@ def _order(options: Mapping[str, str], spec: dict[str, Any]) -> None:
         _oom_retry(options, spec)
     if "retry" in options:
         _retry(options, spec)
+    if "gang" in options:
+        _gang(options, spec)
     if "idle-gpu-ok" in options:
         spec["idleGpuOk"] = True
     if "nice" in options:
@@ -213,6 +215,17 @@ def _retry(options: Mapping[str, str], spec: dict[str, Any]) -> None:
     except RetryError as error:
         raise refuse(f"Invalid --retry specification: {error}", 1) from None
     spec["retry"] = {"maxRetries": most, "backoffS": backoff_s, "codes": list(codes), "avoidNode": avoid}
+
+
+def _gang(options: Mapping[str, str], spec: dict[str, Any]) -> None:
+    """Jobs that it starts together with."""
+    from packhorse.scheduler.model.gangspec import GangError, parse_gang
+
+    try:
+        name, size, wait_s = parse_gang(options["gang"])
+    except GangError as error:
+        raise refuse(f"Invalid --gang specification: {error}", 1) from None
+    spec["gang"] = {"name": name, "size": size, "waitS": wait_s}
 
 
 def _oom_retry(options: Mapping[str, str], spec: dict[str, Any]) -> None:

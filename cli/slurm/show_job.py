@@ -109,6 +109,8 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
         lines.append(f"PackhorseTopology={row['topology']}")
     if row["isolation"]:
         lines.append(f"PackhorseIsolation={row['isolation']}")
+    if row["gang"]:
+        lines.append(f"PackhorseGang={row['gang']}")
     if row["retry"]:
         lines.append(f"PackhorseRetry={row['retry']}")
     if row["oom_retry"]:

@@ -198,7 +198,7 @@ def account_by_user(conditions: Conditions, layout: Layout, tres: list[str]) -> 
             walk(child, depth + 1, shown)
 
     walk(ROOT, 0, not wanted)
-    tree = {"accounts": USED_FIELDS["accounts"]._replace(width=-20)} if "tree" in conditions.flags else {}
+    tree = {"accounts": USED_FIELDS["accounts"].as_wide_as(-20)} if "tree" in conditions.flags else {}
     default = ["cluster", "accounts", "login", "proper", *_measured(names)]
     return _used_text(
         f"Cluster/Account/User Utilization {_long_span(answer)}",

@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
 
-class Unit(NamedTuple):
+class Unit:
     """A unit of time. title: in the heading. seconds: of one. per: with the part of the total; only: that
     alone."""
 
-    title: str
-    seconds: int
-    per: bool
-    only: bool
+    __slots__ = ("only", "per", "seconds", "title")
+
+    def __init__(self, title: str, seconds: int, per: bool, only: bool) -> None:
+        self.title = title
+        self.seconds = seconds
+        self.per = per
+        self.only = only
 
 
-class Field(NamedTuple):
+class Field:
     """A column. width below 0: to the left. wide: width where the part of the total is shown, 0: as ever."""
 
-    title: str
-    width: int
-    value: Callable[[Any], Any]
-    wide: int = 0
+    __slots__ = ("title", "value", "wide", "width")
+
+    def __init__(self, title: str, width: int, value: Callable[[Any], Any], wide: int = 0) -> None:
+        self.title = title
+        self.width = width
+        self.value = value
+        self.wide = wide
+
+    def as_wide_as(self, width: int) -> Field:
+        """The same column with this width, whatever is shown."""
+        return Field(self.title, width, self.value, width)
 
 
 UNITS = {
@@ -114,7 +127,7 @@ def chosen(names: Sequence[str], fields: Mapping[str, Field], default: Sequence[
             raise ValueError(word)
         field = fields[key]
         if percent and width.lstrip("-").isdecimal() and int(width):
-            field = field._replace(width=int(width), wide=int(width))
+            field = field.as_wide_as(int(width))
         out.append(field)
     return out
 

@@ -95,6 +95,7 @@ When and how
       --no-lend               nobody gets what it leaves unused of its memory
       --requeue, --no-requeue
       --deadline=TIME         given up when it cannot be over by then
+      --gang=NAME:SIZE[@TIME] starts with all others of the gang or not at all (not Slurm's)
       --retry=N[,backoff=TIME][,on=CODE:CODE][,avoid-node]  further runs after a failure (not Slurm's)
       --oom-retry=2x[,max=N]  after running out of memory: again with twice as much (not Slurm's)
       --right-size[=cpus]     memory and time limit (and CPUs) as past runs suggest (not Slurm's)

@@ -93,7 +93,7 @@ def _place(answer: dict[str, Any]) -> list[str]:
     ruled_out = field(place, "ruled_out", [])
     out += [f"  {int_field(ruled, 'n_nodes'):>6} {field(ruled, 'text', '')}" for ruled in ruled_out]
     n_others = int_field(place, "n_others")
-    out.append(f"  {n_others:>6} others could hold it")
+    out.append(f"  {n_others:>6} other{'s' * (n_others != 1)} could hold it")
     policy = field(place, "policy", "")
     if policy and own:
         rated = [*own, *field(place, "others", [])]

@@ -9,6 +9,7 @@ from packhorse.scheduler.core.accounts import charging, holding
 from packhorse.scheduler.core.active import set_rank_timer, set_timers, suspended_us
 from packhorse.scheduler.core.array_tasks import task_ended, task_moved
 from packhorse.scheduler.core.conditions import WHOLE
+from packhorse.scheduler.core.deadlines import set_deadline_timer
 from packhorse.scheduler.core.preempt.apply_room import ends_at, keep_for, made_room
 from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, end_loans, expect_again
 from packhorse.scheduler.core.reservations.apply_reservations import leave_reservation
@@ -69,6 +70,7 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
         task_moved(state, job, new)
     granted(state, new, event.at)
     set_rank_timer(state, new, active)
+    set_deadline_timer(state, new)
 
 
 def attempt_started(state: State, event: ev.AttemptStarted) -> None:

@@ -261,7 +261,8 @@ def _enqueue_alike(
     phase = waiting.first_phase(spec, event.at)
     at = event.at
     jobs = [Job(JobId(id), spec, owner, at, phase) for id in range(first, first + n)]
-    if spec.dependency is not None or state.singletons or not phase.eligible_at or _timed(spec):
+    single = spec.dependency is not None or _timed(spec) or spec.gang is not None
+    if single or state.singletons or not phase.eligible_at:
         for job in jobs:
             waiting.enqueue(state, job, at)
         return

@@ -95,8 +95,7 @@ class Timeline:
     def plan(self, planned: Planned) -> None:
         """Keeps the planned start; the field's layers know of it from now on."""
         field = self.field
-        if any(p == (SLOTS, EXCLUSIVE) for _, pairs in planned.taken for p in pairs):
-            field.share_with_nobody()
+        self._share_with_nobody(planned)
         for layer in field.layers:
             if planned.start <= layer.start < planned.end:
                 self._share(layer, planned)
@@ -110,7 +109,25 @@ class Timeline:
                 self._growth.take_surplus(layer.start, position, pairs, layer.free[position])
         field.see_layers()
 
+    def suppose(self, planned: Planned) -> None:
+        """What is found next leaves room for this one; it holds up nobody until `plan` is called."""
+        self._share_with_nobody(planned)
+        self.planned.append(planned)
+
+    def drop(self, n: int) -> None:
+        """The last so many that were supposed are so no more."""
+        del self.planned[len(self.planned) - n :]
+
+    def last(self) -> Instant:
+        """When all that runs or is planned is over."""
+        times = self._candidates()
+        return Instant(int(times[-1])) if times.size else self.now
+
     # -- inside ------------------------------------------------------------------------------------------
+
+    def _share_with_nobody(self, planned: Planned) -> None:
+        if any(p == (SLOTS, EXCLUSIVE) for _, pairs in planned.taken for p in pairs):
+            self.field.share_with_nobody()
 
     def _share(self, layer: Layer, planned: Planned) -> None:
         """The planned job runs past this earlier plan's start as well."""

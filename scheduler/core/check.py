@@ -11,7 +11,9 @@ from packhorse.scheduler.core import indices, waiting
 from packhorse.scheduler.core.accounts.check_limits import check_limits
 from packhorse.scheduler.core.active import brake_holds, lease_over_at, ranked_next_at
 from packhorse.scheduler.core.array_tasks import count
+from packhorse.scheduler.core.check_gangs import check_gangs
 from packhorse.scheduler.core.conditions import order_of
+from packhorse.scheduler.core.deadlines import due_at
 from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.reasons import BY_CYCLE, Reason
 from packhorse.scheduler.core.reclaim.check_loans import check_loans
@@ -49,6 +51,7 @@ def check(state: State) -> None:
     check_estimates(state)
     check_limits(state)
     check_reservations(state)
+    check_gangs(state)
     _pending_rows(state)
     _dependents(state)
     _singletons(state)
@@ -334,9 +337,18 @@ def _timers(state: State) -> None:
             not ranked or (at is not None and at <= ranked),
             f"job {job.id} stands elsewhere in the order at {ranked}, next timer {at}",
         )
+        _patience(at, job)
     for array in state.arrays.values():
+        if array.remaining:
+            _patience(at, array)
         if array.remaining and waiting.doomed(array):
             _require(at is not None, f"array {array.id} waits to be cancelled, and no timer is set")
+
+
+def _patience(at: Instant | None, waiter: Job | ArrayJob) -> None:
+    """Its deadline, and when it takes nodes below any switch, are not slept through."""
+    for due in (due_at(waiter), waiting.switches_over_at(waiter)):
+        _require(not due or (at is not None and at <= due), f"{waiter.id} is due at {due}, next timer {at}")
 
 
 def _due(state: State, job: Job) -> Instant | None:

@@ -19,6 +19,8 @@ Where nodes are reserved (core/reservations), a job is on none whose window it w
 limit, and jobs of a reservation are a queue of their own, with next ones of their own. A row that only a
 window keeps from starting is nobody's next one, though it gets a planned start like those.
 
+Members of a gang (core/gangs.py) are looked at together, see core/together.py.
+
 Where memory is lent (core/reclaim), jobs that may be stopped and found no room have a second try with it.
 
 A guide (the improver's answer, core/contended.py) says where jobs would best go. It changes neither order nor
@@ -58,6 +60,7 @@ from packhorse.scheduler.core.reclaim import lend
 from packhorse.scheduler.core.reservations.reserved import Reservations
 from packhorse.scheduler.core.running_columns import NEVER
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.together import Together
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId
 from packhorse.scheduler.model.input import Guided
 from packhorse.scheduler.model.resources import Placement
@@ -233,14 +236,19 @@ class Cycle:
         if self.reserved is not None and self.reserved.claims is not None:
             for coming in self.reserved.claims.coming:
                 self._timeline().plan(coming)
+        self.together = Together(self) if state.gangs.ready else None
 
     def run(self) -> Plan:
         """All rows, until no more may be started."""
         n = self.order.shape[0]
         self._draw_in()
+        if self.together is not None:
+            self.together.show()
         self._pass_over_hopeless()
         self._pass_over_unlicensed(list(self.supply.short), 0)
         self._pass_over_limited(n)
+        if self.together is not None:
+            self.together.hide()
         self._keep_quota_for_claims()
         at = 0
         piece = _FIRST_PIECE
@@ -270,6 +278,8 @@ class Cycle:
             waits = self.codes == Reason.RESOURCES.code
         waits[waits] &= pending.of_qos(self.order[waits], names)
         waits[waits] &= lend.may_borrow(state, pending.partitions)[pending.partition[self.order[waits]]]
+        if self.together is not None:
+            waits &= ~self.together.mask()
         todo = np.flatnonzero(waits)
         room = lend.LentRoom(state, self.field, lendable)
         started = Counter(g.id for g in plan.grants)
@@ -335,18 +345,22 @@ class Cycle:
             self.turns.tell(self.pending.id[slots], waits)
 
     def contended(self) -> Contended | None:
-        """What of this plan could be better; after `tell`. None while CPUs of nodes are set aside, which the
-        problem does not know."""
+        """What of this plan could be better; after `tell`. Gangs stay as they are. None while CPUs of nodes are
+        set aside, which the problem does not know."""
         if self.reserved is not None and self.reserved.claims is not None:
             return None
+        codes, started = self.codes, self.started or ()
+        if self.together is not None:
+            codes = np.where(self.together.mask(), Reason.GANG_INCOMPLETE.code, codes)
+            started = [one for one in started if one.id not in self.together.ids]
         return contended(
             Outcome(
                 self.field,
                 self.pending,
                 self.rules,
                 self.order,
-                self.codes,
-                self.started or (),
+                codes,
+                started,
                 self.config.improver,
             ),
             self._request,
@@ -428,7 +442,7 @@ class Cycle:
             return batches, False
         for (_, taken), n in out:
             for position, pairs in taken:
-                self.field.take(position, pairs, -n, j)
+                self.field.give_back(position, pairs, n, j)
         return batches, not out
 
     def _lacks_licenses(self, at: int, code: int, duration: int) -> int:
@@ -513,6 +527,7 @@ class Cycle:
             counts = [n - self.drawn.get(id, 0) for id, n in zip(ids, counts, strict=True)]
             rooms = [n if n < 0 else n - self.drawn.get(id, 0) for id, n in zip(ids, rooms, strict=True)]
         field = self.field
+        gangs = self.together.firsts if self.together is not None else {}
         blocked: dict[int, int] = {}
         i, n = 0, len(where)
         while i < n and self.left:
@@ -520,6 +535,9 @@ class Cycle:
             if code in self.supply.short:
                 i += 1
                 continue
+            if ids[i] in gangs and self.together is not None:
+                self.together.serve(where[i], ids[i], queues[i])
+                return where[i] + 1
             self.state.looking_at = (ids, i, i + 1)
             room = self._room_under_limits(slots[i], where[i], code)
             if not room:
@@ -558,6 +576,8 @@ class Cycle:
                 continue
             run, want = i, 0
             while run < n and classes[run] == code and want < self.left and ids[run] not in self.guide:
+                if ids[run] in gangs:
+                    break
                 if self.quota is not None and not self.quota.alike(slots[i], slots[run]):
                     break
                 if durations[run] != duration and not self._alike(code, duration, durations[run]):

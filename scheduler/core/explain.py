@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from packhorse.scheduler.core import indices, order_keys
+from packhorse.scheduler.core import gangs, indices, order_keys
 from packhorse.scheduler.core.accounts.held_up import held_up
 from packhorse.scheduler.core.batch.memory import Told
 from packhorse.scheduler.core.orders import FCFS, PACKHORSE
@@ -53,7 +53,7 @@ def explain(state: State, job_id: JobId, now: Instant) -> tuple[Explanation, ...
     if not out:
         out = _array_limit(state, job)
     if not out:
-        out = _eligible(state, job, now)
+        out = _alone(state, job) or _eligible(state, job, now)
     if not out:
         out = [Explanation(Reason.NONE, "nothing is in its way: the next cycle looks at it")]
     return tuple(out)
@@ -161,6 +161,11 @@ def _array_limit(state: State, job: Job | ArrayJob) -> list[Explanation]:
     ]
 
 
+def _alone(state: State, job: Job | ArrayJob) -> list[Explanation]:
+    found = gangs.missing(state, job)
+    return [Explanation(Reason.GANG_INCOMPLETE, found)] if found else []
+
+
 # -- partitions, nodes, resources, order -------------------------------------------------------------------
 
 
@@ -198,6 +203,11 @@ def _eligible(state: State, job: Job | ArrayJob, now: Instant) -> list[Explanati
         out.append(Explanation(Reason.LICENSES, licenses))
     if shortage is not None:
         out.append(Explanation(Reason.RESOURCES, shortage))
+    held_up_by = gangs.held_up_by(state, job)
+    if held_up_by:
+        out.append(Explanation(Reason.GANG_INCOMPLETE, held_up_by))
+    elif shortage is None and pending.reason(job.id) is Reason.RESOURCES:
+        out += [Explanation(Reason.RESOURCES, found) for found in gangs.room(state, job)]
     if told is not None:
         out += _turn(told, job, fits=shortage is None)
     if ahead and not (licenses or limits):

@@ -14,6 +14,7 @@ from itertools import groupby
 from packhorse.scheduler.core import cycle, indices, preemption, waiting
 from packhorse.scheduler.core.accounts.quota import quota
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
+from packhorse.scheduler.core.gangs import split
 from packhorse.scheduler.core.licenses import jobs_within, take
 from packhorse.scheduler.core.lifecycle import stop
 from packhorse.scheduler.core.orders import BY_ORDER
@@ -53,10 +54,39 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
         return UNCHANGED._replace(contended=plan.contended)
     if not plan.grants and not plan.stops and not plan.evictions:
         return Decision((), more=plan.more)
-    draft = Draft(state, now)
-    room, space, free = _Room(state), _Space(state), state.licenses.free(state.config)
+    draft, room = _begin(state, plan.grants, now)
+    for id, for_job in plan.stops:
+        job = state.jobs[id]
+        if isinstance(job.phase, Active) and job.phase.ending is None:
+            stop(draft, job, job.phase, EndCause.PREEMPTED, for_job=for_job)
+    _evict(draft, room, plan.evictions)
+    at_once = any(eviction.right.mode is PreemptMode.SUSPEND for eviction in plan.evictions)
+    more = (plan.more or at_once) and bool(draft.events or not plan.evictions)
+    return Decision(tuple(draft.events), tuple(draft.commands), more=more)
+
+
+def _begin(state: State, grants: Sequence[cycle.Grant], now: Instant) -> tuple[Draft, _Room]:
+    """Those of the grants that the state bears, of gangs all members or none; and what arrays have left."""
+    while True:
+        apart = split(state, {grant.id for grant in grants}) if state.gangs.ready else ()
+        grants = [grant for grant in grants if grant.id not in apart]
+        draft, room = Draft(state, now), _Room(state)
+        _start(draft, room, grants)
+        if not state.gangs.ready:
+            return draft, room
+        started = {event.job for event in draft.events if isinstance(event, JobGranted)}
+        apart = split(state, started)
+        if not apart:
+            return draft, room
+        grants = [grant for grant in grants if grant.id not in apart]
+
+
+def _start(draft: Draft, room: _Room, grants: Sequence[cycle.Grant]) -> None:
+    """The grants one after the other, each if there is still what it needs."""
+    state, now = draft.state, draft.now
+    space, free = _Space(state), state.licenses.free(state.config)
     lenders, shares = Lenders(state, now), quota(state, now)
-    for id, placements, drawn_into in plan.grants:
+    for id, placements, drawn_into in grants:
         waiter: Job | ArrayJob | None = state.jobs.get(id) or state.arrays.get(id)
         if waiter is None or not isinstance(waiter.phase, Pending) or not waiter.phase.eligible_at:
             continue
@@ -89,14 +119,6 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
                     shares.take_last()
                 reservation = drawn_into or waiter.spec.reservation
                 _grant(draft, task, 1, waiter, placements, loans, reservation)
-    for id, for_job in plan.stops:
-        job = state.jobs[id]
-        if isinstance(job.phase, Active) and job.phase.ending is None:
-            stop(draft, job, job.phase, EndCause.PREEMPTED, for_job=for_job)
-    _evict(draft, room, plan.evictions)
-    at_once = any(eviction.right.mode is PreemptMode.SUSPEND for eviction in plan.evictions)
-    more = (plan.more or at_once) and bool(draft.events or not plan.evictions)
-    return Decision(tuple(draft.events), tuple(draft.commands), more=more)
 
 
 def _evict(draft: Draft, room: _Room, evictions: Sequence[Eviction]) -> None:

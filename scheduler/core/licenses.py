@@ -83,6 +83,10 @@ class Supply:
         """For how many more jobs of the class they suffice."""
         return jobs_within(self._licensed[code], self._free)
 
+    def suffices(self, wanted: Wanted) -> bool:
+        """Whether there are so many of each."""
+        return all(self._free.get(name, 0) >= n for name, n in wanted)
+
     def take(self, code: int, jobs: int) -> list[int]:
         """So many jobs of the class start. Returns classes that are short from now on."""
         take(self._licensed[code], jobs, self._free)

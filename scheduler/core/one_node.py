@@ -5,7 +5,8 @@ enough of what runs has come to its end. Then the vectors of the general cycle c
 out. This is the pool of processors of most published traces, and a single machine.
 
 Taken are queues of single jobs that ask for CPU, memory and scratch space in one partition, with one planned
-start at most, in any order but "packhorse", while nothing is reserved; `plan` says None to everything else.
+start at most, in any order but "packhorse", while nothing is reserved and no gang waits; `plan` says None to
+everything else.
 Tests compare the two, on all kinds of queues.
 """
 
@@ -52,7 +53,7 @@ def plan(state: State, now: Instant) -> tuple[list[Started], dict[JobId, Instant
     rules = pending.rules(config)
     if config.order == PACKHORSE or rules.limited or pending.licensed or nodes.n_exclusive:
         return None
-    if book_of(state).terms.limited or state.reservations or pending.reserved:
+    if book_of(state).terms.limited or state.reservations or pending.reserved or state.gangs.ready:
         return None
     refresh(pending, nodes, rules)
     key_of = order_keys.key_of(state, now)

@@ -145,7 +145,7 @@ class PendingColumns:
         self.expected_us = np.zeros(n, dtype=np.int64)
         self.uid = np.zeros(n, dtype=np.uint32)
         self.ran_us = np.zeros(n, dtype=np.int64)
-        self.qos = np.zeros(n, dtype=np.int8)
+        self.qos = np.zeros(n, dtype=np.int16)
         self.holder = np.zeros(n, dtype=np.int32)
         self.mean_s = np.zeros(n)
         self.rate = np.zeros(n)

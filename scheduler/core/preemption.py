@@ -9,6 +9,8 @@ cycle, when they are gone; until then its room is kept for it, also from jobs th
 Never stopped are jobs that were submitted with --no-requeue, and jobs on slices of a device: what a device
 can be cut into once they are gone is not known here.
 
+Gangs start where all members fit into what is left; nobody is stopped for them.
+
 Nothing is held up by a job that does not fit, so a large one may wait for ever behind a stream of small ones.
 Licences are as in cycle.py: nobody is stopped for them.
 """
@@ -32,6 +34,7 @@ from packhorse.scheduler.core.preempt.room import Taken, fits, has_room, held_by
 from packhorse.scheduler.core.priority import BASE_PRIORITY
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.together import Together
 from packhorse.scheduler.core.usage import device_milli
 from packhorse.scheduler.model.ids import US, Instant, JobId
 from packhorse.scheduler.model.job import Active, Job
@@ -73,12 +76,18 @@ class _Walk(Cycle):
     def run(self) -> Plan:
         """All rows in order, until no more may be started."""
         self._draw_in()
+        if self.together is not None:
+            self.together.show()
         self._pass_over_unlicensed(list(self.supply.short), 0)
         self._pass_over_limited(self.order.size)
+        if self.together is not None:
+            self.together.hide()
         todo = np.flatnonzero(self.codes == 0)
         while todo.size and self.left:
             at, todo = int(todo[0]), todo[1:]
             if self.codes[at]:
+                continue
+            if self.together is not None and self._serve_gang(at, self.together):
                 continue
             code = int(self.classes[at])
             if not self._serve(at, code):
@@ -129,6 +138,21 @@ class _Walk(Cycle):
             why = self.reserved.kept_out(code, duration) if self.reserved is not None else None
             self.codes[at] = (why or Reason.RESOURCES).code
         return promised == want or not fit
+
+    def _serve_gang(self, at: int, together: Together) -> bool:
+        """Whether the row is the first of a gang: then its members have begun, or wait without anybody being
+        stopped for them."""
+        id, n = int(self.pending.id[self.order[at]]), len(self.begun)
+        if id not in together.firsts:
+            return False
+        together.serve(at, id, int(self.queue[at]))
+        for field in (self.soon, self.most):
+            if field is None:
+                continue
+            for begun in self.begun[n:]:
+                for position, pairs in begun.taken:
+                    field.take(position, pairs, begun.n, 0)
+        return True
 
     def _start(self, id: JobId, batch: Batch) -> None:
         """Jobs of the row begin now."""

@@ -52,7 +52,10 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
     """Start what can start now, whatever goes wrong with some of it. Raises what nothing helps against."""
     broken = state.fallback
     if broken is not None and now < broken.retry_at:
-        return plain_cycle(_safely(state), _PLAIN, now)
+        try:
+            return plain_cycle(_safely(state), _PLAIN, now)
+        except Exception as error:  # somebody came since, whom even the plainest policy cannot deal with
+            return _Recovery(state, now, error).run()
     try:
         decision = plain_cycle(state, input, now)
     except Exception as error:  # what it is, other people's code decides

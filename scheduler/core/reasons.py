@@ -30,6 +30,7 @@ Slurm adds names to `ReqNodeNotAvail`; `core/explain.py` does the same (`reason_
 | ASSOC_…, QOS_… | cycle | other jobs that count under the limit end, or the limit is raised (2) |
 | QUOTA | cycle | the account holds less, or its siblings leave more of their quota |
 | QUOTA_LENT | cycle | siblings that borrowed of its account's quota give it back |
+| GANG_INCOMPLETE | gangs, cycle | all members of its gang wait, and for nothing but room |
 (1) Under the order "packhorse" also: enough stays free for short jobs without it, or its quiet hour has come.
 (2) Limits of each job by itself (…_MAX_… per job or node, …_MIN_…): never, unless the job or the limit is
 changed. Minutes of a budget come back as use decays or is reset, those of running jobs as time passes. All
@@ -163,6 +164,7 @@ class Reason(StrEnum):
     QOS_USAGE_THRESHOLD = "QOSUsageThreshold"
     QUOTA = "AssocQuotaLimit"
     QUOTA_LENT = "QuotaLent"
+    GANG_INCOMPLETE = "GangIncomplete"
 
     @property
     def code(self) -> int:
@@ -195,6 +197,7 @@ BY_CYCLE = frozenset(
         Reason.RESERVATION_DELETED,
         Reason.RESERVED_MAINT,
         Reason.RESERVED_OTHER,
+        Reason.GANG_INCOMPLETE,
         *OF_LIMITS,
     }
 )

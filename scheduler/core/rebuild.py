@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from packhorse.scheduler.core import waiting
+from packhorse.scheduler.core import gangs, waiting
 from packhorse.scheduler.core.accounts.holding import count_again
 from packhorse.scheduler.core.active import set_lease_timers, set_timers
 from packhorse.scheduler.core.array_tasks import count
@@ -33,6 +33,9 @@ def rebuild(state: State) -> None:
             tasks = state.tasks[job.array_id]
             tasks.by_index[job.index] = job.id
             count(tasks, job, 1)
+    for job in state.jobs.values():
+        if job.spec.gang is not None and isinstance(job.phase, Pending):
+            gangs.gather(state, job)
     rows: list[PendingRow] = []
     for job in state.jobs.values():
         phase = job.phase

@@ -17,6 +17,7 @@ from packhorse.scheduler.core.accounts.spent import Spent
 from packhorse.scheduler.core.batch.arrivals import Arrivals
 from packhorse.scheduler.core.batch.memory import Memory
 from packhorse.scheduler.core.demand import Demand
+from packhorse.scheduler.core.gangs import Gangs
 from packhorse.scheduler.core.interning import Interned
 from packhorse.scheduler.core.licenses import Licenses
 from packhorse.scheduler.core.node_columns import NodeColumns
@@ -148,7 +149,8 @@ class State:
     preempting: who could make room, and for whom others do.
     fallback: that the policy fails, None if it works. looking_at: whom the pass that is under way is looking
     at; of meaning only if it fails. fair_shares, standings: what priorities go by, kept from pass to pass.
-    windows: what follows from the reservations, and who runs in them.
+    windows: what follows from the reservations, and who runs in them. gangs: members that wait to start
+    together.
     """
 
     __slots__ = (
@@ -166,6 +168,7 @@ class State:
         "fair_shares",
         "fallback",
         "finished",
+        "gangs",
         "held",
         "history",
         "interned",
@@ -238,6 +241,7 @@ class State:
         self.standings = Standings()
         self.held = Holdings()
         self.windows = Windows()
+        self.gangs = Gangs()
 
     @classmethod
     def empty(cls) -> State:

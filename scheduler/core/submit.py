@@ -16,6 +16,7 @@ from packhorse.scheduler.core.accounts.rights import check_access, complete_acco
 from packhorse.scheduler.core.deadlines import check_deadline
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.dependencies import check_dependency
+from packhorse.scheduler.core.gangs import check_array, check_gangs
 from packhorse.scheduler.core.licenses import check_licenses
 from packhorse.scheduler.core.oom_retry import check_oom_retry
 from packhorse.scheduler.core.packing.possible import possible
@@ -28,6 +29,7 @@ from packhorse.scheduler.model.input import Caller, Submit, SubmitArray
 from packhorse.scheduler.model.job import ArraySpec, JobSpec, Owner
 from packhorse.scheduler.model.reply import RefusalCode, Refused, Submitted
 from packhorse.scheduler.model.resources import Ask
+from packhorse.scheduler.model.units import format_elapsed
 
 NODE_CONFIGURATION = "Requested node configuration is not available"
 ACCESS_DENIED = "Access/permission denied"
@@ -49,8 +51,10 @@ def submit(state: State, call: Submit, now: Instant) -> Decision:
         if isinstance(filled, Refused):
             return draft.answer(call.caller, filled)
         specs.append(filled)
-    n_of = Counter(item.spec for item in call.items)
-    refused = check_submission(state, call.caller.owner, [(specs[i], n) for i, n in sorted(n_of.items())])
+    n_of = sorted(Counter(item.spec for item in call.items).items())
+    wanted = [(specs[i], n) for i, n in n_of]
+    owner = call.caller.owner
+    refused = check_gangs(state, owner, wanted) or check_submission(state, owner, wanted)
     if refused is not None:
         return draft.answer(call.caller, refused)
     event = JobsSubmitted(now, call.caller.owner, state.next_job_id, tuple(specs), call.items)
@@ -70,7 +74,8 @@ def submit_array(state: State, call: SubmitArray, now: Instant) -> Decision:
     spec = complete(state, call.caller, call.spec, now)
     if isinstance(spec, Refused):
         return draft.answer(call.caller, spec)
-    refused = check_submission(state, call.caller.owner, [(spec, indices.size(array.ranges))])
+    n = indices.size(array.ranges)
+    refused = check_array(spec) or check_submission(state, call.caller.owner, [(spec, n)])
     if refused is not None:
         return draft.answer(call.caller, refused)
     id = state.next_job_id
@@ -142,10 +147,11 @@ def check_partition(partition: Partition, owner: Owner, spec: JobSpec) -> Refuse
             "User's group not permitted to use this partition",
         )
     if partition.max_time_s and not 0 < spec.time_limit_s <= partition.max_time_s:
-        asked = f"{spec.time_limit_s} s" if spec.time_limit_s else "no limit"
+        asked = format_elapsed(spec.time_limit_s) if spec.time_limit_s else "UNLIMITED"
+        most = format_elapsed(partition.max_time_s)
         return Refused(
             RefusalCode.IMPOSSIBLE,
-            f'partition "{name}": time limit {asked} asked, at most {partition.max_time_s} s (MaxTime)',
+            f'partition "{name}": time limit {asked} asked, at most {most} (MaxTime)',
             "Requested time limit is invalid (missing or exceeds some limit)",
         )
     if partition.max_nodes and ask.min_nodes > partition.max_nodes:

@@ -1,8 +1,8 @@
 """Suspended jobs: stopped where they are, their CPUs free for others, their memory and devices kept.
 
 A job is suspended by an administrator (`scontrol suspend`) or for a job that needs its CPUs, and goes on only
-if its CPUs are free again on the very same nodes: it cannot move. Its time limit stands still meanwhile, and
-nobody is charged for that time. Licences stay held, as in Slurm.
+if its CPUs are free again on the very same nodes, and not set aside for others: it cannot move. Its time limit
+stands still meanwhile, and nobody is charged for that time. Licences stay held, as in Slurm.
 
 When its memory becomes free nobody knows, so no planned start counts on it. When it will want its CPUs again
 nobody knows either: a planned start may find them taken.
@@ -19,6 +19,7 @@ from packhorse.scheduler.core import targets
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
 from packhorse.scheduler.core.lifecycle import NO_JOB, current
 from packhorse.scheduler.core.packing.board import CPU, EXCLUSIVE, SLOTS
+from packhorse.scheduler.core.reservations.going_on import reserved_by
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.command import Continue, Suspend
 from packhorse.scheduler.model.event import JobEnded, JobGranted, JobRequeued, JobResumed, JobSuspended
@@ -65,7 +66,7 @@ def resume(draft: Draft, job: Job, active: Active, by: int = -1) -> str:
         return "is not suspended"
     if away := _silent(draft.state, active):
         return away
-    if short := _shortage(draft, job, active):
+    if short := _shortage(draft, job, active) or _kept_out(draft, job, active):
         return short
     draft.events.append(JobResumed(draft.now, job.id, active.attempt, end_by(job, active, draft.now), by))
     draft.commands.append(Continue(active.placements[0].node, active.attempt))
@@ -188,6 +189,16 @@ def _shortage(draft: Draft, job: Job, active: Active) -> str:
             whose = "it wants the node for itself" if exclusive else "which has the node for itself"
             return f"cannot go on: on node {p.node} runs another job, {whose}"
     return ""
+
+
+def _kept_out(draft: Draft, job: Job, active: Active) -> str:
+    """Whose nodes it would be on while they are set aside for others, "" for nobody's."""
+    if not draft.state.reservations:
+        return ""
+    taken = {node: cpu_milli for node, (cpu_milli, _) in _taken(draft).items()}
+    end = end_by(job, active, draft.now)
+    found = reserved_by(draft.state, active, end, draft.now, taken)
+    return f"cannot go on: node {found[0]} is set aside by reservation {found[1]}" if found else ""
 
 
 def _taken(draft: Draft) -> dict[NodeName, tuple[int, int]]:

@@ -9,7 +9,7 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from packhorse.scheduler.core import waiting
+from packhorse.scheduler.core import gangs, waiting
 from packhorse.scheduler.core.active import brake_holds, lease_over_at, ranked_next_at, warn_at
 from packhorse.scheduler.core.cancel import end_pending, end_remainder
 from packhorse.scheduler.core.deadlines import REASON, due_at
@@ -101,6 +101,8 @@ def tick(state: State, _input: Tick, now: Instant) -> Decision:
             _any_switches(draft, id)
         elif kind is Timer.DEADLINE:
             _deadline_over(draft, id)
+        elif kind is Timer.GANG:
+            _give_up(draft, id, seen)
         else:
             job = state.jobs[id]
             active = job.phase
@@ -187,6 +189,19 @@ def _any_switches(draft: Draft, id: JobId) -> None:
     draft.events.append(JobUpdated(draft.now, id, spec, -1))
 
 
+def _give_up(draft: Draft, id: JobId, seen: set[JobId]) -> None:
+    """The gang of this job has waited for long enough. seen: for whom something is done already; if that is
+    another member, the next Tick sees what became of it."""
+    jobs = draft.state.jobs
+    found = draft.state.gangs.of(jobs[id])
+    assert found is not None
+    if any(member in seen for member in found.members if member != id):
+        return
+    for member in sorted(found.members):
+        seen.add(member)
+        end_pending(draft, jobs[member], -1, gangs.TIMEOUT, gangs.timed_out(found))
+
+
 def _doom(draft: Draft, id: JobId) -> None:
     """A dependency that cannot come true any more, of a job that wants to be cancelled then."""
     job = draft.state.jobs.get(id)
@@ -213,6 +228,8 @@ def _stands(state: State, entry: Entry) -> bool:
         if kind is Timer.BEGIN:
             clear = not (phase.eligible_at or phase.held or phase.unmet or phase.never)
             return clear and phase.begin_at == at and waiting.anything(waiter)
+        if kind is Timer.GANG:
+            return isinstance(waiter, Job) and gangs.due_at(state, waiter) == at
         if kind is Timer.DOOMED:
             return waiting.doomed(waiter)
         return False

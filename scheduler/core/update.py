@@ -9,9 +9,11 @@ from msgspec.structs import replace
 from packhorse.scheduler.core import indices, targets
 from packhorse.scheduler.core.accounts.admission import check_change
 from packhorse.scheduler.core.accounts.rights import check_access, complete_account
+from packhorse.scheduler.core.deadlines import check_deadline
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.dependencies import check_dependency
 from packhorse.scheduler.core.hold import INVALID_USER, waiting_ids
+from packhorse.scheduler.core.licenses import check_licenses
 from packhorse.scheduler.core.reservations.admission import check_longer, check_reservation
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.submit import (
@@ -48,6 +50,7 @@ _WHILE_WAITING = (
     "nice",
     "site_factor",
     "reservation",
+    "licenses",
 )
 """Changes that mean nothing once the job has its nodes."""
 
@@ -64,6 +67,8 @@ _PLAIN = (
     "deadline_at",
     "site_factor",
     "reservation",
+    "wckey",
+    "licenses",
 )
 
 
@@ -187,6 +192,10 @@ def _changed(draft: Draft, call: UpdateJob, target: Target, one: Job | ArrayJob)
         refused = None if admin and not placed_anew else check_partition(partition, one.owner, spec)
     if refused is None and placed_anew:
         refused = check_possible(state, partition, spec.ask)
+    if refused is None and spec.licenses and spec.licenses != old.licenses:
+        refused = check_licenses(spec.licenses, state.config)
+    if refused is None and (spec.deadline_at, spec.time_limit_s) != (old.deadline_at, old.time_limit_s):
+        refused = _check_deadline(one, spec, draft.now)
     if refused is None and spec.reservation and spec.reservation != old.reservation:
         refused = check_reservation(state, one.owner, spec, draft.now)
     if refused is None and isinstance(one, Job) and isinstance(one.phase, Active):
@@ -199,6 +208,14 @@ def _changed(draft: Draft, call: UpdateJob, target: Target, one: Job | ArrayJob)
         n = indices.size(one.remaining) if isinstance(one, ArrayJob) else 1
         refused = check_change(state, one.owner, old, spec, n)
     return spec if refused is None else _from_refused(target, refused)
+
+
+def _check_deadline(one: Job | ArrayJob, spec: JobSpec, now: Instant) -> Refused | None:
+    """None unless it would be given up at once: what waits has its time limit before it, what runs has until
+    the deadline."""
+    if isinstance(one.phase, Active):
+        spec = replace(spec, time_limit_s=0)
+    return check_deadline(spec, now)
 
 
 def new_time_limit(changes: Changes, old_s: int) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from packhorse.scheduler.core import indices
+from packhorse.scheduler.core import gangs, indices
 from packhorse.scheduler.core.conditions import (
     EACH,
     WHOLE,
@@ -65,6 +65,8 @@ def enqueue(state: State, waiter: Waiter, at: Instant) -> None:
 def dequeue(state: State, waiter: Waiter) -> None:
     """Take a waiting job or an array's remainder out of the queue (it starts, ends, or nothing is left)."""
     state.pending_columns.remove(waiter.id)
+    if waiter.spec.gang is not None:
+        gangs.leave(state, waiter)
     if waiter.phase.unmet or waiter.phase.failed or isinstance(waiter, ArrayJob):  # type: ignore[union-attr]
         unwatch(state, waiter)
 
@@ -224,6 +226,14 @@ def reason_of(waiter: Waiter) -> Reason:
     return Reason.NONE
 
 
+def _in_the_way(state: State, waiter: Waiter) -> Reason:
+    """The same, with what other jobs have to do with it."""
+    reason = reason_of(waiter)
+    if reason is Reason.NONE and waiter.spec.gang is not None and gangs.lacks_others(state, waiter):
+        return Reason.GANG_INCOMPLETE
+    return reason
+
+
 def startable(array: ArrayJob) -> int:
     """How many of the remaining indices do not wait for a counterpart."""
     return indices.size(array.remaining) - indices.size(array.blocked)
@@ -246,7 +256,7 @@ def room_of(state: State, array: ArrayJob) -> int:
 def row_of(state: State, waiter: Waiter) -> PendingRow:
     """The row of a waiting job or array in the pending columns; `eligible` covers begin times."""
     spec, phase = waiter.spec, pending_phase(waiter)
-    if isinstance(waiter, Job) and phase.eligible_at:
+    if isinstance(waiter, Job) and phase.eligible_at and spec.gang is None:
         # Nearly every row is made here: nothing is in the way of a single job.
         return PendingRow(
             waiter.id,
@@ -269,7 +279,7 @@ def row_of(state: State, waiter: Waiter) -> PendingRow:
             holder_of(spec, waiter.owner),
             spec.reservation,
         )
-    reason = reason_of(waiter)
+    reason = _in_the_way(state, waiter)
     return PendingRow(
         id=waiter.id,
         ask=spec.ask,
@@ -336,7 +346,7 @@ def refresh_row(state: State, waiter: Waiter) -> None:
     columns = state.pending_columns
     if isinstance(waiter, ArrayJob):
         columns.set_count(waiter.id, startable(waiter), room_of(state, waiter))
-    reason = reason_of(waiter)
+    reason = _in_the_way(state, waiter)
     columns.set_eligible(waiter.id, reason is Reason.NONE, reason, pending_phase(waiter).eligible_at)
 
 
@@ -471,6 +481,8 @@ def _store(state: State, waiter: Waiter) -> None:
         state.arrays[waiter.id] = waiter
     else:
         state.jobs[waiter.id] = waiter
+        if waiter.spec.gang is not None:
+            gangs.gather(state, waiter)
 
 
 def anything(waiter: Waiter) -> bool:

@@ -132,7 +132,7 @@ def test_a_whole_configuration_holds(home: Path, capsys: pytest.CaptureFixture[s
     of = found(home, "--config", config(home, text))
     new = of["columns"][1]
     assert [id for id, _ in new["refused"]] == ["1", "2"]
-    assert "at most 300 s (MaxTime)" in new["refused"][0][1]
+    assert "at most 5:00 (MaxTime)" in new["refused"][0][1]
     assert new["summary"]["never_started"] == 2
     assert new["summary"]["jobs"] == 3
     assert new["changes"][0] == "partition main: is_default: true -> false"

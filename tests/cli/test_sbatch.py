@@ -351,9 +351,9 @@ def test_no_scheduler(run: Run) -> None:
             "sbatch: fatal: --mem, --mem-per-cpu, and --mem-per-gpu are mutually exclusive.",
         ),
         (
-            "--reservation=x job.sh",
+            "--container=x job.sh",
             255,
-            "sbatch: error: option --reservation is not supported by Packhorse yet",
+            "sbatch: error: option --container is not supported by Packhorse yet",
         ),
         ("--wrap true job.sh", 1, "sbatch: error: Script arguments not permitted with --wrap option"),
         (
@@ -499,3 +499,23 @@ def test_show_job_tells_of_all_three(scheduler: FakeScheduler, run: Run) -> None
         "   PackhorseGpusIdleSince=2026-11-23T03:00:00 StopAt=2026-11-23T05:30:00\n"
         "   \n\n"
     )
+
+
+def test_a_gang_goes_along(submitted: Any, place: Path) -> None:
+    (place / "job.sh").write_text("#!/bin/sh\n#SBATCH --gang=pair:2@30m\ntrue\n")
+    assert submitted("job.sh")["spec"]["gang"] == {"name": "pair", "size": 2, "waitS": 1800}
+    assert submitted("--gang=trio:3", "job.sh")["spec"]["gang"] == {"name": "trio", "size": 3, "waitS": 0}
+
+
+def test_a_gang_that_cannot_be_read(scheduler: FakeScheduler, run: Run) -> None:
+    problem = '"pair" is not NAME:SIZE[@TIME], such as pair:2 or pair:2@30m'
+    said = f"sbatch: error: Invalid --gang specification: {problem}\n"
+    assert run("sbatch", "--gang=pair", "job.sh") == (1, "", said)
+    assert scheduler.bodies("SubmitJob") == []
+
+
+def test_show_job_tells_of_its_gang(scheduler: FakeScheduler, run: Run) -> None:
+    from tests.cli import session
+
+    scheduler.table("ListJobs", [session.job(9, "train", gang="pair:2, 1 of 2 here")], session.NOW_S)
+    assert "   PackhorseGang=pair:2, 1 of 2 here\n" in run("scontrol", "show", "job", "9")[1]

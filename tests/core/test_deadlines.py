@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from packhorse.scheduler.model.ids import US, Instant
-from packhorse.scheduler.model.job import Ended
+from packhorse.scheduler.model.job import EndCause, Ended
 from packhorse.scheduler.model.reply import Refused
-from tests.core.scenario import Cluster, a_cluster
+from tests.core.scenario import ADMIN, Cluster, a_cluster
 
 
 def deadline(cluster: Cluster, seconds: int) -> Instant:
@@ -71,3 +71,31 @@ def test_held_and_requeued_ones_are_given_up_too_and_it_can_be_moved() -> None:
     assert (cluster.state_of(held), cluster.state_of(moved)) == ("DEADLINE", "PENDING")
     cluster.pass_time(500)
     assert cluster.state_of(moved) == "DEADLINE"
+
+
+def test_what_was_granted_and_never_heard_of_is_stopped_at_it() -> None:
+    cluster = a_cluster(nodes=1, cpus=4)
+    job = cluster.submit(cpus=1, deadline_at=deadline(cluster, 30))
+    cluster.run_cycle()
+    cluster.pass_time(31)
+    assert cluster.active(job).ending is EndCause.DEADLINE
+
+
+def test_a_change_that_would_end_it_at_once_is_refused() -> None:
+    """A waiting job needs its time limit before the deadline, a running one only the deadline."""
+    cluster = a_cluster(nodes=1, cpus=4)
+    running = cluster.submit(cpus=4, time_limit_s=60, deadline_at=deadline(cluster, 100))
+    waiting = cluster.submit(cpus=4, time_limit_s=60, deadline_at=deadline(cluster, 100))
+    cluster.run(running)
+    for job, changes in (
+        (waiting, {"deadline_at": deadline(cluster, 50)}),
+        (waiting, {"time_limit_s": 200}),
+        (running, {"deadline_at": deadline(cluster, -1)}),
+    ):
+        [outcome] = cluster.update(job, caller=ADMIN, **changes)
+        assert "deadline" in outcome.message
+    assert not cluster.update(running, deadline_at=deadline(cluster, 50))[0].message
+    assert not cluster.update(waiting, time_limit_s=90, deadline_at=deadline(cluster, 95), caller=ADMIN)[
+        0
+    ].message
+    assert not cluster.update(waiting, time_limit_s=900, deadline_at=Instant(0), caller=ADMIN)[0].message

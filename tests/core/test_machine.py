@@ -50,7 +50,7 @@ from packhorse.scheduler.model.input import (
     SubmitArray,
     SwitchReclaim,
 )
-from packhorse.scheduler.model.job import OOM_SIGNAL, Active, Dependency, Ended, Retry, WarnSignal
+from packhorse.scheduler.model.job import OOM_SIGNAL, Active, Dependency, Ended, Gang, Retry, WarnSignal
 from packhorse.scheduler.model.loan import LoanEnd, Switch
 from packhorse.scheduler.model.node import Offer
 from packhorse.scheduler.model.reply import Refused
@@ -286,6 +286,40 @@ class ClusterMachine(RuleBasedStateMachine):
         )
         caller = Caller(USER, key=key, fingerprint=f"{count} {spec}")
         self.cluster.try_submit(count=count, caller=caller, spec=spec)
+
+    @rule(
+        count=st.integers(1, 3),
+        cpus=st.sampled_from([1, 2, 3]),
+        gang=st.sampled_from([Gang("g", 2), Gang("g", 3), Gang("h", 3, 60), Gang("h", 2, 60)]),
+        limit_s=st.sampled_from([0, 30, 100]),
+        licensed=st.booleans(),
+        hold=st.sampled_from([False, False, True]),
+        begin=st.sampled_from([0, 0, 25]),
+        wait=WAITS,
+    )
+    def submit_members(
+        self,
+        *,
+        count: int,
+        cpus: int,
+        gang: Gang,
+        limit_s: int,
+        licensed: bool,
+        hold: bool,
+        begin: int,
+        wait: tuple[str, list[int], bool] | None,
+    ) -> None:
+        """Jobs that start together with others, or are refused. All members fit into the empty cluster."""
+        spec = a_spec(
+            cpus=cpus,
+            gang=gang,
+            time_limit_s=limit_s,
+            licenses="matlab" if licensed and gang.size == 2 else "",
+            hold=hold,
+            begin_at=Instant(self.now + begin * US) if begin else Instant(0),
+            dependency=self.dependency(wait),
+        )
+        self.cluster.try_submit(count=count, spec=spec)
 
     @rule(
         array=st.sampled_from(["0-9%2", "1-20:3", "0-4", "5"]),
@@ -789,6 +823,7 @@ class ClusterMachine(RuleBasedStateMachine):
             Reason.HELD_ADMIN,
             Reason.HELD_REQUEUED,
             Reason.DEPENDENCY_NEVER,
+            Reason.GANG_INCOMPLETE,
         )
         waiting = [job.id for job in self.cluster.state.jobs.values() if job.id in columns]
         waiting += [id for id in self.cluster.state.arrays if id in columns]

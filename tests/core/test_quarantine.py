@@ -13,7 +13,7 @@ from packhorse.scheduler.core.explain import explain
 from packhorse.scheduler.core.orders import Order, Waiting
 from packhorse.scheduler.core.packing.policies import POLICIES
 from packhorse.scheduler.core.packing.policy import Ground, Mix, Policy, Scores, Sight, Want
-from packhorse.scheduler.core.quarantine import RETRY_S, error_text
+from packhorse.scheduler.core.quarantine import RETRY_S, SAFE_POLICY, error_text
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.model.event import Configured, JobQuarantined
 from packhorse.scheduler.model.ids import JobId
@@ -280,3 +280,20 @@ def test_job_ids_are_those_of_the_queue(fragile: Policies) -> None:
     cycle(cluster)
     held = cluster.state.arrays[JobId(array)].phase
     assert held.held is Held.QUARANTINED
+
+
+def test_while_the_plainest_policy_decides_jobs_that_it_cannot_bear_are_set_aside(
+    fragile: Policies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fragile.scorer.raises = lambda want: True
+    cluster = a_fragile_cluster()
+    cluster.submit(cpus=1)
+    cycle(cluster)
+    assert cluster.state.fallback is not None
+    plainest = Fragile(lambda want: want.cpu_milli == 3_000)
+    monkeypatch.setitem(
+        POLICIES, SAFE_POLICY, Policy(SAFE_POLICY, "breaks too", lambda ground, mix: plainest)
+    )
+    bad, good = cluster.submit(cpus=3), cluster.submit(cpus=2)
+    assert cluster.run_cycle() == [good]
+    assert cluster.reason_of(bad) is Reason.QUARANTINED

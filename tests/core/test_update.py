@@ -106,3 +106,17 @@ def test_renaming_moves_a_job_between_singletons() -> None:
     assert cluster.reason_of(second) is Reason.DEPENDENCY
     cluster.update(first, name="b")
     assert cluster.run_cycle() == [second]
+
+
+def test_licences_and_wckey_of_a_waiting_job() -> None:
+    cluster = a_cluster(config=a_config(licenses=(("matlab", 2),)))
+    job = cluster.submit(licenses="matlab")
+    assert "3 asked" in cluster.update(job, licenses="matlab:3")[0].message
+    assert not cluster.update(job, licenses="matlab:2", wckey="thesis")[0].message
+    spec = cluster.job(job).spec
+    assert (spec.licenses, spec.wckey) == ("matlab:2", "thesis")
+    cluster.run(job)
+    assert cluster.state.licenses.held == {"matlab": 2}
+    assert "licenses cannot change" in cluster.update(job, licenses="")[0].message
+    cluster.exit(job)
+    assert not cluster.state.licenses.held

@@ -16,7 +16,7 @@ POLICY = "Job violates accounting/QOS policy (job submit limit, user's size and/
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    with Cluster(nodes=1, cpus=8) as running:
+    with Cluster(nodes=1, cpus=8, config="[preemption]\ntake_back = false\n") as running:
         for line in (
             "add account science",
             "add account chem parent=science",

@@ -24,7 +24,7 @@ def test_a_real_history_under_another_configuration(cluster: Cluster, tmp_path: 
     assert [column["name"] for column in found["columns"]] == ["today", "new", "saf"]
     assert found["columns"][0]["summary"]["never_ended"] == 0
     assert len(found["columns"][1]["refused"]) >= 6
-    assert "at most 60 s (MaxTime)" in said
+    assert "at most 1:00 (MaxTime)" in said
     assert found["calibration"]["n"] == found["jobs"]
     assert "calibration  simulated under today's configuration" in said
 

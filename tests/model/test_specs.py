@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packhorse.scheduler.model.dependencyspec import DependencyError, format_dependency, parse_dependency
+from packhorse.scheduler.model.gangspec import GangError, parse_gang
 from packhorse.scheduler.model.oomspec import OomRetryError, format_factor, parse_oom_retry
 from packhorse.scheduler.model.outputpath import NO_INDEX, default_output, expand_pattern
 from packhorse.scheduler.model.signalspec import SignalError, parse_signal, parse_warning, signal_name
@@ -179,3 +180,32 @@ def test_oom_retry_that_cannot_be_read(text: str, problem: str) -> None:
 )
 def test_spans_in_words(seconds: int, text: str) -> None:
     assert format_span(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("pair:2", ("pair", 2, 0)),
+        ("a:b:3@90", ("a:b", 3, 90)),
+        ("x@y:10000@30m", ("x@y", 10_000, 1800)),
+        ("g:1@2H", ("g", 1, 7200)),
+        ("g:4@1d", ("g", 4, 86_400)),
+    ],
+)
+def test_gangs(text: str, meaning: tuple[str, int, int]) -> None:
+    assert parse_gang(text) == meaning
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", '"" is not NAME:SIZE[@TIME]'), ("pair", '"pair" is not NAME'), (":2", '":2" is not NAME'),
+        ("a b:2", "is not NAME"), ("g:0", '"0" is not a number of members from 1 to 10000'),
+        ("g:10001", '"10001"'), ("g:", '"" is not a number'), ("g:\u00b2", "is not a number of members"),
+        ("g:2@", '"" is not a time'), ("g:2@0", '"0" is not a time'), ("g:2@5w", '"5w"'),
+        ("g:2@366d", "up to 365d"),
+    ],
+)  # fmt: skip
+def test_gangs_that_cannot_be_read(text: str, problem: str) -> None:
+    with pytest.raises(GangError, match=re.escape(problem)):
+        parse_gang(text)

@@ -238,6 +238,11 @@ class Spent:
                 self.charges[job] = charge._replace(own=heir)
         for key in gone:
             self.by_key.pop(key, None)
+        if delta.gone_qos:
+            charged = {name for charge in self.charges.values() for name in charge.qos}
+            for name in delta.gone_qos:
+                if name not in charged:
+                    self.by_qos.pop(name, None)
         for name, ledger in self.by_qos.items():
             ledger.advance(now)
             ledger.decay = self._decay_of(book, name)

@@ -335,6 +335,12 @@ class Field:
         if self.kept is not None:
             self.nodes.touch(int(self.board.order[position]))
 
+    def give_back(self, position: int, pairs: Pairs, copies: int, j: int) -> None:
+        """That many jobs which took these amounts do not start after all. Scores of before know of nothing
+        that becomes free (packing/rows.py), so all are worked out anew."""
+        self.take(position, pairs, -copies, j)
+        self.version += 1
+
     def cost(
         self,
         shape: Shape,

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+import numpy as np
+
 from packhorse.scheduler.core.decision import Draft
 from packhorse.scheduler.core.preempt.rights import Group, group_of
+from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.suspend import resume
 from packhorse.scheduler.model.ids import Instant, JobId
 from packhorse.scheduler.model.job import Active
+
+_FOR_ROOM: Final = [Reason.NONE.code, Reason.RESOURCES.code, Reason.PRIORITY.code]
 
 
 def go_on(draft: Draft) -> None:
@@ -29,9 +36,11 @@ def go_on(draft: Draft) -> None:
 
 
 def _waiting(state: State) -> set[Group]:
-    """Of jobs that wait for nothing but room."""
+    """Of jobs that wait for nothing but room, or were not looked at yet: what a limit, a licence or a window
+    holds up has nobody suspended."""
     columns = state.pending_columns
     slots = columns.order(state.config)
+    slots = slots[np.isin(columns.reason_code[slots], _FOR_ROOM)]
     holders = (columns.holders[code] for code in set(columns.holder[slots].tolist()))
     return {Group(holder.qos, holder.partition) for holder in holders}
 

@@ -128,7 +128,7 @@ class _Search:
         return self.found._replace(grants=grants, more=more, evictions=tuple(self.evictions))
 
     def _rows(self) -> np.ndarray:
-        """Places of the rows that found no room and may have others make some."""
+        """Places of the rows that found no room and may have others make some. Nobody does for gangs."""
         cycle, pending = self.cycle, self.cycle.pending
         codes = cycle.codes[: cycle.seen]
         waits = codes == Reason.RESOURCES.code
@@ -136,6 +136,9 @@ class _Search:
             waits |= (codes == 0) | (codes == Reason.PRIORITY.code)
         able = np.array([self.rights.any(Group(h.qos, h.partition)) for h in pending.holders], dtype=np.bool_)
         waits &= able[pending.holder[cycle.order[: cycle.seen]]]
+        if cycle.together is not None:
+            codes = np.where(cycle.together.mask()[: cycle.seen], Reason.GANG_INCOMPLETE.code, codes)
+            waits &= codes != Reason.GANG_INCOMPLETE.code
         if self.take_back is not None:
             waits |= codes == Reason.QUOTA_LENT.code
         return np.flatnonzero(waits)

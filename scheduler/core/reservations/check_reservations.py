@@ -68,11 +68,11 @@ def _check_claims(state: State, r: Reservation, active: Iterable[Job]) -> None:
     for job in active:
         phase = job.phase
         assert isinstance(phase, Active)
-        if phase.ending is not None:
+        if phase.ending is not None or phase.suspended_at:
             continue
-        limit_s = job.spec.time_limit_s
+        limit_us = job.spec.time_limit_s * US
         meets = phase.granted_at < r.end_at and not (
-            limit_s and phase.granted_at + limit_s * US <= r.start_at
+            limit_us and phase.granted_at + limit_us + phase.suspended_us <= r.start_at
         )
         for p in phase.placements:
             if p.node in claimed and phase.reservation == r.name:

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
+from packhorse.scheduler.core.active import is_suspended
 from packhorse.scheduler.core.packing import features as feature_expressions
 from packhorse.scheduler.core.packing.masks import features_mask, partition_mask
 from packhorse.scheduler.core.reservations.window import overlap, window
@@ -191,6 +192,8 @@ def _free_then(
             assert isinstance(active, Active)
             limit = job.spec.time_limit_s
             end = active.end_by or (active.granted_at + limit * US if limit else NEVER)
+            if is_suspended(active):
+                end = NEVER  # nobody knows when it goes on
             if end > max(start, now) and active.reservation != r.name:
                 held += placement.cpu_milli
                 whole = False

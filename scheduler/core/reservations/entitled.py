@@ -35,16 +35,19 @@ def _passes(listed: tuple[str, ...], names: Iterable[str]) -> bool:
 
 def intrudes(active: Active, limit_s: int, r: Reservation, inside: Reservation | None) -> bool:
     """Whether a running job stands, by its time limit, in a window of nodes that are set aside whole, and has
-    no right to. What was granted before the reservation became what it is may go on.
+    no right to. What was granted before the reservation became what it is may go on; one that is suspended
+    does not run.
 
     inside: the reservation that the job runs in. The whole of what a job may do to others' reservations is
     here, so that checks need nothing else: it reads the job and the reservation alone.
     """
     if not r.whole or active.granted_at <= r.created_at or active.ending is not None:
         return False
+    if active.suspended_at:
+        return False
     if inside is not None and (inside.name == r.name or inside.ignores(r)):
         return False
-    end = active.granted_at + limit_s * US if limit_s else None
+    end = active.granted_at + limit_s * US + active.suspended_us if limit_s else None
     if inside is not None and inside.bound:
         end = inside.end_at if end is None else min(end, inside.end_at)
     if active.granted_at >= r.end_at or (end is not None and end <= r.start_at):

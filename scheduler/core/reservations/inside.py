@@ -2,7 +2,9 @@
 
 While the window is open, what the reservation's own jobs do not hold of its CPUs is taken off what is free,
 as if a job held it until the window ends; for a window to come the same is a planned start. Jobs of the
-reservation are placed beside that, on its nodes, with no more than is left of its CPUs there.
+reservation are placed beside that, on its nodes, with no more than is left of its CPUs there. It takes a slot
+as well, so that exclusive jobs, which have all CPUs of their nodes, are neither beside it nor, unless all of
+them are set aside, in it.
 """
 
 from __future__ import annotations
@@ -10,14 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from packhorse.scheduler.core.backfill import Planned
-from packhorse.scheduler.core.packing.board import CPU
+from packhorse.scheduler.core.packing.board import CPU, SLOTS
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.greedy import place
 from packhorse.scheduler.core.packing.growth import Begun
 from packhorse.scheduler.core.packing.request import Batch, Request
 from packhorse.scheduler.core.reservations.picture import Claim, Picture
 from packhorse.scheduler.core.state import State
-from packhorse.scheduler.model.ids import Instant
+from packhorse.scheduler.model.ids import Instant, NodeName
 
 
 class Claims:
@@ -34,12 +36,13 @@ class Claims:
         self._end: dict[str, int] = {}
         for claim in picture.claims:
             left = dict(_unheld(state, field, claim))
-            taken = [(position, [(CPU, n)]) for position, n in left.items() if n]
+            taken = [(position, [(CPU, n), (SLOTS, 1)]) for position, n in left.items() if n]
             if claim.window.holds(now):
                 self._left[claim.reservation] = left
                 self._end[claim.reservation] = claim.window.end
-                for position, [(_, n)] in taken:
-                    field.free[CPU, position] -= n
+                for position, pairs in taken:
+                    for resource, n in pairs:
+                        field.free[resource, position] -= n
                 self.begun.append(Begun(claim.window.end, taken, 1))
             elif taken:
                 self.coming.append(Planned(claim.window.start, claim.window.end, taken))
@@ -52,6 +55,7 @@ class Claims:
         side = field.beside()
         for position, n in left.items():
             side.free[CPU, position] = min(n, int(side.free[CPU, position]) + n)
+            side.free[SLOTS, position] += n == field.offered[CPU, position]
         batches = place(side, request, want, 0)
         j = field.layer_of(end)
         if side.slots_matter:
@@ -79,10 +83,14 @@ class Claims:
         return found
 
 
+def held_inside(state: State, reservation: str, node: NodeName) -> int:
+    """Milli-CPU of the node that jobs of the reservation hold; suspended ones hold none."""
+    inside, columns = state.windows.inside.get(reservation, {}), state.node_columns
+    here = columns.jobs_on(node)
+    return sum(here[job].cpu_milli for job in inside if job in here and not columns.is_suspended(job))
+
+
 def _unheld(state: State, field: Field, claim: Claim) -> Iterator[tuple[int, int]]:
     """By position: what of the claim the reservation's jobs do not hold."""
-    inside = state.windows.inside.get(claim.reservation, {})
     for position, n in claim.cpu_milli:
-        here = state.node_columns.jobs_on(field.board.names[position])
-        held = sum(here[job].cpu_milli for job in inside if job in here)
-        yield position, max(n - held, 0)
+        yield position, max(n - held_inside(state, claim.reservation, field.board.names[position]), 0)

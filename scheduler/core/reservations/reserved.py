@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from packhorse.scheduler.core.licenses import Wanted
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.greedy import place
 from packhorse.scheduler.core.packing.request import Batch, Request
@@ -210,6 +211,12 @@ class Reservations:
         if self._kept is None:
             return 1 << 30
         return self._kept.jobs(wanted, self._pending.reserved.get(code, ""), self.now + duration)
+
+    def licensed_together(self, wanted: Wanted, code: int, duration: int) -> bool:
+        """Whether nobody else has reserved what jobs want that start together, one of them of this class."""
+        if self._kept is None:
+            return True
+        return self._kept.jobs(wanted, self._pending.reserved.get(code, ""), self.now + duration) > 0
 
     def take_licenses(self, code: int, jobs: int) -> None:
         """So many jobs of the class start."""

@@ -18,10 +18,12 @@ from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS, Board
 from packhorse.scheduler.core.packing.masks import partition_mask
 from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.reasons import Reason
+from packhorse.scheduler.core.reservations.window import window
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.usage import device_milli
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import Active, ArrayJob, Job, Pending
+from packhorse.scheduler.model.reservation import MAINT
 from packhorse.scheduler.model.resources import WHOLE
 
 KINDS: Final = 3
@@ -132,6 +134,11 @@ def _rows(
     limit_us, fit_us = pending.duration_us[slots], pending.run_us(slots, state.config.predictor)
     ids = [JobId(id) for id in pending.id[slots].tolist()]
     planned = pending.planned_at[slots]
+    planned_s = np.where(planned > now, (planned - now) / US, 0.0)
+    # What waits for maintenance to be over does not start before it, however much is free until then.
+    kept_out = pending.reason_code[slots[:n_ready]] == Reason.RESERVED_MAINT.code
+    over_s = np.where(planned_s[:n_ready] > 0, planned_s[:n_ready], _maintained_s(state, now))
+    begin_s = np.where(kept_out, over_s, 0.0).tolist()
     return Rows(
         ids,
         pending.uid[slots].tolist(),
@@ -144,9 +151,15 @@ def _rows(
             _at_once(state, id) if room >= 0 else 0
             for id, room in zip(ids, pending.room[slots].tolist(), strict=True)
         ],
-        np.where(planned > now, (planned - now) / US, 0.0).tolist(),
-        [0.0] * n_ready + [_begins_in_s(state, id, now) for id in ids[n_ready:]],
+        planned_s.tolist(),
+        begin_s + [_begins_in_s(state, id, now) for id in ids[n_ready:]],
     )
+
+
+def _maintained_s(state: State, now: Instant) -> float:
+    """Until the first maintenance that is under way or to come is over, 0 where there is none."""
+    ends = [window(r, now).end for r in state.reservations.values() if MAINT in r.flags]
+    return min(((end - now) / US for end in ends if end > now), default=0.0)
 
 
 def _waiter(state: State, id: JobId) -> Job | ArrayJob:

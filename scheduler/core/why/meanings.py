@@ -103,6 +103,10 @@ _BY_NAME: Final[dict[str, Meaning]] = {
         "by its time limit it would run into a reservation of others on these nodes",
         "ask for less time, so that it is over before, or wait until after it",
     ),
+    "GANG_INCOMPLETE": Meaning(
+        "members of its gang are missing, or another of them waits for more than room",
+        "submit the missing ones; `packhorse why` says how many there are, and which of them holds it up",
+    ),
     "QUOTA": Meaning(
         "its account holds its quota, and others leave nothing that it could borrow",
         "wait until jobs of the account end, ask for less, or use another account",

@@ -23,6 +23,7 @@ from packhorse.scheduler.core.predictors import LIMIT
 from packhorse.scheduler.core.reservations.picture import View
 from packhorse.scheduler.core.running_columns import NEVER
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.together import Together
 from packhorse.scheduler.model.cluster import Partition
 from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId, NodeName
@@ -50,9 +51,13 @@ class Ahead(Cycle):
         own = state.jobs.get(id) or state.arrays[id]
         self.own_reservation = own.spec.reservation
         self.avoid = state.jobs[id].avoid if id in state.jobs else ()
+        if self.together is not None:
+            self.together.show()
         for title in _BY_PLACE:
             setattr(self, title, getattr(self, title)[: self.place])
         self.before = self.order
+        if self.together is not None:
+            self.together = Together(self)
         self.expected_us = self.pending.expected(id) if state.config.predictor != LIMIT else 0
         if depth:
             self.heads_left[int(self.pending.partition[slot])] = depth

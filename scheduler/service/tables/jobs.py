@@ -14,6 +14,7 @@ from typing import TypeVar
 from packhorse.scheduler.core import indices, multifactor
 from packhorse.scheduler.core.active import is_suspended, suspended_us
 from packhorse.scheduler.core.explain import explain, reason_text
+from packhorse.scheduler.core.gangs import text as gang_text
 from packhorse.scheduler.core.gpu_idle import stop_at
 from packhorse.scheduler.core.oom_retry import retries_allowed
 from packhorse.scheduler.core.orders import MULTIFACTOR
@@ -507,6 +508,7 @@ JOBS: Catalogue[JobView] = {
     "lending": texts(_lending),
     "isolation": texts(_isolation),
     "deadline_at": ints(lambda view: [spec.deadline_at for spec in view.specs]),
+    "gang": texts(lambda view: [gang_text(view.state, job) for job in view.rows]),
     "retry": texts(_retry),
     "oom_retry": texts(_oom_retry),
     "right_sized": texts(lambda view: [spec.right_sized for spec in view.specs]),

@@ -385,3 +385,24 @@ def test_replay_and_snapshots_give_the_same() -> None:
     frozen = cluster.state.freeze()
     cluster.exit(next(iter(cluster.state.running_columns.jobs())))
     assert frozen.spent == again.spent, "a frozen state does not change any more"
+
+
+def test_what_a_deleted_qos_spent_is_forgotten() -> None:
+    """Else such names would stay for ever, and a new QOS begin with the use of an old one."""
+    cluster = a_cluster()
+    for name in ("a", "b"):
+        apply_to(cluster, AccountsDelta(qos=(Qos(name),)))
+        job = cluster.submit(qos=name)
+        cluster.run(job)
+        cluster.clock.advance(10)
+        cluster.exit(job)
+        assert cluster.state.spent.wall_s_of_qos(name, cluster.clock.now) == pytest.approx(10, rel=1e-3)
+        apply_to(cluster, AccountsDelta(gone_qos=(name,)))
+    assert not cluster.state.spent.by_qos
+    assert cluster.replayed() == cluster.state
+
+
+def apply_to(cluster: Cluster, delta: AccountsDelta) -> None:
+    event = AccountsChanged(cluster.clock.now, delta, 0)
+    apply(cluster.state, event)
+    cluster.log.append(event)

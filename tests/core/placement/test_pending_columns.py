@@ -203,3 +203,11 @@ def test_an_eligible_row_keeps_the_reason_of_the_last_cycle() -> None:
     assert columns.reason(JobId(1)) is Reason.NONE and columns.n_ready == 1
     columns.set_eligible(JobId(1), False, Reason.HELD_ADMIN)
     assert columns.reason(JobId(1)) is Reason.HELD_ADMIN
+
+
+def test_there_may_be_many_qos() -> None:
+    """As many as the book of accounts may have."""
+    columns = PendingColumns()
+    for i in range(1, 1_001):
+        columns.add(PendingRow(JobId(i), Ask(), "main", qos=f"qos{i}"))
+    assert columns.row(JobId(1_000)).qos == "qos1000"

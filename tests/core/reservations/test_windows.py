@@ -387,3 +387,39 @@ def test_nodes_in_maintenance_are_closed_to_other_reservations() -> None:
 def test_structs_of_reservations_grow_at_the_end_only() -> None:
     r = a_cluster(nodes=1).reserve(nodes="n1")
     assert structs.astuple(r)[:4] == ("r", r.start_at, r.end_at, ("n1",))
+
+
+def test_cpus_that_are_all_in_use_and_others_to_come() -> None:
+    """Nothing is left of the present window's to be given back when it ends."""
+    cluster = a_cluster(cpus=4)
+    cluster.reserve("now", nodes="n1", core_counts=(2,))
+    cluster.reserve("later", start_s=2 * HOUR, nodes="n1", core_counts=(2,))
+    inside = cluster.submit(cpus=2, reservation="now")
+    cluster.clock.advance(1)
+    cluster.run(inside)
+    assert cluster.run_cycle() == []
+    outside = cluster.submit(cpus=2, time_limit_s=60)
+    assert cluster.run_cycle() == [outside]
+
+
+@pytest.mark.parametrize("start_s", [0, 30])
+def test_an_exclusive_job_is_not_where_cpus_are_set_aside(start_s: int) -> None:
+    """It asks for one CPU, and gets all that the node has."""
+    cluster = a_cluster(nodes=2, cpus=4)
+    cluster.reserve(nodes="n1", core_counts=(3,), start_s=start_s)
+    cluster.clock.advance(1)
+    outside = [cluster.submit(caller=THEM, time_limit_s=60, exclusive=True) for _ in range(2)]
+    inside = cluster.submit(reservation="r", time_limit_s=60, exclusive=True)
+    assert cluster.run_cycle() == outside[:1] and where(cluster, outside[0]) == ["n2"]
+    cluster.cancel(outside[1], inside, caller=ADMIN)
+    plain = cluster.submit(caller=THEM, time_limit_s=60)
+    assert cluster.run_cycle() == [plain]
+
+
+def test_an_exclusive_job_is_where_all_cpus_are_set_aside_for_it() -> None:
+    cluster = a_cluster(nodes=1, cpus=4)
+    cluster.reserve(nodes="n1", core_counts=(4,))
+    cluster.clock.advance(1)
+    jobs = [cluster.submit(reservation="r", time_limit_s=60, exclusive=True) for _ in range(2)]
+    assert cluster.run_cycle() == jobs[:1]
+    assert cluster.run_cycle() == []

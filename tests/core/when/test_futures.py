@@ -140,3 +140,14 @@ def test_draws_are_a_jobs_own() -> None:
     assert (np.sort(chances, axis=0) == ((np.arange(24) + 0.5) / 24)[:, None]).all()
     assert (strata(ids, 1, 24) != chances).any()
     assert abs(np.corrcoef(strata(np.arange(1, 200), 0, 24).T)[0, 1:]).mean() < 0.3
+
+
+def test_what_waits_for_maintenance_to_be_over_starts_no_sooner_though_nodes_are_idle() -> None:
+    cluster = a_cluster(nodes=2, cpus=4)
+    cluster.reserve("maint", start_s=3600, hours=2, nodes="ALL", flags="MAINT", users="root")
+    long, short = cluster.submit(time_limit_s=2 * 3600), cluster.submit(time_limit_s=600)
+    assert cluster.run_cycle() == [short]
+    assert waits(cluster) == {long: pytest.approx(3 * 3600, rel=NEAR)}
+    cluster.submit(count=20, time_limit_s=2 * 3600)  # more than have a planned start
+    cluster.run_cycle()
+    assert len(waits(cluster)) == 21 and min(waits(cluster).values()) >= 3 * 3600 * (1 - NEAR)

@@ -91,13 +91,14 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_it_ends_at_its_limit_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "MIB", 60)
-    path = tmp_path / "inputs.rec"
-    record(path, Happened(Instant(0), Start(ClusterConfig())), *TICKS)
-    assert path.stat().st_size < 400
+    begun, path = tmp_path / "begun.rec", tmp_path / "inputs.rec"
+    start = Happened(Instant(0), Start(ClusterConfig()))
+    record(begun, start)
+    monkeypatch.setattr(recording, "MIB", begun.stat().st_size + 1)
+    record(path, start, *TICKS)
     found = replay(path)
     assert "ended at its limit of 1 MiB (record_limit_mib)" in found.trouble
-    assert found.n_inputs < 6
+    assert found.n_inputs == 2, "the start, and the tick that went over the limit"
 
 
 def test_a_disk_that_is_full_ends_the_recording_and_nothing_else() -> None:
