@@ -24,8 +24,9 @@ import time
 
 import msgspec
 
-from packhorse.agent.launch import control, durable, processes, successor, supervisor, wire
+from packhorse.agent.launch import contact, control, durable, processes, successor, supervisor, wire
 from packhorse.agent.launch.spec import AttemptOver, ForkAnswer, ForkRequest
+from packhorse.agent.launch.successor import Beginning
 from packhorse.scheduler.model.crashpoint import crash_point, register
 
 BEFORE_FORK = register("forkserver.before_fork", "request read, no supervisor yet")
@@ -134,19 +135,19 @@ class ForkServer:
         finally:
             os.chdir("/")  # or the spool's file system could not be unmounted
         durable.keeps_order(request.spec.attempt_dir)  # remembered, so that no supervisor has to look
-        started_at = time.time_ns() // 1000
+        began = Beginning(time.time_ns() // 1000, contact.boot_clock_us())
         with door:
-            worker = self._hand_over(request, body, door, started_at)
+            worker = self._hand_over(request, body, door, began)
             try:
-                worker = worker or self._fork(request, door, started_at)
+                worker = worker or self._fork(request, door, began)
             except OSError as error:
                 why = f"cannot fork a supervisor: {os.strerror(error.errno or 0)}"
                 return ForkAnswer(request.id, error=why)
         crash_point(AFTER_FORK)
-        return ForkAnswer(request.id, worker.pid, worker.start_time, started_at)
+        return ForkAnswer(request.id, worker.pid, worker.start_time, began.at)
 
     def _hand_over(
-        self, request: ForkRequest, body: bytes, door: socket.socket, started_at: int
+        self, request: ForkRequest, body: bytes, door: socket.socket, began: Beginning
     ) -> Worker | None:
         """The free supervisor that takes the request, if there is one.
 
@@ -157,14 +158,14 @@ class ForkServer:
             return None
         for worker in [worker for worker in reversed(self.idle) if worker.uid == request.spec.uid]:
             self.idle.remove(worker)
-            if successor.hand_over(worker.line, body, door, started_at):
+            if successor.hand_over(worker.line, body, door, began):
                 worker.request = request.id
                 worker.idle_since = 0.0
                 return worker
             self._forget(worker)
         return None
 
-    def _fork(self, request: ForkRequest, door: socket.socket, started_at: int) -> Worker:
+    def _fork(self, request: ForkRequest, door: socket.socket, began: Beginning) -> Worker:
         """A new supervisor for the request. Raises OSError."""
         line, its_line = successor.pair()
         with its_line:
@@ -176,7 +177,7 @@ class ForkServer:
             if pid == 0:
                 try:
                     self._let_go(line)
-                    supervisor.supervise(request, door, started_at, its_line)
+                    supervisor.supervise(request, door, began, its_line)
                 finally:
                     os._exit(70)  # or there would be two fork servers
         worker = Worker(pid, line, request.id, request.spec.uid)

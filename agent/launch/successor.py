@@ -11,6 +11,7 @@ from __future__ import annotations
 import array
 import socket
 import struct
+from typing import NamedTuple
 
 import msgspec
 
@@ -23,8 +24,16 @@ MAX_RECORD = 1 << 16
 """A longer exit record (paths of many kilobytes) is not sent, but read from its file."""
 
 _INT = array.array("i").itemsize
-_STARTED_AT = struct.Struct("<q")
+_BEGINNING = struct.Struct("<qq")
 _decode = msgspec.msgpack.Decoder(ForkRequest).decode
+
+
+class Beginning(NamedTuple):
+    """When an attempt began, microseconds: by the machine's clock, and since boot. Both are read before there
+    is a process for it, so that how long it ran fits the instants that are told of it."""
+
+    at: int
+    boot_us: int
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -43,24 +52,24 @@ def tell_end(server: socket.socket, record: bytes) -> bool:
     return True
 
 
-def hand_over(supervisor: socket.socket, request: bytes, door: socket.socket, started_at: int) -> bool:
+def hand_over(supervisor: socket.socket, request: bytes, door: socket.socket, began: Beginning) -> bool:
     """Gives a free supervisor its next attempt; False if it has gone, or cannot take it."""
     if len(request) > MAX_REQUEST:
         return False
     passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [door.fileno()]))]
     try:
-        supervisor.sendmsg([_STARTED_AT.pack(started_at), request], passed)
+        supervisor.sendmsg([_BEGINNING.pack(*began), request], passed)
     except OSError:
         return False
     return True
 
 
-def take(server: socket.socket) -> tuple[ForkRequest, socket.socket, int] | None:
+def take(server: socket.socket) -> tuple[ForkRequest, socket.socket, Beginning] | None:
     """Waits for the next attempt: its request, its control socket and when it began; None: there is none."""
     try:
         # Not recv_fds, which forgets the flags: the job must not get the descriptor too.
         packet, ancillary, _flags, _sender = server.recvmsg(
-            _STARTED_AT.size + MAX_REQUEST, socket.CMSG_SPACE(_INT), socket.MSG_CMSG_CLOEXEC
+            _BEGINNING.size + MAX_REQUEST, socket.CMSG_SPACE(_INT), socket.MSG_CMSG_CLOEXEC
         )
     except OSError:
         return None
@@ -68,5 +77,5 @@ def take(server: socket.socket) -> tuple[ForkRequest, socket.socket, int] | None
         return None
     (fd,) = array.array("i", ancillary[0][2][:_INT])
     door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM, 0, fileno=fd)  # does not block, as it came
-    (started_at,) = _STARTED_AT.unpack_from(packet)
-    return _decode(memoryview(packet)[_STARTED_AT.size :]), door, started_at
+    began = Beginning(*_BEGINNING.unpack_from(packet))
+    return _decode(memoryview(packet)[_BEGINNING.size :]), door, began

@@ -40,6 +40,7 @@ from packhorse.agent.launch.control import Continue, ControlReply, SetLimit, Sig
 from packhorse.agent.launch.exitrecord import Cause, ExitRecord, LaunchFailure
 from packhorse.agent.launch.jobtree import JobTree
 from packhorse.agent.launch.spec import ForkRequest
+from packhorse.agent.launch.successor import Beginning
 from packhorse.agent.launch.watch import Watch
 from packhorse.scheduler.model.crashpoint import crash_point, register
 
@@ -74,7 +75,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _ZERO, _ONE = ctypes.c_ulong(0), ctypes.c_ulong(1)
 
 
-def supervise(request: ForkRequest, door: socket.socket, started_at: int, server: socket.socket) -> NoReturn:
+def supervise(request: ForkRequest, door: socket.socket, began: Beginning, server: socket.socket) -> NoReturn:
     """Runs one attempt to its end, then those that come over `server`, and exits.
 
     Called in the freshly forked process.
@@ -84,14 +85,14 @@ def supervise(request: ForkRequest, door: socket.socket, started_at: int, server
     try:
         process = Process()
         for _ in range(MOST_ATTEMPTS):
-            record = Supervisor(request, door, started_at, process).run()
+            record = Supervisor(request, door, began, process).run()
             door.close()
             if record is None or not successor.tell_end(server, record):
                 break
             following = successor.take(server)
             if following is None:
                 break
-            request, door, started_at = following
+            request, door, began = following
             key, directory = request.spec.key, request.spec.attempt_dir
         status = 0
     except BaseException as error:
@@ -125,14 +126,14 @@ class Process:
 class Supervisor:
     """The state of one supervised job; instants are microseconds since boot."""
 
-    def __init__(self, request: ForkRequest, door: socket.socket, started_at: int, process: Process) -> None:
+    def __init__(self, request: ForkRequest, door: socket.socket, began: Beginning, process: Process) -> None:
         self.process = process
         self.request = request
         self.spec = request.spec
         self.directory = request.spec.attempt_dir
         self.door = door
-        self.started_at = started_at
-        self.began = contact.boot_clock_us()
+        self.started_at = began.at
+        self.began = began.boot_us
         self.tree = JobTree(request.groups)
         self.status: int | None = None  # wait status of the first process, once it ended
         self.failure: LaunchFailure | None = None

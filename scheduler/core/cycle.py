@@ -345,8 +345,8 @@ class Cycle:
             self.turns.tell(self.pending.id[slots], waits)
 
     def contended(self) -> Contended | None:
-        """What of this plan could be better; after `tell`. Gangs stay as they are. None while CPUs of nodes are
-        set aside, which the problem does not know."""
+        """What of this plan could be better; after `tell`. Gangs stay as they are. None while CPUs of nodes
+        are set aside, which the problem does not know."""
         if self.reserved is not None and self.reserved.claims is not None:
             return None
         codes, started = self.codes, self.started or ()

@@ -1,8 +1,8 @@
 """Suspended jobs: stopped where they are, their CPUs free for others, their memory and devices kept.
 
-A job is suspended by an administrator (`scontrol suspend`) or for a job that needs its CPUs, and goes on only
-if its CPUs are free again on the very same nodes, and not set aside for others: it cannot move. Its time limit
-stands still meanwhile, and nobody is charged for that time. Licences stay held, as in Slurm.
+A job is suspended by an administrator (`scontrol suspend`) or for a job that needs its CPUs, and goes on
+only if its CPUs are free again on the very same nodes, and not set aside for others: it cannot move. Its
+time limit stands still meanwhile, and nobody is charged for that time. Licences stay held, as in Slurm.
 
 When its memory becomes free nobody knows, so no planned start counts on it. When it will want its CPUs again
 nobody knows either: a planned start may find them taken.

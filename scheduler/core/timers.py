@@ -26,7 +26,7 @@ class Timer(IntEnum):
     RANK = 6  # it has run for so long that it stands elsewhere in the order
     SWITCHES = 8  # it has waited long enough for few switches
     DEADLINE = 7  # it can no longer be over by its deadline, or runs at it
-    GANG = 8  # its gang has waited for as long as its members want
+    GANG = 9  # its gang has waited for as long as its members want
 
 
 Entry = tuple[Instant, Timer, JobId]

@@ -14,9 +14,9 @@ from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.tick import next_timer
 from packhorse.scheduler.core.why.answer import why
 from packhorse.scheduler.core.why.snapshot import taken
-from packhorse.scheduler.model.event import JobGranted
+from packhorse.scheduler.model.event import Item, JobGranted
 from packhorse.scheduler.model.ids import US, Instant, JobId
-from packhorse.scheduler.model.input import Caller, Item, RunCycle, Submit, SubmitArray
+from packhorse.scheduler.model.input import Caller, RunCycle, Submit, SubmitArray
 from packhorse.scheduler.model.job import Ended, Gang
 from packhorse.scheduler.model.reply import Refused, Submitted
 from tests.core.accounts.limits import ANN, a_tree

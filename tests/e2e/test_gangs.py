@@ -24,8 +24,7 @@ def test_three_jobs_start_together(cluster: Cluster) -> None:
     for job in gang:
         cluster.wait_state(job, "RUNNING")
     events = [event for job in gang for event in cluster.events(job)]
-    print(events)
-    granted = [event["at"] for event in events if event["kind"] == "JobGranted"]
+    granted = [event["atUs"] for event in events if event["kind"] == "JobGranted"]
     assert len(granted) == 3 and len(set(granted)) == 1, events
     cluster.run("scancel", *map(str, gang))
 

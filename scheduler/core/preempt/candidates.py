@@ -116,15 +116,17 @@ class Candidates:
         return self._vectors
 
 
-def candidates(state: State, field: Field, rights: list[tuple[JobId, Right]], now: Instant) -> Candidates:
-    """Of these running jobs those that could make room by these rights."""
+def candidates(
+    state: State, field: Field, rights: list[tuple[JobId, Right]], now: Instant, stopped_too: bool = False
+) -> Candidates:
+    """Of these running jobs those that could make room by these rights. stopped_too: also suspended ones."""
     found: list[tuple[tuple[int, ...], Candidate]] = []
     exempt_until = int(NEVER)
     for id, right in rights:
         job = state.jobs[id]
         active = job.phase
         assert isinstance(active, Active)
-        if active.ending is not None or active.suspended_at or _is_sliced(active):
+        if active.ending is not None or _is_sliced(active) or (active.suspended_at and not stopped_too):
             continue
         if right.mode is PreemptMode.SUSPEND and not _can_be_suspended(state, active):
             continue

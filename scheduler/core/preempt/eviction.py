@@ -51,7 +51,8 @@ def evict(draft: Draft, eviction: Eviction, for_job: JobId) -> None:
         return
     if mode is PreemptMode.REQUEUE and not job.spec.requeue:
         mode = PreemptMode.CANCEL
-    wait_s = notice_s(draft.state.config.preemption, job, eviction.right)
+    # One that is stopped would not hear the warning.
+    wait_s = 0 if active.suspended_at else notice_s(draft.state.config.preemption, job, eviction.right)
     draft.events.append(
         JobEnding(
             draft.now,

@@ -66,12 +66,20 @@ def _greedy(trial: Trial, n: int) -> list[int]:
             low = middle + 1
     for i in range(out, high):
         trial.leave(i)
-    chosen = []
-    for i in reversed(range(high)):
-        trial.stay(i)
-        if not trial.room():
+    chosen: list[int] = []
+    width = 1
+    while high:  # so many at a time stay as still leave room: the same as one by one, with fewer trials
+        some = range(max(high - width, 0), high)
+        _all_stay(trial, some)
+        if trial.room():
+            high, width = some.start, 2 * width
+            continue
+        for i in some:
             trial.leave(i)
-            chosen.append(i)
+        if len(some) == 1:
+            chosen.append(some.start)
+            high = some.start
+        width = max(len(some) // 2, 1)
     return chosen[::-1]
 
 

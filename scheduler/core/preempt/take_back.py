@@ -7,7 +7,8 @@ that nobody comes to hold less than its own quota, but for what its last job has
 already counts, unless it is for somebody else.
 
 It is no matter of rights: QOS and tiers are not asked. The borrower's QOS says what becomes of its jobs;
-where that is to suspend them they are requeued instead, since a suspended job gives no quota back.
+where that is to suspend them they are requeued instead, since a suspended job gives no quota back. For the
+same reason those that are suspended already have to go like others.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ class TakeBack:
                     gone = PreemptMode.REQUEUE if right.mode is PreemptMode.SUSPEND else right.mode
                     rights.append((id, right._replace(mode=gone)))
         chosen = []
-        for candidate in candidates(self.state, picture, rights, self.cycle.now).all:
+        for candidate in candidates(self.state, picture, rights, self.cycle.now, stopped_too=True).all:
             if any(above[owner] > 0 for owner in owners[candidate.id]):
                 chosen.append(candidate)
                 for owner in owners[candidate.id]:

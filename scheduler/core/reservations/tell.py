@@ -52,7 +52,8 @@ def _own(state: State, job: Job | ArrayJob, name: str, now: Instant) -> tuple[Re
 
 
 def _others(state: State, job: Job | ArrayJob, ask_class: AskClass, now: Instant) -> str:
-    """`n[1-4] in maintenance (maint) in 1:00:00 for 4:00:00; a time limit up to … ends before that`."""
+    """`n[1-4] in maintenance (maint) in 1:00:00, over in 2:00:00; a time limit of up to 1:00:00 ends before
+    that`."""
     board = Field(state.node_columns, empty=True).board
     partition = next((p for p in state.config.partitions if p.name == job.spec.partition), None)
     mask = allowed_mask(board, partition, "", job.spec.ask.nodes_excluded, ask_class.avoid)
@@ -64,9 +65,9 @@ def _others(state: State, job: Job | ArrayJob, ask_class: AskClass, now: Instant
         if not names or found.end <= now or (end is not None and found.start >= end):
             continue
         what = "in maintenance" if MAINT in r.flags else "reserved"
-        until = format_elapsed((found.end - max(found.start, now)) // US)
-        when = f"in {format_elapsed((found.start - now) // US)} for" if found.start > now else "for another"
-        parts.append(f"{compress_sorted(names)} {what} ({r.name}) {when} {until}")
+        when = f"in {format_elapsed((found.start - now) // US)}" if found.start > now else "now"
+        until = format_elapsed((found.end - now) // US)
+        parts.append(f"{compress_sorted(names)} {what} ({r.name}) {when}, over in {until}")
         if found.start > now:
             first = found.start if first is None else max(first, found.start)
     if first is not None and first - now >= _SHORTEST_LIMIT_US:

@@ -6,12 +6,13 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from packhorse.agent.cgroups import Wish
-from packhorse.agent.launch import attemptdir
+from packhorse.agent.launch import attemptdir, contact
 from packhorse.agent.launch.exitrecord import ExitRecord
 from packhorse.agent.launch.launcher import Supervised
 from tests.agent.launch.yard import Yard, until
@@ -29,6 +30,19 @@ async def test_exit_code_and_output(yard: Yard) -> None:
     assert 0 < record.run_us < 60_000_000
     assert attemptdir.read_exit(supervised.attempt_dir) == record
     assert sorted(os.listdir(supervised.attempt_dir)) == ["control", "exit", "started"]
+
+
+async def test_both_clocks_are_read_when_it_begins(plain: Yard) -> None:
+    """Or an attempt would seem to end sooner than it did, by as long as its supervisor took to come."""
+    apart_us = []
+    for _ in range(5):
+        supervised = await plain.launch("true")
+        await plain.end(supervised)
+        started = attemptdir.read_started(supervised.attempt_dir)
+        assert started is not None
+        boot_ahead_us = contact.boot_clock_us() - time.time_ns() // 1000
+        apart_us.append(abs(started.boot_clock_us - started.started_at - boot_ahead_us))
+    assert sorted(apart_us)[len(apart_us) // 2] < 50
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL, signal.SIGUSR1, signal.SIGPIPE])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from packhorse.scheduler.model.accounts import PreemptMode, QosLimits
@@ -10,7 +12,7 @@ from tests.core.preempt.cluster_of import a_qos, know, yielding
 from tests.core.scenario import Cluster, a_cluster
 
 
-def stopped(cluster: Cluster, **what: object) -> int:
+def stopped(cluster: Cluster, **what: Any) -> int:
     """A job of 4 CPUs that ran for 10 s and was suspended."""
     job = cluster.submit(cpus=4, **what)
     cluster.run(job)

@@ -153,3 +153,16 @@ def test_the_exempt_time_counts_here_too() -> None:
     victims = told(cluster)
     assert sorted(victims) == jobs[3:6], "the last that have run for five minutes"
     assert group_of(cluster.job(mine)) == group_of(cluster.job(jobs[0])), "and no right but that"
+
+
+def test_a_suspended_borrower_gives_back_too() -> None:
+    """It holds its quota as long as it is there; it has no CPUs, and would not hear a warning."""
+    cluster = lending(cpus=10, grace_s=60)
+    (job,) = begun_one_by_one(cluster, "chem", 1, cpus=10)
+    cluster.suspend(job)
+    (mine,) = submit(cluster, "bio", cpus=4, caller=BOB)
+    assert told(cluster) == [job]
+    assert cluster.active(job).terminate_at == 0
+    cluster.exit(job, signal=15)
+    assert cluster.run_cycle() == [mine]
+    assert load(dump(cluster.state.freeze())) == cluster.state == cluster.replayed()

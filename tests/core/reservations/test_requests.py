@@ -251,7 +251,7 @@ def test_a_job_learns_what_it_waits_for() -> None:
     cluster.run_cycle()
     [told, *_] = explain(cluster.state, long, cluster.clock.now)
     assert told.reason.value == "ReqNodeNotAvail, Reserved for maintenance"
-    assert "n[1-2] in maintenance (maint) in 1:00:00 for 1:00:00; " in told.sentence
+    assert "n[1-2] in maintenance (maint) in 1:00:00, over in " in told.sentence
     assert "up to 1:00:00" in told.sentence
     shortly = explain(cluster.state, long, Instant(cluster.clock.now + (HOUR - 30) * US))[0]
     assert "(maint) in 0:30 for 1:00:00" in shortly.sentence and "up to" not in shortly.sentence
