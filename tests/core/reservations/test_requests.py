@@ -254,7 +254,7 @@ def test_a_job_learns_what_it_waits_for() -> None:
     assert "n[1-2] in maintenance (maint) in 1:00:00, over in " in told.sentence
     assert "up to 1:00:00" in told.sentence
     shortly = explain(cluster.state, long, Instant(cluster.clock.now + (HOUR - 30) * US))[0]
-    assert "(maint) in 0:30 for 1:00:00" in shortly.sentence and "up to" not in shortly.sentence
+    assert "(maint) in 0:30, over in 1:00:30" in shortly.sentence and "up to" not in shortly.sentence
     waits = cluster.submit(time_limit_s=60)
     cluster.reserve("later", start_s=3 * HOUR, nodes="n1")
     cluster.update(waits, reservation="later")
