@@ -67,6 +67,7 @@ class Hour:
         self.ids: dict[str, list[str]] = {}
         self.samples = 0
         self.silent: list[str] = []
+        self.unseen: set[str] = set()
         self.passed: list[str] = []
         self.reasons: Counter[str] = Counter()
         self.kept = ""
@@ -159,11 +160,13 @@ class Hour:
         """The queue once; notes what must not be."""
         rows = [Waiting(*line.split("|")) for line in run(*QUEUE, quiet=True).splitlines()]
         self.samples += 1
+        # "None" until the next pass has looked at it, a blink of an eye later: not in two looks.
+        unseen = {row.id for row in rows if row.state == "PD" and row.reason in ("", "None")}
+        self.silent += sorted(unseen & self.unseen)
+        self.unseen = unseen
         for row in rows:
             if row.state == "PD":
                 self.reasons[row.reason] += 1
-                if row.reason in ("", "None"):
-                    self.silent.append(row.id)
         running = [row for row in rows if row.state in ("R", "S", "CG")]
         self.passed += [text for text in self.over(running) if text not in self.passed]
         course = set(self.ids.get("course", []))

@@ -29,8 +29,16 @@ def test_defaults_of_the_partition_are_filled_in() -> None:
     ("what", "slurm", "says"),
     [
         ({"partition": "nosuch"}, "Invalid partition name specified", 'partition "nosuch" does not exist'),
-        ({"time_limit_s": 7201}, "Requested time limit is invalid (missing or exceeds some limit)", "at most 2:00:00"),
-        ({"time_limit_s": 0}, "Requested time limit is invalid (missing or exceeds some limit)", "UNLIMITED asked"),
+        (
+            {"time_limit_s": 7201},
+            "Requested time limit is invalid (missing or exceeds some limit)",
+            "at most 2:00:00",
+        ),
+        (
+            {"time_limit_s": 0},
+            "Requested time limit is invalid (missing or exceeds some limit)",
+            "UNLIMITED asked",
+        ),
         ({"nodes": 4}, "Node count specification invalid", "limit 3 (MaxNodes)"),
         ({"mem_mib": 9000}, "Memory specification can not be satisfied", "limit 8000 MiB"),
         ({"cpus": 64}, "More processors requested than permitted", "64"),

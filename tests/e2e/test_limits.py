@@ -94,5 +94,5 @@ def test_a_quota_is_lent_to_siblings_and_wanted_back(cluster: Cluster) -> None:
     assert ["bio", "Quota", "cpu", "3", "0", "3", "0", "3"] in rows
     cluster.run("scancel", *map(str, borrower[:2]))
     cluster.wait_state(mine, "RUNNING")
-    said = cluster.run("packhorse", "quota", "nobody-of-this-name").stdout
-    assert said == "no limits of nobody-of-this-name\n"
+    code, said = cluster.refused("packhorse", "quota", "nobody-of-this-name")
+    assert code == 1 and '"nobody-of-this-name": no account, user or QOS' in said

@@ -65,9 +65,11 @@ def test_another_job_has_its_cpus_and_it_goes_on_afterwards(cluster: Cluster) ->
     second = Counting(cluster, "second", "-c", "2", "--mem=300")
     assert cluster.state(second.id) == "PENDING"
     cluster.run("scontrol", "suspend", str(first.id))
+    since = time.monotonic()
     first.stands_still()
     second.counts()
     assert first._stood()
+    wait_until(lambda: time.monotonic() - since > 1.1, "a whole second, which sacct can tell")
     assert squeue(cluster, first.id).startswith("S SUSPENDED ")
     shown = cluster.text("scontrol", "show", "job", str(first.id))
     assert "JobState=SUSPENDED Reason=None" in shown
