@@ -11,8 +11,7 @@ from packhorse.scheduler.model.accounting import NodeRow, NodeState
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.ids import Instant
 from packhorse.scheduler.model.node import Admin, Node, NodeSpec
-from packhorse.scheduler.model.resources import WHOLE
-from packhorse.scheduler.model.tres import CPU, MEM, format_tres, make_tres
+from packhorse.scheduler.model.tres import format_tres, make_tres, node_amounts
 
 _NODE_EVENTS = (
     ev.NodeRegistered,
@@ -61,12 +60,7 @@ def condition(node: Node) -> NodeState:
 
 def tres_text(spec: NodeSpec) -> str:
     """All that the node has."""
-    amounts = [(CPU, spec.cpu_milli), (MEM, spec.mem_mib)]
-    for device in spec.devices:
-        amounts.append((f"gres/{device.kind}", WHOLE))
-        if device.type:
-            amounts.append((f"gres/{device.kind}:{device.type}", WHOLE))
-    return format_tres(make_tres(amounts))
+    return format_tres(make_tres(node_amounts(spec)))
 
 
 def _row(node: Node, at: Instant) -> tuple[NodeRow, ...]:

@@ -23,7 +23,8 @@ from typing import Final
 
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.gresspec import parse_licenses
-from packhorse.scheduler.model.resources import Ask, Placement
+from packhorse.scheduler.model.node import NodeSpec
+from packhorse.scheduler.model.resources import WHOLE, Ask, Placement
 from packhorse.scheduler.model.units import UnitError, parse_mem_mib
 
 Tres = tuple[tuple[str, int], ...]
@@ -121,16 +122,27 @@ def format_tres(tres: Tres) -> str:
     return ",".join(f"{name}={format_amount(name, amount)}" for name, amount in tres)
 
 
+def device_amounts(kind: str, type_: str, milli: int) -> tuple[tuple[str, int], ...]:
+    """So many thousandths of devices, under their kind and once more under their type."""
+    of_kind = (f"gres/{kind}", milli)
+    return (of_kind, (f"gres/{kind}:{type_}", milli)) if type_ else (of_kind,)
+
+
+def node_amounts(spec: NodeSpec) -> list[tuple[str, int]]:
+    """CPUs, memory and devices that the node has."""
+    amounts = [(CPU, spec.cpu_milli), (MEM, spec.mem_mib)]
+    for device in spec.devices:
+        amounts += device_amounts(device.kind, device.type, WHOLE)
+    return amounts
+
+
 def placed_tres(placements: Iterable[Placement], licenses: str = "") -> Tres:
     """What a job on these placements has. Without billing, which depends on the partition."""
     amounts: list[tuple[str, int]] = []
     for p in placements:
         amounts += [(CPU, p.cpu_milli), (MEM, p.mem_mib), (NODE, 1)]
         for d in p.devices:
-            milli = d.milli * len(d.indices)
-            amounts.append((f"gres/{d.kind}", milli))
-            if d.type:
-                amounts.append((f"gres/{d.kind}:{d.type}", milli))
+            amounts += device_amounts(d.kind, d.type, d.milli * len(d.indices))
     amounts += [(f"license/{name}", n) for name, n in parse_licenses(licenses)]
     return make_tres(amounts)
 
@@ -143,9 +155,6 @@ def asked_tres(ask: Ask, licenses: str = "") -> Tres:
     amounts: list[tuple[str, int]] = [(CPU, cpu), (MEM, mem), (NODE, nodes)]
     for times, group in ((nodes, ask.gres_per_node), (ask.n_tasks, ask.gres_per_task), (1, ask.gres_per_job)):
         for g in group:
-            milli = g.n * g.milli * times
-            amounts.append((f"gres/{g.kind}", milli))
-            if g.type:
-                amounts.append((f"gres/{g.kind}:{g.type}", milli))
+            amounts += device_amounts(g.kind, g.type, g.n * g.milli * times)
     amounts += [(f"license/{name}", n) for name, n in parse_licenses(licenses)]
     return make_tres(amounts)

@@ -13,8 +13,7 @@ from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.hostlist import compress_sorted
 from packhorse.scheduler.model.ids import Instant
 from packhorse.scheduler.model.reservation import Reservation
-from packhorse.scheduler.model.resources import WHOLE
-from packhorse.scheduler.model.tres import CPU, MEM, NODE, format_tres, make_tres
+from packhorse.scheduler.model.tres import CPU, NODE, format_tres, make_tres, node_amounts
 
 
 def reservation_rows(state: State, event: Event) -> tuple[ReservationRow, ...]:
@@ -55,11 +54,6 @@ def _tres(state: State, r: Reservation) -> str:
     amounts.append((NODE, len(r.nodes)))
     for name in () if r.cpu_milli else r.nodes:
         node = state.nodes.get(name)
-        if node is None:
-            continue
-        amounts += [(CPU, node.spec.cpu_milli), (MEM, node.spec.mem_mib)]
-        for device in node.spec.devices:
-            amounts.append((f"gres/{device.kind}", WHOLE))
-            if device.type:
-                amounts.append((f"gres/{device.kind}:{device.type}", WHOLE))
+        if node is not None:
+            amounts += node_amounts(node.spec)
     return format_tres(make_tres(amounts))
