@@ -257,7 +257,9 @@ def _used_rows(
     ]
 
 
-def _by_use(groups: dict[Any, dict[str, float]], name: str) -> list[Any]:
+def _by_use(groups: dict[Any, dict[str, float]], names: list[str]) -> list[Any]:
+    """The largest users of the first resource first."""
+    name = (names or ["cpu"])[0]
     return sorted(groups.items(), key=lambda item: (-item[1].get(name, 0.0), item[0]))
 
 
@@ -266,39 +268,53 @@ def user_by_account(conditions: Conditions, layout: Layout, tres: list[str]) -> 
     names = wanted_tres(tres)
     answer = Answer("usage", conditions, names or ["cpu"])
     groups = _summed(answer, conditions, lambda row: (row["account"], row["user"], ""))
-    total = totals(conditions, layout, names or ["cpu"])
-    rows = _used_rows(answer, _by_use(groups, (names or ["cpu"])[0]), names or ["cpu"], total)
-    title = f"Cluster/User/Account Utilization {_long_span(answer)}"
+    title = "Cluster/User/Account Utilization"
     default = ["cluster", "login", "proper", "accounts", *_measured(names)]
-    return _used_text(title, default, rows, conditions, layout, names, {})
+    return _of_groups(title, answer, _by_use(groups, names), default, conditions, layout, names)
 
 
 def user_by_wckey(conditions: Conditions, layout: Layout, tres: list[str]) -> str:
     """Users in order of use, every wckey of theirs by itself; runs without one are in none."""
     names = wanted_tres(tres)
-    answer = Answer("usage", conditions, names or ["cpu"])
-    answer.rows = [row for row in answer.rows if row["wckey"]]
+    answer = _with_wckeys(conditions, names)
     groups = _summed(answer, conditions, lambda row: ("", row["user"], row["wckey"]))
-    total = totals(conditions, layout, names or ["cpu"])
-    rows = _used_rows(answer, _by_use(groups, (names or ["cpu"])[0]), names or ["cpu"], total)
-    title = f"Cluster/User/WCKey Utilization {_long_span(answer)}"
+    title = "Cluster/User/WCKey Utilization"
     default = ["cluster", "login", "proper", "wckeys", *(["tresname"] if names else []), "used"]
-    return _used_text(title, default, rows, conditions, layout, names, {})
+    return _of_groups(title, answer, _by_use(groups, names), default, conditions, layout, names)
 
 
 def wckey_by_user(conditions: Conditions, layout: Layout, tres: list[str]) -> str:
     """Wckeys by name with their sums, and their users."""
     names = wanted_tres(tres)
-    answer = Answer("usage", conditions, names or ["cpu"])
-    answer.rows = [row for row in answer.rows if row["wckey"]]
+    answer = _with_wckeys(conditions, names)
     users = _summed(answer, conditions, lambda row: ("", row["user"], row["wckey"]))
     whole = _summed(answer, conditions, lambda row: ("", "", row["wckey"]))
-    total = totals(conditions, layout, names or ["cpu"])
     groups = sorted([*users.items(), *whole.items()], key=lambda item: (item[0][2], item[0][1]))
-    rows = _used_rows(answer, groups, names or ["cpu"], total)
-    title = f"Cluster/WCKey/User Utilization {_long_span(answer)}"
+    title = "Cluster/WCKey/User Utilization"
     default = ["cluster", "wckeys", "login", "proper", *(["tresname"] if names else []), "used"]
-    return _used_text(title, default, rows, conditions, layout, names, {})
+    return _of_groups(title, answer, groups, default, conditions, layout, names)
+
+
+def _with_wckeys(conditions: Conditions, names: list[str]) -> Answer:
+    """Use, of runs that have a wckey."""
+    answer = Answer("usage", conditions, names or ["cpu"])
+    answer.rows = [row for row in answer.rows if row["wckey"]]
+    return answer
+
+
+def _of_groups(
+    title: str,
+    answer: Answer,
+    groups: Iterable[tuple[tuple[str, str, str], dict[str, float]]],
+    default: Sequence[str],
+    conditions: Conditions,
+    layout: Layout,
+    names: list[str],
+) -> str:
+    """The report of these sums, in their order."""
+    shown = names or ["cpu"]
+    rows = _used_rows(answer, groups, shown, totals(conditions, layout, shown))
+    return _used_text(f"{title} {_long_span(answer)}", default, rows, conditions, layout, names, {})
 
 
 # -- user --------------------------------------------------------------------------------------------------
@@ -317,11 +333,9 @@ def top_usage(conditions: Conditions, layout: Layout, tres: list[str]) -> str:
         groups = {
             (", ".join(sorted(accounts[user])), user, ""): cell for (_, user, _), cell in groups.items()
         }
-    first = _by_use(groups, (names or ["cpu"])[0])[: conditions.top]
-    rows = _used_rows(answer, first, names or ["cpu"], totals(conditions, layout, names or ["cpu"]))
+    first = _by_use(groups, names)[: conditions.top]
     default = ["cluster", "login", "proper", "accounts", *_measured(names)]
-    title = f"Top {conditions.top} Users {_long_span(answer)}"
-    return _used_text(title, default, rows, conditions, layout, names, {})
+    return _of_groups(f"Top {conditions.top} Users", answer, first, default, conditions, layout, names)
 
 
 # -- job sizes ---------------------------------------------------------------------------------------------
