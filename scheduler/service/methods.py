@@ -56,6 +56,9 @@ from packhorse.scheduler.service.waste_view import list_waste
 from packhorse.scheduler.service.why_view import AT_ONCE, explain_job
 from packhorse.scheduler.store.codec import decode
 
+MOST_NAMED = 5
+"""Jobs that a refusal names."""
+
 MAX_JOB_EVENTS = 10_000
 """Of one ListJobEvents answer, the newest."""
 
@@ -237,14 +240,14 @@ class Methods:
         self, principal: Principal, request: messages.SuspendJobsRequest
     ) -> messages.OutcomesResponse:
         """Stop running jobs where they are."""
-        require(principal, "SuspendJobs", Relation.OTHER)
+        require(principal, "SuspendJobs", Relation.OTHER, _named(request.jobs))
         return await self._act(convert.suspend(request, principal.owner, principal.admin))
 
     async def resume_jobs(
         self, principal: Principal, request: messages.ResumeJobsRequest
     ) -> messages.OutcomesResponse:
         """Let suspended jobs go on."""
-        require(principal, "ResumeJobs", Relation.OTHER)
+        require(principal, "ResumeJobs", Relation.OTHER, _named(request.jobs))
         return await self._act(convert.resume(request, principal.owner, principal.admin))
 
     async def update_nodes(
@@ -630,6 +633,13 @@ def _given(ref: messages.JobRef | None) -> messages.JobRef:
     if ref is None or not ref.job_id:
         raise CallFailed(Code.INVALID_ARGUMENT, "job: missing; it says which job")
     return ref
+
+
+def _named(refs: list[messages.JobRef]) -> str:
+    """The jobs as the caller wrote them, the first few."""
+    names = [ref.text or str(ref.job_id) for ref in refs[:MOST_NAMED]]
+    more = f" and {len(refs) - MOST_NAMED} more" if len(refs) > MOST_NAMED else ""
+    return f"job {', '.join(names)}{more}"
 
 
 def _unknown(ref: messages.JobRef) -> CallFailed:
