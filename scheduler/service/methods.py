@@ -17,7 +17,7 @@ import msgspec
 from packhorse.scheduler.config.file import Configuration
 from packhorse.scheduler.core.accounts.standing import nobody_of, standings
 from packhorse.scheduler.core.targets import owner_uid, resolve
-from packhorse.scheduler.model.ids import US, Instant, JobId, is_node_name
+from packhorse.scheduler.model.ids import US, Instant, is_node_name
 from packhorse.scheduler.model.input import Input
 from packhorse.scheduler.model.job import Owner
 from packhorse.scheduler.model.reply import Done, Planned, Refused, Reply, Submitted
@@ -40,6 +40,7 @@ from packhorse.scheduler.service.selection import cancel_targets, choose
 from packhorse.scheduler.service.settings import settings
 from packhorse.scheduler.service.shadow_view import get_shadow, switch_shadow
 from packhorse.scheduler.service.status import About, ping, status
+from packhorse.scheduler.service.story import job_of
 from packhorse.scheduler.service.suggesting import right_size, suggest_ask
 from packhorse.scheduler.service.tables import jobs as job_table
 from packhorse.scheduler.service.tables.accounts import list_accounts
@@ -570,15 +571,12 @@ class Methods:
         """A job's story from the log; of an array task asked for by index, the task's."""
         require(principal, "ListJobEvents", Relation.OTHER)
         ref = _given(request.job)
-        job = JobId(ref.job_id)
-        aim = None if self.engine.trouble else resolve(self.engine.state, convert.target(ref))
-        if ref.indices:
-            if aim is None or len(aim.jobs) != 1:
-                raise _unknown(ref)
-            job = aim.jobs[0].id
-            await self.engine.barrier()
+        job = await job_of(self.engine, ref)
+        if job is None:
+            raise _unknown(ref)
         records = await asyncio.to_thread(self.engine.store.job_log, job, MAX_JOB_EVENTS)
-        if not records and aim is None:
+        known = not self.engine.trouble and resolve(self.engine.state, convert.target(ref)) is not None
+        if not records and not known:
             raise _unknown(ref)
         return messages.ListJobEventsResponse(
             events=[job_event(record.seq, decode(record)) for record in records]
