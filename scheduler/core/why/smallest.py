@@ -100,7 +100,8 @@ def smallest(snapshot: State, waiter: Waiter, now: Instant) -> Found:
             at = at or deep.earliest(spec)
         later = [c for c in _later(deep, spec, at) if c.kind not in kinds][:MOST_LATER]
         for change in later:
-            one = _suggested(snapshot, waiter, change, now, later=True)
+            room = ahead.fits(change.spec)
+            one = _suggested(snapshot, waiter, change, now, later=True, room=room)
             if one is not None and _sooner(one.at, at, now):
                 found.append(one)
     return Found(_ordered(found, now), (), at, ahead)
@@ -122,10 +123,10 @@ def _ordered(found: list[Suggestion], now: Instant) -> tuple[Suggestion, ...]:
 
 
 def _suggested(
-    snapshot: State, waiter: Waiter, change: Change, now: Instant, *, later: bool = False
+    snapshot: State, waiter: Waiter, change: Change, now: Instant, *, later: bool = False, room: bool = True
 ) -> Suggestion | None:
     """What came of trying it; None if it does not start now or, with `later`, at a time that can be said."""
-    outcome = try_out(snapshot, waiter, change, now, later=later)
+    outcome = try_out(snapshot, waiter, change, now, later=later, room=room)
     if outcome.refused or not outcome.at:
         return None
     return Suggestion(change, command(waiter, change), outcome.at, outcome.nodes, outcome.admin)
