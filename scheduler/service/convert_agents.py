@@ -44,6 +44,7 @@ MAX_REMARK = 400
 MAX_REMARKS = 32
 
 AgentMessage = pb.AgentMessage
+TunnelBytes = pb.TunnelBytes
 SchedulerMessage = pb.SchedulerMessage
 
 
