@@ -500,9 +500,10 @@ class _Late:
 
     def __init__(self, state: State, book: Book, now: Instant) -> None:
         self.state = state
+        self.book = book
         self.terms = book.terms
         self.now = now
-        self._overdue: dict[Scope, Sum] | None = None
+        self._overdue_us: dict[Scope, dict[str, int]] = {}
         self._weighed: dict[Scope, dict[str, int | None]] | None = None
         self._spent: dict[Scope, dict[str, float]] = {}
         qos = state.accounts.qos.values()
@@ -518,10 +519,7 @@ class _Late:
         us = total.left_us(tres, self.now)
         if us is None:
             return None
-        late = self._all_overdue().get(scope)
-        if late is not None:
-            us -= late.left_us(tres, self.now) or 0
-        return -(-us // US)
+        return -(-(us + self._overdue(scope).get(tres, 0)) // US)
 
     def spent_s(self, scope: Scope, tres: str) -> int:
         """Amounts times seconds that count as used, rounded up."""
@@ -540,14 +538,21 @@ class _Late:
             self._spent[scope] = found
         return int(-(-found.get(tres, 0.0) // 1))
 
-    def _all_overdue(self) -> dict[Scope, Sum]:
-        """What is held past its end."""
-        if self._overdue is None:
-            self._overdue = {}
+    def _overdue(self, scope: Scope) -> dict[str, int]:
+        """What is held past its end: amounts times the microseconds since, by TRES name."""
+        if scope not in self._overdue_us:
+            timed = {limit.scope for limit in self.book.limits if limit.what in (What.LEFT, What.SPENT)}
+            found = self._overdue_us = {one: {} for one in (*timed, scope) if one is not None}
+            by_holder: dict[Holder, dict[str, int]] = {}
             for one in self.state.held.overdue(self.now):
-                for scope in self.terms.scopes(one.holder):
-                    self._overdue.setdefault(scope, Sum()).run(one)
-        return self._overdue
+                mine = by_holder.setdefault(one.holder, {})
+                for name, amount in ((WALL, 1), *one.tres):
+                    mine[name] = mine.get(name, 0) + amount * (self.now - one.end_by)
+            for holder, amounts in by_holder.items():
+                for total in [found[one] for one in self.terms.scopes(holder) if one in found]:
+                    for name, us in amounts.items():
+                        total[name] = total.get(name, 0) + us
+        return self._overdue_us[scope]
 
     def _all_weighed(self) -> dict[Scope, dict[str, int | None]]:
         """What is left to jobs of QOS that cost more, or less, than others."""
