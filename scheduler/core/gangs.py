@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Set
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from packhorse.scheduler.core.names import name_in
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.timers import Timer
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId
@@ -164,7 +165,8 @@ def missing(state: State, job: Job | ArrayJob) -> str:
         parts.append(f"{n} of the {size} members of its gang {name} are here; submit the others")
     away = sorted(id for id, member in found.members.items() if not member.eligible)
     parts += [
-        f"job {id} of its gang {name} waits: {state.pending_columns.reason(id).value}" for id in away[:3]
+        f"job {name_in(state, id)} of its gang {name} waits: {state.pending_columns.reason(id).value}"
+        for id in away[:3]
     ]
     return "; ".join(parts)
 
@@ -175,7 +177,7 @@ def held_up_by(state: State, job: Job | ArrayJob) -> str:
     for id in sorted(found.members) if found is not None and found.ready else ():
         reason = state.pending_columns.reason(id)
         if id != job.id and reason not in _ROOM:
-            return f"starts together with job {id} of its gang, which waits: {reason.value}"
+            return f"starts together with job {name_in(state, id)} of its gang, which waits: {reason.value}"
     return ""
 
 

@@ -119,7 +119,9 @@ class Sum:
 
     def copy(self) -> Sum:
         copy = Sum()
-        copy.add(self)
+        copy.n_running, copy.n_unfinished = self.n_running, self.n_unfinished
+        copy.tres, copy.ends, copy.endless = self.tres.copy(), self.ends.copy(), self.endless.copy()
+        copy.still, copy.still_us = self.still.copy(), self.still_us.copy()
         return copy
 
     def __eq__(self, other: object) -> bool:
@@ -143,7 +145,18 @@ class Holdings:
     book: what passes remember of limits from one to the next.
     """
 
-    __slots__ = ("_added", "_changed", "_scopes", "_scopes_of", "book", "by_holder", "running", "wake_at")
+    __slots__ = (
+        "_added",
+        "_changed",
+        "_lent",
+        "_lent_scopes",
+        "_scopes",
+        "_scopes_of",
+        "book",
+        "by_holder",
+        "running",
+        "wake_at",
+    )
 
     def __init__(self) -> None:
         self.by_holder: dict[Holder, Sum] = {}
@@ -154,6 +167,21 @@ class Holdings:
         self._added: dict[Holder, Sum] = {}
         self._scopes: dict[Scope, Sum] = {}
         self._scopes_of: ScopesOf | None = None
+        self._lent: set[Holder] = set()
+        self._lent_scopes: set[Scope] = set()
+        """Whose sums a fork has as well: they are copied before they change."""
+
+    def fork(self) -> Holdings:
+        """A copy that goes its own way, without `book`. Cost: some dictionary copies; a sum is copied when
+        one of the two first changes it."""
+        new = Holdings()
+        new.by_holder, new.running = self.by_holder.copy(), self.running.copy()
+        new.wake_at = self.wake_at
+        new._changed, new._added, new._scopes = self._changed.copy(), self._added.copy(), self._scopes.copy()
+        new._scopes_of = self._scopes_of
+        self._lent, self._lent_scopes = set(self.by_holder), set(self._scopes)
+        new._lent, new._lent_scopes = self._lent.copy(), self._lent_scopes.copy()
+        return new
 
     def submit(self, holder: Holder, n: int) -> None:
         """So many more jobs are unfinished; fewer, if negative."""
@@ -188,7 +216,7 @@ class Holdings:
         """
         if scopes_of != self._scopes_of:
             self._scopes_of = scopes_of
-            self._scopes, self._added = {}, {}
+            self._scopes, self._added, self._lent_scopes = {}, {}, set()
             self._changed = dict.fromkeys(self.by_holder)
         for holder in self._changed:
             now, was = self.by_holder.get(holder), self._added.pop(holder, None)
@@ -201,6 +229,9 @@ class Holdings:
                 total = self._scopes.get(scope)
                 if total is None:
                     total = self._scopes[scope] = Sum()
+                elif scope in self._lent_scopes:
+                    self._lent_scopes.remove(scope)
+                    total = self._scopes[scope] = total.copy()
                 total.add(difference)
         self._changed = {}
         return self._scopes
@@ -210,6 +241,9 @@ class Holdings:
         found = self.by_holder.get(holder)
         if found is None:
             found = self.by_holder[holder] = Sum()
+        elif holder in self._lent:
+            found = self.by_holder[holder] = found.copy()
+        self._lent.discard(holder)
         return found
 
     def _tidy(self, holder: Holder) -> None:
