@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from packhorse.scheduler.core import gangs, waiting
-from packhorse.scheduler.core.accounts.holding import count_again
 from packhorse.scheduler.core.active import set_lease_timers, set_timers
 from packhorse.scheduler.core.array_tasks import count
 from packhorse.scheduler.core.conditions import ensure_members
@@ -58,7 +57,6 @@ def rebuild(state: State) -> None:
             rows.append(waiting.row_of(state, array))
             waiting.watch(state, array)
     state.pending_columns.add_many(rows)
-    count_again(state)
     for node in state.nodes.values():
         if not node.reachable:
             set_lease_timers(state, node.name)
