@@ -20,6 +20,7 @@ import numpy as np
 
 from packhorse.scheduler.core.accounts.borrowing import Short, held_of_quota, lent_too_much
 from packhorse.scheduler.core.accounts.held import Scope, of_association
+from packhorse.scheduler.core.accounts.holding import holdings
 from packhorse.scheduler.core.accounts.quota import Quota
 from packhorse.scheduler.core.accounts.terms import Terms
 from packhorse.scheduler.core.packing.field import Field
@@ -146,7 +147,7 @@ class TakeBack:
 
     def borrower_of(self, id: JobId, row: _Row) -> str:
         """The account among the siblings that the job counts under."""
-        scopes = self.terms.scopes(self.state.held.running[id].holder)
+        scopes = self.terms.scopes(holdings(self.state).running[id].holder)
         return next(
             key.account
             for s in row.short
@@ -177,7 +178,7 @@ class TakeBack:
         for candidate in self._could[lent]:
             if candidate.id in self.told:
                 continue
-            scopes, _ = self._shares(self.state.held.running[candidate.id].holder)
+            scopes, _ = self._shares(holdings(self.state).running[candidate.id].holder)
             owners = [(scope, tres) for scope in scopes for _, tres in lent if (scope, tres) in above]
             owners = list(dict.fromkeys(owners))
             if any(above[owner] > 0 for owner in owners):
@@ -190,7 +191,7 @@ class TakeBack:
         """Jobs that count under these and could leave, the cheapest first."""
         if self._jobs is None:
             self._jobs = {}
-            for id, running in self.state.held.running.items():
+            for id, running in holdings(self.state).running.items():
                 self._jobs.setdefault(running.holder, []).append(id)
         rights: list[tuple[JobId, Right]] = []
         for holder, ids in self._jobs.items():
@@ -224,14 +225,14 @@ class TakeBack:
 
     def _given(self, id: JobId, cohort: Scope, tres: str) -> int:
         """What the siblings hold less of it once the job has gone."""
-        _, cohorts = self._shares(self.state.held.running[id].holder)
+        _, cohorts = self._shares(holdings(self.state).running[id].holder)
         return self._amount(id, tres) if cohort in cohorts else 0
 
     def _amount(self, id: JobId, tres: str) -> int:
-        return next((n for name, n in self.state.held.running[id].tres if name == tres), 0)
+        return next((n for name, n in holdings(self.state).running[id].tres if name == tres), 0)
 
     def _note_away(self, id: JobId) -> None:
-        running = self.state.held.running[id]
+        running = holdings(self.state).running[id]
         scopes, cohorts = self._shares(running.holder)
         for scope in (*scopes, *cohorts):
             for tres, amount in running.tres:
