@@ -379,13 +379,13 @@ def wait_until(
 
 
 def kill(pid: int, number: int = signal.SIGKILL) -> None:
-    """Sends a signal; with KILL, returns when the process is gone (or a zombie)."""
+    """Sends a signal; with KILL, returns when the process is gone (or a zombie) and its files closed."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:
         return
     if number == signal.SIGKILL:
-        wait_until(lambda: status(pid) in "ZX", f"process {pid} to die")
+        wait_until(lambda: _is_over(pid), f"process {pid} to die")
 
 
 def running() -> list[int]:
@@ -399,6 +399,14 @@ def status(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0].decode()
     except OSError:
         return "X"
+
+
+def _is_over(pid: int) -> bool:
+    """Whether no thread is left: the first may be over long before the last, and only that closes files."""
+    try:
+        return status(pid) in "ZX" and len(os.listdir(f"/proc/{pid}/task")) == 1
+    except OSError:
+        return True
 
 
 def environment(pid: int) -> list[bytes]:
