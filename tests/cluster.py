@@ -152,9 +152,10 @@ class Cluster:
 
     def end(self) -> list[str]:
         """Ends every process of this cluster and removes its files; what had to be ended by force."""
-        if self.home.shape.exists():
+        if self.home.shape.exists() and self.processes():
             try:
-                self.up(check=False)  # only a whole cluster can end its jobs
+                if not self.is_whole():
+                    self.up(check=False)  # only a whole cluster can end its jobs
                 self.run("packhorse", "down", "--kill-jobs", check=False)
             except subprocess.TimeoutExpired:
                 pass  # what is left is ended below, and told
@@ -172,6 +173,10 @@ class Cluster:
         return left
 
     # -- processes
+
+    def is_whole(self) -> bool:
+        """Whether the scheduler and every agent run."""
+        return bool(self.home.scheduler_pid()) and len(self.home.agent_pids()) == len(self.names)
 
     def daemons(self) -> list[int]:
         """Scheduler, agents and fork servers that run now, as their pid files say."""
