@@ -385,6 +385,7 @@ def wait_until(
 
 def kill(pid: int, number: int = signal.SIGKILL) -> None:
     """Sends a signal; with KILL, returns when the process is gone (or a zombie) and its files closed."""
+    assert pid > 1, f"{pid} is no process of a test: 0 would be all of this one's group"
     try:
         os.kill(pid, number)
     except ProcessLookupError:
