@@ -15,7 +15,7 @@ from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.cluster import Enforce, GpuIdleAction, PreemptBy, Topology, VictimOrder
 from packhorse.scheduler.model.ids import NodeName
 from packhorse.scheduler.model.job import NORMAL_QOS
-from packhorse.scheduler.model.node import MAX_LEVELS
+from packhorse.scheduler.model.node import LEVELS, are_levels
 from packhorse.scheduler.model.tres import is_name, sort_key
 from packhorse.scheduler.model.units import UnitError, parse_mem_mib, parse_time_limit_s
 
@@ -241,8 +241,8 @@ def _topology(raw: object) -> Topology:
     for text in _names(raw):
         path, colon, nodes = text.partition(":")
         levels = path.split("/")
-        if not colon or len(levels) > MAX_LEVELS or not all(map(_is_level, levels)) or path in found:
-            raise KeyProblem(f'"{text}" is not RACK/SWITCH:NODES with every path there once')
+        if not colon or not are_levels(levels) or path in found:
+            raise KeyProblem(f'"{text}" is not RACK/SWITCH:NODES with every path there once, of {LEVELS}')
         names = _nodes(nodes)
         twice = seen.intersection(names)
         if twice or names == ("ALL",):
