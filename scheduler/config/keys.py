@@ -252,10 +252,6 @@ def _topology(raw: object) -> Topology:
     return tuple(sorted(found.items()))
 
 
-def _is_level(text: str) -> bool:
-    return bool(text) and all(c.isascii() and (c.isalnum() or c in "-_.") for c in text)
-
-
 def _policy(raw: object) -> str:
     from packhorse.scheduler.plugins import known_policies  # only when one is named: it loads the policies
 
@@ -799,8 +795,10 @@ MEANING: dict[str, str] = {
     "gpu_idle.exempt_accounts": "Accounts whose jobs are left alone.",
     "gpu_idle.exempt_users": "Users whose jobs are left alone.",
     "accounts.enforce": (
-        '"none": accounts and QOS are names in records. "limits": whoever has an association, or names an '
-        'account that exists, is held to its limits and QOS. "associations": nobody else may submit at all.'
+        '"none": accounts and QOS are names in records. "limits": everybody is held to the limits and QOS of '
+        "their association, and once there is an account below root, nobody submits without one. "
+        '"associations": nobody ever does. "accounts": whoever has an association, or names an account that '
+        "exists, is held to it; others go free."
     ),
     "nodes.silent_brake_fraction": (
         "When more than this part of the nodes falls silent at once, nothing is declared lost."

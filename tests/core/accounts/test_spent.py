@@ -26,7 +26,7 @@ from packhorse.scheduler.model.accounts import (
     Qos,
     User,
 )
-from packhorse.scheduler.model.cluster import Partition, Priorities
+from packhorse.scheduler.model.cluster import AccountsPolicy, Enforce, Partition, Priorities
 from packhorse.scheduler.model.event import AccountsChanged
 from packhorse.scheduler.model.ids import US, Instant, JobId
 from packhorse.scheduler.model.input import Start
@@ -287,7 +287,11 @@ def test_billing_weighs_resources() -> None:
 def a_counted_cluster(**priority: int | str) -> Cluster:
     """Two nodes of 8 CPUs; a GPU weighs 10 CPUs."""
     weights = (("cpu", 1.0), ("gres/gpu", 10.0))
-    config = a_config(billing=weights, priorities=Priorities(**priority))  # type: ignore[arg-type]
+    config = a_config(
+        billing=weights,
+        priorities=Priorities(**priority),  # type: ignore[arg-type]
+        accounts=AccountsPolicy(Enforce.ACCOUNTS),
+    )
     cluster = a_cluster(nodes=2, cpus=8, gpus=2, config=config)
     change(cluster, a_tree())
     return cluster
