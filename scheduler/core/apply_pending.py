@@ -121,6 +121,7 @@ def array_remainder_cancelled(state: State, event: ev.ArrayRemainderCancelled) -
         never=indices.subtract(array.never, gone),
         cancelled=indices.union(array.cancelled, gone),
         failed=True,
+        late=indices.union(array.late, gone) if event.end is JobState.DEADLINE else array.late,
     )
     _shrink(state, array, left)
     holding.submitted(state, array.spec, array.owner, -indices.size(gone))

@@ -16,6 +16,7 @@ from packhorse.scheduler.core.accounts.rights import account_and_qos, check_acce
 from packhorse.scheduler.core.deadlines import check_deadline
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.dependencies import check_dependency
+from packhorse.scheduler.core.gang_room import check_room
 from packhorse.scheduler.core.gangs import check_array, check_gangs
 from packhorse.scheduler.core.licenses import check_licenses
 from packhorse.scheduler.core.oom_retry import check_oom_retry
@@ -55,7 +56,11 @@ def submit(state: State, call: Submit, now: Instant) -> Decision:
     wanted = [(specs[0], len(call.items))]
     if len(specs) > 1:
         wanted = [(specs[i], n) for i, n in sorted(Counter(item.spec for item in call.items).items())]
-    refused = check_gangs(state, owner, wanted) or check_submission(state, owner, wanted)
+    refused = (
+        check_gangs(state, owner, wanted)
+        or check_room(state, owner, wanted)
+        or check_submission(state, owner, wanted)
+    )
     if refused is not None:
         return draft.answer(call.caller, refused)
     event = JobsSubmitted(now, call.caller.owner, state.next_job_id, tuple(specs), call.items)

@@ -174,15 +174,15 @@ def _lease_over(draft: Draft, job: Job, active: Active) -> None:
 
 def _deadline_over(draft: Draft, id: JobId) -> None:
     """What is due at that time."""
-    job = draft.state.jobs.get(id)
-    if job is None:
-        array = draft.state.arrays[id]
-        end_remainder(draft, array, array.remaining, -1)
-    elif isinstance(job.phase, Active):
-        stop(draft, job, job.phase, EndCause.DEADLINE)
-    else:
-        detail = f"it could not be over by its deadline (--time {format_elapsed(job.spec.time_limit_s)})"
+    waiter: Job | ArrayJob = draft.state.jobs.get(id) or draft.state.arrays[id]
+    if isinstance(waiter, Job) and isinstance(waiter.phase, Active):
+        stop(draft, waiter, waiter.phase, EndCause.DEADLINE)
+        return
+    detail = f"it could not be over by its deadline (--time {format_elapsed(waiter.spec.time_limit_s)})"
+    if isinstance(waiter, Job):
         draft.events.append(JobEnded(draft.now, id, JobState.DEADLINE, reason=REASON, detail=detail))
+    else:
+        end_remainder(draft, waiter, waiter.remaining, -1, REASON, detail, JobState.DEADLINE)
 
 
 def _any_switches(draft: Draft, id: JobId) -> None:
@@ -208,12 +208,12 @@ def _give_up(draft: Draft, id: JobId, seen: set[JobId]) -> None:
 def _doom(draft: Draft, id: JobId) -> None:
     """A dependency that cannot come true any more, of a job that wants to be cancelled then."""
     job = draft.state.jobs.get(id)
-    reason = Reason.DEPENDENCY_NEVER.value
+    reason, detail = Reason.DEPENDENCY_NEVER.value, "its dependency can never be satisfied"
     if job is not None:
-        end_pending(draft, job, -1, reason, "its dependency can never be satisfied")
+        end_pending(draft, job, -1, reason, detail)
         return
     array = draft.state.arrays[id]
-    end_remainder(draft, array, array.remaining if array.phase.never else array.never, -1)
+    end_remainder(draft, array, array.remaining if array.phase.never else array.never, -1, reason, detail)
 
 
 def _stands(state: State, entry: Entry) -> bool:

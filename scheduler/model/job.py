@@ -396,8 +396,9 @@ class ArrayJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
     remaining: indices still waiting. An index leaves it when its task is granted, held or changed on
     its own, and is a Job from then on, or when it is cancelled. blocked: the part of remaining that
     waits for its counterpart in another array (aftercorr); never: the part of blocked whose
-    counterpart failed. cancelled: indices cancelled while they waited. failed: some task ended, and
-    not well. The array is forgotten once nothing remains and all its tasks are.
+    counterpart failed. cancelled: indices cancelled, or given up, while they waited; late: the part of
+    those that could not be over by the deadline. failed: some task ended, and not well. The array is
+    forgotten once nothing remains and all its tasks are.
     """
 
     id: JobId
@@ -411,3 +412,4 @@ class ArrayJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
     never: tuple[IndexRange, ...] = ()
     cancelled: tuple[IndexRange, ...] = ()
     failed: bool = False
+    late: tuple[IndexRange, ...] = ()

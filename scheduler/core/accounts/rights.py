@@ -1,8 +1,9 @@
 """Under which account and QOS a job may run: defaults from the owner's associations, then permission.
 
 A list of QOS holds for the association that has it and for all below it that have none; with none anywhere
-every QOS may be used. `[accounts] enforce` says who is held to this: with "limits" (the default) whoever has
-an association, or names an account that exists; with "associations" nobody runs without one.
+every QOS may be used. `[accounts] enforce` says who is held to this: with "limits" (the default) nobody runs
+without an association once there is an account below root, with "associations" nobody ever does; with
+"accounts" it is whoever has an association, or names an account that exists.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def account_and_qos(state: State, owner: Owner, spec: JobSpec, partition: str) -
         account = user.default_account if user is not None else ""
     if enforce is not Enforce.NONE:
         chain = book.chain(Holder(account, owner.user, partition, qos))
-        if enforce is Enforce.ASSOCIATIONS and not chain[0].user:
+        if _needs_association(book, enforce) and not chain[0].user:
             return _no_association(book, owner, account, partition)
         qos = qos or starting_qos(book, chain)
         refused = check_qos(state, qos) or _check_allowed(book, chain, qos)
@@ -131,6 +132,12 @@ def _as_written(known: Container[str], name: str) -> str:
     if not name:
         return ""
     return name.lower() if name not in known and name.lower() in known else name
+
+
+def _needs_association(book: AccountBook, enforce: Enforce) -> bool:
+    """Whether nobody may go without. As in Slurm limits imply associations: who could do without one would
+    name another account, and be free of the limits of their own."""
+    return enforce is Enforce.ASSOCIATIONS or (enforce is Enforce.LIMITS and book.in_use)
 
 
 def _check_allowed(book: AccountBook, chain: Sequence[AssociationKey], qos: str) -> Refused | None:
