@@ -28,6 +28,7 @@ from packhorse.scheduler.model.reservation import (
     FLAGS,
     PART_NODES,
     PURGE_COMP,
+    REPLACE_DOWN,
     SPEC_NODES,
     ListChange,
     Repeat,
@@ -48,9 +49,8 @@ YEAR_S: Final = 365 * 86_400
 PURGE_S: Final = 300
 """Slurm's, of PURGE_COMP without a time."""
 NOT_HONOURED: Final = {
-    "REPLACE": "nodes are not exchanged for others once they are chosen",
-    "REPLACE_DOWN": "nodes are not exchanged for others once they are chosen",
-    "TIME_FLOAT": "a window does not move with the clock",
+    "REPLACE": "nodes that jobs use are not exchanged for others; REPLACE_DOWN exchanges those that are down",
+    "TIME_FLOAT": "a window does not move with the clock; say StartTime=, or Flags=DAILY to repeat it",
     "FIRST_CORES": "CPUs that are set aside are a number of each node, not certain ones",
     "USER_DEL": "only administrators and operators delete reservations",
     "LICENSE_ONLY": "say Flags=ANY_NODES",
@@ -281,6 +281,9 @@ def _placed(
         return Refused(RefusalCode.INVALID, message, INVALID)
     if want.all_nodes and not r.partition:
         flags.add(ALL_NODES)
+    named = (want.nodes and wish.nodes is not None) or want.all_nodes
+    if REPLACE_DOWN in flags and (named or want.cpu_milli):
+        return _invalid("flag REPLACE_DOWN is for nodes that the scheduler chooses; say NodeCnt=")
     chosen = choose(state, r, want, now)
     if not isinstance(chosen, Chosen):
         return chosen
