@@ -79,6 +79,16 @@ def test_too_late_already() -> None:
     assert isinstance(reply, Refused) and "later deadline or a shorter time limit" in reply.message
 
 
+def test_too_late_by_its_begin_time() -> None:
+    cluster = a_cluster(nodes=1, cpus=1)
+    what = {"cpus": 1, "time_limit_s": 60, "begin_at": deadline(cluster, 100)}
+    reply = cluster.try_submit(deadline_at=deadline(cluster, 159), **what)
+    assert isinstance(reply, Refused) and "start before its begin time" in reply.message
+    job = cluster.submit(deadline_at=deadline(cluster, 160), **what)
+    cluster.pass_time(100)
+    assert cluster.run_cycle() == [job]
+
+
 def test_held_and_requeued_ones_are_given_up_too_and_it_can_be_moved() -> None:
     cluster = a_cluster(nodes=1, cpus=1)
     held = cluster.submit(cpus=1, hold=True, deadline_at=deadline(cluster, 30))

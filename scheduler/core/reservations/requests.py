@@ -248,6 +248,12 @@ def _for_whom(state: State, r: Reservation, wish: ReservationWish) -> Reservatio
         message = "users and groups exclude each other; say one of them"
         slurm = "Reservations can't have users and groups specified, only one or the other"
         return Refused(RefusalCode.INVALID, message, slurm)
+    for name in wish.strangers:
+        if name not in state.accounts.users:
+            message = (
+                f'user "{name}" is known neither to this host nor to the book of accounts (sacctmgr add user)'
+            )
+            return Refused(RefusalCode.INVALID, message, "Invalid user id")
     for name in r.accounts:
         if state.accounts.in_use and name.lstrip("-") not in state.accounts.accounts:
             message = f'account "{name.lstrip("-")}" does not exist; `sacctmgr show account` lists them'
