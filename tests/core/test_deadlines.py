@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from packhorse.scheduler.core import indices
 from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.model.ids import US, Instant
@@ -81,7 +83,7 @@ def test_too_late_already() -> None:
 
 def test_too_late_by_its_begin_time() -> None:
     cluster = a_cluster(nodes=1, cpus=1)
-    what = {"cpus": 1, "time_limit_s": 60, "begin_at": deadline(cluster, 100)}
+    what: dict[str, Any] = {"cpus": 1, "time_limit_s": 60, "begin_at": deadline(cluster, 100)}
     reply = cluster.try_submit(deadline_at=deadline(cluster, 159), **what)
     assert isinstance(reply, Refused) and "start before its begin time" in reply.message
     job = cluster.submit(deadline_at=deadline(cluster, 160), **what)
