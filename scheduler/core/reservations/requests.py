@@ -152,6 +152,9 @@ def _set(draft: Draft, caller: Caller, old: Reservation, wish: ReservationWish) 
         found = _placed(state, old, found, wish, now)
     if isinstance(found, Refused):
         return found
+    named = {SPEC_NODES, ALL_NODES, PART_NODES}.intersection(found.flags)
+    if REPLACE_DOWN in found.flags and (named or found.cpu_milli):
+        return _invalid("flag REPLACE_DOWN is for whole nodes that the scheduler chooses; say NodeCnt=")
     moved = (found.nodes, found.cpu_milli, found.start_at, found.end_at, found.repeat)
     if moved != (old.nodes, old.cpu_milli, old.start_at, old.end_at, old.repeat):
         found = replace(found, created_at=now)
@@ -287,9 +290,6 @@ def _placed(
         return Refused(RefusalCode.INVALID, message, INVALID)
     if want.all_nodes and not r.partition:
         flags.add(ALL_NODES)
-    named = (want.nodes and wish.nodes is not None) or want.all_nodes
-    if REPLACE_DOWN in flags and (named or want.cpu_milli):
-        return _invalid("flag REPLACE_DOWN is for nodes that the scheduler chooses; say NodeCnt=")
     chosen = choose(state, r, want, now)
     if not isinstance(chosen, Chosen):
         return chosen

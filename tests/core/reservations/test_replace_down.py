@@ -5,6 +5,7 @@ from __future__ import annotations
 from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.model.command import Launch
 from packhorse.scheduler.model.input import Caller, RunCycle
+from packhorse.scheduler.model.reply import Refused
 from tests.core.scenario import OTHER, Cluster, a_cluster, a_config
 
 DONKEY = Caller(OTHER)
@@ -51,6 +52,15 @@ def test_a_node_that_is_drained_is_replaced_before_anybody_takes_the_other() -> 
     assert passes(cluster) == [second], "what is back is for all, and n3 stays in the reservation"
     assert nodes_of(cluster) == ["n2", "n3"]
     assert cluster.replayed() == cluster.state == load(dump(cluster.state.freeze()))
+
+
+def test_nodes_that_were_named_are_not_exchanged() -> None:
+    cluster = a_cluster(nodes=4, cpus=2)
+    cluster.reserve("named", nodes="n1", users="mule")
+    reply = cluster.try_reserve("named", update=True, start_s=None, hours=None, flags="+REPLACE_DOWN")
+    assert isinstance(reply, Refused) and "say NodeCnt=" in reply.message
+    cluster.reserve("counted", node_counts=(1,), users="mule")
+    assert cluster.change_reservation("counted", start_s=None, hours=None, flags="+REPLACE_DOWN").flags
 
 
 def test_without_the_flag_nodes_stay() -> None:
