@@ -249,7 +249,7 @@ def _release(state: State, job: Job, now: Instant) -> None:
         state.usage.take(job.spec.account, phase.placements, -1)
     state.usage.use(job.owner.uid, phase.placements, now - phase.granted_at - suspended_us(phase, now), now)
     charging.release(state, job.id, now)
-    state.held.end(job.id)
+    holding.released(state, job.id)
     state.node_columns.release(job.id)
     state.running_columns.remove(job.id)
     state.preempting.gone(job.id)

@@ -262,8 +262,9 @@ def _enqueue_alike(
     phase = waiting.first_phase(spec, event.at)
     at = event.at
     jobs = [Job(JobId(id), spec, owner, at, phase) for id in range(first, first + n)]
-    single = spec.dependency is not None or _timed(spec) or spec.gang is not None
-    if single or state.singletons or not phase.eligible_at:
+    single = spec.dependency is not None or spec.gang is not None
+    timed = spec.deadline_at or spec.switches_wait_s >= 0
+    if single or timed or state.singletons or not phase.eligible_at:
         for job in jobs:
             waiting.enqueue(state, job, at)
         return
@@ -271,11 +272,6 @@ def _enqueue_alike(
     row = waiting.row_of(state, jobs[0])
     rows.append(row)
     rows += [row._replace(id=job.id) for job in jobs[1:]]
-
-
-def _timed(spec: JobSpec) -> bool:
-    """Whether time alone changes something about it while it waits."""
-    return bool(spec.deadline_at) or spec.switches_wait_s >= 0
 
 
 def _claim(state: State, event: ev.Event, first: JobId, n: int) -> None:

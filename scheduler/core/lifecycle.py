@@ -9,6 +9,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
+from packhorse.scheduler.core.names import name_in
 from packhorse.scheduler.core.oom_retry import memory_text, with_more_memory
 from packhorse.scheduler.core.packing.possible import possible
 from packhorse.scheduler.core.reclaim.lending import taken_back
@@ -439,7 +440,7 @@ def _preempted(
         return
     settle_us = draft.state.config.reclaim.settle_s * US
     borrow_after = Instant(draft.now + settle_us) if taken_back(active) else UNKNOWN
-    made_room = f"made room for job {active.ending_for}" if active.ending_for else ""
+    made_room = f"made room for job {name_in(draft.state, active.ending_for)}" if active.ending_for else ""
     draft.events.append(
         JobRequeued(
             draft.now,

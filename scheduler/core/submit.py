@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from packhorse.scheduler.core import indices
 from packhorse.scheduler.core.accounts.admission import check_submission, longest_s
-from packhorse.scheduler.core.accounts.rights import check_access, complete_account
+from packhorse.scheduler.core.accounts.rights import account_and_qos, check_access
 from packhorse.scheduler.core.deadlines import check_deadline
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.dependencies import check_dependency
@@ -52,9 +52,10 @@ def submit(state: State, call: Submit, now: Instant) -> Decision:
         if isinstance(filled, Refused):
             return draft.answer(call.caller, filled)
         specs.append(filled)
-    n_of = sorted(Counter(item.spec for item in call.items).items())
-    wanted = [(specs[i], n) for i, n in n_of]
     owner = call.caller.owner
+    wanted = [(specs[0], len(call.items))]
+    if len(specs) > 1:
+        wanted = [(specs[i], n) for i, n in sorted(Counter(item.spec for item in call.items).items())]
     refused = (
         check_gangs(state, owner, wanted)
         or check_room(state, owner, wanted)
@@ -95,23 +96,24 @@ def complete(state: State, caller: Caller, spec: JobSpec, now: Instant) -> JobSp
     if isinstance(partition, Refused):
         return partition
     bounded = spec.time_limit_s >= 0
+    names = account_and_qos(state, caller.owner, spec, partition.name)
+    if isinstance(names, Refused):
+        return names
     spec = replace(
         spec,
         partition=partition.name,
+        account=names[0],
+        qos=names[1],
         time_limit_s=_time_limit(spec.time_limit_s, partition),
         ask=fill_memory(spec.ask, partition),
         lease_s=spec.lease_s or partition.lease_s,
     )
-    filled = complete_account(state, caller.owner, spec)
-    if isinstance(filled, Refused):
-        return filled
-    spec = filled
     if not spec.time_limit_s and not bounded:
         spec = replace(spec, time_limit_s=longest_s(state, spec, caller.owner))
     refused = (
         _check_plain(spec)
         or check_access(state, partition, caller.owner, spec)
-        or check_deadline(spec, now)
+        or (check_deadline(spec, now) if spec.deadline_at else None)
         or check_oom_retry(spec)
         or _check_privileges(caller, spec)
         or check_partition(partition, caller.owner, spec)

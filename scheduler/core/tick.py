@@ -46,20 +46,23 @@ FORGET_AT_ONCE = 2_000
 
 def next_timer(state: State) -> Instant | None:
     """When the next Tick has something to do, None if only an input can change that. May lie in the past."""
-    at = None
+    least = None
     if len(state.timers):
-        at = state.timers.next(lambda entry: _stands(state, entry), not brake_holds(state))
-    wakes = (
+        least = state.timers.next(lambda entry: _stands(state, entry), not brake_holds(state))
+    windows = state.windows
+    for at in (
+        _forget_at(state),
         state.batch.wake_at or None,
         state.reclaim.wake_at or None,
         state.preempting.wake_at or None,
         state.held.wake_at or None,
-        _unsettled_at(state),
-        state.windows.wake_at or None,
-        state.windows.due(state.reservations, state.config),
-    )
-    known = [found for found in (at, _forget_at(state), *wakes) if found is not None]
-    return min(known, default=None)
+        _unsettled_at(state) if state.reclaim.suspects else None,
+        windows.wake_at or None,
+        windows.due(state.reservations, state.config) if state.reservations else None,
+    ):
+        if at is not None and (least is None or at < least):
+            least = at
+    return least
 
 
 def tick(state: State, _input: Tick, now: Instant) -> Decision:

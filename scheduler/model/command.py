@@ -10,7 +10,8 @@ from packhorse.scheduler.model.job import EndCause
 
 
 class Launch(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Start the job's batch script on its first node; everything needed is in the state."""
+    """Start the job's batch script on its first node, or (attempt.step >= 0) the part of a step that runs on
+    this node; everything needed is in the state."""
 
     node: NodeName
     job: JobId

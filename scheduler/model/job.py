@@ -11,6 +11,7 @@ from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.loan import Loan
 from packhorse.scheduler.model.resources import Ask, Placement, Usage
+from packhorse.scheduler.model.step import AllocationKind
 
 OOM_SIGNAL = 125
 """Instead of a signal, in the end of a job that went out of memory: Slurm's ExitCode for those is 0:125."""
@@ -156,7 +157,8 @@ class JobSpec(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash
     uses, "" for none. deadline_at: it is given up when it cannot be over by then, 0: never. site_factor: of
     its priority, set by administrators. checkpoint: what it is sent when it has to make room for others, and
     how long before it is stopped. gang: jobs that it starts together with, or not at all. switches_wait_s:
-    for how long it waits, once eligible, for as few switches as it asks for; -1: for ever.
+    for how long it waits, once eligible, for as few switches as it asks for; -1: for ever. allocation: what
+    it has instead of a batch script (script_ref is "" then).
     """
 
     name: str
@@ -204,6 +206,7 @@ class JobSpec(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash
     checkpoint: WarnSignal | None = None
     gang: Gang | None = None
     switches_wait_s: int = -1
+    allocation: AllocationKind = AllocationKind.BATCH
 
 
 class Held(StrEnum):
@@ -249,6 +252,23 @@ class Pending(msgspec.Struct, frozen=True, tag="pending", array_like=True, gc=Fa
     error: str = ""
 
 
+class BatchEnd(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How a batch script ended, or what the command that held an allocation said, while steps of it still
+    have to end. Fields as in `ReportExit`.
+    """
+
+    started_at: Instant
+    ended_at: Instant
+    exit_code: int = 0
+    exit_signal: int = 0
+    cause: str = "exited"
+    launch_error: str = ""
+    lost: bool = False
+    refused: bool = False
+    usage: Usage = Usage()
+    detail: str = ""
+
+
 class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=False):
     """Holds an allocation. started_at 0 until the agent said that it runs.
 
@@ -264,7 +284,8 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     not get its CPUs back). suspended_us: for how long it was before that; suspended_for: the job whose room
     that makes, 0 for none. priority: that it was started by, 0: what its spec says. reservation: the one that
     it runs in, "" for none. ending_mode: what becomes of it that makes room for a job with a right to that;
-    CLUSTER where it ends for another cause.
+    CLUSTER where it ends for another cause. batch_end: its batch script is over, and its steps were told to
+    end and have not all done so.
     """
 
     attempt: AttemptKey
@@ -292,6 +313,7 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     priority: int = 0
     reservation: str = ""
     ending_mode: PreemptMode = PreemptMode.CLUSTER
+    batch_end: BatchEnd | None = None
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False):

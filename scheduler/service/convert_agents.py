@@ -44,6 +44,7 @@ MAX_REMARK = 400
 MAX_REMARKS = 32
 
 AgentMessage = pb.AgentMessage
+TunnelBytes = pb.TunnelBytes
 SchedulerMessage = pb.SchedulerMessage
 
 
@@ -84,7 +85,8 @@ Heard = ReportOffer | ReportStart | ReportExit | ReportSuspension | NodeUsage | 
 
 
 def attempt_key(wire: pb.AttemptKey) -> AttemptKey:
-    return AttemptKey(JobId(wire.job_id), wire.number, wire.epoch)
+    step = wire.step if wire.HasField("step") else -1
+    return AttemptKey(JobId(wire.job_id), wire.number, wire.epoch, step)
 
 
 def introduction(message: pb.AgentMessage, address: str) -> RegisterNode | None:
@@ -422,4 +424,5 @@ def _grant(devices: Devices) -> pb.DeviceGrant:
 
 
 def _key(key: AttemptKey) -> pb.AttemptKey:
-    return pb.AttemptKey(job_id=key.job, number=key.number, epoch=key.epoch)
+    step = key.step if key.step >= 0 else None
+    return pb.AttemptKey(job_id=key.job, number=key.number, epoch=key.epoch, step=step)

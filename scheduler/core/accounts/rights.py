@@ -30,23 +30,29 @@ def complete_account(state: State, owner: Owner, spec: JobSpec) -> JobSpec | Ref
 
     The partition's name must be there already.
     """
+    found = account_and_qos(state, owner, spec, spec.partition)
+    if isinstance(found, Refused) or found == (spec.account, spec.qos):
+        return found if isinstance(found, Refused) else spec
+    return replace(spec, account=found[0], qos=found[1])
+
+
+def account_and_qos(state: State, owner: Owner, spec: JobSpec, partition: str) -> tuple[str, str] | Refused:
+    """Under which account and QOS the job runs in this partition, or why the owner may not."""
     book, enforce = state.accounts, state.config.accounts.enforce
     account, qos = _as_written(book.accounts, spec.account), _as_written(book.qos, spec.qos)
     if not account and enforce is not Enforce.NONE:
         user = book.users.get(owner.user)
         account = user.default_account if user is not None else ""
     if enforce is not Enforce.NONE:
-        chain = book.chain(Holder(account, owner.user, spec.partition, qos))
+        chain = book.chain(Holder(account, owner.user, partition, qos))
         if _needs_association(book, enforce) and not chain[0].user:
-            return _no_association(book, owner, account, spec.partition)
+            return _no_association(book, owner, account, partition)
         qos = qos or starting_qos(book, chain)
         refused = check_qos(state, qos) or _check_allowed(book, chain, qos)
     else:
         qos = qos or NORMAL_QOS
         refused = check_qos(state, qos)
-    if refused is not None:
-        return refused
-    return spec if (account, qos) == (spec.account, spec.qos) else replace(spec, account=account, qos=qos)
+    return refused if refused is not None else (account, qos)
 
 
 def check_access(state: State, partition: Partition, owner: Owner, spec: JobSpec) -> Refused | None:
@@ -58,6 +64,8 @@ def check_access(state: State, partition: Partition, owner: Owner, spec: JobSpec
             f'partition "{p.name}": group {owner.group} may not use it (AllowGroups); choose another one',
             NOT_IN_GROUP,
         )
+    if not (p.allow_accounts or p.deny_accounts or p.allow_qos or p.deny_qos):
+        return None
     within = (p.allow_accounts or p.deny_accounts) and tuple(_above(book, spec.account))
     if (p.allow_accounts and not any(name in p.allow_accounts for name in within)) or any(
         name in p.deny_accounts for name in within
@@ -105,7 +113,11 @@ def allowed_qos(book: AccountBook, chain: Sequence[AssociationKey]) -> tuple[str
 
 def default_qos(book: AccountBook, chain: Sequence[AssociationKey]) -> str:
     """The default that is set lowest, "" for none."""
-    return next((one for key in chain if (one := book.associations[key].default_qos)), "")
+    for key in chain:
+        own = book.associations[key].default_qos
+        if own:
+            return own
+    return ""
 
 
 def starting_qos(book: AccountBook, chain: Sequence[AssociationKey]) -> str:
@@ -117,6 +129,8 @@ def starting_qos(book: AccountBook, chain: Sequence[AssociationKey]) -> str:
 
 def _as_written(known: Container[str], name: str) -> str:
     """The name; in lower case where only that is known, since Slurm does not tell them apart."""
+    if not name:
+        return ""
     return name.lower() if name not in known and name.lower() in known else name
 
 
