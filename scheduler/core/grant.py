@@ -21,6 +21,7 @@ from packhorse.scheduler.core.orders import BY_ORDER
 from packhorse.scheduler.core.preempt.eviction import Eviction, evict
 from packhorse.scheduler.core.preempt.go_on import go_on
 from packhorse.scheduler.core.reclaim.lend import Lenders
+from packhorse.scheduler.core.reservations.replace_down import replace_down
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.command import Launch
@@ -40,12 +41,15 @@ def n_to_serve(state: State) -> int:
 
 
 def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
-    """Start what can start now; after those who were suspended for others and can go on."""
-    if state.preempting.suspended:
-        first = Draft(state, now)
+    """Start what can start now; after nodes of reservations were replaced, and those who were suspended for
+    others and can go on."""
+    first = Draft(state, now)
+    if state.reservations:
+        replace_down(first)
+    if state.preempting.suspended and not first.events:
         go_on(first)
-        if first.events:
-            return first.decision()._replace(more=True)
+    if first.events:
+        return first.decision()._replace(more=True)
     if state.config.preempt == BY_ORDER:
         plan = preemption.plan(state, now)
     else:

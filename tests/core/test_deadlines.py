@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from packhorse.scheduler.core import indices
 from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.model.ids import US, Instant
@@ -77,6 +79,16 @@ def test_too_late_already() -> None:
     cluster = a_cluster(nodes=1, cpus=1)
     reply = cluster.try_submit(cpus=1, time_limit_s=120, deadline_at=deadline(cluster, 60))
     assert isinstance(reply, Refused) and "later deadline or a shorter time limit" in reply.message
+
+
+def test_too_late_by_its_begin_time() -> None:
+    cluster = a_cluster(nodes=1, cpus=1)
+    what: dict[str, Any] = {"cpus": 1, "time_limit_s": 60, "begin_at": deadline(cluster, 100)}
+    reply = cluster.try_submit(deadline_at=deadline(cluster, 159), **what)
+    assert isinstance(reply, Refused) and "start before its begin time" in reply.message
+    job = cluster.submit(deadline_at=deadline(cluster, 160), **what)
+    cluster.pass_time(100)
+    assert cluster.run_cycle() == [job]
 
 
 def test_held_and_requeued_ones_are_given_up_too_and_it_can_be_moved() -> None:
