@@ -14,6 +14,7 @@ from packhorse.scheduler.core.preempt.apply_room import ends_at, keep_for, made_
 from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, end_loans, expect_again
 from packhorse.scheduler.core.reservations.apply_reservations import leave_reservation
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.steps.apply_steps import forget_steps
 from packhorse.scheduler.core.transitions import allowed, require
 from packhorse.scheduler.core.when.note import granted
 from packhorse.scheduler.model import event as ev
@@ -154,6 +155,8 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
         raise InvalidTransition(event, "no such job")
     if event.state not in allowed(ev.JobEnded, job.state):
         raise InvalidTransition(event, f"a {job.state.value} job cannot end as {event.state.value}")
+    if job.id in state.steps:
+        forget_steps(state, event)
     phase = job.phase
     if isinstance(phase, Active):
         if event.attempt != phase.attempt:
@@ -204,6 +207,8 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
 
 def job_requeued(state: State, event: ev.JobRequeued) -> None:
     job, active = _current(state, event, event.attempt)
+    if job.id in state.steps:
+        forget_steps(state, event)
     _release(state, job, event.at)
     begin_at = event.begin_at if event.begin_at > event.at else UNKNOWN
     phase = waiting.with_eligibility(Pending(begin_at=begin_at, held=event.held), event.at)

@@ -25,7 +25,7 @@ from packhorse.scheduler.core.reservations.replace_down import replace_down
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.command import Launch
-from packhorse.scheduler.model.event import ArrayTaskSplit, JobGranted
+from packhorse.scheduler.model.event import ArrayTaskSplit, AttemptStarted, JobGranted
 from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import UNKNOWN, US, AttemptKey, Instant, JobId
 from packhorse.scheduler.model.input import RunCycle
@@ -153,7 +153,10 @@ def _grant(
     end_by = Instant(draft.now + spec.time_limit_s * US) if spec.time_limit_s else UNKNOWN
     granted = JobGranted(draft.now, id, attempt, placements, end_by, loans, decided, reservation)
     draft.events.append(granted)
-    draft.commands.append(Launch(placements[0].node, id, attempt))
+    if spec.allocation:  # nothing is launched: it runs, and its command may ask for steps
+        draft.events.append(AttemptStarted(draft.now, id, attempt, end_by, draft.now))
+    else:
+        draft.commands.append(Launch(placements[0].node, id, attempt))
 
 
 class _Space:

@@ -80,6 +80,8 @@ def submit_array(state: State, call: SubmitArray, now: Instant) -> Decision:
     spec = complete(state, call.caller, call.spec, now)
     if isinstance(spec, Refused):
         return draft.answer(call.caller, spec)
+    if spec.allocation:
+        return draft.answer(call.caller, _invalid_array("an array needs a batch script"))
     n = indices.size(array.ranges)
     refused = check_array(spec) or check_submission(state, call.caller.owner, [(spec, n)])
     if refused is not None:
@@ -91,6 +93,8 @@ def submit_array(state: State, call: SubmitArray, now: Instant) -> Decision:
 
 def complete(state: State, caller: Caller, spec: JobSpec, now: Instant) -> JobSpec | Refused:
     """The spec with the defaults of partition, account, QOS, time limit and memory, or why it cannot be."""
+    if spec.allocation:  # there is nothing that could be run again without the command that holds it
+        spec = replace(spec, requeue=False, retry=None, oom_factor_milli=0)
     reserved = state.reservations.get(spec.reservation)
     partition = find_partition(state, spec.partition or (reserved.partition if reserved else ""))
     if isinstance(partition, Refused):
