@@ -192,6 +192,8 @@ def _ending(job: Job, active: Active, report: ReportExit, ended_at: Instant) -> 
     Its end is told late after a long epilog, or by an agent that was away. A job with a checkpoint signal
     that ends after it has written its checkpoint, with whatever code, and will go on from there.
     """
+    if active.ending is None:
+        return None
     told_at = min(active.end_by, active.ending_at)  # sooner where its reservation was over
     if active.ending is EndCause.TIME_LIMIT and report.cause == "exited" and ended_at < told_at:
         return None
