@@ -246,8 +246,10 @@ def _usage(usage: Usage) -> pb.AttemptUsage:
 
 
 def _key(key: AttemptKey) -> pb.AttemptKey:
-    return pb.AttemptKey(job_id=key.job, number=key.number, epoch=key.epoch)
+    step = key.step if key.step >= 0 else None
+    return pb.AttemptKey(job_id=key.job, number=key.number, epoch=key.epoch, step=step)
 
 
 def _attempt(key: pb.AttemptKey) -> AttemptKey:
-    return AttemptKey(JobId(key.job_id), key.number, key.epoch)
+    step = key.step if key.HasField("step") else -1
+    return AttemptKey(JobId(key.job_id), key.number, key.epoch, step)

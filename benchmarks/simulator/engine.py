@@ -23,7 +23,7 @@ from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
 from packhorse.scheduler.core.when.note import due, estimates
 from packhorse.scheduler.model.accounts_change import AccountChange
-from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.cluster import AccountsPolicy, ClusterConfig, Enforce
 from packhorse.scheduler.model.command import Continue, Launch, Suspend, Terminate
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.event import (
@@ -101,8 +101,13 @@ class _Kind(IntEnum):
 
 _ADMIN: Final = Caller(Owner(0, 0, "root", "root"), admin=True)
 
-CONFIG: Final = ClusterConfig(min_job_age_s=_LONG_S, max_finished_kept=_FINISHED, max_requeues=1 << 30)
-"""Of a simulated cluster, where nothing else is said."""
+CONFIG: Final = ClusterConfig(
+    min_job_age_s=_LONG_S,
+    max_finished_kept=_FINISHED,
+    max_requeues=1 << 30,
+    accounts=AccountsPolicy(Enforce.ACCOUNTS),
+)
+"""Of a simulated cluster, where nothing else is said: traces name users whom no file of accounts lists."""
 
 
 class Simulation:

@@ -15,7 +15,7 @@ from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.cluster import Enforce, GpuIdleAction, PreemptBy, Topology, VictimOrder
 from packhorse.scheduler.model.ids import NodeName
 from packhorse.scheduler.model.job import NORMAL_QOS
-from packhorse.scheduler.model.node import MAX_LEVELS
+from packhorse.scheduler.model.node import LEVELS, are_levels
 from packhorse.scheduler.model.tres import is_name, sort_key
 from packhorse.scheduler.model.units import UnitError, parse_mem_mib, parse_time_limit_s
 
@@ -241,8 +241,8 @@ def _topology(raw: object) -> Topology:
     for text in _names(raw):
         path, colon, nodes = text.partition(":")
         levels = path.split("/")
-        if not colon or len(levels) > MAX_LEVELS or not all(map(_is_level, levels)) or path in found:
-            raise KeyProblem(f'"{text}" is not RACK/SWITCH:NODES with every path there once')
+        if not colon or not are_levels(levels) or path in found:
+            raise KeyProblem(f'"{text}" is not RACK/SWITCH:NODES with every path there once, of {LEVELS}')
         names = _nodes(nodes)
         twice = seen.intersection(names)
         if twice or names == ("ALL",):
@@ -250,10 +250,6 @@ def _topology(raw: object) -> Topology:
         seen.update(names)
         found[path] = tuple(NodeName(name) for name in names)
     return tuple(sorted(found.items()))
-
-
-def _is_level(text: str) -> bool:
-    return bool(text) and all(c.isascii() and (c.isalnum() or c in "-_.") for c in text)
 
 
 def _policy(raw: object) -> str:
@@ -799,8 +795,10 @@ MEANING: dict[str, str] = {
     "gpu_idle.exempt_accounts": "Accounts whose jobs are left alone.",
     "gpu_idle.exempt_users": "Users whose jobs are left alone.",
     "accounts.enforce": (
-        '"none": accounts and QOS are names in records. "limits": whoever has an association, or names an '
-        'account that exists, is held to its limits and QOS. "associations": nobody else may submit at all.'
+        '"none": accounts and QOS are names in records. "limits": everybody is held to the limits and QOS of '
+        "their association, and once there is an account below root, nobody submits without one. "
+        '"associations": nobody ever does. "accounts": whoever has an association, or names an account that '
+        "exists, is held to it; others go free."
     ),
     "nodes.silent_brake_fraction": (
         "When more than this part of the nodes falls silent at once, nothing is declared lost."

@@ -11,7 +11,6 @@ given again.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Set
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -189,7 +188,7 @@ def room(state: State, job: Job | ArrayJob) -> list[str]:
 
 def check_gangs(state: State, owner: Owner, wanted: Iterable[tuple[JobSpec, int]]) -> Refused | None:
     """Whether these jobs, so many of each, may join their gangs."""
-    news: Counter[str] = Counter()
+    news: dict[str, int] = {}
     given: dict[str, Gang] = {}
     for spec, n in wanted:
         gang = spec.gang
@@ -202,7 +201,7 @@ def check_gangs(state: State, owner: Owner, wanted: Iterable[tuple[JobSpec, int]
                 f'gang "{gang.name}": {_described(gang)} asked, but its members that wait have '
                 f"{_described(here)}; give the same, or another name"
             )
-        news[gang.name] += n
+        news[gang.name] = news.get(gang.name, 0) + n
         there = len(found.members) if found is not None else 0
         if there + news[gang.name] > gang.size:
             return _invalid(

@@ -1,8 +1,9 @@
 """What jobs hold on whose name: the sums that limits, quotas and budgets are measured against.
 
-Kept per `Holder` by `apply`, at the cost of one step a job, and added up over *scopes* when somebody asks: an
-association with all below it, a QOS, each user and each account in a QOS. Only holders of which something
-changed are added up anew. All of it follows from the jobs.
+Nothing is counted until somebody asks (core/accounts/holding.py), and where nobody is limited nobody does.
+From then on they are kept per `Holder` by `apply`, at the cost of one step a job, and added up over *scopes*
+when somebody asks: an association with all below it, a QOS, each user and each account in a QOS. Only holders
+of which something changed are added up anew. All of it follows from the jobs.
 
 A job is unfinished from its submission to its end, every index of an array counts. It runs, and holds what
 its placements say, from the grant until its allocation is let go of.
@@ -139,7 +140,8 @@ ScopesOf = Callable[[Holder], tuple[Scope, ...]]
 
 
 class Holdings:
-    """See the module. by_holder: of whom there is anything. running: by job.
+    """See the module. counting: whether the rest follows the jobs; else there is nothing in it. by_holder: of
+    whom there is anything. running: by job.
 
     wake_at: when a pass may find room under a limit only because time has passed, UNKNOWN: not known of any.
     book: what passes remember of limits from one to the next.
@@ -154,15 +156,21 @@ class Holdings:
         "_scopes_of",
         "book",
         "by_holder",
+        "counting",
         "running",
         "wake_at",
     )
 
     def __init__(self) -> None:
-        self.by_holder: dict[Holder, Sum] = {}
-        self.running: dict[JobId, Running] = {}
         self.wake_at: Instant = UNKNOWN
         self.book: Book | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Nothing is counted any more, until somebody asks again."""
+        self.counting = False
+        self.by_holder: dict[Holder, Sum] = {}
+        self.running: dict[JobId, Running] = {}
         self._changed: dict[Holder, None] = {}
         self._added: dict[Holder, Sum] = {}
         self._scopes: dict[Scope, Sum] = {}
@@ -176,7 +184,7 @@ class Holdings:
         one of the two first changes it."""
         new = Holdings()
         new.by_holder, new.running = self.by_holder.copy(), self.running.copy()
-        new.wake_at = self.wake_at
+        new.counting, new.wake_at = self.counting, self.wake_at
         new._changed, new._added, new._scopes = self._changed.copy(), self._added.copy(), self._scopes.copy()
         new._scopes_of = self._scopes_of
         self._lent, self._lent_scopes = set(self.by_holder), set(self._scopes)

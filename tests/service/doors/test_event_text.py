@@ -11,7 +11,7 @@ import pytest
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
-from packhorse.scheduler.model.job import EndCause, Held, JobState
+from packhorse.scheduler.model.job import EndCause, Held, IndexRange, JobState
 from packhorse.scheduler.model.reply import Done, RefusalCode, Refused, Submitted
 from packhorse.scheduler.service import event_text
 from packhorse.scheduler.service.event_text import CAUSES, HOLDS, SENTENCES, job_event, sentence
@@ -80,6 +80,16 @@ def test_every_event_can_be_told(event: Event) -> None:
 @pytest.mark.parametrize(
     ("event", "text"),
     [
+        (
+            ev.ArrayRemainderCancelled(
+                AT, JOB, (IndexRange(0, 3, 1),), -1, JobState.DEADLINE, "DeadLine", "late"
+            ),
+            "waiting tasks 0-3 of array 7 given up (DEADLINE): late",
+        ),
+        (
+            ev.ArrayRemainderCancelled(AT, JOB, (IndexRange(0, 3, 1),), -1),
+            "waiting tasks 0-3 of array 7 cancelled",
+        ),
         (
             ev.JobEnded(AT, JOB, JobState.FAILED, KEY, AT, 3, 0, "NonZeroExitCode"),
             "FAILED: exit code 3 (NonZeroExitCode)",

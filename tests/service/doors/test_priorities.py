@@ -19,6 +19,8 @@ from tests.service.doors.running import SETTINGS, Running
 WEIGHED = (
     SETTINGS
     + """
+[accounts]
+enforce = "accounts"
 [scheduling]
 order = "multifactor"
 [priority]
