@@ -47,7 +47,7 @@ def jobs_submitted(state: State, event: ev.JobsSubmitted) -> None:
             name = spec.name if item.name is None else item.name
             args = spec.args if item.args is None else item.args
             spec = state.interned.variant(spec, name, args)
-        n = sum(1 for _ in run)
+        n = len(list(run))
         state.arrivals.see(since_us, Arrival(owner.uid, max(spec.time_limit_s, 0)), n)
         _enqueue_alike(state, event, owner, spec, id, n, rows)
         holding.submitted(state, spec, owner, n)

@@ -7,8 +7,8 @@ from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.indices import Ranges
 from packhorse.scheduler.core.lifecycle import SIGKILL, stop
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.steps.tell import signal_all
 from packhorse.scheduler.core.targets import Aim
-from packhorse.scheduler.model.command import Signal
 from packhorse.scheduler.model.event import ArrayRemainderCancelled, JobEnded
 from packhorse.scheduler.model.ids import Instant, JobId
 from packhorse.scheduler.model.input import Cancel, Target
@@ -75,8 +75,7 @@ def _signal(draft: Draft, call: Cancel, target: Target, aim: Aim, settled: _Sett
     for job in aim.jobs:
         phase = job.phase
         if isinstance(phase, Active) and phase.started_at:
-            node = phase.placements[0].node
-            draft.commands.append(Signal(node, phase.attempt, call.signal, call.scope))
+            signal_all(draft, job, phase, call.signal, call.scope)
             n += 1
     if call.signal == SIGKILL:
         n += _end_waiting(draft, aim, call.caller.owner.uid, settled)

@@ -10,6 +10,7 @@ from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.preempt.apply_room import ends_at
 from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, suspect_all
 from packhorse.scheduler.core.state import ArrayTasks, State
+from packhorse.scheduler.core.steps.apply_steps import set_step_timer
 from packhorse.scheduler.model.ids import UNKNOWN, US
 from packhorse.scheduler.model.job import Active, DependencyKind, Ended, Job, Pending
 
@@ -67,6 +68,9 @@ def rebuild(state: State) -> None:
     for node in state.nodes.values():
         if not node.reachable:
             set_lease_timers(state, node.name)
+    for id, steps in state.steps.items():
+        for step in steps.running:
+            set_step_timer(state, id, step)
     _find_singletons(state)
 
 

@@ -10,18 +10,26 @@ from itertools import islice
 from msgspec.structs import replace
 
 from packhorse.scheduler.core import gangs, waiting
-from packhorse.scheduler.core.active import brake_holds, lease_over_at, ranked_next_at, warn_at
+from packhorse.scheduler.core.active import (
+    brake_holds,
+    can_lose,
+    lease_over_at,
+    nothing_left_at,
+    ranked_next_at,
+    warn_at,
+)
 from packhorse.scheduler.core.cancel import end_pending, end_remainder
 from packhorse.scheduler.core.deadlines import REASON, due_at
 from packhorse.scheduler.core.decision import Decision, Draft
-from packhorse.scheduler.core.lifecycle import lose_node, stop, terminate
+from packhorse.scheduler.core.lifecycle import lose_node, nothing_left, stop, terminate
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.reclaim.lending import too_much_lent
 from packhorse.scheduler.core.reclaim.settle import settle
 from packhorse.scheduler.core.reservations.over import end_reservations
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.steps.ending import limit_at, limits_over
+from packhorse.scheduler.core.steps.tell import signal_all
 from packhorse.scheduler.core.timers import Entry, Timer
-from packhorse.scheduler.model.command import Signal
 from packhorse.scheduler.model.event import (
     JobEnded,
     JobsEligible,
@@ -145,7 +153,6 @@ def _settle_loans(draft: Draft) -> None:
 
 
 def _act(draft: Draft, kind: Timer, job: Job, active: Active) -> None:
-    node = active.placements[0].node
     match kind:
         case Timer.LIMIT:
             stop(draft, job, active, EndCause.TIME_LIMIT)
@@ -154,19 +161,25 @@ def _act(draft: Draft, kind: Timer, job: Job, active: Active) -> None:
             assert warn is not None
             draft.events.append(JobWarned(draft.now, job.id, active.attempt))
             scope = SignalScope.BATCH if warn.batch_only else SignalScope.STEPS
-            draft.commands.append(Signal(node, active.attempt, warn.signal, scope))
+            signal_all(draft, job, active, warn.signal, scope)
         case Timer.TERMINATE:
             draft.events.append(JobTerminating(draft.now, job.id, active.attempt))
             terminate(draft, active, active.ending or EndCause.REQUEUED)
+            if nothing_left_at(draft.state, job, active):
+                nothing_left(draft, job, replace(active, terminate_at=UNKNOWN))
         case Timer.LEASE:
             _lease_over(draft, job, active)
+        case Timer.STEP_LIMIT:
+            limits_over(draft, job, active)
+        case Timer.NOTHING_LEFT:
+            nothing_left(draft, job, active)
 
 
 def _lease_over(draft: Draft, job: Job, active: Active) -> None:
     """One of its nodes was silent for longer than the lease: it has stopped the job by itself."""
     for placement in active.placements:
         at = lease_over_at(draft.state, job, placement.node)
-        if at and at <= draft.now:
+        if at and at <= draft.now and can_lose(draft.state, job, active, placement.node):
             detail = f"node {placement.node} was silent for longer than the lease of {job.spec.lease_s} s"
             lose_node(draft, job, active, placement.node, detail, EndCause.LEASE)
             return
@@ -244,6 +257,7 @@ def _stands(state: State, entry: Entry) -> bool:
             return runs and phase.end_by == at
         case Timer.WARN:
             runs = phase.ending is None and bool(phase.started_at) and not phase.suspended_at
+            runs = runs and phase.batch_end is None
             can = runs and bool(phase.end_by) and not phase.warned
             return can and waiter.spec.warn is not None and warn_at(waiter, phase) == at
         case Timer.TERMINATE:
@@ -251,11 +265,14 @@ def _stands(state: State, entry: Entry) -> bool:
         case Timer.RANK:
             return ranked_next_at(state, waiter, phase) == at
         case Timer.LEASE:
-            first = phase.placements[0].node
             return any(
-                lease_over_at(state, waiter, p.node) == at and (p.node == first or phase.ending is None)
+                lease_over_at(state, waiter, p.node) == at and can_lose(state, waiter, phase, p.node)
                 for p in phase.placements
             )
+        case Timer.STEP_LIMIT:
+            return limit_at(state, waiter) == at
+        case Timer.NOTHING_LEFT:
+            return nothing_left_at(state, waiter, phase) == at
     return False
 
 

@@ -17,6 +17,7 @@ from packhorse.scheduler.core.hold import INVALID_USER, waiting_ids
 from packhorse.scheduler.core.licenses import check_licenses
 from packhorse.scheduler.core.reservations.admission import check_longer, check_reservation
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.steps.book import has_script
 from packhorse.scheduler.core.submit import (
     ACCESS_DENIED,
     check_partition,
@@ -272,7 +273,8 @@ def _update_active(draft: Draft, job: Job, spec: JobSpec, uid: int) -> None:
         since = active.started_at or active.granted_at
         limit_us = spec.time_limit_s * US + active.suspended_us
         end_by = Instant(since + limit_us) if spec.time_limit_s else UNKNOWN
-        draft.commands.append(SetTimeLimit(active.placements[0].node, active.attempt, spec.time_limit_s))
+        if has_script(job, active):
+            draft.commands.append(SetTimeLimit(active.placements[0].node, active.attempt, spec.time_limit_s))
     draft.events.append(JobUpdated(draft.now, job.id, spec, uid, end_by=end_by))
 
 

@@ -377,17 +377,16 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def state(self) -> JobState:
         """Where the job stands, in Slurm's word."""
-        match self.phase:
-            case Ended(state=state):
-                return state
-            case Active(ending=None, suspended_at=0, started_at=started):
-                return JobState.RUNNING if started else JobState.CONFIGURING
-            case Active(ending=None):
-                return JobState.SUSPENDED
-            case Active():
-                return JobState.COMPLETING
-            case Pending():
-                return JobState.PENDING
+        phase = self.phase
+        if isinstance(phase, Pending):
+            return JobState.PENDING
+        if isinstance(phase, Ended):
+            return phase.state
+        if phase.ending is not None:
+            return JobState.COMPLETING
+        if phase.suspended_at:
+            return JobState.SUSPENDED
+        return JobState.RUNNING if phase.started_at else JobState.CONFIGURING
 
 
 class ArrayJob(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -241,6 +241,12 @@ class Quota:
             return 0
         return self._copies(self._of_row(slot, code))
 
+    def demand(self, slot: int, code: int) -> Demand | None:
+        """What a job of the row, which is of this class, needs and takes; None if its QOS bars it."""
+        if self._is_barred(self.pending.holders[self.pending.holder[slot]]):
+            return None
+        return self._of_row(slot, code)
+
     def alike(self, slot: int, other: int) -> bool:
         """Whether two rows of the same class need the same of the same pools."""
         if not (self.limited(slot) or self.limited(other)):

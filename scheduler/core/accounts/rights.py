@@ -39,6 +39,9 @@ def complete_account(state: State, owner: Owner, spec: JobSpec) -> JobSpec | Ref
 def account_and_qos(state: State, owner: Owner, spec: JobSpec, partition: str) -> tuple[str, str] | Refused:
     """Under which account and QOS the job runs in this partition, or why the owner may not."""
     book, enforce = state.accounts, state.config.accounts.enforce
+    if book.plain and not spec.account and enforce is not Enforce.ASSOCIATIONS:
+        qos = _as_written(book.qos, spec.qos) or NORMAL_QOS
+        return check_qos(state, qos) or ("", qos)
     account, qos = _as_written(book.accounts, spec.account), _as_written(book.qos, spec.qos)
     if not account and enforce is not Enforce.NONE:
         user = book.users.get(owner.user)
