@@ -22,6 +22,7 @@ from packhorse.scheduler.core.preempt.eviction import Eviction, evict
 from packhorse.scheduler.core.preempt.go_on import go_on
 from packhorse.scheduler.core.reclaim.lend import Lenders
 from packhorse.scheduler.core.reservations.replace_down import replace_down
+from packhorse.scheduler.core.standings import Standings
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.command import Launch
@@ -43,13 +44,16 @@ def n_to_serve(state: State) -> int:
 def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
     """Start what can start now; after nodes of reservations were replaced, and those who were suspended for
     others and can go on."""
-    first = Draft(state, now)
-    if state.reservations:
+    if state.pending_columns.sweep_holders():
+        state.held.book, state.standings = None, Standings()
+        state.preempting.forget_rights()
+    if state.reservations or state.preempting.suspended:
+        first = Draft(state, now)
         replace_down(first)
-    if state.preempting.suspended and not first.events:
-        go_on(first)
-    if first.events:
-        return first.decision()._replace(more=True)
+        if state.preempting.suspended and not first.events:
+            go_on(first)
+        if first.events:
+            return first.decision()._replace(more=True)
     if state.config.preempt == BY_ORDER:
         plan = preemption.plan(state, now)
     else:

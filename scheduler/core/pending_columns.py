@@ -39,6 +39,9 @@ NOBODY: Final = Holder("", "", "", "")
 
 _T = TypeVar("_T")
 
+IDLE_HOLDERS: Final = 1024
+"""Codes of holders without rows that are kept at least."""
+
 _IDLE_CLASSES = 1024  # classes without rows that are kept, so that a stream of equal jobs interns once
 
 
@@ -174,6 +177,8 @@ class PendingColumns:
         self.holders: list[Holder] = [NOBODY]
         """By the codes in `holder`."""
         self._holder_code: dict[Holder, int] = {NOBODY: 0}
+        self._most_holders = IDLE_HOLDERS
+        """With more of them the codes that no row has are given up."""
         self.qos_names: list[str] = [""]
         self._qos_ready = [0]
         """Rows that may start, by code of their QOS."""
@@ -734,6 +739,20 @@ class PendingColumns:
             code = self._holder_code[holder] = len(self.holders)
             self.holders.append(holder)
         return code
+
+    def sweep_holders(self) -> bool:
+        """Whether there were so many holders without rows that all have other codes now: what anybody keeps
+        by code is void. Names of accounts may be anybody's to make up, so they would grow for ever."""
+        if len(self.holders) <= self._most_holders:
+            return False
+        used = np.union1d(self.holder[self.id > 0], [0])
+        code_of = np.zeros(len(self.holders), dtype=np.int32)
+        code_of[used] = np.arange(used.size)
+        self.holder = code_of[self.holder]
+        self.holders = [self.holders[code] for code in used.tolist()]
+        self._holder_code = {holder: code for code, holder in enumerate(self.holders)}
+        self._most_holders = 2 * len(self.holders) + IDLE_HOLDERS
+        return True
 
     def _intern_qos(self, name: str) -> int:
         if name not in self.qos_names:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from packhorse.scheduler.config.keys import TOPOLOGY, KeyProblem
+from packhorse.scheduler.config.kinds import TOPOLOGY, KeyProblem
 from packhorse.scheduler.model.node import MAX_LEVELS, are_levels
 
 BAD = ("räck", "rack²", "a b", "a:b", "a/b", "", "a,b", "[1]")

@@ -241,6 +241,8 @@ class Holdings:
                     self._lent_scopes.remove(scope)
                     total = self._scopes[scope] = total.copy()
                 total.add(difference)
+                if total.is_nothing:
+                    del self._scopes[scope]
         self._changed = {}
         return self._scopes
 

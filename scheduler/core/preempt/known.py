@@ -55,6 +55,10 @@ class Known:
             self.changes += 1
         return self._rights
 
+    def forget_rights(self) -> None:
+        """They are worked out anew."""
+        self._rights = None
+
     def put(self, job: Job) -> None:
         """The job is as it is now: waiting, with an allocation, or changed in one of these."""
         self.gone(job.id)
