@@ -16,7 +16,7 @@ from typing import Final, cast
 
 import numpy as np
 
-from packhorse.scheduler.core.accounts.quota import Book
+from packhorse.scheduler.core.accounts.limit_book import Book
 from packhorse.scheduler.core.accounts.terms import Terms
 from packhorse.scheduler.core.demand import Demand
 from packhorse.scheduler.core.interning import Interned
