@@ -15,7 +15,8 @@ from packhorse.scheduler.core.accounts.needs import (
     asked,
 )
 from packhorse.scheduler.core.accounts.terms import OF_ONE_JOB, Limit, Terms, What
-from packhorse.scheduler.core.pending_columns import AskClass, PendingColumns
+from packhorse.scheduler.core.ask_classes import AskClass
+from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.model.accounts import Holder
 from packhorse.scheduler.model.tres import sort_key
 
