@@ -30,7 +30,8 @@ class Change(NamedTuple):
     asked, 0 (nothing of it) to 1 (all); see docs/policy/why.md.
 
     spec: the job's with the change. changes: what `scontrol update` is given, None where it cannot do it:
-    then options are what sbatch gets for the job submitted anew. release: it is `scontrol release`.
+    then options are what sbatch gets for the job submitted anew (amounts have them in any case). release: it
+    is `scontrol release`.
     """
 
     kind: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from packhorse.scheduler.core.accounts.check_limits import there
 from packhorse.scheduler.core.accounts.holding import holdings
@@ -14,6 +15,7 @@ from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.waiting import holder_of
 from packhorse.scheduler.model.accounts import AccountsDelta
+from packhorse.scheduler.model.cluster import AccountsPolicy, Enforce
 from packhorse.scheduler.model.errors import InvariantBroken
 from packhorse.scheduler.model.event import Configured
 from packhorse.scheduler.model.ids import JobId
@@ -21,6 +23,8 @@ from tests.core.accounts.limits import ANN, BOB, EVE, a_qos, a_tree, change
 from tests.core.scenario import USER, Cluster, a_cluster, a_config
 
 ROOMY = {"grp_jobs": 1000}
+LOOSE = a_config(accounts=AccountsPolicy(Enforce.ACCOUNTS))
+"""Jobs without an association count as well."""
 
 
 def counts(cluster: Cluster) -> bool:
@@ -49,7 +53,7 @@ def a_busy_day(cluster: Cluster) -> None:
 
 
 def test_while_nobody_is_limited_nothing_is_counted() -> None:
-    cluster = a_cluster(nodes=2)
+    cluster = a_cluster(nodes=2, config=LOOSE)
     a_tree(cluster, chem={}, bio={})
     a_busy_day(cluster)
     assert cluster.state.running_columns.jobs() and len(cluster.state.pending_columns)
@@ -59,7 +63,7 @@ def test_while_nobody_is_limited_nothing_is_counted() -> None:
 
 @pytest.mark.parametrize("read_back", [False, True])
 def test_counted_late_it_is_what_was_counted_all_the_time(read_back: bool) -> None:
-    always, late = a_cluster(nodes=2), a_cluster(nodes=2)
+    always, late = a_cluster(nodes=2, config=LOOSE), a_cluster(nodes=2, config=LOOSE)
     for cluster, limits in ((always, ROOMY), (late, {})):
         a_tree(cluster, chem=limits, bio={})
         a_busy_day(cluster)
@@ -77,7 +81,7 @@ def test_counted_late_it_is_what_was_counted_all_the_time(read_back: bool) -> No
 
 
 def test_it_is_counted_no_more_once_the_last_limit_is_gone() -> None:
-    cluster = a_cluster(nodes=2)
+    cluster = a_cluster(nodes=2, config=LOOSE)
     a_tree(cluster, chem=ROOMY, bio={})
     a_busy_day(cluster)
     assert counts(cluster)
@@ -93,7 +97,7 @@ def test_it_is_counted_no_more_once_the_last_limit_is_gone() -> None:
 
 
 def test_a_limit_on_what_was_there_before_it_holds() -> None:
-    cluster = a_cluster()
+    cluster = a_cluster(config=LOOSE)
     a_tree(cluster, chem={})
     cluster.submit(caller=ANN, account="chem", count=2)
     assert len(cluster.run_cycle()) == 2
@@ -103,7 +107,7 @@ def test_a_limit_on_what_was_there_before_it_holds() -> None:
 
 
 def test_another_price_counts_again() -> None:
-    cluster = a_cluster()
+    cluster = a_cluster(config=LOOSE)
     a_tree(cluster, chem={"grp_tres": "billing=10"})
     cluster.submit(caller=ANN, account="chem", cpus=2)
     cluster.run_cycle()
@@ -113,7 +117,12 @@ def test_another_price_counts_again() -> None:
         return [dict(one.tres)["billing"] for one in holdings(cluster.state).running.values()]
 
     assert billed() == [2]
-    apply(cluster.state, Configured(cluster.clock.now, a_config(billing=(("cpu", 3.0),))))
+    apply(
+        cluster.state,
+        Configured(
+            cluster.clock.now, replace(LOOSE, partitions=a_config(billing=(("cpu", 3.0),)).partitions)
+        ),
+    )
     assert not counts(cluster)
     assert billed() == [6]
 
@@ -127,7 +136,7 @@ def test_another_price_counts_again() -> None:
     ],
 )
 def test_a_wrong_count_is_found(spoil: Callable[[State], object]) -> None:
-    cluster = a_cluster()
+    cluster = a_cluster(config=LOOSE)
     a_tree(cluster, chem=ROOMY)
     cluster.submit(caller=ANN, account="chem", count=2)
     cluster.run_cycle()
@@ -138,6 +147,6 @@ def test_a_wrong_count_is_found(spoil: Callable[[State], object]) -> None:
 
 
 def test_a_change_of_the_book_alone_counts_nothing() -> None:
-    cluster = a_cluster()
+    cluster = a_cluster(config=LOOSE)
     change(cluster, AccountsDelta())
     assert not counts(cluster)

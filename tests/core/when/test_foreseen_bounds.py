@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from packhorse.scheduler.core.when.pools import NO_POOLS
@@ -15,7 +17,7 @@ from tests.core.when.test_futures import NEAR, waits
 HOUR = 3600
 
 
-def running(cluster: Cluster, **what: object) -> JobId:
+def running(cluster: Cluster, **what: Any) -> JobId:
     """A job that runs."""
     id = cluster.submit(**what)
     assert cluster.run_cycle() == [id]
