@@ -61,7 +61,9 @@ def set_rank_timer(state: State, job: Job, active: Active) -> None:
 
 def ranked_next_at(state: State, job: Job, active: Active) -> Instant:
     """When the job has run for so long that the order looks at it anew; 0 for never, or if nobody cares."""
-    marks = order(state.config.order).marks if state.config.preempt == BY_ORDER else ()
+    if state.config.preempt != BY_ORDER:
+        return UNKNOWN
+    marks = order(state.config.order).marks
     if not marks or active.ending is not None or active.suspended_at:
         return UNKNOWN
     since = active.started_at or active.granted_at

@@ -69,9 +69,11 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
         state.windows.enter(event.reservation, job.id)
     if job.array_id:
         task_moved(state, job, new)
-    granted(state, new, event.at)
+    if state.estimates.told:
+        granted(state, new, event.at)
     set_rank_timer(state, new, active)
-    set_deadline_timer(state, new)
+    if job.spec.deadline_at:
+        set_deadline_timer(state, new)
 
 
 def attempt_started(state: State, event: ev.AttemptStarted) -> None:
@@ -170,6 +172,7 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
     else:
         assert isinstance(phase, Pending)
         waiting.dequeue(state, job)
+        state.preempting.gone(job.id)
         state.estimates.void(job.id)
         placements, stood_us, priority = (), 0, 0
     end = Ended(
@@ -192,7 +195,6 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
     if event.state is JobState.PREEMPTED and isinstance(phase, Active):
         new = made_room(new, phase)
     state.jobs[job.id] = new
-    state.preempting.gone(job.id)
     holding.submitted(state, job.spec, job.owner, -1)
     state.finished[job.id] = event.at
     if job.array_id:
@@ -254,7 +256,7 @@ def _release(state: State, job: Job, now: Instant) -> None:
         state.usage.take(job.spec.account, phase.placements, -1)
     state.usage.use(job.owner.uid, phase.placements, now - phase.granted_at - suspended_us(phase, now), now)
     charging.release(state, job.id, now)
-    state.held.end(job.id)
+    holding.released(state, job.id)
     state.node_columns.release(job.id)
     state.running_columns.remove(job.id)
     state.preempting.gone(job.id)

@@ -104,10 +104,19 @@ def end_pending(draft: Draft, job: Job, uid: int, reason: str = "None", detail: 
     )
 
 
-def end_remainder(draft: Draft, array: ArrayJob, ranges: Ranges, uid: int) -> None:
+def end_remainder(
+    draft: Draft,
+    array: ArrayJob,
+    ranges: Ranges,
+    uid: int,
+    reason: str = "None",
+    detail: str = "",
+    end: JobState = JobState.CANCELLED,
+) -> None:
     """Waiting indices will not run."""
     if ranges:
-        draft.events.append(ArrayRemainderCancelled(draft.now, array.id, ranges, uid))
+        event = ArrayRemainderCancelled(draft.now, array.id, ranges, uid, end, reason, detail)
+        draft.events.append(event)
 
 
 def _end_active(draft: Draft, job: Job, uid: int) -> bool:

@@ -152,6 +152,7 @@ def _array(state: State, array: ArrayJob) -> None:
     _require(not indices.subtract(array.blocked, array.remaining), f"{name}: blocked indices are gone")
     _require(not indices.subtract(array.never, array.blocked), f"{name}: never without blocked")
     _require(not indices.intersect(array.remaining, array.cancelled), f"{name}: waits although cancelled")
+    _require(not indices.subtract(array.late, array.cancelled), f"{name}: late without cancelled")
     for index in tasks.by_index:
         elsewhere = indices.contains(array.remaining, index) or indices.contains(array.cancelled, index)
         _require(not elsewhere, f"{name}: index {index} is a job and waits")

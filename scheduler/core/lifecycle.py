@@ -12,6 +12,7 @@ from typing import Final
 from msgspec.structs import astuple, replace
 
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
+from packhorse.scheduler.core.names import name_in
 from packhorse.scheduler.core.oom_retry import memory_text, with_more_memory
 from packhorse.scheduler.core.packing.possible import possible
 from packhorse.scheduler.core.reclaim.lending import taken_back
@@ -191,6 +192,8 @@ def _ending(job: Job, active: Active, report: ReportExit, ended_at: Instant) -> 
     Its end is told late after a long epilog, or by an agent that was away. A job with a checkpoint signal
     that ends after it has written its checkpoint, with whatever code, and will go on from there.
     """
+    if active.ending is None:
+        return None
     told_at = min(active.end_by, active.ending_at)  # sooner where its reservation was over
     if active.ending is EndCause.TIME_LIMIT and report.cause == "exited" and ended_at < told_at:
         return None
@@ -550,7 +553,7 @@ def _preempted(
         return
     settle_us = draft.state.config.reclaim.settle_s * US
     borrow_after = Instant(draft.now + settle_us) if taken_back(active) else UNKNOWN
-    made_room = f"made room for job {active.ending_for}" if active.ending_for else ""
+    made_room = f"made room for job {name_in(draft.state, active.ending_for)}" if active.ending_for else ""
     draft.events.append(
         JobRequeued(
             draft.now,

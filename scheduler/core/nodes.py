@@ -161,7 +161,7 @@ def update_node(state: State, call: UpdateNode, now: Instant) -> Decision:
     """Drain, down and resume. Administrators only."""
     draft = Draft(state, now)
     if not call.caller.admin:
-        message = "only an administrator may change nodes"
+        message = f'user "{call.caller.owner.user}" may not change nodes; only an administrator may'
         return draft.answer(call.caller, Refused(RefusalCode.DENIED, message, "Invalid user id"))
     if call.action is not NodeAction.RESUME and not call.reason.strip():
         message = f"a node is not set to {call.action.value.upper()} without a reason; give Reason="

@@ -148,8 +148,8 @@ class State:
     singletons: unfinished jobs by (uid, name) and the number that orders them, only for the pairs that a
     waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what jobs are like,
     for the placement policy. batch: what the order "packhorse" knows from pass to pass. licenses: what jobs
-    hold of the cluster's licences. held: what they hold on whose name. reclaim: who lends memory to whom.
-    preempting: who could make room, and for whom others do.
+    hold of the cluster's licences. held: what they hold on whose name, once a limit asks. reclaim: who lends
+    memory to whom. preempting: who could make room, and for whom others do.
     fallback: that the policy fails, None if it works. looking_at: whom the pass that is under way is looking
     at; of meaning only if it fails. fair_shares, standings: what priorities go by, kept from pass to pass.
     windows: what follows from the reservations, and who runs in them. gangs: members that wait to start

@@ -124,7 +124,7 @@ def order(active: Active) -> Suspend | Continue:
 def _on_each(state: State, caller: Caller, wanted: tuple[Target, ...], now: Instant, act: Act) -> Decision:
     draft = Draft(state, now)
     if not caller.admin:
-        message = "only an administrator may suspend and resume jobs"
+        message = f'user "{caller.owner.user}" may not suspend or resume jobs; only an administrator may'
         return draft.answer(caller, Refused(RefusalCode.DENIED, message, ACCESS_DENIED))
     seen: set[JobId] = set()
     outcomes = tuple(_aim(draft, caller, target, act, seen) for target in wanted)

@@ -54,20 +54,23 @@ FORGET_AT_ONCE = 2_000
 
 def next_timer(state: State) -> Instant | None:
     """When the next Tick has something to do, None if only an input can change that. May lie in the past."""
-    at = None
+    least = None
     if len(state.timers):
-        at = state.timers.next(lambda entry: _stands(state, entry), not brake_holds(state))
-    wakes = (
+        least = state.timers.next(lambda entry: _stands(state, entry), not brake_holds(state))
+    windows = state.windows
+    for at in (
+        _forget_at(state),
         state.batch.wake_at or None,
         state.reclaim.wake_at or None,
         state.preempting.wake_at or None,
         state.held.wake_at or None,
-        _unsettled_at(state),
-        state.windows.wake_at or None,
-        state.windows.due(state.reservations, state.config),
-    )
-    known = [found for found in (at, _forget_at(state), *wakes) if found is not None]
-    return min(known, default=None)
+        _unsettled_at(state) if state.reclaim.suspects else None,
+        windows.wake_at or None,
+        windows.due(state.reservations, state.config) if state.reservations else None,
+    ):
+        if at is not None and (least is None or at < least):
+            least = at
+    return least
 
 
 def tick(state: State, _input: Tick, now: Instant) -> Decision:
@@ -184,15 +187,15 @@ def _lease_over(draft: Draft, job: Job, active: Active) -> None:
 
 def _deadline_over(draft: Draft, id: JobId) -> None:
     """What is due at that time."""
-    job = draft.state.jobs.get(id)
-    if job is None:
-        array = draft.state.arrays[id]
-        end_remainder(draft, array, array.remaining, -1)
-    elif isinstance(job.phase, Active):
-        stop(draft, job, job.phase, EndCause.DEADLINE)
-    else:
-        detail = f"it could not be over by its deadline (--time {format_elapsed(job.spec.time_limit_s)})"
+    waiter: Job | ArrayJob = draft.state.jobs.get(id) or draft.state.arrays[id]
+    if isinstance(waiter, Job) and isinstance(waiter.phase, Active):
+        stop(draft, waiter, waiter.phase, EndCause.DEADLINE)
+        return
+    detail = f"it could not be over by its deadline (--time {format_elapsed(waiter.spec.time_limit_s)})"
+    if isinstance(waiter, Job):
         draft.events.append(JobEnded(draft.now, id, JobState.DEADLINE, reason=REASON, detail=detail))
+    else:
+        end_remainder(draft, waiter, waiter.remaining, -1, REASON, detail, JobState.DEADLINE)
 
 
 def _any_switches(draft: Draft, id: JobId) -> None:
@@ -218,12 +221,12 @@ def _give_up(draft: Draft, id: JobId, seen: set[JobId]) -> None:
 def _doom(draft: Draft, id: JobId) -> None:
     """A dependency that cannot come true any more, of a job that wants to be cancelled then."""
     job = draft.state.jobs.get(id)
-    reason = Reason.DEPENDENCY_NEVER.value
+    reason, detail = Reason.DEPENDENCY_NEVER.value, "its dependency can never be satisfied"
     if job is not None:
-        end_pending(draft, job, -1, reason, "its dependency can never be satisfied")
+        end_pending(draft, job, -1, reason, detail)
         return
     array = draft.state.arrays[id]
-    end_remainder(draft, array, array.remaining if array.phase.never else array.never, -1)
+    end_remainder(draft, array, array.remaining if array.phase.never else array.never, -1, reason, detail)
 
 
 def _stands(state: State, entry: Entry) -> bool:

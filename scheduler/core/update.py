@@ -12,6 +12,7 @@ from packhorse.scheduler.core.accounts.rights import check_access, complete_acco
 from packhorse.scheduler.core.deadlines import check_deadline
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.dependencies import check_dependency
+from packhorse.scheduler.core.gang_room import check_room
 from packhorse.scheduler.core.hold import INVALID_USER, waiting_ids
 from packhorse.scheduler.core.licenses import check_licenses
 from packhorse.scheduler.core.reservations.admission import check_longer, check_reservation
@@ -193,6 +194,8 @@ def _changed(draft: Draft, call: UpdateJob, target: Target, one: Job | ArrayJob)
         refused = None if admin and not placed_anew else check_partition(partition, one.owner, spec)
     if refused is None and placed_anew:
         refused = check_possible(state, partition, spec.ask)
+    if refused is None and placed_anew and state.gangs.of(one) is not None:
+        refused = check_room(state, one.owner, [(spec, 1)], instead_of=one.id)
     if refused is None and spec.licenses and spec.licenses != old.licenses:
         refused = check_licenses(spec.licenses, state.config)
     if refused is None and (spec.deadline_at, spec.time_limit_s) != (old.deadline_at, old.time_limit_s):

@@ -24,7 +24,7 @@ from packhorse.scheduler.model.input import (
     RunningAttempt,
 )
 from packhorse.scheduler.model.job import Active, ArraySpec, EndCause, Job
-from packhorse.scheduler.model.node import MAX_LEVELS, NodeSpec, Offer
+from packhorse.scheduler.model.node import LEVELS, NodeSpec, Offer, are_levels
 from packhorse.scheduler.model.outputpath import default_output, expand_pattern
 from packhorse.scheduler.model.resources import WHOLE, Device, Devices, Usage, is_slice
 from packhorse.scheduler.model.sample import DeviceSample
@@ -156,9 +156,8 @@ def _layout(name: str, slices: Sequence[str]) -> tuple[str, ...]:
 
 def _topology(wire: Sequence[str]) -> tuple[str, ...]:
     """The racks and switches above a node. Raises BadValue."""
-    whole("topology: levels", len(wire), 0, MAX_LEVELS)
-    if not all(wire):
-        raise BadValue("topology: a level without a name")
+    if not are_levels(wire):
+        raise BadValue(f"topology: not {LEVELS}")
     return texts("topology", wire, MAX_HOST_NAME)
 
 

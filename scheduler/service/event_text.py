@@ -13,7 +13,7 @@ from packhorse.scheduler.model.accounts import AssociationKey
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.hostlist import compress_sorted
 from packhorse.scheduler.model.ids import US, Instant
-from packhorse.scheduler.model.job import OOM_SIGNAL, EndCause, Held
+from packhorse.scheduler.model.job import OOM_SIGNAL, EndCause, Held, JobState
 from packhorse.scheduler.model.loan import LoanEnd
 from packhorse.scheduler.model.reply import Refused, Submitted
 from packhorse.scheduler.model.signalspec import signal_name
@@ -140,6 +140,12 @@ def _granted(event: ev.JobGranted) -> str:
         f"granted {amounts.cpus} CPU{'s' * (amounts.cpus != 1)}, {memory}"
         f"{f', {devices}' if devices else ''} on {nodes} (attempt {event.attempt.number})"
     )
+
+
+def _gave_up(event: ev.ArrayRemainderCancelled) -> str:
+    """With the reason, if it was not somebody's wish."""
+    how = "cancelled" if event.end is JobState.CANCELLED else f"given up ({event.end.value})"
+    return f"{how}{_by(event.by)}{f': {event.detail}' if event.detail else ''}"
 
 
 def _ended(event: ev.JobEnded) -> str:
@@ -304,7 +310,7 @@ SENTENCES: dict[type[Any], Callable[[Any], str]] = {
     ev.ArraySubmitted: _array,
     ev.ArrayTaskSplit: lambda e: f"task {e.array}_{e.index} of array {e.array} got job id {e.job}",
     ev.ArrayRemainderCancelled: lambda e: (
-        f"waiting tasks {indices.text(e.ranges)} of array {e.array} cancelled{_by(e.by)}"
+        f"waiting tasks {indices.text(e.ranges)} of array {e.array} {_gave_up(e)}"
     ),
     ev.JobsEligible: lambda e: (
         "nothing but resources and order is in its way any more"

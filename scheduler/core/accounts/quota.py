@@ -20,6 +20,7 @@ import numpy as np
 
 from packhorse.scheduler.core.accounts.decay import NO_DECAY
 from packhorse.scheduler.core.accounts.held import ASSOCIATION, QOS, WALL, Scope, Sum, of_association
+from packhorse.scheduler.core.accounts.holding import holdings
 from packhorse.scheduler.core.accounts.needs import (
     MOST_AMOUNT,
     MOST_TIME_S,
@@ -221,7 +222,7 @@ class Quota:
         """Whether time alone makes room for some row that waits."""
         self._last = Demand((), ())
         self._placed_needs: dict[tuple[int, object], Needs | None] = {}
-        self._sums = state.held.sums(book.terms.scopes)
+        self._sums = holdings(state).sums(book.terms.scopes)
         self._late = _Late(state, book, now)
         self._barred: dict[Holder, bool] = {}
         self._open()
@@ -239,6 +240,12 @@ class Quota:
             self.reason = Reason.QOS_USAGE_THRESHOLD
             return 0
         return self._copies(self._of_row(slot, code))
+
+    def demand(self, slot: int, code: int) -> Demand | None:
+        """What a job of the row, which is of this class, needs and takes; None if its QOS bars it."""
+        if self._is_barred(self.pending.holders[self.pending.holder[slot]]):
+            return None
+        return self._of_row(slot, code)
 
     def alike(self, slot: int, other: int) -> bool:
         """Whether two rows of the same class need the same of the same pools."""
@@ -500,9 +507,10 @@ class _Late:
 
     def __init__(self, state: State, book: Book, now: Instant) -> None:
         self.state = state
+        self.book = book
         self.terms = book.terms
         self.now = now
-        self._overdue: dict[Scope, Sum] | None = None
+        self._overdue_us: dict[Scope, dict[str, int]] = {}
         self._weighed: dict[Scope, dict[str, int | None]] | None = None
         self._spent: dict[Scope, dict[str, float]] = {}
         qos = state.accounts.qos.values()
@@ -518,10 +526,7 @@ class _Late:
         us = total.left_us(tres, self.now)
         if us is None:
             return None
-        late = self._all_overdue().get(scope)
-        if late is not None:
-            us -= late.left_us(tres, self.now) or 0
-        return -(-us // US)
+        return -(-(us + self._overdue(scope).get(tres, 0)) // US)
 
     def spent_s(self, scope: Scope, tres: str) -> int:
         """Amounts times seconds that count as used, rounded up."""
@@ -540,14 +545,21 @@ class _Late:
             self._spent[scope] = found
         return int(-(-found.get(tres, 0.0) // 1))
 
-    def _all_overdue(self) -> dict[Scope, Sum]:
-        """What is held past its end."""
-        if self._overdue is None:
-            self._overdue = {}
+    def _overdue(self, scope: Scope) -> dict[str, int]:
+        """What is held past its end: amounts times the microseconds since, by TRES name."""
+        if scope not in self._overdue_us:
+            timed = {limit.scope for limit in self.book.limits if limit.what in (What.LEFT, What.SPENT)}
+            found = self._overdue_us = {one: {} for one in (*timed, scope) if one is not None}
+            by_holder: dict[Holder, dict[str, int]] = {}
             for one in self.state.held.overdue(self.now):
-                for scope in self.terms.scopes(one.holder):
-                    self._overdue.setdefault(scope, Sum()).run(one)
-        return self._overdue
+                mine = by_holder.setdefault(one.holder, {})
+                for name, amount in ((WALL, 1), *one.tres):
+                    mine[name] = mine.get(name, 0) + amount * (self.now - one.end_by)
+            for holder, amounts in by_holder.items():
+                for total in [found[one] for one in self.terms.scopes(holder) if one in found]:
+                    for name, us in amounts.items():
+                        total[name] = total.get(name, 0) + us
+        return self._overdue_us[scope]
 
     def _all_weighed(self) -> dict[Scope, dict[str, int | None]]:
         """What is left to jobs of QOS that cost more, or less, than others."""
@@ -580,9 +592,13 @@ def book_of(state: State) -> Book:
 
 
 def quota(state: State, now: Instant) -> Quota | None:
-    """What may start; None where nobody is limited."""
+    """What may start; None where nobody is limited, and then nothing is counted any more."""
     book = book_of(state)
-    return Quota(state, book, now) if book.terms.limited else None
+    if book.terms.limited:
+        return Quota(state, book, now)
+    if state.held.counting:
+        state.held.forget()
+    return None
 
 
 def _needed(measure: Measure, amounts: np.ndarray, seconds: np.ndarray, factors: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from packhorse.scheduler.core.decision import Draft
 from packhorse.scheduler.core.lifecycle import terminate
+from packhorse.scheduler.core.names import name_in
 from packhorse.scheduler.core.preempt.rights import Right
 from packhorse.scheduler.core.steps.tell import signal_all
 from packhorse.scheduler.core.suspend import suspend
@@ -61,7 +62,7 @@ def evict(draft: Draft, eviction: Eviction, for_job: JobId) -> None:
             EndCause.PREEMPTED,
             terminate_at=Instant(draft.now + wait_s * US) if wait_s else UNKNOWN,
             for_job=for_job,
-            why=eviction.why.format(for_job),
+            why=eviction.why.format(name_in(draft.state, for_job)),
             mode=mode,
         )
     )
