@@ -26,6 +26,8 @@ from packhorse.scheduler.service.batch_environment import (
 LOOPBACK = "127.0.0.1"
 """Where Slurm's tasks find their srun. Ours is found through the node's agent, but programs want a value."""
 
+NO_ALIASES = "SLURM_NODE_ALIASES=(null)"
+
 
 def task_environment(variables: Sequence[str], job: Job, gpus_managed: bool) -> list[str]:
     """What `srun` was called with: as it is within the job, else without what described another one."""
@@ -73,7 +75,7 @@ def step_environment(
         env.append(f"SLURM_CPUS_PER_TASK={whole_cpus(spec.cpu_milli_per_task)}")
     if job.spec.allocation is not AllocationKind.SRUN:
         cpus = runs(whole_cpus(p.cpu_milli) for p in active.placements)
-        env.append(f"SLURM_JOB_CPUS_PER_NODE_PACK_GROUP_0={cpus}")
+        env += [NO_ALIASES, f"SLURM_JOB_CPUS_PER_NODE_PACK_GROUP_0={cpus}"]
     env += _cpu_bind(spec.cpu_bind)
     env += _gpus(part)
     if array is not None and job.index >= 0:
@@ -98,6 +100,7 @@ def allocation_environment(job: Job, active: Active, cluster: str) -> list[str]:
     spec = job.spec
     return [
         *_job(job, active, cluster),
+        NO_ALIASES,
         f"SLURM_TASKS_PER_NODE={runs(p.n_tasks for p in active.placements)}",
         *asked_variables(spec.ask, spec.given, active.placements),
     ]
@@ -123,7 +126,6 @@ def _job(job: Job, active: Active, cluster: str) -> list[str]:
         f"SLURM_JOB_USER={job.owner.user}",
         f"SLURM_NNODES={n_nodes}",
         f"SLURM_NODELIST={nodes}",
-        "SLURM_NODE_ALIASES=(null)",
         f"SLURM_SUBMIT_DIR={spec.submit_dir or spec.work_dir}",
     ]
     if spec.account:
