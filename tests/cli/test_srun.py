@@ -423,8 +423,9 @@ def test_ctrl_c_once_tells_twice_ends(stepped: Stepped) -> None:
     assert process.stderr.readline() == b"srun: interrupt (one more within 1 sec to abort)\n"
     assert process.stderr.readline() == b"srun: StepId=12.0 task 0: running\n"
     process.send_signal(signal.SIGINT)
-    assert process.wait(WITHIN_S) == 130
-    assert process.stderr.read().decode().splitlines() == [
+    told = process.stderr.read().decode().splitlines()
+    assert process.wait(WITHIN_S) == 130, told
+    assert told == [
         "srun: sending Ctrl-C to StepId=12.0",
         "srun: forcing job termination",
         "srun: Job step aborted: Waiting up to 32 seconds for job step to finish.",
@@ -543,10 +544,20 @@ def test_a_node_that_is_lost_ends_the_step_on_the_others(stepped: Stepped) -> No
         visit.over()
 
     stepped.serve(([0], lost), ([1], other))
-    stepped.scheduler.fail("GetStep", "not_found", "step 12.0 is over", "Invalid job id specified", 404)
     code, _, err = stepped.run("srun", "-n2", "x")
     assert code == 143
-    assert "srun: error: Node failure on node1 (step 12.0 is over)\n" in err
+    assert "srun: error: Node failure on node1 (node1: no step 12.0)\n" in err
+
+
+def test_a_node_that_stays_away_is_given_up_when_the_scheduler_does(stepped: Stepped) -> None:
+    stepped.serve(([0], plays(ends(0))))
+    stepped.scheduler.fail("GetStep", "not_found", "step 12.0 is over", "Invalid job id specified", 404)
+    door = stepped.doors[0].path
+    door.rename(door.with_suffix(".away"))
+    code, _, err = stepped.run("srun", "-n1", "x")
+    door.with_suffix(".away").rename(door)
+    assert code == 1
+    assert err == "srun: error: Task launch for StepId=12.0 failed on node node1: step 12.0 is over\n"
 
 
 def test_a_step_that_has_no_room_is_asked_for_again(stepped: Stepped) -> None:

@@ -8,7 +8,6 @@ to the step, so that after a broken connection it goes on from there.
 from __future__ import annotations
 
 import os
-import sys
 from _signal import (  # type: ignore[import-not-found]
     SIG_IGN,
     SIGHUP,
@@ -29,7 +28,7 @@ from time import monotonic
 from packhorse.cli.slurm.steps import frames
 from packhorse.cli.slurm.steps.connection import Connection, Scratch
 from packhorse.cli.slurm.steps.door import DoorError, StepNode
-from packhorse.cli.slurm.steps.tasks import Tasks
+from packhorse.cli.slurm.steps.tasks import Tasks, tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ class StepClient:
         self._stdin = settings.stdin
         self._stdin_polled = False
         self._signals: list[int] = []
-        self._writing = False
+        self._writing = self._acting = False
         self._last_fed: LineWriter = out
         self._interrupted_at = -10.0
         self._ending = False
@@ -252,11 +251,7 @@ class StepClient:
 
     def _send(self, connection: Connection) -> None:
         """Sends as much as goes; `poll` says when more does."""
-        try:
-            more = connection.send()
-        except OSError:
-            self._broken(connection)
-            return
+        more = connection.send()
         self._poll.modify(connection.fd, POLLIN | POLLOUT if more else POLLIN)
 
     def _broken(self, connection: Connection, error: DoorError | None = None) -> None:
@@ -336,8 +331,7 @@ class StepClient:
             connection.taken(frames.U64.unpack(payload)[0])
         elif kind == frames.NOTICE:
             self._deliver()
-            sys.stderr.write(payload.decode("utf-8", "replace").rstrip("\n") + "\n")
-            sys.stderr.flush()
+            tell(payload.decode("utf-8", "replace").rstrip("\n") + "\n")
         elif kind == frames.STEP_OVER:
             connection.over = True
 
@@ -431,6 +425,9 @@ class StepClient:
             self._act_on_signals()
 
     def _act_on_signals(self) -> None:
+        if self._acting:
+            return  # within itself: the one outside sees to it
+        self._acting = True
         while self._signals:
             number = self._signals.pop(0)
             if number == SIGWINCH:
@@ -445,6 +442,7 @@ class StepClient:
                 self._abort(GRACE_S)
             else:
                 self._to_all(frames.signal_frame(number))
+        self._acting = False
 
     def _interrupt(self) -> None:
         """Ctrl-C: once tells how things stand, twice within a second ends the step, then srun."""
@@ -501,5 +499,4 @@ class StepClient:
     def _say(self, text: str) -> None:
         if self._set.quiet and not text.startswith("error:"):
             return
-        sys.stderr.write(f"{self._set.prog}: {text}\n")
-        sys.stderr.flush()
+        tell(f"{self._set.prog}: {text}\n")

@@ -67,6 +67,7 @@ class Connection:
         self._input_at = 0  # bytes of input before the first of them
         self._input_end = b""
         self._input_end_sent = False
+        self._closed_there = False
         self.untaken = 0
 
     @property
@@ -76,7 +77,7 @@ class Connection:
     @property
     def pending(self) -> bool:
         """Whether something is to be sent."""
-        return bool(
+        return not self._closed_there and bool(
             self._hello
             or self._current
             or self._frames
@@ -96,6 +97,7 @@ class Connection:
         self.greeted = False
         self._line = b""
         self._sent = 0
+        self._closed_there = False
         self._hello = greeting(key, role, self.got if self.attached else -1)
 
     def close(self) -> None:
@@ -159,7 +161,10 @@ class Connection:
         return b""
 
     def send(self) -> bool:
-        """Sends as much as goes at once; whether something is left. Raises OSError where it is broken."""
+        """Sends as much as goes at once; whether something is left that may go later.
+
+        Where the other side has closed nothing does, but what it said before that is still to be read.
+        """
         sock = self._sock
         assert sock is not None
         try:
@@ -178,6 +183,9 @@ class Connection:
                         self._current = b""
         except BlockingIOError:
             return True
+        except OSError:
+            self._closed_there = True
+            return False
 
     def receive(self, scratch: Scratch) -> tuple[int, dict[str, Any] | None]:
         """(how many bytes of frames lie at the start of the scratch, what the door answered, if it did now).

@@ -79,7 +79,8 @@ def greeting(key: str, role: str, got: int) -> bytes:
 
 
 def answer(line: bytes, node: StepNode) -> dict[str, Any]:
-    """What the door said to that: a dict with `ranks`, `pids`, and `input`, how many bytes of input came so far.
+    """What the door said to that: `ranks`, `pids`, and `input`, how many bytes of input came so far.
+
     Raises DoorError for a refusal. Just after its start a step may not be known there yet, or after that of
     the agent: the door keeps whoever asks waiting, so what it says is final.
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from _signal import strsignal  # type: ignore[import-not-found]
 
 OUT_OF_MEMORY = 125
@@ -40,6 +39,16 @@ def ranges(ranks: Iterable[int]) -> str:
 def named(ranks: Sequence[int]) -> str:
     """`task 3` or `tasks 0-3,7`."""
     return f"task{'s' * (len(ranks) != 1)} {ranges(ranks)}"
+
+
+def tell(text: str) -> None:
+    """To standard error, past the buffer, which a signal may have found half written."""
+    data = text.encode("utf-8", "backslashreplace")
+    try:
+        while data:
+            data = data[os.write(2, data) :]
+    except OSError:
+        return  # nobody reads it
 
 
 class Tasks:
@@ -114,8 +123,7 @@ class Tasks:
         self._ended.clear()
         lines += self._notices
         self._notices = []
-        sys.stderr.write("".join(lines))
-        sys.stderr.flush()
+        tell("".join(lines))
 
     def print_status(self) -> None:
         """How they stand, a line for each of the ways."""
@@ -127,8 +135,7 @@ class Tasks:
         ):
             ranks = [rank for rank, its in self._state.items() if its == state]
             if ranks:
-                sys.stderr.write(f"{self._prog}: StepId={self._step} {named(ranks)}: {word}\n")
-        sys.stderr.flush()
+                tell(f"{self._prog}: StepId={self._step} {named(ranks)}: {word}\n")
 
 
 def _code(status: int) -> int:
