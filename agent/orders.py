@@ -116,6 +116,12 @@ class ExitsAcked(msgspec.Struct, frozen=True):
     attempts: tuple[AttemptKey, ...]
 
 
+class JobOverOrder(msgspec.Struct, frozen=True):
+    """Nothing of this attempt runs anywhere any more: what is kept for its steps may go."""
+
+    attempt: AttemptKey
+
+
 class HeartbeatAnswered(msgspec.Struct, frozen=True):
     at: Instant
 
@@ -139,6 +145,7 @@ Order = (
     | TimeLimitOrder
     | SuspendOrder
     | ExitsAcked
+    | JobOverOrder
     | HeartbeatAnswered
     | ResumeOrder
     | Dismissed
@@ -146,7 +153,10 @@ Order = (
 
 
 class Introduction(msgspec.Struct, frozen=True):
-    """First words of every session: the hardware and every attempt that is not settled."""
+    """First words of every session: the hardware and every attempt that is not settled.
+
+    step_door: where clients attach to steps of this node, "" for nowhere.
+    """
 
     spec: NodeSpec
     boot_id: str
@@ -154,6 +164,7 @@ class Introduction(msgspec.Struct, frozen=True):
     running: tuple[RunningAttempt, ...] = ()
     launching: tuple[AttemptKey, ...] = ()
     exited: tuple[AttemptKey, ...] = ()
+    step_door: str = ""
 
 
 class ExitReport(msgspec.Struct, frozen=True):
