@@ -44,6 +44,9 @@ COMMANDS = (
     "sshare",
     "scontrol",
     "sacctmgr",
+    "srun",
+    "salloc",
+    "sattach",
 )
 
 FAST = """\
