@@ -51,11 +51,12 @@ def padded(pattern: re.Pattern[str], text: str, new: Callable[[str], str]) -> st
         before, after = found["before"], found["after"]
         width = found.end() - found.start()
         value = new(found["value"])
-        if not before and not after:
-            return value
-        if len(before) > len(after) or not after:
+        first = found.start() == 0 or text[found.start() - 1] == "\n"
+        if after and len(before) > 1 and first:
             return (value + after).rjust(width)
-        return (before + value).ljust(width)
+        if len(after) > 1:
+            return (before + value + " ").ljust(width)
+        return (value + after).rjust(width) if len(before) > 1 and not first else before + value + after
 
     return re.sub(_PADDED.format(pattern.pattern), replace, text)
 
@@ -125,18 +126,15 @@ def translation(
 ) -> Callable[[str], str]:
     """What makes our text theirs: job ids by `ids`, and other words. left_out: lines of jobs that only we have."""
     words = list(texts)
-    numbers = re.compile(r"(?<![\w.:/-])(?:" + "|".join(map(str, sorted(ids))) + r")(?![\d:])") if ids else None
-    inner = re.compile(r"(?<!\d)(?:" + "|".join(map(str, sorted(ids))) + r")(?!\d)") if ids else None
-
+    among = "|".join(map(str, sorted(ids)))
+    number = re.compile(rf"(?<!\d)(?:{among})(?!\d)")
+    word = re.compile(rf"[^ ]*(?<!\d)(?:{among})(?!\d)[^ \n]*")
     padding = re.compile(left_out, re.MULTILINE)
 
     def translate(text: str) -> str:
         text = padding.sub("", text)
         for ours, theirs in words:
             text = text.replace(ours, theirs)
-        if numbers is None or inner is None:
-            return text
-        text = padded(numbers, text, lambda value: str(ids[int(value)]))
-        return inner.sub(lambda found: str(ids[int(found[0])]), text)
+        return padded(word, text, lambda value: number.sub(lambda found: str(ids[int(found[0])]), value))
 
     return translate

@@ -52,7 +52,7 @@ def _said(path: Path) -> int:
     if not path.exists():
         return 0
     kept = transcripts.read(path)
-    if kept.argv[0] not in ("sbatch", "srun", "salloc", "timeout"):
+    if kept.argv[0] not in ("sbatch", "srun", "salloc", "timeout", "scancel"):
         return 0
     found = SAID.search(kept.out) or SAID.search(kept.err)
     return int(found[1] or found[2]) if found else 0

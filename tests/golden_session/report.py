@@ -49,7 +49,7 @@ def report(
             found += [f"{line[0]} {part}: {line[2:]}" for line in lines]
         if found:
             differing[stem] = found
-    unused = [entry for entry in listed if entry not in used and only == "*"]
+    unused = [entry for entry in listed if entry not in used and not entry.maybe and only == "*"]
     return Report(len(names), differing, unused)
 
 

@@ -34,6 +34,8 @@ def hold(cluster: Demo, out: Path) -> None:
     for old, new in (
         (WORK, str(cluster.work)),
         ("/tmp/.", f"{scratch}/."),
+        ("\nsleep 9\n", "\nsleep 4\n"),
+        ("\nsleep 12   # one scheduler pass", "\nsleep 5   # one scheduler pass"),
         (RECONFIGURE, f"sed -i 's/^enforce_part_limits.*/enforce_part_limits = \"all\"/' {cluster.home.config}; "),
     ):
         if old not in text:
