@@ -143,7 +143,17 @@ class Holdings:
     book: what passes remember of limits from one to the next.
     """
 
-    __slots__ = ("_added", "_changed", "_scopes", "_scopes_of", "book", "by_holder", "running", "wake_at")
+    __slots__ = (
+        "_added",
+        "_changed",
+        "_jobs",
+        "_scopes",
+        "_scopes_of",
+        "book",
+        "by_holder",
+        "running",
+        "wake_at",
+    )
 
     def __init__(self) -> None:
         self.by_holder: dict[Holder, Sum] = {}
@@ -154,6 +164,8 @@ class Holdings:
         self._added: dict[Holder, Sum] = {}
         self._scopes: dict[Scope, Sum] = {}
         self._scopes_of: ScopesOf | None = None
+        self._jobs: dict[Holder, dict[JobId, None]] | None = None
+        """Kept only once somebody has asked for it."""
 
     def submit(self, holder: Holder, n: int) -> None:
         """So many more jobs are unfinished; fewer, if negative."""
@@ -164,18 +176,30 @@ class Holdings:
         """The job, which is unfinished, has got an allocation."""
         self.running[job] = one
         self._of(one.holder).run(one)
+        if self._jobs is not None:
+            self._jobs.setdefault(one.holder, {})[job] = None
 
     def end(self, job: JobId) -> None:
         """It holds nothing any more."""
         was = self.running.pop(job)
         self._of(was.holder).run(was, -1)
         self._tidy(was.holder)
+        if self._jobs is not None:
+            del self._jobs[was.holder][job]
 
     def change(self, job: JobId, one: Running) -> None:
         """It holds this instead, perhaps on another name. It is unfinished on the old one until `submit` says
         so."""
         self.end(job)
         self.begin(job, one)
+
+    def jobs(self) -> dict[Holder, dict[JobId, None]]:
+        """Which jobs run on whose name; holders of none may be there. Not to be changed."""
+        if self._jobs is None:
+            self._jobs = {}
+            for job, one in self.running.items():
+                self._jobs.setdefault(one.holder, {})[job] = None
+        return self._jobs
 
     def overdue(self, now: Instant) -> list[Running]:
         """What is held past its end: until it is let go of it counts as if it ended now."""

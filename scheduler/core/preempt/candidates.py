@@ -21,10 +21,9 @@ from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS, TMP
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.preempt.eviction import notice_s
 from packhorse.scheduler.core.preempt.rights import Right
-from packhorse.scheduler.core.preempt.room import Taken, held_by
+from packhorse.scheduler.core.preempt.room import Taken
 from packhorse.scheduler.core.running_columns import NEVER
 from packhorse.scheduler.core.state import State
-from packhorse.scheduler.core.usage import device_milli
 from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.cluster import VictimOrder
 from packhorse.scheduler.model.ids import US, Instant, JobId
@@ -33,7 +32,6 @@ from packhorse.scheduler.model.job import Active, Job
 RESTART_S: Final = 30
 """The default of kill_wait: about what an attempt takes to end."""
 
-_PARTS: Final = 1_000_000
 _AMOUNTS: Final = (CPU, MEM, TMP)
 
 
@@ -138,7 +136,7 @@ def candidates(
         candidate = Candidate(
             id,
             right,
-            _freed(state, field, job, active, right),
+            _freed(state, job, active, right),
             end,
             lost(state, job, active, right, now),
             notice_s(state.config.preemption, job, right) * US,
@@ -155,16 +153,13 @@ def lost(state: State, job: Job, active: Active, right: Right, now: Instant) -> 
         return run_us
     if job.spec.checkpoint is not None or right.mode is PreemptMode.SUSPEND:
         run_us = 0
-    cpus, _, devices = state.node_columns.board().totals.tolist()
-    parts = [(sum(p.cpu_milli for p in active.placements), cpus)]
-    parts.append((sum(device_milli(p) for p in active.placements), devices))
-    share = max(amount * _PARTS // max(int(total), 1) for amount, total in parts)
-    return (run_us + RESTART_S * US) * max(share, 1)
+    share = state.preempting.amounts(state.node_columns, job.id, active).share
+    return (run_us + RESTART_S * US) * share
 
 
-def _freed(state: State, field: Field, job: Job, active: Active, right: Right) -> Taken:
+def _freed(state: State, job: Job, active: Active, right: Right) -> Taken:
     """A suspended job keeps all but its CPUs; what it lends, or has lent to it, is freed as the books say."""
-    holds = held_by(state.node_columns, field.board, job.id)
+    holds = state.preempting.amounts(state.node_columns, job.id, active).holds
     if right.mode is PreemptMode.SUSPEND:
         return [(position, [(r, n) for r, n in pairs if r in (CPU, SLOTS)]) for position, pairs in holds]
     shift = state.running_columns.shift(job.id)

@@ -45,7 +45,7 @@ class Pictures:
         self.grants = grants
         self.decided: list[Decided] = []
         ids = cycle.pending.id[cycle.order].tolist()
-        self._place: dict[int, int] = {id: place for place, id in enumerate(ids)}
+        self._place: dict[int, int] = dict(zip(ids, range(len(ids)), strict=True))
         of_row = {id(planned): self._place[job] for job, planned in cycle.plans.items()}
         plans = cycle.timeline.planned if cycle.timeline is not None else ()
         self._plans = sorted(

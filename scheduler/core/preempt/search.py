@@ -204,7 +204,7 @@ class _Search:
         waits = codes == Reason.RESOURCES.code
         if not (cycle.backfill.nobody or cycle.backfill.before):
             waits |= (codes == 0) | (codes == Reason.PRIORITY.code)
-        able = np.array([self.rights.any(Group(h.qos, h.partition)) for h in pending.holders], dtype=np.bool_)
+        able = self.rights.able(pending.holders)
         waits &= able[pending.holder[cycle.order[: cycle.seen]]]
         if cycle.together is not None:
             codes = np.where(cycle.together.mask()[: cycle.seen], Reason.GANG_INCOMPLETE.code, codes)
