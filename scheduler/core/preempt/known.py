@@ -27,11 +27,13 @@ CLAIM_S = 120
 
 class Amounts(NamedTuple):
     """held: the placements that the rest is of. holds: amounts by position on the board. share: of the
-    cluster's CPUs, or of its devices if that is more, in millionths, at least one."""
+    cluster's CPUs, or of its devices if that is more, in millionths, at least one. sliced: whether it has
+    slices of devices."""
 
     held: tuple[Placement, ...]
     holds: Taken
     share: int
+    sliced: bool
 
 
 class Known:
@@ -91,7 +93,8 @@ class Known:
                 (sum(device_milli(p) for p in active.placements), devices),
             )
             share = max(amount * _PARTS // max(int(total), 1) for amount, total in parts)
-            found = self._amounts[job] = Amounts(held, held_by(nodes, board, job), max(share, 1))
+            sliced = any(d.part for p in active.placements for d in p.devices)
+            found = self._amounts[job] = Amounts(held, held_by(nodes, board, job), max(share, 1), sliced)
         return found
 
     def put(self, job: Job) -> None:

@@ -34,8 +34,6 @@ from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.preempt.candidates import Candidate, Candidates, candidates
 from packhorse.scheduler.core.preempt.claims import Swap
 from packhorse.scheduler.core.preempt.effort import (
-    LOOK_AT_ALL,
-    LOOK_FOR_SEVERAL,
     MAKE,
     PASS_GRANT,
     PASS_ROWS,
@@ -245,7 +243,7 @@ class _Search:
             return
         picture = self.pictures.at(place)
         request, j = cycle._request(code, duration), picture.layer_of(now + duration)
-        self.effort.spend(LOOK_FOR_SEVERAL if request.shape.multi else LOOK_AT_ALL)
+        self.effort.look(picture.n, request.shape.multi)
         if room_for(picture, request, j) is not None:
             return
         if fresh and self._goes_ahead(id, request, j, picture, fresh, now + duration):
