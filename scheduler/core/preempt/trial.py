@@ -205,7 +205,7 @@ def emptied(picture: Field, j: int, gives: np.ndarray) -> np.ndarray:
     """What a job that runs past the first j planned starts could use, at most, if all of this became free:
     gives and the answer `[n_resources, n_nodes]`."""
     room = picture.room(j)
-    out = np.minimum(room + gives, np.maximum(picture.offered, room))
+    out: np.ndarray = np.minimum(room + gives, np.maximum(picture.offered, room))
     picture.board.settle(out, None, picture.slices_of)
     return out
 
