@@ -17,7 +17,7 @@ from typing import Any, get_args
 import msgspec
 import structlog
 
-from packhorse.agent import cpumap, site_options
+from packhorse.agent import cpumap, site_options, stepdoor
 from packhorse.agent.binding import Binder
 from packhorse.agent.bounds import Bounding
 from packhorse.agent.cgroups import Cgroups, Wish
@@ -139,9 +139,11 @@ def _main(args: argparse.Namespace) -> int:
 
 def _bounding(args: argparse.Namespace, spec: NodeSpec, cgroups: Cgroups) -> Bounding:
     """What bounds jobs beside the control groups themselves."""
+    machine = cpumap.of_this_process()
     return Bounding(
         spec,
-        binder=Binder(cpumap.of_this_process(), spec.cpu_milli) if args.bind == "cores" else None,
+        machine=machine,
+        binder=Binder(machine, spec.cpu_milli) if args.bind == "cores" else None,
         files=DeviceFiles(spec.devices) if "devices" in cgroups.controllers else None,
         pids=args.pids,
     )
@@ -194,6 +196,7 @@ async def _serve(
         scripts=scripts,
         health=health,
         bounding=bounding,
+        step_door=stepdoor.place(home, node),
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -16,6 +16,7 @@ more CPUs than there are binds nothing: its operator wants them shared.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -52,6 +53,8 @@ class Binder:
         self._of = {processor.cpu: processor for processor in self._all}
         self._load = dict.fromkeys(self._of, 0)
         self._held: dict[str, tuple[Share, ...]] = {}
+        self._lent: dict[str, tuple[str, tuple[int, ...]]] = {}
+        """Steps: whose processors they use, and which."""
         self._away: dict[str, tuple[Share, ...]] = {}
         """Of suspended attempts, which hold a thousandth of each instead."""
         self._cores: dict[tuple[int, int], list[Processor]] = {}
@@ -75,6 +78,23 @@ class Binder:
             self._hold(key, self._choose(cpu_milli, frozenset(numa)))
         return self.of(key)
 
+    def lend(self, key: str, holder: str, cpu_milli: int, *, cpus: Iterable[int] = ()) -> tuple[int, ...]:
+        """The processors that step `key` has of those of `holder`, its batch script, ascending: the ones that
+        fewest other steps of it use. () for none: the holder has none here.
+
+        cpus: those that an earlier agent gave it.
+        """
+        own = self.of(holder)
+        if not own:
+            return ()
+        given = tuple([cpu for cpu in sorted(cpus) if cpu in own])
+        if not given:
+            used = Counter([cpu for of, some in self._lent.values() if of == holder for cpu in some])
+            n = min(len(own), max(1, -(-cpu_milli // WHOLE)))
+            given = tuple(sorted(sorted(own, key=lambda cpu: (used[cpu], cpu))[:n]))
+        self._lent[key] = holder, given
+        return given
+
     def adopt(self, key: str, cpus: Iterable[int], cpu_milli: int) -> None:
         """Attempt `key` was bound to `cpus` by an earlier agent; those that are not here any more are left
         out.
@@ -97,6 +117,7 @@ class Binder:
     def release(self, key: str) -> None:
         """Attempt `key` is over; nothing happens if it had none."""
         self._away.pop(key, None)
+        self._lent.pop(key, None)
         self._let_go(key)
 
     def suspend(self, key: str) -> None:
@@ -121,6 +142,8 @@ class Binder:
 
     def of(self, key: str) -> tuple[int, ...]:
         """The processors of attempt `key`, ascending; () if it has none."""
+        if key in self._lent:
+            return self._lent[key][1]
         return tuple(sorted(share.cpu for share in self._held.get(key, ())))
 
     def load_milli(self) -> dict[int, int]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from packhorse.agent.binding import Binder
+from packhorse.agent.binding import Binder, Processor
 from packhorse.agent.devicenodes import DeviceFiles
 from packhorse.agent.launch.spec import Limits
 from packhorse.agent.orders import LaunchOrder
@@ -33,7 +34,7 @@ class Bounding:
     """Makes the bounds of attempts and keeps who has which processors.
 
     binder: None to bind nothing. files: None where no device cgroup can be used. pids: of each attempt, 0: no
-    limit, None: by default.
+    limit, None: by default. machine: the processors that attempts may have, bound to them or not.
     """
 
     def __init__(
@@ -43,11 +44,17 @@ class Bounding:
         binder: Binder | None = None,
         files: DeviceFiles | None = None,
         pids: int | None = 0,
+        machine: Sequence[Processor] = (),
     ) -> None:
+        self.machine = machine
         self._binder = binder
         self._files = files
         self._pids = pids
         self._numa = {(device.kind, device.index): device.numa for device in spec.devices}
+
+    def numa_of(self, kind: str) -> dict[int, int]:
+        """The NUMA node of each device of a kind, by number; -1 where it is not known."""
+        return {index: numa for (of, index), numa in self._numa.items() if of == kind}
 
     @property
     def binds(self) -> bool:
@@ -71,12 +78,18 @@ class Bounding:
             for devices in order.devices
             for index in devices.indices
         }
-        return self._binder.take(str(order.attempt), order.cpu_milli, numa - {-1})
+        key = order.attempt
+        if key.step >= 0 and (lent := self._binder.lend(str(key), str(key.whole), order.cpu_milli)):
+            return lent
+        return self._binder.take(str(key), order.cpu_milli, numa - {-1})
 
     def adopt(self, key: AttemptKey, cpus: tuple[int, ...], cpu_milli: int) -> None:
         """An attempt that an earlier agent started has these processors."""
-        if self._binder is not None:
-            self._binder.adopt(str(key), cpus, cpu_milli)
+        if self._binder is None:
+            return
+        if key.step >= 0 and cpus and self._binder.lend(str(key), str(key.whole), cpu_milli, cpus=cpus):
+            return
+        self._binder.adopt(str(key), cpus, cpu_milli)
 
     def suspend(self, key: AttemptKey) -> None:
         """The attempt does nothing for a while."""

@@ -102,6 +102,8 @@ def _order(message: pb.SchedulerMessage) -> orders.Order | None:
             return orders.HeartbeatAnswered(Instant(message.heartbeat.at_us))
         case "resume":
             return orders.ResumeOrder()
+        case "job_over":
+            return orders.JobOverOrder(_attempt(message.job_over.attempt))
         case "goodbye":
             return orders.Dismissed(message.goodbye.reason, message.goodbye.retry)
         case _:
@@ -134,6 +136,42 @@ def _launch(order: pb.Launch) -> orders.LaunchOrder:
         job_name=order.job_name,
         allow_root=order.allow_root,
         lent_mib=order.lent_mib,
+        step=_step(order.step) if order.HasField("step") else None,
+    )
+
+
+def _step(step: pb.StepLaunch) -> orders.StepOrder:
+    return orders.StepOrder(
+        argv=tuple(step.argv),
+        programs=tuple([(program.ranks, tuple(program.argv)) for program in step.programs]),
+        ranks=tuple(step.ranks),
+        node_index=step.node_index,
+        n_nodes=step.n_nodes,
+        n_tasks=step.n_tasks,
+        tasks_on_nodes=tuple(step.tasks_on_nodes),
+        nodes=step.nodes,
+        cpu_milli_per_task=step.cpu_milli_per_task,
+        cpu_bind=step.cpu_bind,
+        gpu_bind=step.gpu_bind,
+        gpus_per_task=step.gpus_per_task,
+        std_in=step.std_in,
+        std_out=step.std_out,
+        std_err=step.std_err,
+        append=step.append,
+        input_rank=step.input_rank,
+        pty=step.pty,
+        rows=step.rows,
+        columns=step.columns,
+        mpi=step.mpi or "none",
+        name=step.name,
+        unbuffered=step.unbuffered,
+        distribution=step.distribution,
+        plane_size=step.plane_size,
+        job_nodes=step.job_nodes,
+        job_node_index=step.job_node_index,
+        het_group=step.het_group,
+        het_size=step.het_size,
+        attach_s=step.attach_s,
     )
 
 
@@ -169,6 +207,7 @@ def _hello(hello: orders.Introduction) -> pb.Hello:
         exited=[_key(key) for key in hello.exited],
         takes_batches=True,
         topology=spec.topology,
+        step_door=hello.step_door,
     )
 
 
@@ -246,8 +285,10 @@ def _usage(usage: Usage) -> pb.AttemptUsage:
 
 
 def _key(key: AttemptKey) -> pb.AttemptKey:
-    return pb.AttemptKey(job_id=key.job, number=key.number, epoch=key.epoch)
+    step = key.step if key.step >= 0 else None
+    return pb.AttemptKey(job_id=key.job, number=key.number, epoch=key.epoch, step=step)
 
 
 def _attempt(key: pb.AttemptKey) -> AttemptKey:
-    return AttemptKey(JobId(key.job_id), key.number, key.epoch)
+    step = key.step if key.HasField("step") else -1
+    return AttemptKey(JobId(key.job_id), key.number, key.epoch, step)

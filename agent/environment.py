@@ -1,4 +1,4 @@
-"""The environment a batch script starts with: what was submitted, what the job adds, what the node adds."""
+"""The environment a batch script or step starts with: as submitted, what the job adds, what the node adds."""
 
 from __future__ import annotations
 
@@ -36,6 +36,23 @@ def batch(
     env["SLURM_TOPOLOGY_ADDR_PATTERN"] = "node"
     env.setdefault("HOSTNAME", HOST_NAME)
     env["ENVIRONMENT"] = "BATCH"
+    _gpus(env, order, constrained=constrained, rocm=os.path.exists(ROCM_DEVICE))
+    env.update(cluster)
+    return [f"{name}={value}" for name, value in env.items()]
+
+
+def step(
+    order: LaunchOrder, node: str, cluster: Mapping[str, str], *, constrained: bool = False
+) -> list[str]:
+    """What all tasks of a step on this node start with; as `batch`. The environment is that of the command
+    that started it, and what it lacks is not made up but for what no program can do without."""
+    env = {"PATH": OWN_PATH, "TMPDIR": "/tmp"}
+    env.update(accounts.variables(order.uid, order.user))
+    _add(env, order.environment)
+    _add(env, order.slurm_environment)
+    env["SLURMD_NODENAME"] = node
+    env["SLURM_TOPOLOGY_ADDR"] = node
+    env["SLURM_TOPOLOGY_ADDR_PATTERN"] = "node"
     _gpus(env, order, constrained=constrained, rocm=os.path.exists(ROCM_DEVICE))
     env.update(cluster)
     return [f"{name}={value}" for name, value in env.items()]

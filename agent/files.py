@@ -8,6 +8,7 @@ attempts/KEY-TRY        the journal: durable before anything of that attempt is 
 attempts/KEY-TRY/order  what was ordered
 attempts/KEY-TRY/epilog the epilog has run
 attempts/KEY-TRY/…      the supervisor's records (agent/launch/attemptdir.py)
+opened/KEY              the first order of an attempt for which the prolog has run, until the epilog has
 scripts/KEY-TRY         the batch script, readable by the user it runs as
 
 TRY is new whenever an attempt is written down. An agent that finds nothing of an attempt begun fences its
@@ -50,6 +51,7 @@ class Spool:
         self.root = root
         self.attempts = root / "attempts"
         self.scripts = root / "scripts"
+        self.openings = root / "opened"
         self.contact = root / "contact"
         self._names: dict[AttemptKey, str] = {}
         """Where the attempts are that this process journalled or found."""
@@ -58,6 +60,7 @@ class Spool:
         root.mkdir(parents=True, exist_ok=True)
         self.attempts.mkdir(mode=0o700, exist_ok=True)
         self.scripts.mkdir(mode=0o711, exist_ok=True)
+        self.openings.mkdir(mode=0o700, exist_ok=True)
         # Jobs read their scripts in here as their own users: passing through is allowed, listing is not.
         os.chmod(root, 0o711)
         os.chmod(self.scripts, 0o711)
@@ -165,18 +168,56 @@ class Spool:
     def _write_files(self, name: str, order: LaunchOrder) -> None:
         directory = f"{self._attempts}/{name}"
         os.mkdir(directory, 0o700)
-        fd = _create(f"{self._scripts}/{name}", 0o500)
+        if order.step is None:
+            self._write_script(f"{self._scripts}/{name}", order)
+        fd = _create(f"{directory}/order", 0o600)
+        try:
+            _write_all(fd, msgspec.msgpack.encode(msgspec.structs.replace(order, script=b"")))
+        finally:
+            os.close(fd)
+
+    @staticmethod
+    def _write_script(path: str, order: LaunchOrder) -> None:
+        fd = _create(path, 0o500)
         try:
             _write_all(fd, order.script)
             if os.geteuid() == 0:
                 os.fchown(fd, order.uid, order.gid)
         finally:
             os.close(fd)
-        fd = _create(f"{directory}/order", 0o600)
+
+    # -- attempts whose prolog has run and whose epilog has not
+
+    def note_opened(self, order: LaunchOrder) -> None:
+        """The prolog has run for the order's attempt, and its epilog will. Not durable: what a power cut
+        takes is over."""
+        path = self.openings / str(order.attempt.whole)
+        fresh = path.with_name(f"{path.name}-new")
+        fresh.write_bytes(msgspec.msgpack.encode(msgspec.structs.replace(order, script=b"", environment=())))
+        fresh.replace(path)
+
+    def note_closed(self, whole: AttemptKey) -> None:
+        """The epilog has run."""
+        (self.openings / str(whole)).unlink(missing_ok=True)
+
+    def opened(self, whole: AttemptKey) -> bool:
+        """Whether the prolog has run, and the epilog has not."""
+        return (self.openings / str(whole)).exists()
+
+    def opened_for(self, whole: AttemptKey) -> LaunchOrder | None:
+        """The first order of an attempt that was opened, None for any other."""
         try:
-            _write_all(fd, msgspec.msgpack.encode(msgspec.structs.replace(order, script=b"")))
-        finally:
-            os.close(fd)
+            return msgspec.msgpack.decode((self.openings / str(whole)).read_bytes(), type=LaunchOrder)
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def opened_before(self, whole: AttemptKey) -> list[AttemptKey]:
+        """Older attempts of the same job that were opened and not closed."""
+        prefix = f"{whole.job}."
+        names = [name for name in os.listdir(self.openings) if name.startswith(prefix) and "-" not in name]
+        return sorted(key for name in names if (key := AttemptKey.parse(name)) < whole)
+
+    # -- attempts
 
     def had_epilog(self, key: AttemptKey) -> bool:
         """Whether the attempt's epilog has run."""

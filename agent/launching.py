@@ -89,7 +89,8 @@ def notice(key: AttemptKey, node: str, cause: str) -> str:
         why = _NOTICES.get(EndCause(cause), "")
     except ValueError:
         why = ""
-    return cancel_notice(f"JOB {key.job}", node, why)
+    label = f"JOB {key.job}" if key.step < 0 else f"STEP {key.job}.{key.step}"
+    return cancel_notice(label, node, why)
 
 
 def report_of(key: AttemptKey, record: ExitRecord) -> ExitReport:

@@ -5,6 +5,8 @@ Rules it keeps (DESIGN, "Durability, fencing, leases"):
 - an attempt is journalled before it is forked, and forked at most once;
 - an order for an attempt older than one already seen of the same job is refused, a repeated order is
   answered with what is known and starts nothing;
+- a step is ordered, started and reported like an attempt, beside the batch script of its attempt and its
+  other steps, and like an attempt it is started once;
 - an exit is reported until it is acknowledged, over as many sessions as it takes;
 - a scheduler whose leader epoch is older than one already seen is not obeyed.
 """
@@ -23,6 +25,7 @@ from packhorse.agent.orders import (
     Heartbeat,
     HeartbeatAnswered,
     Introduction,
+    JobOverOrder,
     LaunchOrder,
     Order,
     Report,
@@ -40,7 +43,11 @@ from packhorse.scheduler.model.input import RunningAttempt
 from packhorse.scheduler.model.node import NodeSpec, Offer
 
 SETTLED_KEPT = 100_000
-"""Jobs whose newest settled attempt is remembered, so that a late order for it is refused."""
+"""Jobs whose newest settled attempt is remembered, so that a late order for it is refused; and so many steps.
+"""
+
+LAST_STEP = 1 << 32
+"""Above the number of any step."""
 
 
 class Standing(Enum):
@@ -113,11 +120,17 @@ class Renew(msgspec.Struct, frozen=True):
     """The scheduler was heard from: leases run anew from now."""
 
 
+class CloseJob(msgspec.Struct, frozen=True):
+    """The attempt is over on all nodes, and nothing of it is left on this one."""
+
+    attempt: AttemptKey
+
+
 class Resume(msgspec.Struct, frozen=True):
     """Forget what failed prologs and epilogs speak against new work."""
 
 
-Instruction = Send | Journal | Fork | Tell | Forget | KeepEpoch | Leave | Renew | Resume
+Instruction = Send | Journal | Fork | Tell | Forget | KeepEpoch | Leave | Renew | CloseJob | Resume
 
 
 class Machine:
@@ -128,12 +141,18 @@ class Machine:
         self.boot_id = boot_id
         self.offer = offer
         self.epoch = epoch
+        self.step_door = ""
         self.attempts: dict[AttemptKey, Attempt] = {}
         self.welcome: Welcome | None = None
         self._in_session = False
         self._introduced = offer
-        self._newest: dict[JobId, AttemptKey] = {}
+        self._of_job: dict[JobId, dict[AttemptKey, None]] = {}
+        """What is known of a job, the batch script and steps, in the order in which it came."""
         self._settled: OrderedDict[JobId, AttemptKey] = OrderedDict()
+        """What is not newer than this may not start any more, but for steps of the same attempt."""
+        self._settled_steps: OrderedDict[AttemptKey, None] = OrderedDict()
+        self._over: dict[AttemptKey, None] = {}
+        """Attempts that are over elsewhere and still have something here."""
 
     @property
     def connected(self) -> bool:
@@ -184,6 +203,7 @@ class Machine:
                 a.key for a in by_key if a.standing in (Standing.JOURNALLING, Standing.LAUNCHING)
             ),
             exited=tuple(a.key for a in by_key if a.standing is Standing.EXITED),
+            step_door=self.step_door,
         )
 
     # -- orders
@@ -205,6 +225,8 @@ class Machine:
                 return self._acked(keys)
             case ResumeOrder():
                 return [Resume()]
+            case JobOverOrder(attempt=key):
+                return self._job_over(key)
             case TerminateOrder(attempt=key):
                 return self._terminate(key, order)
             case SignalOrder(attempt=key) | TimeLimitOrder(attempt=key) | SuspendOrder(attempt=key):
@@ -241,19 +263,25 @@ class Machine:
             if known.standing is Standing.RUNNING:
                 return [Send(RunningAttempt(known.key, known.started_at))]
             return [Send(known.exit)] if known.exit is not None else []
-        job = order.attempt.job
-        newest = max(filter(None, (self._newest.get(job), self._settled.get(job))), default=None)
-        if newest is not None and order.attempt <= newest:
-            return [self._refusal(order.attempt, f"attempt {newest} of this job is newer or already settled")]
-        others = [
-            a
-            for a in self.attempts.values()
-            if a.key.job == order.attempt.job and a.standing is not Standing.EXITED
-        ]
-        if others:
-            return [self._refusal(order.attempt, f"attempt {others[0].key} of this job still runs here")]
+        if why := self._objection(order.attempt):
+            return [self._refusal(order.attempt, why)]
         self._know(Attempt(order.attempt, Standing.JOURNALLING, order=order))
         return [Journal(order)]
+
+    def _objection(self, key: AttemptKey) -> str:
+        """Why this may not start, "" if it may."""
+        whole = key.whole
+        settled = self._settled.get(key.job)
+        if settled is not None and key <= settled:  # a step is newer than the batch script of its attempt
+            return f"attempt {settled.whole} of this job is newer or already settled"
+        if key in self._settled_steps:
+            return f"step {key} is already settled"
+        for other in self._of_job.get(key.job, ()):
+            if other.whole > whole:
+                return f"attempt {other.whole} of this job is newer or already settled"
+            if other.whole < whole and self.attempts[other].standing is not Standing.EXITED:
+                return f"attempt {other} of this job still runs here"
+        return ""
 
     @staticmethod
     def _refusal(key: AttemptKey, why: str) -> Send:
@@ -282,17 +310,41 @@ class Machine:
             if known is None or known.exit is None:
                 continue
             del self.attempts[key]
-            if self._newest.get(key.job) == key:
-                del self._newest[key.job]
+            del self._of_job[key.job][key]
+            if not self._of_job[key.job]:
+                del self._of_job[key.job]
             self._settle(key)
             out.append(Forget(key))
         return out
 
     def _settle(self, key: AttemptKey) -> None:
+        """It may not start any more, nor an older attempt of its job."""
+        if key.step >= 0:
+            self._settled_steps[key] = None
+            if len(self._settled_steps) > SETTLED_KEPT:
+                self._settled_steps.popitem(last=False)
+        self._let_start_after(key.whole)
+
+    def _let_start_after(self, key: AttemptKey) -> None:
         self._settled[key.job] = max(key, self._settled.get(key.job, key))
         self._settled.move_to_end(key.job)
         if len(self._settled) > SETTLED_KEPT:
             self._settled.popitem(last=False)
+
+    def _job_over(self, key: AttemptKey) -> list[Instruction]:
+        """Nothing of it may start here any more; when nothing of it is left its records may go."""
+        self._let_start_after(AttemptKey(key.job, key.number, key.epoch, LAST_STEP))
+        if self._left_of(key):
+            self._over[key] = None
+            return []
+        return [CloseJob(key)]
+
+    def _left_of(self, whole: AttemptKey) -> bool:
+        """Something of the attempt has not ended here."""
+        return any(
+            key.whole == whole and self.attempts[key].standing is not Standing.EXITED
+            for key in self._of_job.get(whole.job, ())
+        )
 
     # -- what happened on the node
 
@@ -338,7 +390,12 @@ class Machine:
         known.standing = Standing.EXITED
         known.exit = report
         known.order = None
-        return self._say(report)
+        out = self._say(report)
+        whole = report.attempt.whole
+        if whole in self._over and not self._left_of(whole):
+            del self._over[whole]
+            out.append(CloseJob(whole))
+        return out
 
     def offered(self, offer: Offer) -> list[Instruction]:
         """The node can take something else than before; the epoch is counted here."""
@@ -361,6 +418,11 @@ class Machine:
 
     def _know(self, attempt: Attempt) -> None:
         self.attempts[attempt.key] = attempt
-        newest = self._newest.get(attempt.key.job)
-        if newest is None or attempt.key > newest:
-            self._newest[attempt.key.job] = attempt.key
+        self._of_job.setdefault(attempt.key.job, {})[attempt.key] = None
+
+    def runs_beside(self, key: AttemptKey) -> bool:
+        """Whether something else of the same attempt has not ended here."""
+        return any(
+            other != key and other.whole == key.whole and self.attempts[other].standing is not Standing.EXITED
+            for other in self._of_job.get(key.job, ())
+        )

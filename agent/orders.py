@@ -21,6 +21,42 @@ class Welcome(msgspec.Struct, frozen=True):
     takes_batches: bool = False
 
 
+class StepOrder(msgspec.Struct, frozen=True):
+    """The part of a step that runs on this node. Fields as StepLaunch in agent.proto; programs: (ranks, argv)
+    each."""
+
+    argv: tuple[str, ...]
+    programs: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    ranks: tuple[int, ...] = ()
+    node_index: int = 0
+    n_nodes: int = 1
+    n_tasks: int = 1
+    tasks_on_nodes: tuple[int, ...] = ()
+    nodes: str = ""
+    cpu_milli_per_task: int = 1000
+    cpu_bind: str = ""
+    gpu_bind: str = ""
+    gpus_per_task: int = 0
+    std_in: str = ""
+    std_out: str = ""
+    std_err: str = ""
+    append: bool = False
+    input_rank: int = -1
+    pty: bool = False
+    rows: int = 0
+    columns: int = 0
+    mpi: str = "none"
+    name: str = ""
+    unbuffered: bool = False
+    distribution: str = "block"
+    plane_size: int = 0
+    job_nodes: str = ""
+    job_node_index: int = 0
+    het_group: int = 0
+    het_size: int = 0
+    attach_s: int = 60
+
+
 class LaunchOrder(msgspec.Struct, frozen=True):
     """Everything needed to start one attempt; journalled as it came, so fields are only ever added."""
 
@@ -48,6 +84,7 @@ class LaunchOrder(msgspec.Struct, frozen=True):
     job_name: str = ""
     allow_root: bool = False
     lent_mib: int = 0
+    step: StepOrder | None = None
 
 
 class SignalOrder(msgspec.Struct, frozen=True):
@@ -79,6 +116,12 @@ class ExitsAcked(msgspec.Struct, frozen=True):
     attempts: tuple[AttemptKey, ...]
 
 
+class JobOverOrder(msgspec.Struct, frozen=True):
+    """Nothing of this attempt runs anywhere any more: what is kept for its steps may go."""
+
+    attempt: AttemptKey
+
+
 class HeartbeatAnswered(msgspec.Struct, frozen=True):
     at: Instant
 
@@ -102,6 +145,7 @@ Order = (
     | TimeLimitOrder
     | SuspendOrder
     | ExitsAcked
+    | JobOverOrder
     | HeartbeatAnswered
     | ResumeOrder
     | Dismissed
@@ -109,7 +153,10 @@ Order = (
 
 
 class Introduction(msgspec.Struct, frozen=True):
-    """First words of every session: the hardware and every attempt that is not settled."""
+    """First words of every session: the hardware and every attempt that is not settled.
+
+    step_door: where clients attach to steps of this node, "" for nowhere.
+    """
 
     spec: NodeSpec
     boot_id: str
@@ -117,6 +164,7 @@ class Introduction(msgspec.Struct, frozen=True):
     running: tuple[RunningAttempt, ...] = ()
     launching: tuple[AttemptKey, ...] = ()
     exited: tuple[AttemptKey, ...] = ()
+    step_door: str = ""
 
 
 class ExitReport(msgspec.Struct, frozen=True):

@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
-from packhorse.agent import launching
+from packhorse.agent import launching, stepplan
 from packhorse.agent.bounds import Bounding
 from packhorse.agent.files import Spool
 from packhorse.agent.health import NOT_YET, HealthCheck
@@ -33,7 +34,9 @@ from packhorse.agent.launch.launcher import (
     NotRunning,
     Supervised,
 )
+from packhorse.agent.launch.spec import LaunchSpec
 from packhorse.agent.machine import (
+    CloseJob,
     Forget,
     Fork,
     Instruction,
@@ -46,6 +49,7 @@ from packhorse.agent.machine import (
     Send,
     Tell,
 )
+from packhorse.agent.opening import Openings
 from packhorse.agent.orders import (
     ExitReport,
     LaunchOrder,
@@ -60,10 +64,12 @@ from packhorse.agent.readiness import DISK_CHECK_S, Against, Readiness
 from packhorse.agent.sampling.attempt import Kept, final_usage, read_kept
 from packhorse.agent.sampling.nvml import Gpus
 from packhorse.agent.session import Line, Session, Where
+from packhorse.agent.stepdoor import StepDoor
 from packhorse.agent.suspending import Suspensions
 from packhorse.agent.usage import Sampler
 from packhorse.agent.watching import HardwareWatch, seconds_since_boot
 from packhorse.scheduler.model.crashpoint import crash_point, register
+from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant
 from packhorse.scheduler.model.node import Offer
 
@@ -110,8 +116,9 @@ class Runtime:
         scripts: JobScripts = JobScripts(),  # noqa: B008 - frozen
         health: HealthCheck | None = None,
         bounding: Bounding | None = None,
+        step_door: Path | None = None,
     ) -> None:
-        """gpus: those of this node that can be asked what they do."""
+        """gpus: those of this node that can be asked what they do. step_door: where steps are attached to."""
         self._hardware = hardware
         self._verdict: Verdict | None = None
         self._scripts = scripts
@@ -128,6 +135,8 @@ class Runtime:
             self._verdict = hardware.verdict
             offer = _allowed(offer, self._verdict, ())
         self.machine = Machine(inventory.spec, inventory.boot_id, offer, epoch=spool.epoch())
+        self._door = StepDoor(launcher)
+        self._door_path = step_door
         self._session = Session(
             find, opened=self._opened, closed=self._closed, received=self._received, jitter=jitter
         )
@@ -146,7 +155,9 @@ class Runtime:
         self._more_work = asyncio.Event()
         self._beat = asyncio.Event()
         self._interrupted: Counter[AttemptKey] = Counter()
-        self._prepared: set[AttemptKey] = set()
+        self._openings = Openings(scripts, spool, self._files)
+        self._outlived: set[AttemptKey] = set()
+        """Attempts whose batch script is over and which still have steps here."""
 
     @property
     def line(self) -> Line | None:
@@ -164,6 +175,9 @@ class Runtime:
             self._readiness.say(Against.HEALTH, NOT_YET)
         await self._launcher.start()
         await self._adopt()
+        if self._door_path is not None:
+            self._door.open(self._door_path)
+            self.machine.step_door = self._door.path
         if self._hardware is not None:  # first: what is dead is known before anybody is told of an end
             self._spawn(
                 self._hardware.run(
@@ -177,6 +191,7 @@ class Runtime:
             self._samples(),
             self._journals(),
             self._forgets(),
+            self._door.serve(),
         ):
             self._spawn(job)
         if self._health is not None:
@@ -201,6 +216,8 @@ class Runtime:
                     self._supervised[key] = found
                     self._sampler.watch(key, found, self._spool.order(key))
                     self._bounding.adopt(key, found.cpus, found.cpu_milli)
+                    if key.step >= 0 and (order := self._spool.order(key)) is not None:
+                        self._door.arrived(key, order.uid, found)
                     if found.suspended:
                         self._suspensions.adopt(key)
                     self.machine.adopt_running(key, Instant(found.started_at), found.suspended)
@@ -209,7 +226,7 @@ class Runtime:
                         self._hardware.granted(key, order.uid, order.devices, since_s)
                     self._spawn(self._await_exit(key, found))
                     log.info("attempt.adopted", attempt=str(key), pid=found.pid)
-                case ExitRecord() if self._scripts.epilog_file and not self._spool.had_epilog(key):
+                case ExitRecord() if self._owes_epilog(key):
                     self._had_devices(key, found)
                     self.machine.adopt_running(key, Instant(found.started_at))
                     kept = read_kept(str(self._spool.attempts / name))
@@ -224,6 +241,10 @@ class Runtime:
         live = {str(key) for key in self._supervised}
         for gone in await asyncio.to_thread(self._launcher.cgroups.remove_leftovers, live):
             log.warning("cgroup.left_over", attempt=gone)
+
+    def _owes_epilog(self, key: AttemptKey) -> bool:
+        """An attempt whose batch script ended while no agent was here."""
+        return key.step < 0 and self._scripts.epilog_file is not None and not self._spool.had_epilog(key)
 
     def _had_devices(self, key: AttemptKey, end: ExitRecord) -> None:
         """The attempt ended while no agent was here: it may have left something on its devices."""
@@ -308,6 +329,8 @@ class Runtime:
                         return
                 case Renew():
                     self._renew()
+                case CloseJob(attempt=key):
+                    self._spawn(self._close_job(key))
                 case Resume():
                     self._spawn(self._resume())
                 case Leave(reason=reason, retry=retry):
@@ -323,7 +346,7 @@ class Runtime:
             orders = []
             for order in await _all_of(self._to_journal):
                 if why := launching.objection(order):
-                    self._follow(self.machine.exited(_failed(order.attempt, why)))
+                    self._exited(_failed(order.attempt, why))
                 else:
                     orders.append(order)
             if not orders:
@@ -333,7 +356,7 @@ class Runtime:
                 if error is None:
                     self._follow(self.machine.journalled(order.attempt, now()))
                 else:
-                    self._follow(self.machine.exited(self._not_written(order.attempt, error)))
+                    self._exited(self._not_written(order.attempt, error))
 
     def _not_written(self, key: AttemptKey, error: OSError) -> ExitReport:
         """How an attempt ends whose order the disk does not take. The node takes no more until it does."""
@@ -373,19 +396,12 @@ class Runtime:
             self._hardware.granted(key, order.uid, order.devices, seconds_since_boot())
         if not await self._prepare(order):
             return
-        spec = launching.spec_of(
-            order,
-            node=self._node,
-            directory=str(self._spool.directory(key)),
-            script=str(self._spool.script(key)),
-            contact=str(self._spool.contact),
-            cluster=self._cluster,
-            bounds=self._bounding.take(order),
-        )
-        if self._hardware is not None and (names := self._hardware.names(order.devices)):
-            spec = msgspec.structs.replace(spec, environment=visible.named(spec.environment, names))
         try:
-            supervised = await self._launcher.launch(spec)
+            supervised = await self._launcher.launch(self._spec(order))
+        except BadValue as why:  # what a step asks for cannot be
+            self._bounding.release(key)
+            await self._over(_failed(key, str(why)))
+            return
         except Interrupted as why:
             self._bounding.release(key)
             await self._launch_again(order, str(why))
@@ -396,12 +412,43 @@ class Runtime:
             await self._over(_failed(key, str(why)))
             return
         self._interrupted.pop(key, None)
-        self._prepared.discard(key)
         self._supervised[key] = supervised
         self._sampler.watch(key, supervised, order)
         self._more_work.set()
+        if order.step is not None:
+            self._door.arrived(key, order.uid, supervised)
         self._follow(self.machine.started(key, Instant(supervised.started_at)))
         await self._await_exit(key, supervised)
+
+    def _spec(self, order: LaunchOrder) -> LaunchSpec:
+        """What to launch. Raises BadValue for a step that asks for what cannot be."""
+        key = order.attempt
+        names = self._hardware.names(order.devices) if self._hardware is not None else ""
+        bounds = self._bounding.take(order)
+        directory, contact = str(self._spool.directory(key)), str(self._spool.contact)
+        if order.step is not None:
+            node = stepplan.Node(self._node, self._bounding.machine, self._bounding.numa_of("gpu"), names)
+            return stepplan.spec_of(
+                order,
+                order.step,
+                node=node,
+                directory=directory,
+                contact=contact,
+                cluster=self._cluster,
+                bounds=bounds,
+            )
+        spec = launching.spec_of(
+            order,
+            node=self._node,
+            directory=directory,
+            script=str(self._spool.script(key)),
+            contact=contact,
+            cluster=self._cluster,
+            bounds=bounds,
+        )
+        if names:
+            spec = msgspec.structs.replace(spec, environment=visible.named(spec.environment, names))
+        return spec
 
     async def _launch_again(self, order: LaunchOrder, why: str) -> None:
         """Nothing of it ran: start it from a new directory, as after a restart of the agent. Its prolog has
@@ -450,36 +497,63 @@ class Runtime:
     # -- prolog, epilog, and what speaks against new work
 
     async def _prepare(self, order: LaunchOrder) -> bool:
-        """Runs the prolog. False if the attempt will not start: it is settled then."""
-        key = order.attempt
-        if self._scripts.prolog_file is None or key in self._prepared:
+        """Runs the prolog, where it has not run. False if the attempt will not start: it is settled then."""
+        if not self._openings.needed:
             return True
-        why = await self._scripts.prolog(order)
+        key = order.attempt
+        why = await self._openings.open(order)
         end = self.machine.stopped_before(key, now())
         if why:
             await self._readiness.drain(why)
             end = end or msgspec.structs.replace(_failed(key, why), refused=True)
-        if end is not None:
-            await self._over(end)
-            return False
-        self._prepared.add(key)
-        return True
+        if end is None:
+            return True
+        await self._over(end)
+        return False
 
     async def _over(self, end: ExitReport) -> None:
-        """Nothing of the attempt is left: runs the epilog, and then its allocation may be given away."""
+        """Nothing of the attempt, or of the step, is left: runs the epilog when that was the last of the
+        attempt, and then its allocation may be given away."""
         key = end.attempt
-        self._prepared.discard(key)
         if self._scripts.epilog_file is not None:
-            loop = asyncio.get_running_loop()
-            order = await loop.run_in_executor(self._files, self._spool.order, key)
-            if order is None:
-                await self._readiness.drain(f"epilog failed: what job {key.job} was cannot be read back")
-            elif why := await self._scripts.epilog(order, end):
-                await self._readiness.drain(why)
-            with contextlib.suppress(OSError):  # should this agent end now, the next one runs it again
-                await loop.run_in_executor(self._files, self._spool.note_epilog, key)
+            await self._end_visit(end)
         if self._hardware is not None:
             await self._hardware.ended(key)
+        self._exited(end)
+
+    async def _end_visit(self, end: ExitReport) -> None:
+        key, whole = end.attempt, end.attempt.whole
+        beside = self.machine.runs_beside(key)
+        if key.step < 0 and not beside:
+            await self._batch_epilog(end)
+        elif key.step < 0:
+            self._outlived.add(whole)
+        elif not beside and whole in self._outlived:
+            await self._close_job(whole)
+
+    async def _batch_epilog(self, end: ExitReport) -> None:
+        key = end.attempt
+        loop = asyncio.get_running_loop()
+        order = await loop.run_in_executor(self._files, self._spool.order, key)
+        if order is None:
+            await self._readiness.drain(f"epilog failed: what job {key.job} was cannot be read back")
+        elif why := await self._scripts.epilog(order, end):
+            await self._readiness.drain(why)
+        with contextlib.suppress(OSError):  # should this agent end now, the next one runs it again
+            await loop.run_in_executor(self._files, self._spool.note_epilog, key)
+        await self._openings.closed(key)
+
+    async def _close_job(self, whole: AttemptKey) -> None:
+        """Nothing of the attempt is left here, and nothing more will come."""
+        self._outlived.discard(whole)
+        if self._openings.needed and (why := await self._openings.close(whole)):
+            await self._readiness.drain(why)
+
+    def _exited(self, end: ExitReport) -> None:
+        """Tells of an end, here and to the scheduler."""
+        if end.attempt.step >= 0:
+            step = f"{end.attempt.job}.{end.attempt.step}"
+            self._door.gone(end.attempt, end.launch_error or f"step {step} is over here")
         self._follow(self.machine.exited(end))
 
     async def _suspend(self, key: AttemptKey, order: SuspendOrder) -> None:
@@ -493,6 +567,8 @@ class Runtime:
         wish: control.Order
         match order:
             case SignalOrder(signal=number, scope=scope):
+                if key.step >= 0:
+                    scope = "all"
                 if scope not in _SCOPES:
                     # To the steps: as under Slurm, what the batch shell started by itself is none of them.
                     return

@@ -64,6 +64,15 @@ class Continue(msgspec.Struct, frozen=True, tag=True):
     cpus: tuple[int, ...] = ()
 
 
+class Attach(msgspec.Struct, frozen=True, tag=True):
+    """A client wants to talk to this step; its connection comes with the order. got: how many bytes of the
+    step's frames it has received already, -1: it begins. early: what it sent after its first line."""
+
+    owner: bool
+    got: int = -1
+    early: bytes = b""
+
+
 class ControlReply(msgspec.Struct, frozen=True):
     """What came of an order. reached: processes that got a signal. error "": done. suspended: whether the job
     is, now.
@@ -74,7 +83,7 @@ class ControlReply(msgspec.Struct, frozen=True):
     suspended: bool = False
 
 
-Order = Signal | Terminate | SetLimit | Suspend | Continue
+Order = Signal | Terminate | SetLimit | Suspend | Continue | Attach
 
 _encode = msgspec.msgpack.Encoder().encode
 decode_order = msgspec.msgpack.Decoder(Order).decode
@@ -96,15 +105,17 @@ def bind(directory: str) -> socket.socket:
     return door
 
 
-def receive(door: socket.socket) -> tuple[bytes, int] | None:
-    """The next order in `door` and the descriptor for its answer (-1: none wanted); None if there is no
-    order.
+def receive(door: socket.socket) -> tuple[bytes, int, int] | None:
+    """The next order in `door`, the descriptor for its answer (-1: none wanted) and the one that came with it
+    (-1: none); None if there is no order.
     """
     try:
-        data, fds, _flags, _sender = socket.recv_fds(door, MAX_DATAGRAM, 1)
+        data, fds, _flags, _sender = socket.recv_fds(door, MAX_DATAGRAM, 2)
     except BlockingIOError:
         return None
-    return data, fds[0] if fds else -1
+    for fd in fds:
+        os.set_inheritable(fd, False)  # recv_fds forgets it, and what is started must not get it
+    return data, fds[0] if fds else -1, fds[1] if len(fds) > 1 else -1
 
 
 def answer(fd: int, reply: ControlReply) -> None:
@@ -118,8 +129,10 @@ def answer(fd: int, reply: ControlReply) -> None:
                 pass
 
 
-def send(directory: str, order: Order) -> socket.socket:
+def send(directory: str, order: Order, connection: socket.socket | None = None) -> socket.socket:
     """Sends an order to the supervisor of `directory`; one reply will be readable from the socket returned.
+
+    connection: a client that the supervisor is to talk to, for Attach; the caller closes its own end.
 
     If the supervisor dies before it answers, that socket reads as closed. Raises FileNotFoundError or
     ConnectionRefusedError if no supervisor listens, BlockingIOError if it has too many orders waiting.
@@ -131,7 +144,8 @@ def send(directory: str, order: Order) -> socket.socket:
         with far, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as door:
             door.setblocking(False)
             door.connect(f"/proc/self/fd/{place}/{attemptdir.CONTROL}")
-            socket.send_fds(door, [_encode(order)], [far.fileno()])
+            passed = [far.fileno()] if connection is None else [far.fileno(), connection.fileno()]
+            socket.send_fds(door, [_encode(order)], passed)
     except BaseException:
         near.close()
         raise

@@ -26,6 +26,7 @@ import msgspec
 
 from packhorse.agent.launch import contact, control, durable, processes, successor, supervisor, wire
 from packhorse.agent.launch.spec import AttemptOver, ForkAnswer, ForkRequest
+from packhorse.agent.launch.stepsupervisor import kind_of
 from packhorse.agent.launch.successor import Beginning
 from packhorse.scheduler.model.crashpoint import crash_point, register
 
@@ -177,7 +178,7 @@ class ForkServer:
             if pid == 0:
                 try:
                     self._let_go(line)
-                    supervisor.supervise(request, door, began, its_line)
+                    supervisor.supervise(request, door, began, its_line, kind_of)
                 finally:
                     os._exit(70)  # or there would be two fork servers
         worker = Worker(pid, line, request.id, request.spec.uid)

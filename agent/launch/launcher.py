@@ -226,13 +226,15 @@ class Launcher:
         """
         await self.send(supervised, control.SetLimit(seconds))
 
-    async def send(self, supervised: Supervised, order: control.Order) -> ControlReply:
+    async def send(
+        self, supervised: Supervised, order: control.Order, connection: socket.socket | None = None
+    ) -> ControlReply:
         """Gives an order and waits for the answer. Raises NotRunning, or LaunchError for an order it cannot
-        obey.
+        obey. connection: of a client, for Attach.
         """
         gone = NotRunning(f"attempt {supervised.key} runs no more")
         try:
-            back = control.send(supervised.attempt_dir, order)
+            back = control.send(supervised.attempt_dir, order, connection)
         except (FileNotFoundError, ConnectionError):
             raise gone from None
         with back:
@@ -394,7 +396,7 @@ class _End:
 def _check(spec: LaunchSpec) -> None:
     if not spec.key or "/" in spec.key or "\0" in spec.key:
         raise LaunchError(f'cannot launch: "{spec.key}" does not name an attempt')
-    if not spec.argv:
+    if not spec.argv and not (spec.step is not None and all(task.argv for task in spec.step.tasks)):
         raise LaunchError("cannot launch: there is nothing to execute")
     for name in ("attempt_dir", "cwd", "stdin", "stdout", "stderr"):
         path = getattr(spec, name)

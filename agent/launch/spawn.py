@@ -31,8 +31,8 @@ from packhorse.scheduler.model.crashpoint import crash_point, register
 BEFORE_EXEC = register("supervisor.before_exec", "files open and user changed, the job not yet executed")
 
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
-_TO_DEFAULT = (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGXCPU, signal.SIGXFSZ)
-_RLIMITS: dict[str, int] = {
+TO_DEFAULT = (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGXCPU, signal.SIGXFSZ)
+RLIMITS: dict[str, int] = {
     name.removeprefix("RLIMIT_").lower(): getattr(resource, name)
     for name in dir(resource)
     if name.startswith("RLIMIT_")
@@ -79,30 +79,30 @@ def spawn(request: ForkRequest) -> First:
         script = _open_before(spec, opened)
         place = os.open(".", os.O_PATH | os.O_DIRECTORY)
         opened.append(place)
-        _enter_groups(request, undo)
+        enter_groups(request, undo)
         if oomscore.step_back():
             undo.append(oomscore.step_forward)
         if spec.cpus and not any(group.writes_to("cpuset.cpus") for group in request.groups):
             _take_processors(spec, undo)
         if spec.nice:
             _be_nicer(spec.nice, undo)
-        limits = _raise_limits(spec, undo) if spec.rlimits else []
+        limits = raise_limits(spec, undo) if spec.rlimits else []
         undo.append(partial(os.umask, os.umask(spec.umask)))
         undo.append(partial(os.fchdir, place))
-        _become_user(spec, undo)
+        become_user(spec, undo)
         pid = _prepare_and_execute(spec, request.token, limits, script, opened)
     except BaseException:
-        _take_back(undo, opened)
+        take_back(undo, opened)
         raise
     stderr = opened.pop()
-    _take_back(undo, opened)
+    take_back(undo, opened)
     if not stat.S_ISREG(os.fstat(stderr).st_mode):  # a pipe that nobody reads would hold notices up
         os.close(stderr)
         stderr = -1
     return First(pid, stderr)
 
 
-def _take_back(undo: Undo, opened: list[int]) -> None:
+def take_back(undo: Undo, opened: list[int]) -> None:
     for step in reversed(undo):
         step()
     for fd in opened:
@@ -115,12 +115,12 @@ def _prepare_and_execute(
     """Everything that happens with the user's rights. Leaves stdin, stdout and stderr as the last of
     `opened`.
     """
-    opened.append(_open_input(spec.stdin))
-    opened.append(_open_output("stdout", "output", spec.stdout, spec.append))
+    opened.append(open_input(spec.stdin))
+    opened.append(open_output("stdout", "output", spec.stdout, spec.append))
     if not spec.stderr or os.path.normpath(spec.stderr) == os.path.normpath(spec.stdout):
         opened.append(os.dup(opened[-1]))
     else:
-        opened.append(_open_output("stderr", "error", spec.stderr, spec.append))
+        opened.append(open_output("stderr", "error", spec.stderr, spec.append))
     try:
         try:
             os.chdir(spec.cwd)
@@ -135,7 +135,7 @@ def _prepare_and_execute(
         raise
 
 
-def _enter_groups(request: ForkRequest, undo: Undo) -> None:
+def enter_groups(request: ForkRequest, undo: Undo) -> None:
     """Puts the caller into the job's cgroups, so that its next child begins there."""
     for group in request.groups:
         try:
@@ -157,7 +157,7 @@ def _take_processors(spec: LaunchSpec, undo: Undo) -> None:
     undo.append(partial(os.sched_setaffinity, 0, before))
 
 
-def _raise_limits(spec: LaunchSpec, undo: Undo) -> list[Limit]:
+def raise_limits(spec: LaunchSpec, undo: Undo) -> list[Limit]:
     """Raises the caller's hard limits where the job's soft ones need it; the limits to be set.
 
     Without the right to raise a hard limit the soft one is cut to it.
@@ -165,7 +165,7 @@ def _raise_limits(spec: LaunchSpec, undo: Undo) -> list[Limit]:
     limits = []
     for name, soft in spec.rlimits:
         try:
-            kind = _RLIMITS[name.lower().removeprefix("rlimit_")]
+            kind = RLIMITS[name.lower().removeprefix("rlimit_")]
         except KeyError:
             raise Refused("limits", f'unknown resource limit "{name}"', errno.EINVAL) from None
         now, hard = before = resource.getrlimit(kind)
@@ -194,7 +194,7 @@ def _be_nicer(nice: int, undo: Undo) -> None:
     undo.append(partial(set_priority, before))
 
 
-def _become_user(spec: LaunchSpec, undo: Undo) -> None:
+def become_user(spec: LaunchSpec, undo: Undo) -> None:
     """Makes the caller the user, for access, signals and exec; only its saved ids let it return."""
     own = os.geteuid()
     if own != 0:
@@ -215,7 +215,7 @@ def _become_user(spec: LaunchSpec, undo: Undo) -> None:
         raise Refused("user", what, error.errno or 0) from None
 
 
-def _open_input(path: str) -> int:
+def open_input(path: str) -> int:
     fd = _open("stdin", "input", path, os.O_RDONLY)
     if stat.S_ISFIFO(os.fstat(fd).st_mode):
         os.close(fd)
@@ -223,7 +223,7 @@ def _open_input(path: str) -> int:
     return fd
 
 
-def _open_output(stage: Stage, name: str, path: str, append: bool) -> int:
+def open_output(stage: Stage, name: str, path: str, append: bool) -> int:
     return _open(stage, name, path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | (0 if append else os.O_TRUNC))
 
 
@@ -306,7 +306,7 @@ def _posix_spawn(
             file_actions=actions,
             setsid=True,
             setsigmask=(),
-            setsigdef=_TO_DEFAULT,
+            setsigdef=TO_DEFAULT,
         )
     finally:
         for limit in limits:

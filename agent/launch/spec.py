@@ -30,6 +30,48 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deny_devices: tuple[str, ...] = ()
 
 
+class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One task of a step on this node.
+
+    environment: K=V, beside what all tasks have; a later one wins. cpus: processors to run on, () for those
+    of the step. stdin, stdout, stderr: absolute paths, "" for what goes through the client that attaches.
+    stdin without an `input_rank` that lets it have some: /dev/null. banner: a line for its stderr before it
+    is executed, with `%d` for its pid; "" for none.
+    """
+
+    rank: int
+    argv: tuple[str, ...]
+    environment: tuple[str, ...] = ()
+    cpus: tuple[int, ...] = ()
+    stdin: str = ""
+    stdout: str = ""
+    stderr: str = ""
+    banner: str = ""
+
+
+class StepPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a step does on this node.
+
+    tasks: by rank. attach_s: it is ended when no owner attached for so long, 0: never. input_rank: the only
+    task that gets the owner's input, -1: all, -2: none. pty: the first of `tasks` has a terminal of rows ×
+    columns (0: of unknown size), if it is rank 0. mpi: how its tasks find each other (mpi.py). n_tasks,
+    n_nodes, node_index, tasks_on_nodes, nodes: of the whole step, for that.
+    """
+
+    tasks: tuple[Task, ...]
+    attach_s: int = 60
+    input_rank: int = -1
+    pty: bool = False
+    rows: int = 0
+    columns: int = 0
+    mpi: str = "none"
+    n_tasks: int = 1
+    n_nodes: int = 1
+    node_index: int = 0
+    tasks_on_nodes: tuple[int, ...] = ()
+    nodes: str = ""
+
+
 class LaunchSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One attempt, ready to run.
 
@@ -54,6 +96,7 @@ class LaunchSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lease_s: 0 for none. The job is dead `lease_s` after the last contact noted in `contact_file`
         (contact.py) at the latest; TERM goes out before, by the grace but at most half of the lease.
     label, node: for the line in the job's stderr when it is ended, as in "JOB 12 ON n1".
+    step: it is a step, with these tasks instead of argv, stdin, stdout and stderr.
     """
 
     key: str
@@ -81,6 +124,7 @@ class LaunchSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     contact_file: str = ""
     label: str = ""
     node: str = ""
+    step: StepPlan | None = None
 
 
 class Group(msgspec.Struct, frozen=True, array_like=True):

@@ -31,12 +31,21 @@ import select
 import signal
 import socket
 import time
+from collections.abc import Callable
 from typing import NoReturn
 
 import msgspec
 
 from packhorse.agent.launch import attemptdir, cgroup, contact, control, oomscore, processes, spawn, successor
-from packhorse.agent.launch.control import Continue, ControlReply, SetLimit, Signal, Suspend, Terminate
+from packhorse.agent.launch.control import (
+    Attach,
+    Continue,
+    ControlReply,
+    SetLimit,
+    Signal,
+    Suspend,
+    Terminate,
+)
 from packhorse.agent.launch.exitrecord import Cause, ExitRecord, LaunchFailure
 from packhorse.agent.launch.jobtree import JobTree
 from packhorse.agent.launch.spec import ForkRequest
@@ -75,17 +84,23 @@ _PR_SET_CHILD_SUBREAPER = 36
 _ZERO, _ONE = ctypes.c_ulong(0), ctypes.c_ulong(1)
 
 
-def supervise(request: ForkRequest, door: socket.socket, began: Beginning, server: socket.socket) -> NoReturn:
+def supervise(
+    request: ForkRequest,
+    door: socket.socket,
+    began: Beginning,
+    server: socket.socket,
+    kind_of: Callable[[ForkRequest], type[Supervisor]],
+) -> NoReturn:
     """Runs one attempt to its end, then those that come over `server`, and exits.
 
-    Called in the freshly forked process.
+    Called in the freshly forked process. kind_of: what supervises it.
     """
     key, directory = request.spec.key, request.spec.attempt_dir
     status = 70
     try:
         process = Process()
         for _ in range(MOST_ATTEMPTS):
-            record = Supervisor(request, door, began, process).run()
+            record = kind_of(request)(request, door, began, process).run()
             door.close()
             if record is None or not successor.tell_end(server, record):
                 break
@@ -152,6 +167,7 @@ class Supervisor:
         self.max_rss_kib = self.blocks_in = self.blocks_out = 0
         self.job_stderr = -1
         self.going = False  # nothing more after this attempt
+        self.ended: Beginning | None = None  # when nothing of it was left, if that was not just now
         self.watch = Watch(self.spec.limits, request.groups, self.began)
 
     def run(self) -> bytes | None:
@@ -187,6 +203,7 @@ class Supervisor:
         self.process.current = self
         self._start(exit_fd)
         self._watch()
+        self._finish()
         crash_point(BEFORE_EXIT)
         text = self._record(exit_fd)
         crash_point(AFTER_EXIT)
@@ -225,10 +242,7 @@ class Supervisor:
 
     def _watch(self) -> None:
         """Returns when nothing of the job is left, or what is left cannot be killed."""
-        poll = select.poll()
-        wakeup = self.process.wakeup
-        poll.register(wakeup, select.POLLIN)
-        poll.register(self.door, select.POLLIN)
+        self._listen()
         while self._reap():
             now = contact.boot_clock_us()
             if self.killed_at and now - self.killed_at > UNKILLABLE_S * _US:
@@ -237,12 +251,24 @@ class Supervisor:
             until = self._act(now)
             # Rounded up: one wakeup too early would be one too many.
             timeout = (until - contact.boot_clock_us() + 999) // 1000 if until else LONGEST_SLEEP_MS
-            timeout = min(max(0, timeout), LONGEST_SLEEP_MS)
-            for fd, _ in poll.poll(timeout):
-                if fd == wakeup:
-                    os.read(wakeup, 4096)
-                else:
-                    self._obey()
+            self._wait(min(max(0, timeout), LONGEST_SLEEP_MS))
+
+    def _listen(self) -> None:
+        """Before the first `_wait`."""
+        self._poll = select.poll()
+        self._poll.register(self.process.wakeup, select.POLLIN)
+        self._poll.register(self.door, select.POLLIN)
+
+    def _wait(self, timeout_ms: int) -> None:
+        """Returns after the timeout, or when something has happened, which is dealt with."""
+        for fd, _ in self._poll.poll(timeout_ms):
+            if fd == self.process.wakeup:
+                os.read(fd, 4096)
+            else:
+                self._obey()
+
+    def _finish(self) -> None:
+        """Nothing of the job is left: what is to be done before that is written down."""
 
     def _reap(self) -> bool:
         """Collects the ended; False when no process of the job is left."""
@@ -258,13 +284,21 @@ class Supervisor:
             self.max_rss_kib = max(self.max_rss_kib, used.ru_maxrss)
             self.blocks_in += used.ru_inblock
             self.blocks_out += used.ru_oublock
-            if pid == self.tree.first:
-                crash_point(CHILD_ENDED)
-                self.status = status
-                self.tree.first = 0  # the number may belong to somebody else now
-                if not self.ending:
-                    self.ending = True
-                    self.kill_at = contact.boot_clock_us()
+            self._collected(pid, status)
+
+    def _collected(self, pid: int, status: int) -> None:
+        """A process has ended. With the first one the job has."""
+        if pid == self.tree.first:
+            crash_point(CHILD_ENDED)
+            self.status = status
+            self.tree.first = 0  # the number may belong to somebody else now
+            self._all_over()
+
+    def _all_over(self) -> None:
+        """It has ended by itself: what it left is killed."""
+        if not self.ending:
+            self.ending = True
+            self.kill_at = contact.boot_clock_us()
 
     def _act(self, now: int) -> int:
         """Does what is due at `now`; the next instant at which something will be, 0 for none."""
@@ -322,14 +356,28 @@ class Supervisor:
 
     def _obey(self) -> None:
         while (received := control.receive(self.door)) is not None:
-            data, fd = received
+            data, fd, connection = received
             try:
-                reply = self._carry_out(control.decode_order(data))
+                order = control.decode_order(data)
+                if isinstance(order, Attach):
+                    reply = self._attach(order, connection)
+                    connection = -1
+                else:
+                    reply = self._carry_out(order)
             except msgspec.DecodeError as error:
                 reply = ControlReply(error=f"not understood: {error}")
+            finally:
+                if connection >= 0:
+                    os.close(connection)
             control.answer(fd, reply)
 
-    def _carry_out(self, order: control.Order) -> ControlReply:
+    def _attach(self, order: Attach, connection: int) -> ControlReply:
+        """A client comes with this connection, which is this method's to close."""
+        if connection >= 0:
+            os.close(connection)
+        return ControlReply(error="it is no step")
+
+    def _carry_out(self, order: Signal | SetLimit | Terminate | Suspend | Continue) -> ControlReply:
         match order:
             case Signal(number, scope):
                 if not 0 <= number < signal.NSIG:
@@ -438,6 +486,7 @@ class Supervisor:
 
     def _exit_record(self) -> ExitRecord:
         own = resource.getrusage(resource.RUSAGE_SELF)
+        ended = self.ended or Beginning(time.time_ns() // 1000, contact.boot_clock_us())
         memory = next((cgroup.memory_history(group) for group in self.request.groups if group.memory), None)
         if memory is None:
             memory = cgroup.MemoryHistory(self.watch.peak_kib)
@@ -466,8 +515,8 @@ class Supervisor:
             detail=detail,
             launch_error=failure if cause == "launch_error" else None,
             started_at=self.started_at,
-            ended_at=time.time_ns() // 1000,
-            run_us=contact.boot_clock_us() - self.began,
+            ended_at=ended.at,
+            run_us=ended.boot_us - self.began,
             user_us=int(self.user_s * _US),
             system_us=int(self.system_s * _US),
             max_rss_kib=largest_kib or peak_kib,

@@ -40,7 +40,7 @@ def run(prog: str, work: Callable[[list[str]], int], words: list[str] | None = N
     except CommandError as error:
         code, text = error.code, error.text
     except CallError as error:
-        code, text = 1, f"{prog}: error: {error.slurm or error.message}"
+        code, text = 1, f"{prog}: error: {_said(error)}"
     except TransportError as error:
         code, text = 1, f"{prog}: error: {error}"
     else:
@@ -49,6 +49,14 @@ def run(prog: str, work: Callable[[list[str]], int], words: list[str] | None = N
     if text:
         sys.stderr.write(text + "\n")
     return code
+
+
+def _said(error: CallError) -> str:
+    """Slurm's phrase where there is one. What is not allowed says as well who asked, and who may."""
+    if error.slurm and error.code == "permission_denied":
+        phrase, _, _ = error.slurm.partition(" (")  # a relay's remark is in both
+        return f"{phrase}: {error.message}"
+    return error.slurm or error.message
 
 
 def _end_quietly_on_pipe_and_interrupt() -> None:

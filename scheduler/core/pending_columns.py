@@ -11,7 +11,7 @@ in one vector step, new ones are sorted in, so that a cycle costs no sort when l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -36,6 +36,11 @@ FOREVER: Final = 1 << 61
 """Duration in microseconds of a job without time limit."""
 
 NOBODY: Final = Holder("", "", "", "")
+
+_T = TypeVar("_T")
+
+IDLE_HOLDERS: Final = 1024
+"""Codes of holders without rows that are kept at least."""
 
 _IDLE_CLASSES = 1024  # classes without rows that are kept, so that a stream of equal jobs interns once
 
@@ -172,6 +177,8 @@ class PendingColumns:
         self.holders: list[Holder] = [NOBODY]
         """By the codes in `holder`."""
         self._holder_code: dict[Holder, int] = {NOBODY: 0}
+        self._most_holders = IDLE_HOLDERS
+        """With more of them the codes that no row has are given up."""
         self.qos_names: list[str] = [""]
         self._qos_ready = [0]
         """Rows that may start, by code of their QOS."""
@@ -248,39 +255,31 @@ class PendingColumns:
             holders,
             reservations,
         ) = zip(*rows, strict=True)
-        if not self._slot.keys().isdisjoint(ids) or len(set(ids)) != n:
-            raise ValueError("a job of the batch already waits")
-        if len(self._free) < n:
-            self._grow(n)
         slots = self._free[: -n - 1 : -1]
+        if len(slots) < n:
+            self._grow(n)
+            slots = self._free[: -n - 1 : -1]
+        slot_of = dict(zip(ids, slots, strict=True))
+        if len(slot_of) != n or not self._slot.keys().isdisjoint(slot_of):
+            raise ValueError("a job of the batch already waits")
         del self._free[-n:]
-        self._slot.update(zip(ids, slots, strict=True))
+        self._slot.update(slot_of)
         at = np.array(slots, dtype=np.intp)
         self.id[at] = ids
-        memo: dict[tuple[int, str, tuple[NodeName, ...], str, str], int] = {}
-        codes = []
-        for ask, part, avoid, wanted, reservation in zip(
-            asks, parts, avoids, licenses, reservations, strict=True
-        ):
-            key = (id(ask), part, avoid, wanted, reservation)
-            code = memo.get(key)
-            if code is None:
-                code = memo[key] = self._intern(ask, part, avoid, wanted, reservation)
-            else:
-                self.class_rows[code] += 1
-            codes.append(code)
-        self.ask_class[at] = codes
-        self.partition[at] = [self._intern_partition(part) for part in parts]
+        self.ask_class[at] = self._intern_many(asks, parts, avoids, licenses, reservations)
+        self.partition[at] = _codes(parts, self._intern_partition)
         limit = np.array(limits, dtype=np.int64)
         self.duration_us[at] = np.where(limit > 0, limit * US, FOREVER)
-        self.expected_us[at] = expected
-        self.uid[at] = uids
-        self.ran_us[at] = ran
-        self.qos[at] = [self._intern_qos(name) for name in qos] if any(qos) else 0
-        self.holder[at] = [self._intern_holder(holder) for holder in holders]
+        self.expected_us[at] = _column(expected)
+        self.uid[at] = _column(uids)
+        self.ran_us[at] = _column(ran)
+        self.qos[at] = _codes(qos, self._intern_qos)
+        self.holder[at] = _codes(holders, self._intern_holder)
         self.rate[at] = 0.0
-        self.nice[at] = nices
-        explicit = np.array([p is not None for p in prios], dtype=np.bool_)
+        self.nice[at] = _column(nices)
+        explicit = np.zeros(n, dtype=np.bool_)
+        if prios.count(None) < n:
+            explicit = np.array([p is not None for p in prios], dtype=np.bool_)
         self.explicit[at] = explicit
         if explicit.any():
             own = [BASE_PRIORITY - nice if p is None else p for p, nice in zip(prios, nices, strict=True)]
@@ -288,21 +287,19 @@ class PendingColumns:
         else:
             self.own_priority[at] = BASE_PRIORITY - self.nice[at]
         self.eligible_at[at] = since
-        self.count[at] = counts
-        self.room[at] = rooms
+        self.count[at] = _column(counts)
+        self.room[at] = _column(rooms)
         self.arrays = self.arrays or max(counts) > 1 or max(rooms) >= 0
-        self.eligible[at] = ready
-        codes_of = {reason: reason.code for reason in set(why)}
-        self.reason_code[at] = [codes_of[reason] for reason in why]
+        self.eligible[at] = _column(ready)
+        self.reason_code[at] = _codes(why, _code_of)
         self.planned_at[at] = 0
         able = self.eligible[at] & (self.count[at] > 0) & (self.room[at] != 0)
         self.ready[at] = able
         fresh = at[able].tolist()
         self._fresh.extend(fresh)
         self.n_ready += len(fresh)
-        if any(qos):
-            for code in self.qos[fresh].tolist():
-                self._qos_ready[code] += 1
+        for code, n_of in enumerate(np.bincount(self.qos[fresh]).tolist()):
+            self._qos_ready[code] += n_of
         for i in np.flatnonzero(self.room[at] == 0).tolist():
             self._rate(slots[i])
         self.version += 1
@@ -743,6 +740,20 @@ class PendingColumns:
             self.holders.append(holder)
         return code
 
+    def sweep_holders(self) -> bool:
+        """Whether there were so many holders without rows that all have other codes now: what anybody keeps
+        by code is void. Names of accounts may be anybody's to make up, so they would grow for ever."""
+        if len(self.holders) <= self._most_holders:
+            return False
+        used = np.union1d(self.holder[self.id > 0], [0])
+        code_of = np.zeros(len(self.holders), dtype=np.int32)
+        code_of[used] = np.arange(used.size)
+        self.holder = code_of[self.holder]
+        self.holders = [self.holders[code] for code in used.tolist()]
+        self._holder_code = {holder: code for code, holder in enumerate(self.holders)}
+        self._most_holders = 2 * len(self.holders) + IDLE_HOLDERS
+        return True
+
     def _intern_qos(self, name: str) -> int:
         if name not in self.qos_names:
             self.qos_names.append(name)
@@ -789,6 +800,28 @@ class PendingColumns:
         self.fresh_classes.append(code)
         return code
 
+    def _intern_many(
+        self,
+        asks: tuple[Ask, ...],
+        partitions: tuple[str, ...],
+        avoids: tuple[tuple[NodeName, ...], ...],
+        licenses: tuple[str, ...],
+        reservations: tuple[str, ...],
+    ) -> np.ndarray | int:
+        """Of many rows. Asks are told apart by identity first, since to compare them costs more."""
+        keys = list(zip(map(id, asks), partitions, avoids, licenses, reservations, strict=True))
+        codes = {key: self._intern(ask, *key[1:]) for key, ask in dict(zip(keys, asks, strict=True)).items()}
+        if len(codes) == 1:
+            code = codes[keys[0]]
+            self.class_rows[code] += len(keys) - 1
+            return code
+        for code in codes.values():
+            self.class_rows[code] -= 1  # counted with the others
+        found = np.array([codes[key] for key in keys], dtype=np.int32)
+        for code, n in zip(*np.unique(found, return_counts=True), strict=True):
+            self.class_rows[code] += int(n)
+        return found
+
     def _drop_class(self, code: int) -> None:
         self.class_rows[code] -= 1
         if self.class_rows[code] == 0:
@@ -807,6 +840,23 @@ class PendingColumns:
                 self.classes[code] = None
                 self._free_classes.append(code)
         self._n_idle_classes = 0
+
+
+def _column(values: tuple[_T, ...]) -> tuple[_T, ...] | _T:
+    """Of a column the one value that all have, which is cheaper to write, or all of them."""
+    return values[0] if values.count(values[0]) == len(values) else values
+
+
+def _codes(values: tuple[_T, ...], code_of: Callable[[_T], int]) -> list[int] | int:
+    """Codes of the values, each worked out once; one, if all have the same."""
+    if values.count(values[0]) == len(values):
+        return code_of(values[0])
+    codes = {value: code_of(value) for value in dict.fromkeys(values)}
+    return [codes[value] for value in values]
+
+
+def _code_of(reason: Reason) -> int:
+    return reason.code
 
 
 _COLUMNS = (

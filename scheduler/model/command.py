@@ -10,7 +10,8 @@ from packhorse.scheduler.model.job import EndCause
 
 
 class Launch(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Start the job's batch script on its first node; everything needed is in the state."""
+    """Start the job's batch script on its first node, or (attempt.step >= 0) the part of a step that runs on
+    this node; everything needed is in the state."""
 
     node: NodeName
     job: JobId
@@ -63,10 +64,17 @@ class AckExit(msgspec.Struct, frozen=True, gc=False, tag=True):
     attempt: AttemptKey
 
 
+class JobOver(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """The attempt is over on all nodes: the node may do away with what it kept for its steps."""
+
+    node: NodeName
+    attempt: AttemptKey
+
+
 class Resume(msgspec.Struct, frozen=True, gc=False, tag=True):
     """The operator wants the node to take work again, whatever its agent had against it."""
 
     node: NodeName
 
 
-Command = Launch | Signal | Terminate | SetTimeLimit | AckExit | Resume | Suspend | Continue
+Command = Launch | Signal | Terminate | SetTimeLimit | AckExit | Resume | Suspend | Continue | JobOver

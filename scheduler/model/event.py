@@ -15,6 +15,7 @@ from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import (
     ArraySpec,
+    BatchEnd,
     EndCause,
     Held,
     IndexRange,
@@ -27,6 +28,7 @@ from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.reply import Reply
 from packhorse.scheduler.model.reservation import Reservation
 from packhorse.scheduler.model.resources import Ask, Placement, Usage
+from packhorse.scheduler.model.step import StepPart, StepSpec
 
 SCHEMA = 1
 """Version of the stored events. Raised when a reader must upgrade what an older program wrote."""
@@ -82,11 +84,14 @@ class ArrayTaskSplit(_Event, frozen=True, array_like=True, gc=False, tag=True):
 
 
 class ArrayRemainderCancelled(_Event, frozen=True, array_like=True, gc=False, tag=True):
-    """These waiting indices will never run; they get no job ids."""
+    """These waiting indices will never run; they get no job ids. end: CANCELLED or DEADLINE."""
 
     array: JobId
     ranges: tuple[IndexRange, ...]
     by: int
+    end: JobState = JobState.CANCELLED
+    reason: str = "None"
+    detail: str = ""
 
 
 class JobGranted(_Event, frozen=True, array_like=True, gc=False, tag=True):
@@ -424,6 +429,55 @@ class StartsEstimated(_Event, frozen=True, array_like=True, gc=False, tag=True):
     estimates: tuple[StartEstimate, ...]
 
 
+class StepCreated(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """Its nodes are told to start it. key.step: its number, one more than the last of this attempt."""
+
+    key: AttemptKey
+    spec: StepSpec
+    parts: tuple[StepPart, ...]
+    end_by: Instant = UNKNOWN
+
+
+class StepStarted(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """A node says that the step's tasks run there."""
+
+    key: AttemptKey
+    node: NodeName
+    started_at: Instant
+
+
+class StepEnding(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """The step has to stop. by: uid, -1: the scheduler itself."""
+
+    key: AttemptKey
+    cause: EndCause
+    by: int = -1
+
+
+class StepPartEnded(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """Nothing of the step is left on this node. With its last part the step is over.
+
+    at: when this was known here; ended_at: when it was over, as the node's clock says.
+    """
+
+    key: AttemptKey
+    node: NodeName
+    started_at: Instant
+    ended_at: Instant
+    exit_code: int = 0
+    exit_signal: int = 0
+    cause: str = "exited"
+    detail: str = ""
+    usage: Usage = Usage()
+
+
+class BatchEnded(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """The batch script is over, or the allocation's holder said so, and steps still have to end."""
+
+    attempt: AttemptKey
+    end: BatchEnd
+
+
 Event = (
     SchedulerStarted
     | Configured
@@ -466,4 +520,9 @@ Event = (
     | JobResumed
     | JobQuarantined
     | StartsEstimated
+    | StepCreated
+    | StepStarted
+    | StepEnding
+    | StepPartEnded
+    | BatchEnded
 )

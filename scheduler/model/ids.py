@@ -23,20 +23,32 @@ class AttemptKey(msgspec.Struct, frozen=True, array_like=True, gc=False, order=T
     """One try at running a job: agents refuse any that is older than what they have seen.
 
     epoch is the leader epoch of the scheduler that granted it; it grows with every scheduler start.
+    step: which step of the attempt is meant, as far as it runs on one node; -1: its batch script.
     """
 
     job: JobId
     number: int
     epoch: int
+    step: int = -1
 
     def __str__(self) -> str:
-        return f"{self.job}.{self.number}.{self.epoch}"
+        text = f"{self.job}.{self.number}.{self.epoch}"
+        return text if self.step < 0 else f"{text}.{self.step}"
 
     @classmethod
     def parse(cls, text: str) -> AttemptKey:
-        """The key written as `job.number.epoch`; raises ValueError for anything else."""
-        job, number, epoch = text.split(".")
-        return cls(JobId(int(job)), int(number), int(epoch))
+        """The key written as `job.number.epoch` or `job.number.epoch.step`; raises ValueError for anything
+        else.
+        """
+        job, number, epoch, *step = text.split(".")
+        if len(step) > 1:
+            raise ValueError(f"{text!r} names no attempt")
+        return cls(JobId(int(job)), int(number), int(epoch), int(step[0]) if step else -1)
+
+    @property
+    def whole(self) -> AttemptKey:
+        """The attempt that the step belongs to."""
+        return AttemptKey(self.job, self.number, self.epoch)
 
 
 def is_node_name(text: str) -> bool:

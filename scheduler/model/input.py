@@ -15,6 +15,7 @@ from packhorse.scheduler.model.loan import Switch
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.reservation import ReservationWish
 from packhorse.scheduler.model.resources import Usage
+from packhorse.scheduler.model.step import StepSpec
 
 
 class _Input(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
@@ -340,6 +341,35 @@ class DeleteReservation(_Input, frozen=True, array_like=True, gc=False, tag=True
     name: str
 
 
+class CreateStep(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Start a step in a running job of the caller's. Answered StepMade; Refused with EXHAUSTED while other
+    steps hold what it needs."""
+
+    caller: Caller
+    job: JobId
+    spec: StepSpec
+
+
+class CancelStep(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """End a step (signal 0), or only send it a signal."""
+
+    caller: Caller
+    ref: str
+    job: JobId
+    step: int
+    signal: int = 0
+
+
+class EndAllocation(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """The command that held this job without a batch script is done: end what steps it has left, then the
+    job, with this code."""
+
+    caller: Caller
+    job: JobId
+    exit_code: int = 0
+    exit_signal: int = 0
+
+
 Input = (
     Start
     | Submit
@@ -370,4 +400,7 @@ Input = (
     | CreateReservation
     | UpdateReservation
     | DeleteReservation
+    | CreateStep
+    | CancelStep
+    | EndAllocation
 )

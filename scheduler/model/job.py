@@ -11,6 +11,7 @@ from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.loan import Loan
 from packhorse.scheduler.model.resources import Ask, Placement, Usage
+from packhorse.scheduler.model.step import AllocationKind
 
 OOM_SIGNAL = 125
 """Instead of a signal, in the end of a job that went out of memory: Slurm's ExitCode for those is 0:125."""
@@ -156,7 +157,8 @@ class JobSpec(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash
     uses, "" for none. deadline_at: it is given up when it cannot be over by then, 0: never. site_factor: of
     its priority, set by administrators. checkpoint: what it is sent when it has to make room for others, and
     how long before it is stopped. gang: jobs that it starts together with, or not at all. switches_wait_s:
-    for how long it waits, once eligible, for as few switches as it asks for; -1: for ever.
+    for how long it waits, once eligible, for as few switches as it asks for; -1: for ever. allocation: what
+    it has instead of a batch script (script_ref is "" then).
     """
 
     name: str
@@ -204,6 +206,7 @@ class JobSpec(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash
     checkpoint: WarnSignal | None = None
     gang: Gang | None = None
     switches_wait_s: int = -1
+    allocation: AllocationKind = AllocationKind.BATCH
 
 
 class Held(StrEnum):
@@ -249,6 +252,23 @@ class Pending(msgspec.Struct, frozen=True, tag="pending", array_like=True, gc=Fa
     error: str = ""
 
 
+class BatchEnd(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How a batch script ended, or what the command that held an allocation said, while steps of it still
+    have to end. Fields as in `ReportExit`.
+    """
+
+    started_at: Instant
+    ended_at: Instant
+    exit_code: int = 0
+    exit_signal: int = 0
+    cause: str = "exited"
+    launch_error: str = ""
+    lost: bool = False
+    refused: bool = False
+    usage: Usage = Usage()
+    detail: str = ""
+
+
 class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=False):
     """Holds an allocation. started_at 0 until the agent said that it runs.
 
@@ -264,7 +284,8 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     not get its CPUs back). suspended_us: for how long it was before that; suspended_for: the job whose room
     that makes, 0 for none. priority: that it was started by, 0: what its spec says. reservation: the one that
     it runs in, "" for none. ending_mode: what becomes of it that makes room for a job with a right to that;
-    CLUSTER where it ends for another cause.
+    CLUSTER where it ends for another cause. batch_end: its batch script is over, and its steps were told to
+    end and have not all done so.
     """
 
     attempt: AttemptKey
@@ -292,6 +313,7 @@ class Active(msgspec.Struct, frozen=True, tag="active", array_like=True, gc=Fals
     priority: int = 0
     reservation: str = ""
     ending_mode: PreemptMode = PreemptMode.CLUSTER
+    batch_end: BatchEnd | None = None
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False):
@@ -355,17 +377,16 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def state(self) -> JobState:
         """Where the job stands, in Slurm's word."""
-        match self.phase:
-            case Ended(state=state):
-                return state
-            case Active(ending=None, suspended_at=0, started_at=started):
-                return JobState.RUNNING if started else JobState.CONFIGURING
-            case Active(ending=None):
-                return JobState.SUSPENDED
-            case Active():
-                return JobState.COMPLETING
-            case Pending():
-                return JobState.PENDING
+        phase = self.phase
+        if isinstance(phase, Pending):
+            return JobState.PENDING
+        if isinstance(phase, Ended):
+            return phase.state
+        if phase.ending is not None:
+            return JobState.COMPLETING
+        if phase.suspended_at:
+            return JobState.SUSPENDED
+        return JobState.RUNNING if phase.started_at else JobState.CONFIGURING
 
 
 class ArrayJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -374,8 +395,9 @@ class ArrayJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
     remaining: indices still waiting. An index leaves it when its task is granted, held or changed on
     its own, and is a Job from then on, or when it is cancelled. blocked: the part of remaining that
     waits for its counterpart in another array (aftercorr); never: the part of blocked whose
-    counterpart failed. cancelled: indices cancelled while they waited. failed: some task ended, and
-    not well. The array is forgotten once nothing remains and all its tasks are.
+    counterpart failed. cancelled: indices cancelled, or given up, while they waited; late: the part of
+    those that could not be over by the deadline. failed: some task ended, and not well. The array is
+    forgotten once nothing remains and all its tasks are.
     """
 
     id: JobId
@@ -389,3 +411,4 @@ class ArrayJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
     never: tuple[IndexRange, ...] = ()
     cancelled: tuple[IndexRange, ...] = ()
     failed: bool = False
+    late: tuple[IndexRange, ...] = ()

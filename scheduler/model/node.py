@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
@@ -11,6 +12,17 @@ from packhorse.scheduler.model.resources import Device
 
 MAX_LEVELS = 8
 """Of racks and switches above a node."""
+
+LEVELS = f"at most {MAX_LEVELS} names of ASCII letters, digits, -, _ and ."
+"""What `are_levels` asks for, in words."""
+
+
+def are_levels(names: Sequence[str]) -> bool:
+    """Whether racks and switches above a node may have these names, from the top down. None: it stands
+    nowhere in particular."""
+    return len(names) <= MAX_LEVELS and all(
+        name and all(char.isascii() and (char.isalnum() or char in "-_.") for char in name) for name in names
+    )
 
 
 class NodeSpec(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -6,7 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
-from packhorse.scheduler.model.ids import JobId
+from packhorse.scheduler.model.ids import AttemptKey, JobId
+from packhorse.scheduler.model.step import StepPart
 
 
 class RefusalCode(StrEnum):
@@ -58,8 +59,15 @@ class Planned(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     lines: tuple[str, ...] = ()
 
 
+class StepMade(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
+    """The step's key, and which tasks run where."""
+
+    key: AttemptKey
+    parts: tuple[StepPart, ...]
+
+
 class Nothing(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     """Nobody waits for an answer."""
 
 
-Reply = Refused | Submitted | Done | Nothing | Planned
+Reply = Refused | Submitted | Done | Nothing | Planned | StepMade

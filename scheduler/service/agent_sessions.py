@@ -107,6 +107,14 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
         except asyncio.CancelledError:
             pass  # gRPC's way to say that the stream is broken or the server stops; it logs what comes back
 
+    async def Tunnel(  # type: ignore[override]
+        self,
+        request_iterator: AsyncIterator[wire.TunnelBytes],
+        context: grpc.aio.ServicerContext[wire.TunnelBytes, wire.TunnelBytes],
+    ) -> None:
+        """Not served yet: nobody was told to open one."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this scheduler opens no tunnels")
+
     async def _session(
         self,
         request_iterator: AsyncIterator[wire.AgentMessage],

@@ -24,7 +24,7 @@ from packhorse.scheduler.model.input import (
     RunningAttempt,
 )
 from packhorse.scheduler.model.job import Active, ArraySpec, EndCause, Job
-from packhorse.scheduler.model.node import MAX_LEVELS, NodeSpec, Offer
+from packhorse.scheduler.model.node import LEVELS, NodeSpec, Offer, are_levels
 from packhorse.scheduler.model.outputpath import default_output, expand_pattern
 from packhorse.scheduler.model.resources import WHOLE, Device, Devices, Usage, is_slice
 from packhorse.scheduler.model.sample import DeviceSample
@@ -44,6 +44,7 @@ MAX_REMARK = 400
 MAX_REMARKS = 32
 
 AgentMessage = pb.AgentMessage
+TunnelBytes = pb.TunnelBytes
 SchedulerMessage = pb.SchedulerMessage
 
 
@@ -84,7 +85,8 @@ Heard = ReportOffer | ReportStart | ReportExit | ReportSuspension | NodeUsage | 
 
 
 def attempt_key(wire: pb.AttemptKey) -> AttemptKey:
-    return AttemptKey(JobId(wire.job_id), wire.number, wire.epoch)
+    step = wire.step if wire.HasField("step") else -1
+    return AttemptKey(JobId(wire.job_id), wire.number, wire.epoch, step)
 
 
 def introduction(message: pb.AgentMessage, address: str) -> RegisterNode | None:
@@ -153,9 +155,8 @@ def _layout(name: str, slices: Sequence[str]) -> tuple[str, ...]:
 
 def _topology(wire: Sequence[str]) -> tuple[str, ...]:
     """The racks and switches above a node. Raises BadValue."""
-    whole("topology: levels", len(wire), 0, MAX_LEVELS)
-    if not all(wire):
-        raise BadValue("topology: a level without a name")
+    if not are_levels(wire):
+        raise BadValue(f"topology: not {LEVELS}")
     return texts("topology", wire, MAX_HOST_NAME)
 
 
@@ -423,4 +424,5 @@ def _grant(devices: Devices) -> pb.DeviceGrant:
 
 
 def _key(key: AttemptKey) -> pb.AttemptKey:
-    return pb.AttemptKey(job_id=key.job, number=key.number, epoch=key.epoch)
+    step = key.step if key.step >= 0 else None
+    return pb.AttemptKey(job_id=key.job, number=key.number, epoch=key.epoch, step=step)

@@ -17,7 +17,7 @@ import msgspec
 from packhorse.scheduler.config.file import Configuration
 from packhorse.scheduler.core.accounts.standing import nobody_of, standings
 from packhorse.scheduler.core.targets import owner_uid, resolve
-from packhorse.scheduler.model.ids import US, Instant, JobId, is_node_name
+from packhorse.scheduler.model.ids import US, Instant, is_node_name
 from packhorse.scheduler.model.input import Input
 from packhorse.scheduler.model.job import Owner
 from packhorse.scheduler.model.reply import Done, Planned, Refused, Reply, Submitted
@@ -40,6 +40,7 @@ from packhorse.scheduler.service.selection import cancel_targets, choose
 from packhorse.scheduler.service.settings import settings
 from packhorse.scheduler.service.shadow_view import get_shadow, switch_shadow
 from packhorse.scheduler.service.status import About, ping, status
+from packhorse.scheduler.service.story import job_of
 from packhorse.scheduler.service.suggesting import right_size, suggest_ask
 from packhorse.scheduler.service.tables import jobs as job_table
 from packhorse.scheduler.service.tables.accounts import list_accounts
@@ -55,6 +56,9 @@ from packhorse.scheduler.service.wait import Waiting
 from packhorse.scheduler.service.waste_view import list_waste
 from packhorse.scheduler.service.why_view import AT_ONCE, explain_job
 from packhorse.scheduler.store.codec import decode
+
+MOST_NAMED = 5
+"""Jobs that a refusal names."""
 
 MAX_JOB_EVENTS = 10_000
 """Of one ListJobEvents answer, the newest."""
@@ -237,14 +241,14 @@ class Methods:
         self, principal: Principal, request: messages.SuspendJobsRequest
     ) -> messages.OutcomesResponse:
         """Stop running jobs where they are."""
-        require(principal, "SuspendJobs", Relation.OTHER)
+        require(principal, "SuspendJobs", Relation.OTHER, _named(request.jobs))
         return await self._act(convert.suspend(request, principal.owner, principal.admin))
 
     async def resume_jobs(
         self, principal: Principal, request: messages.ResumeJobsRequest
     ) -> messages.OutcomesResponse:
         """Let suspended jobs go on."""
-        require(principal, "ResumeJobs", Relation.OTHER)
+        require(principal, "ResumeJobs", Relation.OTHER, _named(request.jobs))
         return await self._act(convert.resume(request, principal.owner, principal.admin))
 
     async def update_nodes(
@@ -567,15 +571,12 @@ class Methods:
         """A job's story from the log; of an array task asked for by index, the task's."""
         require(principal, "ListJobEvents", Relation.OTHER)
         ref = _given(request.job)
-        job = JobId(ref.job_id)
-        aim = None if self.engine.trouble else resolve(self.engine.state, convert.target(ref))
-        if ref.indices:
-            if aim is None or len(aim.jobs) != 1:
-                raise _unknown(ref)
-            job = aim.jobs[0].id
-            await self.engine.barrier()
+        job = await job_of(self.engine, ref)
+        if job is None:
+            raise _unknown(ref)
         records = await asyncio.to_thread(self.engine.store.job_log, job, MAX_JOB_EVENTS)
-        if not records and aim is None:
+        known = not self.engine.trouble and resolve(self.engine.state, convert.target(ref)) is not None
+        if not records and not known:
             raise _unknown(ref)
         return messages.ListJobEventsResponse(
             events=[job_event(record.seq, decode(record)) for record in records]
@@ -630,6 +631,13 @@ def _given(ref: messages.JobRef | None) -> messages.JobRef:
     if ref is None or not ref.job_id:
         raise CallFailed(Code.INVALID_ARGUMENT, "job: missing; it says which job")
     return ref
+
+
+def _named(refs: list[messages.JobRef]) -> str:
+    """The jobs as the caller wrote them, the first few."""
+    names = [ref.text or str(ref.job_id) for ref in refs[:MOST_NAMED]]
+    more = f" and {len(refs) - MOST_NAMED} more" if len(refs) > MOST_NAMED else ""
+    return f"job {', '.join(names)}{more}"
 
 
 def _unknown(ref: messages.JobRef) -> CallFailed:

@@ -159,7 +159,7 @@ async def test_whatever_ends_an_attempt_whose_fork_server_died_its_epilog_runs(
     )
     assert launcher.asked == (runtime.LAUNCH_TRIES if end == "tries" else 1)
     assert log.read_text().split() == ["prolog", "epilog"]
-    assert not agent._prepared and not agent._interrupted
+    assert not spool.opened(key) and not agent._interrupted
     assert agent.machine.offer.accepting is (end != "full")
     for task in agent._tasks:
         task.cancel()

@@ -7,14 +7,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AttemptKey(_message.Message):
-    __slots__ = ("job_id", "number", "epoch")
+    __slots__ = ("job_id", "number", "epoch", "step")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
     job_id: int
     number: int
     epoch: int
-    def __init__(self, job_id: _Optional[int] = ..., number: _Optional[int] = ..., epoch: _Optional[int] = ...) -> None: ...
+    step: int
+    def __init__(self, job_id: _Optional[int] = ..., number: _Optional[int] = ..., epoch: _Optional[int] = ..., step: _Optional[int] = ...) -> None: ...
 
 class Device(_message.Message):
     __slots__ = ("kind", "type", "index", "uuid", "mem_mib", "numa", "link", "layouts")
@@ -95,7 +97,7 @@ class AttemptUsage(_message.Message):
     def __init__(self, user_cpu_us: _Optional[int] = ..., system_cpu_us: _Optional[int] = ..., max_rss_kib: _Optional[int] = ..., max_vm_kib: _Optional[int] = ..., disk_read_bytes: _Optional[int] = ..., disk_write_bytes: _Optional[int] = ..., max_cache_kib: _Optional[int] = ..., oom_kills: _Optional[int] = ..., gpu_ms: _Optional[int] = ..., gpu_busy_ms: _Optional[int] = ..., gpu_max_mem_mib: _Optional[int] = ..., gpu_energy_mj: _Optional[int] = ..., gpu_gflop: _Optional[int] = ..., gpu_peak_gflop: _Optional[int] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("node", "host_name", "boot_id", "version", "cpu_milli", "mem_mib", "tmp_mib", "devices", "features", "sockets", "cores_per_socket", "threads_per_core", "weight", "declared", "isolation", "arch", "os", "boot_at_us", "offer", "running", "launching", "exited", "takes_batches", "topology")
+    __slots__ = ("node", "host_name", "boot_id", "version", "cpu_milli", "mem_mib", "tmp_mib", "devices", "features", "sockets", "cores_per_socket", "threads_per_core", "weight", "declared", "isolation", "arch", "os", "boot_at_us", "offer", "running", "launching", "exited", "takes_batches", "topology", "step_door")
     NODE_FIELD_NUMBER: _ClassVar[int]
     HOST_NAME_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -120,6 +122,7 @@ class Hello(_message.Message):
     EXITED_FIELD_NUMBER: _ClassVar[int]
     TAKES_BATCHES_FIELD_NUMBER: _ClassVar[int]
     TOPOLOGY_FIELD_NUMBER: _ClassVar[int]
+    STEP_DOOR_FIELD_NUMBER: _ClassVar[int]
     node: str
     host_name: str
     boot_id: str
@@ -144,7 +147,8 @@ class Hello(_message.Message):
     exited: _containers.RepeatedCompositeFieldContainer[AttemptKey]
     takes_batches: bool
     topology: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, node: _Optional[str] = ..., host_name: _Optional[str] = ..., boot_id: _Optional[str] = ..., version: _Optional[str] = ..., cpu_milli: _Optional[int] = ..., mem_mib: _Optional[int] = ..., tmp_mib: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., features: _Optional[_Iterable[str]] = ..., sockets: _Optional[int] = ..., cores_per_socket: _Optional[int] = ..., threads_per_core: _Optional[int] = ..., weight: _Optional[int] = ..., declared: _Optional[bool] = ..., isolation: _Optional[str] = ..., arch: _Optional[str] = ..., os: _Optional[str] = ..., boot_at_us: _Optional[int] = ..., offer: _Optional[_Union[Offer, _Mapping]] = ..., running: _Optional[_Iterable[_Union[Running, _Mapping]]] = ..., launching: _Optional[_Iterable[_Union[AttemptKey, _Mapping]]] = ..., exited: _Optional[_Iterable[_Union[AttemptKey, _Mapping]]] = ..., takes_batches: _Optional[bool] = ..., topology: _Optional[_Iterable[str]] = ...) -> None: ...
+    step_door: str
+    def __init__(self, node: _Optional[str] = ..., host_name: _Optional[str] = ..., boot_id: _Optional[str] = ..., version: _Optional[str] = ..., cpu_milli: _Optional[int] = ..., mem_mib: _Optional[int] = ..., tmp_mib: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., features: _Optional[_Iterable[str]] = ..., sockets: _Optional[int] = ..., cores_per_socket: _Optional[int] = ..., threads_per_core: _Optional[int] = ..., weight: _Optional[int] = ..., declared: _Optional[bool] = ..., isolation: _Optional[str] = ..., arch: _Optional[str] = ..., os: _Optional[str] = ..., boot_at_us: _Optional[int] = ..., offer: _Optional[_Union[Offer, _Mapping]] = ..., running: _Optional[_Iterable[_Union[Running, _Mapping]]] = ..., launching: _Optional[_Iterable[_Union[AttemptKey, _Mapping]]] = ..., exited: _Optional[_Iterable[_Union[AttemptKey, _Mapping]]] = ..., takes_batches: _Optional[bool] = ..., topology: _Optional[_Iterable[str]] = ..., step_door: _Optional[str] = ...) -> None: ...
 
 class Running(_message.Message):
     __slots__ = ("attempt", "started_at_us", "suspended")
@@ -291,7 +295,7 @@ class Welcome(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., cluster: _Optional[str] = ..., heartbeat_s: _Optional[int] = ..., usage_s: _Optional[int] = ..., takes_batches: _Optional[bool] = ...) -> None: ...
 
 class Launch(_message.Message):
-    __slots__ = ("attempt", "uid", "gid", "user", "script", "args", "environment", "slurm_environment", "work_dir", "std_in", "std_out", "std_err", "append", "umask", "rlimits", "cpu_milli", "mem_mib", "devices", "time_limit_s", "kill_wait_s", "lease_s", "job_name", "allow_root", "lent_mib")
+    __slots__ = ("attempt", "uid", "gid", "user", "script", "args", "environment", "slurm_environment", "work_dir", "std_in", "std_out", "std_err", "append", "umask", "rlimits", "cpu_milli", "mem_mib", "devices", "time_limit_s", "kill_wait_s", "lease_s", "job_name", "allow_root", "lent_mib", "step")
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     UID_FIELD_NUMBER: _ClassVar[int]
     GID_FIELD_NUMBER: _ClassVar[int]
@@ -316,6 +320,7 @@ class Launch(_message.Message):
     JOB_NAME_FIELD_NUMBER: _ClassVar[int]
     ALLOW_ROOT_FIELD_NUMBER: _ClassVar[int]
     LENT_MIB_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
     attempt: AttemptKey
     uid: int
     gid: int
@@ -340,7 +345,104 @@ class Launch(_message.Message):
     job_name: str
     allow_root: bool
     lent_mib: int
-    def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ..., uid: _Optional[int] = ..., gid: _Optional[int] = ..., user: _Optional[str] = ..., script: _Optional[bytes] = ..., args: _Optional[_Iterable[str]] = ..., environment: _Optional[_Iterable[str]] = ..., slurm_environment: _Optional[_Iterable[str]] = ..., work_dir: _Optional[str] = ..., std_in: _Optional[str] = ..., std_out: _Optional[str] = ..., std_err: _Optional[str] = ..., append: _Optional[bool] = ..., umask: _Optional[int] = ..., rlimits: _Optional[_Iterable[_Union[RLimit, _Mapping]]] = ..., cpu_milli: _Optional[int] = ..., mem_mib: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[DeviceGrant, _Mapping]]] = ..., time_limit_s: _Optional[int] = ..., kill_wait_s: _Optional[int] = ..., lease_s: _Optional[int] = ..., job_name: _Optional[str] = ..., allow_root: _Optional[bool] = ..., lent_mib: _Optional[int] = ...) -> None: ...
+    step: StepLaunch
+    def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ..., uid: _Optional[int] = ..., gid: _Optional[int] = ..., user: _Optional[str] = ..., script: _Optional[bytes] = ..., args: _Optional[_Iterable[str]] = ..., environment: _Optional[_Iterable[str]] = ..., slurm_environment: _Optional[_Iterable[str]] = ..., work_dir: _Optional[str] = ..., std_in: _Optional[str] = ..., std_out: _Optional[str] = ..., std_err: _Optional[str] = ..., append: _Optional[bool] = ..., umask: _Optional[int] = ..., rlimits: _Optional[_Iterable[_Union[RLimit, _Mapping]]] = ..., cpu_milli: _Optional[int] = ..., mem_mib: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[DeviceGrant, _Mapping]]] = ..., time_limit_s: _Optional[int] = ..., kill_wait_s: _Optional[int] = ..., lease_s: _Optional[int] = ..., job_name: _Optional[str] = ..., allow_root: _Optional[bool] = ..., lent_mib: _Optional[int] = ..., step: _Optional[_Union[StepLaunch, _Mapping]] = ...) -> None: ...
+
+class StepLaunch(_message.Message):
+    __slots__ = ("argv", "programs", "ranks", "node_index", "n_nodes", "n_tasks", "tasks_on_nodes", "nodes", "cpu_milli_per_task", "cpu_bind", "gpu_bind", "gpus_per_task", "std_in", "std_out", "std_err", "append", "input_rank", "pty", "rows", "columns", "mpi", "name", "unbuffered", "distribution", "plane_size", "job_nodes", "job_node_index", "het_group", "het_size", "attach_s")
+    ARGV_FIELD_NUMBER: _ClassVar[int]
+    PROGRAMS_FIELD_NUMBER: _ClassVar[int]
+    RANKS_FIELD_NUMBER: _ClassVar[int]
+    NODE_INDEX_FIELD_NUMBER: _ClassVar[int]
+    N_NODES_FIELD_NUMBER: _ClassVar[int]
+    N_TASKS_FIELD_NUMBER: _ClassVar[int]
+    TASKS_ON_NODES_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    CPU_MILLI_PER_TASK_FIELD_NUMBER: _ClassVar[int]
+    CPU_BIND_FIELD_NUMBER: _ClassVar[int]
+    GPU_BIND_FIELD_NUMBER: _ClassVar[int]
+    GPUS_PER_TASK_FIELD_NUMBER: _ClassVar[int]
+    STD_IN_FIELD_NUMBER: _ClassVar[int]
+    STD_OUT_FIELD_NUMBER: _ClassVar[int]
+    STD_ERR_FIELD_NUMBER: _ClassVar[int]
+    APPEND_FIELD_NUMBER: _ClassVar[int]
+    INPUT_RANK_FIELD_NUMBER: _ClassVar[int]
+    PTY_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    MPI_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    UNBUFFERED_FIELD_NUMBER: _ClassVar[int]
+    DISTRIBUTION_FIELD_NUMBER: _ClassVar[int]
+    PLANE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    JOB_NODES_FIELD_NUMBER: _ClassVar[int]
+    JOB_NODE_INDEX_FIELD_NUMBER: _ClassVar[int]
+    HET_GROUP_FIELD_NUMBER: _ClassVar[int]
+    HET_SIZE_FIELD_NUMBER: _ClassVar[int]
+    ATTACH_S_FIELD_NUMBER: _ClassVar[int]
+    argv: _containers.RepeatedScalarFieldContainer[str]
+    programs: _containers.RepeatedCompositeFieldContainer[StepProgram]
+    ranks: _containers.RepeatedScalarFieldContainer[int]
+    node_index: int
+    n_nodes: int
+    n_tasks: int
+    tasks_on_nodes: _containers.RepeatedScalarFieldContainer[int]
+    nodes: str
+    cpu_milli_per_task: int
+    cpu_bind: str
+    gpu_bind: str
+    gpus_per_task: int
+    std_in: str
+    std_out: str
+    std_err: str
+    append: bool
+    input_rank: int
+    pty: bool
+    rows: int
+    columns: int
+    mpi: str
+    name: str
+    unbuffered: bool
+    distribution: str
+    plane_size: int
+    job_nodes: str
+    job_node_index: int
+    het_group: int
+    het_size: int
+    attach_s: int
+    def __init__(self, argv: _Optional[_Iterable[str]] = ..., programs: _Optional[_Iterable[_Union[StepProgram, _Mapping]]] = ..., ranks: _Optional[_Iterable[int]] = ..., node_index: _Optional[int] = ..., n_nodes: _Optional[int] = ..., n_tasks: _Optional[int] = ..., tasks_on_nodes: _Optional[_Iterable[int]] = ..., nodes: _Optional[str] = ..., cpu_milli_per_task: _Optional[int] = ..., cpu_bind: _Optional[str] = ..., gpu_bind: _Optional[str] = ..., gpus_per_task: _Optional[int] = ..., std_in: _Optional[str] = ..., std_out: _Optional[str] = ..., std_err: _Optional[str] = ..., append: _Optional[bool] = ..., input_rank: _Optional[int] = ..., pty: _Optional[bool] = ..., rows: _Optional[int] = ..., columns: _Optional[int] = ..., mpi: _Optional[str] = ..., name: _Optional[str] = ..., unbuffered: _Optional[bool] = ..., distribution: _Optional[str] = ..., plane_size: _Optional[int] = ..., job_nodes: _Optional[str] = ..., job_node_index: _Optional[int] = ..., het_group: _Optional[int] = ..., het_size: _Optional[int] = ..., attach_s: _Optional[int] = ...) -> None: ...
+
+class StepProgram(_message.Message):
+    __slots__ = ("ranks", "argv")
+    RANKS_FIELD_NUMBER: _ClassVar[int]
+    ARGV_FIELD_NUMBER: _ClassVar[int]
+    ranks: str
+    argv: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, ranks: _Optional[str] = ..., argv: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class JobOver(_message.Message):
+    __slots__ = ("attempt",)
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    attempt: AttemptKey
+    def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ...) -> None: ...
+
+class OpenTunnel(_message.Message):
+    __slots__ = ("id", "uid")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    UID_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    uid: int
+    def __init__(self, id: _Optional[int] = ..., uid: _Optional[int] = ...) -> None: ...
+
+class TunnelBytes(_message.Message):
+    __slots__ = ("id", "data", "end")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    data: bytes
+    end: bool
+    def __init__(self, id: _Optional[int] = ..., data: _Optional[bytes] = ..., end: _Optional[bool] = ...) -> None: ...
 
 class RLimit(_message.Message):
     __slots__ = ("name", "value")
@@ -435,7 +537,7 @@ class ResumeNode(_message.Message):
     def __init__(self) -> None: ...
 
 class SchedulerMessage(_message.Message):
-    __slots__ = ("welcome", "launch", "signal", "terminate", "set_time_limit", "ack_exits", "heartbeat", "goodbye", "batch", "resume", "suspend", "go_on")
+    __slots__ = ("welcome", "launch", "signal", "terminate", "set_time_limit", "ack_exits", "heartbeat", "goodbye", "batch", "resume", "suspend", "go_on", "job_over", "open_tunnel")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     LAUNCH_FIELD_NUMBER: _ClassVar[int]
     SIGNAL_FIELD_NUMBER: _ClassVar[int]
@@ -448,6 +550,8 @@ class SchedulerMessage(_message.Message):
     RESUME_FIELD_NUMBER: _ClassVar[int]
     SUSPEND_FIELD_NUMBER: _ClassVar[int]
     GO_ON_FIELD_NUMBER: _ClassVar[int]
+    JOB_OVER_FIELD_NUMBER: _ClassVar[int]
+    OPEN_TUNNEL_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     launch: Launch
     signal: SignalAttempt
@@ -460,7 +564,9 @@ class SchedulerMessage(_message.Message):
     resume: ResumeNode
     suspend: SuspendAttempt
     go_on: ContinueAttempt
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., launch: _Optional[_Union[Launch, _Mapping]] = ..., signal: _Optional[_Union[SignalAttempt, _Mapping]] = ..., terminate: _Optional[_Union[TerminateAttempt, _Mapping]] = ..., set_time_limit: _Optional[_Union[SetTimeLimit, _Mapping]] = ..., ack_exits: _Optional[_Union[AckExits, _Mapping]] = ..., heartbeat: _Optional[_Union[HeartbeatReply, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., batch: _Optional[_Union[SchedulerBatch, _Mapping]] = ..., resume: _Optional[_Union[ResumeNode, _Mapping]] = ..., suspend: _Optional[_Union[SuspendAttempt, _Mapping]] = ..., go_on: _Optional[_Union[ContinueAttempt, _Mapping]] = ...) -> None: ...
+    job_over: JobOver
+    open_tunnel: OpenTunnel
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., launch: _Optional[_Union[Launch, _Mapping]] = ..., signal: _Optional[_Union[SignalAttempt, _Mapping]] = ..., terminate: _Optional[_Union[TerminateAttempt, _Mapping]] = ..., set_time_limit: _Optional[_Union[SetTimeLimit, _Mapping]] = ..., ack_exits: _Optional[_Union[AckExits, _Mapping]] = ..., heartbeat: _Optional[_Union[HeartbeatReply, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., batch: _Optional[_Union[SchedulerBatch, _Mapping]] = ..., resume: _Optional[_Union[ResumeNode, _Mapping]] = ..., suspend: _Optional[_Union[SuspendAttempt, _Mapping]] = ..., go_on: _Optional[_Union[ContinueAttempt, _Mapping]] = ..., job_over: _Optional[_Union[JobOver, _Mapping]] = ..., open_tunnel: _Optional[_Union[OpenTunnel, _Mapping]] = ...) -> None: ...
 
 class SchedulerBatch(_message.Message):
     __slots__ = ("messages",)

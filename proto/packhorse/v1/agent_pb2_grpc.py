@@ -39,6 +39,11 @@ class AgentsStub:
                 request_serializer=packhorse_dot_v1_dot_agent__pb2.AgentMessage.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_agent__pb2.SchedulerMessage.FromString,
                 _registered_method=True)
+        self.Tunnel = channel.stream_stream(
+                '/packhorse.v1.Agents/Tunnel',
+                request_serializer=packhorse_dot_v1_dot_agent__pb2.TunnelBytes.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_agent__pb2.TunnelBytes.FromString,
+                _registered_method=True)
 
 
 class AgentsServicer:
@@ -50,6 +55,13 @@ class AgentsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Tunnel(self, request_iterator, context):
+        """Dialled by the agent after an OpenTunnel.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -57,6 +69,11 @@ def add_AgentsServicer_to_server(servicer, server):
                     servicer.Session,
                     request_deserializer=packhorse_dot_v1_dot_agent__pb2.AgentMessage.FromString,
                     response_serializer=packhorse_dot_v1_dot_agent__pb2.SchedulerMessage.SerializeToString,
+            ),
+            'Tunnel': grpc.stream_stream_rpc_method_handler(
+                    servicer.Tunnel,
+                    request_deserializer=packhorse_dot_v1_dot_agent__pb2.TunnelBytes.FromString,
+                    response_serializer=packhorse_dot_v1_dot_agent__pb2.TunnelBytes.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -86,6 +103,33 @@ class Agents:
             '/packhorse.v1.Agents/Session',
             packhorse_dot_v1_dot_agent__pb2.AgentMessage.SerializeToString,
             packhorse_dot_v1_dot_agent__pb2.SchedulerMessage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Tunnel(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/packhorse.v1.Agents/Tunnel',
+            packhorse_dot_v1_dot_agent__pb2.TunnelBytes.SerializeToString,
+            packhorse_dot_v1_dot_agent__pb2.TunnelBytes.FromString,
             options,
             channel_credentials,
             insecure,

@@ -32,11 +32,15 @@ class AgentsStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AgentsAsyncStub: ...
     Session: _grpc.StreamStreamMultiCallable[_agent_pb2.AgentMessage, _agent_pb2.SchedulerMessage]
+    Tunnel: _grpc.StreamStreamMultiCallable[_agent_pb2.TunnelBytes, _agent_pb2.TunnelBytes]
+    """Dialled by the agent after an OpenTunnel."""
 
 @_typing.type_check_only
 class AgentsAsyncStub(AgentsStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Session: _aio.StreamStreamMultiCallable[_agent_pb2.AgentMessage, _agent_pb2.SchedulerMessage]  # type: ignore[assignment]
+    Tunnel: _aio.StreamStreamMultiCallable[_agent_pb2.TunnelBytes, _agent_pb2.TunnelBytes]  # type: ignore[assignment]
+    """Dialled by the agent after an OpenTunnel."""
 
 class AgentsServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -45,5 +49,13 @@ class AgentsServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_agent_pb2.AgentMessage],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_agent_pb2.SchedulerMessage], _abc.AsyncIterator[_agent_pb2.SchedulerMessage]]: ...
+
+    @_abc_1.abstractmethod
+    def Tunnel(
+        self,
+        request_iterator: _MaybeAsyncIterator[_agent_pb2.TunnelBytes],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_agent_pb2.TunnelBytes], _abc.AsyncIterator[_agent_pb2.TunnelBytes]]:
+        """Dialled by the agent after an OpenTunnel."""
 
 def add_AgentsServicer_to_server(servicer: AgentsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -167,7 +167,7 @@ class Limit(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "ask", "partition", "account", "qos", "time_limit_s", "priority", "nice", "begin_at_us", "hold", "dependency", "kill_on_invalid_dep", "requeue", "retry", "warn", "std_in", "std_out", "std_err", "append", "umask", "rlimits", "comment", "command", "submit_host", "submit_line", "work_dir", "args", "given", "lease_s", "licenses", "script", "environment", "submit_dir", "no_lend", "oom_factor_milli", "oom_max_retries", "idle_gpu_ok", "reservation", "deadline_at_us", "site_factor", "wckey", "checkpoint", "gang", "switches_wait_s")
+    __slots__ = ("name", "ask", "partition", "account", "qos", "time_limit_s", "priority", "nice", "begin_at_us", "hold", "dependency", "kill_on_invalid_dep", "requeue", "retry", "warn", "std_in", "std_out", "std_err", "append", "umask", "rlimits", "comment", "command", "submit_host", "submit_line", "work_dir", "args", "given", "lease_s", "licenses", "script", "environment", "submit_dir", "no_lend", "oom_factor_milli", "oom_max_retries", "idle_gpu_ok", "reservation", "deadline_at_us", "site_factor", "wckey", "checkpoint", "gang", "switches_wait_s", "allocation")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ASK_FIELD_NUMBER: _ClassVar[int]
     PARTITION_FIELD_NUMBER: _ClassVar[int]
@@ -212,6 +212,7 @@ class JobSpec(_message.Message):
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     GANG_FIELD_NUMBER: _ClassVar[int]
     SWITCHES_WAIT_S_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATION_FIELD_NUMBER: _ClassVar[int]
     name: str
     ask: Ask
     partition: str
@@ -256,4 +257,99 @@ class JobSpec(_message.Message):
     checkpoint: WarnSignal
     gang: Gang
     switches_wait_s: int
-    def __init__(self, name: _Optional[str] = ..., ask: _Optional[_Union[Ask, _Mapping]] = ..., partition: _Optional[str] = ..., account: _Optional[str] = ..., qos: _Optional[str] = ..., time_limit_s: _Optional[int] = ..., priority: _Optional[int] = ..., nice: _Optional[int] = ..., begin_at_us: _Optional[int] = ..., hold: _Optional[bool] = ..., dependency: _Optional[_Union[Dependency, _Mapping]] = ..., kill_on_invalid_dep: _Optional[bool] = ..., requeue: _Optional[bool] = ..., retry: _Optional[_Union[Retry, _Mapping]] = ..., warn: _Optional[_Union[WarnSignal, _Mapping]] = ..., std_in: _Optional[str] = ..., std_out: _Optional[str] = ..., std_err: _Optional[str] = ..., append: _Optional[bool] = ..., umask: _Optional[int] = ..., rlimits: _Optional[_Iterable[_Union[Limit, _Mapping]]] = ..., comment: _Optional[str] = ..., command: _Optional[str] = ..., submit_host: _Optional[str] = ..., submit_line: _Optional[str] = ..., work_dir: _Optional[str] = ..., args: _Optional[_Iterable[str]] = ..., given: _Optional[_Union[Given, _Mapping]] = ..., lease_s: _Optional[int] = ..., licenses: _Optional[str] = ..., script: _Optional[bytes] = ..., environment: _Optional[_Iterable[str]] = ..., submit_dir: _Optional[str] = ..., no_lend: _Optional[bool] = ..., oom_factor_milli: _Optional[int] = ..., oom_max_retries: _Optional[int] = ..., idle_gpu_ok: _Optional[bool] = ..., reservation: _Optional[str] = ..., deadline_at_us: _Optional[int] = ..., site_factor: _Optional[int] = ..., wckey: _Optional[str] = ..., checkpoint: _Optional[_Union[WarnSignal, _Mapping]] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ..., switches_wait_s: _Optional[int] = ...) -> None: ...
+    allocation: str
+    def __init__(self, name: _Optional[str] = ..., ask: _Optional[_Union[Ask, _Mapping]] = ..., partition: _Optional[str] = ..., account: _Optional[str] = ..., qos: _Optional[str] = ..., time_limit_s: _Optional[int] = ..., priority: _Optional[int] = ..., nice: _Optional[int] = ..., begin_at_us: _Optional[int] = ..., hold: _Optional[bool] = ..., dependency: _Optional[_Union[Dependency, _Mapping]] = ..., kill_on_invalid_dep: _Optional[bool] = ..., requeue: _Optional[bool] = ..., retry: _Optional[_Union[Retry, _Mapping]] = ..., warn: _Optional[_Union[WarnSignal, _Mapping]] = ..., std_in: _Optional[str] = ..., std_out: _Optional[str] = ..., std_err: _Optional[str] = ..., append: _Optional[bool] = ..., umask: _Optional[int] = ..., rlimits: _Optional[_Iterable[_Union[Limit, _Mapping]]] = ..., comment: _Optional[str] = ..., command: _Optional[str] = ..., submit_host: _Optional[str] = ..., submit_line: _Optional[str] = ..., work_dir: _Optional[str] = ..., args: _Optional[_Iterable[str]] = ..., given: _Optional[_Union[Given, _Mapping]] = ..., lease_s: _Optional[int] = ..., licenses: _Optional[str] = ..., script: _Optional[bytes] = ..., environment: _Optional[_Iterable[str]] = ..., submit_dir: _Optional[str] = ..., no_lend: _Optional[bool] = ..., oom_factor_milli: _Optional[int] = ..., oom_max_retries: _Optional[int] = ..., idle_gpu_ok: _Optional[bool] = ..., reservation: _Optional[str] = ..., deadline_at_us: _Optional[int] = ..., site_factor: _Optional[int] = ..., wckey: _Optional[str] = ..., checkpoint: _Optional[_Union[WarnSignal, _Mapping]] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ..., switches_wait_s: _Optional[int] = ..., allocation: _Optional[str] = ...) -> None: ...
+
+class StepSpec(_message.Message):
+    __slots__ = ("name", "argv", "environment", "work_dir", "n_tasks", "min_nodes", "max_nodes", "tasks_per_node", "cpu_milli_per_task", "mem_mib_per_node", "mem_mib_per_cpu", "gres_per_node", "gres_per_task", "gres_per_step", "nodes_required", "nodes_excluded", "relative", "distribution", "plane_size", "overlap", "cpu_bind", "gpu_bind", "multi_prog", "std_in", "std_out", "std_err", "append", "input_rank", "pty", "rows", "columns", "mpi", "umask", "rlimits", "time_limit_s", "kill_on_bad_exit", "wait_s", "submit_line", "submit_host", "het_group", "unbuffered")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ARGV_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENT_FIELD_NUMBER: _ClassVar[int]
+    WORK_DIR_FIELD_NUMBER: _ClassVar[int]
+    N_TASKS_FIELD_NUMBER: _ClassVar[int]
+    MIN_NODES_FIELD_NUMBER: _ClassVar[int]
+    MAX_NODES_FIELD_NUMBER: _ClassVar[int]
+    TASKS_PER_NODE_FIELD_NUMBER: _ClassVar[int]
+    CPU_MILLI_PER_TASK_FIELD_NUMBER: _ClassVar[int]
+    MEM_MIB_PER_NODE_FIELD_NUMBER: _ClassVar[int]
+    MEM_MIB_PER_CPU_FIELD_NUMBER: _ClassVar[int]
+    GRES_PER_NODE_FIELD_NUMBER: _ClassVar[int]
+    GRES_PER_TASK_FIELD_NUMBER: _ClassVar[int]
+    GRES_PER_STEP_FIELD_NUMBER: _ClassVar[int]
+    NODES_REQUIRED_FIELD_NUMBER: _ClassVar[int]
+    NODES_EXCLUDED_FIELD_NUMBER: _ClassVar[int]
+    RELATIVE_FIELD_NUMBER: _ClassVar[int]
+    DISTRIBUTION_FIELD_NUMBER: _ClassVar[int]
+    PLANE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    OVERLAP_FIELD_NUMBER: _ClassVar[int]
+    CPU_BIND_FIELD_NUMBER: _ClassVar[int]
+    GPU_BIND_FIELD_NUMBER: _ClassVar[int]
+    MULTI_PROG_FIELD_NUMBER: _ClassVar[int]
+    STD_IN_FIELD_NUMBER: _ClassVar[int]
+    STD_OUT_FIELD_NUMBER: _ClassVar[int]
+    STD_ERR_FIELD_NUMBER: _ClassVar[int]
+    APPEND_FIELD_NUMBER: _ClassVar[int]
+    INPUT_RANK_FIELD_NUMBER: _ClassVar[int]
+    PTY_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    MPI_FIELD_NUMBER: _ClassVar[int]
+    UMASK_FIELD_NUMBER: _ClassVar[int]
+    RLIMITS_FIELD_NUMBER: _ClassVar[int]
+    TIME_LIMIT_S_FIELD_NUMBER: _ClassVar[int]
+    KILL_ON_BAD_EXIT_FIELD_NUMBER: _ClassVar[int]
+    WAIT_S_FIELD_NUMBER: _ClassVar[int]
+    SUBMIT_LINE_FIELD_NUMBER: _ClassVar[int]
+    SUBMIT_HOST_FIELD_NUMBER: _ClassVar[int]
+    HET_GROUP_FIELD_NUMBER: _ClassVar[int]
+    UNBUFFERED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    argv: _containers.RepeatedScalarFieldContainer[str]
+    environment: _containers.RepeatedScalarFieldContainer[str]
+    work_dir: str
+    n_tasks: int
+    min_nodes: int
+    max_nodes: int
+    tasks_per_node: int
+    cpu_milli_per_task: int
+    mem_mib_per_node: int
+    mem_mib_per_cpu: int
+    gres_per_node: _containers.RepeatedCompositeFieldContainer[Gres]
+    gres_per_task: _containers.RepeatedCompositeFieldContainer[Gres]
+    gres_per_step: _containers.RepeatedCompositeFieldContainer[Gres]
+    nodes_required: _containers.RepeatedScalarFieldContainer[str]
+    nodes_excluded: _containers.RepeatedScalarFieldContainer[str]
+    relative: int
+    distribution: str
+    plane_size: int
+    overlap: str
+    cpu_bind: str
+    gpu_bind: str
+    multi_prog: _containers.RepeatedCompositeFieldContainer[MultiProgram]
+    std_in: str
+    std_out: str
+    std_err: str
+    append: bool
+    input_rank: int
+    pty: bool
+    rows: int
+    columns: int
+    mpi: str
+    umask: int
+    rlimits: _containers.RepeatedCompositeFieldContainer[Limit]
+    time_limit_s: int
+    kill_on_bad_exit: bool
+    wait_s: int
+    submit_line: str
+    submit_host: str
+    het_group: int
+    unbuffered: bool
+    def __init__(self, name: _Optional[str] = ..., argv: _Optional[_Iterable[str]] = ..., environment: _Optional[_Iterable[str]] = ..., work_dir: _Optional[str] = ..., n_tasks: _Optional[int] = ..., min_nodes: _Optional[int] = ..., max_nodes: _Optional[int] = ..., tasks_per_node: _Optional[int] = ..., cpu_milli_per_task: _Optional[int] = ..., mem_mib_per_node: _Optional[int] = ..., mem_mib_per_cpu: _Optional[int] = ..., gres_per_node: _Optional[_Iterable[_Union[Gres, _Mapping]]] = ..., gres_per_task: _Optional[_Iterable[_Union[Gres, _Mapping]]] = ..., gres_per_step: _Optional[_Iterable[_Union[Gres, _Mapping]]] = ..., nodes_required: _Optional[_Iterable[str]] = ..., nodes_excluded: _Optional[_Iterable[str]] = ..., relative: _Optional[int] = ..., distribution: _Optional[str] = ..., plane_size: _Optional[int] = ..., overlap: _Optional[str] = ..., cpu_bind: _Optional[str] = ..., gpu_bind: _Optional[str] = ..., multi_prog: _Optional[_Iterable[_Union[MultiProgram, _Mapping]]] = ..., std_in: _Optional[str] = ..., std_out: _Optional[str] = ..., std_err: _Optional[str] = ..., append: _Optional[bool] = ..., input_rank: _Optional[int] = ..., pty: _Optional[bool] = ..., rows: _Optional[int] = ..., columns: _Optional[int] = ..., mpi: _Optional[str] = ..., umask: _Optional[int] = ..., rlimits: _Optional[_Iterable[_Union[Limit, _Mapping]]] = ..., time_limit_s: _Optional[int] = ..., kill_on_bad_exit: _Optional[bool] = ..., wait_s: _Optional[int] = ..., submit_line: _Optional[str] = ..., submit_host: _Optional[str] = ..., het_group: _Optional[int] = ..., unbuffered: _Optional[bool] = ...) -> None: ...
+
+class MultiProgram(_message.Message):
+    __slots__ = ("ranks", "argv")
+    RANKS_FIELD_NUMBER: _ClassVar[int]
+    ARGV_FIELD_NUMBER: _ClassVar[int]
+    ranks: str
+    argv: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, ranks: _Optional[str] = ..., argv: _Optional[_Iterable[str]] = ...) -> None: ...

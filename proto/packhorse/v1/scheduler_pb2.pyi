@@ -28,6 +28,104 @@ NODE_ACTION_DRAIN: NodeAction
 NODE_ACTION_RESUME: NodeAction
 NODE_ACTION_DOWN: NodeAction
 
+class CreateStepRequest(_message.Message):
+    __slots__ = ("job_id", "spec", "idempotency_key", "wait_s")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    WAIT_S_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    spec: _job_pb2.StepSpec
+    idempotency_key: str
+    wait_s: int
+    def __init__(self, job_id: _Optional[int] = ..., spec: _Optional[_Union[_job_pb2.StepSpec, _Mapping]] = ..., idempotency_key: _Optional[str] = ..., wait_s: _Optional[int] = ...) -> None: ...
+
+class CreateStepResponse(_message.Message):
+    __slots__ = ("job_id", "step_id", "key", "nodes", "busy", "name")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    STEP_ID_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    BUSY_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    step_id: int
+    key: str
+    nodes: _containers.RepeatedCompositeFieldContainer[StepNode]
+    busy: str
+    name: str
+    def __init__(self, job_id: _Optional[int] = ..., step_id: _Optional[int] = ..., key: _Optional[str] = ..., nodes: _Optional[_Iterable[_Union[StepNode, _Mapping]]] = ..., busy: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class StepNode(_message.Message):
+    __slots__ = ("node", "host_name", "boot_id", "door", "ranks")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    HOST_NAME_FIELD_NUMBER: _ClassVar[int]
+    BOOT_ID_FIELD_NUMBER: _ClassVar[int]
+    DOOR_FIELD_NUMBER: _ClassVar[int]
+    RANKS_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    host_name: str
+    boot_id: str
+    door: str
+    ranks: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, node: _Optional[str] = ..., host_name: _Optional[str] = ..., boot_id: _Optional[str] = ..., door: _Optional[str] = ..., ranks: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class GetStepRequest(_message.Message):
+    __slots__ = ("job_id", "step_id")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    STEP_ID_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    step_id: int
+    def __init__(self, job_id: _Optional[int] = ..., step_id: _Optional[int] = ...) -> None: ...
+
+class ListStepsRequest(_message.Message):
+    __slots__ = ("fields", "jobs", "filter")
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobRef]
+    filter: JobFilter
+    def __init__(self, fields: _Optional[_Iterable[str]] = ..., jobs: _Optional[_Iterable[_Union[JobRef, _Mapping]]] = ..., filter: _Optional[_Union[JobFilter, _Mapping]] = ...) -> None: ...
+
+class AwaitAllocationRequest(_message.Message):
+    __slots__ = ("job_id", "timeout_s")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    timeout_s: int
+    def __init__(self, job_id: _Optional[int] = ..., timeout_s: _Optional[int] = ...) -> None: ...
+
+class AwaitAllocationResponse(_message.Message):
+    __slots__ = ("state", "reason", "nodes", "environment", "exit_code", "detail", "ready")
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENT_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    READY_FIELD_NUMBER: _ClassVar[int]
+    state: str
+    reason: str
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    environment: _containers.RepeatedScalarFieldContainer[str]
+    exit_code: int
+    detail: str
+    ready: bool
+    def __init__(self, state: _Optional[str] = ..., reason: _Optional[str] = ..., nodes: _Optional[_Iterable[str]] = ..., environment: _Optional[_Iterable[str]] = ..., exit_code: _Optional[int] = ..., detail: _Optional[str] = ..., ready: _Optional[bool] = ...) -> None: ...
+
+class EndAllocationRequest(_message.Message):
+    __slots__ = ("job_id", "exit_code", "exit_signal", "idempotency_key")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    EXIT_SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    exit_code: int
+    exit_signal: int
+    idempotency_key: str
+    def __init__(self, job_id: _Optional[int] = ..., exit_code: _Optional[int] = ..., exit_signal: _Optional[int] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
 class PingRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
@@ -113,14 +211,16 @@ class SubmitJobsResponse(_message.Message):
     def __init__(self, first_job_id: _Optional[int] = ..., count: _Optional[int] = ...) -> None: ...
 
 class JobRef(_message.Message):
-    __slots__ = ("job_id", "indices", "text")
+    __slots__ = ("job_id", "indices", "text", "step")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     INDICES_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
     job_id: int
     indices: _containers.RepeatedCompositeFieldContainer[_job_pb2.IndexRange]
     text: str
-    def __init__(self, job_id: _Optional[int] = ..., indices: _Optional[_Iterable[_Union[_job_pb2.IndexRange, _Mapping]]] = ..., text: _Optional[str] = ...) -> None: ...
+    step: int
+    def __init__(self, job_id: _Optional[int] = ..., indices: _Optional[_Iterable[_Union[_job_pb2.IndexRange, _Mapping]]] = ..., text: _Optional[str] = ..., step: _Optional[int] = ...) -> None: ...
 
 class JobFilter(_message.Message):
     __slots__ = ("users", "partitions", "names", "states", "accounts", "qos", "nodes", "reservations")

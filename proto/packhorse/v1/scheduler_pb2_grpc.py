@@ -264,6 +264,31 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.RelayRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.RelayResponse.FromString,
                 _registered_method=True)
+        self.CreateStep = channel.unary_unary(
+                '/packhorse.v1.Scheduler/CreateStep',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.CreateStepRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.CreateStepResponse.FromString,
+                _registered_method=True)
+        self.GetStep = channel.unary_unary(
+                '/packhorse.v1.Scheduler/GetStep',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetStepRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.CreateStepResponse.FromString,
+                _registered_method=True)
+        self.ListSteps = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListSteps',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListStepsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+                _registered_method=True)
+        self.AwaitAllocation = channel.unary_unary(
+                '/packhorse.v1.Scheduler/AwaitAllocation',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.AwaitAllocationRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.AwaitAllocationResponse.FromString,
+                _registered_method=True)
+        self.EndAllocation = channel.unary_unary(
+                '/packhorse.v1.Scheduler/EndAllocation',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.EndAllocationRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+                _registered_method=True)
 
 
 class SchedulerServicer:
@@ -570,6 +595,41 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateStep(self, request, context):
+        """Steps of running jobs; docs/steps.md. Start one: answers when its nodes are told, or, while other steps
+        hold what it needs, after at most wait_s with code "busy".
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStep(self, request, context):
+        """Where a step runs, for those who attach to it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSteps(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AwaitAllocation(self, request, context):
+        """Answers when a job without a batch script has its nodes, or has ended, or after timeout_s.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndAllocation(self, request, context):
+        """The command that held such a job is done.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SchedulerServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -802,6 +862,31 @@ def add_SchedulerServicer_to_server(servicer, server):
                     servicer.Relay,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.RelayRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.RelayResponse.SerializeToString,
+            ),
+            'CreateStep': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateStep,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.CreateStepRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.CreateStepResponse.SerializeToString,
+            ),
+            'GetStep': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStep,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetStepRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.CreateStepResponse.SerializeToString,
+            ),
+            'ListSteps': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSteps,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListStepsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.Table.SerializeToString,
+            ),
+            'AwaitAllocation': grpc.unary_unary_rpc_method_handler(
+                    servicer.AwaitAllocation,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.AwaitAllocationRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.AwaitAllocationResponse.SerializeToString,
+            ),
+            'EndAllocation': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndAllocation,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.EndAllocationRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -2046,6 +2131,141 @@ class Scheduler:
             '/packhorse.v1.Scheduler/Relay',
             packhorse_dot_v1_dot_scheduler__pb2.RelayRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.RelayResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateStep(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/CreateStep',
+            packhorse_dot_v1_dot_scheduler__pb2.CreateStepRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.CreateStepResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStep(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/GetStep',
+            packhorse_dot_v1_dot_scheduler__pb2.GetStepRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.CreateStepResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSteps(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListSteps',
+            packhorse_dot_v1_dot_scheduler__pb2.ListStepsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AwaitAllocation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/AwaitAllocation',
+            packhorse_dot_v1_dot_scheduler__pb2.AwaitAllocationRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.AwaitAllocationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndAllocation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/EndAllocation',
+            packhorse_dot_v1_dot_scheduler__pb2.EndAllocationRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -106,6 +106,17 @@ class SchedulerStub:
     """One of the unary methods above for somebody on an agent's host. Only agents may call it. The call is made
     as the user whom the agent names, who is no administrator that way, whoever it is.
     """
+    CreateStep: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.CreateStepRequest, _scheduler_pb2.CreateStepResponse]
+    """Steps of running jobs; docs/steps.md. Start one: answers when its nodes are told, or, while other steps
+    hold what it needs, after at most wait_s with code "busy".
+    """
+    GetStep: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetStepRequest, _scheduler_pb2.CreateStepResponse]
+    """Where a step runs, for those who attach to it."""
+    ListSteps: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListStepsRequest, _scheduler_pb2.Table]
+    AwaitAllocation: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.AwaitAllocationRequest, _scheduler_pb2.AwaitAllocationResponse]
+    """Answers when a job without a batch script has its nodes, or has ended, or after timeout_s."""
+    EndAllocation: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.EndAllocationRequest, _scheduler_pb2.OutcomesResponse]
+    """The command that held such a job is done."""
 
 @_typing.type_check_only
 class SchedulerAsyncStub(SchedulerStub):
@@ -183,6 +194,17 @@ class SchedulerAsyncStub(SchedulerStub):
     """One of the unary methods above for somebody on an agent's host. Only agents may call it. The call is made
     as the user whom the agent names, who is no administrator that way, whoever it is.
     """
+    CreateStep: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.CreateStepRequest, _scheduler_pb2.CreateStepResponse]  # type: ignore[assignment]
+    """Steps of running jobs; docs/steps.md. Start one: answers when its nodes are told, or, while other steps
+    hold what it needs, after at most wait_s with code "busy".
+    """
+    GetStep: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetStepRequest, _scheduler_pb2.CreateStepResponse]  # type: ignore[assignment]
+    """Where a step runs, for those who attach to it."""
+    ListSteps: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListStepsRequest, _scheduler_pb2.Table]  # type: ignore[assignment]
+    AwaitAllocation: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.AwaitAllocationRequest, _scheduler_pb2.AwaitAllocationResponse]  # type: ignore[assignment]
+    """Answers when a job without a batch script has its nodes, or has ended, or after timeout_s."""
+    EndAllocation: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.EndAllocationRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
+    """The command that held such a job is done."""
 
 class SchedulerServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -533,5 +555,46 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         """One of the unary methods above for somebody on an agent's host. Only agents may call it. The call is made
         as the user whom the agent names, who is no administrator that way, whoever it is.
         """
+
+    @_abc_1.abstractmethod
+    def CreateStep(
+        self,
+        request: _scheduler_pb2.CreateStepRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.CreateStepResponse, _abc.Awaitable[_scheduler_pb2.CreateStepResponse]]:
+        """Steps of running jobs; docs/steps.md. Start one: answers when its nodes are told, or, while other steps
+        hold what it needs, after at most wait_s with code "busy".
+        """
+
+    @_abc_1.abstractmethod
+    def GetStep(
+        self,
+        request: _scheduler_pb2.GetStepRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.CreateStepResponse, _abc.Awaitable[_scheduler_pb2.CreateStepResponse]]:
+        """Where a step runs, for those who attach to it."""
+
+    @_abc_1.abstractmethod
+    def ListSteps(
+        self,
+        request: _scheduler_pb2.ListStepsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.Table, _abc.Awaitable[_scheduler_pb2.Table]]: ...
+
+    @_abc_1.abstractmethod
+    def AwaitAllocation(
+        self,
+        request: _scheduler_pb2.AwaitAllocationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.AwaitAllocationResponse, _abc.Awaitable[_scheduler_pb2.AwaitAllocationResponse]]:
+        """Answers when a job without a batch script has its nodes, or has ended, or after timeout_s."""
+
+    @_abc_1.abstractmethod
+    def EndAllocation(
+        self,
+        request: _scheduler_pb2.EndAllocationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]:
+        """The command that held such a job is done."""
 
 def add_SchedulerServicer_to_server(servicer: SchedulerServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

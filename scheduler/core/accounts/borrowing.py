@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from packhorse.scheduler.core.accounts.held import Scope, of_association
+from packhorse.scheduler.core.accounts.holding import holdings
 from packhorse.scheduler.core.accounts.needs import Needs
 from packhorse.scheduler.core.accounts.quota import Quota, book_of
 from packhorse.scheduler.core.reasons import Reason
@@ -42,7 +43,7 @@ class Short(NamedTuple):
 def held_of_quota(state: State) -> dict[AssociationKey, dict[str, tuple[int, int]]]:
     """Of each association that has a quota, by resource: what it holds, and the quota."""
     terms = book_of(state).terms
-    sums = state.held.sums(terms.scopes)
+    sums = holdings(state).sums(terms.scopes)
     out: dict[AssociationKey, dict[str, tuple[int, int]]] = {}
     for key, amounts in terms.quotas.items():
         total = sums.get(of_association(key))

@@ -20,6 +20,7 @@ import numpy as np
 
 from packhorse.scheduler.core.accounts.decay import NO_DECAY
 from packhorse.scheduler.core.accounts.held import ASSOCIATION, QOS, WALL, Scope, Sum, of_association
+from packhorse.scheduler.core.accounts.holding import holdings
 from packhorse.scheduler.core.accounts.needs import (
     MOST_AMOUNT,
     MOST_TIME_S,
@@ -221,7 +222,7 @@ class Quota:
         """Whether time alone makes room for some row that waits."""
         self._last = Demand((), ())
         self._placed_needs: dict[tuple[int, object], Needs | None] = {}
-        self._sums = state.held.sums(book.terms.scopes)
+        self._sums = holdings(state).sums(book.terms.scopes)
         self._late = _Late(state, book, now)
         self._barred: dict[Holder, bool] = {}
         self._open()
@@ -239,6 +240,12 @@ class Quota:
             self.reason = Reason.QOS_USAGE_THRESHOLD
             return 0
         return self._copies(self._of_row(slot, code))
+
+    def demand(self, slot: int, code: int) -> Demand | None:
+        """What a job of the row, which is of this class, needs and takes; None if its QOS bars it."""
+        if self._is_barred(self.pending.holders[self.pending.holder[slot]]):
+            return None
+        return self._of_row(slot, code)
 
     def alike(self, slot: int, other: int) -> bool:
         """Whether two rows of the same class need the same of the same pools."""
@@ -585,9 +592,13 @@ def book_of(state: State) -> Book:
 
 
 def quota(state: State, now: Instant) -> Quota | None:
-    """What may start; None where nobody is limited."""
+    """What may start; None where nobody is limited, and then nothing is counted any more."""
     book = book_of(state)
-    return Quota(state, book, now) if book.terms.limited else None
+    if book.terms.limited:
+        return Quota(state, book, now)
+    if state.held.counting:
+        state.held.forget()
+    return None
 
 
 def _needed(measure: Measure, amounts: np.ndarray, seconds: np.ndarray, factors: np.ndarray) -> np.ndarray:

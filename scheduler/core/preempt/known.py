@@ -97,6 +97,10 @@ class Known:
             found = self._amounts[job] = Amounts(held, held_by(nodes, board, job), max(share, 1), sliced)
         return found
 
+    def forget_rights(self) -> None:
+        """They are worked out anew."""
+        self._rights = None
+
     def put(self, job: Job) -> None:
         """The job is as it is now: waiting, with an allocation, or changed in one of these."""
         self.gone(job.id)

@@ -20,6 +20,7 @@ import numpy as np
 
 from packhorse.scheduler.core.accounts.borrowing import Short, held_of_quota, lent_too_much
 from packhorse.scheduler.core.accounts.held import Scope, of_association
+from packhorse.scheduler.core.accounts.holding import holdings
 from packhorse.scheduler.core.accounts.quota import Quota
 from packhorse.scheduler.core.accounts.terms import Terms
 from packhorse.scheduler.core.packing.field import Field
@@ -139,7 +140,7 @@ class TakeBack:
 
     def borrower_of(self, id: JobId, row: _Row) -> str:
         """The account among the siblings that the job counts under."""
-        scopes = self.terms.scopes(self.state.held.running[id].holder)
+        scopes = self.terms.scopes(holdings(self.state).running[id].holder)
         return next(
             key.account
             for s in row.short
@@ -170,7 +171,7 @@ class TakeBack:
         for candidate in self._could[lent]:
             if candidate.id in self.told:
                 continue
-            scopes = self.terms.sharing(self.state.held.running[candidate.id].holder).owners
+            scopes = self.terms.sharing(holdings(self.state).running[candidate.id].holder).owners
             owners = [(scope, tres) for scope in scopes for _, tres in lent if (scope, tres) in above]
             owners = list(dict.fromkeys(owners))
             if any(above[owner] > 0 for owner in owners):
@@ -182,7 +183,7 @@ class TakeBack:
     def _candidates(self, owners: set[Scope]) -> list[Candidate]:
         """Jobs that count under these and could leave, the cheapest first."""
         rights: list[tuple[JobId, Right]] = []
-        for holder, ids in self.state.held.jobs().items():
+        for holder, ids in holdings(self.state).jobs().items():
             if owners.isdisjoint(self.terms.sharing(holder).owners):
                 continue
             self.effort.spend(MAKE * len(ids))
@@ -213,14 +214,14 @@ class TakeBack:
 
     def _given(self, id: JobId, cohort: Scope, tres: str) -> int:
         """What the siblings hold less of it once the job has gone."""
-        cohorts = self.terms.sharing(self.state.held.running[id].holder).cohorts
+        cohorts = self.terms.sharing(holdings(self.state).running[id].holder).cohorts
         return self._amount(id, tres) if cohort in cohorts else 0
 
     def _amount(self, id: JobId, tres: str) -> int:
-        return next((n for name, n in self.state.held.running[id].tres if name == tres), 0)
+        return next((n for name, n in holdings(self.state).running[id].tres if name == tres), 0)
 
     def _note_away(self, id: JobId) -> None:
-        running = self.state.held.running[id]
+        running = holdings(self.state).running[id]
         sharing = self.terms.sharing(running.holder)
         for scope in (*sharing.owners, *sharing.cohorts):
             for tres, amount in running.tres:

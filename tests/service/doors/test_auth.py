@@ -309,3 +309,33 @@ def test_an_account_that_came_or_changed_is_known_before_long(monkeypatch: pytes
     assert directory.local(uid, uid) == Principal(Owner(uid, uid, "ann", str(uid)), Role.ADMIN)
     accounts[uid] = ("robert",)
     assert directory.local(uid, uid) == Principal(Owner(uid, uid, "robert", str(uid)))
+
+
+@pytest.mark.parametrize(
+    ("method", "deed"),
+    [
+        ("SuspendJobs", "suspend job 7_2"),
+        ("ResumeJobs", "resume job 7_2, 8, 9, 10, 11 and 1 more"),
+        ("UpdateNodes", "change nodes n1"),
+        ("Reconfigure", "reread the configuration"),
+    ],
+)
+async def test_a_refusal_says_who_asked_and_who_may(scheduler: Running, method: str, deed: str) -> None:
+    asked = request(method, 7, ANN)
+    if isinstance(asked, m.SuspendJobsRequest):
+        asked.jobs = [m.JobRef(job_id=7, text="7_2")]
+    elif isinstance(asked, m.ResumeJobsRequest):
+        asked.jobs = [m.JobRef(job_id=7, text="7_2"), *(m.JobRef(job_id=id) for id in range(8, 13))]
+    with pytest.raises(CallFailed) as refused:
+        await getattr(scheduler.methods, SNAKE[method])(Principal(ANN), asked)
+    may = 'root, the user that runs the scheduler, and those in "admins" of packhorse.toml'
+    assert refused.value.message == f'user "ann" may not {deed}; only an administrator may ({may})'
+    assert refused.value.slurm == "Access/permission denied"
+
+
+SNAKE = {
+    "SuspendJobs": "suspend_jobs",
+    "ResumeJobs": "resume_jobs",
+    "UpdateNodes": "update_nodes",
+    "Reconfigure": "reconfigure",
+}
