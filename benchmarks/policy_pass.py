@@ -199,10 +199,10 @@ class Site:
         n = 0
         for _ in range(SETTLE):
             self.now = Instant(self.now + US)
-            events = self.do(RunCycle()).events
-            if not events:
+            decision = self.do(RunCycle())
+            if not decision.events and not decision.more:
                 break
-            n += sum(isinstance(event, JobEnding) for event in events)
+            n += sum(isinstance(event, JobEnding) for event in decision.events)
         return n
 
     def later(self) -> None:

@@ -18,8 +18,8 @@ LOOK_AT_ONE: Final = 3
 """A look for room on one node."""
 MAKE: Final = 1
 """A running job, to see whether it is a candidate and what it would lose."""
-PICTURE: Final = 100
-"""A picture made anew."""
+PICTURE_NODES: Final = 20
+"""So many nodes of a picture made anew."""
 PASS_ROWS: Final = 3
 """So many rows of a pass that is made once more."""
 PASS_GRANT: Final = 25

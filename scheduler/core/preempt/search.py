@@ -65,8 +65,8 @@ _MOST_AT_ONCE: Final = 8
 _MOST_CLAIMS: Final = 32
 """Jobs that others make room for at a time: each has a planned start, and a pass costs more with every
 one."""
-_EFFORT: Final = 1_000
-"""Of one pass, see effort.py: about 10 ms."""
+_EFFORT: Final = 600
+"""Of one pass, see effort.py: about 6 ms."""
 
 
 class _End(Enum):
