@@ -28,7 +28,8 @@ def are_levels(names: Sequence[str]) -> bool:
 class NodeSpec(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A machine as its agent registered it. declared: amounts were stated by its owner, beyond or
     instead of the hardware found. isolation: "cgroup2", "cgroup1" or "rlimits". topology: where it stands in
-    the tree of racks and switches, from the top down: ("rack3", "switch7")."""
+    the tree of racks and switches, from the top down: ("rack3", "switch7"). step_door: path on its host of
+    the socket at which its steps are attached to."""
 
     name: NodeName
     host_name: str
@@ -49,6 +50,7 @@ class NodeSpec(msgspec.Struct, frozen=True, array_like=True, gc=False):
     address: str = ""
     boot_at: Instant = UNKNOWN
     topology: tuple[str, ...] = ()
+    step_door: str = ""
 
 
 class Offer(msgspec.Struct, frozen=True, array_like=True, gc=False):

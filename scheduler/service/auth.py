@@ -98,6 +98,12 @@ ALLOWED: dict[str, frozenset[tuple[Role, Relation]]] = {
     "ListJobEvents": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "WaitJobs": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "WatchEvents": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
+    # Steps run as their job's owner, so that nobody but administrators has any business in those of others.
+    "CreateStep": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
+    "GetStep": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
+    "ListSteps": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
+    "AwaitAllocation": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
+    "EndAllocation": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
     "IssueToken": frozenset({(_U, _OWN), (_A, _OWN)}),
     "AdmitNode": frozenset({(_A, _OTHER)}),
     # The agents' stream: an agent's token for its own node only.
@@ -146,6 +152,11 @@ RELAYED = frozenset(
         "GetJobUsage",
         "ListJobEvents",
         "WaitJobs",
+        "CreateStep",
+        "GetStep",
+        "ListSteps",
+        "AwaitAllocation",
+        "EndAllocation",
     }
 )
 """What agents may pass on at all: calls with one answer that make nobody more than they are (ChangeAccounts

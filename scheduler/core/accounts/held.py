@@ -19,7 +19,7 @@ from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId
 from packhorse.scheduler.model.tres import Tres
 
 if TYPE_CHECKING:
-    from packhorse.scheduler.core.accounts.quota import Book
+    from packhorse.scheduler.core.accounts.limit_book import Book
 
 WALL: Final = "wall"
 """One for each job that runs, so that its time counts like that of a resource."""

@@ -26,6 +26,7 @@ MAX_STEPS: Final = 40_000
 """Of one attempt: Slurm's MaxStepCount."""
 
 DISTRIBUTIONS: Final = ("block", "cyclic", "plane", "arbitrary")
+"""What may be asked for; "" where nobody did, which is block."""
 
 
 def create_step(state: State, call: CreateStep, now: Instant) -> Decision:
@@ -102,7 +103,7 @@ def _check_spec(spec: StepSpec) -> Refused | None:
         return _invalid(message, "Node count specification invalid")
     if spec.mem_mib_per_node > 0 and spec.mem_mib_per_cpu:
         return _invalid("memory per node and memory per CPU exclude each other; give one of them")
-    if spec.distribution not in DISTRIBUTIONS:
+    if spec.distribution and spec.distribution not in DISTRIBUTIONS:
         return _invalid(f'distribution "{spec.distribution}": one of {", ".join(DISTRIBUTIONS)}')
     if spec.distribution == "plane" and not spec.plane_size:
         return _invalid("distribution plane needs a size, as in plane=4")

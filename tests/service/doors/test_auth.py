@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from packhorse.scheduler.model.job import Owner
+from packhorse.scheduler.model.reply import RefusalCode
 from packhorse.scheduler.service import auth
 from packhorse.scheduler.service import messages as m
 from packhorse.scheduler.service.auth import ALLOWED, Directory, Principal, Relation, Role, allowed
@@ -67,6 +68,11 @@ EXPECTED = {
     "ListJobEvents": "U A own, U A other",
     "WaitJobs": "U A own, U A other",
     "WatchEvents": "U A own, U A other",
+    "CreateStep": "U A own, A other",
+    "GetStep": "U A own, A other",
+    "ListSteps": "U A own, U A other",
+    "AwaitAllocation": "U A own, A other",
+    "EndAllocation": "U A own, A other",
     "IssueToken": "U A own",
     "AdmitNode": "A other",
     "Session": "N own",
@@ -131,6 +137,11 @@ def request(method: str, job: int, owner: Owner) -> Any:
         "ListJobEvents": m.ListJobEventsRequest(job=ref),
         "WaitJobs": m.WaitJobsRequest(jobs=[ref], timeout_s=0.001),
         "WatchEvents": m.WatchEventsRequest(jobs=[ref]),
+        "CreateStep": m.CreateStepRequest(job_id=job, spec=m.StepSpec(argv=["true"])),
+        "GetStep": m.GetStepRequest(job_id=job),
+        "ListSteps": m.ListStepsRequest(jobs=[ref]),
+        "AwaitAllocation": m.AwaitAllocationRequest(job_id=job),
+        "EndAllocation": m.EndAllocationRequest(job_id=job),
         "IssueToken": m.IssueTokenRequest(),
         "AdmitNode": m.AdmitNodeRequest(node="n9"),
         "Relay": m.RelayRequest(uid=ANN.uid, gid=ANN.gid, user=ANN.user, group=ANN.group, method="Ping"),
@@ -222,6 +233,8 @@ async def was_let_in(call: Any, caller: Principal, message: Any) -> bool:
     try:
         answer = await call(caller, message)
     except CallFailed as failure:
+        if failure.refusal in (RefusalCode.WRONG_STATE, RefusalCode.NOT_FOUND):
+            return True  # a job that waits has no steps
         assert failure.code is Code.PERMISSION_DENIED, failure
         assert "may" in failure.message
         return False

@@ -174,7 +174,7 @@ def test_a_node_with_devices_arrives_as_it_was_sent() -> None:
     ],
 )
 def test_a_grant_arrives_as_it_was_made(held: Devices) -> None:
-    launch = agent_pb2.Launch(devices=[convert_agents._grant(held)])
+    launch = agent_pb2.Launch(devices=[convert_agents.device_grant(held)])
     [order] = agent_convert.from_message(agent_pb2.SchedulerMessage(launch=launch))
     assert order.devices == (held,)  # type: ignore[union-attr]
 
