@@ -94,7 +94,7 @@ class StepAgent:
         await self.runtime._received(order)
 
     async def attach(
-        self, key: AttemptKey, as_: str = "owner", got: int | None = None, **more: object
+        self, key: AttemptKey | str, as_: str = "owner", got: int | None = None, **more: object
     ) -> StepClient:
         client = StepClient()
         connection = socket.socket(socket.AF_UNIX)

@@ -306,7 +306,10 @@ async def test_the_end_is_over(plain: Yard) -> None:
 
 
 async def test_a_terminal(plain: Yard) -> None:
-    body = "[ $R = 1 ] && exit; trap 'stty size' WINCH; tty; stty size; until read line; do :; done; echo got $line; read x; exit 7"
+    body = (
+        "[ $R = 1 ] && exit; trap 'stty size' WINCH; tty; stty size; until read line; do :; done;"
+        " echo got $line; read x; exit 7"
+    )
     supervised, client = await started(plain, body, 2, pty=True, rows=33, columns=101)
     await client.until(0, b"33 101\r\n")
     assert bytes(client.out[0]).startswith(b"/dev/pts/")
