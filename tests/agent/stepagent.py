@@ -56,7 +56,7 @@ def an_order(home: Path, key: AttemptKey = BATCH, **changes: Any) -> LaunchOrder
     return LaunchOrder(**(given | changes))
 
 
-OF_STEP = set(StepOrder.__struct_fields__) - {"std_in", "std_out", "std_err", "append"}
+OF_STEP = set(StepOrder.__struct_fields__)
 
 
 class StepAgent:

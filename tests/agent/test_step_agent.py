@@ -1,6 +1,5 @@
 """Steps on an agent: ordered, attached to at its door, told to end, found again, reported."""
 
-
 from __future__ import annotations
 
 import asyncio
