@@ -12,6 +12,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 # Passed on to pytest: make test ARGS="tests/core -k fairshare"
 ARGS ?=
+# Processes that tests run in at a time, 0: in pytest's own, as --pdb wants it.
+PACKHORSE_WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); echo $$((n < 4 ? n : 4)))
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 PIP_WHEEL := $(wildcard third_party/pip/pip-*.whl)
@@ -77,9 +79,10 @@ demo: install  ## a one-machine cluster in a temporary directory, and the digits
 # ---------------------------------------------------------------------------------------------- checking
 
 .PHONY: test soak check format format-check lint types imports proto proto-check bench bench-agent bench-packing bench-policies bench-reclaim bench-reclaim-cluster bench-policy
-test: dev  ## install, then all tests but the slow ones
+# A file's tests stay together, and what takes long for its number of tests (tests/e2e, tests/faults) does not come last.
+test: dev  ## install, then all tests but the slow ones, in PACKHORSE_WORKERS processes
 	@$(MAKE) --no-print-directory $(VENV)/.package
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(PACKHORSE_WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: dev  ## the crash and soak suites: minutes each
 	@$(MAKE) --no-print-directory $(VENV)/.package

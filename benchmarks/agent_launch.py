@@ -70,6 +70,14 @@ class Orders(AgentsServicer):
         finally:
             hearing.cancel()
 
+    async def Tunnel(  # type: ignore[override]
+        self,
+        request_iterator: AsyncIterator[pb.TunnelBytes],
+        context: grpc.aio.ServicerContext[pb.TunnelBytes, pb.TunnelBytes],
+    ) -> None:
+        """Nobody is told to open one."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "there are no tunnels")
+
     async def _hear(self, messages: AsyncIterator[pb.AgentMessage]) -> None:
         async for message in messages:
             for one in message.batch.messages if message.HasField("batch") else (message,):

@@ -4,7 +4,8 @@
 A made-up cluster that is full, with a queue (benchmarks/simulator/synthetic.py), all through the core's own
 steps.
 
-- time: the whole answer for jobs drawn from the queue, snapshot included, in CPU seconds of one core.
+- time: the whole answer for jobs drawn from the queue, snapshot included, as the service makes it; CPU time
+  of one core and time on the wall. Each run draws other jobs.
 - truth: on a smaller cluster with some room, jobs with all kinds of blockers are asked about until so many
   of them got a suggestion that says "now". Each suggestion is followed as its command would be, through
   the real step, on a copy of the state; the next pass must start the job.
@@ -13,6 +14,7 @@ steps.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import platform
 import statistics
@@ -39,12 +41,16 @@ from packhorse.scheduler.model.input import Caller, Input, RegisterNode, ReportS
 from packhorse.scheduler.model.job import Condition, Dependency, DependencyKind, Job, JobSpec, Owner, Pending
 from packhorse.scheduler.model.reply import Reply, Submitted
 from packhorse.scheduler.model.resources import Ask, Gres
+from packhorse.scheduler.service.why_view import collector_paused
 from packhorse.simulator import synthetic
 
 USERS = 500
 SMALLER = 10
 """The cluster of the cases is so many times smaller: many more jobs are asked about than have such a
 suggestion."""
+
+GOAL_MS = 200
+"""CPU of the slowest answer."""
 
 TYPING_S = 15
 """From the question to the command."""
@@ -214,15 +220,37 @@ def cases(world: World, chance: Random, n: int) -> list[Case]:
     return found
 
 
-def times(world: World, chance: Random, n: int) -> list[float]:
-    """CPU seconds of the whole answer for so many jobs of the queue."""
+class Times(NamedTuple):
+    """Of each question, in milliseconds. mean_cpu_ms: of all, with what the collector does after them."""
+
+    cpu_ms: list[float]
+    wall_ms: list[float]
+    mean_cpu_ms: float
+
+    def told(self) -> dict[str, float]:
+        """What is reported of a run."""
+        return {
+            "cpu_median_ms": round(statistics.median(self.cpu_ms), 1),
+            "cpu_worst_ms": round(max(self.cpu_ms), 1),
+            "cpu_mean_ms": round(self.mean_cpu_ms, 1),
+            "wall_median_ms": round(statistics.median(self.wall_ms), 1),
+            "wall_worst_ms": round(max(self.wall_ms), 1),
+        }
+
+
+def times(world: World, chance: Random, n: int) -> Times:
+    """The whole answer for so many jobs of the queue."""
     ids = sorted(id for id, job in world.state.jobs.items() if isinstance(job.phase, Pending))
-    took = []
+    cpu, wall = [], []
+    first = time.process_time()
     for id in chance.sample(ids, n):
-        begin = time.process_time()
-        why(taken(world.state), world.state.jobs[id], world.now)
-        took.append(time.process_time() - begin)
-    return took
+        begin, began_at = time.process_time(), time.perf_counter()
+        with collector_paused():
+            why(taken(world.state), world.state.jobs[id], world.now)
+        cpu.append(1e3 * (time.process_time() - begin))
+        wall.append(1e3 * (time.perf_counter() - began_at))
+    gc.collect()
+    return Times(cpu, wall, 1e3 * (time.process_time() - first) / n)
 
 
 def main() -> int:
@@ -230,7 +258,8 @@ def main() -> int:
     own = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     own.add_argument("--nodes", type=int, default=2000)
     own.add_argument("--pending", type=int, default=10_000)
-    own.add_argument("--jobs", type=int, default=50, help="asked for the time")
+    own.add_argument("--jobs", type=int, default=200, help="asked for the time in each run")
+    own.add_argument("--runs", type=int, default=3)
     own.add_argument("--cases", type=int, default=200)
     own.add_argument("--seed", type=int, default=1)
     own.add_argument("--json", type=Path)
@@ -238,7 +267,8 @@ def main() -> int:
     chance = Random(args.seed)
     large, small = World(args.nodes), World(args.nodes // SMALLER)
     fill(large, chance, args.pending)
-    took = times(large, chance, args.jobs)
+    gc.collect()
+    took = [times(large, Random(f"{args.seed} {run}"), args.jobs) for run in range(args.runs)]
     spread(small, chance, 6 * args.cases)
     found = cases(small, chance, args.cases)
     good = [case for case in found if case.started]
@@ -248,8 +278,8 @@ def main() -> int:
         "nodes": args.nodes,
         "pending": len(large.state.pending_columns),
         "running": len(large.state.running_columns),
-        "median_ms": round(statistics.median(took) * 1e3, 1),
-        "worst_ms": round(max(took) * 1e3, 1),
+        "asked": args.jobs * args.runs,
+        "runs": [run.told() for run in took],
         "nodes_of_cases": len(small.state.nodes),
         "cases": len(found),
         "started": len(good),
@@ -261,7 +291,8 @@ def main() -> int:
     print(text)
     if args.json:
         args.json.write_text(text + "\n")
-    return 0 if figures["worst_ms"] <= 300 and len(good) * 100 >= 95 * len(found) > 0 else 1
+    worst = max(max(run.cpu_ms) for run in took)
+    return 0 if worst <= GOAL_MS and len(good) * 100 >= 95 * len(found) > 0 else 1
 
 
 if __name__ == "__main__":

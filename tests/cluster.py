@@ -152,9 +152,10 @@ class Cluster:
 
     def end(self) -> list[str]:
         """Ends every process of this cluster and removes its files; what had to be ended by force."""
-        if self.home.shape.exists():
+        if self.home.shape.exists() and self.processes():
             try:
-                self.up(check=False)  # only a whole cluster can end its jobs
+                if not self.is_whole():
+                    self.up(check=False)  # only a whole cluster can end its jobs
                 self.run("packhorse", "down", "--kill-jobs", check=False)
             except subprocess.TimeoutExpired:
                 pass  # what is left is ended below, and told
@@ -172,6 +173,10 @@ class Cluster:
         return left
 
     # -- processes
+
+    def is_whole(self) -> bool:
+        """Whether the scheduler and every agent run."""
+        return bool(self.home.scheduler_pid()) and len(self.home.agent_pids()) == len(self.names)
 
     def daemons(self) -> list[int]:
         """Scheduler, agents and fork servers that run now, as their pid files say."""
@@ -379,13 +384,14 @@ def wait_until(
 
 
 def kill(pid: int, number: int = signal.SIGKILL) -> None:
-    """Sends a signal; with KILL, returns when the process is gone (or a zombie)."""
+    """Sends a signal; with KILL, returns when the process is gone (or a zombie) and its files closed."""
+    assert pid > 1, f"{pid} is no process of a test: 0 would be all of this one's group"
     try:
         os.kill(pid, number)
     except ProcessLookupError:
         return
     if number == signal.SIGKILL:
-        wait_until(lambda: status(pid) in "ZX", f"process {pid} to die")
+        wait_until(lambda: _is_over(pid), f"process {pid} to die")
 
 
 def running() -> list[int]:
@@ -399,6 +405,14 @@ def status(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0].decode()
     except OSError:
         return "X"
+
+
+def _is_over(pid: int) -> bool:
+    """Whether no thread is left: the first may be over long before the last, and only that closes files."""
+    try:
+        return status(pid) in "ZX" and len(os.listdir(f"/proc/{pid}/task")) == 1
+    except OSError:
+        return True
 
 
 def environment(pid: int) -> list[bytes]:

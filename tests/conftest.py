@@ -30,6 +30,8 @@ def pytest_configure() -> None:
             del os.environ[name]
     os.environ["PACKHORSE_HOME"] = "/nonexistent/set-by-tests-conftest"
     os.environ["PYTHONPATH"] = str(ROOT / "build/ns")
+    # More threads for products of matrices would only take time from the tests beside.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,7 +14,7 @@ from packhorse.agent.inventory.watch import Seen
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.gresspec import MAX_MEM_MIB
 from packhorse.scheduler.model.ids import NodeName
-from packhorse.scheduler.model.node import MAX_LEVELS, NodeSpec, Offer
+from packhorse.scheduler.model.node import LEVELS, NodeSpec, Offer, are_levels
 from packhorse.scheduler.model.resources import Device, Gres
 
 MAX_DEVICES = 4096
@@ -94,13 +94,8 @@ def _is_name(text: str) -> bool:
 def parse_topology(text: str) -> tuple[str, ...]:
     """`rack1/switch2`: where a node stands, from the top down; raises BadValue."""
     levels = tuple(text.split("/")) if text else ()
-    if len(levels) > MAX_LEVELS or not all(
-        level and all(char.isalnum() or char in "-_." for char in level) for level in levels
-    ):
-        raise BadValue(
-            f'--topology "{text}": write at most {MAX_LEVELS} names of letters, digits, -, _ and ., '
-            "joined by /, as in rack1/switch2"
-        )
+    if not are_levels(levels):
+        raise BadValue(f'--topology "{text}": write {LEVELS}, joined by /, as in rack1/switch2')
     return levels
 
 

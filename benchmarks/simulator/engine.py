@@ -22,11 +22,13 @@ from packhorse.scheduler.core.grant import n_to_serve
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
 from packhorse.scheduler.core.when.note import due, estimates
+from packhorse.scheduler.model.accounts import AccountsDelta
 from packhorse.scheduler.model.accounts_change import AccountChange
-from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.cluster import AccountsPolicy, ClusterConfig, Enforce
 from packhorse.scheduler.model.command import Continue, Launch, Suspend, Terminate
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.event import (
+    AccountsChanged,
     Event,
     Item,
     JobEnded,
@@ -101,8 +103,13 @@ class _Kind(IntEnum):
 
 _ADMIN: Final = Caller(Owner(0, 0, "root", "root"), admin=True)
 
-CONFIG: Final = ClusterConfig(min_job_age_s=_LONG_S, max_finished_kept=_FINISHED, max_requeues=1 << 30)
-"""Of a simulated cluster, where nothing else is said."""
+CONFIG: Final = ClusterConfig(
+    min_job_age_s=_LONG_S,
+    max_finished_kept=_FINISHED,
+    max_requeues=1 << 30,
+    accounts=AccountsPolicy(Enforce.ACCOUNTS),
+)
+"""Of a simulated cluster, where nothing else is said: traces name users whom no file of accounts lists."""
 
 
 class Simulation:
@@ -112,9 +119,9 @@ class Simulation:
     seen: is told every event; progress: how many jobs have ended, now and then. limit: of jobs, unless the
     policy is clairvoyant. before: is told every event that is about to change the state. uses: of memory
     over time, by the names that jobs give. estimate: what draws for estimates of starts depend on; None:
-    there are no estimates. accounts: changes of the empty book, made first; account_of: see Asks. Raises
-    BadValue for changes that are refused. reservations: when they are made, by time. after_pass: is
-    called when a pass is over.
+    there are no estimates. accounts: changes of the empty book, made first; book: or all that there
+    is in one, known to be right; account_of: see Asks. Raises BadValue for changes that are refused.
+    reservations: when they are made, by time. after_pass: is called when a pass is over.
     """
 
     def __init__(
@@ -134,6 +141,7 @@ class Simulation:
         account_of: str = "default",
         reservations: Sequence[Made] = (),
         after_pass: Callable[[], None] | None = None,
+        book: AccountsDelta | None = None,
     ) -> None:
         self.policy = policy
         self.state = State.empty()
@@ -189,6 +197,8 @@ class Simulation:
             reply = self._do(ChangeAccounts(Caller(Owner(0, 0, "root", "root"), admin=True), accounts)).reply
             if isinstance(reply, Refused):
                 raise BadValue(f"accounts: {reply.message}")
+        if book is not None:
+            self._tell(AccountsChanged(Instant(ORIGIN), book, 0))
         for spec in self._nodes:
             self._register(spec)
         for made in reservations:

@@ -21,12 +21,13 @@ from msgspec.structs import replace
 import packhorse.scheduler.core
 import packhorse.scheduler.model
 import packhorse.simulator
+from packhorse.scheduler.config.file import overlaid
 from packhorse.scheduler.core.reclaim.ledger import loan_rows
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model import accounts_file
 from packhorse.scheduler.model.accounts_change import AccountChange
-from packhorse.scheduler.model.cluster import Reclaim
-from packhorse.scheduler.model.errors import BadValue
+from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.errors import BadValue, ConfigError
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.model.node import NodeSpec
@@ -62,7 +63,8 @@ class Run(NamedTuple):
     numbers: seeds, or starts of windows. trace: path or generator. file: that of a policy of the user's
     own. uses: what jobs use of their memory over time, a file; None: all that they ask for. lend: estimator
     by which unused memory is lent, "": it is not. accounts: a file of them (model/accounts_file.py), None:
-    there are none; account_of: see asks.ACCOUNT_OF. reservations: a file of them."""
+    there are none; account_of: see asks.ACCOUNT_OF. reservations: a file of them. config: a configuration
+    file, for what the policy does not say."""
 
     title: str
     number: int
@@ -80,6 +82,7 @@ class Run(NamedTuple):
     accounts: Path | None = None
     account_of: str = "default"
     reservations: Path | None = None
+    config: Path | None = None
 
 
 class Loaded(NamedTuple):
@@ -110,6 +113,18 @@ def load_accounts(path: Path) -> tuple[AccountChange, ...]:
         return accounts_file.read(path.read_text(encoding="utf-8"), str(path))
     except UnicodeDecodeError as error:
         raise BadValue(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from error
+
+
+@cache
+def load_config(path: Path) -> ClusterConfig:
+    """A simulated cluster's configuration with what the file says about decisions, read once in a process.
+    How long ended jobs are kept is the simulator's own affair. Raises ConfigError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from error
+    found = overlaid(text, str(path), CONFIG)
+    return replace(found, min_job_age_s=CONFIG.min_job_age_s, max_finished_kept=CONFIG.max_finished_kept)
 
 
 def jobs_of(run: Run) -> Sequence[TraceJob]:
@@ -156,6 +171,7 @@ def key(run: Run) -> str:
         digest(run.accounts) if run.accounts else "",
         run.account_of,
         digest(run.reservations) if run.reservations else "",
+        digest(run.config) if run.config else "",
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
@@ -163,11 +179,14 @@ def key(run: Run) -> str:
 def simulate(run: Run, progress: object = None) -> Outcome:
     """The run, now. progress: called with the number of jobs that have ended."""
     ledger = _Ledger()
+    config = load_config(run.config) if run.config else CONFIG
+    if run.lend:
+        config = replace(config, reclaim=replace(config.reclaim, enabled=True, estimator=run.lend))
     simulation = Simulation(
         run.policy,
         run.nodes,
         run.world,
-        replace(CONFIG, reclaim=Reclaim(enabled=True, estimator=run.lend)) if run.lend else None,
+        config,
         keep_going=run.keep_going,
         progress=progress if callable(progress) else None,
         uses=load_uses(run.uses, run.on_broken) if run.uses else None,

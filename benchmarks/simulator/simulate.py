@@ -23,11 +23,11 @@ from packhorse.scheduler.core.backfill_kinds import BACKFILLS
 from packhorse.scheduler.core.orders import BY_ORDER, FCFS, ORDERS
 from packhorse.scheduler.core.predictors import PREDICTORS
 from packhorse.scheduler.core.reclaim.estimators import ESTIMATORS
-from packhorse.scheduler.model.errors import BadValue, PackhorseError
+from packhorse.scheduler.model.errors import BadValue, ConfigError, PackhorseError
 from packhorse.scheduler.model.node import NodeSpec
 from packhorse.simulator import jobs_out, policy_file, reservations, runs
 from packhorse.simulator.asks import ACCOUNT_OF
-from packhorse.simulator.lab_policy import CLAIRVOYANT, PRESETS, LabPolicy, lab_policy
+from packhorse.simulator.lab_policy import CLAIRVOYANT, PRESETS, LabPolicy, as_configured, lab_policy
 from packhorse.simulator.metrics.cost import Prices
 from packhorse.simulator.outcome import Outcome
 from packhorse.simulator.report.write import About, write
@@ -63,7 +63,8 @@ def parser() -> argparse.ArgumentParser:
     )
     add = own.add_argument
     add("traces", nargs="+", metavar="TRACE", help="file, or generator as lublin:jobs=10000,procs=256")
-    add("--policy", default="easy", metavar="P[,P…]", help="see below (default: %(default)s)")
+    add("--policy", default="", metavar="P[,P…]", help="see below (default: that of --config, else easy)")
+    add("--config", type=Path, metavar="FILE", help="a packhorse.toml: weights, partitions, limits …")
     add("--cluster", default="", metavar="SPEC", help="256, 100x1, 8x(cpus=64,gpu:8) … (default: from trace)")
     add("--format", default="", metavar="F", help="of the traces, where their names do not tell")
     add("--seeds", default="0", metavar="A-B[,C…]", help="of world and generators (default: %(default)s)")
@@ -123,8 +124,12 @@ def _names() -> str:
     return "\n".join(lines)
 
 
-def policies(text: str) -> tuple[list[tuple[LabPolicy, Path | None]], list[str]]:
-    """Those asked for, with the file where there is one, and what was refused."""
+def policies(text: str, file: Path | None = None) -> tuple[list[tuple[LabPolicy, Path | None]], list[str]]:
+    """Those asked for, with the file where there is one, and what was refused. file: a configuration, whose
+    policy it is if none is asked for."""
+    if not text and file is not None:
+        return [(as_configured(runs.load_config(file), file.stem), None)], []
+    text = text or "easy"
     found: list[tuple[LabPolicy, Path | None]] = []
     refused: list[str] = []
     for name in dict.fromkeys(re.split(r",(?![^()]*\))", text)):
@@ -193,7 +198,7 @@ def prices(text: str) -> Prices | None:
 
 def plan(args: argparse.Namespace) -> tuple[list[Run], list[str]]:
     """All runs, by trace, policy, window and seed; and what was refused of the policies."""
-    found, refused = policies(args.policy)
+    found, refused = policies(args.policy, args.config)
     pieces, numbers = windows(args.windows), seeds(args.seeds)
     if len(pieces) > 1 and len(numbers) > 1:
         raise Wrong("--windows and --seeds: only one of them can be several")
@@ -226,6 +231,7 @@ def plan(args: argparse.Namespace) -> tuple[list[Run], list[str]]:
                 args.accounts.resolve() if args.accounts is not None else None,
                 args.account_of,
                 args.reservations.resolve() if args.reservations is not None else None,
+                args.config.resolve() if args.config is not None else None,
             )
         )
     if len(todo) > MOST_RUNS:
@@ -303,6 +309,11 @@ def _check(args: argparse.Namespace) -> None:
         raise Wrong("--lend needs --use FILE: without it jobs use all that they ask for, and nothing is lent")
     if args.accounts is not None:
         runs.load_accounts(args.accounts)
+    if args.config is not None:
+        try:
+            runs.load_config(args.config)
+        except ConfigError as why:
+            raise Wrong(f"--config: {'; '.join(str(why).splitlines())}") from None
     for name in ("jobs_out", "json"):
         path = getattr(args, name)
         if path is not None and not path.resolve().parent.is_dir():

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_program = "sbatch"
+
+
+def program() -> str:
+    """The command that runs: its name stands before what it says."""
+    return _program
+
+
 class CommandError(Exception):
     """The command ends here. text: for standard error, as it stands, no newline at its end."""
 
@@ -29,6 +37,8 @@ def run(prog: str, work: Callable[[list[str]], int], words: list[str] | None = N
 
     words: the arguments, by default the process's.
     """
+    global _program
+    _program = prog
     if words is None:
         words = sys.argv[1:]
         gc.disable()  # the process ends before collecting would pay
@@ -40,7 +50,7 @@ def run(prog: str, work: Callable[[list[str]], int], words: list[str] | None = N
     except CommandError as error:
         code, text = error.code, error.text
     except CallError as error:
-        code, text = 1, f"{prog}: error: {error.slurm or error.message}"
+        code, text = 1, f"{prog}: error: {_said(error)}"
     except TransportError as error:
         code, text = 1, f"{prog}: error: {error}"
     else:
@@ -49,6 +59,14 @@ def run(prog: str, work: Callable[[list[str]], int], words: list[str] | None = N
     if text:
         sys.stderr.write(text + "\n")
     return code
+
+
+def _said(error: CallError) -> str:
+    """Slurm's phrase where there is one. What is not allowed says as well who asked, and who may."""
+    if error.slurm and error.code == "permission_denied":
+        phrase, _, _ = error.slurm.partition(" (")  # a relay's remark is in both
+        return f"{phrase}: {error.message}"
+    return error.slurm or error.message
 
 
 def _end_quietly_on_pipe_and_interrupt() -> None:

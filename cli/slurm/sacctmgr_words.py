@@ -100,6 +100,13 @@ _OLD = {
 }
 """Names from before there were TRES, which Slurm still takes."""
 
+_INSTEAD = {
+    "grpjobsaccrue": "; GrpSubmitJobs= bounds how many jobs may wait, and with that how many gain age",
+    "maxjobsaccrue": "; MaxSubmitJobs= bounds how many jobs may wait, and with that how many gain age",
+    "maxtresrunmins": "; GrpTRESRunMins= of each user's association bounds the same",
+}
+"""What to say instead of some of these, without PU and PA at their ends."""
+
 _NEVER = (
     "defaultwckey",
     "grpjobsaccrue",
@@ -223,7 +230,8 @@ def _take_setting(options: Options, word: str, things: Sequence[Thing]) -> bool:
         options.rawusage = True
         return True
     if lowered in _NEVER:
-        raise CommandError(f"sacctmgr: error: {name}= is not supported by Packhorse")
+        way = _INSTEAD.get(lowered.removesuffix("pu").removesuffix("pa"), "")
+        raise CommandError(f"sacctmgr: error: {name}= is not supported by Packhorse{way}")
     old = _only(lowered, _OLD, 6)
     if old:
         lowered, tres = _OLD[old]

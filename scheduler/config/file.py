@@ -28,8 +28,8 @@ from packhorse.scheduler.config.keys import (
     SECTIONS,
     SERVICE_TARGET,
     Key,
-    KeyProblem,
 )
+from packhorse.scheduler.config.kinds import KeyProblem
 from packhorse.scheduler.core.orders import BY_ORDER
 from packhorse.scheduler.model.cluster import (
     AccountsPolicy,

@@ -18,6 +18,7 @@ from packhorse.scheduler.model.hostlist import compress_sorted
 from packhorse.scheduler.model.ids import UNKNOWN, Instant
 from packhorse.scheduler.model.job import Active, ArrayJob, Job, JobSpec, JobState
 from packhorse.scheduler.model.resources import WHOLE, Ask, Placement, Usage, is_slice
+from packhorse.scheduler.model.tres import CPU, MEM, NODE, placed_tres
 from packhorse.scheduler.model.units import format_mem_mib
 
 NONE_ASSIGNED = "None assigned"
@@ -84,7 +85,9 @@ def _remainder(state: State, event: ArrayRemainderCancelled) -> AttemptRow:
         state.arrays[event.array],
         attempt=0,
         index=-1,
-        end=JobState.CANCELLED,
+        end=event.end,
+        reason=event.reason,
+        detail=event.detail,
         array_indices=indices.text(event.ranges),
         cancelled_by=event.by,
         ended_at=event.at,
@@ -218,15 +221,14 @@ class Amounts:
     @classmethod
     def given(cls, placements: tuple[Placement, ...]) -> Amounts:
         """What was really allocated."""
-        gres: dict[str, int] = {}
-        for placement in placements:
-            for held in placement.devices:
-                if held.part:
-                    _count(gres, held.kind, held.part, WHOLE)
-                _count(gres, held.kind, "" if held.part else held.type, held.milli * len(held.indices))
-        return cls(
-            len(placements), sum(p.cpu_milli for p in placements), sum(p.mem_mib for p in placements), gres
-        )
+        tres = dict(placed_tres(placements))
+        gres = {name.removeprefix("gres/"): n for name, n in tres.items() if name.startswith("gres/")}
+        for held in [held for p in placements for held in p.devices if held.part]:
+            # A slice counts by its own name, in pieces, and not under the type of its device.
+            if held.type:
+                gres[f"{held.kind}:{held.type}"] -= held.milli * len(held.indices)
+            gres[f"{held.kind}:{held.part}"] = gres.get(f"{held.kind}:{held.part}", 0) + WHOLE
+        return cls(tres.get(NODE, 0), tres.get(CPU, 0), tres.get(MEM, 0), gres)
 
     def text(self) -> str:
         """As Slurm's accounting writes it: `billing=2,cpu=2,gres/gpu=1,mem=1000M,node=1`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from packhorse.scheduler.core.orders import BY_ORDER, order, width_milli
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.steps.book import has_script, parts_left
 from packhorse.scheduler.core.timers import Timer
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, NodeName
 from packhorse.scheduler.model.job import Active, Job
@@ -41,6 +42,8 @@ def set_timers(state: State, job: Job, active: Active) -> None:
     set_rank_timer(state, job, active)
     if job.spec.deadline_at and active.ending is None:
         state.timers.add(job.spec.deadline_at, Timer.DEADLINE, job.id)
+    if job.spec.allocation and active.ending is not None:
+        state.timers.add(max(active.ending_at, active.terminate_at), Timer.NOTHING_LEFT, job.id)
     if active.terminate_at:
         state.timers.add(active.terminate_at, Timer.TERMINATE, job.id)
     if active.ending is None and active.started_at and active.end_by and not active.suspended_at:
@@ -58,7 +61,9 @@ def set_rank_timer(state: State, job: Job, active: Active) -> None:
 
 def ranked_next_at(state: State, job: Job, active: Active) -> Instant:
     """When the job has run for so long that the order looks at it anew; 0 for never, or if nobody cares."""
-    marks = order(state.config.order).marks if state.config.preempt == BY_ORDER else ()
+    if state.config.preempt != BY_ORDER:
+        return UNKNOWN
+    marks = order(state.config.order).marks
     if not marks or active.ending is not None or active.suspended_at:
         return UNKNOWN
     since = active.started_at or active.granted_at
@@ -77,6 +82,13 @@ def warn_at(job: Job, active: Active) -> Instant:
     return Instant(max(active.started_at, active.end_by - job.spec.warn.seconds_before * US))
 
 
+def nothing_left_at(state: State, job: Job, active: Active) -> Instant:
+    """When an allocation without steps that was told to end is over, 0 if it is something else."""
+    if not job.spec.allocation or active.ending is None or next(parts_left(state.steps, job.id), None):
+        return UNKNOWN
+    return max(active.ending_at, active.terminate_at)
+
+
 def set_lease_timers(state: State, name: NodeName) -> None:
     """The node fell silent: enter when each of its leased jobs will have been stopped by it."""
     for id in state.node_columns.jobs_on(name):
@@ -92,6 +104,15 @@ def lease_over_at(state: State, job: Job, name: NodeName) -> Instant:
     if node.reachable or job.spec.lease_s <= 0:
         return UNKNOWN
     return Instant(node.silent_since + (job.spec.lease_s + state.config.kill_wait_s + LEASE_MARGIN_S) * US)
+
+
+def can_lose(state: State, job: Job, active: Active, name: NodeName) -> bool:
+    """Whether something of the attempt is lost with this node of it, so that it has to be given up there."""
+    if active.ending is None and active.batch_end is None:
+        return True
+    if has_script(job, active) and active.placements[0].node == name:
+        return True
+    return any(part.node == name for _, part in parts_left(state.steps, job.id))
 
 
 def brake_holds(state: State) -> bool:

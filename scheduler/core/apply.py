@@ -16,6 +16,7 @@ from packhorse.scheduler.core.active import set_rank_timer
 from packhorse.scheduler.core.reclaim import apply_loans
 from packhorse.scheduler.core.reservations import apply_reservations
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.steps import apply_steps
 from packhorse.scheduler.core.when import note
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
@@ -109,6 +110,11 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.JobTerminating: apply_attempt.job_terminating,
     ev.JobEnded: apply_attempt.job_ended,
     ev.JobRequeued: apply_attempt.job_requeued,
+    ev.StepCreated: apply_steps.step_created,
+    ev.StepStarted: apply_steps.step_started,
+    ev.StepEnding: apply_steps.step_ending,
+    ev.StepPartEnded: apply_steps.step_part_ended,
+    ev.BatchEnded: apply_steps.batch_ended,
     ev.NodeRegistered: apply_node.node_registered,
     ev.NodeOffered: apply_node.node_offered,
     ev.NodeSilenced: apply_node.node_silenced,

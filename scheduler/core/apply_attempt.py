@@ -14,6 +14,7 @@ from packhorse.scheduler.core.preempt.apply_room import ends_at, keep_for, made_
 from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, end_loans, expect_again
 from packhorse.scheduler.core.reservations.apply_reservations import leave_reservation
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.steps.apply_steps import forget_steps
 from packhorse.scheduler.core.transitions import allowed, require
 from packhorse.scheduler.core.when.note import granted
 from packhorse.scheduler.model import event as ev
@@ -68,9 +69,11 @@ def job_granted(state: State, event: ev.JobGranted) -> None:
         state.windows.enter(event.reservation, job.id)
     if job.array_id:
         task_moved(state, job, new)
-    granted(state, new, event.at)
+    if state.estimates.told:
+        granted(state, new, event.at)
     set_rank_timer(state, new, active)
-    set_deadline_timer(state, new)
+    if job.spec.deadline_at:
+        set_deadline_timer(state, new)
 
 
 def attempt_started(state: State, event: ev.AttemptStarted) -> None:
@@ -154,6 +157,8 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
         raise InvalidTransition(event, "no such job")
     if event.state not in allowed(ev.JobEnded, job.state):
         raise InvalidTransition(event, f"a {job.state.value} job cannot end as {event.state.value}")
+    if job.id in state.steps:
+        forget_steps(state, event)
     phase = job.phase
     if isinstance(phase, Active):
         if event.attempt != phase.attempt:
@@ -167,6 +172,7 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
     else:
         assert isinstance(phase, Pending)
         waiting.dequeue(state, job)
+        state.preempting.gone(job.id)
         state.estimates.void(job.id)
         placements, stood_us, priority = (), 0, 0
     end = Ended(
@@ -189,7 +195,6 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
     if event.state is JobState.PREEMPTED and isinstance(phase, Active):
         new = made_room(new, phase)
     state.jobs[job.id] = new
-    state.preempting.gone(job.id)
     holding.submitted(state, job.spec, job.owner, -1)
     state.finished[job.id] = event.at
     if job.array_id:
@@ -204,6 +209,8 @@ def job_ended(state: State, event: ev.JobEnded) -> None:
 
 def job_requeued(state: State, event: ev.JobRequeued) -> None:
     job, active = _current(state, event, event.attempt)
+    if job.id in state.steps:
+        forget_steps(state, event)
     _release(state, job, event.at)
     begin_at = event.begin_at if event.begin_at > event.at else UNKNOWN
     phase = waiting.with_eligibility(Pending(begin_at=begin_at, held=event.held), event.at)
@@ -249,7 +256,7 @@ def _release(state: State, job: Job, now: Instant) -> None:
         state.usage.take(job.spec.account, phase.placements, -1)
     state.usage.use(job.owner.uid, phase.placements, now - phase.granted_at - suspended_us(phase, now), now)
     charging.release(state, job.id, now)
-    state.held.end(job.id)
+    holding.released(state, job.id)
     state.node_columns.release(job.id)
     state.running_columns.remove(job.id)
     state.preempting.gone(job.id)

@@ -47,7 +47,7 @@ def jobs_submitted(state: State, event: ev.JobsSubmitted) -> None:
             name = spec.name if item.name is None else item.name
             args = spec.args if item.args is None else item.args
             spec = state.interned.variant(spec, name, args)
-        n = sum(1 for _ in run)
+        n = len(list(run))
         state.arrivals.see(since_us, Arrival(owner.uid, max(spec.time_limit_s, 0)), n)
         _enqueue_alike(state, event, owner, spec, id, n, rows)
         holding.submitted(state, spec, owner, n)
@@ -121,6 +121,7 @@ def array_remainder_cancelled(state: State, event: ev.ArrayRemainderCancelled) -
         never=indices.subtract(array.never, gone),
         cancelled=indices.union(array.cancelled, gone),
         failed=True,
+        late=indices.union(array.late, gone) if event.end is JobState.DEADLINE else array.late,
     )
     _shrink(state, array, left)
     holding.submitted(state, array.spec, array.owner, -indices.size(gone))
@@ -261,8 +262,9 @@ def _enqueue_alike(
     phase = waiting.first_phase(spec, event.at)
     at = event.at
     jobs = [Job(JobId(id), spec, owner, at, phase) for id in range(first, first + n)]
-    single = spec.dependency is not None or _timed(spec) or spec.gang is not None
-    if single or state.singletons or not phase.eligible_at:
+    single = spec.dependency is not None or spec.gang is not None
+    timed = spec.deadline_at or spec.switches_wait_s >= 0
+    if single or timed or state.singletons or not phase.eligible_at:
         for job in jobs:
             waiting.enqueue(state, job, at)
         return
@@ -270,11 +272,6 @@ def _enqueue_alike(
     row = waiting.row_of(state, jobs[0])
     rows.append(row)
     rows += [row._replace(id=job.id) for job in jobs[1:]]
-
-
-def _timed(spec: JobSpec) -> bool:
-    """Whether time alone changes something about it while it waits."""
-    return bool(spec.deadline_at) or spec.switches_wait_s >= 0
 
 
 def _claim(state: State, event: ev.Event, first: JobId, n: int) -> None:

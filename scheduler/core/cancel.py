@@ -7,8 +7,8 @@ from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.indices import Ranges
 from packhorse.scheduler.core.lifecycle import SIGKILL, stop
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.steps.tell import signal_all
 from packhorse.scheduler.core.targets import Aim
-from packhorse.scheduler.model.command import Signal
 from packhorse.scheduler.model.event import ArrayRemainderCancelled, JobEnded
 from packhorse.scheduler.model.ids import Instant, JobId
 from packhorse.scheduler.model.input import Cancel, Target
@@ -75,8 +75,7 @@ def _signal(draft: Draft, call: Cancel, target: Target, aim: Aim, settled: _Sett
     for job in aim.jobs:
         phase = job.phase
         if isinstance(phase, Active) and phase.started_at:
-            node = phase.placements[0].node
-            draft.commands.append(Signal(node, phase.attempt, call.signal, call.scope))
+            signal_all(draft, job, phase, call.signal, call.scope)
             n += 1
     if call.signal == SIGKILL:
         n += _end_waiting(draft, aim, call.caller.owner.uid, settled)
@@ -105,10 +104,19 @@ def end_pending(draft: Draft, job: Job, uid: int, reason: str = "None", detail: 
     )
 
 
-def end_remainder(draft: Draft, array: ArrayJob, ranges: Ranges, uid: int) -> None:
+def end_remainder(
+    draft: Draft,
+    array: ArrayJob,
+    ranges: Ranges,
+    uid: int,
+    reason: str = "None",
+    detail: str = "",
+    end: JobState = JobState.CANCELLED,
+) -> None:
     """Waiting indices will not run."""
     if ranges:
-        draft.events.append(ArrayRemainderCancelled(draft.now, array.id, ranges, uid))
+        event = ArrayRemainderCancelled(draft.now, array.id, ranges, uid, end, reason, detail)
+        draft.events.append(event)
 
 
 def _end_active(draft: Draft, job: Job, uid: int) -> bool:

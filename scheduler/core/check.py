@@ -9,7 +9,13 @@ from collections import Counter
 
 from packhorse.scheduler.core import indices, waiting
 from packhorse.scheduler.core.accounts.check_limits import check_limits
-from packhorse.scheduler.core.active import brake_holds, lease_over_at, ranked_next_at
+from packhorse.scheduler.core.active import (
+    brake_holds,
+    can_lose,
+    lease_over_at,
+    nothing_left_at,
+    ranked_next_at,
+)
 from packhorse.scheduler.core.array_tasks import count
 from packhorse.scheduler.core.check_gangs import check_gangs
 from packhorse.scheduler.core.conditions import order_of
@@ -19,6 +25,8 @@ from packhorse.scheduler.core.reasons import BY_CYCLE, Reason
 from packhorse.scheduler.core.reclaim.check_loans import check_loans
 from packhorse.scheduler.core.reservations.check_reservations import check_reservations
 from packhorse.scheduler.core.state import ArrayTasks, State
+from packhorse.scheduler.core.steps.check_steps import check_steps
+from packhorse.scheduler.core.steps.ending import limit_at
 from packhorse.scheduler.core.tick import next_timer
 from packhorse.scheduler.core.usage import UserUsage
 from packhorse.scheduler.core.when.check_estimates import check_estimates
@@ -52,6 +60,7 @@ def check(state: State) -> None:
     check_limits(state)
     check_reservations(state)
     check_gangs(state)
+    check_steps(state)
     _pending_rows(state)
     _dependents(state)
     _singletons(state)
@@ -143,6 +152,7 @@ def _array(state: State, array: ArrayJob) -> None:
     _require(not indices.subtract(array.blocked, array.remaining), f"{name}: blocked indices are gone")
     _require(not indices.subtract(array.never, array.blocked), f"{name}: never without blocked")
     _require(not indices.intersect(array.remaining, array.cancelled), f"{name}: waits although cancelled")
+    _require(not indices.subtract(array.late, array.cancelled), f"{name}: late without cancelled")
     for index in tasks.by_index:
         elsewhere = indices.contains(array.remaining, index) or indices.contains(array.cancelled, index)
         _require(not elsewhere, f"{name}: index {index} is a job and waits")
@@ -359,12 +369,17 @@ def _due(state: State, job: Job) -> Instant | None:
             return Instant(0)
         case Active(terminate_at=terminate_at) if terminate_at:
             return terminate_at
+        case Active() as active if at := nothing_left_at(state, job, active) or limit_at(state, job):
+            return at
         case Active(ending=None, suspended_at=0, started_at=started_at, end_by=end_by) if (
             started_at and end_by
         ):
             return end_by
-        case Active(placements=placements) if job.spec.lease_s and not brake_holds(state):
-            return lease_over_at(state, job, placements[0].node) or None
+        case Active(placements=placements) as active if job.spec.lease_s and not brake_holds(state):
+            due = [
+                lease_over_at(state, job, p.node) for p in placements if can_lose(state, job, active, p.node)
+            ]
+            return min((at for at in due if at), default=None)
     return None
 
 

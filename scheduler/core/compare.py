@@ -12,6 +12,7 @@ from packhorse.scheduler.core.accounts.book import ROOT_KEY
 from packhorse.scheduler.core.accounts.fair_tree import Share
 from packhorse.scheduler.core.accounts.spent import path
 from packhorse.scheduler.core.multifactor import Key, Terms, weigh
+from packhorse.scheduler.core.names import name_of
 from packhorse.scheduler.core.orders import FCFS, MULTIFACTOR, order
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.accounts import AssociationKey
@@ -56,12 +57,14 @@ class _Pair:
         self.ids = [JobId(min(first, second)), JobId(max(first, second))]
         self.slots = [pending.slot(id) for id in self.ids]
         self.waiters: list[Waiter] = [state.jobs.get(id) or state.arrays[id] for id in self.ids]
+        self.names = [name_of(waiter) for waiter in self.waiters]
 
     def _found(
         self, ahead: int, why: str, by: int = 0, terms: tuple[Difference, ...] = (), how: str = ""
     ) -> Comparison:
         a, b = self.ids[ahead], self.ids[1 - ahead]
-        return Comparison(a, b, by, terms, f"job {a} is ahead of job {b}{how}: {why}")
+        sentence = f"job {self.names[ahead]} is ahead of job {self.names[1 - ahead]}{how}: {why}"
+        return Comparison(a, b, by, terms, sentence)
 
     def blocked(self) -> Comparison | None:
         """Only what can start is in the order at all."""
@@ -71,10 +74,11 @@ class _Pair:
         words = [self.pending.reason(id).value for id in self.ids]
         if not any(ready):
             a, b = self.ids
-            sentence = f"neither can start yet: job {a} ({words[0]}), job {b} ({words[1]})"
+            each = [f"job {name} ({word})" for name, word in zip(self.names, words, strict=True)]
+            sentence = f"neither can start yet: {', '.join(each)}"
             return Comparison(a, b, 0, (), sentence)
         ahead = ready.index(True)
-        return self._found(ahead, f"job {self.ids[1 - ahead]} cannot start yet ({words[1 - ahead]})")
+        return self._found(ahead, f"job {self.names[1 - ahead]} cannot start yet ({words[1 - ahead]})")
 
     def tiers(self) -> Comparison | None:
         """Partitions of a higher tier are served first, whatever the priorities."""
@@ -118,8 +122,8 @@ class _Pair:
         given = [spec.priority is not None for spec in specs]
         if any(given):
             texts = [
-                f"job {id} {'was given' if own else 'has'} priority {total}"
-                for id, own, total in zip(self.ids, given, totals, strict=True)
+                f"job {name} {'was given' if own else 'has'} priority {total}"
+                for name, own, total in zip(self.names, given, totals, strict=True)
             ]
             return self._found(ahead, f"{texts[ahead]}, {texts[1 - ahead]}", by, how=f" by {by}")
         differences = sorted(self._differences(terms, ahead), key=lambda d: (-abs(d.amount), d.name))
@@ -219,7 +223,7 @@ class _Pair:
         keys = [self._own(one) for one in (a, b)]
         for one, key in zip((a, b), keys, strict=True):
             if key == ROOT_KEY:
-                return f"job {one.id} has no account with shares"
+                return f"job {name_of(one)} has no account with shares"
         ways = [path(state.accounts, key)[::-1] for key in keys]
         level = next(
             (n for n, pair in enumerate(zip(*ways, strict=False)) if pair[0] != pair[1]),

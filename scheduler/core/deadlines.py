@@ -40,9 +40,18 @@ def set_deadline_timer(state: State, waiter: Job | ArrayJob) -> None:
 
 def check_deadline(spec: JobSpec, now: Instant) -> Refused | None:
     """Whether it can be over by then at all."""
-    if not spec.deadline_at or latest_start(spec) >= now:
+    if not spec.deadline_at:
         return None
-    limit = format_elapsed(spec.time_limit_s)
+    latest, limit = latest_start(spec), format_elapsed(spec.time_limit_s)
+    if latest >= now and spec.begin_at > latest:
+        return Refused(
+            RefusalCode.IMPOSSIBLE,
+            f"deadline: with a time limit of {limit} it would have to start before its begin time; ask for a "
+            "later deadline, an earlier begin time or a shorter time limit",
+            "Requested time limit is invalid (missing or exceeds some limit)",
+        )
+    if latest >= now:
+        return None
     return Refused(
         RefusalCode.IMPOSSIBLE,
         f"deadline: with a time limit of {limit} it would have to have started already; "

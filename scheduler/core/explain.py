@@ -13,6 +13,7 @@ import numpy as np
 from packhorse.scheduler.core import gangs, indices, order_keys
 from packhorse.scheduler.core.accounts.held_up import held_up
 from packhorse.scheduler.core.batch.memory import Told
+from packhorse.scheduler.core.names import name_in
 from packhorse.scheduler.core.orders import FCFS, PACKHORSE
 from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS, TMP
 from packhorse.scheduler.core.packing.field import Field
@@ -214,7 +215,8 @@ def _eligible(state: State, job: Job | ArrayJob, now: Instant) -> list[Explanati
         sentence = f'{_n(ahead, "job is", "jobs are")} ahead in partition "{spec.partition}"'
         if shortage is None and promised:
             other, at = promised
-            sentence += f"; there is room now, but it would delay job {other}, planned in {_span(at - now)}"
+            whom = f"job {name_in(state, other)}, planned in {_span(at - now)}"
+            sentence += f"; there is room now, but it would delay {whom}"
         out.append(Explanation(Reason.PRIORITY, sentence))
     if pending.reason(job.id) is Reason.PRIORITY:
         out.sort(key=lambda e: e.reason is not Reason.PRIORITY)

@@ -11,10 +11,10 @@ given again.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Set
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from packhorse.scheduler.core.names import name_in
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.timers import Timer
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId
@@ -164,7 +164,8 @@ def missing(state: State, job: Job | ArrayJob) -> str:
         parts.append(f"{n} of the {size} members of its gang {name} are here; submit the others")
     away = sorted(id for id, member in found.members.items() if not member.eligible)
     parts += [
-        f"job {id} of its gang {name} waits: {state.pending_columns.reason(id).value}" for id in away[:3]
+        f"job {name_in(state, id)} of its gang {name} waits: {state.pending_columns.reason(id).value}"
+        for id in away[:3]
     ]
     return "; ".join(parts)
 
@@ -175,7 +176,7 @@ def held_up_by(state: State, job: Job | ArrayJob) -> str:
     for id in sorted(found.members) if found is not None and found.ready else ():
         reason = state.pending_columns.reason(id)
         if id != job.id and reason not in _ROOM:
-            return f"starts together with job {id} of its gang, which waits: {reason.value}"
+            return f"starts together with job {name_in(state, id)} of its gang, which waits: {reason.value}"
     return ""
 
 
@@ -187,7 +188,7 @@ def room(state: State, job: Job | ArrayJob) -> list[str]:
 
 def check_gangs(state: State, owner: Owner, wanted: Iterable[tuple[JobSpec, int]]) -> Refused | None:
     """Whether these jobs, so many of each, may join their gangs."""
-    news: Counter[str] = Counter()
+    news: dict[str, int] = {}
     given: dict[str, Gang] = {}
     for spec, n in wanted:
         gang = spec.gang
@@ -200,7 +201,7 @@ def check_gangs(state: State, owner: Owner, wanted: Iterable[tuple[JobSpec, int]
                 f'gang "{gang.name}": {_described(gang)} asked, but its members that wait have '
                 f"{_described(here)}; give the same, or another name"
             )
-        news[gang.name] += n
+        news[gang.name] = news.get(gang.name, 0) + n
         there = len(found.members) if found is not None else 0
         if there + news[gang.name] > gang.size:
             return _invalid(

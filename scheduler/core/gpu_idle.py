@@ -10,8 +10,8 @@ from __future__ import annotations
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
 from packhorse.scheduler.core.lifecycle import current, stop
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.steps.tell import signal_all
 from packhorse.scheduler.model.cluster import GpuIdle, GpuIdleAction
-from packhorse.scheduler.model.command import Signal
 from packhorse.scheduler.model.event import JobGpusBusy, JobGpusIdle
 from packhorse.scheduler.model.ids import US, Instant
 from packhorse.scheduler.model.input import ReportGpus, SignalScope
@@ -40,7 +40,7 @@ def report_gpus(state: State, report: ReportGpus, now: Instant) -> Decision:
         warn = job.spec.warn
         if warn is not None:
             scope = SignalScope.BATCH if warn.batch_only else SignalScope.STEPS
-            draft.commands.append(Signal(active.placements[0].node, active.attempt, warn.signal, scope))
+            signal_all(draft, job, active, warn.signal, scope)
     return draft.decision()
 
 

@@ -8,7 +8,7 @@ it is derived, and the first cycle after a restart finds it again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 
 from packhorse.scheduler.core import cycle, indices, preemption, waiting
@@ -21,10 +21,12 @@ from packhorse.scheduler.core.orders import BY_ORDER
 from packhorse.scheduler.core.preempt.eviction import Eviction, evict
 from packhorse.scheduler.core.preempt.go_on import go_on
 from packhorse.scheduler.core.reclaim.lend import Lenders
+from packhorse.scheduler.core.reservations.replace_down import replace_down
+from packhorse.scheduler.core.standings import Standings
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.command import Launch
-from packhorse.scheduler.model.event import ArrayTaskSplit, JobGranted
+from packhorse.scheduler.model.event import ArrayTaskSplit, AttemptStarted, JobGranted
 from packhorse.scheduler.model.gresspec import parse_licenses
 from packhorse.scheduler.model.ids import UNKNOWN, US, AttemptKey, Instant, JobId
 from packhorse.scheduler.model.input import RunCycle
@@ -40,10 +42,16 @@ def n_to_serve(state: State) -> int:
 
 
 def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
-    """Start what can start now; after those who were suspended for others and can go on."""
-    if state.preempting.suspended:
+    """Start what can start now; after nodes of reservations were replaced, and those who were suspended for
+    others and can go on."""
+    if state.pending_columns.sweep_holders():
+        state.held.book, state.standings = None, Standings()
+        state.preempting.forget_rights()
+    if state.reservations or state.preempting.suspended:
         first = Draft(state, now)
-        go_on(first)
+        replace_down(first)
+        if state.preempting.suspended and not first.events:
+            go_on(first)
         if first.events:
             return first.decision()._replace(more=True)
     if state.config.preempt == BY_ORDER:
@@ -59,17 +67,22 @@ def run_cycle(state: State, input: RunCycle, now: Instant) -> Decision:
         job = state.jobs[id]
         if isinstance(job.phase, Active) and job.phase.ending is None:
             stop(draft, job, job.phase, EndCause.PREEMPTED, for_job=for_job)
-    _evict(draft, room, plan.evictions)
-    at_once = any(eviction.right.mode is PreemptMode.SUSPEND for eviction in plan.evictions)
-    more = (plan.more or at_once) and bool(draft.events or not plan.evictions)
+    more = plan.more
+    if plan.evictions:
+        _evict(draft, room, plan.evictions)
+        at_once = any(eviction.right.mode is PreemptMode.SUSPEND for eviction in plan.evictions)
+        more = (more or at_once) and bool(draft.events)
     return Decision(tuple(draft.events), tuple(draft.commands), more=more)
 
 
 def _begin(state: State, grants: Sequence[cycle.Grant], now: Instant) -> tuple[Draft, _Room]:
     """Those of the grants that the state bears, of gangs all members or none; and what arrays have left."""
+    apart: Collection[JobId] = ()
+    if state.gangs.ready:
+        apart = split(state, {grant.id for grant in grants})
     while True:
-        apart = split(state, {grant.id for grant in grants}) if state.gangs.ready else ()
-        grants = [grant for grant in grants if grant.id not in apart]
+        if apart:
+            grants = [grant for grant in grants if grant.id not in apart]
         draft, room = Draft(state, now), _Room(state)
         _start(draft, room, grants)
         if not state.gangs.ready:
@@ -78,7 +91,6 @@ def _begin(state: State, grants: Sequence[cycle.Grant], now: Instant) -> tuple[D
         apart = split(state, started)
         if not apart:
             return draft, room
-        grants = [grant for grant in grants if grant.id not in apart]
 
 
 def _start(draft: Draft, room: _Room, grants: Sequence[cycle.Grant]) -> None:
@@ -149,7 +161,10 @@ def _grant(
     end_by = Instant(draft.now + spec.time_limit_s * US) if spec.time_limit_s else UNKNOWN
     granted = JobGranted(draft.now, id, attempt, placements, end_by, loans, decided, reservation)
     draft.events.append(granted)
-    draft.commands.append(Launch(placements[0].node, id, attempt))
+    if spec.allocation:  # nothing is launched: it runs, and its command may ask for steps
+        draft.events.append(AttemptStarted(draft.now, id, attempt, end_by, draft.now))
+    else:
+        draft.commands.append(Launch(placements[0].node, id, attempt))
 
 
 class _Space:
@@ -171,8 +186,9 @@ class _Space:
             if left is None:
                 left = self.left[row] = columns.free[:, row].tolist()
             need = columns.amounts(placement, exclusive)
-            if any(n > free for n, free in zip(need, left, strict=True) if n):
-                return False
+            for n, free in zip(need, left, strict=True):
+                if n > free and n:
+                    return False
             needs.append((left, need))
         self.needs = needs
         return bool(placements)

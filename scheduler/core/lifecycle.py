@@ -6,21 +6,36 @@ still runs it is stopped. Everything else ends in `settle`: over for good, or pe
 
 from __future__ import annotations
 
-from msgspec.structs import replace
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec.structs import astuple, replace
 
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
+from packhorse.scheduler.core.names import name_in
 from packhorse.scheduler.core.oom_retry import memory_text, with_more_memory
 from packhorse.scheduler.core.packing.possible import possible
 from packhorse.scheduler.core.reclaim.lending import taken_back
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.steps.book import Part, has_script, must_end, parts_left, step_key
+from packhorse.scheduler.core.steps.tell import end_parts, job_over, whole
 from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.cluster import GpuIdle, GpuIdleAction
 from packhorse.scheduler.model.command import AckExit, Terminate
-from packhorse.scheduler.model.event import AttemptStarted, JobEnded, JobEnding, JobRequeued
+from packhorse.scheduler.model.event import (
+    AttemptStarted,
+    BatchEnded,
+    JobEnded,
+    JobEnding,
+    JobRequeued,
+    StepEnding,
+    StepPartEnded,
+)
 from packhorse.scheduler.model.ids import UNKNOWN, US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import ReportExit, ReportStart
-from packhorse.scheduler.model.job import OOM_SIGNAL, Active, EndCause, Held, Job, JobState, Retry
+from packhorse.scheduler.model.job import OOM_SIGNAL, Active, BatchEnd, EndCause, Held, Job, JobState, Retry
 from packhorse.scheduler.model.resources import Usage
+from packhorse.scheduler.model.step import Step, StepPart
 from packhorse.scheduler.model.units import format_span
 
 NO_USAGE = Usage()
@@ -30,6 +45,11 @@ MAX_BACKOFF_S = 24 * 3600
 MAX_REFUSALS = 5
 """Times that agents may refuse to launch a job; with the waits between them that is about a minute."""
 SIGKILL = 9
+LOST: Final = "lost"
+TERMINATED: Final = "terminated"
+NOT_LAUNCHED: Final = "launch"
+BROKEN: Final = frozenset({LOST, NOT_LAUNCHED})
+"""What ends a part of a step, and with it the others."""
 
 
 def current(state: State, attempt: AttemptKey) -> tuple[Job, Active] | None:
@@ -50,7 +70,7 @@ def report_start(state: State, report: ReportStart, now: Instant) -> Decision:
         )
         return draft.decision()
     job, active = found
-    if active.placements[0].node != report.node or active.started_at:
+    if active.placements[0].node != report.node or active.started_at or active.batch_end is not None:
         return UNCHANGED
     started(draft, job, active, report.started_at)
     return draft.decision()
@@ -71,8 +91,59 @@ def report_exit(state: State, report: ReportExit, now: Instant) -> Decision:
     found = current(state, report.attempt)
     if found is not None and found[1].placements[0].node == report.node:
         job, active = found
-        settle(draft, job, active, report)
+        over(draft, job, active, report)
     return draft.decision()
+
+
+def over(draft: Draft, job: Job, active: Active, report: ReportExit) -> None:
+    """The batch script is over as reported, or the command that held the allocation: the attempt is too, as
+    soon as none of its steps is left; they are told to end.
+    """
+    if active.batch_end is not None:
+        return
+    left = list(parts_left(draft.state.steps, job.id)) if job.id in draft.state.steps else []
+    if left:
+        draft.events.append(BatchEnded(draft.now, active.attempt, BatchEnd(*astuple(report)[2:])))
+        end_parts(draft, active, left, EndCause.EXITED)
+        return
+    settle(draft, job, active, report)
+    job_over(draft, job, active)
+
+
+def part_over(
+    draft: Draft, job: Job, active: Active, gone: Sequence[tuple[Step, StepPart, StepPartEnded]]
+) -> None:
+    """These parts of its steps have ended. One that could not be started, or was lost, ends its step; the
+    last part of all ends a job that waited for nothing else.
+    """
+    ended = {(step.id, part.node) for step, part, _ in gone}
+    left = [
+        (step, part)
+        for step, part in parts_left(draft.state.steps, job.id)
+        if (step.id, part.node) not in ended
+    ]
+    for step, _, event in gone:
+        draft.events.append(event)
+        others = [one for one in left if one[0].id == step.id]
+        if event.cause in BROKEN and others and not must_end(active, step):
+            key = step_key(active.attempt, step)
+            draft.events.append(StepEnding(draft.now, key, EndCause.NODE_FAIL))
+            end_parts(draft, active, others, EndCause.NODE_FAIL)
+    if left:
+        return
+    if active.batch_end is not None:
+        report = ReportExit(active.placements[0].node, active.attempt, *astuple(active.batch_end))
+        settle(draft, job, active, report)
+        job_over(draft, job, active)
+    elif job.spec.allocation and active.ending is not None and not active.terminate_at:
+        nothing_left(draft, job, active)
+
+
+def nothing_left(draft: Draft, job: Job, active: Active) -> None:
+    """An allocation was told to end, and has no steps (any more)."""
+    assert active.ending is not None
+    settle_dead(draft, job, active, active.ending_why or _LOST.get(active.ending, ""))
+    job_over(draft, job, active)
 
 
 def settle(draft: Draft, job: Job, active: Active, report: ReportExit) -> None:
@@ -121,6 +192,8 @@ def _ending(job: Job, active: Active, report: ReportExit, ended_at: Instant) -> 
     Its end is told late after a long epilog, or by an agent that was away. A job with a checkpoint signal
     that ends after it has written its checkpoint, with whatever code, and will go on from there.
     """
+    if active.ending is None:
+        return None
     told_at = min(active.end_by, active.ending_at)  # sooner where its reservation was over
     if active.ending is EndCause.TIME_LIMIT and report.cause == "exited" and ended_at < told_at:
         return None
@@ -342,13 +415,53 @@ def settle_dead(
 def lose_node(draft: Draft, job: Job, active: Active, node: NodeName, detail: str, cause: EndCause) -> None:
     """Nothing of the attempt runs on this node any more.
 
-    The batch script's node: the attempt is over. Another one: it cannot go on, and is stopped.
+    The batch script's node: the attempt is over, once its steps on others are. Another one: it cannot go on,
+    and is stopped.
     """
-    first = active.placements[0].node
-    if first == node:
-        settle_dead(draft, job, active, detail, cause)
-    elif active.ending is None:
+    script_here = active.placements[0].node == node and has_script(job, active)
+    steps_left = _lose_parts(draft, job, active, node, detail) if job.id in draft.state.steps else []
+    if script_here:
+        _script_lost(draft, job, active, steps_left, detail, cause)
+    elif active.ending is None and active.batch_end is None:
         stop(draft, job, active, EndCause.NODE_FAIL)
+
+
+def lose_script(draft: Draft, job: Job, active: Active, detail: str, cause: EndCause) -> Active:
+    """The batch script does not run any more, but its node does. Returns the attempt as it is then, if steps
+    of it go on.
+    """
+    steps_left = list(parts_left(draft.state.steps, job.id)) if job.id in draft.state.steps else []
+    return _script_lost(draft, job, active, steps_left, detail, cause)
+
+
+def _script_lost(
+    draft: Draft, job: Job, active: Active, steps_left: list[Part], detail: str, cause: EndCause
+) -> Active:
+    if not steps_left:
+        settle_dead(draft, job, active, detail, cause)
+        job_over(draft, job, active)
+        return active
+    end = BatchEnd(active.started_at, draft.now, cause=TERMINATED, lost=True, detail=detail)
+    draft.events.append(BatchEnded(draft.now, active.attempt, end))
+    end_parts(draft, active, steps_left, EndCause.NODE_FAIL)
+    return replace(active, batch_end=end)
+
+
+def _lose_parts(draft: Draft, job: Job, active: Active, node: NodeName, detail: str) -> list[Part]:
+    """What its steps had on the node is gone; returns what they have elsewhere."""
+    left = list(parts_left(draft.state.steps, job.id))
+    gone = [(step, part) for step, part in left if part.node == node]
+    if gone:
+        told = [(step, part, lost_part(draft, active, step, part, detail)) for step, part in gone]
+        part_over(draft, job, active, told)
+    return [one for one in left if one[1].node != node]
+
+
+def lost_part(draft: Draft, active: Active, step: Step, part: StepPart, detail: str) -> StepPartEnded:
+    """That it is known not to run there any more, without a word of how it ended."""
+    key = step_key(active.attempt, step)
+    now, started_at = draft.now, part.started_at
+    return StepPartEnded(now, key, part.node, started_at, now, cause=LOST, detail=detail)
 
 
 def stop(
@@ -360,14 +473,15 @@ def stop(
 
 
 def terminate(draft: Draft, active: Active, cause: EndCause, lent: bool = False) -> None:
-    """TERM, grace, KILL on the batch script's node. lent: for memory that was lent to it, with the signal
-    that it wants as a warning."""
+    """TERM, grace, KILL for its batch script and its steps. lent: for memory that was lent to it, with the
+    signal that it wants as a warning."""
     config, signal, grace_s = draft.state.config, 0, draft.state.config.kill_wait_s
     if lent or taken_back(active):
         grace_s = config.reclaim.grace_s
         warn = draft.state.jobs[active.attempt.job].spec.warn
         signal = warn.signal if warn is not None else 0
-    draft.commands.append(Terminate(active.placements[0].node, active.attempt, grace_s, cause, signal))
+    for node, key in whole(draft.state, draft.state.jobs[active.attempt.job], active):
+        draft.commands.append(Terminate(node, key, grace_s, cause, signal))
 
 
 def end(
@@ -430,7 +544,7 @@ def _preempted(
 ) -> None:
     """It made room: however the run ended, the job waits again at once, in its old place, unless it is not to
     run again. Stopped for lent memory, it gets none for a while."""
-    if active.ending_mode is PreemptMode.CANCEL:
+    if active.ending_mode is PreemptMode.CANCEL or job.spec.allocation:
         code, signal, usage = (
             (report.exit_code, report.exit_signal, report.usage) if report else (0, 0, NO_USAGE)
         )
@@ -439,7 +553,7 @@ def _preempted(
         return
     settle_us = draft.state.config.reclaim.settle_s * US
     borrow_after = Instant(draft.now + settle_us) if taken_back(active) else UNKNOWN
-    made_room = f"made room for job {active.ending_for}" if active.ending_for else ""
+    made_room = f"made room for job {name_in(draft.state, active.ending_for)}" if active.ending_for else ""
     draft.events.append(
         JobRequeued(
             draft.now,

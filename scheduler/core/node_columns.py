@@ -591,6 +591,8 @@ class NodeColumns:
                     f"job {job}: {amount} {self.resources[column]} on {p.node} would exceed its "
                     f"{capacity[column, row]}, of which {used[column, row]} are taken"
                 )
+        if not p.devices:
+            return
         if any(devices.kind in LOCATED for devices in p.devices):
             self._check_slots(job, p, row)
         for kind, type_, indices, *_ in p.devices:
@@ -647,6 +649,8 @@ class NodeColumns:
             if amount:
                 used[column, row] += sign * amount
                 free[column, row] -= sign * amount
+        if not p.devices:
+            return
         located = False
         for kind, type_, indices, milli, part, *_ in p.devices:
             if kind in LOCATED:
@@ -697,7 +701,7 @@ class NodeColumns:
 
 
 def _profile(p: Placement) -> Profile:
-    located = [d for d in p.devices if d.kind in LOCATED]
+    located = [d for d in p.devices if d.kind in LOCATED] if p.devices else ()
     if not located:
         return (p.cpu_milli, p.mem_mib, 0, 0, "")
     n = sum([len(d.indices) for d in located])

@@ -10,8 +10,18 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from packhorse.scheduler.core.decision import UNCHANGED, Decision, Draft
-from packhorse.scheduler.core.lifecycle import current, lose_node, started, stop, terminate
+from packhorse.scheduler.core.lifecycle import (
+    current,
+    lose_node,
+    lose_script,
+    started,
+    stop,
+    terminate,
+)
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.steps.book import has_script
+from packhorse.scheduler.core.steps.reconcile import reconcile
+from packhorse.scheduler.core.steps.reports import find
 from packhorse.scheduler.core.suspend import order
 from packhorse.scheduler.model.command import Launch, Resume, SetTimeLimit, Terminate
 from packhorse.scheduler.model.event import (
@@ -86,18 +96,21 @@ def register(state: State, input: RegisterNode, now: Instant) -> Decision:
         job = state.jobs[id]
         active = job.phase
         assert isinstance(active, Active)
-        if active.attempt in exited:
-            continue  # its exit follows as a report
-        if active.placements[0].node != name:
-            if rebooted:
-                lose_node(draft, job, active, name, f"node {name} was restarted", EndCause.NODE_FAIL)
+        script_here = active.placements[0].node == name and has_script(job, active)
+        if rebooted and (active.started_at if script_here else True) and active.attempt not in exited:
+            lose_node(draft, job, active, name, f"node {name} was restarted", EndCause.NODE_FAIL)
+            continue
+        if not script_here or active.attempt in exited:
+            pass  # its exit follows as a report
         elif active.attempt in running:
             _runs(draft, job, active, running[active.attempt])
         elif active.attempt in launching:
             if active.ending is not None and not active.terminate_at:
                 terminate(draft, active, active.ending)
         else:
-            _unknown_to_agent(draft, job, active, known, rebooted)
+            active = _unknown_to_agent(draft, job, active, known)
+        if job.id in state.steps:
+            reconcile(draft, job, active, name, running, launching, exited)
     for attempt in (*running, *input.launching):
         if not _is_current_here(state, attempt, known):
             draft.commands.append(Terminate(name, attempt, state.config.kill_wait_s, EndCause.STALE))
@@ -117,8 +130,8 @@ def _runs(draft: Draft, job: Job, active: Active, found: RunningAttempt) -> None
     draft.commands.append(SetTimeLimit(active.placements[0].node, active.attempt, job.spec.time_limit_s))
 
 
-def _unknown_to_agent(draft: Draft, job: Job, active: Active, known: Node | None, rebooted: bool) -> None:
-    """Should run here, and does not.
+def _unknown_to_agent(draft: Draft, job: Job, active: Active, known: Node | None) -> Active:
+    """Should run here, and does not. Returns it as it is then, if steps of it go on.
 
     Known to have begun, it is lost. Otherwise nobody can tell: its launch may be on its way at this
     moment. So the agent is asked, and its answer settles it: it launches an attempt at most once, also
@@ -126,18 +139,20 @@ def _unknown_to_agent(draft: Draft, job: Job, active: Active, known: Node | None
     """
     node = active.placements[0].node
     if active.started_at:
-        why = f"node {node} was restarted" if rebooted else f"the agent of node {node} has lost it"
-        lose_node(draft, job, active, node, why, EndCause.NODE_FAIL)
-    elif active.ending is not None:
+        return lose_script(draft, job, active, f"the agent of node {node} has lost it", EndCause.NODE_FAIL)
+    if active.ending is not None:
         if not active.terminate_at:
             terminate(draft, active, active.ending)
     elif known is not None and known.admin is Admin.DOWN:
         stop(draft, job, active, EndCause.NODE_FAIL)
     else:
         draft.commands.append(Launch(node, job.id, active.attempt))
+    return active
 
 
 def _is_current_here(state: State, attempt: AttemptKey, known: Node | None) -> bool:
+    if attempt.step >= 0:
+        return known is not None and find(state, attempt, known.name) is not None
     found = current(state, attempt)
     return found is not None and known is not None and found[1].placements[0].node == known.name
 
@@ -146,7 +161,7 @@ def update_node(state: State, call: UpdateNode, now: Instant) -> Decision:
     """Drain, down and resume. Administrators only."""
     draft = Draft(state, now)
     if not call.caller.admin:
-        message = "only an administrator may change nodes"
+        message = f'user "{call.caller.owner.user}" may not change nodes; only an administrator may'
         return draft.answer(call.caller, Refused(RefusalCode.DENIED, message, "Invalid user id"))
     if call.action is not NodeAction.RESUME and not call.reason.strip():
         message = f"a node is not set to {call.action.value.upper()} without a reason; give Reason="

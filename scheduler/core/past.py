@@ -19,6 +19,7 @@ from packhorse.scheduler.core.batch.arrivals import Arrival
 from packhorse.scheduler.core.batch.hours import Hours
 from packhorse.scheduler.core.predictors import Kind
 from packhorse.scheduler.core.state import Frozen, State
+from packhorse.scheduler.core.steps.book import JobSteps
 from packhorse.scheduler.core.when.book import Day, EstimateBook, Scored, Told
 from packhorse.scheduler.model.accounts import AccountsDelta, AssociationKey
 from packhorse.scheduler.model.event import UsageLearned
@@ -27,6 +28,7 @@ from packhorse.scheduler.model.reservation import Reservation
 
 _AT_ONCE: Final = 1_000
 _USERS_AT_ONCE: Final = 100
+_STEPS_AT_ONCE: Final = 100
 """Values per chunk; a user has up to 20 run times."""
 
 _ANY: Final = -1
@@ -120,7 +122,15 @@ class Reserved(PastChunk, frozen=True, array_like=True, tag="reserved", gc=False
     reservations: list[Reservation]
 
 
-AnyPast = Runs | Shares | Own | Used | Arrived | Learned | Booked | Spend | Reserved | Estimated | Hits
+class Stepped(PastChunk, frozen=True, array_like=True, tag="steps", gc=False):
+    """Steps of jobs that run."""
+
+    steps: list[tuple[JobId, JobSteps]]
+
+
+AnyPast = (
+    Stepped | Runs | Shares | Own | Used | Arrived | Learned | Booked | Spend | Reserved | Estimated | Hits
+)
 
 
 def pieces(frozen: Frozen) -> Iterator[AnyPast]:
@@ -144,6 +154,8 @@ def pieces(frozen: Frozen) -> Iterator[AnyPast]:
         yield from _spent(frozen.spent)
     for reservations in _some(frozen.reservations.values(), _AT_ONCE):
         yield Reserved(reservations)
+    for steps in _some(frozen.steps.items(), _STEPS_AT_ONCE):
+        yield Stepped(steps)
 
 
 def _booked(accounts: AccountBook) -> Iterator[Booked]:
@@ -198,6 +210,8 @@ def take(state: State, piece: AnyPast) -> None:
             state.accounts.change(piece.delta)
         case Reserved(reservations):
             state.reservations.update((r.name, r) for r in reservations)
+        case Stepped(steps):
+            state.steps.update(steps)
         case Estimated():
             state.estimates.restore(piece.told, piece.scored)
         case Hits(again, days, level, n, n_inside):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from packhorse.scheduler.core import gangs, waiting
-from packhorse.scheduler.core.accounts.holding import count_again
 from packhorse.scheduler.core.active import set_lease_timers, set_timers
 from packhorse.scheduler.core.array_tasks import count
 from packhorse.scheduler.core.conditions import ensure_members
@@ -11,6 +10,7 @@ from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.preempt.apply_room import ends_at
 from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, suspect_all
 from packhorse.scheduler.core.state import ArrayTasks, State
+from packhorse.scheduler.core.steps.apply_steps import set_step_timer
 from packhorse.scheduler.model.ids import UNKNOWN, US
 from packhorse.scheduler.model.job import Active, DependencyKind, Ended, Job, Pending
 
@@ -28,29 +28,36 @@ def rebuild(state: State) -> None:
             state.n_silent += 1
     for id in state.arrays:
         state.tasks[id] = ArrayTasks()
+    rows: list[PendingRow] = []
+    members: list[Job] = []
+    lent: list[Job] = []
     for job in state.jobs.values():
+        phase, spec = job.phase, job.spec
         if job.array_id:
             tasks = state.tasks[job.array_id]
             tasks.by_index[job.index] = job.id
             count(tasks, job, 1)
-    for job in state.jobs.values():
-        if job.spec.gang is not None and isinstance(job.phase, Pending):
-            gangs.gather(state, job)
-    rows: list[PendingRow] = []
-    for job in state.jobs.values():
-        phase = job.phase
         if isinstance(phase, Pending):
-            rows.append(waiting.row_of(state, job))
+            if spec.gang is not None:
+                gangs.gather(state, job)
+                members.append(job)
+            else:
+                rows.append(waiting.row_of(state, job))
             if not phase.eligible_at:
                 waiting.watch(state, job)
-            else:
+            elif spec.deadline_at or spec.switches_wait_s >= 0:
                 waiting.set_patience_timers(state, job)
+            if job.room_until:
+                state.preempting.put(job)
         elif isinstance(phase, Active):
             _hold(state, job, phase)
-        state.preempting.put(job)
-    for job in state.jobs.values():
-        if isinstance(job.phase, Active) and job.phase.loans:
-            begin_loans(state, job.id, job.phase)
+            state.preempting.put(job)
+            if phase.loans:
+                lent.append(job)
+    rows += [waiting.row_of(state, job) for job in members]  # which go by one another
+    for job in lent:
+        assert isinstance(job.phase, Active)
+        begin_loans(state, job.id, job.phase)
     suspect_all(state)
     state.windows.changed(state.reservations, UNKNOWN)
     for array in state.arrays.values():
@@ -58,10 +65,12 @@ def rebuild(state: State) -> None:
             rows.append(waiting.row_of(state, array))
             waiting.watch(state, array)
     state.pending_columns.add_many(rows)
-    count_again(state)
     for node in state.nodes.values():
         if not node.reachable:
             set_lease_timers(state, node.name)
+    for id, steps in state.steps.items():
+        for step in steps.running:
+            set_step_timer(state, id, step)
     _find_singletons(state)
 
 

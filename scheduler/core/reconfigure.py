@@ -20,7 +20,8 @@ def reconfigure(state: State, call: Reconfigure, now: Instant) -> Decision:
     """Administrators only. The cluster's origin stays what it is."""
     draft = Draft(state, now)
     if not call.caller.admin:
-        message = "only an administrator may have the configuration read again"
+        user = call.caller.owner.user
+        message = f'user "{user}" may not have the configuration read again; only an administrator may'
         return draft.answer(call.caller, Refused(RefusalCode.DENIED, message, "Access/permission denied"))
     config = replace(call.config, origin=call.config.origin or state.config.origin)
     if config != state.config:

@@ -17,6 +17,7 @@ from packhorse.scheduler.model.job import Active, EndCause, Ended, Held, Job
 from packhorse.scheduler.model.reply import Done, Outcome
 
 PENDING = "Job is pending execution"
+BATCH_ONLY = "Only batch jobs are accepted or processed"
 DISABLED = "Requested operation is presently disabled"
 TRY_AGAIN = "Job can not be altered now, try again later"
 INVALID_USER = "Invalid user id"
@@ -58,6 +59,8 @@ def _one(draft: Draft, call: Requeue, target: Target, job: Job) -> Outcome:
     phase = job.phase
     if not isinstance(phase, Active | Ended):
         return targets.wrong_state(target, "waits already", PENDING)
+    if job.spec.allocation:
+        return targets.wrong_state(target, "has no batch script that could be run again", BATCH_ONLY)
     if not job.spec.requeue and not call.caller.admin:
         return targets.wrong_state(target, "was submitted with --no-requeue", DISABLED)
     if isinstance(phase, Ended):

@@ -290,12 +290,17 @@ def _take_jobs(
     phases: dict[Pending, Pending],
 ) -> None:
     """Jobs in order. Equal waiting phases become one object, as they were when submitted together."""
-    share = phases.setdefault
+    share, last = phases.setdefault, Pending()
     at = Instant(0)
     for s in jobs:
         phase = s.phase
         if type(phase) is Pending:
-            phase = share(phase, phase)
+            if phase.eligible_at and phase == last:
+                phase = last
+            elif phase.eligible_at:
+                last = phase  # jobs that were submitted together follow each other
+            else:
+                phase = share(phase, phase)
         if s.submitted_at != at:
             at = s.submitted_at
         state.jobs[s.id] = Job(

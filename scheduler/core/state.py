@@ -28,6 +28,7 @@ from packhorse.scheduler.core.reclaim.book import Book
 from packhorse.scheduler.core.reservations.windows import Windows
 from packhorse.scheduler.core.running_columns import RunningColumns
 from packhorse.scheduler.core.standings import Standings
+from packhorse.scheduler.core.steps.book import JobSteps
 from packhorse.scheduler.core.timers import Timers
 from packhorse.scheduler.core.usage import UserUsage
 from packhorse.scheduler.core.when.book import EstimateBook
@@ -99,6 +100,7 @@ class Frozen:
         "nodes",
         "reservations",
         "spent",
+        "steps",
         "usage",
     )
 
@@ -120,6 +122,7 @@ class Frozen:
     arrivals: Arrivals
     spent: Spent
     reservations: dict[str, Reservation]
+    steps: dict[JobId, JobSteps]
 
 
 class State:
@@ -145,8 +148,8 @@ class State:
     singletons: unfinished jobs by (uid, name) and the number that orders them, only for the pairs that a
     waiting singleton asks about. n_silent: nodes whose agent is not connected. demand: what jobs are like,
     for the placement policy. batch: what the order "packhorse" knows from pass to pass. licenses: what jobs
-    hold of the cluster's licences. held: what they hold on whose name. reclaim: who lends memory to whom.
-    preempting: who could make room, and for whom others do.
+    hold of the cluster's licences. held: what they hold on whose name, once a limit asks. reclaim: who lends
+    memory to whom. preempting: who could make room, and for whom others do.
     fallback: that the policy fails, None if it works. looking_at: whom the pass that is under way is looking
     at; of meaning only if it fails. fair_shares, standings: what priorities go by, kept from pass to pass.
     windows: what follows from the reservations, and who runs in them. gangs: members that wait to start
@@ -189,6 +192,7 @@ class State:
         "singletons",
         "spent",
         "standings",
+        "steps",
         "tasks",
         "taught",
         "timers",
@@ -213,6 +217,7 @@ class State:
         self.estimates = EstimateBook()
         self.spent = Spent()
         self.reservations: dict[str, Reservation] = {}
+        self.steps: dict[JobId, JobSteps] = {}
         self.taught: PolicyTaught | None = None
         self.lending_off: tuple[Switch, ...] = ()
         self.learned: UsageLearned | None = None
@@ -271,6 +276,7 @@ class State:
             and self.estimates == other.estimates
             and self.spent == other.spent
             and list(self.reservations.items()) == list(other.reservations.items())
+            and self.steps == other.steps
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -296,4 +302,5 @@ class State:
         frozen.estimates = self.estimates.copy()
         frozen.spent = self.spent.copy()
         frozen.reservations = self.reservations.copy()
+        frozen.steps = self.steps.copy()
         return frozen

@@ -13,7 +13,6 @@ from packhorse.scheduler.core import (
     cancel,
     gpu_idle,
     hold,
-    lifecycle,
     nodes,
     quarantine,
     reconfigure,
@@ -30,6 +29,7 @@ from packhorse.scheduler.core.reclaim.report import report_usage
 from packhorse.scheduler.core.reclaim.switch import switch_reclaim
 from packhorse.scheduler.core.reservations import requests
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.steps import create, ending, reports
 from packhorse.scheduler.core.tick import next_timer
 from packhorse.scheduler.core.when import note
 from packhorse.scheduler.model import input as inp
@@ -81,8 +81,8 @@ _STEP: dict[type, Callable[[State, Any, Instant], Decision]] = {
     inp.RegisterNode: nodes.register,
     inp.ReportOffer: nodes.report_offer,
     inp.ReportSilence: nodes.report_silence,
-    inp.ReportStart: lifecycle.report_start,
-    inp.ReportExit: lifecycle.report_exit,
+    inp.ReportStart: reports.report_start,
+    inp.ReportExit: reports.report_exit,
     inp.ReportGpus: gpu_idle.report_gpus,
     inp.Tick: tick.tick,
     inp.RunCycle: quarantine.run_cycle,
@@ -93,9 +93,12 @@ _STEP: dict[type, Callable[[State, Any, Instant], Decision]] = {
     inp.ChangeAccounts: change_accounts,
     inp.SuspendJobs: suspend.suspend_jobs,
     inp.ResumeJobs: suspend.resume_jobs,
-    inp.ReportSuspension: suspend.report_suspension,
+    inp.ReportSuspension: reports.report_suspension,
     inp.Reconfigure: reconfigure.reconfigure,
     inp.CreateReservation: requests.create_reservation,
     inp.UpdateReservation: requests.update_reservation,
     inp.DeleteReservation: requests.delete_reservation,
+    inp.CreateStep: create.create_step,
+    inp.CancelStep: ending.cancel_step,
+    inp.EndAllocation: ending.end_allocation,
 }

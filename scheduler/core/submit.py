@@ -12,10 +12,11 @@ from msgspec.structs import replace
 
 from packhorse.scheduler.core import indices
 from packhorse.scheduler.core.accounts.admission import check_submission, longest_s
-from packhorse.scheduler.core.accounts.rights import check_access, complete_account
+from packhorse.scheduler.core.accounts.rights import account_and_qos, check_access
 from packhorse.scheduler.core.deadlines import check_deadline
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.dependencies import check_dependency
+from packhorse.scheduler.core.gang_room import check_room
 from packhorse.scheduler.core.gangs import check_array, check_gangs
 from packhorse.scheduler.core.licenses import check_licenses
 from packhorse.scheduler.core.oom_retry import check_oom_retry
@@ -43,7 +44,7 @@ def submit(state: State, call: Submit, now: Instant) -> Decision:
     refused = _check_caller(state, call.caller) or _check_count(state, len(call.items))
     if refused is not None:
         return draft.answer(call.caller, refused)
-    if not call.items or any(not 0 <= item.spec < len(call.specs) for item in call.items):
+    if not _names_specs(call):
         return draft.answer(call.caller, _invalid("a submission names one of its specs for each of its jobs"))
     specs = []
     for spec in call.specs:
@@ -51,10 +52,15 @@ def submit(state: State, call: Submit, now: Instant) -> Decision:
         if isinstance(filled, Refused):
             return draft.answer(call.caller, filled)
         specs.append(filled)
-    n_of = sorted(Counter(item.spec for item in call.items).items())
-    wanted = [(specs[i], n) for i, n in n_of]
     owner = call.caller.owner
-    refused = check_gangs(state, owner, wanted) or check_submission(state, owner, wanted)
+    wanted = [(specs[0], len(call.items))]
+    if len(specs) > 1:
+        wanted = [(specs[i], n) for i, n in sorted(Counter(item.spec for item in call.items).items())]
+    refused = (
+        check_gangs(state, owner, wanted)
+        or check_room(state, owner, wanted)
+        or check_submission(state, owner, wanted)
+    )
     if refused is not None:
         return draft.answer(call.caller, refused)
     event = JobsSubmitted(now, call.caller.owner, state.next_job_id, tuple(specs), call.items)
@@ -74,6 +80,8 @@ def submit_array(state: State, call: SubmitArray, now: Instant) -> Decision:
     spec = complete(state, call.caller, call.spec, now)
     if isinstance(spec, Refused):
         return draft.answer(call.caller, spec)
+    if spec.allocation:
+        return draft.answer(call.caller, _invalid_array("an array needs a batch script"))
     n = indices.size(array.ranges)
     refused = check_array(spec) or check_submission(state, call.caller.owner, [(spec, n)])
     if refused is not None:
@@ -85,28 +93,31 @@ def submit_array(state: State, call: SubmitArray, now: Instant) -> Decision:
 
 def complete(state: State, caller: Caller, spec: JobSpec, now: Instant) -> JobSpec | Refused:
     """The spec with the defaults of partition, account, QOS, time limit and memory, or why it cannot be."""
+    if spec.allocation:  # there is nothing that could be run again without the command that holds it
+        spec = replace(spec, requeue=False, retry=None, oom_factor_milli=0)
     reserved = state.reservations.get(spec.reservation)
     partition = find_partition(state, spec.partition or (reserved.partition if reserved else ""))
     if isinstance(partition, Refused):
         return partition
     bounded = spec.time_limit_s >= 0
+    names = account_and_qos(state, caller.owner, spec, partition.name)
+    if isinstance(names, Refused):
+        return names
     spec = replace(
         spec,
         partition=partition.name,
+        account=names[0],
+        qos=names[1],
         time_limit_s=_time_limit(spec.time_limit_s, partition),
         ask=fill_memory(spec.ask, partition),
         lease_s=spec.lease_s or partition.lease_s,
     )
-    filled = complete_account(state, caller.owner, spec)
-    if isinstance(filled, Refused):
-        return filled
-    spec = filled
     if not spec.time_limit_s and not bounded:
         spec = replace(spec, time_limit_s=longest_s(state, spec, caller.owner))
     refused = (
         _check_plain(spec)
         or check_access(state, partition, caller.owner, spec)
-        or check_deadline(spec, now)
+        or (check_deadline(spec, now) if spec.deadline_at else None)
         or check_oom_retry(spec)
         or _check_privileges(caller, spec)
         or check_partition(partition, caller.owner, spec)
@@ -203,6 +214,15 @@ def _check_caller(state: State, caller: Caller) -> Refused | None:
             ACCESS_DENIED,
         )
     return None
+
+
+def _names_specs(call: Submit) -> bool:
+    """Whether there are jobs, and a spec for each of them."""
+    n = len(call.specs)
+    for item in call.items:  # three times as fast as all()
+        if not 0 <= item.spec < n:
+            return False
+    return bool(call.items)
 
 
 def _check_count(state: State, n: int) -> Refused | None:

@@ -21,6 +21,7 @@ from packhorse.scheduler.core.lifecycle import NO_JOB, current
 from packhorse.scheduler.core.packing.board import CPU, EXCLUSIVE, SLOTS
 from packhorse.scheduler.core.reservations.going_on import reserved_by
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.steps.tell import whole
 from packhorse.scheduler.model.command import Continue, Suspend
 from packhorse.scheduler.model.event import JobEnded, JobGranted, JobRequeued, JobResumed, JobSuspended
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId, NodeName
@@ -53,7 +54,7 @@ def suspend(draft: Draft, job: Job, active: Active, by: int = -1, for_job: JobId
     if away := _silent(draft.state, active):
         return away
     draft.events.append(JobSuspended(draft.now, job.id, active.attempt, by, for_job))
-    draft.commands.append(Suspend(active.placements[0].node, active.attempt))
+    draft.commands += [Suspend(node, key) for node, key in whole(draft.state, job, active)]
     return ""
 
 
@@ -69,7 +70,7 @@ def resume(draft: Draft, job: Job, active: Active, by: int = -1) -> str:
     if short := _shortage(draft, job, active) or _kept_out(draft, job, active):
         return short
     draft.events.append(JobResumed(draft.now, job.id, active.attempt, end_by(job, active, draft.now), by))
-    draft.commands.append(Continue(active.placements[0].node, active.attempt))
+    draft.commands += [Continue(node, key) for node, key in whole(draft.state, job, active)]
     return ""
 
 
@@ -123,7 +124,7 @@ def order(active: Active) -> Suspend | Continue:
 def _on_each(state: State, caller: Caller, wanted: tuple[Target, ...], now: Instant, act: Act) -> Decision:
     draft = Draft(state, now)
     if not caller.admin:
-        message = "only an administrator may suspend and resume jobs"
+        message = f'user "{caller.owner.user}" may not suspend or resume jobs; only an administrator may'
         return draft.answer(caller, Refused(RefusalCode.DENIED, message, ACCESS_DENIED))
     seen: set[JobId] = set()
     outcomes = tuple(_aim(draft, caller, target, act, seen) for target in wanted)

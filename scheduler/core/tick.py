@@ -10,18 +10,26 @@ from itertools import islice
 from msgspec.structs import replace
 
 from packhorse.scheduler.core import gangs, waiting
-from packhorse.scheduler.core.active import brake_holds, lease_over_at, ranked_next_at, warn_at
+from packhorse.scheduler.core.active import (
+    brake_holds,
+    can_lose,
+    lease_over_at,
+    nothing_left_at,
+    ranked_next_at,
+    warn_at,
+)
 from packhorse.scheduler.core.cancel import end_pending, end_remainder
 from packhorse.scheduler.core.deadlines import REASON, due_at
 from packhorse.scheduler.core.decision import Decision, Draft
-from packhorse.scheduler.core.lifecycle import lose_node, stop, terminate
+from packhorse.scheduler.core.lifecycle import lose_node, nothing_left, stop, terminate
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.reclaim.lending import too_much_lent
 from packhorse.scheduler.core.reclaim.settle import settle
 from packhorse.scheduler.core.reservations.over import end_reservations
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.steps.ending import limit_at, limits_over
+from packhorse.scheduler.core.steps.tell import signal_all
 from packhorse.scheduler.core.timers import Entry, Timer
-from packhorse.scheduler.model.command import Signal
 from packhorse.scheduler.model.event import (
     JobEnded,
     JobsEligible,
@@ -46,20 +54,23 @@ FORGET_AT_ONCE = 2_000
 
 def next_timer(state: State) -> Instant | None:
     """When the next Tick has something to do, None if only an input can change that. May lie in the past."""
-    at = None
+    least = None
     if len(state.timers):
-        at = state.timers.next(lambda entry: _stands(state, entry), not brake_holds(state))
-    wakes = (
+        least = state.timers.next(lambda entry: _stands(state, entry), not brake_holds(state))
+    windows = state.windows
+    for at in (
+        _forget_at(state),
         state.batch.wake_at or None,
         state.reclaim.wake_at or None,
         state.preempting.wake_at or None,
         state.held.wake_at or None,
-        _unsettled_at(state),
-        state.windows.wake_at or None,
-        state.windows.due(state.reservations, state.config),
-    )
-    known = [found for found in (at, _forget_at(state), *wakes) if found is not None]
-    return min(known, default=None)
+        _unsettled_at(state) if state.reclaim.suspects else None,
+        windows.wake_at or None,
+        windows.due(state.reservations, state.config) if state.reservations else None,
+    ):
+        if at is not None and (least is None or at < least):
+            least = at
+    return least
 
 
 def tick(state: State, _input: Tick, now: Instant) -> Decision:
@@ -142,7 +153,6 @@ def _settle_loans(draft: Draft) -> None:
 
 
 def _act(draft: Draft, kind: Timer, job: Job, active: Active) -> None:
-    node = active.placements[0].node
     match kind:
         case Timer.LIMIT:
             stop(draft, job, active, EndCause.TIME_LIMIT)
@@ -151,19 +161,25 @@ def _act(draft: Draft, kind: Timer, job: Job, active: Active) -> None:
             assert warn is not None
             draft.events.append(JobWarned(draft.now, job.id, active.attempt))
             scope = SignalScope.BATCH if warn.batch_only else SignalScope.STEPS
-            draft.commands.append(Signal(node, active.attempt, warn.signal, scope))
+            signal_all(draft, job, active, warn.signal, scope)
         case Timer.TERMINATE:
             draft.events.append(JobTerminating(draft.now, job.id, active.attempt))
             terminate(draft, active, active.ending or EndCause.REQUEUED)
+            if nothing_left_at(draft.state, job, active):
+                nothing_left(draft, job, replace(active, terminate_at=UNKNOWN))
         case Timer.LEASE:
             _lease_over(draft, job, active)
+        case Timer.STEP_LIMIT:
+            limits_over(draft, job, active)
+        case Timer.NOTHING_LEFT:
+            nothing_left(draft, job, active)
 
 
 def _lease_over(draft: Draft, job: Job, active: Active) -> None:
     """One of its nodes was silent for longer than the lease: it has stopped the job by itself."""
     for placement in active.placements:
         at = lease_over_at(draft.state, job, placement.node)
-        if at and at <= draft.now:
+        if at and at <= draft.now and can_lose(draft.state, job, active, placement.node):
             detail = f"node {placement.node} was silent for longer than the lease of {job.spec.lease_s} s"
             lose_node(draft, job, active, placement.node, detail, EndCause.LEASE)
             return
@@ -171,15 +187,15 @@ def _lease_over(draft: Draft, job: Job, active: Active) -> None:
 
 def _deadline_over(draft: Draft, id: JobId) -> None:
     """What is due at that time."""
-    job = draft.state.jobs.get(id)
-    if job is None:
-        array = draft.state.arrays[id]
-        end_remainder(draft, array, array.remaining, -1)
-    elif isinstance(job.phase, Active):
-        stop(draft, job, job.phase, EndCause.DEADLINE)
-    else:
-        detail = f"it could not be over by its deadline (--time {format_elapsed(job.spec.time_limit_s)})"
+    waiter: Job | ArrayJob = draft.state.jobs.get(id) or draft.state.arrays[id]
+    if isinstance(waiter, Job) and isinstance(waiter.phase, Active):
+        stop(draft, waiter, waiter.phase, EndCause.DEADLINE)
+        return
+    detail = f"it could not be over by its deadline (--time {format_elapsed(waiter.spec.time_limit_s)})"
+    if isinstance(waiter, Job):
         draft.events.append(JobEnded(draft.now, id, JobState.DEADLINE, reason=REASON, detail=detail))
+    else:
+        end_remainder(draft, waiter, waiter.remaining, -1, REASON, detail, JobState.DEADLINE)
 
 
 def _any_switches(draft: Draft, id: JobId) -> None:
@@ -205,12 +221,12 @@ def _give_up(draft: Draft, id: JobId, seen: set[JobId]) -> None:
 def _doom(draft: Draft, id: JobId) -> None:
     """A dependency that cannot come true any more, of a job that wants to be cancelled then."""
     job = draft.state.jobs.get(id)
-    reason = Reason.DEPENDENCY_NEVER.value
+    reason, detail = Reason.DEPENDENCY_NEVER.value, "its dependency can never be satisfied"
     if job is not None:
-        end_pending(draft, job, -1, reason, "its dependency can never be satisfied")
+        end_pending(draft, job, -1, reason, detail)
         return
     array = draft.state.arrays[id]
-    end_remainder(draft, array, array.remaining if array.phase.never else array.never, -1)
+    end_remainder(draft, array, array.remaining if array.phase.never else array.never, -1, reason, detail)
 
 
 def _stands(state: State, entry: Entry) -> bool:
@@ -241,6 +257,7 @@ def _stands(state: State, entry: Entry) -> bool:
             return runs and phase.end_by == at
         case Timer.WARN:
             runs = phase.ending is None and bool(phase.started_at) and not phase.suspended_at
+            runs = runs and phase.batch_end is None
             can = runs and bool(phase.end_by) and not phase.warned
             return can and waiter.spec.warn is not None and warn_at(waiter, phase) == at
         case Timer.TERMINATE:
@@ -248,11 +265,14 @@ def _stands(state: State, entry: Entry) -> bool:
         case Timer.RANK:
             return ranked_next_at(state, waiter, phase) == at
         case Timer.LEASE:
-            first = phase.placements[0].node
             return any(
-                lease_over_at(state, waiter, p.node) == at and (p.node == first or phase.ending is None)
+                lease_over_at(state, waiter, p.node) == at and can_lose(state, waiter, phase, p.node)
                 for p in phase.placements
             )
+        case Timer.STEP_LIMIT:
+            return limit_at(state, waiter) == at
+        case Timer.NOTHING_LEFT:
+            return nothing_left_at(state, waiter, phase) == at
     return False
 
 

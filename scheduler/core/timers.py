@@ -27,6 +27,8 @@ class Timer(IntEnum):
     SWITCHES = 8  # it has waited long enough for few switches
     DEADLINE = 7  # it can no longer be over by its deadline, or runs at it
     GANG = 9  # its gang has waited for as long as its members want
+    STEP_LIMIT = 10  # the time limit of a step of its own
+    NOTHING_LEFT = 11  # it was told to end, and there is nothing of it that could
 
 
 Entry = tuple[Instant, Timer, JobId]

@@ -11,6 +11,7 @@ from packhorse.scheduler.model.errors import InvalidTransition
 from packhorse.scheduler.model.event import (
     ArrayTaskSplit,
     AttemptStarted,
+    BatchEnded,
     JobEnded,
     JobEnding,
     JobGpusBusy,
@@ -102,6 +103,15 @@ TABLE: tuple[Transition, ...] = (
         "it has to stop (cancel, limit, requeue, lost node, a better job, idle GPUs); "
         "its nodes are held until nothing of it is left",
     ),
+    Transition(
+        BatchEnded,
+        (CONFIGURING,),
+        (CONFIGURING,),
+        "the batch script is over, and steps of it still have to end",
+    ),
+    Transition(BatchEnded, (RUNNING,), (RUNNING,), "the same"),
+    Transition(BatchEnded, (SUSPENDED,), (SUSPENDED,), "the same"),
+    Transition(BatchEnded, (COMPLETING,), (COMPLETING,), "the same"),
     Transition(JobTerminating, (COMPLETING,), (COMPLETING,), "the delayed order to stop was sent"),
     Transition(
         JobEnded,

@@ -12,10 +12,12 @@ from packhorse.scheduler.core.accounts.rights import check_access, complete_acco
 from packhorse.scheduler.core.deadlines import check_deadline
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.dependencies import check_dependency
+from packhorse.scheduler.core.gang_room import check_room
 from packhorse.scheduler.core.hold import INVALID_USER, waiting_ids
 from packhorse.scheduler.core.licenses import check_licenses
 from packhorse.scheduler.core.reservations.admission import check_longer, check_reservation
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.steps.book import has_script
 from packhorse.scheduler.core.submit import (
     ACCESS_DENIED,
     check_partition,
@@ -192,6 +194,8 @@ def _changed(draft: Draft, call: UpdateJob, target: Target, one: Job | ArrayJob)
         refused = None if admin and not placed_anew else check_partition(partition, one.owner, spec)
     if refused is None and placed_anew:
         refused = check_possible(state, partition, spec.ask)
+    if refused is None and placed_anew and state.gangs.of(one) is not None:
+        refused = check_room(state, one.owner, [(spec, 1)], instead_of=one.id)
     if refused is None and spec.licenses and spec.licenses != old.licenses:
         refused = check_licenses(spec.licenses, state.config)
     if refused is None and (spec.deadline_at, spec.time_limit_s) != (old.deadline_at, old.time_limit_s):
@@ -269,7 +273,8 @@ def _update_active(draft: Draft, job: Job, spec: JobSpec, uid: int) -> None:
         since = active.started_at or active.granted_at
         limit_us = spec.time_limit_s * US + active.suspended_us
         end_by = Instant(since + limit_us) if spec.time_limit_s else UNKNOWN
-        draft.commands.append(SetTimeLimit(active.placements[0].node, active.attempt, spec.time_limit_s))
+        if has_script(job, active):
+            draft.commands.append(SetTimeLimit(active.placements[0].node, active.attempt, spec.time_limit_s))
     draft.events.append(JobUpdated(draft.now, job.id, spec, uid, end_by=end_by))
 
 

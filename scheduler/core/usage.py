@@ -74,7 +74,7 @@ class UserUsage:
 
     def use(self, uid: int, placements: tuple[Placement, ...], run_us: int, now: Instant) -> None:
         """A job of the user has had these for so long."""
-        cpu_s = sum(p.cpu_milli + device_milli(p) for p in placements) / 1000 * (run_us / US)
+        cpu_s = sum([p.cpu_milli + device_milli(p) for p in placements]) / 1000 * (run_us / US)
         # Old use is not halved again and again: new use weighs the more instead.
         weight = 2 ** self._rebased(now)  # first: it may change the scale of all others
         self._used[uid] = self._used.get(uid, 0.0) + cpu_s * weight
@@ -161,4 +161,5 @@ def about(ask: Ask) -> tuple[float, float, float]:
 
 def device_milli(placement: Placement) -> int:
     """Thousandths of devices in it."""
-    return sum(d.milli * len(d.indices) for d in placement.devices)
+    devices = placement.devices
+    return sum([d.milli * len(d.indices) for d in devices]) if devices else 0

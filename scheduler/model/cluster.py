@@ -217,8 +217,9 @@ class Enforce(StrEnum):
     """What accounts, associations and QOS limit."""
 
     NONE = "none"  # nothing: they are names in records
-    LIMITS = "limits"  # those who have an association, or name an account that exists
-    ASSOCIATIONS = "associations"  # everybody: a job without an association is refused
+    ACCOUNTS = "accounts"  # those who have an association, or name an account that exists; others go free
+    LIMITS = "limits"  # everybody, once there are accounts: a job without an association is refused then
+    ASSOCIATIONS = "associations"  # everybody, always: nobody submits before there are accounts
 
 
 class AccountsPolicy(msgspec.Struct, frozen=True, array_like=True, gc=False):

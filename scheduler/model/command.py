@@ -64,10 +64,17 @@ class AckExit(msgspec.Struct, frozen=True, gc=False, tag=True):
     attempt: AttemptKey
 
 
+class JobOver(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """The attempt is over on all nodes: the node may do away with what it kept for its steps."""
+
+    node: NodeName
+    attempt: AttemptKey
+
+
 class Resume(msgspec.Struct, frozen=True, gc=False, tag=True):
     """The operator wants the node to take work again, whatever its agent had against it."""
 
     node: NodeName
 
 
-Command = Launch | Signal | Terminate | SetTimeLimit | AckExit | Resume | Suspend | Continue
+Command = Launch | Signal | Terminate | SetTimeLimit | AckExit | Resume | Suspend | Continue | JobOver

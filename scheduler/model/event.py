@@ -84,11 +84,14 @@ class ArrayTaskSplit(_Event, frozen=True, array_like=True, gc=False, tag=True):
 
 
 class ArrayRemainderCancelled(_Event, frozen=True, array_like=True, gc=False, tag=True):
-    """These waiting indices will never run; they get no job ids."""
+    """These waiting indices will never run; they get no job ids. end: CANCELLED or DEADLINE."""
 
     array: JobId
     ranges: tuple[IndexRange, ...]
     by: int
+    end: JobState = JobState.CANCELLED
+    reason: str = "None"
+    detail: str = ""
 
 
 class JobGranted(_Event, frozen=True, array_like=True, gc=False, tag=True):

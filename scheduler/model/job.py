@@ -377,17 +377,16 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def state(self) -> JobState:
         """Where the job stands, in Slurm's word."""
-        match self.phase:
-            case Ended(state=state):
-                return state
-            case Active(ending=None, suspended_at=0, started_at=started):
-                return JobState.RUNNING if started else JobState.CONFIGURING
-            case Active(ending=None):
-                return JobState.SUSPENDED
-            case Active():
-                return JobState.COMPLETING
-            case Pending():
-                return JobState.PENDING
+        phase = self.phase
+        if isinstance(phase, Pending):
+            return JobState.PENDING
+        if isinstance(phase, Ended):
+            return phase.state
+        if phase.ending is not None:
+            return JobState.COMPLETING
+        if phase.suspended_at:
+            return JobState.SUSPENDED
+        return JobState.RUNNING if phase.started_at else JobState.CONFIGURING
 
 
 class ArrayJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -396,8 +395,9 @@ class ArrayJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
     remaining: indices still waiting. An index leaves it when its task is granted, held or changed on
     its own, and is a Job from then on, or when it is cancelled. blocked: the part of remaining that
     waits for its counterpart in another array (aftercorr); never: the part of blocked whose
-    counterpart failed. cancelled: indices cancelled while they waited. failed: some task ended, and
-    not well. The array is forgotten once nothing remains and all its tasks are.
+    counterpart failed. cancelled: indices cancelled, or given up, while they waited; late: the part of
+    those that could not be over by the deadline. failed: some task ended, and not well. The array is
+    forgotten once nothing remains and all its tasks are.
     """
 
     id: JobId
@@ -411,3 +411,4 @@ class ArrayJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
     never: tuple[IndexRange, ...] = ()
     cancelled: tuple[IndexRange, ...] = ()
     failed: bool = False
+    late: tuple[IndexRange, ...] = ()

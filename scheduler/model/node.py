@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
@@ -12,11 +13,23 @@ from packhorse.scheduler.model.resources import Device
 MAX_LEVELS = 8
 """Of racks and switches above a node."""
 
+LEVELS = f"at most {MAX_LEVELS} names of ASCII letters, digits, -, _ and ."
+"""What `are_levels` asks for, in words."""
+
+
+def are_levels(names: Sequence[str]) -> bool:
+    """Whether racks and switches above a node may have these names, from the top down. None: it stands
+    nowhere in particular."""
+    return len(names) <= MAX_LEVELS and all(
+        name and all(char.isascii() and (char.isalnum() or char in "-_.") for char in name) for name in names
+    )
+
 
 class NodeSpec(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A machine as its agent registered it. declared: amounts were stated by its owner, beyond or
     instead of the hardware found. isolation: "cgroup2", "cgroup1" or "rlimits". topology: where it stands in
-    the tree of racks and switches, from the top down: ("rack3", "switch7")."""
+    the tree of racks and switches, from the top down: ("rack3", "switch7"). step_door: path on its host of
+    the socket at which its steps are attached to."""
 
     name: NodeName
     host_name: str
@@ -37,6 +50,7 @@ class NodeSpec(msgspec.Struct, frozen=True, array_like=True, gc=False):
     address: str = ""
     boot_at: Instant = UNKNOWN
     topology: tuple[str, ...] = ()
+    step_door: str = ""
 
 
 class Offer(msgspec.Struct, frozen=True, array_like=True, gc=False):

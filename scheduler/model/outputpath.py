@@ -33,10 +33,12 @@ def expand_pattern(
     node_index: int = 0,
     step: str = "batch",
     task: int = 0,
+    per_task: bool = False,
 ) -> str:
     """The path of one process. array_job_id 0 and array_index -1: not an array; step: `batch` or a step's
     number.
 
+    per_task: what differs between a step's nodes and tasks (%t, %n, %N), and %%, is left for them to fill in.
     Unknown symbols stay as they are. The result is not made absolute.
     """
     if "\\" in pattern:
@@ -56,7 +58,9 @@ def expand_pattern(
             end += 1
         letter = pattern[end : end + 1]
         width = min(int(pattern[mark + 1 : end] or "0"), _MAX_WIDTH)
-        if letter == "%" and end == mark + 1:
+        if per_task and letter in ("%", "t", "n", "N"):
+            out += pattern[mark : end + 1]
+        elif letter == "%" and end == mark + 1:
             out += "%"
         elif letter == "j":
             out += str(job_id).zfill(width)

@@ -7,8 +7,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 
 from packhorse.scheduler.model.errors import PackhorseError
+
+GOING_S = 10.0
+"""How long a killed daemon may take to let go: its threads end one by one, on a busy machine in a second."""
+
+_LOOK_S = 0.005
 
 
 class AlreadyRunning(PackhorseError):
@@ -24,15 +30,21 @@ class PidFile:
     """Taken by a daemon at start, held until the process ends; the kernel lets go whatever happens."""
 
     def __init__(self, path: str) -> None:
-        """Raises AlreadyRunning, or OSError if the file cannot be written."""
+        """Raises AlreadyRunning, or OSError if the file cannot be written.
+
+        Waits for a daemon that was killed and for those who only look, as `running_pid` does.
+        """
         self.path = path
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        deadline = time.monotonic() + GOING_S
+        while not _locked(self._fd, fcntl.LOCK_EX):
             pid = _number(self._fd)
-            os.close(self._fd)
-            raise AlreadyRunning(path, pid) from None
+            looked_at = _locked(self._fd, fcntl.LOCK_SH)  # nobody holds it: somebody looks
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+            if not (looked_at or _is_going(pid)) or time.monotonic() > deadline:
+                os.close(self._fd)
+                raise AlreadyRunning(path, pid)
+            time.sleep(_LOOK_S)
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 
@@ -43,7 +55,7 @@ class PidFile:
 
 
 def running_pid(path: str) -> int:
-    """The pid of the daemon that holds this file, 0 if none does."""
+    """The pid of the daemon that holds this file, 0 if none does, or only one that was killed."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except PermissionError:
@@ -51,11 +63,10 @@ def running_pid(path: str) -> int:
     except OSError:
         return 0
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _number(fd)
-    else:
-        return 0
+        if _locked(fd, fcntl.LOCK_SH):
+            return 0
+        pid = _number(fd)
+        return 0 if _is_going(pid) else pid
     finally:
         os.close(fd)
 
@@ -69,6 +80,24 @@ def _unlocked_guess(path: str) -> int:
     except (OSError, ValueError):
         return 0
     return pid
+
+
+def _locked(fd: int, kind: int) -> bool:
+    """Whether the lock could be taken at once."""
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_going(pid: int) -> bool:
+    """Whether the process was ended and only some of its threads are left, which keep its files open."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            return stat.read().rpartition(b")")[2].split()[:1] == [b"Z"]
+    except OSError:
+        return False
 
 
 def _number(fd: int) -> int:

@@ -19,6 +19,7 @@ STATIC_ALLOC: Final = "STATIC"
 PART_NODES: Final = "PART_NODES"
 SPEC_NODES: Final = "SPEC_NODES"
 ALL_NODES: Final = "ALL_NODES"
+REPLACE_DOWN: Final = "REPLACE_DOWN"
 PURGE_COMP: Final = "PURGE_COMP"
 NO_HOLD_JOBS: Final = "NO_HOLD_JOBS_AFTER_END"
 
@@ -31,6 +32,7 @@ FLAGS: Final = (
     ANY_NODES,
     STATIC_ALLOC,
     PART_NODES,
+    REPLACE_DOWN,
     PURGE_COMP,
     FLEX,
     MAGNETIC,
@@ -114,7 +116,8 @@ class ReservationWish(msgspec.Struct, frozen=True, array_like=True, gc=False):
     Of start, end and duration two say it all; duration_s -1: for a year, as Slurm has it. nodes ("ALL",): all
     nodes, of the partition if one is named. node_counts, core_counts: of nodes (added up) and of cores that
     the scheduler chooses; cores are those of all nodes together, or of each node that is named. cpus: instead
-    of cores. purge_after_s: of flag PURGE_COMP.
+    of cores. purge_after_s: of flag PURGE_COMP. strangers: of the users those whom the scheduler's host does
+    not know.
     """
 
     name: str
@@ -137,3 +140,4 @@ class ReservationWish(msgspec.Struct, frozen=True, array_like=True, gc=False):
     purge_after_s: int | None = None
     comment: str | None = None
     utc_offset_s: int = 0
+    strangers: tuple[str, ...] = ()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import msgspec
+from msgspec.structs import astuple
 
 from packhorse.scheduler.model.ids import NodeName
 
@@ -162,3 +164,13 @@ class Usage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     gpu_energy_mj: int = 0
     gpu_gflop: int = 0
     gpu_peak_gflop: int = 0
+
+
+def joined_usage(parts: Iterable[Usage]) -> Usage:
+    """Of several parts of one thing, on several nodes: sums, but the highest of what is a highest value."""
+    columns = zip(*(astuple(part) for part in parts), strict=True)
+    pairs = zip(Usage.__struct_fields__, columns, strict=False)
+    return Usage(*(max(values) if name in _HIGHEST else sum(values) for name, values in pairs))
+
+
+_HIGHEST: Final = frozenset({"max_rss_kib", "max_vm_kib", "max_cache_kib", "gpu_max_mem_mib"})

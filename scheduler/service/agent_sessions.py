@@ -17,16 +17,19 @@ import grpc.aio
 import msgspec
 import structlog
 
+from packhorse.scheduler.core.steps.book import Part
+from packhorse.scheduler.core.steps.reports import find
 from packhorse.scheduler.model.command import AckExit, Command, Launch
 from packhorse.scheduler.model.crashpoint import crash_point, register
 from packhorse.scheduler.model.errors import BadValue, PackhorseError, StoreError, StoreUnavailable
 from packhorse.scheduler.model.ids import AttemptKey, Instant, NodeName
 from packhorse.scheduler.model.input import RegisterNode, ReportExit, ReportSilence
-from packhorse.scheduler.model.job import Active
+from packhorse.scheduler.model.job import Active, Job
 from packhorse.scheduler.model.pace import Pace
 from packhorse.scheduler.model.reply import Refused
 from packhorse.scheduler.service import convert_agents as wire
 from packhorse.scheduler.service.auth import Principal, Role
+from packhorse.scheduler.service.convert_step_launch import launch_step
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.gpu_watch import GpuWatch
 from packhorse.v1 import agent_pb2_grpc
@@ -295,10 +298,10 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
         found = self._current(command)
         if found is None:
             return None
-        spec = found[0].spec
+        spec, step = found[0].spec, found[2]
         try:
-            script = await engine.payloads.get(spec.script_ref)
-            environment = await engine.payloads.get(spec.env_ref)
+            script = b"" if step else await engine.payloads.get(spec.script_ref)
+            environment = await engine.payloads.get(step[0].spec.env_ref if step else spec.env_ref)
         except StoreError as error:
             log.error("launch.unreadable", job=command.job, why=str(error))
             script = environment = None
@@ -317,28 +320,45 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
                 )
             )
             return None
-        job, active = found
+        job, active, step = found
         state = engine.state
         array = state.arrays.get(job.array_id) if job.array_id else None
         known = state.nodes.get(node)
+        has_gpus = known is not None and any(device.kind == "gpu" for device in known.spec.devices)
+        of_array = None if array is None else array.array
+        if step is not None:
+            return launch_step(
+                job,
+                active,
+                *step,
+                array=of_array,
+                environment=environment,
+                config=state.config,
+                node_has_gpus=has_gpus,
+            )
         return wire.launch(
             job,
             active,
-            array=None if array is None else array.array,
+            array=of_array,
             script=script,
             environment=environment,
             config=state.config,
-            node_has_gpus=known is not None and any(device.kind == "gpu" for device in known.spec.devices),
+            node_has_gpus=has_gpus,
         )
 
-    def _current(self, command: Launch) -> tuple[Any, Active] | None:
+    def _current(self, command: Launch) -> tuple[Job, Active, Part | None] | None:
+        """What is to be launched, if it is still wanted; of a step its part on that node."""
         try:
-            job = self._engine.state.jobs.get(command.job)
+            state = self._engine.state
         except PackhorseError:
             return None
+        if command.attempt.step >= 0:
+            found = find(state, command.attempt, command.node)
+            return None if found is None else (found[0], found[1], (found[2], found[3]))
+        job = state.jobs.get(command.job)
         if job is None or not isinstance(job.phase, Active) or job.phase.attempt != command.attempt:
             return None
-        return job, job.phase
+        return job, job.phase, None
 
 
 class _End(msgspec.Struct, frozen=True):

@@ -98,6 +98,12 @@ ALLOWED: dict[str, frozenset[tuple[Role, Relation]]] = {
     "ListJobEvents": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "WaitJobs": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "WatchEvents": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
+    # Steps run as their job's owner, so that nobody but administrators has any business in those of others.
+    "CreateStep": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
+    "GetStep": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
+    "ListSteps": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
+    "AwaitAllocation": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
+    "EndAllocation": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
     "IssueToken": frozenset({(_U, _OWN), (_A, _OWN)}),
     "AdmitNode": frozenset({(_A, _OTHER)}),
     # The agents' stream: an agent's token for its own node only.
@@ -146,6 +152,11 @@ RELAYED = frozenset(
         "GetJobUsage",
         "ListJobEvents",
         "WaitJobs",
+        "CreateStep",
+        "GetStep",
+        "ListSteps",
+        "AwaitAllocation",
+        "EndAllocation",
     }
 )
 """What agents may pass on at all: calls with one answer that make nobody more than they are (ChangeAccounts
@@ -158,22 +169,33 @@ def allowed(method: str, role: Role, relation: Relation) -> bool:
     return (role, relation) in ALLOWED.get(method, frozenset())
 
 
+_DEEDS = {"SuspendJobs": "suspend", "ResumeJobs": "resume", "UpdateNodes": "change", "Reconfigure": "reread"}
+"""What commands of administrators do, for those who are none."""
+
+_ADMINS = 'root, the user that runs the scheduler, and those in "admins" of packhorse.toml'
+
+
 def require(principal: Principal, method: str, relation: Relation, what: str = "") -> None:
     """Raises CallFailed unless the cell is in the table. what: the thing asked for, for the message."""
     if allowed(method, principal.role, relation):
         return
     who = f"agent of {principal.node}" if principal.role is Role.AGENT else f'user "{principal.owner.user}"'
     about = f" on {what}" if what else ""
+    deed = (
+        f"{who} may not {_DEEDS[method]} {what}"
+        if method in _DEEDS
+        else f"{method}{about}: {who} may not do this"
+    )
     way_out = (
         "only its owner or an administrator may"
         if allowed(method, Role.USER, Relation.OWN)
-        else "only an administrator may"
+        else f"only an administrator may ({_ADMINS})"
         if allowed(method, Role.ADMIN, relation)
         else "only an agent, for its own node, may"
     )
     raise CallFailed(
         Code.PERMISSION_DENIED,
-        f"{method}{about}: {who} may not do this; {way_out}",
+        f"{deed}; {way_out}",
         slurm="Access/permission denied",
         refusal="denied",
     )

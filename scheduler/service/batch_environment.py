@@ -122,7 +122,7 @@ def batch_environment(job: Job, active: Active, array: ArraySpec | None, cluster
         if given.export.upper() not in ("ALL", "NIL"):
             env.append("SLURM_GET_USER_ENV=1")
     if array is not None and job.index >= 0:
-        env += _array(job, array)
+        env += array_variables(job, array)
     return env
 
 
@@ -152,6 +152,11 @@ def _memory(ask: Ask, first: Placement) -> list[str]:
     return []
 
 
+def asked_variables(ask: Ask, given: Given, placements: Sequence[Placement]) -> list[str]:
+    """What was asked for, as far as it is told."""
+    return _memory(ask, placements[0]) + _tasks(ask, given, len(placements)) + _gpus(given, placements[0])
+
+
 def _tasks(ask: Ask, given: Given, n_nodes: int) -> list[str]:
     """Task counts, those only that were asked for: clients take SLURM_NTASKS for a wish of the user."""
     env = []
@@ -176,10 +181,18 @@ def _gpus(given: Given, first: Placement) -> list[str]:
     indices = gpu_indices(first)
     if indices:
         ordinals = ",".join(map(str, indices))
-        env += [f"SLURM_GPUS_ON_NODE={len(indices)}", f"SLURM_JOB_GPUS={ordinals}"]
-        env += [f"{name}={ordinals}" for name in GPU_VARIABLES]
-        env += _shares(first, indices) + _slices(first)
-    return env
+        env.append(f"SLURM_JOB_GPUS={ordinals}")
+    return env + gpu_variables(first)
+
+
+def gpu_variables(placement: Placement) -> list[str]:
+    """Which GPUs a program sees there, and how much of each."""
+    indices = gpu_indices(placement)
+    if not indices:
+        return []
+    ordinals = ",".join(map(str, indices))
+    env = [f"SLURM_GPUS_ON_NODE={len(indices)}", *(f"{name}={ordinals}" for name in GPU_VARIABLES)]
+    return env + _shares(placement, indices) + _slices(placement)
 
 
 def _chips(first: Placement, *, alone: bool) -> list[str]:
@@ -223,7 +236,8 @@ def _slices(placement: Placement) -> list[str]:
     return [f"PACKHORSE_GPU_SLICE={','.join([f'{i}:{name}#{n}' for i, n, name in held])}"] if held else []
 
 
-def _array(job: Job, array: ArraySpec) -> list[str]:
+def array_variables(job: Job, array: ArraySpec) -> list[str]:
+    """Which task of which array the job is."""
     step = array.ranges[0].step if len(array.ranges) == 1 else 1
     return [
         f"SLURM_ARRAY_JOB_ID={job.array_id}",

@@ -53,6 +53,7 @@ from packhorse.scheduler.model.job import (
 from packhorse.scheduler.model.loan import Switch
 from packhorse.scheduler.model.oomspec import LEAST_MILLI, MOST_MILLI, MOST_RETRIES
 from packhorse.scheduler.model.resources import DIVISIBLE, WHOLE, Ask, Gres, is_slice
+from packhorse.scheduler.model.step import AllocationKind
 from packhorse.scheduler.service import bounds
 from packhorse.scheduler.service.bounds import MAX_DURATION_S, MAX_JOB_ID, text, texts, whole
 from packhorse.scheduler.service.device_ways import one_way
@@ -188,10 +189,21 @@ def batch_submission(request: Any, owner: Owner, admin: bool) -> Submission:
     )
 
 
-def job_spec(wire: Any, has: Has) -> tuple[JobSpec, tuple[Payload, Payload]]:
+def allocation_kind(wire: str) -> AllocationKind:
+    """What a job has instead of a batch script. Raises BadValue."""
+    try:
+        return AllocationKind(wire)
+    except ValueError as error:
+        raise BadValue(f'allocation: "{wire[:40]}" is neither "salloc" nor "srun"') from error
+
+
+def job_spec(wire: Any, has: Has) -> tuple[JobSpec, tuple[Payload, ...]]:
     """A job as the core takes it, and its script and environment. Raises BadValue."""
     script: bytes = wire.script
-    if not script.startswith(b"#!"):
+    kind = allocation_kind(wire.allocation)
+    if kind and script:
+        raise BadValue("script: an allocation has none; its command fills it with steps")
+    if not kind and not script.startswith(b"#!"):
         if not script:
             raise BadValue("script: empty; a batch script is needed")
         raise BadValue('script: does not start with #! followed by an interpreter ("#!/bin/sh")')
@@ -206,7 +218,8 @@ def job_spec(wire: Any, has: Has) -> tuple[JobSpec, tuple[Payload, Payload]]:
             f"environment: {len(environment)} bytes, limit {MAX_ENVIRONMENT_BYTES} (4 MiB); "
             "export fewer variables (--export)"
         )
-    program, variables = payload(script), payload(environment)
+    variables = payload(environment)
+    program = Payload("", b"") if kind else payload(script)
     spec = JobSpec(
         name=text("name", wire.name),
         ask=ask(wire.ask, has) if has(wire, "ask") else Ask(),
@@ -261,8 +274,9 @@ def job_spec(wire: Any, has: Has) -> tuple[JobSpec, tuple[Payload, Payload]]:
         switches_wait_s=duration("switches_wait_s", wire.switches_wait_s)
         if has(wire, "switches_wait_s")
         else -1,
+        allocation=kind,
     )
-    return spec, (program, variables)
+    return spec, (variables,) if kind else (program, variables)
 
 
 def _oom_factor(milli: int) -> int:

@@ -24,7 +24,7 @@ from packhorse.scheduler.model.input import (
     RunningAttempt,
 )
 from packhorse.scheduler.model.job import Active, ArraySpec, EndCause, Job
-from packhorse.scheduler.model.node import MAX_LEVELS, NodeSpec, Offer
+from packhorse.scheduler.model.node import LEVELS, NodeSpec, Offer, are_levels
 from packhorse.scheduler.model.outputpath import default_output, expand_pattern
 from packhorse.scheduler.model.resources import WHOLE, Device, Devices, Usage, is_slice
 from packhorse.scheduler.model.sample import DeviceSample
@@ -114,6 +114,7 @@ def introduction(message: pb.AgentMessage, address: str) -> RegisterNode | None:
         address=address,
         boot_at=Instant(hello.boot_at_us),
         topology=_topology(hello.topology),
+        step_door=text("step_door", hello.step_door, bounds.MAX_PATH),
     )
     return RegisterNode(
         spec,
@@ -155,9 +156,8 @@ def _layout(name: str, slices: Sequence[str]) -> tuple[str, ...]:
 
 def _topology(wire: Sequence[str]) -> tuple[str, ...]:
     """The racks and switches above a node. Raises BadValue."""
-    whole("topology: levels", len(wire), 0, MAX_LEVELS)
-    if not all(wire):
-        raise BadValue("topology: a level without a name")
+    if not are_levels(wire):
+        raise BadValue(f"topology: not {LEVELS}")
     return texts("topology", wire, MAX_HOST_NAME)
 
 
@@ -312,7 +312,7 @@ def batch(messages: Sequence[pb.SchedulerMessage]) -> pb.SchedulerMessage:
 
 
 def ack_exits(attempts: Sequence[AttemptKey]) -> pb.SchedulerMessage:
-    return pb.SchedulerMessage(ack_exits=pb.AckExits(attempts=[_key(key) for key in attempts]))
+    return pb.SchedulerMessage(ack_exits=pb.AckExits(attempts=[wire_key(key) for key in attempts]))
 
 
 def order(
@@ -321,12 +321,13 @@ def order(
     | commands.SetTimeLimit
     | commands.Resume
     | commands.Suspend
-    | commands.Continue,
+    | commands.Continue
+    | commands.JobOver,
 ) -> pb.SchedulerMessage:
     """A command that says everything by itself."""
     if isinstance(command, commands.Resume):
         return pb.SchedulerMessage(resume=pb.ResumeNode())
-    key = _key(command.attempt)
+    key = wire_key(command.attempt)
     match command:
         case commands.Signal():
             return pb.SchedulerMessage(
@@ -343,6 +344,8 @@ def order(
             )
         case commands.Suspend():
             return pb.SchedulerMessage(suspend=pb.SuspendAttempt(attempt=key))
+        case commands.JobOver():
+            return pb.SchedulerMessage(job_over=pb.JobOver(attempt=key))
         case commands.Continue():
             return pb.SchedulerMessage(go_on=pb.ContinueAttempt(attempt=key))
         case commands.SetTimeLimit():
@@ -383,7 +386,7 @@ def launch(
 
     return pb.SchedulerMessage(
         launch=pb.Launch(
-            attempt=_key(active.attempt),
+            attempt=wire_key(active.attempt),
             uid=job.owner.uid,
             gid=job.owner.gid,
             user=job.owner.user,
@@ -401,7 +404,7 @@ def launch(
             cpu_milli=first.cpu_milli,
             mem_mib=first.mem_mib,
             lent_mib=first.lent_mib,
-            devices=[_grant(devices) for devices in first.devices],
+            devices=[device_grant(devices) for devices in first.devices],
             time_limit_s=spec.time_limit_s,
             kill_wait_s=config.kill_wait_s,
             lease_s=spec.lease_s,
@@ -411,7 +414,7 @@ def launch(
     )
 
 
-def _grant(devices: Devices) -> pb.DeviceGrant:
+def device_grant(devices: Devices) -> pb.DeviceGrant:
     layout, slice_ = devices.place if devices.part else (0, 0)
     return pb.DeviceGrant(
         kind=devices.kind,
@@ -424,6 +427,6 @@ def _grant(devices: Devices) -> pb.DeviceGrant:
     )
 
 
-def _key(key: AttemptKey) -> pb.AttemptKey:
+def wire_key(key: AttemptKey) -> pb.AttemptKey:
     step = key.step if key.step >= 0 else None
     return pb.AttemptKey(job_id=key.job, number=key.number, epoch=key.epoch, step=step)

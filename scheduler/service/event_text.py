@@ -13,7 +13,7 @@ from packhorse.scheduler.model.accounts import AssociationKey
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.hostlist import compress_sorted
 from packhorse.scheduler.model.ids import US, Instant
-from packhorse.scheduler.model.job import OOM_SIGNAL, EndCause, Held
+from packhorse.scheduler.model.job import OOM_SIGNAL, EndCause, Held, JobState
 from packhorse.scheduler.model.loan import LoanEnd
 from packhorse.scheduler.model.reply import Refused, Submitted
 from packhorse.scheduler.model.signalspec import signal_name
@@ -41,6 +41,9 @@ CAUSES: dict[EndCause, str] = {
     EndCause.GPU_IDLE: "its GPUs were idle for too long",
     EndCause.DEADLINE: "its deadline came",
 }
+
+STEP_CAUSES: dict[EndCause, str] = {EndCause.EXITED: "its job ended"}
+"""What is different where a step is told to end."""
 
 HOLDS: dict[Held, str] = {
     Held.NO: "not held",
@@ -137,6 +140,12 @@ def _granted(event: ev.JobGranted) -> str:
         f"granted {amounts.cpus} CPU{'s' * (amounts.cpus != 1)}, {memory}"
         f"{f', {devices}' if devices else ''} on {nodes} (attempt {event.attempt.number})"
     )
+
+
+def _gave_up(event: ev.ArrayRemainderCancelled) -> str:
+    """With the reason, if it was not somebody's wish."""
+    how = "cancelled" if event.end is JobState.CANCELLED else f"given up ({event.end.value})"
+    return f"{how}{_by(event.by)}{f': {event.detail}' if event.detail else ''}"
 
 
 def _ended(event: ev.JobEnded) -> str:
@@ -270,6 +279,29 @@ def _reservation_set(event: ev.ReservationSet) -> str:
     return f"reservation {r.name}: {len(r.nodes)} nodes from {_clock(r.start_at)} to {until}{_by(event.by)}"
 
 
+def _step_created(event: ev.StepCreated) -> str:
+    n_tasks = sum(len(part.ranks) for part in event.parts)
+    nodes = compress_sorted([part.node for part in event.parts])
+    cpu_milli = sum(part.cpu_milli for part in event.parts)
+    text = (
+        f'step {event.key.step} "{event.spec.name}" created: {n_tasks} task{"s" * (n_tasks != 1)} on {nodes}'
+    )
+    return f"{text}, {cpu_milli / 1000:g} CPU{'s' * (cpu_milli != 1000)}"
+
+
+def _part_ended(event: ev.StepPartEnded) -> str:
+    if event.started_at:
+        text = f"step {event.key.step} ended on {event.node}: {_exit(event.exit_code, event.exit_signal)}"
+    else:
+        text = f"step {event.key.step} did not run on {event.node}"
+    return f"{text}: {event.detail}" if event.detail else text
+
+
+def _batch_ended(event: ev.BatchEnded) -> str:
+    how = _exit(event.end.exit_code, event.end.exit_signal)
+    return f"its script, or the command that held it, ended ({how}) while steps run: they are told to end"
+
+
 SENTENCES: dict[type[Any], Callable[[Any], str]] = {
     ev.PolicyTaught: lambda e: f'placement policy "{e.policy}" has learned {len(e.mix)} kinds of asks',
     ev.SchedulerStarted: lambda e: f"scheduler started, epoch {e.epoch}",
@@ -278,7 +310,7 @@ SENTENCES: dict[type[Any], Callable[[Any], str]] = {
     ev.ArraySubmitted: _array,
     ev.ArrayTaskSplit: lambda e: f"task {e.array}_{e.index} of array {e.array} got job id {e.job}",
     ev.ArrayRemainderCancelled: lambda e: (
-        f"waiting tasks {indices.text(e.ranges)} of array {e.array} cancelled{_by(e.by)}"
+        f"waiting tasks {indices.text(e.ranges)} of array {e.array} {_gave_up(e)}"
     ),
     ev.JobsEligible: lambda e: (
         "nothing but resources and order is in its way any more"
@@ -324,6 +356,13 @@ SENTENCES: dict[type[Any], Callable[[Any], str]] = {
     ),
     ev.JobQuarantined: lambda e: f"held, because decisions about it failed: {e.error}",
     ev.StartsEstimated: lambda e: f"starts of {len(e.estimates)} waiting jobs estimated",
+    ev.StepCreated: _step_created,
+    ev.StepStarted: lambda e: f"step {e.key.step} runs on {e.node}",
+    ev.StepEnding: lambda e: (
+        f"step {e.key.step} told to end{_by(e.by)}: {STEP_CAUSES.get(e.cause) or CAUSES[e.cause]}"
+    ),
+    ev.StepPartEnded: _part_ended,
+    ev.BatchEnded: _batch_ended,
     ev.UsageLearned: lambda event: f"what the estimator {event.estimator} has learned was written down",
 }
 """Every kind of event; a test compares with the union."""

@@ -25,6 +25,7 @@ UNRELATED = frozenset(
     {
         ev.ArrayTaskSplit,
         ev.AttemptStarted,
+        ev.BatchEnded,
         ev.CallAnswered,
         ev.JobEnding,
         ev.JobGranted,
@@ -38,6 +39,10 @@ UNRELATED = frozenset(
         ev.PolicyTaught,
         ev.SchedulerStarted,
         ev.StartsEstimated,
+        ev.StepCreated,
+        ev.StepEnding,
+        ev.StepPartEnded,
+        ev.StepStarted,
     }
 )
 """Events after which nothing can start that could not start before. An attempt that started may make jobs

@@ -161,6 +161,107 @@ class JobSpec(_Message):
     checkpoint: WarnSignal | None = None
     gang: Gang | None = None
     switches_wait_s: I64 | None = None
+    allocation: str = ""
+
+
+class MultiProgram(_Message):
+    ranks: str = ""
+    argv: list[str] = []
+
+
+class StepSpec(_Message):
+    name: str = ""
+    argv: list[str] = []
+    environment: list[str] = []
+    work_dir: str = ""
+    n_tasks: U32 = 0
+    min_nodes: U32 = 0
+    max_nodes: U32 = 0
+    tasks_per_node: U32 = 0
+    cpu_milli_per_task: I64 = 0
+    mem_mib_per_node: I64 | None = None
+    mem_mib_per_cpu: I64 = 0
+    gres_per_node: list[Gres] = []
+    gres_per_task: list[Gres] = []
+    gres_per_step: list[Gres] = []
+    nodes_required: list[str] = []
+    nodes_excluded: list[str] = []
+    relative: U32 | None = None
+    distribution: str = ""
+    plane_size: U32 = 0
+    overlap: str = ""
+    cpu_bind: str = ""
+    gpu_bind: str = ""
+    multi_prog: list[MultiProgram] = []
+    std_in: str = ""
+    std_out: str = ""
+    std_err: str = ""
+    append: bool = False
+    input_rank: I32 | None = None
+    pty: bool = False
+    rows: U32 = 0
+    columns: U32 = 0
+    mpi: str = ""
+    umask: U32 | None = None
+    rlimits: list[Limit] = []
+    time_limit_s: I64 = 0
+    kill_on_bad_exit: bool = False
+    wait_s: I64 = 0
+    submit_line: str = ""
+    submit_host: str = ""
+    het_group: U32 | None = None
+    unbuffered: bool = False
+
+
+class CreateStepRequest(_Message):
+    job_id: I64 = 0
+    spec: StepSpec | None = None
+    idempotency_key: str = ""
+    wait_s: I64 = 0
+
+
+class StepNode(_Message):
+    node: str = ""
+    host_name: str = ""
+    boot_id: str = ""
+    door: str = ""
+    ranks: list[U32] = []
+
+
+class CreateStepResponse(_Message):
+    job_id: I64 = 0
+    step_id: U32 = 0
+    key: str = ""
+    nodes: list[StepNode] = []
+    busy: str = ""
+    name: str = ""
+
+
+class GetStepRequest(_Message):
+    job_id: I64 = 0
+    step_id: U32 = 0
+
+
+class AwaitAllocationRequest(_Message):
+    job_id: I64 = 0
+    timeout_s: I64 = 0
+
+
+class AwaitAllocationResponse(_Message):
+    state: str = ""
+    reason: str = ""
+    nodes: list[str] = []
+    environment: list[str] = []
+    exit_code: I32 = 0
+    detail: str = ""
+    ready: bool = False
+
+
+class EndAllocationRequest(_Message):
+    job_id: I64 = 0
+    exit_code: I32 = 0
+    exit_signal: I32 = 0
+    idempotency_key: str = ""
 
 
 class PingRequest(_Message):
@@ -217,6 +318,7 @@ class JobRef(_Message):
     job_id: I64 = 0
     indices: list[IndexRange] = []
     text: str = ""
+    step: U32 | None = None
 
 
 class JobFilter(_Message):
@@ -228,6 +330,12 @@ class JobFilter(_Message):
     qos: list[str] = []
     nodes: list[str] = []
     reservations: list[str] = []
+
+
+class ListStepsRequest(_Message):
+    fields: list[str] = []
+    jobs: list[JobRef] = []
+    filter: JobFilter | None = None
 
 
 class SignalScope(StrEnum):

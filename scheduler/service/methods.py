@@ -17,11 +17,11 @@ import msgspec
 from packhorse.scheduler.config.file import Configuration
 from packhorse.scheduler.core.accounts.standing import nobody_of, standings
 from packhorse.scheduler.core.targets import owner_uid, resolve
-from packhorse.scheduler.model.ids import US, Instant, JobId, is_node_name
+from packhorse.scheduler.model.ids import US, Instant, is_node_name
 from packhorse.scheduler.model.input import Input
-from packhorse.scheduler.model.job import Owner
+from packhorse.scheduler.model.job import Job, Owner
 from packhorse.scheduler.model.reply import Done, Planned, Refused, Reply, Submitted
-from packhorse.scheduler.service import convert, messages, priorities_view, reservation_calls
+from packhorse.scheduler.service import convert, convert_steps, messages, priorities_view, reservation_calls
 from packhorse.scheduler.service.accounting_view import list_accounting
 from packhorse.scheduler.service.accounts_change import change_input
 from packhorse.scheduler.service.auth import Principal, Relation, Role, allowed, require
@@ -40,6 +40,8 @@ from packhorse.scheduler.service.selection import cancel_targets, choose
 from packhorse.scheduler.service.settings import settings
 from packhorse.scheduler.service.shadow_view import get_shadow, switch_shadow
 from packhorse.scheduler.service.status import About, ping, status
+from packhorse.scheduler.service.step_calls import StepCalls
+from packhorse.scheduler.service.story import job_of
 from packhorse.scheduler.service.suggesting import right_size, suggest_ask
 from packhorse.scheduler.service.tables import jobs as job_table
 from packhorse.scheduler.service.tables.accounts import list_accounts
@@ -48,6 +50,7 @@ from packhorse.scheduler.service.tables.nodes import NODES, NodeView
 from packhorse.scheduler.service.tables.partitions import PARTITIONS, PartitionView
 from packhorse.scheduler.service.tables.quotas import QUOTAS
 from packhorse.scheduler.service.tables.reservations import RESERVATIONS, ReservationView
+from packhorse.scheduler.service.tables.steps import STEPS, StepView
 from packhorse.scheduler.service.tables.table import check_fields, make_table
 from packhorse.scheduler.service.tokens import LONG_LIVED_S, Tokens
 from packhorse.scheduler.service.usage_view import job_usage
@@ -55,6 +58,9 @@ from packhorse.scheduler.service.wait import Waiting
 from packhorse.scheduler.service.waste_view import list_waste
 from packhorse.scheduler.service.why_view import AT_ONCE, explain_job
 from packhorse.scheduler.store.codec import decode
+
+MOST_NAMED = 5
+"""Jobs that a refusal names."""
 
 MAX_JOB_EVENTS = 10_000
 """Of one ListJobEvents answer, the newest."""
@@ -87,6 +93,7 @@ class Methods:
         self._relayed = relayed
         self._is_admin = is_admin
         self._explaining = asyncio.Semaphore(AT_ONCE)
+        self._steps = StepCalls(engine, wait_limit_s=self.configuration.service.wait_limit_s)
         self._waiting = Waiting(
             engine,
             queue=self.configuration.service.watch_queue,
@@ -156,6 +163,16 @@ class Methods:
             Unary("ListJobEvents", m.ListJobEventsRequest, m.ListJobEventsResponse, self.list_job_events),
             Unary("WaitJobs", m.WaitJobsRequest, m.WaitJobsResponse, self.wait_jobs),
             Streaming("WatchEvents", m.WatchEventsRequest, m.JobEvent, self.watch_events),
+            Unary("CreateStep", m.CreateStepRequest, m.CreateStepResponse, self.create_step),
+            Unary("GetStep", m.GetStepRequest, m.CreateStepResponse, self.get_step),
+            Unary("ListSteps", m.ListStepsRequest, m.Table, self.list_steps),
+            Unary(
+                "AwaitAllocation",
+                m.AwaitAllocationRequest,
+                m.AwaitAllocationResponse,
+                self.await_allocation,
+            ),
+            Unary("EndAllocation", m.EndAllocationRequest, m.OutcomesResponse, self.end_allocation),
             Unary("IssueToken", m.IssueTokenRequest, m.IssueTokenResponse, self.issue_token),
             Unary("AdmitNode", m.AdmitNodeRequest, m.AdmitNodeResponse, self.admit_node),
         ]
@@ -206,8 +223,24 @@ class Methods:
     ) -> messages.OutcomesResponse:
         """End jobs, or only signal them."""
         admin = self._acting(principal, "CancelJobs")
+        if any(ref.step is not None for ref in request.jobs):
+            return await self._cancel_steps(request, principal, admin)
         targets = cancel_targets(self.engine.state, principal, request.jobs, request.filter)
         return await self._act(convert.cancel(request, principal.owner, admin, targets))
+
+    async def _cancel_steps(
+        self, request: messages.CancelJobsRequest, principal: Principal, admin: bool
+    ) -> messages.OutcomesResponse:
+        """Steps one by one, then the jobs that are named as a whole; the outcomes of these come last."""
+        whole = [ref for ref in request.jobs if ref.step is None]
+        outcomes = []
+        for input in convert_steps.cancel_steps(request, principal.owner, admin):
+            outcomes += (await self._act(input)).outcomes
+        if whole:
+            rest = msgspec.structs.replace(request, jobs=whole)
+            targets = cancel_targets(self.engine.state, principal, whole, request.filter)
+            outcomes += (await self._act(convert.cancel(rest, principal.owner, admin, targets))).outcomes
+        return messages.OutcomesResponse(outcomes=outcomes)
 
     async def hold_jobs(
         self, principal: Principal, request: messages.HoldJobsRequest
@@ -237,14 +270,14 @@ class Methods:
         self, principal: Principal, request: messages.SuspendJobsRequest
     ) -> messages.OutcomesResponse:
         """Stop running jobs where they are."""
-        require(principal, "SuspendJobs", Relation.OTHER)
+        require(principal, "SuspendJobs", Relation.OTHER, _named(request.jobs))
         return await self._act(convert.suspend(request, principal.owner, principal.admin))
 
     async def resume_jobs(
         self, principal: Principal, request: messages.ResumeJobsRequest
     ) -> messages.OutcomesResponse:
         """Let suspended jobs go on."""
-        require(principal, "ResumeJobs", Relation.OTHER)
+        require(principal, "ResumeJobs", Relation.OTHER, _named(request.jobs))
         return await self._act(convert.resume(request, principal.owner, principal.admin))
 
     async def update_nodes(
@@ -567,15 +600,12 @@ class Methods:
         """A job's story from the log; of an array task asked for by index, the task's."""
         require(principal, "ListJobEvents", Relation.OTHER)
         ref = _given(request.job)
-        job = JobId(ref.job_id)
-        aim = None if self.engine.trouble else resolve(self.engine.state, convert.target(ref))
-        if ref.indices:
-            if aim is None or len(aim.jobs) != 1:
-                raise _unknown(ref)
-            job = aim.jobs[0].id
-            await self.engine.barrier()
+        job = await job_of(self.engine, ref)
+        if job is None:
+            raise _unknown(ref)
         records = await asyncio.to_thread(self.engine.store.job_log, job, MAX_JOB_EVENTS)
-        if not records and aim is None:
+        known = not self.engine.trouble and resolve(self.engine.state, convert.target(ref)) is not None
+        if not records and not known:
             raise _unknown(ref)
         return messages.ListJobEventsResponse(
             events=[job_event(record.seq, decode(record)) for record in records]
@@ -594,6 +624,60 @@ class Methods:
         """Durable events, one after the other."""
         require(principal, "WatchEvents", Relation.OTHER)
         return await self._waiting.watch(request)
+
+    # -- steps, and allocations without a batch script
+
+    async def create_step(
+        self, principal: Principal, request: messages.CreateStepRequest
+    ) -> messages.CreateStepResponse:
+        """Start a step; busy while others hold what it needs."""
+        admin = self._acting(principal, "CreateStep")
+        return await self._steps.create(request, principal.owner, admin)
+
+    async def get_step(
+        self, principal: Principal, request: messages.GetStepRequest
+    ) -> messages.CreateStepResponse:
+        """Where a step runs."""
+        job = self._own_job(principal, "GetStep", request.job_id)
+        answer = self._steps.get(job, request.step_id)
+        await self.engine.barrier()
+        return answer
+
+    async def list_steps(self, principal: Principal, request: messages.ListStepsRequest) -> messages.Table:
+        """Steps of running jobs as columns, batch scripts among them."""
+        require(principal, "ListSteps", Relation.OTHER)
+        fields = check_fields(STEPS, request.fields)
+        now = self.engine.clock.now()
+        state = self.engine.state
+        chosen = choose(state, request.jobs, request.filter, include_ended=False)
+        view = StepView(state, now, chosen.items, self.engine.usage, request.jobs)
+        n, unknown = len(view.rows), [*chosen.unknown, *view.unknown]
+        table = make_table(STEPS, view, fields, n_rows=n, now=now, unknown=unknown)
+        await self.engine.barrier()
+        return table
+
+    async def await_allocation(
+        self, principal: Principal, request: messages.AwaitAllocationRequest
+    ) -> messages.AwaitAllocationResponse:
+        """Answers when the job has its nodes, has ended, or time is up."""
+        job = self._own_job(principal, "AwaitAllocation", request.job_id)
+        return await self._steps.await_allocation(job.id, request.timeout_s)
+
+    async def end_allocation(
+        self, principal: Principal, request: messages.EndAllocationRequest
+    ) -> messages.OutcomesResponse:
+        """The command that held such a job is done."""
+        admin = self._acting(principal, "EndAllocation")
+        return await self._act(convert_steps.end_allocation(request, principal.owner, admin))
+
+    def _own_job(self, principal: Principal, method: str, number: int) -> Job:
+        """The job; raises CallFailed for one that is unknown, or somebody else's and not theirs to act on."""
+        job = self.engine.state.jobs.get(convert.job_id(number))
+        if job is None:
+            raise _unknown(messages.JobRef(job_id=number))
+        relation = Relation.OWN if job.owner.uid == principal.owner.uid else Relation.OTHER
+        require(principal, method, relation, f"job {number}")
+        return job
 
     async def issue_token(
         self, principal: Principal, request: messages.IssueTokenRequest
@@ -630,6 +714,13 @@ def _given(ref: messages.JobRef | None) -> messages.JobRef:
     if ref is None or not ref.job_id:
         raise CallFailed(Code.INVALID_ARGUMENT, "job: missing; it says which job")
     return ref
+
+
+def _named(refs: list[messages.JobRef]) -> str:
+    """The jobs as the caller wrote them, the first few."""
+    names = [ref.text or str(ref.job_id) for ref in refs[:MOST_NAMED]]
+    more = f" and {len(refs) - MOST_NAMED} more" if len(refs) > MOST_NAMED else ""
+    return f"job {', '.join(names)}{more}"
 
 
 def _unknown(ref: messages.JobRef) -> CallFailed:

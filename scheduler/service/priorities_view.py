@@ -39,7 +39,7 @@ def compare_jobs(
     """Raises CallFailed unless it is about jobs that wait."""
     first, second = _waiter(state, request.first), _waiter(state, request.second)
     if first == second:
-        sentence = f"both are job {first}"
+        sentence = f"both are job {request.first.text if request.first else first}"
         return messages.CompareJobsResponse(ahead=first, behind=first, sentence=sentence)
     found = compare(state, first, second, now)
     return messages.CompareJobsResponse(

@@ -41,7 +41,7 @@ def delete(request: messages.DeleteReservationRequest, owner: Owner, admin: bool
 def _wish(given: messages.ReservationWish | None) -> ReservationWish:
     if given is None:
         raise BadValue("wish: missing; it says what is asked for")
-    groups = _names("groups", given.groups)
+    groups, users = _names("groups", given.groups), _names("users", given.users)
     return ReservationWish(
         text("name", given.name, bounds.MAX_NAME),
         _instant("start_at_us", given.start_at_us),
@@ -53,7 +53,7 @@ def _wish(given: messages.ReservationWish | None) -> ReservationWish:
         None if given.cpus is None else whole("cpus", given.cpus, 1, bounds.MAX_TASKS),
         _text("partition", given.partition),
         None if given.features is None else features(given.features),
-        _names("users", given.users),
+        users,
         _names("accounts", given.accounts),
         groups,
         members(groups.names) if groups is not None else (),
@@ -65,7 +65,21 @@ def _wish(given: messages.ReservationWish | None) -> ReservationWish:
         else whole("purge_after_s", given.purge_after_s, 0, MAX_DURATION_S),
         None if given.comment is None else text("comment", given.comment, bounds.MAX_LINE),
         whole("utc_offset_s", given.utc_offset_s, -DAY_S, DAY_S),
+        strangers(users.names) if users is not None and users.sign != "-" else (),
     )
+
+
+def strangers(users: tuple[str, ...]) -> tuple[str, ...]:
+    """Those whom this host does not know, without the minus that shuts somebody out."""
+    return tuple([name for name in (user.removeprefix("-") for user in users) if not _is_known(name)])
+
+
+def _is_known(user: str) -> bool:
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return False
+    return True
 
 
 def members(groups: tuple[str, ...]) -> tuple[str, ...]:

@@ -86,7 +86,8 @@ def priority_settings(cluster: ClusterConfig) -> dict[str, str]:
 
 _ENFORCED = {
     Enforce.NONE: "none",
-    Enforce.LIMITS: "limits,qos",
+    Enforce.ACCOUNTS: "limits,qos",
+    Enforce.LIMITS: "associations,limits,qos",
     Enforce.ASSOCIATIONS: "associations,limits,qos",
 }
 """In Slurm's words."""

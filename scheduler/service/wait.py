@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 from weakref import WeakSet
 
-from packhorse.scheduler.core import indices
+from packhorse.scheduler.core import deadlines, indices
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.targets import Aim, resolve
 from packhorse.scheduler.model import event as ev
@@ -389,10 +389,14 @@ def _of_aim(item: Target, aim: Aim) -> messages.JobResult:
         lost = array.cancelled
         if item.indices is not None:
             lost = indices.intersect(lost, item.indices.ranges)
-        if lost:
-            n = indices.size(lost)
-            _count(result, JobState.CANCELLED.value, 0, 0, "None", n)
-            result.n_total += n
+        late = indices.intersect(lost, array.late)
+        for state, reason, n in (
+            (JobState.CANCELLED, "None", indices.size(lost) - indices.size(late)),
+            (JobState.DEADLINE, deadlines.REASON, indices.size(late)),
+        ):
+            if n:
+                _count(result, state.value, 0, 0, reason, n)
+                result.n_total += n
     return _closed(result, any(type(job.phase) is Active for job in aim.jobs))
 
 

@@ -4,6 +4,9 @@ meanwhile."""
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from packhorse.scheduler.core.reasons import Reason
@@ -30,10 +33,26 @@ async def explain_job(engine: Engine, ref: m.JobRef, turn: asyncio.Semaphore) ->
         waiter = _waiter(engine, ref)
         if waiter is None:
             return None
-        now = engine.clock.now()
-        snapshot = taken(engine.state)
-        await engine.barrier()
-        return _response(await asyncio.to_thread(why, snapshot, waiter, now), now)
+        with collector_paused():
+            now = engine.clock.now()
+            snapshot = taken(engine.state)
+            await engine.barrier()
+            found = await asyncio.to_thread(why, snapshot, waiter, now)
+            del snapshot
+        return _response(found, now)
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """The garbage collector rests for the length of a question. Its copies are many objects that all go again
+    soon: they would have it walk the whole state, which takes as long as the answer."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _waiter(engine: Engine, ref: m.JobRef) -> Waiter | None:

@@ -16,6 +16,7 @@ from packhorse.scheduler.model.event import (
     SCHEMA,
     ArrayRemainderCancelled,
     ArraySubmitted,
+    BatchEnded,
     CallAnswered,
     Configured,
     Event,
@@ -26,6 +27,10 @@ from packhorse.scheduler.model.event import (
     NodeRegistered,
     PolicyTaught,
     SchedulerStarted,
+    StepCreated,
+    StepEnding,
+    StepPartEnded,
+    StepStarted,
 )
 from packhorse.scheduler.model.ids import JobId, NodeName
 from packhorse.scheduler.store.protocol import LogRecord
@@ -108,6 +113,10 @@ def jobs_of(event: Event) -> tuple[JobId, JobId]:
             return (min(jobs), max(jobs)) if jobs else (NO_JOB, NO_JOB)
         case SchedulerStarted() | Configured() | JobsForgotten() | CallAnswered() | PolicyTaught():
             return NO_JOB, NO_JOB
+        case StepCreated(key=key) | StepStarted(key=key) | StepEnding(key=key) | StepPartEnded(key=key):
+            return key.job, key.job
+        case BatchEnded(attempt=attempt):
+            return attempt.job, attempt.job
     job = getattr(event, "job", NO_JOB)
     return job, job
 

@@ -109,7 +109,7 @@ def test_declarations_that_contradict_are_refused(tmp_path: Path, declared: Decl
 
 def test_places_and_counts_that_are_none_are_named() -> None:
     assert declare.parse_topology("") == ()
-    for text in ("/", "rack1/", "a b", "a/" * 8 + "b"):
+    for text in ("/", "rack1/", "a b", "räck1", "rack²", "a/" * 8 + "b"):
         with pytest.raises(BadValue, match="--topology"):
             declare.parse_topology(text)
     with pytest.raises(BadValue, match="at most 4096"):

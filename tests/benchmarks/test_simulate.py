@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -226,3 +228,65 @@ def test_accounts_from_a_file_of_them(run, tmp_path: Path) -> None:  # type: ign
     worse.write_text('[account.physics]\ndefault_qos = "nosuch"\n')
     code, _, err = run(*words, "--accounts", str(worse))
     assert code == 1 and 'QOS "nosuch" does not exist' in err
+
+
+WEIGHTS = """\
+[priority]
+weight_fairshare = {fairshare}
+weight_job_size = {size}
+half_life = 0
+"""
+SHARES = """\
+[account.physics]
+shares = 90
+users = ["ann"]
+[account.arts]
+shares = 10
+users = ["eve"]
+"""
+CROWD = """\
+id,submit_s,run_s,tasks,user,group,qos
+first,0,100,32,eve,arts,
+small,10,100,8,ann,physics,
+large,11,100,32,eve,arts,
+"""
+
+
+@pytest.mark.parametrize(("fairshare", "size", "next_one"), [(1000, 0, "small"), (0, 1000, "large")])
+def test_weights_and_limits_of_a_configuration_file(
+    run: Any, tmp_path: Path, fairshare: int, size: int, next_one: str
+) -> None:
+    """The cluster is full until 100 s; who is next then is what the weights say."""
+    trace, accounts, config = (tmp_path / name for name in ("jobs.csv", "accounts.toml", "site.toml"))
+    out = tmp_path / "out.csv"
+    trace.write_text(CROWD)
+    accounts.write_text(SHARES)
+    config.write_text(
+        WEIGHTS.format(fairshare=fairshare, size=size) + '[scheduling]\norder = "multifactor"\n'
+    )
+    words = (str(trace), "--cluster", "32", "--accounts", str(accounts), "--config", str(config))
+    starts = {}
+    for policy in ((), ("--policy", "multifactor")):  # the file's own, and by name
+        code, shown, err = run(*words, *policy, "--jobs-out", str(out))
+        assert (code, err) == (0, "")
+        assert ("site" if not policy else "multifactor") in shown
+        starts = {row["job"]: float(row["start"]) for row in csv.DictReader(out.read_text().splitlines())}
+        assert starts[next_one] == 100.0 and max(starts.values()) == 200.0, starts
+    strict, strangers = tmp_path / "strict.toml", tmp_path / "strangers.csv"
+    strict.write_text('[accounts]\nenforce = "limits"\n')
+    strangers.write_text(CROWD.replace("ann", "kim"))
+    others = (str(strangers), "--cluster", "32", "--accounts", str(accounts))
+    assert run(*others)[0] == 0, "traces name users whom no file lists"
+    code, _, err = run(*others, "--config", str(strict))
+    assert code == 1 and "user kim has no default account" in err
+
+
+def test_a_configuration_that_cannot_be_read_is_named(run: Any, tmp_path: Path) -> None:
+    trace, config = tmp_path / "jobs.csv", tmp_path / "site.toml"
+    trace.write_text(CROWD)
+    config.write_text("[priority]\nweight_fairshares = 3\n")
+    code, _, err = run(str(trace), "--cluster", "32", "--config", str(config))
+    assert code == 2 and "weight_fairshares is not a key of [priority]" in err
+    assert len(err.splitlines()) == 1
+    code, _, err = run(str(trace), "--cluster", "32", "--config", str(tmp_path / "none.toml"))
+    assert code == 1 and "none.toml: No such file" in err

@@ -12,15 +12,17 @@ import pytest
 from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import step
-from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.cluster import AccountsPolicy, ClusterConfig, Enforce, Priorities
 from packhorse.scheduler.model.ids import Instant, NodeName
-from packhorse.scheduler.model.input import Input, RegisterNode, Start
+from packhorse.scheduler.model.input import Caller, ChangeAccounts, Input, RegisterNode, Start
+from packhorse.scheduler.model.job import Owner
 from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.store.codec import encode
 from packhorse.scheduler.store.protocol import Batch, LogRecord
 from packhorse.scheduler.store.sqlite import FILE_NAME, SqliteStore
 from packhorse.simulator.whatif.__main__ import main
 from packhorse.simulator.whatif.changes import changes
+from tests.core.account_wishes import account, member, qos, user
 from tests.store.samples import row
 
 US = 1_000_000
@@ -38,7 +40,12 @@ def records(inputs: Sequence[Input]) -> list[LogRecord]:
     return found
 
 
-def a_site(home: Path, jobs: Sequence[dict[str, Any]], nodes: int = 1) -> Path:
+def a_site(
+    home: Path,
+    jobs: Sequence[dict[str, Any]],
+    nodes: int = 1,
+    start: Sequence[Input] = (Start(ClusterConfig()),),
+) -> Path:
     """A home with a store: nodes of four CPUs, and these jobs in its accounting."""
     home.mkdir()
     store = SqliteStore(home / "store" / FILE_NAME, ballast=0)
@@ -46,7 +53,7 @@ def a_site(home: Path, jobs: Sequence[dict[str, Any]], nodes: int = 1) -> Path:
     inputs = [RegisterNode(NodeSpec(name, name, 4000, 8000), "boot", Offer(1, 4000, 8000)) for name in names]
     plain: dict[str, Any] = {"partition": "main", "mem_mib": 0}
     rows = [row(i, **(plain | job)) for i, job in enumerate(jobs, 1)]
-    store.append(Batch(records([Start(ClusterConfig()), *inputs]), (), rows))
+    store.append(Batch(records([*start, *inputs]), (), rows))
     store.close()
     return home
 
@@ -154,6 +161,31 @@ def test_other_nodes_and_several_policies(home: Path) -> None:
 
 def test_the_same_again_gives_the_same(home: Path) -> None:
     assert found(home, "--policy", "saf") == found(home, "--policy", "saf")
+
+
+def test_a_site_with_accounts(tmp_path: Path) -> None:
+    """Jobs run under the account they had, whoever is in it by now, and fair share is of these accounts."""
+    config = ClusterConfig(
+        order="multifactor",
+        priorities=Priorities(weight_fairshare=1000),
+        accounts=AccountsPolicy(Enforce.ASSOCIATIONS),
+    )
+    accounts = (
+        qos("long"),
+        *(account("chem", shares=90), account("bio", shares=10, qos="long")),
+        *(user("ann"), member("ann", "chem")),
+    )
+    start = (Start(config), ChangeAccounts(Caller(Owner(0, 0, "root", "root"), admin=True), accounts))
+    jobs = [
+        a_job(10, 10, 100, account="bio", user="ann", qos="long"),
+        a_job(20, 110, 100, account="bio", user="bob", qos="long"),
+        a_job(30, 210, 100, account="chem", user="ann"),
+    ]
+    of = found(a_site(tmp_path / "campus", jobs, start=start), "--policy", "fcfs")
+    today, first_come = of["columns"]
+    assert today["refused"] == first_come["refused"] == []
+    assert today["summary"]["wait_s"]["max"] == 190, "the job of bob behind that of chem"
+    assert first_come["summary"]["wait_s"]["max"] == 180
 
 
 def test_a_job_without_a_limit_has_none(tmp_path: Path) -> None:

@@ -428,3 +428,25 @@ def test_version_usage_and_help(run: Run, prog: str) -> None:
     code, usage, _ = run(prog, "--usage")
     assert code == 0 and usage.startswith(f"Usage: {prog} ") and usage.count("\n") == 1
     assert run(prog, "--help")[1].startswith(usage)
+
+
+@pytest.mark.parametrize(
+    ("words", "method"),
+    [
+        ("suspend 12", "SuspendJobs"),
+        ("update NodeName=n1 State=RESUME", "UpdateNodes"),
+        ("reconfigure", "Reconfigure"),
+    ],
+)
+def test_scontrol_says_who_may(cluster: FakeScheduler, run: Run, words: str, method: str) -> None:
+    sentence = 'user "ann" may not suspend job 12; only an administrator may'
+    cluster.fail(method, "permission_denied", sentence, "Access/permission denied", 403)
+    line = f"scontrol: error: Access/permission denied: {sentence}\n"
+    assert run("scontrol", *words.split()) == (1, "", line)
+    cluster.fail(method, "permission_denied", sentence, "Access/permission denied (by a relay)", 403)
+    assert run("scontrol", *words.split()) == (1, "", line)
+
+
+def test_another_failure_stays_slurms_phrase(cluster: FakeScheduler, run: Run) -> None:
+    cluster.fail("SuspendJobs", "not_found", "job 12 is not known", "Invalid job id specified")
+    assert run("scontrol", "suspend", "12") == (1, "", "scontrol: error: Invalid job id specified\n")

@@ -167,6 +167,29 @@ def test_golden(campus: Book, run: Run, name: str) -> None:
     assert text == path.read_text()
 
 
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (
+            "modify account physics set GrpJobsAccrue=5",
+            "GrpJobsAccrue= is not supported by Packhorse; GrpSubmit",
+        ),
+        (
+            "modify account physics set MaxJobsAccrue=5",
+            "MaxJobsAccrue= is not supported by Packhorse; MaxSubmit",
+        ),
+        (
+            "modify qos long set MaxJobsAccruePU=5",
+            "MaxJobsAccruePU= is not supported by Packhorse; MaxSubmit",
+        ),
+        ("modify qos long set MaxTRESRunMinsPA=cpu=5", "Packhorse; GrpTRESRunMins= of"),
+    ],
+)
+def test_limits_that_there_are_not_have_a_way_out(campus: Book, run: Run, line: str, says: str) -> None:
+    code, _, err = run("sacctmgr", "-i", *words(line))
+    assert code == 1 and says in err and len(err.splitlines()) == 1
+
+
 def test_no_golden_file_is_left_over() -> None:
     assert sorted(path.stem for path in GOLDEN.iterdir()) == sorted(CASES)
 

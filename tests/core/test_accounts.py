@@ -18,7 +18,7 @@ from packhorse.scheduler.model.accounts import FAIRSHARE_PARENT, AssociationKey,
 from packhorse.scheduler.model.accounts_change import AccountChange, Verb
 from packhorse.scheduler.model.cluster import AccountsPolicy, Enforce, Partition
 from packhorse.scheduler.model.event import AccountsChanged
-from packhorse.scheduler.model.input import Caller, ChangeAccounts
+from packhorse.scheduler.model.input import Caller, ChangeAccounts, Reconfigure
 from packhorse.scheduler.model.job import Owner
 from packhorse.scheduler.model.reply import Planned, RefusalCode, Refused
 from tests.core.account_wishes import account, coordinator, member, qos, user
@@ -212,6 +212,7 @@ def test_what_unfinished_jobs_count_under_stays(cluster: Cluster) -> None:
     assert association in refused(cluster, moved, member("mule", "optics", Verb.DELETE))
     assert association in refused(cluster, user("mule", Verb.DELETE))
     assert f'QOS "long" is in use by 1 unfinished job ({job})' in refused(cluster, qos("long", Verb.DELETE))
+    cluster.do(Reconfigure(ADMIN, a_config(accounts=AccountsPolicy(Enforce.ACCOUNTS))))
     cluster.submit(caller=Caller(OTHER), account="optics", qos="normal")
     cluster.cancel(job, array)
     assert 'account "optics" is in use by 1 unfinished job' in refused(
@@ -413,8 +414,35 @@ def test_limits_are_names_in_records_with_none(enforce: Enforce, started: bool) 
     assert (job in cluster.run_cycle()) is started
 
 
-def test_limits_hold_whoever_has_an_association() -> None:
+def test_limits_are_kept_from_nobody_by_another_name() -> None:
+    """As with Slurm's AccountingStorageEnforce=limits, which implies associations: naming another account
+    would else be the way around one's own limits."""
     cluster = enforced(Enforce.LIMITS)
+    change(cluster, account("optics", Verb.MODIFY, grp_jobs=0))
+    assert answer(cluster) == "optics/normal"
+    for name in ("physics", "root", "any"):
+        assert answer(cluster, account=name) == INVALID_ACCOUNT, name
+    for name in ("", "optics", "any"):
+        assert answer(cluster, OTHER, account=name) == INVALID_ACCOUNT, name
+    assert answer(cluster, qos="long") == INVALID_QOS
+    job = cluster.submit()
+    [outcome] = cluster.update(job, account="any")
+    assert (outcome.code, outcome.slurm) == (RefusalCode.DENIED, INVALID_ACCOUNT)
+
+
+def test_limits_ask_for_associations_only_once_there_is_an_account() -> None:
+    cluster = a_cluster()
+    change(cluster, qos("long"), user("mule"), member("mule", "root", max_jobs=1))
+    assert answer(cluster, OTHER, account="any", qos="long") == "any/long"
+    change(cluster, account("physics"))
+    assert answer(cluster, OTHER, account="any") == INVALID_ACCOUNT
+    assert answer(cluster, account="root") == "root/normal"
+    change(cluster, account("physics", Verb.DELETE))
+    assert answer(cluster, OTHER, account="any") == "any/normal"
+
+
+def test_accounts_hold_whoever_has_an_association() -> None:
+    cluster = enforced(Enforce.ACCOUNTS)
     assert answer(cluster) == "optics/normal"
     assert answer(cluster, qos="long") == INVALID_QOS
     assert answer(cluster, account="physics", qos="long") == INVALID_QOS

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from packhorse.scheduler.core import indices
+from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.model.ids import US, Instant
 from packhorse.scheduler.model.job import EndCause, Ended
 from packhorse.scheduler.model.reply import Refused
@@ -53,13 +57,38 @@ def test_of_arrays_the_waiting_tasks_go() -> None:
     cluster.run_cycle()
     cluster.pass_time(31)
     assert cluster.waiting(array) == ""
-    assert cluster.rows[-1].array_indices and cluster.rows[-1].state == "CANCELLED"
+    row, over = cluster.rows[-1], cluster.state.arrays[array]
+    assert row.array_indices == "1-3"
+    assert (row.state, row.reason, row.cancelled_by) == ("DEADLINE", "DeadLine", -1)
+    assert "--time" in row.detail
+    assert over.late == over.cancelled and over.failed
+    assert cluster.replayed() == cluster.state == load(dump(cluster.state.freeze()))
+
+
+def test_of_arrays_what_was_cancelled_is_told_apart() -> None:
+    cluster = a_cluster(nodes=1, cpus=1)
+    array = cluster.submit_array("0-3", cpus=1, time_limit_s=20, deadline_at=deadline(cluster, 50))
+    cluster.cancel(f"{array}_2")
+    assert cluster.rows[-1].state == "CANCELLED"
+    cluster.pass_time(31)
+    over = cluster.state.arrays[array]
+    assert (indices.text(over.cancelled), indices.text(over.late)) == ("0-3", "0-1,3")
 
 
 def test_too_late_already() -> None:
     cluster = a_cluster(nodes=1, cpus=1)
     reply = cluster.try_submit(cpus=1, time_limit_s=120, deadline_at=deadline(cluster, 60))
     assert isinstance(reply, Refused) and "later deadline or a shorter time limit" in reply.message
+
+
+def test_too_late_by_its_begin_time() -> None:
+    cluster = a_cluster(nodes=1, cpus=1)
+    what: dict[str, Any] = {"cpus": 1, "time_limit_s": 60, "begin_at": deadline(cluster, 100)}
+    reply = cluster.try_submit(deadline_at=deadline(cluster, 159), **what)
+    assert isinstance(reply, Refused) and "start before its begin time" in reply.message
+    job = cluster.submit(deadline_at=deadline(cluster, 160), **what)
+    cluster.pass_time(100)
+    assert cluster.run_cycle() == [job]
 
 
 def test_held_and_requeued_ones_are_given_up_too_and_it_can_be_moved() -> None:

@@ -9,19 +9,24 @@ import pytest
 from packhorse.scheduler.core.explain import explain
 from packhorse.scheduler.core.gangs import text
 from packhorse.scheduler.core.grant import run_cycle
+from packhorse.scheduler.core.licenses import INVALID_LICENSE
+from packhorse.scheduler.core.packing.possible import NODE_CONFIGURATION
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.tick import next_timer
 from packhorse.scheduler.core.why.answer import why
 from packhorse.scheduler.core.why.snapshot import taken
+from packhorse.scheduler.model.cluster import Partition
 from packhorse.scheduler.model.event import Item, JobGranted
-from packhorse.scheduler.model.ids import US, Instant, JobId
+from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import Caller, RunCycle, Submit, SubmitArray
 from packhorse.scheduler.model.job import Ended, Gang
-from packhorse.scheduler.model.reply import Refused, Submitted
+from packhorse.scheduler.model.reply import RefusalCode, Refused, Submitted
 from tests.core.accounts.limits import ANN, a_tree
 from tests.core.preempt.cluster_of import HIGH, LOW, told, yielding
 from tests.core.scenario import ADMIN, OTHER, USER, Cluster, a_cluster, a_config, a_spec, an_array
+
+FEW = Partition("few", nodes=(NodeName("n1"),))
 
 
 def member(cluster: Cluster, size: int = 2, name: str = "g", wait_s: int = 0, **what: Any) -> JobId:
@@ -141,7 +146,8 @@ def test_other_jobs_of_the_class_go_by_themselves() -> None:
 
 
 def test_licences_of_all() -> None:
-    cluster = a_cluster(nodes=2, cpus=4, config=a_config(licenses=(("x", 3),)))
+    cluster = a_cluster(nodes=2, cpus=4, config=a_config(licenses=(("x", 4),)))
+    cluster.run(cluster.submit(cpus=1, licenses="x:1"))
     a, b = (member(cluster, cpus=1, licenses="x:2") for _ in range(2))
     assert cluster.run_cycle() == []
     assert cluster.reason_of(a) is cluster.reason_of(b) is Reason.LICENSES
@@ -165,14 +171,14 @@ def test_a_member_that_cannot_start_holds_up_the_others() -> None:
 def test_another_member_waits_for_its_node() -> None:
     cluster = a_cluster(nodes=2, cpus=4)
     cluster.drain("n2")
-    a, b = member(cluster), member(cluster, cpus=4, nodes=2)
+    a, b = member(cluster), member(cluster, cpus=3, nodes=2)
     assert cluster.run_cycle() == []
     assert cluster.reason_of(a) is Reason.GANG_INCOMPLETE
     assert f"starts together with job {b} of its gang, which waits: Nodes required" in said(cluster, a)
     answer = why(taken(cluster.state), cluster.job(a), cluster.clock.now)
     assert answer.reasons[0].reason is Reason.GANG_INCOMPLETE
     cluster.resume("n2")
-    assert cluster.run_cycle() == []
+    assert sorted(cluster.run_cycle()) == [a, b]
 
 
 def test_more_than_a_pass_may_start() -> None:
@@ -200,11 +206,12 @@ def test_under_any_order(order: str, preempt: str) -> None:
 
 def test_one_node() -> None:
     cluster = a_cluster(nodes=1, cpus=4)
-    a, b = member(cluster, cpus=3), member(cluster, cpus=3)
+    blocker = cluster.submit(cpus=1)
+    cluster.run(blocker)
+    a, b = member(cluster, cpus=2), member(cluster, cpus=2)
     assert cluster.run_cycle() == []
-    cluster.cancel(a, b)
-    c, d = member(cluster, cpus=2), member(cluster, cpus=2)
-    assert sorted(cluster.run_cycle()) == [c, d]
+    cluster.exit(blocker)
+    assert sorted(cluster.run_cycle()) == [a, b]
 
 
 def test_given_up() -> None:
@@ -304,6 +311,95 @@ def test_refused() -> None:
     assert isinstance(reply, Refused) and 'gang "h"' in reply.message
     reply = cluster.do(SubmitArray(Caller(USER), a_spec(gang=Gang("a", 2)), an_array("0-1"))).reply
     assert isinstance(reply, Refused) and "an array cannot be a member" in reply.message
+
+
+def refused_room(cluster: Cluster, *asks: dict[str, Any], size: int = 9) -> str:
+    """What is told of the last of these members; the ones before it are taken."""
+    for ask in asks[:-1]:
+        member(cluster, size, **ask)
+    reply = cluster.try_submit(gang=Gang("g", size), time_limit_s=100, **asks[-1])
+    assert isinstance(reply, Refused), reply
+    assert reply.code is RefusalCode.IMPOSSIBLE
+    assert reply.slurm == (INVALID_LICENSE if "licences" in reply.message else NODE_CONFIGURATION)
+    return reply.message
+
+
+def test_members_that_can_never_run_together_are_refused() -> None:
+    """Whatever runs now, and however much is drained."""
+    cluster = a_cluster(nodes=3, cpus=4, mem_mib=16_000, gpus=2, config=a_config(others=(FEW,)))
+    cpus = refused_room(cluster, {"cpus": 4}, {"cpus": 4}, {"cpus": 4}, {"cpus": 1})
+    assert cpus == (
+        'gang "g": 4 members ask for 13 CPUs, the nodes that they may use have 12; '
+        "ask for less, or for fewer members"
+    )
+    assert (
+        "4 members are 4 parts on one node each of 3 CPUs or more, and the nodes that they may use have "
+        in (refused_room(a_cluster(nodes=3, cpus=4), *[{"cpus": 3}] * 4))
+    )
+    again = a_cluster(nodes=3, cpus=4, mem_mib=16_000, gpus=2, config=a_config(others=(FEW,)))
+    mixed = refused_room(again, {"cpus": 3, "mem_mib": 9_000}, *[{"cpus": 3}] * 3)
+    assert "4 parts on one node each of 3 CPUs or more" in mixed and "room for 3 of these" in mixed
+
+
+@pytest.mark.parametrize(
+    ("asks", "why"),
+    [
+        ([{"gpus": 2}, {"gpus": 2}, {"gpus": 2}, {"gpus": 1}], "4 members ask for 7 gpu,"),
+        ([{"mem_mib": 16_000}] * 3 + [{"mem_mib": 1}], "48001 MiB of memory"),
+        ([{"exclusive": True}] * 3 + [{"cpus": 1}], "whole nodes"),
+        ([{"nodes": 3, "n_tasks": 3, "cpus": 3}, {"cpus": 2}, {"cpus": 2}], "13 CPUs"),
+        (
+            [{"nodes": 2, "n_tasks": 2, "cpus": 3}, {"nodes": 2, "n_tasks": 2, "cpus": 3}],
+            "4 parts on one node",
+        ),
+        ([{"cpus": 3, "partition": "few"}, {"cpus": 2, "partition": "few"}], "2 members ask for 5 CPUs"),
+        ([{"nodes_required": ("n2",), "cpus": 3}, {"nodes_required": ("n2",), "cpus": 3}], "6 CPUs"),
+        ([{"licenses": "matlab:2"}, {"licenses": "matlab:1"}], "3 licences matlab, and there are 2"),
+    ],
+)
+def test_of_every_resource(asks: list[dict[str, Any]], why: str) -> None:
+    config = a_config(others=(FEW,), licenses=(("matlab", 2),))
+    cluster = a_cluster(nodes=3, cpus=4, mem_mib=16_000, gpus=2, config=config)
+    assert why in refused_room(cluster, *asks)
+
+
+def test_what_may_fit_is_taken() -> None:
+    """Members of different partitions, a drained cluster, one without nodes yet, and what only an exact
+    search would find not to fit."""
+    cluster = a_cluster(nodes=3, cpus=4, config=a_config(others=(FEW,)))
+    for ask in ({"cpus": 4, "partition": "few"}, {"cpus": 4}, {"cpus": 2}, {"cpus": 2}):
+        member(cluster, 4, **ask)
+    assert len(cluster.run_cycle()) == 4
+    for name in ("n1", "n2", "n3"):
+        cluster.drain(name)
+    member(cluster, 2, "later", cpus=4)
+    member(cluster, 2, "later", cpus=4)
+    empty = Cluster(a_config())
+    assert isinstance(empty.try_submit(count=99, gang=Gang("g", 99)), Submitted)
+    gaps = a_cluster(nodes=2, cpus=6)
+    for cpus in (4, 4, 3):
+        member(gaps, 3, "gaps", cpus=cpus)
+    assert gaps.run_cycle() == []
+
+
+def test_a_member_does_not_grow_beyond_what_there_is() -> None:
+    cluster = a_cluster(nodes=2, cpus=4)
+    first, second = member(cluster, cpus=4), member(cluster, cpus=2)
+    [outcome] = cluster.update(second, n_cpus=4)
+    assert outcome.code is None
+    third = cluster.submit(cpus=1, gang=Gang("h", 3))
+    cluster.submit(cpus=4, gang=Gang("h", 3), count=1)
+    [outcome] = cluster.update(third, n_cpus=4)
+    assert outcome.code is None
+    reply = cluster.try_submit(cpus=1, gang=Gang("h", 3))
+    assert isinstance(reply, Refused) and "9 CPUs" in reply.message
+    [outcome] = cluster.update(third, n_cpus=3)
+    assert outcome.code is None
+    cluster.submit(cpus=1, gang=Gang("h", 3))
+    [outcome] = cluster.update(third, n_cpus=4)
+    assert (outcome.code, outcome.slurm) == (RefusalCode.IMPOSSIBLE, NODE_CONFIGURATION)
+    assert "9 CPUs, the nodes that they may use have 8" in outcome.message
+    assert first != second
 
 
 def test_in_one_call() -> None:

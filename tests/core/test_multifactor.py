@@ -24,7 +24,7 @@ from packhorse.scheduler.model.accounts import (
     Qos,
     User,
 )
-from packhorse.scheduler.model.cluster import Partition, Priorities
+from packhorse.scheduler.model.cluster import AccountsPolicy, Enforce, Partition, Priorities
 from packhorse.scheduler.model.event import AccountsChanged
 from packhorse.scheduler.model.ids import US, Instant, JobId
 from packhorse.scheduler.model.input import Caller
@@ -56,7 +56,13 @@ def change(cluster: Cluster, delta: AccountsDelta) -> None:
 def weighed(nodes: int = 1, cpus: int = 8, others: tuple[Partition, ...] = (), **weights: Any) -> Cluster:
     """A cluster with this order and these weights; chem and bio have equal shares."""
     of_config = {name: weights.pop(name) for name in ("keep_next", "billing", "licenses") if name in weights}
-    config = a_config(order="multifactor", priorities=Priorities(**weights), others=others, **of_config)
+    config = a_config(
+        order="multifactor",
+        priorities=Priorities(**weights),
+        others=others,
+        accounts=AccountsPolicy(Enforce.ACCOUNTS),
+        **of_config,
+    )
     cluster = a_cluster(nodes=nodes, cpus=cpus, gpus=2, config=config)
     change(cluster, two_accounts())
     return cluster

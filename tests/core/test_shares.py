@@ -12,6 +12,7 @@ from packhorse.scheduler.core.orders import ORDERS, Waiting
 from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.core.usage import HALF_LIFE_S, UserUsage, about
 from packhorse.scheduler.model.accounts import Account, AccountsDelta, Association, AssociationKey
+from packhorse.scheduler.model.cluster import AccountsPolicy, Enforce
 from packhorse.scheduler.model.event import AccountsChanged
 from packhorse.scheduler.model.ids import US, Instant, NodeName
 from packhorse.scheduler.model.input import Caller
@@ -106,7 +107,8 @@ def test_dominant_resource_fairness_among_accounts(
 ) -> None:
     """The same example, each account with two users: what counts is the account. With twice the shares chem
     may have twice the dominant share of bio: 4 tasks are 16 of 18 GB, which leaves room for one of bio."""
-    config = a_config(order="drf", backfill_depth=0, preempt=preempt)
+    free = AccountsPolicy(Enforce.ACCOUNTS)
+    config = a_config(order="drf", backfill_depth=0, preempt=preempt, accounts=free)
     cluster = a_cluster(cpus=9, mem_mib=18_000, config=config)
     keys = (AssociationKey("chem"), AssociationKey("bio"))
     delta = AccountsDelta((Account("chem"), Account("bio")), (), tuple(map(Association, keys, shares)))

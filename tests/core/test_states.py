@@ -41,6 +41,6 @@ def test_every_state_is_explained_or_called_unused(repository: Path) -> None:
 
 def test_every_event_about_one_job_is_in_the_table() -> None:
     about_jobs = {
-        kind for kind in ev.Event.__args__ if {"job", "jobs"} & set(kind.__struct_fields__)
+        kind for kind in ev.Event.__args__ if {"job", "jobs", "attempt"} & set(kind.__struct_fields__)
     } | {ev.JobsSubmitted}  # fmt: skip
     assert {row.event for row in TABLE} == about_jobs

@@ -443,6 +443,58 @@ def test_smallest_first_and_now_before_later() -> None:
     assert sizes == sorted(sizes)
 
 
+def test_memory_and_time_together() -> None:
+    cluster = a_cluster(nodes=1, cpus=8, mem_mib=65_536)
+    full(cluster, cpus=1, mem_mib=16_000)
+    cluster.submit(cpus=1, mem_mib=65_536, time_limit_s=HOUR)  # the next one, planned in two hours
+    job = cluster.submit(cpus=1, mem_mib=65_536, time_limit_s=12 * HOUR)
+    cluster.run_cycle()
+    command = f"scontrol update JobId={job} MinMemoryNode=48G TimeLimit=01:59:00"
+    one = check(cluster, job, "memory and time limit", command, size=0.25 + 1 - 119 / 720)
+    assert one.change.words == (
+        "48G of memory instead of 64G and a time limit of 01:59:00 instead of 12:00:00"
+    )
+
+
+def test_memory_and_cpus_together() -> None:
+    cluster = a_cluster(nodes=1, cpus=8, mem_mib=16_384)
+    full(cluster, cpus=6, mem_mib=8192)
+    job = cluster.submit(cpus=8, mem_mib=16_384, time_limit_s=HOUR)
+    cluster.run_cycle()
+    command = f"scontrol update JobId={job} MinMemoryNode=8G NumCPUs=2"
+    check(cluster, job, "memory and cpus", command, size=0.5 + 0.75)
+
+
+def test_nodes_and_time_together() -> None:
+    cluster = a_cluster(nodes=3, cpus=8)
+    full(cluster, cpus=8, nodes=1)
+    cluster.submit(cpus=8, nodes=3, n_tasks=3, time_limit_s=HOUR)
+    job = cluster.submit(cpus=1, nodes=3, n_tasks=3, time_limit_s=12 * HOUR)
+    cluster.run_cycle()
+    one = only(cluster, job, "nodes and time limit")
+    assert one.command == f"scontrol update JobId={job} NumNodes=2 TimeLimit=01:59:00"
+    assert one.nodes == ("n2", "n3")
+    assert follow(cluster, job, one) == [job]
+
+
+def test_devices_and_memory_together_are_submitted_anew() -> None:
+    cluster = a_cluster(nodes=1, cpus=8, mem_mib=16_384, gpus=4)
+    full(cluster, cpus=1, mem_mib=8192, gpus=3)
+    job = cluster.submit(cpus=1, mem_mib=16_384, gpus=4, time_limit_s=HOUR)
+    cluster.run_cycle()
+    [one] = [s for s in ask(cluster, job).suggestions if s.change.kind == "memory and devices"]
+    assert one.command.startswith(f"scancel {job}; sbatch --mem=8G --g"), one.command
+    assert len(follow(cluster, job, one)) == 1
+
+
+def test_two_amounts_only_where_one_does_not_do() -> None:
+    cluster = a_cluster(nodes=1, cpus=8, mem_mib=16_384)
+    full(cluster, cpus=4, mem_mib=8192)
+    job = cluster.submit(cpus=8, mem_mib=4096, time_limit_s=HOUR)
+    cluster.run_cycle()
+    assert all(" and " not in one.change.kind for one in ask(cluster, job).suggestions)
+
+
 def test_what_no_single_change_starts() -> None:
     cluster = a_cluster(nodes=1, cpus=8, mem_mib=16_000)
     full(cluster, cpus=8, mem_mib=16_000)

@@ -23,16 +23,11 @@ class Restarter:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
-        if not self.complete():
+        if not self._cluster.is_whole():
             self._cluster.up()
-
-    def complete(self) -> bool:
-        """Whether the scheduler and every agent run."""
-        home = self._cluster.home
-        return bool(home.scheduler_pid()) and len(home.agent_pids()) == len(self._cluster.names)
 
     def _watch(self) -> None:
         while not self._over.wait(0.02):
-            if not self.complete():
+            if not self._cluster.is_whole():
                 self.starts += 1
                 self._cluster.up(check=False)  # what it starts may be killed before it serves

@@ -54,7 +54,7 @@ def test_a_death_at_every_point_of(cluster: Cluster, daemon: str) -> None:
             submitter.label = point
             # What died at the point before is started again with the order to die at this one.
             log = start_to_die_at(cluster, point)
-            wait_until(lambda log=log: died(log), f"a death at {point}", within_s=60)  # type: ignore[misc]
+            wait_for_death(cluster, submitter, point, log)
         kill_victim(cluster, mine[-1])
         cluster.up()
     load.settle()
@@ -82,6 +82,24 @@ def start_to_die_at(cluster: Cluster, point: str) -> Path:
     order = {"PACKHORSE_CRASH_AT": f"{point}:{NTH.get(point, 5)}", "PACKHORSE_CRASH_LOG": str(log)}
     cluster.up(order, check=False)  # it may die before it serves
     return log
+
+
+def wait_for_death(cluster: Cluster, submitter: Submitter, point: str, log: Path) -> None:
+    """Fails, after a minute without it, with what kept it from happening."""
+
+    def happened() -> bool:
+        submitter.check()  # without submissions nothing passes any point
+        return died(log)
+
+    def what() -> str:
+        passed = log.read_text().count("\n") if log.exists() else 0
+        home = cluster.home
+        return (
+            f"a death at {point}: it was passed {passed} times; scheduler {home.scheduler_pid()}, "
+            f"agent {home.agent_pids()}, {submitter.describe()}"
+        )
+
+    wait_until(happened, what, within_s=60)
 
 
 def kill_victim(cluster: Cluster, point: str) -> None:

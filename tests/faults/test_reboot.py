@@ -19,7 +19,7 @@ def pull_the_plug(cluster: Cluster, node: str) -> None:
     wanted = f"SLURMD_NODENAME={node}".encode()
     children = [pid for pid in cluster.processes() if _parent(pid) == agent]
     jobs = [pid for pid in cluster.processes() if wanted in environment(pid)]
-    watchers = {_parent(pid) for pid in jobs} - set(jobs) - {1}
+    watchers = {_parent(pid) for pid in jobs} - set(jobs) - {0, 1}  # 0: of one that has ended meanwhile
     for pid in (agent, *children, *watchers, *jobs):
         kill(pid)
 

@@ -85,6 +85,7 @@ class Load:
         self._place = cluster.work
         self._chance = random.Random(seed)
         self._script = base64.b64encode(JOB.encode()).decode()
+        self._ends_before = self._ends()
 
     def submit(
         self,
@@ -169,9 +170,8 @@ class Load:
         return Tally(len(self.done), lost, reused, twice, wrong, runs)
 
     def unfinished(self) -> int:
-        """About how many runs are still to come to their end."""
-        path = self._place / "ledger"
-        over = path.read_bytes().count(b" end\n") if path.exists() else 0
+        """About how many runs of this load are still to come to their end."""
+        over = self._ends() - self._ends_before
         with self.lock:
             return sum(0 if done.cancelled else max(1, done.tasks) for done in self.done) - over
 
@@ -181,6 +181,10 @@ class Load:
         lines = path.read_text().splitlines() if path.exists() else []
         split = [line.split() for line in lines]
         return [(int(job), int(run), what) for job, run, what in split]
+
+    def _ends(self) -> int:
+        path = self._place / "ledger"
+        return path.read_bytes().count(b" end\n") if path.exists() else 0
 
     def _request(self, key: str, code: int, seconds: float) -> dict[str, Any]:
         spec = {
@@ -215,8 +219,18 @@ class Submitter:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._over.set()
         self._thread.join()
-        if self.failure is not None and error is None:
+        if error is None:
+            self.check()
+
+    def check(self) -> None:
+        """Raises what ended the thread, if anything did."""
+        if self.failure is not None:
             raise self.failure
+
+    def describe(self) -> str:
+        """How far it came."""
+        load = self._load
+        return f"{len(load.done)} submissions acknowledged, about {load.unfinished()} runs unfinished"
 
     def _submit(self) -> None:
         number = 0

@@ -26,6 +26,7 @@ from packhorse.scheduler.model.event import (
     ArraySubmitted,
     ArrayTaskSplit,
     AttemptStarted,
+    BatchEnded,
     CallAnswered,
     Configured,
     Event,
@@ -64,11 +65,16 @@ from packhorse.scheduler.model.event import (
     SchedulerStarted,
     StartEstimate,
     StartsEstimated,
+    StepCreated,
+    StepEnding,
+    StepPartEnded,
+    StepStarted,
     UsageLearned,
 )
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import (
     ArraySpec,
+    BatchEnd,
     Condition,
     Dependency,
     DependencyKind,
@@ -86,6 +92,7 @@ from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.reply import RefusalCode, Refused, Submitted
 from packhorse.scheduler.model.reservation import Repeat, Reservation
 from packhorse.scheduler.model.resources import Ask, Device, Devices, Gres, Placement, Usage
+from packhorse.scheduler.model.step import Overlap, StepPart, StepSpec
 from packhorse.scheduler.store.codec import encode
 
 RECORDED = Path(__file__).with_name("events_schema1.txt")
@@ -96,6 +103,13 @@ JOB, ARRAY, NODE = JobId(77), JobId(70), NodeName("node1")
 KEY = AttemptKey(JOB, 2, 9)
 OWNER = Owner(1000, 100, "alice", "users")
 USAGE = Usage(1, 2, 3, 4, 5, 6)
+STEP = AttemptKey(JOB, 2, 9, 3)
+STEP_SPEC = StepSpec(
+    "train", ("./train", "-v"), "cc" * 32, "/home/alice", n_tasks=2, nodes_required=(NODE,),
+    gres_per_task=(Gres("gpu", "", 1),), distribution="cyclic", overlap=Overlap.EXACT, rlimits=(("core", 0),),
+    multi_prog=(("0", ("./lead",)), ("*", ("./train", "%t"))), time_limit_s=60,
+)  # fmt: skip
+PART = StepPart(NODE, (0, 1), 2000, 1024, (Devices("gpu", "h200", (0, 1)),))
 LOAN = Loan(JobId(76), NODE, 512, AT)
 OFFER = Offer(3, 8000, 32_000, False, "maintenance", (("gpu", 1),))
 SPEC = JobSpec(
@@ -183,6 +197,11 @@ EVENTS: tuple[Event, ...] = (
     JobResumed(AT, JOB, KEY, LATER, 0),
     JobQuarantined(AT, JOB, "ValueError: broken"),
     StartsEstimated(AT, (StartEstimate(JOB, AT, LATER, LATER),)),
+    StepCreated(AT, STEP, STEP_SPEC, (PART,), LATER),
+    StepStarted(AT, STEP, NODE, LATER),
+    StepEnding(AT, STEP, EndCause.CANCELLED, 1000),
+    StepPartEnded(AT, STEP, NODE, AT, LATER, 3, 9, "terminated", "why", USAGE),
+    BatchEnded(AT, KEY, BatchEnd(AT, LATER, 3, 9, "exited", usage=USAGE, detail="why")),
     CallAnswered(AT, 1000, "key-2", "fingerprint", Refused(RefusalCode.IMPOSSIBLE, "no node", "phrase")),
 )  # fmt: skip
 
@@ -190,7 +209,7 @@ JOBS: dict[str, tuple[int, int]] = {
     **{
         type(event).__name__: (JOB, JOB)
         for event in EVENTS
-        if type(event).__name__.startswith(("Job", "Attempt"))
+        if type(event).__name__.startswith(("Job", "Attempt", "Step", "Batch"))
     },
     "JobsSubmitted": (JOB, JOB + 1),
     "ArraySubmitted": (ARRAY, ARRAY),

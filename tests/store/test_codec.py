@@ -13,6 +13,9 @@ from packhorse.scheduler.model.ids import Instant, JobId, NodeName
 from packhorse.scheduler.store.codec import RawEvent, concerns, decode, decode_data, encode
 from tests.store.event_samples import AT, EVENTS, JOBS, NODE, RECORDED
 
+ABOUT_NODES = {"MemoryEstimated", "StepStarted", "StepPartEnded"} | {
+    kind.__name__ for kind in typing.get_args(Event) if kind.__name__.startswith("Node")
+}
 KINDS = [kind.__name__ for kind in typing.get_args(Event)]
 
 
@@ -33,7 +36,7 @@ def test_round_trip(event: Event) -> None:
     assert decode(record) == event
     assert (record.seq, record.at, record.kind) == (42, AT, type(event).__name__)
     assert (record.first_job, record.last_job) == JOBS.get(record.kind, (0, 0))
-    assert record.node == (NODE if record.kind.startswith(("Node", "MemoryEstimated")) else "")
+    assert record.node == (NODE if record.kind in ABOUT_NODES else "")
 
 
 def test_an_older_schema_is_upgraded_one_number_at_a_time() -> None:

@@ -170,7 +170,8 @@ def _simulated(asked: _Asked, columns: Sequence[tuple[ClusterConfig, LabPolicy]]
                 progress.step(name, n - done)
                 done = n
 
-            runs.append(run(jobs, asked.nodes, configuration, policy, world, trace, ended))
+            book = asked.site.book
+            runs.append(run(jobs, asked.nodes, configuration, policy, world, trace, ended, book))
             ended(len(jobs))
     return runs
 

@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
-from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.accounts import AccountsDelta
+from packhorse.scheduler.model.cluster import AccountsPolicy, ClusterConfig, Enforce
 from packhorse.scheduler.model.node import NodeSpec
 from packhorse.simulator.asks import recorded
 from packhorse.simulator.engine import Simulation
@@ -43,11 +44,27 @@ def run(
     world: World,
     trace: str,
     progress: Callable[[int], None] | None = None,
+    book: AccountsDelta | None = None,
 ) -> Run:
-    """Everything until the last job has ended. jobs: by time of submission."""
+    """Everything until the last job has ended. jobs: by time of submission. book: the site's accounts.
+
+    Jobs run under the account they had, whoever is in it by now: those that were recorded had a right to it.
+    """
     config = policy.configured(config)
     here = replace(config, min_job_age_s=0, max_finished_kept=_KEPT)
-    simulation = Simulation(policy, nodes, world, here, keep_going=True, progress=progress, limit=recorded)
+    if here.accounts.enforce is not Enforce.NONE:
+        here = replace(here, accounts=AccountsPolicy(Enforce.ACCOUNTS))
+    simulation = Simulation(
+        policy,
+        nodes,
+        world,
+        here,
+        keep_going=True,
+        progress=progress,
+        limit=recorded,
+        account_of="group",
+        book=book,
+    )
     simulation.run(jobs)
     known = {partition.name for partition in config.partitions}
     elsewhere: dict[str, int] = {}

@@ -11,9 +11,11 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from packhorse.scheduler.core import snapshot
+from packhorse.scheduler.core.accounts.rights import known_qos
 from packhorse.scheduler.core.apply import apply
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.accounting import AttemptRow
+from packhorse.scheduler.model.accounts import AccountsDelta
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.errors import PackhorseError, StoreDamaged
 from packhorse.scheduler.model.event import AttemptStarted, JobGranted
@@ -38,6 +40,7 @@ class Site(NamedTuple):
     """jobs: by time of submission, counted in microseconds from `origin`. started_us: when each of them first
     ran, by its id, counted likewise. unavailable: nodes that an operator has set down or drained, which are
     among `nodes`. launch_s: median time from the grant of a job to its first instruction, 0.0: not known.
+    book: its accounts, users and QOS; None: nobody has made any.
     """
 
     jobs: list[TraceJob]
@@ -48,6 +51,7 @@ class Site(NamedTuple):
     unavailable: tuple[str, ...]
     config: ClusterConfig
     launch_s: float
+    book: AccountsDelta | None
 
 
 def read(path: Path, since: Instant | None, since_text: str) -> Site:
@@ -58,14 +62,17 @@ def read(path: Path, since: Instant | None, since_text: str) -> Site:
         state = _state(store)
         launch_s = _launch_s(store.read_log(max(store.last_seq - _MEASURED, 0)))
     first_start: dict[str, int] = {}
+    qos_of: dict[str, str] = {}
     left_out = Skipped()
-    rows = _watched(history.attempt_rows(path, since), first_start)
+    rows = _watched(history.attempt_rows(path, since), first_start, qos_of)
     jobs = sorted(history.jobs(rows, left_out), key=lambda job: (job.submit_us, int(job.id)))
     if not jobs:
         raise NoHistory(_why_none(path, since_text, left_out))
     origin = min(state.config.origin or jobs[0].submit_us, jobs[0].submit_us)
     return Site(
-        jobs=[replace(job, submit_us=job.submit_us - origin) for job in jobs],
+        jobs=[
+            replace(job, submit_us=job.submit_us - origin, qos=_known(state, qos_of[job.id])) for job in jobs
+        ],
         started_us={id: at - origin for id, at in first_start.items()},
         left_out=left_out,
         origin=Instant(origin),
@@ -73,6 +80,7 @@ def read(path: Path, since: Instant | None, since_text: str) -> Site:
         unavailable=tuple(name for name, node in sorted(state.nodes.items()) if node.admin != "up"),
         config=state.config,
         launch_s=launch_s,
+        book=state.accounts.delta() if state.accounts.in_use else None,
     )
 
 
@@ -108,9 +116,17 @@ def _launch_s(records: Iterable[LogRecord]) -> float:
     return statistics.median(took) / US if took else 0.0
 
 
-def _watched(rows: Iterator[AttemptRow], first_start: dict[str, int]) -> Iterator[AttemptRow]:
-    """The rows; when each job first ran goes into first_start as they pass."""
+def _known(state: State, qos: str) -> str:
+    """The QOS, "" for one that is no more."""
+    return qos if qos in known_qos(state) else ""
+
+
+def _watched(
+    rows: Iterator[AttemptRow], first_start: dict[str, int], qos_of: dict[str, str]
+) -> Iterator[AttemptRow]:
+    """The rows; when each job first ran goes into first_start as they pass, and its QOS into qos_of."""
     for row in rows:
+        qos_of[str(row.job)] = row.qos
         if row.started_at:
             first_start.setdefault(str(row.job), row.started_at)
         yield row

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from packhorse.scheduler.core.accounts.holding import holdings
 from packhorse.scheduler.core.accounts.needs import asked, is_within, need, seconds_of
 from packhorse.scheduler.core.accounts.quota import book_of
 from packhorse.scheduler.core.accounts.quota_text import amount_text, limit_text
@@ -92,7 +93,7 @@ def longest_s(state: State, spec: JobSpec, owner: Owner) -> int:
 
 
 def _check_numbers(state: State, terms: Terms, more: dict[Holder, int]) -> Refused | None:
-    sums = state.held.sums(terms.scopes)
+    sums = holdings(state).sums(terms.scopes)
     added: dict[object, int] = {}
     for holder, n in more.items():
         for scope in terms.scopes(holder):

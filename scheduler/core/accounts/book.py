@@ -27,10 +27,11 @@ ROOT_KEY: Final = AssociationKey(ROOT)
 class AccountBook:
     """See the module. Dictionaries are in the order in which things came; read them freely.
 
-    version grows with every change. chains are kept until then.
+    version grows with every change. chains are kept until then. plain: nobody has an account, and nothing is
+    set of all jobs together.
     """
 
-    __slots__ = ("_chains", "accounts", "associations", "qos", "users", "version")
+    __slots__ = ("_chains", "accounts", "associations", "plain", "qos", "users", "version")
 
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = {ROOT: Account(ROOT, "", "root of all accounts")}
@@ -38,6 +39,7 @@ class AccountBook:
         self.associations: dict[AssociationKey, Association] = {ROOT_KEY: Association(ROOT_KEY)}
         self.qos: dict[str, Qos] = {NORMAL_QOS: Qos(NORMAL_QOS, description="of jobs that name none")}
         self.version = 0
+        self.plain = True
         self._chains: dict[tuple[str, str, str], tuple[AssociationKey, ...]] = {}
 
     @property
@@ -60,6 +62,7 @@ class AccountBook:
         self.associations.update((one.key, one) for one in delta.associations)
         self.qos.update((qos.name, qos) for qos in delta.qos)
         self.version += 1
+        self.plain = self.associations == {ROOT_KEY: Association(ROOT_KEY)}
         self._chains.clear()
 
     def chain(self, holder: Holder) -> tuple[AssociationKey, ...]:
@@ -105,7 +108,7 @@ class AccountBook:
         copy = AccountBook()
         copy.accounts, copy.users = self.accounts.copy(), self.users.copy()
         copy.associations, copy.qos = self.associations.copy(), self.qos.copy()
-        copy.version = self.version
+        copy.version, copy.plain = self.version, self.plain
         return copy
 
     def __eq__(self, other: object) -> bool:

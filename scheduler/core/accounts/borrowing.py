@@ -1,24 +1,23 @@
-"""Who borrows whose quota, and who waits to have it back: a pure function of what is held.
+"""Who borrows whose quota, and what a job lacks that is lent: pure functions of what is held.
 
 Siblings (associations below the same one) that have a quota of a resource share what they are sure of
 together: each may use its own quota, and what the others leave of theirs, at most `borrow` more. That is
 Kueue's cohort. What one holds beyond its quota is borrowed from those that hold less than theirs. While so
 much is lent that the siblings together hold all, a job whose account is within its quota waits for its own to
-be given back (QUOTA_LENT); taking it back is preemption's part.
+be given back (QUOTA_LENT, `lent_too_much`); taking it back is preemption's part (core/preempt/take_back.py).
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from packhorse.scheduler.core.accounts.held import of_association
-from packhorse.scheduler.core.accounts.needs import asked
-from packhorse.scheduler.core.accounts.quota import book_of, quota
+from packhorse.scheduler.core.accounts.held import Scope, of_association
+from packhorse.scheduler.core.accounts.holding import holdings
+from packhorse.scheduler.core.accounts.needs import Needs
+from packhorse.scheduler.core.accounts.quota import Quota, book_of
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
-from packhorse.scheduler.core.waiting import holder_of
-from packhorse.scheduler.model.accounts import AssociationKey
-from packhorse.scheduler.model.ids import Instant, JobId
+from packhorse.scheduler.model.accounts import AssociationKey, Holder
 from packhorse.scheduler.model.tres import Tres, make_tres
 
 
@@ -31,21 +30,20 @@ class QuotaLoan(NamedTuple):
     amount: int
 
 
-class Claim(NamedTuple):
-    """A job that waits for what is lent of its own account's quota. short: how much the siblings together
-    would have to hold less, for it to start; from: those that hold more than their quota of it."""
+class Short(NamedTuple):
+    """What is lent too much for a job to start: cohort: the siblings' scope; amount: what they would have to
+    hold less, needed: what the job holds of it then, both in the units of `Tres`."""
 
-    job: JobId
-    owner: AssociationKey
+    cohort: Scope
     tres: str
-    short: int
-    borrowers: tuple[AssociationKey, ...]
+    amount: int
+    needed: int
 
 
 def held_of_quota(state: State) -> dict[AssociationKey, dict[str, tuple[int, int]]]:
     """Of each association that has a quota, by resource: what it holds, and the quota."""
     terms = book_of(state).terms
-    sums = state.held.sums(terms.scopes)
+    sums = holdings(state).sums(terms.scopes)
     out: dict[AssociationKey, dict[str, tuple[int, int]]] = {}
     for key, amounts in terms.quotas.items():
         total = sums.get(of_association(key))
@@ -86,24 +84,12 @@ def loans(state: State) -> tuple[QuotaLoan, ...]:
     return tuple(out)
 
 
-def wanted_back(state: State, now: Instant) -> list[Claim]:
-    """Jobs that wait for quota that is lent, as the last pass found, by id."""
-    pending, given = state.pending_columns, quota(state, now)
-    rows = pending.waiting_for(Reason.QUOTA_LENT)
-    if given is None or not rows:
-        return []
-    terms, above = book_of(state).terms, borrowed(state)
+def lent_too_much(given: Quota, holder: Holder, needs: Needs, time_limit_s: int) -> list[Short]:
+    """What a job of the holder lacks that is lent, as a pass gives limits out; nothing if it lacks nothing,
+    or if anything else holds it up as well."""
     out = []
-    for id in rows:
-        waiter = state.jobs.get(id) or state.arrays[id]
-        spec, holder = waiter.spec, holder_of(waiter.spec, waiter.owner)
-        needs = asked(spec.ask, spec.licenses, terms.config, spec.partition)
-        for limit, needed, room in given.in_the_way(holder, needs, spec.time_limit_s):
-            if limit.reason is not Reason.QUOTA_LENT or limit.scope is None or limit.sure is None:
-                continue
-            assert limit.sure.scope is not None
-            members = terms.cohorts[limit.scope]
-            owner = next(key for key in members if of_association(key) == limit.sure.scope)
-            who = tuple(key for key in members if dict(above.get(key, ())).get(limit.tres))
-            out.append(Claim(id, owner, limit.tres, needed - room, who))
+    for limit, needed, room in given.in_the_way(holder, needs, time_limit_s):
+        if limit.reason is not Reason.QUOTA_LENT or limit.scope is None:
+            return []
+        out.append(Short(limit.scope, limit.tres, needed - room, needed))
     return out

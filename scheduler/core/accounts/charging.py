@@ -2,6 +2,9 @@
 
 A suspended job keeps its memory and devices, and is charged for these; its CPUs are free, and no time passes
 on its clock.
+
+As in Slurm it is the start that says what a job costs: weights and usage factors that change meanwhile are
+for those that start later. Of a suspended job what it keeps is weighed when it is suspended.
 """
 
 from __future__ import annotations
@@ -20,7 +23,8 @@ from packhorse.scheduler.model.tres import BILLING, CPU, MILLI, placed_tres
 def charge(state: State, job: Job, now: Instant) -> None:
     """The job, which is active, is charged for what it has from now on. Also after any change of that."""
     if state.spent.counting:
-        state.spent.charge(state.accounts, job.id, _charge_of(state, job), now)
+        before = state.spent.charges.get(job.id)
+        state.spent.charge(state.accounts, job.id, _charge_of(state, job, before), now)
 
 
 def release(state: State, job: JobId, now: Instant) -> None:
@@ -47,7 +51,8 @@ def accounts_changed(state: State, event: AccountsChanged) -> None:
             charge(state, state.jobs[id], event.at)
 
 
-def _charge_of(state: State, job: Job) -> Charge:
+def _charge_of(state: State, job: Job, before: Charge | None = None) -> Charge:
+    """before: what it was charged so far, if it has started already."""
     active, spec = job.phase, job.spec
     assert isinstance(active, Active)
     holder = holder_of(spec, job.owner)
@@ -63,4 +68,8 @@ def _charge_of(state: State, job: Job) -> Charge:
     if not active.suspended_at:
         rates.append((WALL, MILLI))
     names = dict.fromkeys(name for name in (holder.qos, partition.qos if partition else "") if name)
-    return Charge(state.accounts.chain(holder)[0], tuple(names), tuple(pair for pair in rates if pair[1]))
+    charge = Charge(state.accounts.chain(holder)[0], tuple(names), tuple(pair for pair in rates if pair[1]))
+    if before is None:
+        return charge
+    running = before.running or before.rates
+    return charge._replace(running=running) if active.suspended_at else charge._replace(rates=running)

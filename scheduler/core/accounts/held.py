@@ -1,8 +1,9 @@
 """What jobs hold on whose name: the sums that limits, quotas and budgets are measured against.
 
-Kept per `Holder` by `apply`, at the cost of one step a job, and added up over *scopes* when somebody asks: an
-association with all below it, a QOS, each user and each account in a QOS. Only holders of which something
-changed are added up anew. All of it follows from the jobs.
+Nothing is counted until somebody asks (core/accounts/holding.py), and where nobody is limited nobody does.
+From then on they are kept per `Holder` by `apply`, at the cost of one step a job, and added up over *scopes*
+when somebody asks: an association with all below it, a QOS, each user and each account in a QOS. Only holders
+of which something changed are added up anew. All of it follows from the jobs.
 
 A job is unfinished from its submission to its end, every index of an array counts. It runs, and holds what
 its placements say, from the grant until its allocation is let go of.
@@ -18,7 +19,7 @@ from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId
 from packhorse.scheduler.model.tres import Tres
 
 if TYPE_CHECKING:
-    from packhorse.scheduler.core.accounts.quota import Book
+    from packhorse.scheduler.core.accounts.limit_book import Book
 
 WALL: Final = "wall"
 """One for each job that runs, so that its time counts like that of a resource."""
@@ -119,7 +120,9 @@ class Sum:
 
     def copy(self) -> Sum:
         copy = Sum()
-        copy.add(self)
+        copy.n_running, copy.n_unfinished = self.n_running, self.n_unfinished
+        copy.tres, copy.ends, copy.endless = self.tres.copy(), self.ends.copy(), self.endless.copy()
+        copy.still, copy.still_us = self.still.copy(), self.still_us.copy()
         return copy
 
     def __eq__(self, other: object) -> bool:
@@ -137,23 +140,56 @@ ScopesOf = Callable[[Holder], tuple[Scope, ...]]
 
 
 class Holdings:
-    """See the module. by_holder: of whom there is anything. running: by job.
+    """See the module. counting: whether the rest follows the jobs; else there is nothing in it. by_holder: of
+    whom there is anything. running: by job.
 
     wake_at: when a pass may find room under a limit only because time has passed, UNKNOWN: not known of any.
     book: what passes remember of limits from one to the next.
     """
 
-    __slots__ = ("_added", "_changed", "_scopes", "_scopes_of", "book", "by_holder", "running", "wake_at")
+    __slots__ = (
+        "_added",
+        "_changed",
+        "_lent",
+        "_lent_scopes",
+        "_scopes",
+        "_scopes_of",
+        "book",
+        "by_holder",
+        "counting",
+        "running",
+        "wake_at",
+    )
 
     def __init__(self) -> None:
-        self.by_holder: dict[Holder, Sum] = {}
-        self.running: dict[JobId, Running] = {}
         self.wake_at: Instant = UNKNOWN
         self.book: Book | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Nothing is counted any more, until somebody asks again."""
+        self.counting = False
+        self.by_holder: dict[Holder, Sum] = {}
+        self.running: dict[JobId, Running] = {}
         self._changed: dict[Holder, None] = {}
         self._added: dict[Holder, Sum] = {}
         self._scopes: dict[Scope, Sum] = {}
         self._scopes_of: ScopesOf | None = None
+        self._lent: set[Holder] = set()
+        self._lent_scopes: set[Scope] = set()
+        """Whose sums a fork has as well: they are copied before they change."""
+
+    def fork(self) -> Holdings:
+        """A copy that goes its own way, without `book`. Cost: some dictionary copies; a sum is copied when
+        one of the two first changes it."""
+        new = Holdings()
+        new.by_holder, new.running = self.by_holder.copy(), self.running.copy()
+        new.counting, new.wake_at = self.counting, self.wake_at
+        new._changed, new._added, new._scopes = self._changed.copy(), self._added.copy(), self._scopes.copy()
+        new._scopes_of = self._scopes_of
+        self._lent, self._lent_scopes = set(self.by_holder), set(self._scopes)
+        new._lent, new._lent_scopes = self._lent.copy(), self._lent_scopes.copy()
+        return new
 
     def submit(self, holder: Holder, n: int) -> None:
         """So many more jobs are unfinished; fewer, if negative."""
@@ -188,7 +224,7 @@ class Holdings:
         """
         if scopes_of != self._scopes_of:
             self._scopes_of = scopes_of
-            self._scopes, self._added = {}, {}
+            self._scopes, self._added, self._lent_scopes = {}, {}, set()
             self._changed = dict.fromkeys(self.by_holder)
         for holder in self._changed:
             now, was = self.by_holder.get(holder), self._added.pop(holder, None)
@@ -201,7 +237,12 @@ class Holdings:
                 total = self._scopes.get(scope)
                 if total is None:
                     total = self._scopes[scope] = Sum()
+                elif scope in self._lent_scopes:
+                    self._lent_scopes.remove(scope)
+                    total = self._scopes[scope] = total.copy()
                 total.add(difference)
+                if total.is_nothing:
+                    del self._scopes[scope]
         self._changed = {}
         return self._scopes
 
@@ -210,6 +251,9 @@ class Holdings:
         found = self.by_holder.get(holder)
         if found is None:
             found = self.by_holder[holder] = Sum()
+        elif holder in self._lent:
+            found = self.by_holder[holder] = found.copy()
+        self._lent.discard(holder)
         return found
 
     def _tidy(self, holder: Holder) -> None:

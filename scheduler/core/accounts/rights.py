@@ -1,8 +1,9 @@
 """Under which account and QOS a job may run: defaults from the owner's associations, then permission.
 
 A list of QOS holds for the association that has it and for all below it that have none; with none anywhere
-every QOS may be used. `[accounts] enforce` says who is held to this: with "limits" (the default) whoever has
-an association, or names an account that exists; with "associations" nobody runs without one.
+every QOS may be used. `[accounts] enforce` says who is held to this: with "limits" (the default) nobody runs
+without an association once there is an account below root, with "associations" nobody ever does; with
+"accounts" it is whoever has an association, or names an account that exists.
 """
 
 from __future__ import annotations
@@ -29,23 +30,32 @@ def complete_account(state: State, owner: Owner, spec: JobSpec) -> JobSpec | Ref
 
     The partition's name must be there already.
     """
+    found = account_and_qos(state, owner, spec, spec.partition)
+    if isinstance(found, Refused) or found == (spec.account, spec.qos):
+        return found if isinstance(found, Refused) else spec
+    return replace(spec, account=found[0], qos=found[1])
+
+
+def account_and_qos(state: State, owner: Owner, spec: JobSpec, partition: str) -> tuple[str, str] | Refused:
+    """Under which account and QOS the job runs in this partition, or why the owner may not."""
     book, enforce = state.accounts, state.config.accounts.enforce
+    if book.plain and not spec.account and enforce is not Enforce.ASSOCIATIONS:
+        qos = _as_written(book.qos, spec.qos) or NORMAL_QOS
+        return check_qos(state, qos) or ("", qos)
     account, qos = _as_written(book.accounts, spec.account), _as_written(book.qos, spec.qos)
     if not account and enforce is not Enforce.NONE:
         user = book.users.get(owner.user)
         account = user.default_account if user is not None else ""
     if enforce is not Enforce.NONE:
-        chain = book.chain(Holder(account, owner.user, spec.partition, qos))
-        if enforce is Enforce.ASSOCIATIONS and not chain[0].user:
-            return _no_association(book, owner, account, spec.partition)
+        chain = book.chain(Holder(account, owner.user, partition, qos))
+        if _needs_association(book, enforce) and not chain[0].user:
+            return _no_association(book, owner, account, partition)
         qos = qos or starting_qos(book, chain)
         refused = check_qos(state, qos) or _check_allowed(book, chain, qos)
     else:
         qos = qos or NORMAL_QOS
         refused = check_qos(state, qos)
-    if refused is not None:
-        return refused
-    return spec if (account, qos) == (spec.account, spec.qos) else replace(spec, account=account, qos=qos)
+    return refused if refused is not None else (account, qos)
 
 
 def check_access(state: State, partition: Partition, owner: Owner, spec: JobSpec) -> Refused | None:
@@ -57,6 +67,8 @@ def check_access(state: State, partition: Partition, owner: Owner, spec: JobSpec
             f'partition "{p.name}": group {owner.group} may not use it (AllowGroups); choose another one',
             NOT_IN_GROUP,
         )
+    if not (p.allow_accounts or p.deny_accounts or p.allow_qos or p.deny_qos):
+        return None
     within = (p.allow_accounts or p.deny_accounts) and tuple(_above(book, spec.account))
     if (p.allow_accounts and not any(name in p.allow_accounts for name in within)) or any(
         name in p.deny_accounts for name in within
@@ -104,7 +116,11 @@ def allowed_qos(book: AccountBook, chain: Sequence[AssociationKey]) -> tuple[str
 
 def default_qos(book: AccountBook, chain: Sequence[AssociationKey]) -> str:
     """The default that is set lowest, "" for none."""
-    return next((one for key in chain if (one := book.associations[key].default_qos)), "")
+    for key in chain:
+        own = book.associations[key].default_qos
+        if own:
+            return own
+    return ""
 
 
 def starting_qos(book: AccountBook, chain: Sequence[AssociationKey]) -> str:
@@ -116,7 +132,15 @@ def starting_qos(book: AccountBook, chain: Sequence[AssociationKey]) -> str:
 
 def _as_written(known: Container[str], name: str) -> str:
     """The name; in lower case where only that is known, since Slurm does not tell them apart."""
+    if not name:
+        return ""
     return name.lower() if name not in known and name.lower() in known else name
+
+
+def _needs_association(book: AccountBook, enforce: Enforce) -> bool:
+    """Whether nobody may go without. As in Slurm limits imply associations: who could do without one would
+    name another account, and be free of the limits of their own."""
+    return enforce is Enforce.ASSOCIATIONS or (enforce is Enforce.LIMITS and book.in_use)
 
 
 def _check_allowed(book: AccountBook, chain: Sequence[AssociationKey], qos: str) -> Refused | None:

@@ -37,11 +37,13 @@ NOT_DECAYING: Final = "NoDecay"
 
 
 class Charge(NamedTuple):
-    """What a running job is charged: the lowest association it counts under, QOS, and how much a second."""
+    """What a running job is charged: the lowest association it counts under, QOS, and how much a second.
+    running: of a suspended job, the rates before that."""
 
     own: AssociationKey
     qos: tuple[str, ...]
     rates: Rates
+    running: Rates = ()
 
 
 class Ledger:

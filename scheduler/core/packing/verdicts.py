@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from packhorse.scheduler.core.ask_classes import AskClass
 from packhorse.scheduler.core.node_columns import NodeColumns
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.fit import fitting, gang_shares
 from packhorse.scheduler.core.packing.masks import allowed_mask, partition_mask
 from packhorse.scheduler.core.packing.request import Request
-from packhorse.scheduler.core.pending_columns import AskClass, PendingColumns
+from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.core.priority import Rules
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.model.cluster import Partition

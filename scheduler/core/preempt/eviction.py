@@ -6,11 +6,12 @@ from typing import Final, NamedTuple
 
 from packhorse.scheduler.core.decision import Draft
 from packhorse.scheduler.core.lifecycle import terminate
+from packhorse.scheduler.core.names import name_in
 from packhorse.scheduler.core.preempt.rights import Right
+from packhorse.scheduler.core.steps.tell import signal_all
 from packhorse.scheduler.core.suspend import suspend
 from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.cluster import Preemption
-from packhorse.scheduler.model.command import Signal
 from packhorse.scheduler.model.event import JobEnding
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId
 from packhorse.scheduler.model.input import SignalScope
@@ -61,24 +62,23 @@ def evict(draft: Draft, eviction: Eviction, for_job: JobId) -> None:
             EndCause.PREEMPTED,
             terminate_at=Instant(draft.now + wait_s * US) if wait_s else UNKNOWN,
             for_job=for_job,
-            why=eviction.why.format(for_job),
+            why=eviction.why.format(name_in(draft.state, for_job)),
             mode=mode,
         )
     )
     if wait_s:
-        draft.commands.append(_warning(job, active))
+        _warn(draft, job, active)
     else:
         terminate(draft, active, EndCause.PREEMPTED)
 
 
-def _warning(job: Job, active: Active) -> Signal:
+def _warn(draft: Draft, job: Job, active: Active) -> None:
     """Its checkpoint signal, to the batch shell or to all it has; without one that of --signal, else TERM, to
     its steps as Slurm has it."""
-    node, checkpoint, warn = active.placements[0].node, job.spec.checkpoint, job.spec.warn
+    checkpoint, warn = job.spec.checkpoint, job.spec.warn
+    signal, scope = SIGTERM, SignalScope.STEPS
     if checkpoint is not None:
-        scope = SignalScope.BATCH if checkpoint.batch_only else SignalScope.ALL
-        return Signal(node, active.attempt, checkpoint.signal, scope)
-    if warn is not None:
-        scope = SignalScope.BATCH if warn.batch_only else SignalScope.STEPS
-        return Signal(node, active.attempt, warn.signal, scope)
-    return Signal(node, active.attempt, SIGTERM, SignalScope.STEPS)
+        signal, scope = checkpoint.signal, SignalScope.BATCH if checkpoint.batch_only else SignalScope.ALL
+    elif warn is not None:
+        signal, scope = warn.signal, SignalScope.BATCH if warn.batch_only else SignalScope.STEPS
+    signal_all(draft, job, active, signal, scope)

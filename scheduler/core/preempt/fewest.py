@@ -13,6 +13,8 @@ import heapq
 from collections.abc import Sequence
 from typing import Protocol
 
+from packhorse.scheduler.core.preempt.effort import Effort
+
 
 class Trial(Protocol):
     """Candidates by number. Who has left is out; the trial says whether that makes room. With more of them
@@ -31,11 +33,14 @@ class Trial(Protocol):
         """Whether there is room with those out who are."""
 
 
-def fewest(trial: Trial, costs: Sequence[int], budget: int, below: int | None = None) -> list[int] | None:
+def fewest(
+    trial: Trial, costs: Sequence[int], budget: int, below: int | None = None, effort: Effort | None = None
+) -> list[int] | None:
     """Candidates that have to leave, ascending; None if there is no room even without all of them.
 
     costs: of the candidates, ascending, at least 0. budget: how many other choices may be tried. below:
-    only such that cost no more than that are of interest beside the greedy one. Whoever was
+    only such that cost no more than that are of interest beside the greedy one. effort: without any left no
+    other choice is tried. Whoever was
     out when this was called stays out; in the end nobody else is.
     """
     n = len(costs)
@@ -46,7 +51,7 @@ def fewest(trial: Trial, costs: Sequence[int], budget: int, below: int | None = 
         return None
     chosen = _greedy(trial, n)
     _all_stay(trial, chosen)
-    return _cheaper(trial, costs, chosen, budget, below) or chosen
+    return _cheaper(trial, costs, chosen, budget, below, effort) or chosen
 
 
 def _greedy(trial: Trial, n: int) -> list[int]:
@@ -84,13 +89,20 @@ def _greedy(trial: Trial, n: int) -> list[int]:
 
 
 def _cheaper(
-    trial: Trial, costs: Sequence[int], chosen: list[int], budget: int, below: int | None
+    trial: Trial,
+    costs: Sequence[int],
+    chosen: list[int],
+    budget: int,
+    below: int | None,
+    effort: Effort | None,
 ) -> list[int] | None:
     """The cheapest choice that makes room, by cost, number and place; None if it is the one chosen, or nobody
     knows."""
     best = (sum(costs[i] for i in chosen), len(chosen), tuple(chosen))
     heap: list[tuple[int, int, tuple[int, ...]]] = [(costs[0], 1, (0,))] if chosen else []
     while heap and heap[0] < best and budget and (below is None or heap[0][0] <= below):
+        if effort is not None and effort.is_spent:
+            return None
         cost, size, members = heapq.heappop(heap)
         budget -= 1
         if trial.may(members):

@@ -5,6 +5,7 @@ Derived from the values: `apply` keeps it, and a state read from a snapshot has 
 
 from __future__ import annotations
 
+from packhorse.scheduler.core.preempt.looks import Looks
 from packhorse.scheduler.core.preempt.rights import Group, Rights, group_of
 from packhorse.scheduler.model.accounts import Qos
 from packhorse.scheduler.model.cluster import ClusterConfig
@@ -19,9 +20,21 @@ class Known:
     """See the module. running: jobs that hold an allocation, by group. leaving: those of them that were told
     to stop. suspended: those that are to make room for others. claims: waiting jobs for which others make
     room. wake_at: when somebody's exemption ends that a waiting job would have make room, 0: none is waited
-    for."""
+    for. changes: grows when somebody gets an allocation, or it changes or ends. looks: which rows the
+    searches of passes came to."""
 
-    __slots__ = ("_group", "_rights", "_rights_of", "claims", "leaving", "running", "suspended", "wake_at")
+    __slots__ = (
+        "_group",
+        "_rights",
+        "_rights_of",
+        "changes",
+        "claims",
+        "leaving",
+        "looks",
+        "running",
+        "suspended",
+        "wake_at",
+    )
 
     def __init__(self) -> None:
         self.running: dict[Group, dict[JobId, None]] = {}
@@ -29,6 +42,8 @@ class Known:
         self.suspended: dict[JobId, None] = {}
         self.claims: dict[JobId, None] = {}
         self.wake_at: Instant = UNKNOWN
+        self.changes = 0
+        self.looks = Looks()
         self._group: dict[JobId, Group] = {}
         self._rights: Rights | None = None
         self._rights_of: tuple[ClusterConfig | None, int] = (None, 0)
@@ -37,12 +52,18 @@ class Known:
         """Those of this configuration; version: of the book that has these QOS."""
         if self._rights is None or self._rights_of[0] is not config or self._rights_of[1] != version:
             self._rights, self._rights_of = Rights(config, qos), (config, version)
+            self.changes += 1
         return self._rights
+
+    def forget_rights(self) -> None:
+        """They are worked out anew."""
+        self._rights = None
 
     def put(self, job: Job) -> None:
         """The job is as it is now: waiting, with an allocation, or changed in one of these."""
         self.gone(job.id)
         if isinstance(job.phase, Active):
+            self.changes += 1
             group = self._group[job.id] = group_of(job)
             self.running.setdefault(group, {})[job.id] = None
             if job.phase.ending is not None:
@@ -59,6 +80,7 @@ class Known:
         self.suspended.pop(id, None)
         group = self._group.pop(id, None)
         if group is not None:
+            self.changes += 1
             members = self.running[group]
             del members[id]
             if not members:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from packhorse.scheduler.core.packing.field import Field, Layer
 from packhorse.scheduler.core.preempt.candidates import Candidate
+from packhorse.scheduler.core.preempt.effort import LEAVE, PICTURE, Effort
 from packhorse.scheduler.core.preempt.room import Taken, held, held_by, put_back, take
 from packhorse.scheduler.core.running_columns import NEVER
 from packhorse.scheduler.model.ids import Instant, JobId
@@ -37,8 +38,9 @@ class Pictures:
     """See the module. grants: what the pass starts; of one in which slices of devices are given out it is not
     known what is left without it, so that it stands in every picture."""
 
-    def __init__(self, cycle: Cycle, grants: Sequence[Grant]) -> None:
+    def __init__(self, cycle: Cycle, grants: Sequence[Grant], effort: Effort) -> None:
         self.cycle = cycle
+        self.effort = effort
         self.state = cycle.state
         self.grants = grants
         self.decided: list[Decided] = []
@@ -69,6 +71,10 @@ class Pictures:
                     take(field, self.of_grant(number), field.layer_of(self.end_of(number)))
         self._at = place
         return field
+
+    def from_the_first(self) -> None:
+        """Rows are asked for in order once more."""
+        self._field, self._at = None, 0
 
     def decide(self, decided: Decided) -> None:
         """The last picture says so already."""
@@ -127,6 +133,7 @@ class Pictures:
         }
         for one in self.decided:
             self._gone.update(one.unstarted)
+        self.effort.spend(PICTURE + LEAVE * len(self._gone))
         for number in sorted(self._gone):
             put_back(field, self.of_grant(number), field.layer_of(self.end_of(number)))
         for holds, end in self._leavers():

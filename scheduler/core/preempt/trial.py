@@ -12,6 +12,7 @@ from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.fit import fitting, gang_shares
 from packhorse.scheduler.core.packing.request import Pairs, Request
 from packhorse.scheduler.core.preempt.candidates import Candidate, Candidates
+from packhorse.scheduler.core.preempt.effort import LEAVE, LOOK_AT_ALL, LOOK_AT_ONE, LOOK_FOR_SEVERAL, Effort
 from packhorse.scheduler.core.preempt.fewest import fewest
 from packhorse.scheduler.core.preempt.room import Taken, put_back, room_for, take
 
@@ -32,14 +33,16 @@ Held = tuple[Taken, int]
 class _Outs:
     """Who is out, on a picture."""
 
-    def __init__(self, picture: Field, found: Sequence[Held]) -> None:
+    def __init__(self, picture: Field, found: Sequence[Held], effort: Effort) -> None:
         self.picture = picture
         self.found = found
+        self.effort = effort
         self.given: dict[int, Taken] = {}
 
     def leave(self, i: int) -> None:
         """What it holds is free."""
         holds, end = self.found[i]
+        self.effort.spend(LEAVE)
         self.given[i] = put_back(self.picture, holds, self.picture.layer_of(end))
 
     def may(self, members: Sequence[int]) -> bool:
@@ -48,6 +51,7 @@ class _Outs:
 
     def stay(self, i: int) -> None:
         """It is not."""
+        self.effort.spend(LEAVE)
         take(self.picture, self.given.pop(i), self.picture.layer_of(self.found[i][1]))
 
 
@@ -62,8 +66,9 @@ class _OnOneNode(_Outs):
         whole: Pairs,
         j: int,
         position: int,
+        effort: Effort,
     ) -> None:
-        super().__init__(picture, found)
+        super().__init__(picture, found, effort)
         self.request, self.whole, self.j, self.at = request, whole, j, np.array([position])
         room = picture.room(j)
         self.lack = [(r, n - int(room[r, position])) for r, n in whole if r in _AMOUNTS]
@@ -76,6 +81,7 @@ class _OnOneNode(_Outs):
 
     def room(self) -> bool:
         picture = self.picture
+        self.effort.spend(LOOK_AT_ONE)
         ok = fitting(picture, self.request, self.whole, picture.room(self.j), at=self.at)
         return bool(ok[0])
 
@@ -83,29 +89,34 @@ class _OnOneNode(_Outs):
 class Anywhere(_Outs):
     """A job wherever it may be."""
 
-    def __init__(self, picture: Field, found: Sequence[Held], request: Request, j: int) -> None:
-        super().__init__(picture, found)
+    def __init__(
+        self, picture: Field, found: Sequence[Held], request: Request, j: int, effort: Effort
+    ) -> None:
+        super().__init__(picture, found, effort)
         self.request, self.j = request, j
 
     def room(self) -> bool:
+        self.effort.spend(LOOK_FOR_SEVERAL if self.request.shape.multi else LOOK_AT_ALL)
         return room_for(self.picture, self.request, self.j) is not None
 
 
-def choose(picture: Field, request: Request, j: int, among: Candidates) -> list[Candidate] | None:
+def choose(
+    picture: Field, request: Request, j: int, among: Candidates, effort: Effort
+) -> list[Candidate] | None:
     """Whose leaving makes room for the request, which runs past the first j planned starts; None if nobody's
     does. The picture is as before."""
     if request.shape.exclusive:
         picture.share_with_nobody()
     chosen = None
     if request.whole is not None:
-        chosen = _on_one_node(picture, request, request.whole, j, among)
+        chosen = _on_one_node(picture, request, request.whole, j, among, effort)
     if chosen is None and request.shape.multi:
-        chosen = _on_several(picture, request, j, among)
+        chosen = _on_several(picture, request, j, among, effort)
     return chosen
 
 
 def _on_one_node(
-    picture: Field, request: Request, whole: Pairs, j: int, among: Candidates
+    picture: Field, request: Request, whole: Pairs, j: int, among: Candidates, effort: Effort
 ) -> list[Candidate] | None:
     """On the node where that costs least. Nodes come in the order of what it costs at least there, so that
     the rest need not be looked at once a choice is cheaper than that."""
@@ -124,8 +135,11 @@ def _on_one_node(
         if best is not None and (bounds[position] > best[0] or n_tried >= _MOST_NODES):
             break
         found = among.at[position]
-        trial = _OnOneNode(picture, _held(found), request, whole, j, position)
-        out = fewest(trial, [candidate.cost for candidate in found], _BUDGET, best[0] if best else None)
+        if best is not None and effort.is_spent:
+            break
+        trial = _OnOneNode(picture, _held(found), request, whole, j, position, effort)
+        costs = [candidate.cost for candidate in found]
+        out = fewest(trial, costs, _BUDGET, best[0] if best else None, effort)
         if out is not None:
             rank = (sum(found[i].cost for i in out), len(out), position)
             if best is None or rank < best:
@@ -133,19 +147,20 @@ def _on_one_node(
     return chosen
 
 
-def _on_several(picture: Field, request: Request, j: int, among: Candidates) -> list[Candidate] | None:
+def _on_several(
+    picture: Field, request: Request, j: int, among: Candidates, effort: Effort
+) -> list[Candidate] | None:
     """The best of all choices among few; among many, from the nodes on which least is lost by emptying them,
     as few as there have to be."""
     if len(among.all) <= _FEW:
-        return _choice(picture, request, j, among.all, _BUDGET)
-    room = picture.room(j)
-    emptied = np.minimum(room + among.gives, np.maximum(picture.offered, room))
-    picture.board.settle(emptied, None, picture.slices_of)
+        return _choice(picture, request, j, among.all, _BUDGET, effort)
+    room, empty = picture.room(j), emptied(picture, j, among.gives)
     nodes = sorted(among.at, key=lambda position: (sum(c.cost for c in among.at[position]), position))
 
     def enough(n: int) -> bool:
         some = room.copy()
-        some[:, nodes[:n]] = emptied[:, nodes[:n]]
+        some[:, nodes[:n]] = empty[:, nodes[:n]]
+        effort.spend(LOOK_FOR_SEVERAL)
         return gang_shares(picture, request, some, picture.score) is not None
 
     if not enough(len(nodes)):
@@ -154,14 +169,37 @@ def _on_several(picture: Field, request: Request, j: int, among: Candidates) -> 
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle + 1, high)
-    return _choice(picture, request, j, _of(among, nodes[:low]), _BUDGET_OF_SEVERAL)
+    return _choice(picture, request, j, _of(among, nodes[:low]), _BUDGET_OF_SEVERAL, effort)
 
 
 def _choice(
-    picture: Field, request: Request, j: int, found: list[Candidate], budget: int
+    picture: Field, request: Request, j: int, found: list[Candidate], budget: int, effort: Effort
 ) -> list[Candidate] | None:
-    out = fewest(Anywhere(picture, _held(found), request, j), [candidate.cost for candidate in found], budget)
+    trial = Anywhere(picture, _held(found), request, j, effort)
+    out = fewest(trial, [candidate.cost for candidate in found], budget, effort=effort)
     return None if out is None else [found[i] for i in out]
+
+
+def emptied(picture: Field, j: int, gives: np.ndarray) -> np.ndarray:
+    """What a job that runs past the first j planned starts could use, at most, if all of this became free:
+    gives and the answer `[n_resources, n_nodes]`."""
+    room = picture.room(j)
+    out: np.ndarray = np.minimum(room + gives, np.maximum(picture.offered, room))
+    picture.board.settle(out, None, picture.slices_of)
+    return out
+
+
+def fits_in(picture: Field, request: Request, room: np.ndarray, effort: Effort) -> bool:
+    """Whether the request finds a place where so much is free `[n_resources, n_nodes]`."""
+    if request.shape.exclusive:
+        picture.share_with_nobody()
+    effort.spend(LOOK_AT_ALL)
+    if request.whole is not None and fitting(picture, request, request.whole, room).any():
+        return True
+    if not request.shape.multi:
+        return False
+    effort.spend(LOOK_FOR_SEVERAL)
+    return gang_shares(picture, request, room, picture.score) is not None
 
 
 def _of(among: Candidates, nodes: list[int]) -> list[Candidate]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from packhorse.scheduler.core.active import ran_us
 from packhorse.scheduler.core.decision import Draft
 from packhorse.scheduler.core.lifecycle import NO_JOB, terminate
+from packhorse.scheduler.core.names import name_in
 from packhorse.scheduler.core.packing.board import MEM
 from packhorse.scheduler.core.reclaim.lending import NO_ESTIMATES, loans_on, slack_mib, spares
 from packhorse.scheduler.core.state import State
@@ -137,7 +138,9 @@ class _Settlement:
         ]
         stopped = set()
         for holder in victims(holders, excess, self.draft.now):
-            stop(self.draft, holder, f"lent memory taken back by job {grown}", grown)
+            stop(
+                self.draft, holder, f"lent memory taken back by job {name_in(self.draft.state, grown)}", grown
+            )
             del self.held[holder.job.id]
             stopped.add(holder.job.id)
         return stopped

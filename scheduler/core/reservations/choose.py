@@ -65,6 +65,20 @@ def choose(state: State, r: Reservation, want: Want, now: Instant) -> Chosen | R
     return _counted(state, r, want, pool, now)
 
 
+def spares(state: State, r: Reservation, now: Instant) -> list[NodeName]:
+    """Nodes that it could have instead of some of its own, the best first: they take new work, have no job
+    that may run into its window, and are nobody else's."""
+    pool = _pool(state, r)
+    if isinstance(pool, Refused):
+        return []
+    taken = {name for other in meeting(state, r, now) for name in other.nodes}
+    taken.update(r.nodes)
+    able = [name for name in pool if name not in taken and state.nodes[name].schedulable]
+    whole = dict(_free_then(state, r, able, now))
+    able = [name for name in able if whole[name] >= state.nodes[name].spec.cpu_milli]
+    return _ranked(state, able)
+
+
 def _pool(state: State, r: Reservation) -> list[NodeName] | Refused:
     """Registered nodes of the partition that have the features, in order of name."""
     board = state.node_columns.board()
@@ -213,16 +227,7 @@ def _counted(
     free = dict(_free_then(state, r, pool, now))
     if IGNORE_JOBS in r.flags:
         free = {name: state.nodes[name].spec.cpu_milli for name in pool}
-    board, columns = state.node_columns.board(), state.node_columns
-    ranked = sorted(
-        pool,
-        key=lambda name: (
-            not state.nodes[name].schedulable,
-            bool(columns.jobs_on(name)),
-            state.nodes[name].spec.weight,
-            board.position[name],
-        ),
-    )
+    ranked = _ranked(state, pool)
     total, n_nodes = sum(want.cpu_milli), sum(want.counts)
     if not total:
         whole = [
@@ -230,7 +235,7 @@ def _counted(
         ]
         if len(whole) < n_nodes:
             return _too_few(f"{n_nodes} nodes asked", f"{len(whole)} are free then", len(pool) < n_nodes)
-        return Chosen(_in_order(state, whole[:n_nodes]))
+        return Chosen(in_order(state, whole[:n_nodes]))
     room = {name: (free[name] - taken.get(name, 0)) // 1000 * 1000 for name in ranked}
     if n_nodes:
         return _spread(state, ranked, room, total, n_nodes)
@@ -242,8 +247,22 @@ def _counted(
             left -= parts[name]
     if left > 0:
         return _too_few(f"{total // 1000} CPUs asked", f"{(total - left) // 1000} are free then", False)
-    names = _in_order(state, parts)
+    names = in_order(state, parts)
     return Chosen(names, tuple(parts[name] for name in names))
+
+
+def _ranked(state: State, names: Iterable[NodeName]) -> list[NodeName]:
+    """Idle ones that are up first, then by weight, then by name."""
+    board, columns = state.node_columns.board(), state.node_columns
+    return sorted(
+        names,
+        key=lambda name: (
+            not state.nodes[name].schedulable,
+            bool(columns.jobs_on(name)),
+            state.nodes[name].spec.weight,
+            board.position[name],
+        ),
+    )
 
 
 def _spread(
@@ -256,11 +275,11 @@ def _spread(
         return _too_few(
             f"{n_nodes} nodes with {each // 1000} CPUs asked", f"{len(able)} are free then", False
         )
-    names = _in_order(state, able)
+    names = in_order(state, able)
     return Chosen(names, _shared(total, names))
 
 
-def _in_order(state: State, names: Iterable[NodeName]) -> tuple[NodeName, ...]:
+def in_order(state: State, names: Iterable[NodeName]) -> tuple[NodeName, ...]:
     position = state.node_columns.board().position
     return tuple(sorted(names, key=lambda name: position[name]))
 

@@ -28,6 +28,7 @@ from packhorse.scheduler.model.reservation import (
     FLAGS,
     PART_NODES,
     PURGE_COMP,
+    REPLACE_DOWN,
     SPEC_NODES,
     ListChange,
     Repeat,
@@ -48,9 +49,8 @@ YEAR_S: Final = 365 * 86_400
 PURGE_S: Final = 300
 """Slurm's, of PURGE_COMP without a time."""
 NOT_HONOURED: Final = {
-    "REPLACE": "nodes are not exchanged for others once they are chosen",
-    "REPLACE_DOWN": "nodes are not exchanged for others once they are chosen",
-    "TIME_FLOAT": "a window does not move with the clock",
+    "REPLACE": "nodes that jobs use are not exchanged for others; REPLACE_DOWN exchanges those that are down",
+    "TIME_FLOAT": "a window does not move with the clock; say StartTime=, or Flags=DAILY to repeat it",
     "FIRST_CORES": "CPUs that are set aside are a number of each node, not certain ones",
     "USER_DEL": "only administrators and operators delete reservations",
     "LICENSE_ONLY": "say Flags=ANY_NODES",
@@ -152,6 +152,9 @@ def _set(draft: Draft, caller: Caller, old: Reservation, wish: ReservationWish) 
         found = _placed(state, old, found, wish, now)
     if isinstance(found, Refused):
         return found
+    named = {SPEC_NODES, ALL_NODES, PART_NODES}.intersection(found.flags)
+    if REPLACE_DOWN in found.flags and (named or found.cpu_milli):
+        return _invalid("flag REPLACE_DOWN is for whole nodes that the scheduler chooses; say NodeCnt=")
     moved = (found.nodes, found.cpu_milli, found.start_at, found.end_at, found.repeat)
     if moved != (old.nodes, old.cpu_milli, old.start_at, old.end_at, old.repeat):
         found = replace(found, created_at=now)
@@ -248,6 +251,12 @@ def _for_whom(state: State, r: Reservation, wish: ReservationWish) -> Reservatio
         message = "users and groups exclude each other; say one of them"
         slurm = "Reservations can't have users and groups specified, only one or the other"
         return Refused(RefusalCode.INVALID, message, slurm)
+    for name in wish.strangers:
+        if name not in state.accounts.users:
+            message = (
+                f'user "{name}" is known neither to this host nor to the book of accounts (sacctmgr add user)'
+            )
+            return Refused(RefusalCode.INVALID, message, "Invalid user id")
     for name in r.accounts:
         if state.accounts.in_use and name.lstrip("-") not in state.accounts.accounts:
             message = f'account "{name.lstrip("-")}" does not exist; `sacctmgr show account` lists them'

@@ -20,12 +20,19 @@ def reservation_rows(state: State, event: Event) -> tuple[ReservationRow, ...]:
     """What ends with this event: a deletion, or a window that makes way for the next one."""
     if isinstance(event, ev.ReservationDeleted):
         name = event.name
-    elif isinstance(event, ev.ReservationSet) and event.by < 0:
+    elif isinstance(event, ev.ReservationSet) and _moves_on(state, event):
         name = event.reservation.name
     else:
         return ()
     found = state.reservations.get(name)
     return window_row(state, found, event.at) if found is not None else ()
+
+
+def _moves_on(state: State, event: ev.ReservationSet) -> bool:
+    """Whether the window makes way for the next one. What a person changes is what the window was, and so are
+    nodes that took the place of others."""
+    old = state.reservations.get(event.reservation.name)
+    return event.by < 0 and old is not None and old.start_at != event.reservation.start_at
 
 
 def window_row(state: State, r: Reservation, until: Instant) -> tuple[ReservationRow, ...]:

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from packhorse.scheduler.core.when.question import KINDS, Question, Rows, Runs, runs
-from packhorse.scheduler.core.when.room import ENOUGH, Room
+from packhorse.scheduler.core.when.room import ENOUGH, HORIZON_S, Room
 from packhorse.scheduler.core.when.runs import RunTimes
 from packhorse.scheduler.model.event import Basis
 from packhorse.scheduler.model.ids import JobId
@@ -75,14 +75,24 @@ def strata(ids: np.ndarray, seed: int, n_futures: int) -> np.ndarray:
 
 
 def _room(question: Question, held: Runs, times: RunTimes, seed: int, n_futures: int, n_pieces: int) -> Room:
-    room = Room(question.free.ravel(), n_futures, n_pieces)
-    n = len(held.uid)
+    pools = question.pools
+    room = Room(np.concatenate([question.free.ravel(), pools.free]), n_futures, n_pieces)
+    n, n_kinds = len(held.uid), question.free.size
     if n:
-        chances = strata(np.array(question.running[:n], dtype=np.int64), seed, n_futures)
+        chances = strata(np.array(held.id, dtype=np.int64), seed, n_futures)
         ends = np.empty((n_futures, n))
         for i, (uid, limit, passed) in enumerate(zip(held.uid, held.limit_s, held.passed_s, strict=True)):
             ends[:, i] = times.left(uid, limit, passed, chances[:, i])
-        room.release(ends, held.amounts.reshape(-1, n))
+        given = np.zeros((len(pools.free), n))
+        for i, id in enumerate(held.id):
+            for pool, amount in pools.running.get(id, ()):
+                given[pool, i] = amount
+        room.release(ends, np.concatenate([held.amounts.reshape(-1, n), given]))
+    for one in question.aside:
+        for kind, amount in enumerate(one.amounts.tolist()):
+            room.set_aside(one.place * KINDS + kind, one.spans, amount)
+    for pool, spans, amount in pools.aside:
+        room.set_aside(n_kinds + pool, spans, amount)
     return room
 
 
@@ -109,6 +119,8 @@ class _Queue:
         self._capacity = question.capacity.tolist()
         self._overlap = question.overlap.tolist()
         self._needs = question.rows.needs.T.tolist()
+        self._pools = question.pools
+        self._first_pool = question.free.size
         self._ahead_s = [0.0 for _ in parts]
         self._starts: list[np.ndarray] = []
         self._of: list[tuple[int, bool, float, float]] = []
@@ -133,11 +145,15 @@ class _Queue:
         need = self._needs[i]
         if any(amount * ENOUGH > most for amount, most in zip(need, self._most[part], strict=True)):
             return
+        if i in self._pools.never:
+            return
         share = max(a / c if a else 0.0 for a, c in zip(need, self._capacity[part], strict=True))
         ahead_s, count = self._ahead_s[part], rows.n_jobs[i]
         start = self._place(i, 1, rows.fit_s[i], run_s, rows.begin_s[i])
         if rows.planned_s[i]:
             start = np.minimum(start, rows.planned_s[i])
+        if float(start.min()) >= HORIZON_S > rows.begin_s[i]:
+            return  # nobody can say
         if asked:
             self._note(i, False, start, share, ahead_s)
         if count > 1:
@@ -156,7 +172,9 @@ class _Queue:
         """When the last of so many tasks starts: some at a time, each as long as the tasks of one after the
         other take that do not fit at once."""
         rows, part = self._rows, self._rows.partition[i]
-        each_fits = (int(m // a) for a, m in zip(self._needs[i], self._most[part], strict=True) if a)
+        each_fits = [int(m // a) for a, m in zip(self._needs[i], self._most[part], strict=True) if a]
+        for pool, amount in self._pools.rows[i] if self._pools.rows else ():
+            each_fits.append(int(self._room.most(self._first_pool + pool) // amount))
         limit = rows.at_once[i]
         beside = max(min(min(each_fits, default=count), limit or count), 1)
         each = -(-count // _PIECES)
@@ -185,4 +203,7 @@ class _Queue:
             for kind, amount in wanted
             if shared[kind]
         ]
+        if self._pools.rows:
+            drawn = [(self._first_pool + pool, amount * n) for pool, amount in self._pools.rows[i]]
+            needs, takes = needs + drawn, takes + drawn
         return self._room.place(needs, takes, fit_s, run_s, not_before)

@@ -43,8 +43,6 @@ def starts_estimated(state: State, event: StartsEstimated) -> None:
 def granted(state: State, job: Job, at: Instant) -> None:
     """The job has just been given its nodes."""
     book, partition = state.estimates, job.spec.partition
-    if not book.told:
-        return
     book.started(job.id, at, partition)
     if job.array_id:
         book.started(job.array_id, at, partition)

@@ -1,7 +1,9 @@
 """What an estimate of starts goes by, taken from a state in a moment: the rest can be done elsewhere.
 
-Amounts are sums over partitions, of CPUs, memory and devices. How they lie on nodes, which features a job
-wants, licences and limits are left aside: what these add to waits is learned from past errors.
+Amounts are sums over places, of CPUs, memory and devices. A place is a partition, or the nodes of a
+reservation for its jobs of one partition. Licences and limits are pools (core/when/pools.py), windows of
+reservations set amounts aside (core/when/aside.py). How amounts lie on nodes and which features a job wants
+is left out: what these add to waits is learned from past errors.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.reservations.window import window
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.usage import device_milli
+from packhorse.scheduler.core.when.aside import Aside, kept, of_cpus, of_nodes, outside
+from packhorse.scheduler.core.when.pools import NO_POOLS, Pools, pools
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import Active, ArrayJob, Job, Pending
 from packhorse.scheduler.model.reservation import MAINT
@@ -34,9 +38,9 @@ class Rows(NamedTuple):
     """Waiting jobs and arrays in the order in which they are looked at, a value each.
 
     needs: of one job `[KINDS, n]`. limit_s: the time limit, 0 for none. fit_s: how long it must fit for to
-    start. partition: place in Question.partitions. n_jobs: of an array, those that wait, else 1. at_once: how
-    many of them may run at a time, 0: all. planned_s: until its planned start, 0 for none. begin_s: until its
-    begin time.
+    start. partition: number in Question.partitions. n_jobs: of an array, those that wait, else 1. at_once:
+    how many of them may run at a time, 0: all. planned_s: until its planned start, 0 for none. begin_s: until
+    its begin time, or its place opens.
     """
 
     id: list[JobId]
@@ -52,10 +56,10 @@ class Rows(NamedTuple):
 
 
 class Question(NamedTuple):
-    """capacity, free: of each partition `[n_partitions, KINDS]`. overlap: which part of a partition's amounts
-    lies in another `[n_partitions, n_partitions, KINDS]`. masks: nodes of each, those that take work
-    `[n_partitions, n_nodes]`. whole: amounts of each node `[KINDS, n_nodes]`.
-    running: who runs; jobs: of that moment, by id."""
+    """partitions: the places. capacity, free: of each `[n_partitions, KINDS]`. overlap: which part of a
+    place's amounts lies in another `[n_partitions, n_partitions, KINDS]`. masks: nodes of each, those that
+    take work and are not set aside for others now `[n_partitions, n_nodes]`. whole: amounts of each node
+    `[KINDS, n_nodes]`. running: who runs; jobs: of that moment, by id. aside: what reservations take."""
 
     now: Instant
     rows: Rows
@@ -69,6 +73,8 @@ class Question(NamedTuple):
     running: tuple[JobId, ...]
     jobs: Mapping[JobId, Job]
     samples: Samples
+    pools: Pools = NO_POOLS
+    aside: Sequence[Aside] = ()
 
 
 def question(state: State, now: Instant) -> Question:
@@ -85,24 +91,79 @@ def question(state: State, now: Instant) -> Question:
     masks = np.array([partition_mask(board, rules.partitions.get(name)) & up for name in names])
     masks = masks.reshape(len(names), board.n)
     whole, free = _amounts(state, board)
-    capacity = (whole @ masks.T).T
-    both = np.einsum("pn,qn,kn->pqk", masks.astype(np.float64), masks.astype(np.float64), whole)
+    part = np.searchsorted(codes, pending.partition[slots])
+    places = _Places(names, masks, part, np.zeros(part.size))
+    if state.reservations:
+        places = _reserved(state, slots, places, board, whole, now)
+    capacity = (whole @ places.masks.T).T
+    apart = places.masks.astype(np.float64)
+    both = np.einsum("pn,qn,kn->pqk", apart, apart, whole)
     overlap = np.divide(both, capacity[:, None], out=np.zeros_like(both), where=capacity[:, None] > 0)
-    rows = _rows(state, slots, ordered.size, {code: i for i, code in enumerate(codes)}, capacity, masks, now)
+    if len(places.names) > len(names):
+        overlap[: len(names), len(names) :] = overlap[len(names) :, : len(names)] = 0.0
+    rows = _rows(state, slots, ordered.size, places, capacity, now)
+    empty = (whole @ (places.masks & ~places.open).T).T if places.closed is not None else 0.0
     return Question(
         now,
         rows,
-        names,
+        places.names,
         capacity,
-        (free @ masks.T).T,
+        (free @ places.open.T).T + empty,
         overlap,
-        masks,
+        places.open,
         whole,
         board.position,
         state.running_columns.jobs(),
         state.jobs.copy(),
         state.history.samples.copy(),
+        pools(state, slots, now),
+        places.aside,
     )
+
+
+class _Places(NamedTuple):
+    """Names and masks `[n_partitions, n_nodes]`. part: of each row; begin_s: when its place opens. closed: of
+    the masks what is not open now, None for nothing."""
+
+    names: list[str]
+    masks: np.ndarray
+    part: np.ndarray
+    begin_s: np.ndarray
+    aside: tuple[Aside, ...] = ()
+    closed: np.ndarray | None = None
+
+    @property
+    def open(self) -> np.ndarray:
+        """The masks without what is set aside for others now."""
+        return self.masks if self.closed is None else self.masks & ~self.closed
+
+
+def _reserved(
+    state: State, slots: np.ndarray, before: _Places, board: Board, whole: np.ndarray, now: Instant
+) -> _Places:
+    """With reservations: their windows, and places of their own for their jobs."""
+    pending, found = state.pending_columns, kept(state.reservations, board, now)
+    names, masks, part, begin_s = list(before.names), list(before.masks), before.part.copy(), before.begin_s
+    aside = of_nodes(found, before.masks, whole) + of_cpus(state, board, before.masks, now, KINDS)
+    closed = np.zeros(board.n, dtype=np.bool_)
+    for one in found:
+        closed |= one.closed
+    number: dict[tuple[int, str], int] = {}
+    by_name = {one.reservation.name: one for one in found if one.reservation.bound}
+    for i, slot in enumerate(slots.tolist()) if pending.reserved else ():
+        own = by_name.get(pending.reserved.get(int(pending.ask_class[slot]), ""))
+        if own is None:
+            continue
+        key = (int(part[i]), own.reservation.name)
+        if key not in number:
+            number[key] = len(names)
+            names.append(f"{names[key[0]]} in {key[1]}")
+            masks.append(masks[key[0]] & own.nodes)
+            aside.append(outside(own, number[key], whole @ masks[-1]))
+        part[i], begin_s[i] = number[key], own.begin_s
+    of_others = np.array([closed] * len(before.names) + [np.zeros_like(closed)] * len(number))
+    all_masks = np.array(masks).reshape(len(names), board.n)
+    return _Places(names, all_masks, part, begin_s, tuple(aside), of_others.reshape(all_masks.shape))
 
 
 def _amounts(state: State, board: Board) -> tuple[np.ndarray, np.ndarray]:
@@ -119,13 +180,12 @@ def _rows(
     state: State,
     slots: np.ndarray,
     n_ready: int,
-    place: dict[int, int],
+    places: _Places,
     capacity: np.ndarray,
-    masks: np.ndarray,
     now: Instant,
 ) -> Rows:
     pending = state.pending_columns
-    part = np.array([place[code] for code in pending.partition[slots].tolist()], dtype=np.intp)
+    part, masks = places.part, places.masks
     classes = pending.ask_class[slots]
     each = capacity / np.maximum(masks.sum(axis=1), 1)[:, None]
     needs = np.maximum(pending.wants[:, classes], pending.own_nodes[classes] * each[part].T)
@@ -138,7 +198,7 @@ def _rows(
     # What waits for maintenance to be over does not start before it, however much is free until then.
     kept_out = pending.reason_code[slots[:n_ready]] == Reason.RESERVED_MAINT.code
     over_s = np.where(planned_s[:n_ready] > 0, planned_s[:n_ready], _maintained_s(state, now))
-    begin_s = np.where(kept_out, over_s, 0.0).tolist()
+    begin_s = np.where(kept_out, over_s, places.begin_s[:n_ready]).tolist()
     return Rows(
         ids,
         pending.uid[slots].tolist(),
@@ -177,13 +237,14 @@ def _begins_in_s(state: State, id: JobId, now: Instant) -> float:
 
 
 class Runs(NamedTuple):
-    """Running jobs: owner, limit (0: none), how long they have run, and what they hold of each partition
-    `[n_partitions, KINDS, n]`."""
+    """Running jobs: owner, limit (0: none), how long they have run, what they hold of each place
+    `[n_partitions, KINDS, n]`, and their numbers."""
 
     uid: list[int]
     limit_s: list[float]
     passed_s: list[float]
     amounts: np.ndarray
+    id: list[JobId]
 
 
 def runs(question: Question) -> Runs:
@@ -193,6 +254,7 @@ def runs(question: Question) -> Runs:
     limits: list[float] = []
     passed: list[float] = []
     held: list[np.ndarray] = []
+    ids: list[JobId] = []
     for id in question.running:
         job = question.jobs[id]
         phase = job.phase
@@ -204,11 +266,12 @@ def runs(question: Question) -> Runs:
             if at is not None:
                 own = (placement.cpu_milli, placement.mem_mib, device_milli(placement))
                 amounts += masks[:, at, None] * (question.whole[:, at] if job.spec.ask.exclusive else own)
-        if amounts.any():
+        if amounts.any() or id in question.pools.running:
+            ids.append(id)
             uids.append(job.owner.uid)
             limits.append(float(job.spec.time_limit_s))
             stood_us = suspended_us(phase, question.now)
             passed.append(max((question.now - (phase.started_at or phase.granted_at) - stood_us) / US, 0.0))
             held.append(amounts)
     shape = (len(uids), len(question.partitions), KINDS)
-    return Runs(uids, limits, passed, np.moveaxis(np.array(held).reshape(shape), 0, 2))
+    return Runs(uids, limits, passed, np.moveaxis(np.array(held).reshape(shape), 0, 2), ids)

@@ -9,6 +9,7 @@ run times turn out to be in that future.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -35,6 +36,7 @@ class Room:
         self._per_s = 1.0 / (self._ends - self._begins)
         self.free = np.repeat(free[:, None], n_futures, axis=1)[:, :, None].repeat(n_pieces, axis=2)
         self._rows = np.arange(n_futures)
+        self._most = free.tolist()
 
     def release(self, at_s: np.ndarray, amounts: np.ndarray) -> None:
         """Jobs let go of what they hold. at_s: `[n_futures, n_jobs]`; amounts: `[n_kinds, n_jobs]`."""
@@ -51,10 +53,28 @@ class Room:
             rest = np.bincount(place + 1, ((1.0 - part) * amount).ravel(), size)
             steps = (first + rest).reshape(n_futures, n_pieces + 1)[:, :n_pieces]
             self.free[kind] += np.cumsum(steps, axis=1)
+        self._most = self.free[:, :, -1].min(axis=1).tolist()
+
+    def set_aside(self, kind: int, spans: Sequence[tuple[float, float]], amount: float) -> None:
+        """So much of the kind is nobody's in these spans (begin, end), in seconds, which do not meet.
+
+        A piece at the edge of a span that is longer than the piece counts as inside of it: nobody is told
+        that a job fits before a window who does not. A shorter span counts by its part of the piece.
+        """
+        if not amount:
+            return
+        part = np.zeros(self._begins.size)
+        for begin, end in spans:
+            both = np.minimum(self._ends, end) - np.maximum(self._begins, begin)
+            inside = np.maximum(both, 0.0) * self._per_s
+            part = np.maximum(
+                part, np.where((inside > 0) & (end - begin >= 1 / self._per_s), 1.0, part + inside)
+            )
+        self.free[kind] -= amount * np.minimum(part, 1.0)
 
     def most(self, kind: int) -> float:
-        """How much of the kind will be free in the end."""
-        return float(self.free[kind, :, -1].min())
+        """How much of the kind will be free in the end, whatever is set aside."""
+        return float(self._most[kind])
 
     def place(
         self,

@@ -52,13 +52,13 @@ class Search(Protocol):
 
 def smaller(search: Search, spec: JobSpec) -> Iterator[Change]:
     """All of them, those that a search found room for."""
-    yield from _memory(search, spec)
-    yield from _cpus(search, spec)
+    yield from memory(search, spec)
+    yield from cpus(search, spec)
     yield from _tasks(search, spec)
-    yield from _nodes(search, spec)
-    yield from _devices(search, spec)
+    yield from nodes(search, spec)
+    yield from devices(search, spec)
     yield from _scratch(search, spec)
-    yield from _time(search, spec)
+    yield from time(search, spec)
 
 
 def within(search: Search, spec: JobSpec, reason: Reason) -> Iterator[Change]:
@@ -67,14 +67,14 @@ def within(search: Search, spec: JobSpec, reason: Reason) -> Iterator[Change]:
     if what & {"WALL", "MINS", "RESERVED", "MAINT"}:
         yield from _shorter(search, spec)
     if what & {"CPU", "BILLING"}:
-        yield from _cpus(search, spec)
+        yield from cpus(search, spec)
         yield from _tasks(search, spec)
     if "MEM" in what:
-        yield from _memory(search, spec)
+        yield from memory(search, spec)
     if "NODE" in what:
-        yield from _nodes(search, spec)
+        yield from nodes(search, spec)
     if "GRES" in what:
-        yield from _devices(search, spec)
+        yield from devices(search, spec)
 
 
 def _most(search: Search, make: _Make, low: int, high: int, step: int = 1) -> int:
@@ -104,7 +104,8 @@ def mem_step(asked_mib: int) -> int:
     return 1024 if asked_mib > 8192 else 256 if asked_mib > 1024 else 16
 
 
-def _memory(search: Search, spec: JobSpec) -> Iterator[Change]:
+def memory(search: Search, spec: JobSpec) -> Iterator[Change]:
+    """Less memory, on each node or for each CPU."""
     ask = spec.ask
     if ask.mem_all:
         most = int(search.field.board.capacity[1].max(initial=0))
@@ -117,7 +118,9 @@ def _memory(search: Search, spec: JobSpec) -> Iterator[Change]:
             shown = format_mem_mib(left)
             words = f"{shown} of memory instead of all of a node's"
             changes = Changes(mem_mib_per_node=left)
-            yield Change("memory", words, 0.5, some(left), changes, f"MinMemoryNode={shown}")
+            yield Change(
+                "memory", words, 0.5, some(left), changes, f"MinMemoryNode={shown}", f"--mem={shown}"
+            )
         return
     title = "mem_mib_per_cpu" if ask.mem_mib_per_cpu else "mem_mib_per_node"
     asked = ask.mem_mib_per_cpu or ask.mem_mib_per_node
@@ -131,10 +134,11 @@ def _memory(search: Search, spec: JobSpec) -> Iterator[Change]:
         words = f"{shown} of memory{each} instead of {format_mem_mib(asked)}"
         changes = Changes(mem_mib_per_cpu=left) if ask.mem_mib_per_cpu else Changes(mem_mib_per_node=left)
         new = _with(spec, **{title: left})
-        yield Change("memory", words, _less(asked, left), new, changes, f"{key}={shown}")
+        option = f"--mem-per-cpu={shown}" if ask.mem_mib_per_cpu else f"--mem={shown}"
+        yield Change("memory", words, _less(asked, left), new, changes, f"{key}={shown}", option)
 
 
-def _cpus(search: Search, spec: JobSpec) -> Iterator[Change]:
+def cpus(search: Search, spec: JobSpec) -> Iterator[Change]:
     """Fewer CPUs for each task."""
     ask = spec.ask
     asked = ask.cpu_milli_per_task // 1000
@@ -149,7 +153,8 @@ def _cpus(search: Search, spec: JobSpec) -> Iterator[Change]:
         n = left * ask.n_tasks
         each = " for each task" if ask.n_tasks > 1 else ""
         words = f"{left} CPU{'s' * (left > 1)}{each} instead of {asked}"
-        yield Change("cpus", words, _less(asked, left), fewer(left), Changes(n_cpus=n), f"NumCPUs={n}")
+        size, changes, option = _less(asked, left), Changes(n_cpus=n), f"--cpus-per-task={left}"
+        yield Change("cpus", words, size, fewer(left), changes, f"NumCPUs={n}", option)
 
 
 def _tasks(search: Search, spec: JobSpec) -> Iterator[Change]:
@@ -166,25 +171,22 @@ def _tasks(search: Search, spec: JobSpec) -> Iterator[Change]:
         yield Change("tasks", words, size, fewer(left), options=f"--ntasks={left}")
 
 
-def _nodes(search: Search, spec: JobSpec) -> Iterator[Change]:
+def nodes(search: Search, spec: JobSpec) -> Iterator[Change]:
     """The same tasks on fewer nodes; else fewer nodes and fewer tasks."""
     ask = spec.ask
     asked = ask.min_nodes
     if asked < 2:
         return
 
-    def closer(n: int) -> JobSpec:
-        most = n if ask.max_nodes and (ask.max_nodes < n or ask.max_nodes == asked) else ask.max_nodes
-        return _with(spec, min_nodes=n, max_nodes=most)
-
-    left = _most(search, closer, 1, asked - 1)
+    left = _most(search, lambda n: closer(spec, n), 1, asked - 1)
     if left:
         words = f"{left} node{'s' * (left > 1)} instead of {asked} for the same tasks"
         size = _less(asked, left) / 2  # it keeps all that it computes with
-        yield Change("nodes", words, size, closer(left), Changes(min_nodes=left), f"NumNodes={left}")
+        new, changes = closer(spec, left), Changes(min_nodes=left)
+        yield Change("nodes", words, size, new, changes, f"NumNodes={left}", f"--nodes={left}")
 
     def fewer(n: int) -> JobSpec:
-        spread = closer(n)
+        spread = closer(spec, n)
         return _with(spread, n_tasks=max(1, ask.n_tasks * n // asked))
 
     left = _most(search, fewer, 1, asked - 1)
@@ -197,7 +199,15 @@ def _nodes(search: Search, spec: JobSpec) -> Iterator[Change]:
         yield Change("nodes and tasks", words, _less(asked, left), fewer(left), options=options)
 
 
-def _devices(search: Search, spec: JobSpec) -> Iterator[Change]:
+def closer(spec: JobSpec, n: int) -> JobSpec:
+    """The same tasks on at least so many nodes."""
+    asked, most = spec.ask.min_nodes, spec.ask.max_nodes
+    bounded = most and (most < n or most == asked)
+    return _with(spec, min_nodes=n, max_nodes=n if bounded else most)
+
+
+def devices(search: Search, spec: JobSpec) -> Iterator[Change]:
+    """Less of each kind of device."""
     for title in _GPU_OPTIONS:
         for i, gres in enumerate(getattr(spec.ask, title)):
             yield from _of_one(search, spec, title, i, gres)
@@ -280,7 +290,7 @@ def _scratch(search: Search, spec: JobSpec) -> Iterator[Change]:
         yield Change("scratch", words, _less(asked, left), new, options=f"--tmp={shown}")
 
 
-def _time(search: Search, spec: JobSpec) -> Iterator[Change]:
+def time(search: Search, spec: JobSpec) -> Iterator[Change]:
     """The longest limit with which it is through before a planned start that it must not delay."""
     partition = search.rules.partitions.get(spec.partition)
     most = partition.max_time_s if partition is not None else 0
@@ -321,4 +331,5 @@ def time_change(spec: JobSpec, left: int) -> Change:
     words = f"a time limit of {shown} instead of {format_time_limit(asked)}"
     size = _less(asked, left) if asked else 1.0
     new = replace(spec, time_limit_s=left)
-    return Change("time limit", words, size, new, Changes(time_limit_s=left), f"TimeLimit={shown}")
+    changes, option = Changes(time_limit_s=left), f"--time={shown}"
+    return Change("time limit", words, size, new, changes, f"TimeLimit={shown}", option)

@@ -6,9 +6,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from packhorse.scheduler.core.explain import Explanation, explain
+from packhorse.scheduler.core.names import name_in, name_of
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
-from packhorse.scheduler.core.why.change import Waiter, name_of
+from packhorse.scheduler.core.why.change import Waiter
 from packhorse.scheduler.core.why.meanings import meaning
 from packhorse.scheduler.core.why.place import Place, place
 from packhorse.scheduler.core.why.queue import Queue, queue
@@ -51,7 +52,7 @@ def why(snapshot: State, waiter: Waiter, now: Instant) -> Why:
         case Active():
             assert isinstance(waiter, Job)
             where = place(snapshot, waiter, now)
-            return known._replace(reasons=_active(phase), past=_past(waiter), place=where)
+            return known._replace(reasons=_active(snapshot, phase), past=_past(waiter), place=where)
     if waiter.id not in snapshot.pending_columns:
         return known._replace(reasons=(Explanation(Reason.NONE, "nothing of it waits"),))
     reasons = blockers(snapshot, waiter, now)
@@ -80,18 +81,21 @@ def blockers(state: State, waiter: Waiter, now: Instant) -> tuple[Explanation, .
     return tuple(found)
 
 
-def _active(active: Active) -> tuple[Explanation, ...]:
+def _active(state: State, active: Active) -> tuple[Explanation, ...]:
     """What there is to say of a job that has an allocation."""
     parts = []
     if active.ending_for:
-        parts.append(f"it is being stopped to make room for job {active.ending_for}")
+        parts.append(f"it is being stopped to make room for job {name_in(state, active.ending_for)}")
     elif active.ending is not None:
         cause = active.ending_why or _CAUSES.get(active.ending.value, active.ending.value)
         parts.append(f"it is being stopped: {cause}")
     if active.suspended_at:
         whom, until = "", "when an administrator resumes it"
         if active.suspended_for:
-            whom, until = f" for job {active.suspended_for}", "by itself once its CPUs are free again"
+            whom, until = (
+                f" for job {name_in(state, active.suspended_for)}",
+                "by itself once its CPUs are free again",
+            )
         parts.append(f"it is suspended{whom}: it keeps its memory and runs on {until}")
     return (Explanation(Reason.NONE, "; ".join(parts)),) if parts else ()
 

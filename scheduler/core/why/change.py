@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from packhorse.scheduler.core.names import name_of
 from packhorse.scheduler.model.event import Item
 from packhorse.scheduler.model.input import (
     Caller,
@@ -29,7 +30,8 @@ class Change(NamedTuple):
     asked, 0 (nothing of it) to 1 (all); see docs/policy/why.md.
 
     spec: the job's with the change. changes: what `scontrol update` is given, None where it cannot do it:
-    then options are what sbatch gets for the job submitted anew. release: it is `scontrol release`.
+    then options are what sbatch gets for the job submitted anew (amounts have them in any case). release: it
+    is `scontrol release`.
     """
 
     kind: str
@@ -40,13 +42,6 @@ class Change(NamedTuple):
     update: str = ""
     options: str = ""
     release: bool = False
-
-
-def name_of(waiter: Waiter) -> str:
-    """As people write it: 17, or 17_3 for a task."""
-    if isinstance(waiter, Job) and waiter.array_id:
-        return f"{waiter.array_id}_{waiter.index}"
-    return str(waiter.id)
 
 
 def command(waiter: Waiter, change: Change) -> str:

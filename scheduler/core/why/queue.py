@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from packhorse.scheduler.core.names import name_of
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
-from packhorse.scheduler.core.why.change import Waiter, name_of
+from packhorse.scheduler.core.why.change import Waiter
 from packhorse.scheduler.core.why.prefix import Ahead
 from packhorse.scheduler.core.why.standing import because, priority_of
 from packhorse.scheduler.model.ids import Instant, JobId

@@ -1,4 +1,5 @@
-"""The smallest change that would start a waiting job: one constraint relaxed at a time, and packed again.
+"""The smallest change that would start a waiting job: one constraint relaxed at a time, two amounts where
+that does not do, and packed again.
 
 First guesses: with amounts found by halving and conditions left out, one after the other, is there room
 where the pass comes to the job (core/why/prefix.py)? The smallest of these are then tried as they would be
@@ -18,6 +19,7 @@ from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.why import amounts, conditions
 from packhorse.scheduler.core.why.change import Change, Waiter, command
+from packhorse.scheduler.core.why.pairs import pairs
 from packhorse.scheduler.core.why.prefix import Ahead
 from packhorse.scheduler.core.why.snapshot import again
 from packhorse.scheduler.core.why.standing import top_priority
@@ -30,6 +32,9 @@ MOST: Final = 5
 
 MOST_TRIED: Final = 6
 """Changes that are tried by a pass because they may start the job now."""
+
+MOST_PAIRS: Final = 2
+"""Of two amounts together, where no single change starts the job; within those above."""
 
 MOST_PASSES: Final = 8
 """Passes that the search for an amount under a limit may take."""
@@ -81,17 +86,13 @@ def smallest(snapshot: State, waiter: Waiter, now: Instant) -> Found:
         return Found(_ordered(found, now), (), UNKNOWN, None)
     ahead = Ahead(again(snapshot), now, waiter.id)
     spec = waiter.spec
-    candidates = sorted(_candidates(snapshot, waiter, ahead), key=lambda c: c.size)
-    found, kinds = [], set()
-    for change in candidates[:MOST_TRIED]:
-        if change.kind in kinds:
-            continue
-        one = _suggested(snapshot, waiter, change, now)
-        if one is not None:
-            kinds.add(change.kind)
-            found.append(one)
-            if len(found) == MOST:
-                break
+    candidates = sorted(_candidates(snapshot, waiter, ahead), key=lambda c: c.size)[:MOST_TRIED]
+    found = _tried(snapshot, waiter, candidates, now)
+    by_owner = any(not one.admin for one in found)
+    left = min(MOST_TRIED - len(candidates), MOST_PAIRS)
+    if left > 0 and not by_owner and not ahead.fits(spec):
+        found += _tried(snapshot, waiter, sorted(pairs(ahead, spec), key=lambda c: c.size)[:left], now)
+    kinds = {one.change.kind for one in found}
     at = snapshot.pending_columns.planned(waiter.id)
     if len(found) < MOST:
         deep = Ahead(again(snapshot), now, waiter.id, DEPTH)
@@ -99,10 +100,22 @@ def smallest(snapshot: State, waiter: Waiter, now: Instant) -> Found:
             at = at or deep.earliest(spec)
         later = [c for c in _later(deep, spec, at) if c.kind not in kinds][:MOST_LATER]
         for change in later:
-            one = _suggested(snapshot, waiter, change, now, later=True)
+            room = ahead.fits(change.spec)
+            one = _suggested(snapshot, waiter, change, now, later=True, room=room)
             if one is not None and _sooner(one.at, at, now):
                 found.append(one)
     return Found(_ordered(found, now), (), at, ahead)
+
+
+def _tried(snapshot: State, waiter: Waiter, candidates: list[Change], now: Instant) -> list[Suggestion]:
+    """Those of the candidates that start it now, the first of each kind."""
+    found: dict[str, Suggestion] = {}
+    for change in candidates:
+        if change.kind not in found and len(found) < MOST:
+            one = _suggested(snapshot, waiter, change, now)
+            if one is not None:
+                found[change.kind] = one
+    return list(found.values())
 
 
 def _ordered(found: list[Suggestion], now: Instant) -> tuple[Suggestion, ...]:
@@ -110,10 +123,10 @@ def _ordered(found: list[Suggestion], now: Instant) -> tuple[Suggestion, ...]:
 
 
 def _suggested(
-    snapshot: State, waiter: Waiter, change: Change, now: Instant, *, later: bool = False
+    snapshot: State, waiter: Waiter, change: Change, now: Instant, *, later: bool = False, room: bool = True
 ) -> Suggestion | None:
     """What came of trying it; None if it does not start now or, with `later`, at a time that can be said."""
-    outcome = try_out(snapshot, waiter, change, now, later=later)
+    outcome = try_out(snapshot, waiter, change, now, later=later, room=room)
     if outcome.refused or not outcome.at:
         return None
     return Suggestion(change, command(waiter, change), outcome.at, outcome.nodes, outcome.admin)

@@ -16,15 +16,18 @@ from typing import Final, cast
 
 import numpy as np
 
+from packhorse.scheduler.core.accounts.limit_book import Book
+from packhorse.scheduler.core.accounts.terms import Terms
+from packhorse.scheduler.core.ask_classes import AskClass
 from packhorse.scheduler.core.demand import Demand
 from packhorse.scheduler.core.interning import Interned
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.slots import SlotMap
-from packhorse.scheduler.core.pending_columns import AskClass, PendingColumns
+from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.core.reservations.picture import Picture
 from packhorse.scheduler.core.state import State
 
-_SAME: Final = (Board, SlotMap, AskClass, Picture)
+_SAME: Final = (Board, SlotMap, AskClass, Picture, Terms)
 """Classes whose objects both copies may use."""
 
 _OWN: Final = "packhorse.scheduler.core."
@@ -38,6 +41,7 @@ _OF_THE_NODES: Final = (
     "node_columns",
     "nodes",
     "running_columns",
+    "usage",
 )
 """What no submission, cancellation, release or update of a waiting job changes, nor a pass."""
 
@@ -47,8 +51,9 @@ def taken(state: State) -> State:
     node."""
     new = State.__new__(State)
     for title in State.__slots__:
-        if title not in ("pending_columns", "demand", "interned", "answered"):
+        if title not in ("pending_columns", "demand", "interned", "answered", "held"):
             setattr(new, title, _twin(getattr(state, title)))
+    new.held = state.held.fork()
     new.pending_columns = _queue(state.pending_columns)
     new.demand = _demand(state.demand)
     new.interned = Interned()
@@ -60,10 +65,12 @@ def again(snapshot: State) -> State:
     """A copy of a copy for one trial. Nodes and what runs are shared: no grant may be applied to it."""
     new = State.__new__(State)
     for title in State.__slots__:
-        if title != "pending_columns":
+        if title not in ("pending_columns", "held"):
             value = getattr(snapshot, title)
             setattr(new, title, value if title in _OF_THE_NODES else _twin(value))
     new.pending_columns = _queue(snapshot.pending_columns)
+    new.held = snapshot.held.fork()
+    new.held.book = cast(Book | None, _twin(snapshot.held.book))
     return new
 
 

@@ -8,6 +8,7 @@ from packhorse.scheduler.core.accounts.book import ROOT_KEY
 from packhorse.scheduler.core.accounts.spent import path
 from packhorse.scheduler.core.compare import compare
 from packhorse.scheduler.core.multifactor import Key, weigh
+from packhorse.scheduler.core.names import name_of
 from packhorse.scheduler.core.orders import MULTIFACTOR
 from packhorse.scheduler.core.priority import BASE_PRIORITY, base_priority
 from packhorse.scheduler.core.state import State
@@ -60,7 +61,9 @@ def because(state: State, waiter: Waiter, other: Waiter, now: Instant) -> str:
     if found.ahead != other.id:
         return "it keeps the place that it had"
     return (
-        found.sentence.removeprefix(f"job {other.id} is ahead of job {waiter.id}").strip().removeprefix(": ")
+        found.sentence.removeprefix(f"job {name_of(other)} is ahead of job {name_of(waiter)}")
+        .strip()
+        .removeprefix(": ")
     )
 
 

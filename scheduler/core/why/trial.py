@@ -108,11 +108,17 @@ class ByPass:
         return bool(_nodes(step(state, RunCycle(), self.now).events, waiter.id))
 
 
-def try_out(snapshot: State, waiter: Waiter, change: Change, now: Instant, *, later: bool) -> Outcome:
-    """Whether the next pass would start it; else, with `later`, when it would start."""
+def try_out(
+    snapshot: State, waiter: Waiter, change: Change, now: Instant, *, later: bool, room: bool = True
+) -> Outcome:
+    """Whether the next pass would start it; else, with `later`, when it would start. room False: there is
+    hardly room for it now, so that this is looked at first, and may be all."""
     trial = Trial(snapshot, waiter, change, now)
     if trial.refused:
         return Outcome(refused=trial.refused)
+    planned = trial.later() if later and not room else UNKNOWN
+    if planned:
+        return Outcome(planned, (), trial.admin)
     nodes = trial.now_on()
     return Outcome(now if nodes else trial.later() if later else UNKNOWN, nodes, trial.admin)
 

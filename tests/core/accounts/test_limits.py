@@ -181,7 +181,8 @@ def test_every_index_of_an_array_counts() -> None:
 
 
 def test_a_whole_node_counts_as_what_it_is() -> None:
-    cluster = a_cluster(nodes=2, cpus=8)
+    config = a_config(accounts=AccountsPolicy(Enforce.ACCOUNTS))
+    cluster = a_cluster(nodes=2, cpus=8, config=config)
     a_tree(cluster, chem={"grp_tres": "cpu=10"})
     jobs = submit(cluster, count=2, exclusive=True)
     assert cluster.run_cycle() == jobs[:1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import pairwise
 from random import Random
 
@@ -26,12 +27,12 @@ from packhorse.scheduler.model.accounts import (
     Qos,
     User,
 )
-from packhorse.scheduler.model.cluster import Partition, Priorities
+from packhorse.scheduler.model.cluster import AccountsPolicy, Enforce, Partition, Priorities
 from packhorse.scheduler.model.event import AccountsChanged
 from packhorse.scheduler.model.ids import US, Instant, JobId
-from packhorse.scheduler.model.input import Start
+from packhorse.scheduler.model.input import Reconfigure, Start
 from packhorse.scheduler.model.tres import make_tres
-from tests.core.scenario import NOON, Cluster, a_cluster, a_config
+from tests.core.scenario import ADMIN, NOON, Cluster, a_cluster, a_config
 
 DAY_S = 86_400
 ROOT_KEY = AssociationKey(ROOT)
@@ -287,7 +288,11 @@ def test_billing_weighs_resources() -> None:
 def a_counted_cluster(**priority: int | str) -> Cluster:
     """Two nodes of 8 CPUs; a GPU weighs 10 CPUs."""
     weights = (("cpu", 1.0), ("gres/gpu", 10.0))
-    config = a_config(billing=weights, priorities=Priorities(**priority))  # type: ignore[arg-type]
+    config = a_config(
+        billing=weights,
+        priorities=Priorities(**priority),  # type: ignore[arg-type]
+        accounts=AccountsPolicy(Enforce.ACCOUNTS),
+    )
     cluster = a_cluster(nodes=2, cpus=8, gpus=2, config=config)
     change(cluster, a_tree())
     return cluster
@@ -342,6 +347,38 @@ def test_a_suspended_job_pays_for_what_it_keeps() -> None:
     used = cluster.state.spent.of(MULE, cluster.clock.advance(10))
     assert used == {"cpu": 20_000, "gres/gpu": 20_000, "billing": 220, "mem": 20_000, "node": 20}
     assert cluster.state.spent.wall_s(MULE, cluster.clock.now) == 10
+
+
+def test_a_job_costs_what_it_cost_at_its_start() -> None:
+    """Whatever the weights are by then, and also when it was suspended meanwhile; who starts later has the
+    new ones."""
+    cluster = a_counted_cluster(half_life_s=0)
+    job = cluster.submit(cpus=2, gpus=1, account="left")
+    cluster.run(job)
+    dear = replace(
+        cluster.state.config,
+        partitions=(
+            replace(cluster.state.config.partitions[0], billing=(("cpu", 100.0), ("gres/gpu", 100.0))),
+        ),
+    )
+    cluster.clock.advance(10)
+    cluster.do(Reconfigure(ADMIN, dear))
+    cluster.clock.advance(10)
+    billing = partial(cluster.state.spent.billing, MULE)
+    assert billing(cluster.clock.now) == 20 * 12
+    cluster.suspend(job)
+    cluster.clock.advance(10)
+    assert billing(cluster.clock.now) == 20 * 12 + 10 * 100, "its GPU, as it is weighed at that time"
+    again = load(dump(cluster.state.freeze()))
+    assert again.spent == cluster.state.spent
+    cluster.go_on(job)
+    cluster.clock.advance(10)
+    assert billing(cluster.clock.now) == 30 * 12 + 10 * 100
+    later = cluster.submit(cpus=1, account="left")
+    cluster.run(later)
+    cluster.clock.advance(10)
+    assert billing(cluster.clock.now) == 40 * 12 + 20 * 100
+    assert cluster.replayed() == cluster.state
 
 
 def test_nothing_is_counted_before_there_is_an_account_and_then_all_that_runs() -> None:

@@ -20,9 +20,10 @@ from packhorse.scheduler.model.accounts import (
 )
 from packhorse.scheduler.model.event import AccountsChanged
 from packhorse.scheduler.model.ids import US, Instant, NodeName
-from packhorse.scheduler.model.input import Caller
+from packhorse.scheduler.model.input import Caller, ChangeAccounts
 from packhorse.scheduler.model.reply import Done, RefusalCode, Refused
 from packhorse.scheduler.model.reservation import Reservation
+from tests.core.account_wishes import user
 from tests.core.scenario import ADMIN, NOON, OTHER, USER, Cluster, a_cluster, a_config, a_node
 
 HOUR = 3600
@@ -53,10 +54,15 @@ def test_a_name_is_made_up_as_slurm_does() -> None:
         ({"nodes": None, "cpus": 99}, "Requested nodes are busy", "99 CPUs asked"),
         ({"partition": "gone"}, "Invalid partition name specified", "main"),
         ({"flags": "REPLACE"}, "Requested reservation is invalid", "REPLACE"),
+        ({"flags": "TIME_FLOAT"}, "Requested reservation is invalid", "Flags=DAILY"),
+        ({"flags": "REPLACE_DOWN"}, "Requested reservation is invalid", "say NodeCnt="),
+        ({"flags": "REPLACE_DOWN", "nodes": "ALL"}, "Requested reservation is invalid", "say NodeCnt="),
+        ({"flags": "REPLACE_DOWN", "nodes": None, "cpus": 2}, "Requested reservation is invalid", "NodeCnt="),
         ({"flags": "SHINY"}, "Requested reservation is invalid", "MAINT"),
         ({"flags": "DAILY,WEEKLY"}, "Requested reservation is invalid", "exclude each other"),
         ({"flags": "HOURLY", "hours": 2}, "Requested reservation is invalid", "longer than what it repeats"),
         ({"flags": "PART_NODES"}, "Requested reservation is invalid", "Nodes=ALL"),
+        ({"users": "mule,mul", "strangers": ("mul",)}, "Invalid user id", 'user "mul" is known neither'),
         ({"licenses": "maple"}, "Invalid license specification", "maple"),
         ({"core_counts": (2, 2)}, "Core count for reservation node list is not consistent!", "2 core counts"),
         ({"core_counts": (99,)}, "Node count specification invalid", "99 CPUs asked"),
@@ -67,6 +73,15 @@ def test_what_is_refused(wish: dict[str, Any], slurm: str, says: str) -> None:
     found = refusal(cluster, **wish)
     assert found[0] == slurm and says in found[1]
     assert not cluster.state.reservations
+
+
+def test_whom_only_the_book_of_accounts_knows() -> None:
+    """Users of other hosts need no entry in this one's list."""
+    cluster = a_cluster(nodes=2)
+    wish: dict[str, Any] = {**GOOD, "users": "ann", "strangers": ("ann",)}
+    assert refusal(cluster, **wish)[0] == "Invalid user id"
+    cluster.do(ChangeAccounts(ADMIN, (user("ann"),)))
+    assert cluster.reserve("r", **wish).users == ("ann",)
 
 
 def test_a_name_is_given_once() -> None:

@@ -44,7 +44,7 @@ WHAT = st.fixed_dictionaries(
 )
 WORDS = (
     *("MAINT", "OVERLAP", "IGNORE_JOBS", "FLEX", "MAGNETIC", "ANY_NODES", "PURGE_COMP"),
-    "NO_HOLD_JOBS_AFTER",
+    *("NO_HOLD_JOBS_AFTER", "REPLACE_DOWN"),
 )
 FLAGS = st.lists(st.sampled_from(WORDS), max_size=2, unique=True)
 REPEATS = st.sampled_from(["", "", "", "HOURLY", "DAILY", "WEEKEND"])

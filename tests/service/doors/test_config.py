@@ -17,7 +17,6 @@ from packhorse.scheduler.config.keys import (
     GPU_IDLE_TARGET,
     IMPROVER_TARGET,
     KEYS,
-    MEANING,
     PARTITION,
     PARTITION_TARGET,
     PREEMPTION_TARGET,
@@ -26,6 +25,7 @@ from packhorse.scheduler.config.keys import (
     SECTIONS,
     Key,
 )
+from packhorse.scheduler.config.meanings import MEANING
 from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.cluster import (
     AccountsPolicy,

@@ -11,16 +11,41 @@ import pytest
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
-from packhorse.scheduler.model.job import EndCause, Held, JobState
+from packhorse.scheduler.model.job import EndCause, Held, IndexRange, JobState
 from packhorse.scheduler.model.reply import Done, RefusalCode, Refused, Submitted
 from packhorse.scheduler.service import event_text
 from packhorse.scheduler.service.event_text import CAUSES, HOLDS, SENTENCES, job_event, sentence
-from tests.service.doors.running import Running
+from tests.service.doors.running import SETTINGS, Running
 from tests.store.event_samples import EVENTS
 
 AT = Instant(1_800_000_000_000_000)
 JOB = JobId(7)
 KEY = AttemptKey(JOB, 1, 1)
+
+
+async def test_a_tasks_story_outlives_the_task(tmp_path: Path) -> None:
+    """Memory keeps no finished job here; the accounting knows whose number the task had."""
+    async with Running(tmp_path, SETTINGS + "max_finished_kept = 0\n") as scheduler:
+        await scheduler.add_node(cpus=1)
+        array = await scheduler.submit(array="4-6")
+        await scheduler.settle()
+        [task] = [id for id, job in scheduler.engine.state.jobs.items() if job.index == 4]
+        await scheduler.started(task)
+        await scheduler.ended(task, exit_code=3)
+        await scheduler.settle()
+        assert task not in scheduler.engine.state.jobs
+        ref = {"jobId": array, "indices": [{"start": 4, "stop": 4}]}
+        answer = await scheduler.call("ListJobEvents", {"job": ref})
+        kinds = [event["kind"] for event in answer["events"]]
+        assert kinds[:5] == ["ArraySubmitted", "ArrayTaskSplit", "JobGranted", "AttemptStarted", "JobEnded"]
+        waits = {"jobId": array, "indices": [{"start": 6, "stop": 6}]}
+        answer = await scheduler.call("ListJobEvents", {"job": waits})
+        assert answer["events"][0]["kind"] == "ArraySubmitted"
+        for nobody in ({"start": 9, "stop": 9}, {"start": 4, "stop": 6}):
+            ref = {"jobId": array, "indices": [nobody], "text": "16_9"}
+            unknown = await scheduler.call("ListJobEvents", {"job": ref})
+            assert (unknown.status, unknown["code"]) == (404, "not_found")
+            assert unknown["message"].startswith("job 16_9 is not known")
 
 
 def test_long_lists_are_counted_and_not_spelled_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,6 +80,16 @@ def test_every_event_can_be_told(event: Event) -> None:
 @pytest.mark.parametrize(
     ("event", "text"),
     [
+        (
+            ev.ArrayRemainderCancelled(
+                AT, JOB, (IndexRange(0, 3, 1),), -1, JobState.DEADLINE, "DeadLine", "late"
+            ),
+            "waiting tasks 0-3 of array 7 given up (DEADLINE): late",
+        ),
+        (
+            ev.ArrayRemainderCancelled(AT, JOB, (IndexRange(0, 3, 1),), -1),
+            "waiting tasks 0-3 of array 7 cancelled",
+        ),
         (
             ev.JobEnded(AT, JOB, JobState.FAILED, KEY, AT, 3, 0, "NonZeroExitCode"),
             "FAILED: exit code 3 (NonZeroExitCode)",

@@ -19,6 +19,8 @@ from tests.service.doors.running import SETTINGS, Running
 WEIGHED = (
     SETTINGS
     + """
+[accounts]
+enforce = "accounts"
 [scheduling]
 order = "multifactor"
 [priority]
@@ -126,3 +128,20 @@ async def test_comparing(scheduler: Running) -> None:
     assert (lost.status, lost["code"]) == (404, "not_found")
     lost = await scheduler.call("CompareJobs", {"first": {"jobId": rich}})
     assert lost["code"] == "invalid_argument"
+
+
+async def test_tasks_are_named_as_in_their_array(scheduler: Running) -> None:
+    """A task that ran and waits again is a job of its own, with a number that nobody ever typed."""
+    array = await scheduler.submit(array="3-4", account="law", ask=EIGHT)
+    await scheduler.settle()
+    [task] = [job for job in scheduler.engine.state.jobs.values() if job.index == 3]
+    other = await scheduler.submit(account="law", ask=EIGHT)
+    await scheduler.started(task.id)
+    third = {"jobId": array, "indices": [{"start": 3, "stop": 3}], "text": f"{array}_3"}
+    await scheduler.call("RequeueJobs", {"jobs": [third]})
+    await scheduler.ended(task.id, exit_code=0)
+    wait(scheduler)
+    answer = await scheduler.call("CompareJobs", {"first": third, "second": {"jobId": other}})
+    assert f"job {array}_3 " in answer["sentence"] and f"job {task.id} " not in answer["sentence"]
+    both = await scheduler.call("CompareJobs", {"first": third, "second": third})
+    assert both["sentence"] == f"both are job {array}_3"

@@ -78,7 +78,7 @@ async def test_every_method_as_a_user_whoever_it_is(scheduler: Running, uid: int
             may = allowed(method, Role.USER, relation)
             if method in ("Ping", "SubmitJob", "SubmitJobs"):
                 may = True
-            elif not {"jobs", "job", "filter"} & asked.keys():
+            elif not {"jobs", "job", "filter", "jobId"} & asked.keys():
                 may = allowed(method, Role.USER, Relation.OTHER)
             denials = [o for o in answer.get("outcomes", []) if o.get("code") == "denied"]
             if answer.get("code") == "permission_denied":
@@ -113,6 +113,11 @@ def body(method: str, job: int, whose: int) -> dict[str, Any]:
         "GetJobUsage": {"job": ref},
         "ListJobEvents": {"job": ref},
         "WaitJobs": jobs | {"timeoutS": 0.001},
+        "CreateStep": {"jobId": job, "spec": {"argv": ["true"]}},
+        "GetStep": {"jobId": job},
+        "ListSteps": jobs,
+        "AwaitAllocation": {"jobId": job},
+        "EndAllocation": {"jobId": job},
         "AdmitNode": {"node": "n9"},
     }
     return bodies.get(method, {})

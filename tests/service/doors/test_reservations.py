@@ -68,12 +68,12 @@ async def test_made_shown_changed_and_deleted(scheduler: Running) -> None:
     assert (row["cpus"], row["cores"], row["whole"], row["users"]) == (8, 8, 1, "root")
     changes = {
         "name": "r",
-        "users": {"names": ["ann"], "sign": "+"},
+        "users": {"names": ["daemon"], "sign": "+"},
         "startAtUs": scheduler.engine.clock.now(),
     }
     assert await outcome(scheduler, "UpdateReservation", {"wish": changes}) == {"ref": "r"}
     [row] = await rows(scheduler, names=["r"])
-    assert (row["state"], row["users"]) == ("ACTIVE", "root,ann")
+    assert (row["state"], row["users"]) == ("ACTIVE", "root,daemon")
     [n1, n2] = (await scheduler.call("ListNodes", {"fields": ["name", "reservation", "in_maint"]})).rows()
     assert (n1["reservation"], n1["in_maint"], n2["reservation"]) == ("r", 1, "")
     assert await outcome(scheduler, "DeleteReservation", {"name": "r"}) == {"ref": "r"}
@@ -99,6 +99,18 @@ async def test_who_is_in_a_group_is_looked_up(scheduler: Running) -> None:
         "CreateReservation", {"wish": wish(scheduler, groups={"names": ["no-such"]})}
     )
     assert answer.status == 400 and '"no-such" is no group' in answer["message"]
+
+
+async def test_users_are_looked_up(scheduler: Running) -> None:
+    for names in (["root", "no-such-user"], ["-no-such-user"]):
+        refused = await outcome(
+            scheduler, "CreateReservation", {"wish": wish(scheduler, users={"names": names})}
+        )
+        assert (refused["code"], refused["slurm"]) == ("invalid", "Invalid user id")
+        assert 'user "no-such-user" is known neither to this host' in refused["message"]
+    assert await outcome(scheduler, "CreateReservation", {"wish": wish(scheduler)}) == {"ref": "r"}
+    leaves = {"name": "r", "users": {"names": ["no-such-user"], "sign": "-"}}
+    assert await outcome(scheduler, "UpdateReservation", {"wish": leaves}) == {"ref": "r"}, "was there once"
 
 
 @pytest.mark.parametrize(

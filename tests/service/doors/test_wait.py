@@ -13,7 +13,7 @@ from packhorse.scheduler.core import targets
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.targets import Aim
 from packhorse.scheduler.model.errors import StoreUnavailable
-from packhorse.scheduler.model.ids import JobId
+from packhorse.scheduler.model.ids import US, Instant, JobId
 from packhorse.scheduler.model.input import Target
 from packhorse.scheduler.service import messages as m
 from packhorse.scheduler.service import wait as wait_module
@@ -126,6 +126,21 @@ async def test_an_array_cancelled_while_it_waits(scheduler: Running) -> None:
     await scheduler.call("CancelJobs", {"jobs": [{"jobId": array}]})
     [result] = (await call)["results"]
     assert (result["state"], result["nEnded"], result["ended"]) == ("CANCELLED", 10, True)
+
+
+async def test_an_array_given_up_at_its_deadline(scheduler: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of its tasks were cancelled before."""
+    clock = scheduler.engine.clock
+    deadline = clock.now() + 60 * US
+    array = await scheduler.submit(array="0-9", hold=True, deadlineAtUs=deadline)
+    await scheduler.call("CancelJobs", {"jobs": [{"jobId": array, "indices": [{"start": 0, "stop": 3}]}]})
+    halves = [{"jobId": array, "indices": [{"start": a, "stop": b}]} for a, b in ((0, 3), (4, 9))]
+    call = asyncio.create_task(scheduler.call("WaitJobs", {"jobs": halves}))
+    await waiting(scheduler)
+    monkeypatch.setattr(clock, "now", lambda: Instant(deadline + 1))
+    await scheduler.settle()
+    found = [(r["state"], r["reason"], r["nEnded"], r["ended"]) for r in (await call)["results"]]
+    assert found == [("CANCELLED", "None", 4, True), ("DEADLINE", "DeadLine", 6, True)]
 
 
 async def test_some_tasks_of_an_array(scheduler: Running) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from packhorse.scheduler.core.why.answer import Why
 from packhorse.scheduler.model.job import Owner
 from packhorse.scheduler.service import messages as m
+from packhorse.scheduler.service import why_view
 from packhorse.scheduler.service.auth import Principal
 from packhorse.scheduler.service.failures import CallFailed
 from packhorse.scheduler.store.memory import MemoryStore
@@ -96,3 +99,20 @@ async def test_through_the_doors(scheduler: Running) -> None:
     answer = await scheduler.call("ExplainJob", {"job": {"jobId": job}})
     assert answer["reasons"][0]["reason"] == "JobHeldUser"
     assert answer["changes"][0]["command"] == f"scontrol release {job}"
+
+
+async def test_the_collector_rests_for_the_length_of_a_question(
+    scheduler: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await submit(scheduler, 8, hold=True)
+    on: list[bool] = []
+
+    def seen(*_: object) -> Why:
+        on.append(gc.isenabled())
+        raise RuntimeError("no answer")
+
+    monkeypatch.setattr(why_view, "why", seen)
+    with pytest.raises(RuntimeError):
+        await why(scheduler, job)
+    assert on == [False]
+    assert gc.isenabled()

@@ -24,11 +24,13 @@ Call = grpc.aio.StreamStreamCall[Any, Any]
 
 
 def key_of(wire: pb.AttemptKey) -> AttemptKey:
-    return AttemptKey(JobId(wire.job_id), wire.number, wire.epoch)
+    step = wire.step if wire.HasField("step") else -1
+    return AttemptKey(JobId(wire.job_id), wire.number, wire.epoch, step)
 
 
 def wire_key(key: AttemptKey) -> pb.AttemptKey:
-    return pb.AttemptKey(job_id=key.job, number=key.number, epoch=key.epoch)
+    step = key.step if key.step >= 0 else None
+    return pb.AttemptKey(job_id=key.job, number=key.number, epoch=key.epoch, step=step)
 
 
 class FakeAgent:

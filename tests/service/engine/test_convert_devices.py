@@ -174,7 +174,7 @@ def test_a_node_with_devices_arrives_as_it_was_sent() -> None:
     ],
 )
 def test_a_grant_arrives_as_it_was_made(held: Devices) -> None:
-    launch = agent_pb2.Launch(devices=[convert_agents._grant(held)])
+    launch = agent_pb2.Launch(devices=[convert_agents.device_grant(held)])
     [order] = agent_convert.from_message(agent_pb2.SchedulerMessage(launch=launch))
     assert order.devices == (held,)  # type: ignore[union-attr]
 
@@ -182,8 +182,9 @@ def test_a_grant_arrives_as_it_was_made(held: Devices) -> None:
 @pytest.mark.parametrize(
     ("hello", "why"),
     [
-        (agent_pb2.Hello(topology=["a", ""]), "a level without a name"),
-        (agent_pb2.Hello(topology=["a"] * 9), "topology: levels"),
+        (agent_pb2.Hello(topology=["a", ""]), "topology: not at most 8 names"),
+        (agent_pb2.Hello(topology=["a"] * 9), "topology: not at most 8 names"),
+        (agent_pb2.Hello(topology=["rack/1"]), "topology: not at most 8 names"),
         (agent_pb2.Hello(devices=[agent_pb2.Device(kind="gpu", mem_mib=-1)]), "device gpu: mem_mib"),
         (agent_pb2.Hello(devices=[agent_pb2.Device(kind="gpu", link=1 << 20)]), "device gpu: link"),
         (
