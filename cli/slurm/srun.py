@@ -158,9 +158,7 @@ def _outside(options: dict[str, str], arguments: list[str], line: str) -> int:
     job_id = allocation.submit(request)
     if "test-only" in options:
         return 0
-    try:
-        allocation.granted(job_id, wait_s, "quiet" in options)
-    except allocation.Interrupted:
+    if allocation.granted(job_id, wait_s, "quiet" in options) is None:
         allocation.end(job_id, 1)
         sys.stderr.write(
             f"{PROG}: Job allocation {job_id} has been revoked\n{PROG}: Force Terminated JobId={job_id}\n"
