@@ -21,7 +21,10 @@ PROG = "srun"
 
 def main() -> int:
     """The console script."""
-    return run(PROG, command)
+    code = run(PROG, command)
+    sys.stderr.flush()
+    # Taking an interpreter apart costs as much as starting a step, and nothing is left to be done.
+    os._exit(code)
 
 
 def command(words: list[str]) -> int:
