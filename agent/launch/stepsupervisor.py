@@ -7,7 +7,7 @@ and their ends, of which the worst is the step's.
 
 When all tasks have ended what they left is killed; then the output that is still in the pipes is delivered,
 and the record written. An owner that does not come, or does not come back, is waited for so long as the plan
-and RETURN_S say, and then the step is ended without it.
+says, and then the step is ended without it.
 
 Crash points and what a death there leaves: task_forked (steptasks.py): lost, and the tasks killed by the
 agent; all_ended: the same, some of the output not delivered; told_over: the owner knows of the end, nobody
@@ -38,10 +38,6 @@ from packhorse.scheduler.model.crashpoint import crash_point, register
 
 ALL_ENDED = register("step.all_ended", "all tasks ended, their output not all delivered")
 TOLD_OVER = register("step.told_over", "the owner was told of the end, no exit record written")
-
-RETURN_S = 60
-"""For so long an owner may come back whose connection broke; so long, too, is output kept for one that said
-it leaves, after the tasks' end."""
 
 DELIVER_S = 5
 """After the end of a step that was told to end its owner may take so long to take what is left."""
@@ -273,7 +269,7 @@ class StepSupervisor(Supervisor):
         if self.ending or not owner_due:
             return due
         if now >= owner_due:
-            waited = RETURN_S if self._clients.was_owned else self.plan.attach_s
+            waited = self.plan.return_s if self._clients.was_owned else self.plan.attach_s
             self._end("terminated", self.spec.grace_s, f"nobody was attached to it for {waited} s", "")
             return self.kill_at
         return min(due, owner_due) if due else owner_due
@@ -284,7 +280,7 @@ class StepSupervisor(Supervisor):
         if clients.owner is not None or clients.detached:
             self._owner_due = 0
         elif clients.was_owned and not self._owner_due:
-            self._owner_due = now + RETURN_S * _US
+            self._owner_due = now + self.plan.return_s * _US
         return self._owner_due
 
     # -- who is attached
@@ -432,7 +428,7 @@ class StepSupervisor(Supervisor):
         if due := self._owner_deadline(contact.boot_clock_us()):
             return due
         waits = not told or clients.flow.has_output
-        return self.ended.boot_us + RETURN_S * _US if waits else 0
+        return self.ended.boot_us + self.plan.return_s * _US if waits else 0
 
     def _close(self) -> None:
         self._clients.close()
