@@ -157,8 +157,8 @@ Its end
   -Q, --quiet, -v, --verbose
   -M, --clusters=NAME         must be this cluster
 * --acctg-freq --bcast-exclude --compress --delay-boot --mail-type --mail-user --msg-timeout --oversubscribe
-  --profile --slurmd-debug --threads --use-min-nodes --wckey; with a warning: --accel-bind --cpu-freq --gpu-freq
-  --hint --mem-bind --network --resv-ports --send-libs --threads-per-core --x11
+  --profile --slurmd-debug --threads --use-min-nodes --wckey; with a warning: --accel-bind --cpu-freq
+  --gpu-freq --hint --mem-bind --network --resv-ports --send-libs --threads-per-core --x11
 """,
     ),
     "salloc": (
@@ -174,8 +174,8 @@ when and how hold, and:
       --test-only             when it would start; nothing is submitted
   -Q, --quiet, -v, --verbose
   -M, --clusters=NAME         must be this cluster
-* --acctg-freq --delay-boot --get-user-env --gpu-bind --mail-type --mail-user --mem-bind --oversubscribe --profile
-  --use-min-nodes --wait-all-nodes --wckey; with a warning: --cpu-freq --gpu-freq --hint --network --x11
+* --acctg-freq --delay-boot --get-user-env --gpu-bind --mail-type --mail-user --mem-bind --oversubscribe
+  --profile --use-min-nodes --wait-all-nodes --wckey; with a warning: --cpu-freq --gpu-freq --hint --network --x11
 """,
     ),
     "sattach": (
