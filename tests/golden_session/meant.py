@@ -15,8 +15,8 @@ KEYS = {"transcripts", "reason", "part", "both", "theirs", "ours", "whole", "may
 class Meant(NamedTuple):
     """A difference and its reason.
 
-    transcripts: patterns of their names. part: exit, stdout or stderr, "" for any. both: what is left out of lines on
-    both sides; theirs, ours: lines that one side alone may have; whole: the part is not compared.
+    transcripts: patterns of their names. part: exit, stdout or stderr, "" for any. both: what is left out of
+    lines on both sides; theirs, ours: lines that one side alone may have; whole: the part is not compared.
     maybe: some sessions do not need the entry, since it is about what time decides.
     """
 
@@ -37,7 +37,11 @@ def read(path: Path = LIST) -> list[Meant]:
     """Every entry of the list. Raises ValueError for one that says nothing, or nothing known."""
     found = []
     for entry in tomllib.loads(path.read_text())["meant"]:
-        if set(entry) - KEYS or not entry.get("reason") or len(set(entry) & {"both", "theirs", "ours", "whole", "maybe"}) == 0:
+        if (
+            set(entry) - KEYS
+            or not entry.get("reason")
+            or len(set(entry) & {"both", "theirs", "ours", "whole", "maybe"}) == 0
+        ):
             raise ValueError(f"{path}: {entry}")
         patterns = {
             key: re.compile(entry[key]) if key in entry else None for key in ("both", "theirs", "ours")
