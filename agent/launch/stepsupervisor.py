@@ -177,6 +177,10 @@ class StepSupervisor(Supervisor):
         self._loop.register(self.door, _IN)
 
     def _wait(self, timeout_ms: int) -> None:
+        owner = self._clients.owner
+        self._flush()  # what was said of a task's end, too
+        if owner is not self._clients.owner:
+            return  # it is gone, and for how long it may be is still to be counted
         self._turn()
         for fd, events in self._loop.poll(timeout_ms / 1000):
             if fd == self.process.wakeup:
@@ -193,7 +197,6 @@ class StepSupervisor(Supervisor):
                 self._follow(said)
             else:
                 self._inflow.happened(fd, events)
-        self._flush()
 
     def _turn(self) -> None:
         """Reads output only while somebody takes it."""
