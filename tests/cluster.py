@@ -33,6 +33,9 @@ DEFECTS = ("Traceback (most recent call last)", "was never retrieved", "was dest
 
 COMMANDS = (
     "sbatch",
+    "srun",
+    "salloc",
+    "sattach",
     "squeue",
     "scancel",
     "sinfo",

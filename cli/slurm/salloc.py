@@ -110,9 +110,8 @@ def _hold(options: dict[str, str], arguments: list[str], job_id: int, wait_s: in
     from time import monotonic
 
     since = monotonic()
-    try:
-        got = allocation.granted(job_id, wait_s, quiet)
-    except allocation.Interrupted:
+    got = allocation.granted(job_id, wait_s, quiet)
+    if got is None:
         allocation.end(job_id, 1)
         sys.stderr.write(f"{PROG}: Job allocation {job_id} has been revoked.\n")
         sys.stderr.write(f"{PROG}: error: Job aborted due to signal\n")

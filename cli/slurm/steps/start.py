@@ -58,9 +58,10 @@ class Launch:
         """The scheduler's answer about a step that was started. Raises CommandError."""
         told = False
         wait_s = 0
-        with Interruptible():
+        with Interruptible() as signals:
             try:
                 while True:
+                    signals.check()
                     made = self._ask(spec, wait_s)
                     if not field(made, "busy", ""):
                         if told:
