@@ -16,10 +16,15 @@ GRANTED = "salloc: Granted job allocation 12\n"
 RELINQUISHED = "salloc: Relinquishing job allocation 12\n"
 
 
+def _waits_in_vain(body: dict[str, object]) -> dict[str, object]:
+    time.sleep(0.2)
+    return {"results": []}
+
+
 @pytest.fixture
 def stepped(scheduler: FakeScheduler, tmp_path: Path) -> Iterator[Stepped]:
     world = Stepped(scheduler, tmp_path)
-    scheduler.on("WaitJobs", lambda body: (time.sleep(0.2), {"results": []})[1])
+    scheduler.on("WaitJobs", _waits_in_vain)
     yield world
     world.close()
 
