@@ -42,6 +42,9 @@ TOLD_OVER = register("step.told_over", "the owner was told of the end, no exit r
 DELIVER_S = 5
 """After the end of a step that was told to end its owner may take so long to take what is left."""
 
+MOST_LOOK_MS = 100
+"""Between two looks whether an owner has read what it was sent, of which the kernel does not tell unasked."""
+
 READ = 1 << 16
 """What a pipe holds."""
 
@@ -98,11 +101,13 @@ class StepSupervisor(Supervisor):
         self._streams: dict[int, _Stream] = {}
         self._failures: Failures | None = None
         self._inflow = Inflow(self._loop)
-        self._master = -1
+        self._master = self._slave = -1
         self._mpi: mpi.Mpi | None = None
         self._mpi_fds: set[int] = set()
         self._clients = Attached(self._loop)
         self._owner_due = self.began + plan.attach_s * _US if plan.attach_s else 0
+        self._told_over = False
+        self._look_ms = 0  # until the next look whether the owner has read everything
         self._given_up_at = 0  # it was told to end when all tasks had, or nobody waits for the rest
 
     # -- the start
@@ -153,7 +158,7 @@ class StepSupervisor(Supervisor):
         self._say(frames.TASK_STARTED, task.rank, frames.U32.pack(task.pid))
         ends: Ends = begun.ends
         if ends.master >= 0:
-            self._master = ends.master
+            self._master, self._slave = ends.master, ends.slave
             self._inflow.open(task.rank, ends.master, terminal=True)
         elif ends.stdin >= 0:
             self._inflow.open(task.rank, ends.stdin)
@@ -244,6 +249,12 @@ class StepSupervisor(Supervisor):
             self._loop.unregister(self._failures.fd)
             os.close(self._failures.fd)
             self._failures = None
+            self._let_go_of_terminal()
+
+    def _let_go_of_terminal(self) -> None:
+        if self._slave >= 0:
+            os.close(self._slave)
+            self._slave = -1
 
     # -- the tasks' ends
 
@@ -297,6 +308,7 @@ class StepSupervisor(Supervisor):
         except OSError as why:
             return ControlReply(error=f"its connection is broken: {why}")
         if client.owner:
+            self._owner_due = 0
             self._follow(said)
         return ControlReply(1)
 
@@ -315,9 +327,11 @@ class StepSupervisor(Supervisor):
                     flow.add(kind + 2, task.rank)
             if task.status is not None:
                 flow.add(frames.TASK_ENDED, task.rank, frames.I32.pack(task.status))
+        if self._told_over:
+            flow.add(frames.OVER, frames.ALL)
 
     def _flush(self) -> None:
-        if (taken := self._inflow.news()) >= 0:
+        if not self._told_over and (taken := self._inflow.news()) >= 0:
             self._clients.flow.add(frames.INPUT_TAKEN, frames.ALL, frames.U64.pack(taken))
         self._clients.flush(listen=not self._inflow.full)
 
@@ -390,14 +404,13 @@ class StepSupervisor(Supervisor):
         self._inflow.close()
         if self.cause != "exited":
             self._given_up_at = self.ended.boot_us + DELIVER_S * _US
-        told = False
         while True:
-            if not told and self._drain():
-                told = True
+            if not self._told_over and self._drain():
+                self._told_over = True
                 self._say(frames.OVER, frames.ALL)
             self._flush()
-            until = self._patience(told)
             now = contact.boot_clock_us()
+            until = self._patience(now)
             if until <= now:
                 break
             self._wait((until - now + 999) // 1000)
@@ -415,19 +428,24 @@ class StepSupervisor(Supervisor):
                 self._flush()
         return not self._streams
 
-    def _patience(self, told: bool) -> int:
+    def _patience(self, now: int) -> int:
         """Until when there is something to wait for; 0: for nothing."""
         assert self.ended is not None, "set when it ended"
         clients = self._clients
-        if self.going or (told and not clients.flow.waiting):
+        if self.going:
             return 0
         if clients.owner is not None:
-            return self._given_up_at or self.ended.boot_us + LONGEST_SLEEP_MS * 1000
-        if self._given_up_at:
+            if not self._told_over or clients.flow.waiting:
+                return self._given_up_at or now + LONGEST_SLEEP_MS * 1000
+            if clients.owner.has_read:
+                return 0
+            self._look_ms = min(MOST_LOOK_MS, 2 * self._look_ms or 1)
+            return min(now + self._look_ms * 1000, self._given_up_at or LONGEST_SLEEP_MS * 1000 + now)
+        if self._given_up_at or (self._told_over and clients.got_all):
             return 0  # nor does anybody wait for what was told to end
-        if due := self._owner_deadline(contact.boot_clock_us()):
+        if due := self._owner_deadline(now):
             return due
-        waits = not told or clients.flow.has_output
+        waits = not self._told_over or clients.flow.has_output
         return self.ended.boot_us + self.plan.return_s * _US if waits else 0
 
     def _close(self) -> None:
@@ -436,6 +454,7 @@ class StepSupervisor(Supervisor):
             os.close(stream.fd)
         if self._failures is not None:
             os.close(self._failures.fd)
+        self._let_go_of_terminal()
         for task in self.tasks.values():
             if task.stderr >= 0:
                 os.close(task.stderr)

@@ -1,7 +1,6 @@
 """sstat: what the steps of running jobs use now.
 
-A job has one step here, the batch script, so a job named without a step means that one (Slurm would leave it
-out).
+A job named without a step means all its steps, the batch script among them (which Slurm would leave out).
 """
 
 from __future__ import annotations
@@ -147,8 +146,6 @@ def _steps(names: list[str]) -> tuple[list[Row], list[str], int]:
             refs.setdefault(job, job_ref(job))
         except JobIdError:
             raise CommandError(f"{PROG}: fatal: Bad job/step specified: {name}") from None
-        if step not in ("", "batch"):
-            refs[job] = refs[job] | {"text": name}
     table = fetch("ListAccounting", {"fields": list(ACCOUNTING_COLUMNS), "jobs": list(refs.values())})
     running = [row for row in table.rows() if is_step(row) and not row["end_at"]]
     rows: list[Row] = []

@@ -175,7 +175,8 @@ when and how hold, and:
   -Q, --quiet, -v, --verbose
   -M, --clusters=NAME         must be this cluster
 * --acctg-freq --delay-boot --get-user-env --gpu-bind --mail-type --mail-user --mem-bind --oversubscribe
-  --profile --use-min-nodes --wait-all-nodes --wckey; with a warning: --cpu-freq --gpu-freq --hint --network --x11
+  --profile --use-min-nodes --wait-all-nodes --wckey; with a warning: --cpu-freq --gpu-freq --hint --network
+  --x11
 """,
     ),
     "sattach": (

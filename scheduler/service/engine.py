@@ -29,8 +29,9 @@ from packhorse.scheduler.core.reclaim.ledger import loan_rows
 from packhorse.scheduler.core.reservations.times import reservation_rows
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
+from packhorse.scheduler.core.steps.rows import step_rows
 from packhorse.scheduler.core.when.book import Key
-from packhorse.scheduler.model.accounting import AttemptRow, LoanRow, NodeRow, ReservationRow
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow, NodeRow, ReservationRow, StepRow
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Command
 from packhorse.scheduler.model.crashpoint import crash_point, register
@@ -151,7 +152,18 @@ class NoAgents:
 class _Group:
     """What was decided since the last batch was handed over."""
 
-    __slots__ = ("blobs", "commands", "events", "loans", "records", "rows", "series", "times", "waiters")
+    __slots__ = (
+        "blobs",
+        "commands",
+        "events",
+        "loans",
+        "records",
+        "rows",
+        "series",
+        "steps",
+        "times",
+        "waiters",
+    )
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -161,6 +173,7 @@ class _Group:
         self.rows: list[AttemptRow] = []
         self.loans: list[LoanRow] = []
         self.times: list[NodeRow | ReservationRow] = []
+        self.steps: list[StepRow] = []
         self.commands: list[Command] = []
         self.waiters: list[tuple[asyncio.Future[Reply], Reply]] = []
 
@@ -393,7 +406,14 @@ class Engine:
         if self._recorder is not None:
             self._recorder.flush()
         await self._writer.submit(
-            Batch(first.records, rows=first.rows, loans=first.loans, series=first.series, times=first.times)
+            Batch(
+                first.records,
+                rows=first.rows,
+                loans=first.loans,
+                series=first.series,
+                times=first.times,
+                steps=first.steps,
+            )
         )
         self._durable_seq = self._seq
         self._state, self._why = state, ""
@@ -464,6 +484,8 @@ class Engine:
             group.loans += loan_rows(state, event)
             group.times += node_rows(state, event)
             group.times += reservation_rows(state, event)
+            if state.steps:
+                group.steps += step_rows(state, event)
             apply(state, event)
             seq += 1
             group.records.append(encode(event, seq))
@@ -537,6 +559,7 @@ class Engine:
                     loans=group.loans,
                     series=group.series,
                     times=group.times,
+                    steps=group.steps,
                 )
                 self._writer.submit(batch).add_done_callback(lambda written: self._done(group, written))
                 self._snapshots.saw(len(group.records))

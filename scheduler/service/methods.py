@@ -17,7 +17,7 @@ import msgspec
 from packhorse.scheduler.config.file import Configuration
 from packhorse.scheduler.core.accounts.standing import nobody_of, standings
 from packhorse.scheduler.core.targets import owner_uid, resolve
-from packhorse.scheduler.model.ids import US, Instant, is_node_name
+from packhorse.scheduler.model.ids import US, Instant, JobId, is_node_name
 from packhorse.scheduler.model.input import Input
 from packhorse.scheduler.model.job import Job, Owner
 from packhorse.scheduler.model.reply import Done, Planned, Refused, Reply, Submitted
@@ -234,13 +234,18 @@ class Methods:
         """Steps one by one, then the jobs that are named as a whole; the outcomes of these come last."""
         whole = [ref for ref in request.jobs if ref.step is None]
         outcomes = []
-        for input in convert_steps.cancel_steps(request, principal.owner, admin):
+        for input in convert_steps.cancel_steps(request, principal.owner, admin, self._number):
             outcomes += (await self._act(input)).outcomes
         if whole:
             rest = msgspec.structs.replace(request, jobs=whole)
             targets = cancel_targets(self.engine.state, principal, whole, request.filter)
             outcomes += (await self._act(convert.cancel(rest, principal.owner, admin, targets))).outcomes
         return messages.OutcomesResponse(outcomes=outcomes)
+
+    def _number(self, ref: messages.JobRef) -> JobId:
+        """The job that a reference means, of an array's task its own number."""
+        aim = resolve(self.engine.state, convert.target(ref))
+        return aim.jobs[0].id if aim is not None and len(aim.jobs) == 1 else convert.job_id(ref.job_id)
 
     async def hold_jobs(
         self, principal: Principal, request: messages.HoldJobsRequest

@@ -13,11 +13,13 @@ from packhorse.cli.slurm import (
     json_jobs,
     show_job,
     squeue_steps,
+    step_columns,
 )
 from packhorse.scheduler.service.tables.accounting import ACCOUNTING
 from packhorse.scheduler.service.tables.jobs import JOBS
 from packhorse.scheduler.service.tables.nodes import NODES
 from packhorse.scheduler.service.tables.partitions import PARTITIONS
+from packhorse.scheduler.service.tables.steps import STEPS
 
 HEAVY = {
     *("json", "re", "socket", "argparse", "dataclasses", "typing", "enum", "subprocess", "http", "asyncio"),
@@ -112,6 +114,7 @@ def test_the_scheduler_has_every_column() -> None:
         (fields_nodes.NODE_COLUMNS, NODES),
         (fields_nodes.PARTITION_COLUMNS, PARTITIONS),
         (fields_accounting.ACCOUNTING_COLUMNS, ACCOUNTING),
+        (step_columns.STEP_COLUMNS, STEPS),
     ):
         for name, kind in wanted.items():
             assert there[name].type.value == kind, name
@@ -123,5 +126,6 @@ def test_every_field_names_columns_that_exist() -> None:
         for name, (header, _, needs) in fields.items():
             assert set(needs) <= columns, name
             assert header == header.upper()
-    for asked in (json_jobs.COLUMNS, show_job.COLUMNS, squeue_steps.COLUMNS):
+    for asked in (json_jobs.COLUMNS, show_job.COLUMNS):
         assert set(asked) <= columns
+    assert set(squeue_steps.COLUMNS) <= step_columns.STEP_COLUMNS.keys()

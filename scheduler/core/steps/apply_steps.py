@@ -12,6 +12,7 @@ from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
 from packhorse.scheduler.model.ids import AttemptKey, JobId, NodeName
 from packhorse.scheduler.model.job import Active, Job
+from packhorse.scheduler.model.resources import joined_usage
 from packhorse.scheduler.model.step import Step, StepPart
 
 _StepEvent = ev.StepCreated | ev.StepStarted | ev.StepEnding | ev.StepPartEnded
@@ -25,7 +26,7 @@ def step_created(state: State, event: ev.StepCreated) -> None:
     if event.key.step != known.next:
         raise InvalidTransition(event, f"the next step is number {known.next}")
     step = Step(event.key.step, event.spec, event.at, event.parts, event.end_by)
-    state.steps[job.id] = JobSteps(known.next + 1, (*known.running, step))
+    state.steps[job.id] = JobSteps(known.next + 1, (*known.running, step), known.used)
     set_step_timer(state, job.id, step)
 
 
@@ -57,6 +58,8 @@ def step_part_ended(state: State, event: ev.StepPartEnded) -> None:
         usage=event.usage,
     )
     _put(state, job.id, _with(step, over))
+    known = state.steps[job.id]
+    state.steps[job.id] = replace(known, used=joined_usage((known.used, event.usage)))
 
 
 def batch_ended(state: State, event: ev.BatchEnded) -> None:
