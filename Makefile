@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 # Passed on to pytest: make test ARGS="tests/core -k fairshare"
 ARGS ?=
-# Processes that tests run in at a time, 0: in pytest's own, as --pdb wants it. Most tests wait rather than compute.
+# Processes that tests run in at a time, 0: in pytest's own, as --pdb wants it.
 PACKHORSE_WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); echo $$((n < 4 ? n : 4)))
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q

@@ -33,6 +33,9 @@ DEFECTS = ("Traceback (most recent call last)", "was never retrieved", "was dest
 
 COMMANDS = (
     "sbatch",
+    "srun",
+    "salloc",
+    "sattach",
     "squeue",
     "scancel",
     "sinfo",
@@ -44,6 +47,9 @@ COMMANDS = (
     "sshare",
     "scontrol",
     "sacctmgr",
+    "srun",
+    "salloc",
+    "sattach",
 )
 
 FAST = """\

@@ -25,6 +25,8 @@ USED = ""
 NOT_YET = "not yet"
 HARMLESS = "harmless"
 """HARMLESS options are read and have no effect; `--help` lists them."""
+WARNED = "warned"
+"""WARNED ones have no effect either, which is said, because somebody may have counted on it."""
 
 
 class UsageError(Exception):
@@ -142,6 +144,27 @@ class Parser:
         if self.hint:
             lines += f'\nTry "{self.prog} --help" for more information'
         return UsageError(lines, self.bad)
+
+
+def is_set(value: str) -> bool:
+    """Whether a variable with this value switches an option on that takes none: empty, `yes`, or a number
+    other than 0."""
+    return value in ("", "yes") or (value.isdecimal() and value.isascii() and int(value[:20]) > 0)
+
+
+def from_variables(
+    environment: Mapping[str, str], table: Mapping[str, Option], variables: Mapping[str, str]
+) -> list[tuple[str, str]]:
+    """The options that variables stand for, as (long name, value). variables: names and their options."""
+    found: list[tuple[str, str]] = []
+    for variable, name in variables.items():
+        if variable in environment:
+            value = environment[variable]
+            if table[name][1] != NONE:
+                found.append((name, value))
+            elif is_set(value):
+                found.append((name, ""))
+    return found
 
 
 def print_version() -> None:

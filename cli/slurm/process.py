@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_program = "sbatch"
+
+
+def program() -> str:
+    """The command that runs: its name stands before what it says."""
+    return _program
+
+
 class CommandError(Exception):
     """The command ends here. text: for standard error, as it stands, no newline at its end."""
 
@@ -29,6 +37,8 @@ def run(prog: str, work: Callable[[list[str]], int], words: list[str] | None = N
 
     words: the arguments, by default the process's.
     """
+    global _program
+    _program = prog
     if words is None:
         words = sys.argv[1:]
         gc.disable()  # the process ends before collecting would pay

@@ -14,21 +14,17 @@ from packhorse.cli.slurm.options import UsageError, print_version, take_server
 from packhorse.cli.slurm.process import CommandError, run
 from packhorse.cli.slurm.sbatch_options import PARSER, from_environment
 from packhorse.cli.slurm.sbatch_request import SCRIPT_LIMIT, WRAP_HEAD, refuse
+from packhorse.cli.slurm.submission import (
+    error_code,
+    list_options,
+    merged,
+    refused,
+    tell_estimate,
+    warn_of_too_many_nodes,
+)
 from packhorse.cli.transport import CallError, TransportError, call, field, int_field
 
 PROG = "sbatch"
-_RIVALS = {
-    "mem": ("mem-per-cpu", "mem-per-gpu"),
-    "mem-per-cpu": ("mem", "mem-per-gpu"),
-    "mem-per-gpu": ("mem", "mem-per-cpu"),
-    "cpus-per-task": ("cpus-per-gpu",),
-    "cpus-per-gpu": ("cpus-per-task",),
-    "hops": ("switches",),
-    "switches": ("hops",),
-    "requeue": ("no-requeue",),
-    "no-requeue": ("requeue",),
-}
-"""Options of which a stronger source's one displaces the other."""
 
 
 def main() -> int:
@@ -41,10 +37,10 @@ def command(words: list[str]) -> int:
     try:
         return _command(words)
     except (CommandError, UsageError) as error:
-        error.code = _error_code(error.code)
+        error.code = error_code(error.code)
         raise
     except TransportError as error:
-        raise CommandError(f"{PROG}: error: Batch job submission failed: {error}", _error_code(1)) from error
+        raise CommandError(f"{PROG}: error: Batch job submission failed: {error}", error_code(1)) from error
 
 
 def _command(words: list[str]) -> int:
@@ -67,14 +63,14 @@ def _command(words: list[str]) -> int:
         script, path = _read_script(arguments, line.get("chdir", ""))
         directives = _directives(script, path)
         name = os.path.basename(path) or PROG
-    options = _merged(directives, from_environment(dict(os.environ)), line_options)
+    options = merged(PARSER, directives, from_environment(dict(os.environ)), line_options)
     take_server(list(options.items()))
     shown = " ".join([PROG, *words])
     shown_command = " ".join([path, *arguments[1:]]) if path else ""
     request = sbatch_request.build(options, script, name, shown_command, arguments[1:], shown)
-    _warn_of_too_many_nodes(request["spec"]["ask"])
+    warn_of_too_many_nodes(request["spec"]["ask"])
     if "verbose" in options:
-        _list_options(options)
+        list_options(options)
     return _submit(request, options)
 
 
@@ -165,45 +161,6 @@ def _directives(script: bytes, path: str) -> list[tuple[str, str]]:
     return options
 
 
-def _merged(*sources: list[tuple[str, str]]) -> dict[str, str]:
-    """One value for every option; later sources, and later options of one source, decide."""
-    options: dict[str, str] = {}
-    for source in sources:
-        PARSER.refuse_unsupported(source)
-        for name, _ in source:
-            for rival in _RIVALS.get(name, ()):
-                options.pop(rival, None)
-        for name, value in source:
-            name = "ntasks-per-node" if name == "tasks-per-node" else name
-            options.pop(name, None)
-            options[name] = value
-    if "requeue" in options and "no-requeue" in options:  # of one source: the later one decides
-        order = list(options)
-        del options["requeue" if order.index("requeue") < order.index("no-requeue") else "no-requeue"]
-    return options
-
-
-def _warn_of_too_many_nodes(ask: dict[str, int]) -> None:
-    """Fewer tasks than nodes: as many nodes as tasks, and a warning."""
-    n_tasks = ask.get("nTasks", 0)
-    if n_tasks and ask.get("minNodes", 0) > n_tasks:
-        sys.stderr.write(
-            f"{PROG}: Warning: can't run {n_tasks} processes on {ask['minNodes']} nodes, "
-            f"setting nnodes to {n_tasks}\n"
-        )
-        ask["minNodes"] = n_tasks
-        ask["maxNodes"] = n_tasks
-
-
-def _list_options(options: dict[str, str]) -> None:
-    """What --verbose prints."""
-    rule = f"{PROG}: -------------------- --------------------"
-    lines = [f"{PROG}: defined options", rule]
-    lines += [f"{PROG}: {name:<20}: {value or 'set'}" for name, value in sorted(options.items())]
-    lines += [rule, f"{PROG}: end of defined options"]
-    sys.stderr.write("\n".join(lines) + "\n")
-
-
 def _submit(request: dict[str, object], options: dict[str, str]) -> int:
     cluster = ""
     if options.get("clusters"):
@@ -214,12 +171,12 @@ def _submit(request: dict[str, object], options: dict[str, str]) -> int:
     try:
         reply = call("SubmitJob", request)
     except CallError as error:
-        raise _refused(error, test_only) from None
+        raise refused(error, test_only) from None
     for warning in field(reply, "warnings", []):
         sys.stderr.write(f"{PROG}: warning: {warning}\n")
     job_id = int_field(reply, "job_id")
     if test_only:
-        _tell_estimate(reply, job_id)
+        tell_estimate(reply, job_id)
     for note in field(reply, "notes", []):
         sys.stderr.write(f"{PROG}: {note}\n")
     if test_only:
@@ -237,36 +194,6 @@ def _submit(request: dict[str, object], options: dict[str, str]) -> int:
 
         return wait_for(PROG, job_id)
     return 0
-
-
-def _refused(error: CallError, test_only: bool) -> CommandError:
-    """Our sentence, which names the thing, the limit and the way out, then Slurm's phrase, which programs
-    look for.
-    """
-    head = "allocation failure" if test_only else f"{PROG}: error: Batch job submission failed"
-    lines = f"{head}: {error.slurm or error.message}"
-    if error.slurm and error.message and error.message != error.slurm:
-        lines = f"{PROG}: error: {error.message}\n{lines}"
-    return CommandError(lines, 1)
-
-
-def _tell_estimate(reply: dict[str, object], job_id: int) -> None:
-    estimate = str(field(reply, "estimate", ""))
-    if not estimate:
-        planned_us = int_field(reply, "planned_start_us")
-        if planned_us:
-            from packhorse.cli.slurm.times import stamp
-
-            estimate = f"Job {job_id} to start at {stamp(planned_us // 1_000_000)}"
-        else:
-            estimate = f"Job {job_id}: accepted, no start can be planned yet"
-    sys.stderr.write(f"{PROG}: {estimate}\n")
-
-
-def _error_code(code: int) -> int:
-    """SLURM_EXIT_ERROR replaces the status of a failed sbatch."""
-    given = os.environ.get("SLURM_EXIT_ERROR", "")
-    return int(given) if given.isdecimal() and code else code
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from packhorse.cli.slurm.options import HARMLESS, NONE, NOT_YET, OPTIONAL, REQUIRED, USED, Parser
+from packhorse.cli.slurm.options import HARMLESS, NONE, NOT_YET, OPTIONAL, REQUIRED, USED, Parser, is_set
 
 # Alphabetical: ambiguity messages list them in this order. HARMLESS ones have no effect because nothing
 # that they ask for exists here (mail, profiling) or because they only permit something (sharing, burst
@@ -165,6 +165,6 @@ def from_environment(environment: dict[str, str]) -> list[tuple[str, str]]:
             continue
         if TABLE[name][1] != NONE:
             found.append((name, value))
-        elif value in ("", "yes") or (value.isdecimal() and int(value)):
+        elif is_set(value):
             found.append((name, ""))
     return found

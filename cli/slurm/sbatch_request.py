@@ -1,4 +1,5 @@
-"""The SubmitJob request that a set of sbatch options and a script amount to.
+"""The SubmitJob request that a set of options amounts to: those of sbatch with a script, those of salloc and
+srun without one.
 
 Checks here are those that need no cluster; their texts and exit codes are Slurm's (22.05). Fields are
 spelled as in proto3 JSON, so that the scheduler reads them by its quick decoder.
@@ -8,14 +9,13 @@ from __future__ import annotations
 
 import os
 
-from packhorse.cli.slurm.process import CommandError
+from packhorse.cli.slurm.process import CommandError, program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-PROG = "sbatch"
 SCRIPT_LIMIT = 1 << 20
 """Longest batch script, in bytes. The scheduler has the same limit."""
 
@@ -32,8 +32,8 @@ _LIMITS = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "M
 
 
 def refuse(text: str, code: int = 255) -> CommandError:
-    """An error line of sbatch."""
-    return CommandError(f"{PROG}: error: {text}", code)
+    """An error line of the command that runs."""
+    return CommandError(f"{program()}: error: {text}", code)
 
 
 def working_directory() -> str:
@@ -50,6 +50,31 @@ def build(
     """The request. name: the job's name where --job-name is not given. line: the command line, for the
     record.
     """
+    spec = _described(options, name, line)
+    spec["script"] = script
+    spec["environment"] = _environment(options)
+    if command:
+        spec["command"] = command
+    if arguments:
+        spec["args"] = arguments
+    for option, key in (("input", "stdIn"), ("output", "stdOut"), ("error", "stdErr")):
+        if option in options:
+            spec[key] = "/dev/null" if options[option].lower() == "none" else options[option]
+    request = _request(options, spec)
+    if options.get("array"):
+        request["array"] = _array(options["array"])
+    return request
+
+
+def allocation(options: Mapping[str, str], kind: str, name: str, line: str) -> dict[str, Any]:
+    """The request for a job without a script, which a command fills with steps. kind: that command."""
+    spec = _described(options, name, line)
+    spec["allocation"] = kind
+    return _request(options, spec)
+
+
+def _described(options: Mapping[str, str], name: str, line: str) -> dict[str, Any]:
+    """What any job is made of, with a script or without."""
     submit_dir = work_dir = working_directory()
     if options.get("chdir"):
         work_dir = os.path.join(submit_dir, options["chdir"])
@@ -58,24 +83,15 @@ def build(
         "workDir": work_dir,
         "submitHost": os.uname().nodename,
         "submitLine": line if line.isascii() else line.encode("utf-8", "replace").decode(),
-        "script": script,
-        "ask": _ask(options),
-        "rlimits": _rlimits(options.get("propagate", "ALL")),
-        "umask": _umask(),
-        "environment": _environment(options),
+        "ask": ask_of(options),
+        "rlimits": rlimits(options.get("propagate", "ALL")),
+        "umask": umask(),
     }
     if work_dir != submit_dir:
         spec["submitDir"] = submit_dir
-    if command:
-        spec["command"] = command
-    if arguments:
-        spec["args"] = arguments
     for option, key in _TEXTS:
         if option in options:
             spec[key] = options[option]
-    for option, key in (("input", "stdIn"), ("output", "stdOut"), ("error", "stdErr")):
-        if option in options:
-            spec[key] = "/dev/null" if options[option].lower() == "none" else options[option]
     if options.get("licenses"):
         spec["licenses"] = _licenses(options["licenses"])
     _times(options, spec)
@@ -83,9 +99,11 @@ def build(
     given = _given(options)
     if given:
         spec["given"] = given
+    return spec
+
+
+def _request(options: Mapping[str, str], spec: dict[str, Any]) -> dict[str, Any]:
     request: dict[str, Any] = {"spec": spec, "idempotencyKey": os.urandom(16).hex()}
-    if options.get("array"):
-        request["array"] = _array(options["array"])
     if "test-only" in options:
         request["testOnly"] = True
     if "right-size" in options:
@@ -143,7 +161,9 @@ def _times(options: Mapping[str, str], spec: dict[str, Any]) -> None:
                 spec[key] = parse_when_s(options[name], int(time())) * 1_000_000
             except WhenError as error:
                 shown = f"{error}\n" if options[name] else ""
-                raise CommandError(f"{shown}{PROG}: error: Invalid --{name} specification", 255) from None
+                raise CommandError(
+                    f"{shown}{program()}: error: Invalid --{name} specification", 255
+                ) from None
     if "signal" in options:
         spec["warn"] = _signal(options, "signal")
     if "checkpoint-signal" in options:
@@ -240,7 +260,7 @@ def _oom_retry(options: Mapping[str, str], spec: dict[str, Any]) -> None:
         spec["oomMaxRetries"] = most
 
 
-def _ask(options: Mapping[str, str]) -> dict[str, Any]:
+def ask_of(options: Mapping[str, str]) -> dict[str, Any]:
     """What the job needs."""
     ask: dict[str, Any] = {}
     if "ntasks" in options:
@@ -256,7 +276,7 @@ def _ask(options: Mapping[str, str]) -> dict[str, Any]:
         ask["minNodes"], ask["maxNodes"] = low, high
     if len([name for name in ("mem", "mem-per-cpu", "mem-per-gpu") if name in options]) > 1:
         raise CommandError(
-            f"{PROG}: fatal: --mem, --mem-per-cpu, and --mem-per-gpu are mutually exclusive.", 1
+            f"{program()}: fatal: --mem, --mem-per-cpu, and --mem-per-gpu are mutually exclusive.", 1
         )
     if "mem" in options:
         mib = memory(options["mem"], "mem")
@@ -271,7 +291,7 @@ def _ask(options: Mapping[str, str]) -> dict[str, Any]:
     if options.get("constraint"):
         ask["features"] = options["constraint"]
     if "nodefile" in options:
-        ask["nodesRequired"] = _node_file(options["nodefile"])
+        ask["nodesRequired"] = node_file(options["nodefile"])
     if options.get("nodelist"):
         ask["nodesRequired"] = _host_list(options["nodelist"])
     if options.get("exclude"):
@@ -454,25 +474,31 @@ def _host_list(text: str) -> list[str]:
         raise _refused(str(error), "Invalid node name specified") from None
 
 
-def _node_file(path: str) -> list[str]:
+def node_file(path: str) -> list[str]:
     try:
         with open(path, encoding="utf-8") as file:
             return _host_list(file.read())
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not text"
         raise CommandError(
-            f"{PROG}: error: slurm_allocate_resources error opening file {path}, {why}\n"
-            f"{PROG}: error: Invalid --nodefile node file",
+            f"{program()}: error: slurm_allocate_resources error opening file {path}, {why}\n"
+            f"{program()}: error: Invalid --nodefile node file",
             255,
         ) from None
 
 
 def _refused(ours: str, slurm: str) -> CommandError:
     """What the scheduler would refuse: our sentence, then Slurm's phrase, which programs look for."""
-    return CommandError(f"{PROG}: error: {ours}\n{PROG}: error: Batch job submission failed: {slurm}", 1)
+    prog = program()
+    return CommandError(f"{prog}: error: {ours}\n{prog}: error: {failed(prog)}: {slurm}", 1)
 
 
-def _umask() -> int:
+def failed(prog: str) -> str:
+    """What Slurm's commands say before the reason for which a job was not taken."""
+    return "Batch job submission failed" if prog == "sbatch" else "Unable to allocate resources"
+
+
+def umask() -> int:
     given = os.environ.get("SLURM_UMASK", "")
     if given and not given.strip("01234567"):
         return int(given, 8) & 0o777
@@ -481,7 +507,7 @@ def _umask() -> int:
     return mask
 
 
-def _rlimits(propagate: str) -> list[dict[str, Any]]:
+def rlimits(propagate: str) -> list[dict[str, Any]]:
     """The soft limits that the job takes along: all of them, as Slurm does, or those named."""
     wanted = propagate.upper().replace("RLIMIT_", "")
     if wanted == "NONE":
@@ -500,19 +526,8 @@ def _rlimits(propagate: str) -> list[dict[str, Any]]:
 
 def _environment(options: Mapping[str, str]) -> list[str]:
     """NAME=VALUE of everything the script is to start with, by --export and --export-file."""
-    wanted: dict[str, str] = {}
     export = options.get("export") or "ALL"
-    if export.upper() == "ALL":
-        wanted = _callers()
-    elif export.upper() != "NONE":
-        for part in _export_parts(export):
-            name, equals, value = part.partition("=")
-            if part.upper() == "ALL":
-                wanted.update(_callers())
-            elif equals:
-                wanted[name] = value
-            elif name in os.environ:
-                wanted[name] = os.environ[name]
+    wanted = {} if export.upper() == "NONE" else exported(export, callers())
     for name in KEPT_SLURM_VARIABLES:
         if name in os.environ:
             wanted.setdefault(name, os.environ[name])
@@ -522,11 +537,25 @@ def _environment(options: Mapping[str, str]) -> list[str]:
         "".join(wanted.values()).encode("utf-8")
         "".join(wanted).encode("utf-8")
     except UnicodeEncodeError:
-        wanted = {name: value for name, value in wanted.items() if _is_text(name) and _is_text(value)}
+        wanted = {name: value for name, value in wanted.items() if is_text(name) and is_text(value)}
     return [f"{name}={value}" for name, value in wanted.items()]
 
 
-def _callers() -> dict[str, str]:
+def exported(export: str, source: Mapping[str, str]) -> dict[str, str]:
+    """What --export lets through. source: what ALL stands for."""
+    wanted: dict[str, str] = {}
+    for part in _export_parts(export):
+        name, equals, value = part.partition("=")
+        if part.upper() == "ALL":
+            wanted.update(source)
+        elif equals:
+            wanted[name] = value
+        elif name in os.environ:
+            wanted[name] = os.environ[name]
+    return wanted
+
+
+def callers() -> dict[str, str]:
     """The caller's variables, without those that describe the job in which the caller runs."""
     callers = dict(os.environ)
     in_job = "SLURM_JOB_ID" in callers or "SLURM_JOBID" in callers
@@ -571,7 +600,7 @@ def _export_file(source: str) -> dict[str, str]:
     return {name: value for name, equals, value in pairs if equals and name}
 
 
-def _is_text(value: str) -> bool:
+def is_text(value: str) -> bool:
     """Whether the value can travel: requests are UTF-8, a variable may be any bytes."""
     try:
         value.encode("utf-8")

@@ -30,18 +30,18 @@ before one that comes off better.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
-from packhorse.scheduler.core import one_node, order_keys
+from packhorse.scheduler.core import hopeless, one_node, order_keys
 from packhorse.scheduler.core.accounts.quota import quota
 from packhorse.scheduler.core.backfill import Planned, Timeline, find
 from packhorse.scheduler.core.backfill_kinds import backfill
 from packhorse.scheduler.core.batch.turns import Turns
 from packhorse.scheduler.core.contended import Contended, Outcome, Started, contended
+from packhorse.scheduler.core.lent_starts import with_lent_memory
 from packhorse.scheduler.core.licenses import Supply
 from packhorse.scheduler.core.orders import PACKHORSE
 from packhorse.scheduler.core.packing.field import Field
@@ -52,50 +52,24 @@ from packhorse.scheduler.core.packing.policies import policy
 from packhorse.scheduler.core.packing.request import Batch, Request
 from packhorse.scheduler.core.packing.verdicts import refresh
 from packhorse.scheduler.core.pending_columns import FOREVER
+from packhorse.scheduler.core.plan import Grant, Plan, as_good
 from packhorse.scheduler.core.predictors import LIMIT
 from packhorse.scheduler.core.preempt import claims, search
-from packhorse.scheduler.core.preempt.eviction import Eviction
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.reclaim import lend
+from packhorse.scheduler.core.reservations.draw_in import draw_in
 from packhorse.scheduler.core.reservations.reserved import Reservations
 from packhorse.scheduler.core.running_columns import NEVER
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.together import Together
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId
 from packhorse.scheduler.model.input import Guided
-from packhorse.scheduler.model.resources import Placement
+
+__all__ = ["Cycle", "Grant", "Plan", "plan"]
 
 _FIRST_PIECE: Final = 256
 _LARGEST_PIECE: Final = 65_536
-_FIRST_NODES: Final = 256
-_MANY_CLASSES: Final = 24  # from here on, testing classes together is cheaper than one by one
-_FEW_CLASSES: Final = 4  # that are not looked at beforehand, if scores are kept from pass to pass
 _NOT_BLOCKED: Final = FOREVER + 1
-
-
-class Grant(NamedTuple):
-    """The job, or one more task of the array, starts now on these nodes. reservation: that draws it in though
-    it names none, "": the one it names, if any."""
-
-    id: JobId
-    placements: tuple[Placement, ...]
-    reservation: str = ""
-
-
-class Plan(NamedTuple):
-    """What a cycle decided. more: it stopped at max_starts_per_cycle; another one should follow at once.
-
-    planned: the starts it promised to jobs that go on waiting, where an end is in sight. contended: what a
-    better plan could be found for, if that was asked. stops: running jobs that have to make room, and for
-    whom, as the order says; evictions: the same, as rights do.
-    """
-
-    grants: list[Grant]
-    planned: dict[JobId, Instant]
-    more: bool
-    contended: Contended | None = None
-    stops: tuple[tuple[JobId, JobId], ...] = ()
-    evictions: tuple[Eviction, ...] = ()
 
 
 def plan(state: State, now: Instant, guide: Sequence[Guided] = (), hold: bool = False) -> Plan:
@@ -116,7 +90,7 @@ def plan(state: State, now: Instant, guide: Sequence[Guided] = (), hold: bool = 
     if guide:
         led = Cycle(state, now, guide)
         with_guide = led.run()
-        if _as_good(with_guide, found, cycle.pending.id[cycle.order]):
+        if as_good(with_guide, found, cycle.pending.id[cycle.order]):
             cycle, found = led, with_guide
     if yielding:
 
@@ -129,26 +103,8 @@ def plan(state: State, now: Instant, guide: Sequence[Guided] = (), hold: bool = 
     if hold and not found.more:
         found = found._replace(contended=cycle.contended())
     if lendable is not None and not found.more and found.contended is None:
-        found = cycle.lend(found, lendable)
+        found = with_lent_memory(cycle, found, lendable)
     return found
-
-
-def _as_good(new: Plan, old: Plan, ids: np.ndarray) -> bool:
-    """Whether the first row in order that the two plans treat differently starts more or sooner with the new.
-
-    ids: of the rows, in order `[n]`.
-    """
-    n_new, n_old = Counter(g.id for g in new.grants), Counter(g.id for g in old.grants)
-
-    def outcome(counts: Counter[JobId], plan: Plan, id: JobId) -> tuple[int, int]:
-        return counts[id], -plan.planned.get(id, Instant(NEVER))
-
-    concerned = {*n_new, *n_old, *new.planned, *old.planned}
-    differ = [id for id in concerned if outcome(n_new, new, id) != outcome(n_old, old, id)]
-    if not differ:
-        return True
-    first = JobId(int(ids[np.argmax(np.isin(ids, differ))]))
-    return outcome(n_new, new, first) > outcome(n_old, old, first)
 
 
 class Cycle:
@@ -241,10 +197,10 @@ class Cycle:
     def run(self) -> Plan:
         """All rows, until no more may be started."""
         n = self.order.shape[0]
-        self._draw_in()
+        draw_in(self)
         if self.together is not None:
             self.together.show()
-        self._pass_over_hopeless()
+        hopeless.pass_over(self)
         self._pass_over_unlicensed(list(self.supply.short), 0)
         self._pass_over_limited(n)
         if self.together is not None:
@@ -267,50 +223,6 @@ class Cycle:
         self.state.looking_at = ((), 0, 0)
         self.seen = at if at < n and not self.left else n
         return Plan(self.grants, self.planned, self.seen < n)
-
-    def lend(self, plan: Plan, lendable: np.ndarray) -> Plan:
-        """The plan, and jobs that may be stopped which start with lent memory. lendable: by position."""
-        state, pending, names = self.state, self.pending, self.config.reclaim.stoppable_qos
-        waits = (
-            (self.codes == 0) | (self.codes == Reason.RESOURCES.code) | (self.codes == Reason.PRIORITY.code)
-        )
-        if self.backfill.nobody or self.backfill.before:
-            waits = self.codes == Reason.RESOURCES.code
-        waits[waits] &= pending.of_qos(self.order[waits], names)
-        waits[waits] &= lend.may_borrow(state, pending.partitions)[pending.partition[self.order[waits]]]
-        if self.together is not None:
-            waits &= ~self.together.mask()
-        todo = np.flatnonzero(waits)
-        room = lend.LentRoom(state, self.field, lendable)
-        started = Counter(g.id for g in plan.grants)
-        while todo.size and self.left:
-            at, todo = int(todo[0]), todo[1:]
-            slot, code, duration = self.order[at], int(self.classes[at]), int(self.durations[at])
-            id, partition = JobId(int(pending.id[slot])), int(pending.partition[slot])
-            if code in self.supply.short or lend.barred(state, id, self.now):
-                continue
-            if self.reserved is not None and self.reserved.beside(code):
-                continue
-            state.looking_at = ((id,), 0, 1)
-            request = self._request(code, duration)
-            want = self._want(slot, at, duration) - started[id]
-            want = min(want, self._room_under_limits(slot, at, code))
-            n = 0
-            own = self.plans.get(id)
-            while n < want and not request.shape.node_decides:
-                batch = room.place(request, self.now + duration, own if n == 0 else None)
-                if batch is None:
-                    break
-                n += 1
-                if any(p.lent_mib for p in batch.parts.placements):
-                    self._hand_out([batch], 0, 1, [id], [1], [-1], [duration], [partition], code)
-            if n < want:
-                todo = todo[(self.classes[todo] != code) | (self.durations[todo] < duration)]
-            if code in pending.licensed:
-                self._take_licenses(code, n)
-            if self.quota is not None:
-                self.quota.take(slot, code, n)
-        return Plan(self.grants, self.planned, plan.more)
 
     def _want(self, slot: int, at: int, duration: int) -> int:
         """How many jobs of the row may start."""
@@ -374,27 +286,6 @@ class Cycle:
         limits = self.pending.duration_us[self.order]
         too_long = limits > longest[self.pending.partition[self.order]]
         self.codes[too_long & (self.codes == 0)] = Reason.PARTITION_TIME_LIMIT.code
-
-    def _pass_over_hopeless(self) -> None:
-        """Classes that need more than any node has free. Nodes with less free than all need are left aside,
-        so that a full cluster is a small one."""
-        field, n = self.field, self.demands.n
-        waiting = np.zeros(n, dtype=np.bool_)
-        waiting[self.classes[self.codes == 0]] = True
-        self.blocked_from[~self.demands.known[:n]] = 0
-        if self.reserved is not None:
-            waiting &= ~self.reserved.aside
-        classes = np.flatnonzero(waiting & self.demands.known[:n])
-        if classes.size <= (_FEW_CLASSES if field.kept is not None else 0):
-            return  # trying them costs less
-        least = self.demands.least[:, classes]
-        live = field.narrow(least.min(axis=1))
-        at, piece = 0, _FIRST_NODES
-        while classes.size and at < live.size:
-            fits = _fit_somewhere(self.demands.least[:, classes], field.free[:, live[at : at + piece]])
-            classes = classes[~fits]
-            at, piece = at + piece, piece * 8
-        self.blocked_from[classes] = 0
 
     def _pass_over_unlicensed(self, classes: list[int], at: int) -> None:
         """Rows of these classes from this place on wait for licences."""
@@ -467,34 +358,10 @@ class Cycle:
         keep &= self.codes[at:end] == 0
         places = np.flatnonzero(keep)
         places += at
-        if places.size > _MANY_CLASSES and not any_open:
-            self._test_together(places)
+        if places.size > hopeless.MANY_CLASSES and not any_open:
+            hopeless.test_together(self, places)
             places = places[self.durations[places] < self.blocked_from[self.classes[places]]]
         return places
-
-    def _test_together(self, places: np.ndarray) -> None:
-        """Marks classes of these rows that fit on no node, many at a time."""
-        field = self.field
-        ends = self.durations[places] + self.now
-        starts = np.array([layer.start for layer in field.layers], dtype=np.int64)
-        layers = np.searchsorted(starts, ends, side="left")
-        for j in range(len(field.layers) + 1):
-            marked = np.zeros(self.demands.n, dtype=np.bool_)
-            marked[self.classes[places[layers == j]]] = True
-            if self.reserved is not None:
-                marked &= ~self.reserved.aside
-            classes = np.flatnonzero(marked)
-            if classes.size <= _MANY_CLASSES:
-                continue
-            room = field.room(j)
-            if field.live is not None:
-                room = room[:, field.live]
-            elif not field.all_up:
-                room = np.where(field.up, room, 0)
-            for first in range(0, classes.size, 256):
-                some = classes[first : first + 256]
-                lost = some[~_fit_somewhere(self.demands.least[:, some], room)]
-                self.blocked_from[lost] = np.minimum(self.blocked_from[lost], self._shortest(j))
 
     def _shortest(self, j: int, code: int = -1, duration: int = 0) -> int:
         """The shortest duration of jobs that run past the first j planned starts; of a class, and into the
@@ -767,39 +634,6 @@ class Cycle:
         if self.reserved is not None and self.reserved.claims is not None:
             self.begun += self.reserved.claims.news()
 
-    def _draw_in(self) -> None:
-        """Rows that name no reservation go first into open ones that draw them in."""
-        reserved, pending = self.reserved, self.pending
-        for name in reserved.magnetic if reserved is not None else ():
-            assert reserved is not None
-            lost: dict[int, int] = {}
-            for at in reserved.drawable(name, self.order, self.classes, self.codes).tolist():
-                if not self.left:
-                    return
-                slot, code = self.order[at], int(self.classes[at])
-                id, duration = int(pending.id[slot]), reserved.inside(name, int(self.durations[at]))
-                want = self._want(slot, at, duration) - self.drawn.get(id, 0)
-                if want <= 0 or duration >= lost.get(code, _NOT_BLOCKED):
-                    continue
-                self.state.looking_at = ((id,), 0, 1)
-                want = min(want, self._room_under_limits(slot, at, code))
-                batches = reserved.place_in(name, self._own_request(code), duration, want) if want else []
-                self._note_claims()
-                j = self.field.layer_of(self.now + duration)
-                batches, fit = self._take_quota(slot, code, batches, j, name)
-                done = sum(n for _, n in batches)
-                partition = int(pending.partition[slot])
-                self._hand_out(
-                    batches, 0, 1, [id], [want], [-1], [duration], [partition], code, reservation=name
-                )
-                self.drawn[id] = self.drawn.get(id, 0) + done
-                if code in pending.licensed:
-                    self._take_licenses(code, done)
-                if fit and done < want:
-                    lost[code] = duration
-                if self.drawn[id] >= int(pending.count[slot]):
-                    self.codes[at] = Reason.PRIORITY.code
-
     # -- turns -------------------------------------------------------------------------------------------
 
     def _room_at(self, place_: int) -> Instant:
@@ -843,13 +677,3 @@ class Cycle:
         assert found is not None
         partition = self.rules.partitions.get(found.partition)
         return found.request(self.field.board, partition, self.field.column_of)
-
-
-def _fit_somewhere(least: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """Which classes find all that they need on one node `[n_classes]`; `[n_resources, n_classes]` and
-    `[n_resources, n_nodes]`."""
-    fits = np.ones((least.shape[1], free.shape[1]), dtype=np.bool_)
-    for resource in np.flatnonzero(least.any(axis=1)).tolist():
-        # A node may have less than nothing, if it shrank; who wants nothing of it does not mind.
-        fits &= np.maximum(free[resource], 0)[None, :] >= least[resource][:, None]
-    return np.asarray(fits.any(axis=1))

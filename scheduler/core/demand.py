@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from packhorse.scheduler.core.ask_classes import AskClass
 from packhorse.scheduler.core.node_columns import NodeColumns, Profile
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.layout import Shape
@@ -21,7 +22,7 @@ from packhorse.scheduler.core.packing.policy import Ground, Mix, Policy, Scorer
 from packhorse.scheduler.core.packing.rows import KeptRows
 from packhorse.scheduler.core.packing.slots import Part, Share, Whole
 from packhorse.scheduler.core.packing.tightest import TIGHTEST
-from packhorse.scheduler.core.pending_columns import AskClass, PendingColumns
+from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.model.event import PolicyTaught
 from packhorse.scheduler.model.resources import WHOLE
 

@@ -15,22 +15,19 @@ from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 
+from packhorse.scheduler.core.ask_classes import AskClass, AskClasses
 from packhorse.scheduler.core.licenses import Wanted
 from packhorse.scheduler.core.orders import FCFS, MULTIFACTOR, Order, Waiting
 from packhorse.scheduler.core.orders import order as order_of
-from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.demands import Demands
-from packhorse.scheduler.core.packing.layout import Shape
-from packhorse.scheduler.core.packing.request import Pairs, Request
 from packhorse.scheduler.core.predictors import LIMIT
 from packhorse.scheduler.core.priority import BASE_PRIORITY, Rules
 from packhorse.scheduler.core.reasons import REASONS, Reason
-from packhorse.scheduler.core.usage import UserUsage, about, dominant_shares
+from packhorse.scheduler.core.usage import UserUsage, dominant_shares
 from packhorse.scheduler.model.accounts import Holder
-from packhorse.scheduler.model.cluster import ClusterConfig, Partition
-from packhorse.scheduler.model.gresspec import parse_licenses
+from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId, NodeName
-from packhorse.scheduler.model.resources import Ask, Placement
+from packhorse.scheduler.model.resources import Ask
 
 FOREVER: Final = 1 << 61
 """Duration in microseconds of a job without time limit."""
@@ -41,8 +38,6 @@ _T = TypeVar("_T")
 
 IDLE_HOLDERS: Final = 1024
 """Codes of holders without rows that are kept at least."""
-
-_IDLE_CLASSES = 1024  # classes without rows that are kept, so that a stream of equal jobs interns once
 
 
 class PendingRow(NamedTuple):
@@ -74,65 +69,6 @@ class PendingRow(NamedTuple):
     qos: str = ""
     holder: Holder = NOBODY
     reservation: str = ""
-
-
-class AskClass:
-    """Equal asks in one partition: what a cycle knows about all of them. code: its index in `classes`. plain:
-    a job takes amounts of CPU, memory and scratch space of one node, the same of every node."""
-
-    __slots__ = (
-        "_alone",
-        "_request",
-        "ask",
-        "avoid",
-        "code",
-        "licenses",
-        "partition",
-        "plain",
-        "profile",
-        "reservation",
-        "shape",
-    )
-
-    def __init__(
-        self,
-        code: int,
-        ask: Ask,
-        partition: str,
-        avoid: tuple[NodeName, ...],
-        licenses: str = "",
-        reservation: str = "",
-    ) -> None:
-        self.code = code
-        self.ask = ask
-        self.partition = partition
-        self.avoid = avoid
-        self.licenses = licenses
-        self.reservation = reservation
-        self.shape = shape = Shape(ask)
-        self.plain = shape.single and not (shape.multi or shape.has_devices or shape.undecided)
-        self.profile: tuple[int, int, int, int, str] | None = None
-        """What a job of it takes of a node; core/demand.py works it out when it first wants it."""
-        self._request: Request | None = None
-        self._alone: tuple[Pairs, tuple[Placement, ...]] = ([], ())
-
-    def request(self, board: Board, partition: Partition | None, column_of: dict[str, int]) -> Request:
-        """Ready to be placed on this board; made once for it. partition: as configured now."""
-        request = self._request
-        if request is None or request.serial != board.serial or request.partition is not partition:
-            request = Request(self.ask, self.shape, partition, self.avoid, board, column_of)
-            self._request = request
-        return request
-
-    def alone_on(self, node: NodeName) -> tuple[Pairs, tuple[Placement, ...]]:
-        """What a job of a plain class takes of this node, and the placement; the last answer is kept."""
-        pairs, placements = self._alone
-        if not placements or placements[0].node != node:
-            shape = self.shape
-            cpu, mem, pairs = shape.base(shape.tasks)
-            placements = (Placement(node, cpu, mem, shape.tasks, (), shape.tmp),)
-            self._alone = pairs, placements
-        return pairs, placements
 
 
 class PendingColumns:
@@ -186,34 +122,54 @@ class PendingColumns:
         """Grows with every change of rows."""
         self.partitions: list[str] = []
         self._partition_code: dict[str, int] = {}
-        self.classes: list[AskClass | None] = []
-        self.class_rows: list[int] = []
-        """How many rows each class has."""
-        self.fresh_classes: list[int] = []
-        """Codes given since the cycle last looked (it empties the list)."""
+        self.asks = AskClasses()
         self.demands = Demands()
         """What classes need, as arrays by code; the cycle keeps it."""
-        self.n_odd_classes = 0
-        """How many of the classes are not plain."""
         self.arrays = False
         """Some row may be that of an array; stays so."""
-        self.licensed: dict[int, Wanted] = {}
-        """Codes of the classes that want licences, and which."""
-        self.reserved: dict[int, str] = {}
-        """Codes of the classes that name a reservation, and which."""
-        self.wants = np.zeros((3, 16))
-        """About what a job of each class takes in all; see usage.about."""
-        self.own_nodes = np.zeros(16)
-        """How many nodes a job of each class has for itself."""
-        self._class_code: dict[tuple[Ask, str, tuple[NodeName, ...], str, str], int] = {}
-        self._free_classes: list[int] = []
-        self._n_idle_classes = 0
 
     def __len__(self) -> int:
         return len(self._slot)
 
     def __contains__(self, id: JobId) -> bool:
         return id in self._slot
+
+    # -- classes of asks ---------------------------------------------------------------------------------
+
+    @property
+    def classes(self) -> list[AskClass | None]:
+        """By the codes in `ask_class`."""
+        return self.asks.classes
+
+    @property
+    def fresh_classes(self) -> list[int]:
+        """Codes given since the cycle last looked (it empties the list)."""
+        return self.asks.fresh
+
+    @property
+    def n_odd_classes(self) -> int:
+        """How many of the classes are not plain."""
+        return self.asks.n_odd
+
+    @property
+    def licensed(self) -> dict[int, Wanted]:
+        """Codes of the classes that want licences, and which."""
+        return self.asks.licensed
+
+    @property
+    def reserved(self) -> dict[int, str]:
+        """Codes of the classes that name a reservation, and which."""
+        return self.asks.reserved
+
+    @property
+    def wants(self) -> np.ndarray:
+        """About what a job of each class takes in all; see usage.about."""
+        return self.asks.wants
+
+    @property
+    def own_nodes(self) -> np.ndarray:
+        """How many nodes a job of each class has for itself."""
+        return self.asks.own_nodes
 
     # -- rows --------------------------------------------------------------------------------------------
 
@@ -266,7 +222,7 @@ class PendingColumns:
         self._slot.update(slot_of)
         at = np.array(slots, dtype=np.intp)
         self.id[at] = ids
-        self.ask_class[at] = self._intern_many(asks, parts, avoids, licenses, reservations)
+        self.ask_class[at] = self.asks.codes_of(asks, parts, avoids, licenses, reservations)
         self.partition[at] = _codes(parts, self._intern_partition)
         limit = np.array(limits, dtype=np.int64)
         self.duration_us[at] = np.where(limit > 0, limit * US, FOREVER)
@@ -311,7 +267,7 @@ class PendingColumns:
             self.ready[slot] = False
             self.n_ready -= 1
             self._qos_ready[self.qos[slot]] -= 1
-        self._drop_class(int(self.ask_class[slot]))
+        self.asks.drop(int(self.ask_class[slot]))
         self.id[slot] = 0
         self._limbo.append(slot)
         self._stale = True
@@ -333,7 +289,7 @@ class PendingColumns:
         self.ready[at] = False
         self.id[at] = 0
         for code in self.ask_class[at].tolist():
-            self._drop_class(code)
+            self.asks.drop(code)
         self._limbo.extend(slots)
         self._stale = True
         self.version += 1
@@ -455,9 +411,8 @@ class PendingColumns:
         return found
 
     def is_plain(self, code: int) -> bool:
-        """Whether the class is; see AskClass."""
-        found = self.classes[code]
-        return found is not None and found.plain
+        """Whether the class is plain; see AskClass."""
+        return self.asks.is_plain(code)
 
     def standing(self, slot: int, rules: Rules) -> tuple[int, int]:
         """What the row's place in the order follows from before its id does; less is better."""
@@ -668,7 +623,9 @@ class PendingColumns:
 
     def _fill(self, s: int, row: PendingRow) -> None:
         self.id[s] = row.id
-        self.ask_class[s] = self._intern(row.ask, row.partition, row.avoid, row.licenses, row.reservation)
+        self.ask_class[s] = self.asks.code_of(
+            row.ask, row.partition, row.avoid, row.licenses, row.reservation
+        )
         self.partition[s] = self._intern_partition(row.partition)
         given = row.priority
         self.own_priority[s] = BASE_PRIORITY - row.nice if given is None else given
@@ -766,80 +723,6 @@ class PendingColumns:
             code = self._partition_code[name] = len(self.partitions)
             self.partitions.append(name)
         return code
-
-    def _intern(
-        self, ask: Ask, partition: str, avoid: tuple[NodeName, ...], licenses: str, reservation: str
-    ) -> int:
-        """Code of the class, which gets one row more."""
-        key = (ask, partition, avoid, licenses, reservation)
-        code = self._class_code.get(key)
-        if code is not None:
-            if self.class_rows[code] == 0:
-                self._n_idle_classes -= 1
-            self.class_rows[code] += 1
-            return code
-        if self._free_classes:
-            code = self._free_classes.pop()
-            self.classes[code] = AskClass(code, *key)
-            self.class_rows[code] = 1
-        else:
-            code = len(self.classes)
-            self.classes.append(AskClass(code, *key))
-            self.class_rows.append(1)
-        self._class_code[key] = code
-        self.n_odd_classes += not self.is_plain(code)
-        if code >= self.wants.shape[1]:
-            self.wants = np.concatenate([self.wants, np.zeros_like(self.wants)], axis=1)
-            self.own_nodes = np.concatenate([self.own_nodes, np.zeros_like(self.own_nodes)])
-        self.wants[:, code] = about(ask)
-        self.own_nodes[code] = ask.min_nodes if ask.exclusive or ask.mem_all else 0
-        if licenses:
-            self.licensed[code] = parse_licenses(licenses)
-        if reservation:
-            self.reserved[code] = reservation
-        self.fresh_classes.append(code)
-        return code
-
-    def _intern_many(
-        self,
-        asks: tuple[Ask, ...],
-        partitions: tuple[str, ...],
-        avoids: tuple[tuple[NodeName, ...], ...],
-        licenses: tuple[str, ...],
-        reservations: tuple[str, ...],
-    ) -> np.ndarray | int:
-        """Of many rows. Asks are told apart by identity first, since to compare them costs more."""
-        keys = list(zip(map(id, asks), partitions, avoids, licenses, reservations, strict=True))
-        codes = {key: self._intern(ask, *key[1:]) for key, ask in dict(zip(keys, asks, strict=True)).items()}
-        if len(codes) == 1:
-            code = codes[keys[0]]
-            self.class_rows[code] += len(keys) - 1
-            return code
-        for code in codes.values():
-            self.class_rows[code] -= 1  # counted with the others
-        found = np.array([codes[key] for key in keys], dtype=np.int32)
-        for code, n in zip(*np.unique(found, return_counts=True), strict=True):
-            self.class_rows[code] += int(n)
-        return found
-
-    def _drop_class(self, code: int) -> None:
-        self.class_rows[code] -= 1
-        if self.class_rows[code] == 0:
-            self._n_idle_classes += 1
-            if self._n_idle_classes > _IDLE_CLASSES:
-                self._sweep_classes()
-
-    def _sweep_classes(self) -> None:
-        for code, found in enumerate(self.classes):
-            if found is not None and self.class_rows[code] == 0:
-                key = (found.ask, found.partition, found.avoid, found.licenses, found.reservation)
-                del self._class_code[key]
-                self.licensed.pop(code, None)
-                self.reserved.pop(code, None)
-                self.n_odd_classes -= not found.plain
-                self.classes[code] = None
-                self._free_classes.append(code)
-        self._n_idle_classes = 0
 
 
 def _column(values: tuple[_T, ...]) -> tuple[_T, ...] | _T:

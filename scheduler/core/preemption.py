@@ -33,6 +33,7 @@ from packhorse.scheduler.core.predictors import total_cpu_milli
 from packhorse.scheduler.core.preempt.room import Taken, fits, has_room, held_by, put_back, room_for, take
 from packhorse.scheduler.core.priority import BASE_PRIORITY
 from packhorse.scheduler.core.reasons import Reason
+from packhorse.scheduler.core.reservations.draw_in import draw_in
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.together import Together
 from packhorse.scheduler.core.usage import device_milli
@@ -75,7 +76,7 @@ class _Walk(Cycle):
 
     def run(self) -> Plan:
         """All rows in order, until no more may be started."""
-        self._draw_in()
+        draw_in(self)
         if self.together is not None:
             self.together.show()
         self._pass_over_unlicensed(list(self.supply.short), 0)

@@ -13,7 +13,8 @@ import numpy as np
 from packhorse.scheduler.core.accounts.billing import billing_milli
 from packhorse.scheduler.core.accounts.book import AccountBook
 from packhorse.scheduler.core.accounts.fair_tree import FairTree
-from packhorse.scheduler.core.pending_columns import AskClass, PendingColumns
+from packhorse.scheduler.core.ask_classes import AskClass
+from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.model.accounts import Holder
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.ids import NodeName

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import limits_day
-from packhorse.scheduler.core.accounts.quota import Demand, Quota
+from packhorse.scheduler.core.accounts.limit_book import Demand
+from packhorse.scheduler.core.accounts.quota import Quota
 from packhorse.simulator.limits_referee import LimitBroken
 
 

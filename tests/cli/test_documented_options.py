@@ -13,6 +13,9 @@ import pytest
     "command",
     [
         "sbatch",
+        "srun",
+        "salloc",
+        "sattach",
         "squeue",
         "scancel",
         "sinfo",

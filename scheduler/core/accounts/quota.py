@@ -14,19 +14,19 @@ without limits cost nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
 from packhorse.scheduler.core.accounts.decay import NO_DECAY
-from packhorse.scheduler.core.accounts.held import ASSOCIATION, QOS, WALL, Scope, Sum, of_association
+from packhorse.scheduler.core.accounts.held import WALL, Scope, of_association
 from packhorse.scheduler.core.accounts.holding import holdings
+from packhorse.scheduler.core.accounts.limit_book import Book, Demand, Measure, Need, Pools
 from packhorse.scheduler.core.accounts.needs import (
     MOST_AMOUNT,
     MOST_TIME_S,
     NO_END,
     Needs,
-    asked,
     covers,
     is_within,
     need,
@@ -34,12 +34,12 @@ from packhorse.scheduler.core.accounts.needs import (
     seconds_of,
 )
 from packhorse.scheduler.core.accounts.terms import COHORT, OF_ONE_JOB, WITH_TIME, Limit, Terms, What
+from packhorse.scheduler.core.accounts.time_used import TimeUsed
 from packhorse.scheduler.core.packing.request import Batch
-from packhorse.scheduler.core.pending_columns import AskClass, PendingColumns
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.waiting import holder_of
-from packhorse.scheduler.model.accounts import AssociationKey, Holder
+from packhorse.scheduler.model.accounts import Holder
 from packhorse.scheduler.model.ids import US, Instant
 from packhorse.scheduler.model.job import ArrayJob, Job
 from packhorse.scheduler.model.resources import Placement
@@ -50,160 +50,6 @@ LOOK_AGAIN_S: Final = 60
 
 _BOUNDLESS: Final = 1 << 62
 _MOST_DEMANDS: Final = 100_000
-_UNKNOWN: Final = -1
-
-Measure = tuple[What, str]
-"""What is counted of a job, whoever limits it."""
-
-Pools = tuple[tuple[int, int], ...]
-"""Numbers of the limits that apply to a holder, each with that of the part it is sure of, else -1."""
-
-
-class Book:
-    """What passes remember of limits from one to the next: for one version of the book of accounts.
-
-    limits: of all holders seen so far, each once; pools: which of them apply, by the holder's code in the
-    pending columns, None for one without limits.
-    """
-
-    def __init__(self, terms: Terms) -> None:
-        self.terms = terms
-        self.limits: list[Limit] = []
-        self.pools: list[Pools | None] = []
-        self.factors: list[int] = []
-        self.reasons = np.zeros(1, dtype=np.int16)
-        self.tables: dict[Measure, tuple[np.ndarray, np.ndarray]] = {}
-        """Numbers of pools by holder `[n_holders, n]`, and of what each is sure of; -1: none."""
-        self.demands: dict[tuple[int, int, int], Demand] = {}
-        """By codes of holder and class, and time limit in microseconds; of the limits that are known."""
-        self._number: dict[tuple[object, ...], int] = {}
-        self._by_scope: dict[Scope, list[int]] = {}
-        """Numbers of limits on what is counted together, by what counts there."""
-        self._counts: dict[Holder, tuple[int, tuple[int, ...]]] = {}
-        self._of_holder: dict[Holder, Pools | None] = {}
-        self._classes: list[AskClass | None] = []
-        self._needs: list[Needs] = []
-        self._amounts: dict[tuple[str, bool], np.ndarray] = {}
-
-    def of(self, holder: Holder) -> Pools | None:
-        """The limits that apply to the holder's jobs at their start."""
-        if holder not in self._of_holder:
-            limits = [one for one in self.terms.limits(holder) if one.what is not What.UNFINISHED]
-            self._of_holder[holder] = (
-                tuple(
-                    (self._enter(one), self._enter(one.sure) if one.sure is not None else _UNKNOWN)
-                    for one in limits
-                )
-                or None
-            )
-        return self._of_holder[holder]
-
-    def counts_under(self, holder: Holder) -> tuple[int, ...]:
-        """Limits that the holder's jobs count under, also those that do not hold for them (a QOS may have one
-        of its own in place of it)."""
-        n, found = self._counts.get(holder, (-1, ()))
-        if n != len(self.limits):
-            scopes = self.terms.scopes(holder)
-            found = tuple(dict.fromkeys(k for scope in scopes for k in self._by_scope.get(scope, ())))
-            self._counts[holder] = len(self.limits), found
-        return found
-
-    def see(self, pending: PendingColumns) -> None:
-        """Holders and asks that came since the last pass."""
-        fresh = pending.holders[len(self.pools) :]
-        if fresh:
-            self.pools += [self.of(holder) for holder in fresh]
-            self.factors += [self.terms.factor_milli(holder) for holder in fresh]
-            self.reasons = np.array([limit.reason.code for limit in self.limits] or [0], dtype=np.int16)
-            self.tables = {measure: self._table(measure) for measure in self._measures()}
-        self._see_classes(pending)
-
-    def needs(self, code: int) -> Needs:
-        """The least that a job of the class needs."""
-        return self._needs[code]
-
-    def amounts(self, measure: Measure) -> np.ndarray:
-        """What a job of each class needs, time aside `[n_classes]`."""
-        what, tres = measure
-        if what is What.RUNNING:
-            return np.ones(len(self._classes), dtype=np.int64)
-        key = (tres, what is What.NODE_OF_JOB)
-        column = self._amounts.get(key)
-        if column is None or column.size < len(self._classes):
-            kind = [needs.per_node if key[1] else needs.amounts for needs in self._needs]
-            column = self._amounts[key] = np.array([found.get(tres, 0) for found in kind], dtype=np.int64)
-        return -column if what is What.LEAST else column
-
-    def _enter(self, limit: Limit) -> int:
-        number = self._number.get(limit.pool)
-        if number is None:
-            number = self._number[limit.pool] = len(self.limits)
-            self.limits.append(limit)
-            self.demands.clear()
-            if limit.scope is not None:
-                members = self.terms.cohorts.get(limit.scope)
-                scopes = [of_association(key) for key in members] if members else [limit.scope]
-                for scope in scopes:
-                    self._by_scope.setdefault(scope, []).append(number)
-        return number
-
-    def _measures(self) -> list[Measure]:
-        """In the order in which they are told: what bounds each job first."""
-        found = {
-            (self.limits[number].what, self.limits[number].tres)
-            for pools in self.pools
-            for number, _ in pools or ()
-        }
-        return sorted(found, key=lambda m: (m[0] not in OF_ONE_JOB, m[0], sort_key(m[1])))
-
-    def _table(self, measure: Measure) -> tuple[np.ndarray, np.ndarray]:
-        rows = [
-            [
-                pair
-                for pair in pools or ()
-                if (self.limits[pair[0]].what, self.limits[pair[0]].tres) == measure
-            ]
-            for pools in self.pools
-        ]
-        wide = max(map(len, rows), default=0)
-        both = np.full((2, len(rows), wide), _UNKNOWN, dtype=np.int32)
-        for i, pairs in enumerate(rows):
-            for k, pair in enumerate(pairs):
-                both[:, i, k] = pair
-        return both[0], both[1]
-
-    def _see_classes(self, pending: PendingColumns) -> None:
-        """Asks whose number was given to another one since are looked at anew."""
-        known, config = self._classes, self.terms.config
-        for code, found in enumerate(pending.classes):
-            if code < len(known) and known[code] is found:
-                continue
-            if code == len(known):
-                known.append(None)
-                self._needs.append(Needs({}, {}))
-            elif known[code] is not None:
-                self.demands.clear()
-            known[code] = found
-            if found is not None:
-                self._needs[code] = asked(found.ask, found.licenses, config, found.partition)
-            self._amounts.clear()
-
-
-class Need(NamedTuple):
-    """What one job needs of one pool."""
-
-    pool: int
-    sure: int
-    amount: int
-
-
-class Demand(NamedTuple):
-    """What one job needs: of pools that must have room for it, and what it takes of all it counts under.
-    never: limits that it passes by itself, whatever others hold."""
-
-    needs: tuple[Need, ...]
-    takes: tuple[tuple[int, int], ...]
-    never: tuple[Need, ...] = ()
 
 
 class Quota:
@@ -223,7 +69,7 @@ class Quota:
         self._last = Demand((), ())
         self._placed_needs: dict[tuple[int, object], Needs | None] = {}
         self._sums = holdings(state).sums(book.terms.scopes)
-        self._late = _Late(state, book, now)
+        self._late = TimeUsed(state, book, now)
         self._barred: dict[Holder, bool] = {}
         self._open()
 
@@ -500,87 +346,6 @@ class Quota:
         room = self.room
         for pool, amount in demand.takes:
             room[pool] -= amount * n
-
-
-class _Late:
-    """Time that is spent or left, by scope, of one instant."""
-
-    def __init__(self, state: State, book: Book, now: Instant) -> None:
-        self.state = state
-        self.book = book
-        self.terms = book.terms
-        self.now = now
-        self._overdue_us: dict[Scope, dict[str, int]] = {}
-        self._weighed: dict[Scope, dict[str, int | None]] | None = None
-        self._spent: dict[Scope, dict[str, float]] = {}
-        qos = state.accounts.qos.values()
-        self.weighs = any(one.usage_factor_milli != MILLI for one in qos)
-
-    def left_s(self, scope: Scope, total: Sum | None, tres: str, weighed: bool) -> int | None:
-        """Amounts times seconds that what runs may still hold; None: for ever. weighed: times usage
-        factors."""
-        if total is None:
-            return 0
-        if weighed and self.weighs and tres != WALL:
-            return self._all_weighed().get(scope, {}).get(tres, 0)
-        us = total.left_us(tres, self.now)
-        if us is None:
-            return None
-        return -(-(us + self._overdue(scope).get(tres, 0)) // US)
-
-    def spent_s(self, scope: Scope, tres: str) -> int:
-        """Amounts times seconds that count as used, rounded up."""
-        found = self._spent.get(scope)
-        if found is None:
-            spent = self.state.spent
-            if scope.kind == ASSOCIATION:
-                key = AssociationKey(scope.name, scope.user, scope.partition)
-                found = {**spent.of(key, self.now), WALL: spent.wall_s(key, self.now)}
-            else:
-                assert scope.kind == QOS, scope
-                found = {
-                    **spent.of_qos(scope.name, self.now),
-                    WALL: spent.wall_s_of_qos(scope.name, self.now),
-                }
-            self._spent[scope] = found
-        return int(-(-found.get(tres, 0.0) // 1))
-
-    def _overdue(self, scope: Scope) -> dict[str, int]:
-        """What is held past its end: amounts times the microseconds since, by TRES name."""
-        if scope not in self._overdue_us:
-            timed = {limit.scope for limit in self.book.limits if limit.what in (What.LEFT, What.SPENT)}
-            found = self._overdue_us = {one: {} for one in (*timed, scope) if one is not None}
-            by_holder: dict[Holder, dict[str, int]] = {}
-            for one in self.state.held.overdue(self.now):
-                mine = by_holder.setdefault(one.holder, {})
-                for name, amount in ((WALL, 1), *one.tres):
-                    mine[name] = mine.get(name, 0) + amount * (self.now - one.end_by)
-            for holder, amounts in by_holder.items():
-                for total in [found[one] for one in self.terms.scopes(holder) if one in found]:
-                    for name, us in amounts.items():
-                        total[name] = total.get(name, 0) + us
-        return self._overdue_us[scope]
-
-    def _all_weighed(self) -> dict[Scope, dict[str, int | None]]:
-        """What is left to jobs of QOS that cost more, or less, than others."""
-        if self._weighed is None:
-            self._weighed = {}
-            late: dict[Holder, Sum] = {}
-            for one in self.state.held.overdue(self.now):
-                late.setdefault(one.holder, Sum()).run(one)
-            for holder, total in self.state.held.by_holder.items():
-                factor = self.terms.factor_milli(holder)
-                past = late.get(holder)
-                for tres in total.tres:
-                    us = total.left_us(tres, self.now)
-                    if us is not None and past is not None:
-                        us -= past.left_us(tres, self.now) or 0
-                    seconds = -(-us * factor // (US * MILLI)) if us is not None else None
-                    for scope in self.terms.scopes(holder):
-                        sums = self._weighed.setdefault(scope, {})
-                        before = sums.get(tres, 0)
-                        sums[tres] = before + seconds if before is not None and seconds is not None else None
-        return self._weighed
 
 
 def book_of(state: State) -> Book:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from packhorse.scheduler.core.ask_classes import AskClass
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.masks import allowed_mask
-from packhorse.scheduler.core.pending_columns import AskClass
 from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.reservations.entitled import may_use
 from packhorse.scheduler.core.reservations.window import window

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from packhorse.scheduler.core.accounts.held import Running
 from packhorse.scheduler.core.accounts.needs import MOST_AMOUNT
 from packhorse.scheduler.core.accounts.quota import Quota, quota
 from packhorse.scheduler.core.accounts.terms import What
@@ -104,27 +105,30 @@ class _Made:
 
     def running(self, shares: Quota | None) -> dict[JobId, Takes]:
         """Of those that hold anything of a pool."""
-        state = self.state
-        found: dict[JobId, Takes] = {}
-        for id, one in state.held.running.items():
-            takes = []
-            job = state.jobs[id]
-            for name, n in parse_licenses(job.spec.licenses) if job.spec.licenses else ():
+        found: dict[JobId, list[tuple[int, float]]] = {}
+        for id in self.state.running_columns.jobs():
+            licenses = self.state.jobs[id].spec.licenses
+            for name, n in parse_licenses(licenses) if licenses else ():
                 if name in self.number:
-                    takes.append((self.number[name], float(n)))
-            for number in shares.book.counts_under(one.holder) if shares is not None else ():
-                if number not in self.number or shares is None:
-                    continue
-                limit = shares.book.limits[number]
-                amount = 1.0 if limit.what is What.RUNNING else float(dict(one.tres).get(limit.tres, 0))
-                if limit.what is What.LEFT:
-                    left_us = max(one.end_by - self.now, 0)
-                    amount *= left_us * shares.book.terms.factor_milli(one.holder) / (US * MILLI)
-                if amount:
-                    takes.append((self.number[number], amount))
-            if takes:
-                found[id] = tuple(takes)
-        return found
+                    found.setdefault(id, []).append((self.number[name], float(n)))
+        if shares is not None:
+            for id, one in self.state.held.running.items():
+                for number in shares.book.counts_under(one.holder):
+                    amount = self._held(shares, number, one) if number in self.number else 0.0
+                    if amount:
+                        found.setdefault(id, []).append((self.number[number], amount))
+        return {id: tuple(takes) for id, takes in found.items()}
+
+    def _held(self, shares: Quota, number: int, one: Running) -> float:
+        """What a running job has of a limit."""
+        limit = shares.book.limits[number]
+        if limit.what is What.RUNNING:
+            return 1.0
+        amount = float(dict(one.tres).get(limit.tres, 0))
+        if limit.what is What.LEFT:
+            left_us = max(one.end_by - self.now, 0)
+            amount *= left_us * shares.book.terms.factor_milli(one.holder) / (US * MILLI)
+        return amount
 
     def _pool(self, key: str | int, free: float) -> int:
         number = self.number.get(key)

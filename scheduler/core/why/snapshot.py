@@ -16,17 +16,19 @@ from typing import Final, cast
 
 import numpy as np
 
-from packhorse.scheduler.core.accounts.quota import Book
+from packhorse.scheduler.core.accounts.limit_book import Book
 from packhorse.scheduler.core.accounts.terms import Terms
+from packhorse.scheduler.core.ask_classes import AskClass
 from packhorse.scheduler.core.demand import Demand
 from packhorse.scheduler.core.interning import Interned
 from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.packing.slots import SlotMap
-from packhorse.scheduler.core.pending_columns import AskClass, PendingColumns
+from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.core.reservations.picture import Picture
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.steps.book import JobSteps
 
-_SAME: Final = (Board, SlotMap, AskClass, Picture, Terms)
+_SAME: Final = (Board, SlotMap, AskClass, Picture, Terms, JobSteps)
 """Classes whose objects both copies may use."""
 
 _OWN: Final = "packhorse.scheduler.core."

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from packhorse.scheduler.core import cycle
+from packhorse.scheduler.core import cycle, hopeless
 from packhorse.scheduler.core.packing import growth
 from packhorse.scheduler.core.running_columns import NEVER
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
@@ -86,13 +86,13 @@ def test_same_as_one_job_and_one_node_at_a_time(piece: int, seed: int) -> None:
         if any(all(a <= c for a, c in zip(j.need, n.capacity, strict=True)) for n in nodes)
     ]
     went, planned = plan(nodes, held, running, NOON, yard.state.config.backfill_depth)
-    first, many, releases = cycle._FIRST_PIECE, cycle._MANY_CLASSES, growth._FIRST
-    cycle._FIRST_PIECE, cycle._MANY_CLASSES = piece, 1  # type: ignore[misc]
+    first, many, releases = cycle._FIRST_PIECE, hopeless.MANY_CLASSES, growth._FIRST
+    cycle._FIRST_PIECE, hopeless.MANY_CLASSES = piece, 1  # type: ignore[misc]
     growth._FIRST = 1 if piece == 2 else releases  # type: ignore[misc]
     try:
         found = yard.plan()
     finally:
-        cycle._FIRST_PIECE, cycle._MANY_CLASSES = first, many  # type: ignore[misc]
+        cycle._FIRST_PIECE, hopeless.MANY_CLASSES = first, many  # type: ignore[misc]
         growth._FIRST = releases  # type: ignore[misc]
     assert {grant.id: grant.placements[0].node for grant in found.grants} == went
     assert len(found.grants) == len(went)
