@@ -62,9 +62,10 @@ def broadcast(launch: Launch, options: dict[str, str], spec: dict[str, Any]) -> 
 
 def _feed(launch: Launch, made: dict[str, Any], source: int) -> int:
     """The code of the step that copies."""
-    from packhorse.cli.slurm.steps.client import Settings, StepClient
+    from packhorse.cli.slurm.steps.client import StepClient
     from packhorse.cli.slurm.steps.lines import LineWriter
     from packhorse.cli.slurm.steps.start import step_nodes, still_there
+    from packhorse.cli.slurm.steps.steering import Settings
 
     settings = Settings()
     settings.stdin = source
