@@ -10,10 +10,10 @@ from packhorse.cli.slurm import (
     fields_accounting,
     fields_jobs,
     fields_nodes,
-    json_jobs,
     show_job,
     squeue_steps,
 )
+from packhorse.scheduler.model.shapes import jobs
 from packhorse.scheduler.service.tables.accounting import ACCOUNTING
 from packhorse.scheduler.service.tables.jobs import JOBS
 from packhorse.scheduler.service.tables.nodes import NODES
@@ -100,5 +100,5 @@ def test_every_field_names_columns_that_exist() -> None:
         for name, (header, _, needs) in fields.items():
             assert set(needs) <= columns, name
             assert header == header.upper()
-    for asked in (json_jobs.COLUMNS, show_job.COLUMNS, squeue_steps.COLUMNS):
+    for asked in (jobs.COLUMNS, show_job.COLUMNS, squeue_steps.COLUMNS):
         assert set(asked) <= columns
