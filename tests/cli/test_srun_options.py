@@ -105,6 +105,9 @@ def test_the_environment_of_a_step(stepped: Stepped) -> None:
     kept = environment(asked(stepped, MINE="x", **JOB))
     assert kept["MINE"] == "x" and kept["SLURM_NTASKS"] == "4" and kept["SLURM_UMASK"] == "0022"
     assert "SLURM_PROCID" not in kept and "SLURM_STEP_ID" not in kept, "those of the task that calls"
+    kept = environment(asked(stepped, SLURM_JOB_GPUS="0,1", SLURM_GPUS_ON_NODE="2", **JOB))
+    assert kept["CUDA_VISIBLE_DEVICES"] == "NoDevFiles", "until the node says which are the step's"
+    assert (kept["SLURM_JOB_GPUS"], kept.get("SLURM_GPUS_ON_NODE")) == ("0,1", None)
     kept = environment(asked(stepped, "--export=NONE", MINE="x", **JOB))
     assert "MINE" not in kept and "PATH" not in kept and kept["SLURM_JOB_ID"] == "12"
     kept = environment(asked(stepped, "--export=MINE,OWN=1", MINE="x", OTHER="y", **JOB))
