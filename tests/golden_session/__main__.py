@@ -22,13 +22,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="golden_session", description=__doc__)
     parser.add_argument("--keep", metavar="DIR", help="leave our transcripts there")
     parser.add_argument("--held", metavar="DIR", help="compare transcripts that --keep left, hold no session")
-    parser.add_argument("--only", metavar="PATTERN", default="*", help="only transcripts of this name, as in '1*'")
+    parser.add_argument(
+        "--only", metavar="PATTERN", default="*", help="only transcripts of this name, as in '1*'"
+    )
     args = parser.parse_args()
     if not script.RECORDED.is_dir():
         print(f"golden_session: no recorded session at {script.RECORDED}: nothing to compare")
         return 0
     if os.geteuid() and not args.held:
-        print("golden_session: the session has to be held by root, as it was: it runs commands as somebody else", file=sys.stderr)
+        print(
+            "golden_session: the session has to be held by root, as it was: it runs commands as somebody else",
+            file=sys.stderr,
+        )
         return 2
     with tempfile.TemporaryDirectory() as scratch:
         held = Path(args.held or args.keep or scratch)
@@ -44,7 +49,9 @@ def compared(held: Path, only: str = "*") -> Report:
     """Our transcripts in `held` against the recorded ones."""
     recorded = script.RECORDED / "out"
     began, work, host = (held / script.ABOUT).read_text().splitlines()
-    translate = compare.translation(ids.job_ids(held, recorded), [(work, script.WORK), (host, "vm")], ids.LINES_BELOW)
+    translate = compare.translation(
+        ids.job_ids(held, recorded), [(work, script.WORK), (host, "vm")], ids.LINES_BELOW
+    )
     theirs = compare.Side(BEGAN, lambda text: text)
     ours = compare.Side(datetime.fromisoformat(began), translate)
     return report(recorded, held, theirs, ours, meant.read(), only)

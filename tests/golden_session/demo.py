@@ -119,7 +119,13 @@ class Demo(Cluster):
 
     def _use_ids_up(self) -> None:
         """Jobs that have ended and are forgotten but for the accounting: the session's ids begin at ids.FIRST."""
-        spec = {"name": "padding", "hold": True, "script": base64.b64encode(b"#!/bin/sh\n").decode(), "umask": 0o22, "workDir": "/"}
+        spec = {
+            "name": "padding",
+            "hold": True,
+            "script": base64.b64encode(b"#!/bin/sh\n").decode(),
+            "umask": 0o22,
+            "workDir": "/",
+        }
         self.call("SubmitJobs", {"specs": [spec], "items": [{"copies": ids.FIRST - 1}]})
         self.call("CancelJobs", {"filter": {"users": [ME]}})
         wait_until(lambda: not self.text("squeue", "-h", "-t", "all"), "the first jobs to be forgotten")

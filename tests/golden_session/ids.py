@@ -8,7 +8,10 @@ from pathlib import Path
 
 from tests.cli import transcripts
 
-SAID = re.compile(r"(?:Submitted batch job|Granted job allocation|Job|job allocation|Terminating job) (\d+)|^(\d+)$", re.MULTILINE)
+SAID = re.compile(
+    r"(?:Submitted batch job|Granted job allocation|Job|job allocation|Terminating job) (\d+)|^(\d+)$",
+    re.MULTILINE,
+)
 ACCOUNTED = "160-sacct-XP.txt"
 """JobID|JobIDRaw|JobName|State|... of every job."""
 
@@ -63,7 +66,9 @@ def _accounted(path: Path, first: int) -> _Accounted:
     for line in transcripts.read(path).out.splitlines()[1:]:
         row, raw, name, state, *_, nodes, _ = line.split("|")
         array, _, task = row.partition("_")
-        if int(array) < first or (state == "FAILED" and nodes == "None assigned"):  # refused, with an id used up
+        if int(array) < first or (
+            state == "FAILED" and nodes == "None assigned"
+        ):  # refused, with an id used up
             continue
         if not task:
             found.named[name].append(int(raw))

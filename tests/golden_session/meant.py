@@ -37,7 +37,11 @@ def read(path: Path = LIST) -> list[Meant]:
     """Every entry of the list. Raises ValueError for one that says nothing, or nothing known."""
     found = []
     for entry in tomllib.loads(path.read_text())["meant"]:
-        if set(entry) - KEYS or not entry.get("reason") or len(set(entry) & {"both", "theirs", "ours", "whole", "maybe"}) == 0:
+        if (
+            set(entry) - KEYS
+            or not entry.get("reason")
+            or len(set(entry) & {"both", "theirs", "ours", "whole", "maybe"}) == 0
+        ):
             raise ValueError(f"{path}: {entry}")
         patterns = {
             key: re.compile(entry[key]) if key in entry else None for key in ("both", "theirs", "ours")

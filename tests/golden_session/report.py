@@ -23,7 +23,12 @@ class Report(NamedTuple):
 
 
 def report(
-    recorded: Path, held: Path, theirs: compare.Side, ours: compare.Side, meant: Iterable[Meant], only: str = "*"
+    recorded: Path,
+    held: Path,
+    theirs: compare.Side,
+    ours: compare.Side,
+    meant: Iterable[Meant],
+    only: str = "*",
 ) -> Report:
     """Compares every recorded transcript whose name `only` (a pattern) has."""
     differing: dict[str, list[str]] = {}
@@ -54,7 +59,11 @@ def report(
 
 
 def _left(
-    theirs: list[compare.Line], ours: list[compare.Line], entries: list[Meant], used: set[Meant], in_order: bool
+    theirs: list[compare.Line],
+    ours: list[compare.Line],
+    entries: list[Meant],
+    used: set[Meant],
+    in_order: bool,
 ) -> list[str]:
     """What differs and is not meant to."""
     left = compare.differences(theirs, ours, in_order=in_order)
@@ -81,4 +90,3 @@ def _left(
 def _without(line: compare.Line, entry: Meant) -> compare.Line:
     assert entry.both is not None
     return line._replace(shape=entry.both.sub("<...>", line.shape).rstrip())
-

@@ -36,7 +36,10 @@ def hold(cluster: Demo, out: Path) -> None:
         ("/tmp/.", f"{scratch}/."),
         ("\nsleep 9\n", "\nsleep 4\n"),
         ("\nsleep 12   # one scheduler pass", "\nsleep 5   # one scheduler pass"),
-        (RECONFIGURE, f"sed -i 's/^enforce_part_limits.*/enforce_part_limits = \"all\"/' {cluster.home.config}; "),
+        (
+            RECONFIGURE,
+            f"sed -i 's/^enforce_part_limits.*/enforce_part_limits = \"all\"/' {cluster.home.config}; ",
+        ),
     ):
         if old not in text:
             raise ScriptChanged(f"{RECORDED / 'session.sh'} has no {old!r}")

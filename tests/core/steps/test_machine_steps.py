@@ -129,7 +129,9 @@ class Node:
 class StepsMachine(RuleBasedStateMachine):
     @initialize()
     def boot(self) -> None:
-        self.cluster = Scenario(a_config(kill_wait_s=5, requeue_delay_s=1, max_requeues=100))
+        self.cluster = Scenario(
+            a_config(kill_wait_s=5, requeue_delay_s=1, max_requeues=100, inactive_limit_s=500)
+        )
         self.nodes = {name: Node(name) for name in NAMES}
         self.told = 0
         for node in self.nodes.values():
@@ -314,7 +316,7 @@ class StepsMachine(RuleBasedStateMachine):
 
 
 StepsMachine.TestCase.settings = settings(
-    max_examples=2000 if LONG else 40,
+    max_examples=2000 if LONG else 25,
     stateful_step_count=60 if LONG else 40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
