@@ -80,6 +80,7 @@ ACCOUNTING_COLUMNS = {
     "comment": "text",
     "work_dir": "text",
     "submit_line": "text",
+    "layout": "text",  # of steps: how the tasks lay
 }
 
 
@@ -325,7 +326,7 @@ FIELDS: dict[str, tuple[int, Value]] = {
         lambda row, units: f"{row['job_id']}.{row['step']}" if is_step(row) else str(row["job_id"]),
     ),
     "JobName": (10, _raw("name")),
-    "Layout": (9, _both("", "Unknown")),
+    "Layout": (9, _of_step(lambda row, units: row["layout"] or "Unknown")),
     "MaxDiskRead": (12, _bytes("disk_read_bytes")),
     "MaxDiskReadNode": (15, _where("disk_read_bytes", _raw("max_rss_node"))),
     "MaxDiskReadTask": (15, _where("disk_read_bytes", _always("0"))),
@@ -374,7 +375,7 @@ FIELDS: dict[str, tuple[int, Value]] = {
     "Start": (19, _instant("start_at")),
     "State": (10, lambda row, units: state_text(row)),
     "Submit": (19, _instant("submit_at")),
-    "SubmitLine": (19, _of_job(_raw("submit_line"))),
+    "SubmitLine": (19, _raw("submit_line")),
     "Suspended": (10, lambda row, units: format_clock(row["suspended_s"])),
     "SystemComment": (19, _NOTHING),
     "SystemCPU": (10, lambda row, units: cpu_text(row["system_cpu_us"])),

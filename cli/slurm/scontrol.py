@@ -295,46 +295,57 @@ def _show_hostlist_sorted(words: list[str], options: dict[str, str]) -> int:
 
 
 def _show_steps(words: list[str], options: dict[str, str]) -> int:
-    """The batch steps of running jobs."""
-    from packhorse.cli.slurm.fields_jobs import ARRAY_COLUMNS, job_ids
-    from packhorse.cli.slurm.jobids import split_step
+    """The steps of running jobs, their batch scripts among them."""
+    from packhorse.cli.slurm.jobids import JobIdError
     from packhorse.cli.slurm.show_job import printed
+    from packhorse.cli.slurm.step_columns import BATCH, STEP_COLUMNS, step_ids, step_ref
     from packhorse.cli.slurm.table import fetch
-    from packhorse.cli.slurm.times import stamp
 
-    request: dict[str, Any] = {
-        "fields": [*ARRAY_COLUMNS, "uid", "state", "start_at", "partition", "batch_host"],
-        "filter": {"states": ["RUNNING", "COMPLETING", "SUSPENDED"]},
-    }
+    request: dict[str, Any] = {"fields": list(STEP_COLUMNS)}
+    wanted = ""
     if words:
-        job, step = split_step(words[0])
-        request["jobs"] = [_ref(job, f"Invalid job_step id: {words[0]}")]
-        if step not in ("", "batch"):
-            raise CommandError(f"Job step {words[0]} not found")
-    table = fetch("ListJobs", request)
+        try:
+            ref, wanted = step_ref(words[0])
+        except JobIdError:
+            raise CommandError(f"Invalid job_step id: {words[0]}") from None
+        request["jobs"] = [ref]
+    table = fetch("ListSteps", request)
+    if wanted == BATCH:
+        table.keep([row for row, step in enumerate(table.texts("step")) if step == BATCH])
     if not table.n:
         sys.stdout.write(f"Job step {words[0]} not found\n" if words else "No job steps in the system\n")
         return 1 if words else 0
-    records = [
-        [
-            (
-                f"StepId={name}.batch UserId={row['uid']} StartTime={stamp(row['start_at'] // 1_000_000)} "
-                "TimeLimit=UNLIMITED"
-            ),
-            (
-                f"State={'SUSPENDED' if row['state'] == 'SUSPENDED' else 'RUNNING'} "
-                f"Partition={row['partition']} NodeList={row['batch_host']}"
-            ),
-            "Nodes=1 CPUs=0 Tasks=1 Name=batch Network=(null)",
-            "TRES=(null)",
-            "ResvPorts=(null)",
-            "CPUFreqReq=Default",
-            "SrunHost:Pid=(null):0",
-        ]
-        for name, row in zip(job_ids(table), table.rows(), strict=True)
-    ]
+    records = [_step_lines(name, row) for name, row in zip(step_ids(table), table.rows(), strict=True)]
     sys.stdout.write(printed(records, "oneliner" in options))
     return 0
+
+
+def _step_lines(name: str, row: dict[str, Any]) -> list[str]:
+    """One step; of a batch script Slurm says nothing about what it has."""
+    from packhorse.cli.slurm.step_columns import BATCH
+    from packhorse.cli.slurm.times import stamp
+    from packhorse.scheduler.model.units import format_elapsed
+
+    batch = row["step"] == BATCH
+    limit = format_elapsed(row["time_limit_s"]) if row["time_limit_s"] else "UNLIMITED"
+    return [
+        (
+            f"StepId={name} UserId={row['uid']} StartTime={stamp(row['start_at'] // 1_000_000)} "
+            f"TimeLimit={limit}"
+        ),
+        (
+            f"State={'SUSPENDED' if row['state'] == 'SUSPENDED' else 'RUNNING'} "
+            f"Partition={row['partition']} NodeList={row['nodes']}"
+        ),
+        (
+            f"Nodes={row['n_nodes']} CPUs={0 if batch else row['n_cpus']} Tasks={row['n_tasks']} "
+            f"Name={row['name']} Network=(null)"
+        ),
+        f"TRES={'(null)' if batch else row['alloc_tres']}",
+        "ResvPorts=(null)",
+        "CPUFreqReq=Default" if batch else f"CPUFreqReq=Default Dist={row['layout']}",
+        f"SrunHost:Pid={row['submit_host'] or '(null)'}:0",
+    ]
 
 
 def _show_licenses(words: list[str], options: dict[str, str]) -> int:
