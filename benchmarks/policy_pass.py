@@ -3,9 +3,11 @@
 2,000 nodes in racks, nearly full, 10,000 waiting jobs of 500 users in 50 groups of 10 faculties, every group
 with a quota and limits of several kinds, QOS with limits of each user and account, twenty reservations, jobs
 on several nodes that want to be within a rack or two; ordered by priorities in which fair share weighs most.
-With preemption a QOS has others make room for it, a partition as well, and what was borrowed of quotas is
-taken back. The daemon's own state, made by submissions and passes. Figures are CPU seconds of one core, the
-best of three: the machine may be shared.
+With everything on ("all") a QOS has others make room for it, a partition as well, and what was borrowed of
+quotas is taken back, on a cluster that was filled before, with work that has to give way and work that is
+lent: the first passes find somebody who has to leave for nearly every job they look at. Ten jobs come once
+that has come to rest. The daemon's own state, made by submissions and passes. Figures are CPU seconds of one
+core, the best of three: the machine may be shared.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
+from statistics import median
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -39,7 +42,7 @@ from packhorse.scheduler.model.accounts import (
 )
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition, PreemptBy, Preemption, Priorities
 from packhorse.scheduler.model.command import Terminate
-from packhorse.scheduler.model.event import AccountsChanged, Item, ReservationSet
+from packhorse.scheduler.model.event import AccountsChanged, Item, JobEnding, ReservationSet
 from packhorse.scheduler.model.ids import US, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import Caller, Input, RegisterNode, ReportExit, RunCycle, Start, Submit
 from packhorse.scheduler.model.job import Active, JobSpec, Owner
@@ -56,7 +59,8 @@ GROUPS: Final = 50
 USERS: Final = 500
 RESERVATIONS: Final = 20
 RACK: Final = 40
-SETTLE: Final = 20
+SETTLE: Final = 400
+TIMES_FEW: Final = 9
 FULL_S, FEW_MS = 0.5, 50.0
 CASES: Final = (("no limits", False, False), ("limits", True, False), ("all", True, True))
 """Name, whether there are limits and quotas, whether jobs make room for others."""
@@ -190,12 +194,16 @@ class Site:
                 self.submit(min(2_000, n_pending - len(pending)))
                 progress.step(f"{len(self.state.running_columns)} run")
 
-    def settle(self) -> None:
-        """Passes until nothing more is decided, or so many: with preemption there is nearly always more."""
+    def settle(self) -> int:
+        """Passes until nothing more is decided, or so many. How many jobs have made room."""
+        n = 0
         for _ in range(SETTLE):
-            self.now = Instant(self.now + 60 * US)
-            if not self.do(RunCycle()).events:
+            self.now = Instant(self.now + US)
+            decision = self.do(RunCycle())
+            if not decision.events and not decision.more:
                 break
+            n += sum(isinstance(event, JobEnding) for event in decision.events)
+        return n
 
     def later(self) -> None:
         """All that is kept from the last pass is out of date: shares, and the order of the rows."""
@@ -220,6 +228,7 @@ class Site:
         least, n = float("inf"), 0
         for _ in range(TIMES):
             before()
+            self.state.preempting.looks.all_done()  # each of them is the same
             begin = time.process_time()
             n = len(cycle.plan(self.state, self.now).grants)
             least = min(least, time.process_time() - begin)
@@ -272,16 +281,20 @@ def measure(site: Site) -> list[Figure]:
     site.end(running // 10)
     seconds, n = site.passes()
     figures.append(Figure(f"a tenth of what ran is over, {n} start", seconds, "s", FULL_S))
-    site.settle()
-    least, started = float("inf"), 0
-    for _ in range(TIMES):
+    victims = site.settle()
+    times, started = list[float](), 0
+    for _ in range(TIMES_FEW):
         site.submit(10)
         site.now = Instant(site.now + US)
         begin = time.process_time()
         plan = cycle.plan(site.state, site.now)
-        least, started = min(least, time.process_time() - begin), len(plan.grants)
+        times.append(time.process_time() - begin)
+        started += len(plan.grants)
+        victims += len(plan.evictions)
         site.do(RunCycle())
-    figures.append(Figure(f"10 jobs came, {started} start", least * 1e3, "ms", FEW_MS))
+    what = f"10 jobs came, {started} start in {TIMES_FEW} passes"
+    figures.append(Figure(what, min(times) * 1e3, "ms", FEW_MS))
+    figures.append(Figure(f"the same, the middle one; {victims} made room in all", median(times) * 1e3, "ms"))
     return figures
 
 

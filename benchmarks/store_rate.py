@@ -93,7 +93,7 @@ class Feed:
             job, 1, JobId(0), -1, "", SPEC.name, owner.uid, owner.gid, owner.user, owner.group, "account",
             "main", "normal", "COMPLETED", "None", "", 0, 0, -1, at, at, at, at, 3600, 1, 1, 1, 4096, "4096M",
             "billing=1,cpu=1,mem=4G,node=1", "billing=1,cpu=1,mem=4G,node=1", f"node{job % 100}", 1000, 0,
-            SPEC.work_dir, "", SPEC.submit_line, "", "", 0, "", "", 0, Usage(1000, 1000, 5000, 9000),
+            SPEC.work_dir, "", SPEC.submit_line, "", "", 0, "", "", 0, "", Usage(1000, 1000, 5000, 9000),
         )  # fmt: skip
 
 

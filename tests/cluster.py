@@ -33,17 +33,24 @@ DEFECTS = ("Traceback (most recent call last)", "was never retrieved", "was dest
 
 COMMANDS = (
     "sbatch",
+    "srun",
+    "salloc",
+    "sattach",
     "squeue",
     "scancel",
     "sinfo",
     "sacct",
     "sstat",
     "seff",
+    "sdiag",
     "sprio",
     "sreport",
     "sshare",
     "scontrol",
     "sacctmgr",
+    "srun",
+    "salloc",
+    "sattach",
 )
 
 FAST = """\

@@ -6,9 +6,11 @@ missed. No client, whatever it does, makes the supervisor keep more than some Mi
 
 from __future__ import annotations
 
+import fcntl
 import json
 import select
 import socket
+import termios
 from collections.abc import Callable, Iterable
 
 from packhorse.agent.launch import frames
@@ -26,7 +28,9 @@ Tell = Callable[[Outflow], None]
 
 
 class Client:
-    """One connection. owner: it is the owner's. flow: what it gets. mask: what it is watched for."""
+    """One connection. owner: it is the owner's. flow: what it gets. mask: what it is watched for. closed: it
+    hung up, and had read all that it was sent by then.
+    """
 
     def __init__(self, fd: int, flow: Outflow, *, owner: bool) -> None:
         self.connection = socket.socket(fileno=fd)
@@ -40,16 +44,18 @@ class Client:
         self.owner = owner
         self.parser = frames.Parser()
         self.mask = _IN
+        self.closed = False
         self._missed = 0
 
     def read(self) -> list[frames.Frame] | None:
         """What it said; None when it is gone, or says what are no frames."""
         try:
             data = self.connection.recv(_READ)
+            self.closed = not data
             return self.parser.feed(data) if data else None
         except BlockingIOError:
             return []
-        except (OSError, ValueError):
+        except (OSError, ValueError):  # the kernel tells so of one that had not read everything
             return None
 
     def output(self, kind: int, rank: int, data: bytes) -> None:
@@ -62,6 +68,13 @@ class Client:
             self._missed += len(data)
         else:
             self.flow.add(kind, rank, data)
+
+    @property
+    def has_read(self) -> bool:
+        """Nothing that it was sent waits for it in the kernel."""
+        unread = bytearray(4)
+        fcntl.ioctl(self.connection, termios.TIOCOUTQ, unread)
+        return not any(unread)
 
     def flush(self) -> bool:
         """Sends what it takes; False if it is gone."""
@@ -82,7 +95,7 @@ class Attached:
     """All clients of one step. loop: where their connections are watched; who polls it calls `happened`.
 
     owner: None while there is none. flow: the owner's stream, also while there is none. was_owned: there was
-    one. detached: the last one said that it leaves.
+    one. detached: the last one said that it leaves. got_all: it hung up when it had got all that there was.
     """
 
     def __init__(self, loop: select.epoll) -> None:
@@ -90,6 +103,7 @@ class Attached:
         self.flow = Outflow()
         self.was_owned = False
         self.detached = False
+        self.got_all = False
         self._loop = loop
         self._watchers: dict[int, Client] = {}  # by descriptor
 
@@ -170,7 +184,7 @@ class Attached:
             self.flow.take_over(left)
             ended(self.flow)
         self.owner = client
-        self.was_owned, self.detached = True, False
+        self.was_owned, self.detached, self.got_all = True, False, False
 
     def happened(self, fd: int, events: int) -> list[frames.Frame] | None:
         """What the owner said; [] for nothing, None if that is nobody's descriptor."""
@@ -200,6 +214,7 @@ class Attached:
         client.connection.close()
         if client.owner:
             self.owner = None
+            self.got_all = client.closed and not client.flow.waiting
         else:
             del self._watchers[client.fd]
 

@@ -11,9 +11,11 @@ from packhorse.agent.launch import frames
 
 
 class Terminal(NamedTuple):
-    """master: the supervisor's side, which does not block. path: what the task opens."""
+    """master: the supervisor's side, which does not block. slave: the task's, to be closed once that has it:
+    with nobody at that side the terminal counts as hung up. path: what the task opens."""
 
     master: int
+    slave: int
     path: str
 
 
@@ -27,10 +29,9 @@ def make(rows: int, columns: int) -> Terminal:
             resize(master, frames.SIZE.pack(rows, columns))
     except BaseException:
         os.close(master)
-        raise
-    finally:
         os.close(slave)
-    return Terminal(master, path)
+        raise
+    return Terminal(master, slave, path)
 
 
 def resize(master: int, size: bytes) -> None:

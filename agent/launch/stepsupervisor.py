@@ -23,7 +23,7 @@ import signal
 import socket
 import time
 
-from packhorse.agent.launch import attemptdir, contact, frames, mpi, processes, ptys, steptasks
+from packhorse.agent.launch import attemptdir, cgroup, contact, frames, mpi, processes, ptys, steptasks
 from packhorse.agent.launch.attached import MOST_WATCHERS, Attached
 from packhorse.agent.launch.control import Attach, ControlReply, Terminate
 from packhorse.agent.launch.exitrecord import LaunchFailure
@@ -41,6 +41,12 @@ TOLD_OVER = register("step.told_over", "the owner was told of the end, no exit r
 
 DELIVER_S = 5
 """After the end of a step that was told to end its owner may take so long to take what is left."""
+
+MOST_LOOK_MS = 100
+"""Between two looks whether an owner has read what it was sent, of which the kernel does not tell unasked."""
+
+OUT_OF_MEMORY = 125
+"""Instead of a signal, in the wait status of a task that was killed for memory: Slurm's number."""
 
 READ = 1 << 16
 """What a pipe holds."""
@@ -98,11 +104,13 @@ class StepSupervisor(Supervisor):
         self._streams: dict[int, _Stream] = {}
         self._failures: Failures | None = None
         self._inflow = Inflow(self._loop)
-        self._master = -1
+        self._master = self._slave = -1
         self._mpi: mpi.Mpi | None = None
         self._mpi_fds: set[int] = set()
         self._clients = Attached(self._loop)
         self._owner_due = self.began + plan.attach_s * _US if plan.attach_s else 0
+        self._told_over = False
+        self._look_ms = 0  # until the next look whether the owner has read everything
         self._given_up_at = 0  # it was told to end when all tasks had, or nobody waits for the rest
 
     # -- the start
@@ -153,7 +161,7 @@ class StepSupervisor(Supervisor):
         self._say(frames.TASK_STARTED, task.rank, frames.U32.pack(task.pid))
         ends: Ends = begun.ends
         if ends.master >= 0:
-            self._master = ends.master
+            self._master, self._slave = ends.master, ends.slave
             self._inflow.open(task.rank, ends.master, terminal=True)
         elif ends.stdin >= 0:
             self._inflow.open(task.rank, ends.stdin)
@@ -172,6 +180,10 @@ class StepSupervisor(Supervisor):
         self._loop.register(self.door, _IN)
 
     def _wait(self, timeout_ms: int) -> None:
+        owner = self._clients.owner
+        self._flush()  # what was said of a task's end, too
+        if owner is not self._clients.owner:
+            return  # it is gone, and for how long it may be is still to be counted
         self._turn()
         for fd, events in self._loop.poll(timeout_ms / 1000):
             if fd == self.process.wakeup:
@@ -188,7 +200,6 @@ class StepSupervisor(Supervisor):
                 self._follow(said)
             else:
                 self._inflow.happened(fd, events)
-        self._flush()
 
     def _turn(self) -> None:
         """Reads output only while somebody takes it."""
@@ -244,6 +255,12 @@ class StepSupervisor(Supervisor):
             self._loop.unregister(self._failures.fd)
             os.close(self._failures.fd)
             self._failures = None
+            self._let_go_of_terminal()
+
+    def _let_go_of_terminal(self) -> None:
+        if self._slave >= 0:
+            os.close(self._slave)
+            self._slave = -1
 
     # -- the tasks' ends
 
@@ -253,15 +270,22 @@ class StepSupervisor(Supervisor):
             return
         if self._failures is not None:
             self._read_failures()  # why it failed is told before that it did
-        task.status = status
+        task.status = OUT_OF_MEMORY if status == signal.SIGKILL and self._went_out_of_memory() else status
         self._n_running -= 1
-        self._say(frames.TASK_ENDED, task.rank, frames.I32.pack(status))
+        self._say(frames.TASK_ENDED, task.rank, frames.I32.pack(task.status))
         if self._mpi is not None:
             self._mpi.task_ended(task.rank)
         if self._n_running == 0:
             crash_point(ALL_ENDED)
-            self.status = max((one.status or 0 for one in self.tasks.values()), key=_weight)
+            worst = max((one.status or 0 for one in self.tasks.values()), key=_weight)
+            self.status = int(signal.SIGKILL) if worst == OUT_OF_MEMORY else worst
             self._all_over()
+
+    def _went_out_of_memory(self) -> bool:
+        """Something of the step was killed for memory."""
+        if self.cause != "exited":
+            return self.cause == "oom"
+        return any(cgroup.memory_history(group).oom_kills for group in self.request.groups if group.memory)
 
     def _act(self, now: int) -> int:
         due = super()._act(now)
@@ -297,6 +321,7 @@ class StepSupervisor(Supervisor):
         except OSError as why:
             return ControlReply(error=f"its connection is broken: {why}")
         if client.owner:
+            self._owner_due = 0
             self._follow(said)
         return ControlReply(1)
 
@@ -315,9 +340,11 @@ class StepSupervisor(Supervisor):
                     flow.add(kind + 2, task.rank)
             if task.status is not None:
                 flow.add(frames.TASK_ENDED, task.rank, frames.I32.pack(task.status))
+        if self._told_over:
+            flow.add(frames.OVER, frames.ALL)
 
     def _flush(self) -> None:
-        if (taken := self._inflow.news()) >= 0:
+        if not self._told_over and (taken := self._inflow.news()) >= 0:
             self._clients.flow.add(frames.INPUT_TAKEN, frames.ALL, frames.U64.pack(taken))
         self._clients.flush(listen=not self._inflow.full)
 
@@ -390,14 +417,13 @@ class StepSupervisor(Supervisor):
         self._inflow.close()
         if self.cause != "exited":
             self._given_up_at = self.ended.boot_us + DELIVER_S * _US
-        told = False
         while True:
-            if not told and self._drain():
-                told = True
+            if not self._told_over and self._drain():
+                self._told_over = True
                 self._say(frames.OVER, frames.ALL)
             self._flush()
-            until = self._patience(told)
             now = contact.boot_clock_us()
+            until = self._patience(now)
             if until <= now:
                 break
             self._wait((until - now + 999) // 1000)
@@ -415,19 +441,24 @@ class StepSupervisor(Supervisor):
                 self._flush()
         return not self._streams
 
-    def _patience(self, told: bool) -> int:
+    def _patience(self, now: int) -> int:
         """Until when there is something to wait for; 0: for nothing."""
         assert self.ended is not None, "set when it ended"
         clients = self._clients
-        if self.going or (told and not clients.flow.waiting):
+        if self.going:
             return 0
         if clients.owner is not None:
-            return self._given_up_at or self.ended.boot_us + LONGEST_SLEEP_MS * 1000
-        if self._given_up_at:
+            if not self._told_over or clients.flow.waiting:
+                return self._given_up_at or now + LONGEST_SLEEP_MS * 1000
+            if clients.owner.has_read:
+                return 0
+            self._look_ms = min(MOST_LOOK_MS, 2 * self._look_ms or 1)
+            return min(now + self._look_ms * 1000, self._given_up_at or LONGEST_SLEEP_MS * 1000 + now)
+        if self._given_up_at or (self._told_over and clients.got_all):
             return 0  # nor does anybody wait for what was told to end
-        if due := self._owner_deadline(contact.boot_clock_us()):
+        if due := self._owner_deadline(now):
             return due
-        waits = not told or clients.flow.has_output
+        waits = not self._told_over or clients.flow.has_output
         return self.ended.boot_us + self.plan.return_s * _US if waits else 0
 
     def _close(self) -> None:
@@ -436,6 +467,7 @@ class StepSupervisor(Supervisor):
             os.close(stream.fd)
         if self._failures is not None:
             os.close(self._failures.fd)
+        self._let_go_of_terminal()
         for task in self.tasks.values():
             if task.stderr >= 0:
                 os.close(task.stderr)

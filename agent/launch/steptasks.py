@@ -52,13 +52,15 @@ class Place(NamedTuple):
 class Ends(NamedTuple):
     """The supervisor's ends of a task's streams, -1 for what is in files. All of them do not block.
 
-    master: of its terminal, which is input and output in one.
+    master: of its terminal, which is input and output in one; slave: the other side of that, to be held open
+    until all tasks have been executed.
     """
 
     stdin: int = -1
     stdout: int = -1
     stderr: int = -1
     master: int = -1
+    slave: int = -1
 
 
 class Begun(NamedTuple):
@@ -149,7 +151,7 @@ def close(ends: Ends) -> None:
 
 def _terminal(plan: StepPlan) -> tuple[Place, Ends]:
     terminal = ptys.make(plan.rows, plan.columns)
-    return Place((-1, -1, -1), terminal.path), Ends(master=terminal.master)
+    return Place((-1, -1, -1), terminal.path), Ends(master=terminal.master, slave=terminal.slave)
 
 
 def _silent(files: dict[str, int], opened: list[int]) -> tuple[Place, Ends]:

@@ -7,6 +7,7 @@ where unknown; a measurement that was not made is -1.
 from __future__ import annotations
 
 from packhorse.cli.slurm.times import stamp
+from packhorse.scheduler.model import rowtimes
 from packhorse.scheduler.model.units import format_clock, format_size
 
 TYPE_CHECKING = False
@@ -79,6 +80,7 @@ ACCOUNTING_COLUMNS = {
     "comment": "text",
     "work_dir": "text",
     "submit_line": "text",
+    "layout": "text",  # of steps: how the tasks lay
 }
 
 
@@ -111,18 +113,12 @@ def job_name(row: Row) -> str:
 
 def elapsed_s(row: Row, units: Units) -> int:
     """How long it has run."""
-    if not row["start_at"]:
-        return 0
-    end = row["end_at"] or units.now_us
-    return int(max(end // 1_000_000 - row["start_at"] // 1_000_000 - row["suspended_s"], 0))
+    return rowtimes.elapsed_s(row, units.now_us)
 
 
 def planned_s(row: Row, units: Units) -> int:
     """How long it waited once nothing but resources was in its way."""
-    if not row["eligible_at"]:
-        return 0
-    start = row["start_at"] or row["end_at"] or units.now_us
-    return int(max(start // 1_000_000 - row["eligible_at"] // 1_000_000, 0))
+    return rowtimes.planned_s(row, units.now_us)
 
 
 def cpu_text(micros: int) -> str:
@@ -330,7 +326,7 @@ FIELDS: dict[str, tuple[int, Value]] = {
         lambda row, units: f"{row['job_id']}.{row['step']}" if is_step(row) else str(row["job_id"]),
     ),
     "JobName": (10, _raw("name")),
-    "Layout": (9, _both("", "Unknown")),
+    "Layout": (9, _of_step(lambda row, units: row["layout"] or "Unknown")),
     "MaxDiskRead": (12, _bytes("disk_read_bytes")),
     "MaxDiskReadNode": (15, _where("disk_read_bytes", _raw("max_rss_node"))),
     "MaxDiskReadTask": (15, _where("disk_read_bytes", _always("0"))),
@@ -379,7 +375,7 @@ FIELDS: dict[str, tuple[int, Value]] = {
     "Start": (19, _instant("start_at")),
     "State": (10, lambda row, units: state_text(row)),
     "Submit": (19, _instant("submit_at")),
-    "SubmitLine": (19, _of_job(_raw("submit_line"))),
+    "SubmitLine": (19, _raw("submit_line")),
     "Suspended": (10, lambda row, units: format_clock(row["suspended_s"])),
     "SystemComment": (19, _NOTHING),
     "SystemCPU": (10, lambda row, units: cpu_text(row["system_cpu_us"])),

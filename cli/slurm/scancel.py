@@ -169,9 +169,9 @@ def _jobs(arguments: list[str]) -> list[dict[str, Any]]:
                 ref = job_ref(job)
             except JobIdError:
                 raise CommandError(f"{PROG}: error: Invalid job id {part}") from None
-            if step.isdecimal():
-                raise CommandError(f"{PROG}: error: job steps ({part}) are not supported by Packhorse yet")
-            if step or "." in part:
+            if step.isdecimal() and step.isascii() and len(step) < 10:
+                ref |= {"step": int(step), "text": part}
+            elif "." in part:
                 raise CommandError(f"{PROG}: error: Invalid job id {part}")
             jobs.append(ref)
     return jobs

@@ -1,14 +1,14 @@
-"""`squeue --steps`: the steps of running jobs. This release launches one step per job, the batch script."""
+"""`squeue --steps`: the steps of running jobs, their batch scripts among them."""
 
 from __future__ import annotations
 
 import sys
 
-from packhorse.cli.slurm.fields_jobs import ARRAY_COLUMNS, job_ids, used_seconds
 from packhorse.cli.slurm.formats import parse_letters, render
-from packhorse.cli.slurm.jobids import JobIdError, job_ref, split_ids, split_step
+from packhorse.cli.slurm.jobids import JobIdError, split_ids
 from packhorse.cli.slurm.process import CommandError
 from packhorse.cli.slurm.squeue import PROG, selection
+from packhorse.cli.slurm.step_columns import BATCH, by_number, step_ids, step_ref
 from packhorse.cli.slurm.table import Table, fetch
 from packhorse.cli.slurm.times import stamp
 from packhorse.scheduler.model.units import format_elapsed
@@ -21,31 +21,45 @@ if TYPE_CHECKING:
 
 FORMAT = "%.15i %.8j %.9P %.8u %.9M %N"
 
+
+def _used(table: Table) -> list[str]:
+    """How long each has run, not counting the time in which it was suspended."""
+    now = table.now_s
+    pairs = zip(table.seconds("start_at"), table.ints("suspended_s"), strict=True)
+    return [format_elapsed(max(now - start - suspended, 0)) for start, suspended in pairs]
+
+
 LETTERS: dict[str, StepField] = {
-    "i": ("STEPID", lambda table: [name + ".batch" for name in job_ids(table)]),
-    "j": ("NAME", lambda table: ["batch"] * table.n),
+    "i": ("STEPID", step_ids),
+    "j": ("NAME", lambda table: table.texts("name")),
     "P": ("PARTITION", lambda table: table.texts("partition")),
     "u": ("USER", lambda table: table.texts("user")),
     "U": ("UID", lambda table: [str(uid) for uid in table.ints("uid")]),
-    "M": ("TIME", lambda table: [format_elapsed(seconds) for seconds in used_seconds(table)]),
-    "N": ("NODELIST", lambda table: table.texts("batch_host")),
+    "M": ("TIME", _used),
+    "N": ("NODELIST", lambda table: table.texts("nodes")),
     "S": ("START_TIME", lambda table: [stamp(seconds) for seconds in table.seconds("start_at")]),
-    "l": ("TIME_LIMIT", lambda table: ["UNLIMITED"] * table.n),
-    "A": ("TASKS", lambda table: ["1"] * table.n),
+    "l": (
+        "TIME_LIMIT",
+        lambda table: [format_elapsed(s) if s else "UNLIMITED" for s in table.ints("time_limit_s")],
+    ),
+    "A": ("TASKS", lambda table: [str(n) for n in table.ints("n_tasks")]),
     "b": ("TRES_PER_NODE", lambda table: ["N/A"] * table.n),
 }
-"""The batch step is one task on the job's first node, without a limit of its own."""
 
 COLUMNS = (
-    *ARRAY_COLUMNS,
+    "job_id",
+    "array_job_id",
+    "array_task_id",
+    "step",
+    "name",
     "partition",
     "user",
     "uid",
-    "state",
     "start_at",
-    "end_at",
     "suspended_s",
-    "batch_host",
+    "time_limit_s",
+    "n_tasks",
+    "nodes",
 )
 
 
@@ -55,17 +69,19 @@ def listing(options: dict[str, str]) -> str:
     for name in bad:
         sys.stderr.write(f"{PROG}: error: Invalid job step format specification: {name}\n")
     request = selection({name: value for name, value in options.items() if name != "states"})
-    request.setdefault("filter", {})["states"] = ["RUNNING", "COMPLETING", "SUSPENDED"]
+    if "filter" in request:
+        request["filter"].pop("states", None)
     request["fields"] = list(COLUMNS)
-    wanted = [split_step(part) for part in split_ids(options["steps"])]
+    try:
+        wanted = [step_ref(part) for part in split_ids(options["steps"])]
+    except JobIdError as error:
+        raise CommandError(f"{PROG}: error: Invalid job_step id: {error}.??") from None
     if wanted:
-        try:
-            request["jobs"] = [job_ref(job) for job, _ in wanted]
-        except JobIdError as error:
-            raise CommandError(f"{PROG}: error: Invalid job_step id: {error}.??") from None
-    table = fetch("ListJobs", request)
-    if wanted and all(step not in ("", "batch") for _, step in wanted):
-        table.keep([])
-    ids = table.ints("job_id")
-    table.keep(sorted(range(table.n), key=ids.__getitem__))
+        request["jobs"] = [ref for ref, _ in wanted]
+    table = fetch("ListSteps", request)
+    rows = by_number(table)
+    if wanted and all(step == BATCH for _, step in wanted):
+        steps = table.texts("step")
+        rows = [row for row in rows if steps[row] == BATCH]
+    table.keep(rows)
     return render(prefix, pieces, table, "noheader" not in options)

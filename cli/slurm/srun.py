@@ -21,7 +21,10 @@ PROG = "srun"
 
 def main() -> int:
     """The console script."""
-    return run(PROG, command)
+    code = run(PROG, command)
+    sys.stderr.flush()
+    # Taking an interpreter apart costs as much as starting a step, and nothing is left to be done.
+    os._exit(code)
 
 
 def command(words: list[str]) -> int:
@@ -158,9 +161,7 @@ def _outside(options: dict[str, str], arguments: list[str], line: str) -> int:
     job_id = allocation.submit(request)
     if "test-only" in options:
         return 0
-    try:
-        allocation.granted(job_id, wait_s, "quiet" in options)
-    except allocation.Interrupted:
+    if allocation.granted(job_id, wait_s, "quiet" in options) is None:
         allocation.end(job_id, 1)
         sys.stderr.write(
             f"{PROG}: Job allocation {job_id} has been revoked\n{PROG}: Force Terminated JobId={job_id}\n"

@@ -21,6 +21,19 @@ The manual pages of Slurm 24.11 describe every option; `packhorse` has the comma
 """
 
 _TEXTS = {
+    "sdiag": (
+        "[-a] [-r] [-i|-t|-T]",
+        """
+Options
+  -a*, --all*                 everything, which is the default
+  -r, --reset                 all figures from zero; for administrators
+  -i, --sort-by-id            calls by number of method and user
+  -t, --sort-by-time          calls by the time that they took in all
+  -T, --sort-by-time2         calls by the time that one took on average
+      --json
+  -M, --cluster=NAME          must be this cluster
+""",
+    ),
     "sreport": (
         "[OPTIONS] TYPE REPORT [CONDITION=VALUE,...]...",
         """
@@ -111,6 +124,84 @@ What to print
   -M, --clusters=NAME         must be this cluster
 * --acctg-freq --delay-boot --get-user-env --ignore-pbs --mail-type --mail-user --oversubscribe --profile
   --use-min-nodes --wait-all-nodes --wckey
+""",
+    ),
+    "srun": (
+        "[OPTIONS] PROGRAM [ARGUMENTS]",
+        """
+Within a job (SLURM_JOB_ID, --jobid) a step of it; elsewhere in a job of its own, for which the options of
+sbatch about what it needs, when and how hold too.
+What to run
+  -J, --job-name=NAME         name of the step
+  -D, --chdir=DIR             working directory
+      --multi-prog            PROGRAM is a file: which tasks run which program
+      --mpi=none|pmi2|pmix    how tasks find each other; list
+      --bcast[=PATH]          copy the program to the nodes first
+      --export=ALL|NONE|[ALL,]NAME[=VALUE]..., -E, --preserve-env, --propagate[=LIMITS]
+      --prolog=PROGRAM, --epilog=PROGRAM             here, before and after the step
+      --task-prolog=PROGRAM, --task-epilog=PROGRAM   on the nodes, around every task
+How many, where, and with what
+  -n, --ntasks=N, -N, --nodes=MIN[-MAX], --ntasks-per-node=N, -c, --cpus-per-task=N
+  -m, --distribution=block|cyclic|plane=N|arbitrary
+  -w, --nodelist=NODES, -x, --exclude=NODES, -F, --nodefile=FILE, -r, --relative=N
+      --mem=SIZE, --mem-per-cpu=SIZE, --gres=KIND[:TYPE][:N], -G, --gpus=N, --gpus-per-node=N
+      --gpus-per-task=N, --ntasks-per-gpu=N, --cpus-per-gpu=N, --mem-per-gpu=SIZE
+      --cpu-bind=[verbose,]none|rank|cores|threads|sockets|map_cpu:LIST|mask_cpu:LIST
+      --gpu-bind=[verbose,]closest|none|map_gpu:LIST|mask_gpu:LIST|per_task:N|single:N
+      --exact, --exclusive    no more than it asks for
+      --overlap               whatever the job has, beside other steps
+  -O, --overcommit            more tasks than CPUs
+      --jobid=ID              the job
+  -I, --immediate[=SECONDS]   give up when it cannot start so soon
+  -t, --time=LIMIT
+      --test-only             when a job would start; nothing is submitted
+Input and output
+  -i, --input=all|none|TASK|FILE, -o, --output=MODE, -e, --error=MODE, --open-mode=append|truncate
+                              %t, %n, %N in FILE: one for every task, node; also %j %J %s %x %u %A %a
+  -l, --label                 the task's number before every line
+  -u, --unbuffered            output as it comes, not line by line
+      --pty                   a terminal for task 0
+Its end
+  -K, --kill-on-bad-exit[=0|1]  end all tasks when one fails
+  -W, --wait=SECONDS          end all tasks so long after the first has ended
+  -k, --no-kill[=off]         go on without a node that is lost
+  -X, --disable-status        Ctrl-C goes to the tasks at once
+      --quit-on-interrupt     Ctrl-C ends the step at once
+  -Q, --quiet, -v, --verbose
+  -M, --clusters=NAME         must be this cluster
+* --acctg-freq --bcast-exclude --compress --delay-boot --mail-type --mail-user --msg-timeout --oversubscribe
+  --profile --slurmd-debug --threads --use-min-nodes --wckey; with a warning: --accel-bind --cpu-freq
+  --gpu-freq --hint --mem-bind --network --resv-ports --send-libs --threads-per-core --x11
+""",
+    ),
+    "salloc": (
+        "[OPTIONS] [COMMAND [ARGUMENTS]]",
+        """
+Gets nodes, runs COMMAND (a shell) here, and gives them back. The options of sbatch about what a job needs,
+when and how hold, and:
+      --no-shell              only get them; scancel gives them back
+  -I, --immediate[=SECONDS]   give up when they are not free so soon
+  -K, --kill-command[=SIGNAL] signal the command when the job is over before it
+      --bell, --no-bell       ring when the nodes are there (after a wait of 10 s)
+  -J, --job-name=NAME, -D, --chdir=DIR
+      --test-only             when it would start; nothing is submitted
+  -Q, --quiet, -v, --verbose
+  -M, --clusters=NAME         must be this cluster
+* --acctg-freq --delay-boot --get-user-env --gpu-bind --mail-type --mail-user --mem-bind --oversubscribe
+  --profile --use-min-nodes --wait-all-nodes --wckey; with a warning: --cpu-freq --gpu-freq --hint --network
+  --x11
+""",
+    ),
+    "sattach": (
+        "[OPTIONS] JOB.STEP",
+        """
+Shows the output of a step that runs, from now on, and what becomes of its tasks.
+  -l, --label                 the task's number before every line
+      --output-filter=TASK, --error-filter=TASK   of this task only
+      --layout                which tasks are where; nothing else
+      --pty                   output as a terminal gets it
+  -Q, --quiet, -v, --verbose
+* --input-filter              only the srun that started a step feeds it
 """,
     ),
     "squeue": (

@@ -17,7 +17,7 @@ from packhorse.scheduler.model.gresspec import share_text
 from packhorse.scheduler.model.hostlist import compress_sorted
 from packhorse.scheduler.model.ids import UNKNOWN, Instant
 from packhorse.scheduler.model.job import Active, ArrayJob, Job, JobSpec, JobState
-from packhorse.scheduler.model.resources import WHOLE, Ask, Placement, Usage, is_slice
+from packhorse.scheduler.model.resources import WHOLE, Ask, Placement, Usage, is_slice, joined_usage
 from packhorse.scheduler.model.tres import CPU, MEM, NODE, placed_tres
 from packhorse.scheduler.model.units import format_mem_mib
 
@@ -56,7 +56,7 @@ def _ended(state: State, event: JobEnded) -> AttemptRow:
         cancelled_by=event.cancelled_by,
         started_at=event.started_at,
         ended_at=event.ended_at or event.at,
-        usage=event.usage,
+        usage=_usage(state, event),
     )
 
 
@@ -75,8 +75,14 @@ def _requeued(state: State, event: JobRequeued) -> AttemptRow:
         cancelled_by=-1,
         started_at=event.started_at,
         ended_at=event.ended_at or event.at,
-        usage=event.usage,
+        usage=_usage(state, event),
     )
+
+
+def _usage(state: State, event: JobEnded | JobRequeued) -> Usage:
+    """What the attempt used, its steps included."""
+    steps = state.steps.get(event.job)
+    return event.usage if steps is None else joined_usage((event.usage, steps.used))
 
 
 def _remainder(state: State, event: ArrayRemainderCancelled) -> AttemptRow:
@@ -159,6 +165,7 @@ def _row(
         wckey=spec.wckey,
         reservation=(phase.reservation if isinstance(phase, Active) else "") or spec.reservation,
         suspended_us=suspended_us(phase, ended_at) if isinstance(phase, Active) else 0,
+        allocation=spec.allocation.value,
         usage=usage,
     )
 

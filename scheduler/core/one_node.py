@@ -50,16 +50,16 @@ def plan(state: State, now: Instant) -> tuple[list[Started], dict[JobId, Instant
     few = pending.n_ready <= MOST_ROWS and pending.n_ready < config.max_starts_per_cycle
     if not few or len(nodes) != 1 or config.backfill_depth > 1 or len(pending.partitions) != 1:
         return None
-    rules = pending.rules(config)
-    if config.order == PACKHORSE or rules.limited or pending.licensed or nodes.n_exclusive:
+    rules, asks = pending.rules(config), pending.asks
+    if config.order == PACKHORSE or rules.limited or asks.licensed or nodes.n_exclusive:
         return None
-    if book_of(state).terms.limited or state.reservations or pending.reserved or state.gangs.ready:
+    if book_of(state).terms.limited or state.reservations or asks.reserved or state.gangs.ready:
         return None
     refresh(pending, nodes, rules)
     key_of = order_keys.key_of(state, now)
     order = pending.ordered(config, now, state.usage, nodes.board().totals, key_of)
     classes: list[int] = pending.ask_class[order].tolist()
-    if pending.n_odd_classes and not all(pending.is_plain(code) for code in set(classes)):
+    if asks.n_odd and not all(pending.is_plain(code) for code in set(classes)):
         return None
     if pending.arrays and ((pending.room[order] >= 0).any() or (pending.count[order] > 1).any()):
         return None

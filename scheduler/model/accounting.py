@@ -16,7 +16,8 @@ class AttemptRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     index -1 outside arrays; array_indices: text of waiting indices cancelled together, else "". Amounts are
     those allocated where it ran, those asked for where it did not. nodes: hostlist. command: the script and
     its arguments, "script:…" (a digest) where it was no file. gpu_milli: thousandths of GPUs, 0 for devices
-    of which that is not known yet. suspended_us: how much of its run it was suspended.
+    of which that is not known yet. suspended_us: how much of its run it was suspended. allocation: what it
+    had instead of a batch script, "" for nothing. usage: its steps included.
     """
 
     job: JobId
@@ -62,6 +63,41 @@ class AttemptRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     wckey: str
     reservation: str
     suspended_us: int
+    allocation: str
+    usage: Usage
+
+
+BATCH_STEP = -1
+"""Instead of a step's number: the batch script of a job that also had steps."""
+
+
+class StepRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An ended step of an attempt, or its batch script where there were steps beside it.
+
+    nodes: hostlist. layout: how its tasks lay. cancelled_by: uid, -1: nobody. started_at 0: it never began.
+    max_rss_node: where its memory was largest. usage: of all its nodes together.
+    """
+
+    job: JobId
+    attempt: int
+    step: int
+    name: str
+    nodes: str
+    n_nodes: int
+    n_tasks: int
+    n_cpus: int
+    mem_mib: int
+    alloc_tres: str
+    layout: str
+    state: str
+    exit_code: int
+    exit_signal: int
+    cancelled_by: int
+    detail: str
+    started_at: Instant
+    ended_at: Instant
+    submit_line: str
+    max_rss_node: str
     usage: Usage
 
 

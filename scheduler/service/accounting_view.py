@@ -6,16 +6,18 @@ and hides its row from the state.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from packhorse.scheduler.core import indices
 from packhorse.scheduler.core.accounting import NONE_ASSIGNED, Amounts, command_of
 from packhorse.scheduler.core.active import suspended_us
-from packhorse.scheduler.model.accounting import AttemptRow
+from packhorse.scheduler.core.steps.book import step_key
+from packhorse.scheduler.core.steps.rows import running_row
+from packhorse.scheduler.model.accounting import AttemptRow, StepRow
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import Active, Ended, Job
-from packhorse.scheduler.model.resources import Usage
+from packhorse.scheduler.model.resources import Usage, joined_usage
 from packhorse.scheduler.model.units import format_mem_mib
 from packhorse.scheduler.service import messages
 from packhorse.scheduler.service.convert import index_ranges
@@ -26,8 +28,8 @@ from packhorse.scheduler.service.tables.accounting import (
     ACCOUNTING,
     AccountingRow,
     AccountingView,
-    batch_step,
     job_row,
+    step_rows,
 )
 from packhorse.scheduler.service.tables.jobs import nodes_text, priorities, reasons, view
 from packhorse.scheduler.service.tables.table import check_fields, make_table
@@ -61,6 +63,7 @@ class Present(NamedTuple):
     priorities: list[int]
     usage: dict[NodeName, NodeUsage]
     now: Instant
+    steps: list[StepRow]
 
 
 async def list_accounting(engine: Engine, request: messages.ListAccountingRequest) -> messages.Table:
@@ -89,14 +92,48 @@ def _table(
         attempts.sort(key=lambda row: row.ended_at or now)
         del attempts[: len(attempts) - request.limit]
     attempts.sort(key=lambda row: (row.array_id or row.job, row.index, row.job, row.attempt))
+    steps = _steps(here, store, attempts)
     rows: list[AccountingRow] = []
     for attempt in attempts:
-        rows.append(job_row(attempt))
+        mine = steps.get((attempt.job, attempt.attempt), ())
+        rows.append(job_row(attempt, mine))
         if attempt.started_at and not request.allocations_only:
-            rows.append(batch_step(attempt))
+            rows += step_rows(attempt, mine)
     unknown = _unknown(request, attempts)
+    rows = _only_steps(request, rows)
     view = AccountingView(rows, cluster)
     return make_table(ACCOUNTING, view, fields, n_rows=len(rows), now=now, unknown=unknown)
+
+
+def _steps(
+    here: Present, store: Store, attempts: Sequence[AttemptRow]
+) -> dict[tuple[int, int], list[StepRow]]:
+    """The steps of each attempt, ended ones first, by number."""
+    found: dict[tuple[int, int], list[StepRow]] = {}
+    wanted = {row.job for row in attempts if row.started_at}
+    for row in store.steps(wanted):
+        found.setdefault((row.job, row.attempt), []).append(row)
+    for row in here.steps:
+        own = found.setdefault((row.job, row.attempt), [])
+        if row.step not in [other.step for other in own]:
+            own.append(row)
+            own.sort(key=lambda each: each.step)
+    return found
+
+
+def _only_steps(request: messages.ListAccountingRequest, rows: list[AccountingRow]) -> list[AccountingRow]:
+    """Of jobs of which single steps were named only those."""
+    only: dict[int, set[str] | None] = {}
+    for ref in request.jobs:
+        known = only.get(ref.job_id, set())
+        only[ref.job_id] = None if ref.step is None or known is None else {*known, str(ref.step)}
+    if all(steps is None for steps in only.values()):
+        return rows
+    return [
+        row
+        for row in rows
+        if (wanted := only.get(row.attempt.job, only.get(row.attempt.array_id))) is None or row.step in wanted
+    ]
 
 
 def query_of(request: messages.ListAccountingRequest) -> AttemptQuery:
@@ -147,7 +184,23 @@ def present(engine: Engine, request: messages.ListAccountingRequest, now: Instan
         priorities(table),
         engine.usage.copy(),
         now,
+        _running_steps(engine, table.rows),
     )
+
+
+def _running_steps(engine: Engine, jobs: Sequence[Job]) -> list[StepRow]:
+    """The rows that their steps would leave if they ended now."""
+    found = []
+    for job in jobs:
+        steps, active = engine.state.steps.get(job.id), job.phase
+        if steps is not None and isinstance(active, Active):
+            for step in steps.running:
+                parts = [(part.node, step_key(active.attempt, step)) for part in step.parts]
+                used = [_usage_of(engine.usage, *part) for part in parts]
+                measured = [usage for usage in used if usage is not NO_USAGE]
+                usage = joined_usage(measured) if measured else NO_USAGE
+                found.append(running_row(job, active, step, usage))
+    return found
 
 
 def live_rows(here: Present) -> list[Live]:
@@ -254,6 +307,7 @@ def _live(here: Present, job: Job, reason: str, priority: int) -> Live:
         wckey=spec.wckey,
         reservation=(active.reservation if active else "") or spec.reservation,
         suspended_us=suspended_us(active, here.now) if active else 0,
+        allocation=spec.allocation.value,
         usage=_usage(here, placements[0].node, active.attempt) if active and placements else NO_USAGE,
     )
     return Live(row, active is None)
@@ -261,6 +315,10 @@ def _live(here: Present, job: Job, reason: str, priority: int) -> Live:
 
 def _usage(here: Present, node: NodeName, attempt: AttemptKey) -> Usage:
     """What its node last measured of a running attempt."""
-    said = here.usage.get(node)
+    return _usage_of(here.usage, node, attempt)
+
+
+def _usage_of(usage: Mapping[NodeName, NodeUsage], node: NodeName, attempt: AttemptKey) -> Usage:
+    said = usage.get(node)
     sample = said.attempts.get(attempt) if said is not None else None
     return NO_USAGE if sample is None else sample.usage

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
 from packhorse.scheduler.model.errors import BadValue
+from packhorse.scheduler.model.ids import JobId
 from packhorse.scheduler.model.input import CancelStep, CreateStep, EndAllocation
 from packhorse.scheduler.model.job import Owner
 from packhorse.scheduler.model.step import SAME, Overlap, StepSpec
@@ -50,8 +52,9 @@ def create_step(request: Any, owner: Owner, admin: bool) -> StepCall:
     return StepCall(CreateStep(caller(owner, admin, request), job_id(request.job_id), spec), (variables,))
 
 
-def cancel_steps(request: Any, owner: Owner, admin: bool) -> list[CancelStep]:
-    """The steps that a CancelJobsRequest names, one input each. Raises BadValue."""
+def cancel_steps(request: Any, owner: Owner, admin: bool, number: Callable[[Any], JobId]) -> list[CancelStep]:
+    """The steps that a CancelJobsRequest names, one input each. number: of the job that a reference means.
+    Raises BadValue."""
     by = caller(owner, admin, request)
     signal = whole("signal", request.signal, 0, 64)
     found = []
@@ -59,7 +62,7 @@ def cancel_steps(request: Any, owner: Owner, admin: bool) -> list[CancelStep]:
         if ref.step is not None:
             each = replace(by, key=f"{by.key}.{n}") if by.key else by
             name = text("jobs", ref.text) or f"{ref.job_id}.{ref.step}"
-            found.append(CancelStep(each, name, job_id(ref.job_id), ref.step, signal))
+            found.append(CancelStep(each, name, number(ref), ref.step, signal))
     return found
 
 

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import structlog
 
@@ -29,13 +29,14 @@ from packhorse.scheduler.core.reclaim.ledger import loan_rows
 from packhorse.scheduler.core.reservations.times import reservation_rows
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
+from packhorse.scheduler.core.steps.rows import step_rows
 from packhorse.scheduler.core.when.book import Key
-from packhorse.scheduler.model.accounting import AttemptRow, LoanRow, NodeRow, ReservationRow
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow, NodeRow, ReservationRow, StepRow
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Command
 from packhorse.scheduler.model.crashpoint import crash_point, register
 from packhorse.scheduler.model.errors import StoreDamaged, StoreError, StoreUnavailable
-from packhorse.scheduler.model.event import Event, StartEstimate
+from packhorse.scheduler.model.event import Event, JobGranted, StartEstimate
 from packhorse.scheduler.model.ids import US, Instant, NodeName
 from packhorse.scheduler.model.input import (
     Caller,
@@ -90,11 +91,23 @@ Observer = Callable[[int, Sequence[Event]], None]
 """Called on the event loop once some events are durable: with the number of the first, and all, in order."""
 
 
+class Pass(NamedTuple):
+    """What a scheduling cycle did. state: as it is after it; n_queued: jobs that waited for nothing but room
+    when it began."""
+
+    state: State
+    n_queued: int
+    started: list[JobGranted]
+
+
 class Meter(Protocol):
     """Where the engine counts; the metrics page implements it."""
 
     def cycle_ran(self, seconds: float) -> None:
         """One scheduling cycle, deciding and applying."""
+
+    def passed(self, seconds: float, done: Pass) -> None:
+        """The same cycle, if what it decided stands."""
 
     def committed(self, seconds: float, n_records: int) -> None:
         """One transaction of the store with so many events."""
@@ -113,6 +126,9 @@ class NoMeter:
     """Counts nothing."""
 
     def cycle_ran(self, seconds: float) -> None:
+        pass
+
+    def passed(self, seconds: float, done: Pass) -> None:
         pass
 
     def committed(self, seconds: float, n_records: int) -> None:
@@ -151,7 +167,18 @@ class NoAgents:
 class _Group:
     """What was decided since the last batch was handed over."""
 
-    __slots__ = ("blobs", "commands", "events", "loans", "records", "rows", "series", "times", "waiters")
+    __slots__ = (
+        "blobs",
+        "commands",
+        "events",
+        "loans",
+        "records",
+        "rows",
+        "series",
+        "steps",
+        "times",
+        "waiters",
+    )
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -161,6 +188,7 @@ class _Group:
         self.rows: list[AttemptRow] = []
         self.loans: list[LoanRow] = []
         self.times: list[NodeRow | ReservationRow] = []
+        self.steps: list[StepRow] = []
         self.commands: list[Command] = []
         self.waiters: list[tuple[asyncio.Future[Reply], Reply]] = []
 
@@ -393,7 +421,14 @@ class Engine:
         if self._recorder is not None:
             self._recorder.flush()
         await self._writer.submit(
-            Batch(first.records, rows=first.rows, loans=first.loans, series=first.series, times=first.times)
+            Batch(
+                first.records,
+                rows=first.rows,
+                loans=first.loans,
+                series=first.series,
+                times=first.times,
+                steps=first.steps,
+            )
         )
         self._durable_seq = self._seq
         self._state, self._why = state, ""
@@ -464,6 +499,8 @@ class Engine:
             group.loans += loan_rows(state, event)
             group.times += node_rows(state, event)
             group.times += reservation_rows(state, event)
+            if state.steps:
+                group.steps += step_rows(state, event)
             apply(state, event)
             seq += 1
             group.records.append(encode(event, seq))
@@ -537,6 +574,7 @@ class Engine:
                     loans=group.loans,
                     series=group.series,
                     times=group.times,
+                    steps=group.steps,
                 )
                 self._writer.submit(batch).add_done_callback(lambda written: self._done(group, written))
                 self._snapshots.saw(len(group.records))
@@ -581,14 +619,19 @@ class Engine:
 
     def _run_cycle(self, guide: tuple[Guided, ...] | None = None) -> None:
         """One pass. guide: what a held one waited for; None: it may be held."""
+        n_queued = 0
         if self._state is not None:
             self.shadow.before(self._state, self.clock.now())
+            n_queued = n_to_serve(self._state)
         started = time.perf_counter()
         n_events = len(self._group.events)
         self.post(RunCycle(hold=self._improving.ready) if guide is None else RunCycle(guide))
         seconds = time.perf_counter() - started
         self._cycle.ran(seconds)
         self._meter.cycle_ran(seconds)
+        if self._state is not None:
+            granted = [event for event in self._group.events[n_events:] if isinstance(event, JobGranted)]
+            self._meter.passed(seconds, Pass(self._state, n_queued, granted))
         if self._state is not None and not self._improving.holding:
             self.shadow.after(self._state, self._group.events[n_events:])
         if self._left_over:

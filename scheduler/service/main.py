@@ -25,6 +25,7 @@ from packhorse.scheduler.service import grpc_door, http_door, logs, socket_door,
 from packhorse.scheduler.service.agent_sessions import AgentSessions, SessionSettings
 from packhorse.scheduler.service.auth import Directory, Principal, owner_of
 from packhorse.scheduler.service.clock import SystemClock
+from packhorse.scheduler.service.diagnostics import Diagnostics
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.estimating import Estimator
 from packhorse.scheduler.service.failures import HTTP_STATUS, Code
@@ -139,8 +140,9 @@ async def serve(
     """
     service = configuration.service
     require_policy(configuration.cluster.policy)
-    metrics = Metrics()
     clock = SystemClock()
+    diagnostics = Diagnostics(clock)
+    metrics = Metrics(diagnostics.passed)
     secrets = home / "secrets"
     directory = Directory(service.admins)
     signer = tokens.Tokens(tokens.load_key(secrets), configuration.cluster.name, directory)
@@ -164,6 +166,7 @@ async def serve(
         SessionSettings(heartbeat_s=service.heartbeat_s, usage_s=service.usage_s),
     )
     add_AgentsServicer_to_server(sessions, server)
+    engine.observe(diagnostics.saw)
     await engine.start()
     stack.push_async_callback(engine.stop)
     teacher = Teacher(engine, service.learn_interval_s)
@@ -193,6 +196,8 @@ async def serve(
         submitted=metrics.submitted,
         relayed=metrics.answered,
         is_admin=directory.is_admin,
+        diagnostics=diagnostics,
+        unsent=sessions.unsent,
     )
     table = methods.table()
     server.add_generic_rpc_handlers((grpc_door.handlers(table, signer, clock.now, metrics.answered),))

@@ -84,15 +84,10 @@ def step_environment(
 
 
 def distribution(step: Step) -> str:
-    """How its tasks lie; Slurm calls it cyclic where nobody asked and no node has two."""
+    """How its tasks lie."""
     if step.spec.distribution:
         return step.spec.distribution
     return "block"
-
-
-def layout_name(distribution: str, n_tasks: int, n_nodes: int) -> str:
-    """As sacct and scontrol write it: `Block`, `Cyclic`, `Plane`, `Arbitrary`."""
-    return (distribution or ("block" if n_tasks > n_nodes else "cyclic")).capitalize()
 
 
 def allocation_environment(job: Job, active: Active, cluster: str) -> list[str]:

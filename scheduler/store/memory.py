@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 
-from packhorse.scheduler.model.accounting import AttemptRow, LoanRow, NodeRow, ReservationRow
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow, NodeRow, ReservationRow, StepRow
 from packhorse.scheduler.model.errors import StoreError, StoreUnavailable
 from packhorse.scheduler.model.event import ArrayTaskSplit
 from packhorse.scheduler.model.ids import Instant, JobId
@@ -60,6 +60,7 @@ class MemoryStore:
         self._rows: list[AttemptRow] = []
         self._loans: list[LoanRow] = []
         self._times: list[NodeRow | ReservationRow] = []
+        self._steps: list[StepRow] = []
         self._series: dict[tuple[int, int], UsageSeries] = {}
         self._snapshots: list[tuple[int, list[bytes]]] = []
         self._writing: object = None
@@ -73,7 +74,7 @@ class MemoryStore:
         self._reserve_bytes(
             sum(len(record.data) + _RECORD_BYTES for record in batch.records)
             + sum(map(len, new.values()))
-            + _ROW_BYTES * len(batch.rows)
+            + _ROW_BYTES * (len(batch.rows) + len(batch.steps))
             + _LOAN_BYTES * (len(batch.loans) + len(batch.times))
             + sum(len(series.data) + _SERIES_BYTES for series in batch.series)
         )
@@ -83,6 +84,7 @@ class MemoryStore:
         self._rows += batch.rows
         self._loans += batch.loans
         self._times += batch.times
+        self._steps += batch.steps
         self._series |= {(series.job, series.attempt): series for series in batch.series}
         self._highest_job = max(self._highest_job, *(record.last_job for record in batch.records), 0)
         for ref, _ in batch.blobs:
@@ -164,6 +166,7 @@ class MemoryStore:
             self._rows = [row for row in self._rows if row.ended_at >= before]
             self._loans = [loan for loan in self._loans if loan.until >= before]
             self._times = [row for row in self._times if row.until >= before]
+            self._steps = [row for row in self._steps if row.ended_at >= before]
         self._drop_series(retention, now)
         for ref in [ref for ref in self._blobs if ref not in live.refs and self._named[ref] <= live.seq]:
             del self._blobs[ref], self._named[ref]
@@ -183,6 +186,10 @@ class MemoryStore:
             del found[query.limit :]
         found.sort(key=lambda pair: (pair[0].job, pair[0].attempt, pair[1]))
         return [row for row, _ in found]
+
+    def steps(self, jobs: Collection[int]) -> list[StepRow]:
+        found = [row for row in self._steps if row.job in jobs]
+        return sorted(found, key=lambda row: (row.job, row.attempt, row.step))
 
     def loans(self, query: LoanQuery) -> list[LoanRow]:
         return sorted((loan for loan in self._loans if fits(loan, query)), key=lambda loan: loan.until)
@@ -242,7 +249,7 @@ class MemoryStore:
         return (
             sum(len(record.data) + _RECORD_BYTES for record in self._log)
             + sum(map(len, self._blobs.values()))
-            + _ROW_BYTES * len(self._rows)
+            + _ROW_BYTES * (len(self._rows) + len(self._steps))
             + _LOAN_BYTES * (len(self._loans) + len(self._times))
             + sum(len(series.data) + _SERIES_BYTES for series in self._series.values())
             + sum(len(chunk) for _, chunks in self._snapshots for chunk in chunks)

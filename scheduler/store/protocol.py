@@ -7,13 +7,13 @@ and what it was given is durable when it returns.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 import msgspec
 
-from packhorse.scheduler.model.accounting import AttemptRow, LoanRow, NodeRow, ReservationRow
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow, NodeRow, ReservationRow, StepRow
 from packhorse.scheduler.model.ids import Instant, JobId, NodeName
 from packhorse.scheduler.model.waste import Waste, WasteQuery
 
@@ -59,6 +59,7 @@ class Batch(NamedTuple):
     loans: Sequence[LoanRow] = ()
     series: Sequence[UsageSeries] = ()
     times: Sequence[NodeRow | ReservationRow] = ()
+    steps: Sequence[StepRow] = ()
 
 
 class Attempts(StrEnum):
@@ -238,6 +239,9 @@ class Store(Protocol):
 
     def attempts(self, query: AttemptQuery) -> list[AttemptRow]:
         """Accounting rows by job number and attempt."""
+
+    def steps(self, jobs: Collection[int]) -> list[StepRow]:
+        """Ended steps of all attempts of these jobs, by job, attempt and number."""
 
     def loans(self, query: LoanQuery) -> list[LoanRow]:
         """Loans that are over, in the order in which they ended."""

@@ -21,6 +21,7 @@ NAMES = (
     "0002_measured_usage_and_loans",
     "0003_commands_and_gpus",
     "0004_wckeys_and_nodes",
+    "0005_steps",
 )
 """The migrations, oldest first."""
 
@@ -50,7 +51,7 @@ TEXT_COLUMNS = frozenset(
     {
         "array_indices", "name", "user", "group", "account", "partition", "qos", "state", "reason", "detail",
         "req_mem", "req_tres", "alloc_tres", "nodes", "work_dir", "comment", "submit_line", "features",
-        "command", "wckey", "reservation",
+        "command", "wckey", "reservation", "allocation",
     }
 )  # fmt: skip
 
@@ -60,14 +61,25 @@ ATTEMPT_COLUMNS = (
     "submitted_at", "eligible_at", "started_at", "ended_at", "time_limit_s", "n_nodes", "n_tasks", "n_cpus",
     "mem_mib", "req_mem", "req_tres", "alloc_tres", "nodes", "priority", "restarts", "work_dir", "comment",
     "submit_line", "features", "command", "gpu_milli",
-    "wckey", "reservation", "suspended_us",
+    "wckey", "reservation", "suspended_us", "allocation",
     *USAGE_COLUMNS,
 )  # fmt: skip
 """The fields of AttemptRow, its usage spread out: the order in which rows are written and read."""
 
 
-_LATER = ("command", "gpu_milli", "wckey", "reservation", "suspended_us")
-"""Those of the third migration and the fourth."""
+STEP_COLUMNS = (
+    "job", "attempt", "step", "name", "nodes", "n_nodes", "n_tasks", "n_cpus", "mem_mib", "alloc_tres",
+    "layout", "state", "exit_code", "exit_signal", "cancelled_by", "detail", "started_at", "ended_at",
+    "submit_line", "max_rss_node", *USAGE_COLUMNS,
+)  # fmt: skip
+"""The fields of StepRow, its usage spread out."""
+
+_STEP_TEXTS = frozenset(
+    {"name", "nodes", "alloc_tres", "layout", "state", "detail", "submit_line", "max_rss_node"}
+)
+
+_LATER = ("command", "gpu_milli", "wckey", "reservation", "suspended_us", "allocation")
+"""Those of the third migration, the fourth and the fifth."""
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -79,6 +91,7 @@ def migrate(connection: sqlite3.Connection) -> None:
     migrations(name=NAMES[1])(_measured_usage_and_loans)
     migrations(name=NAMES[2])(_commands_and_gpus)
     migrations(name=NAMES[3])(_wckeys_and_nodes)
+    migrations(name=NAMES[4])(_steps)
     migrations.apply(Database(connection))
 
 
@@ -172,3 +185,13 @@ def _wckeys_and_nodes(db: Database) -> None:
     )  # fmt: skip
     db.table("reservation_times").create_index(["until"], index_name="reservation_times_by_end")
     db.execute("PRAGMA user_version = 4")
+
+
+def _steps(db: Database) -> None:
+    db.execute("ALTER TABLE attempts ADD COLUMN allocation TEXT NOT NULL DEFAULT ''")
+    # Steps that are over, some thousands of one job maybe; step -1: its batch script.
+    columns = {name: str if name in _STEP_TEXTS else int for name in STEP_COLUMNS}
+    db.table("steps").create({"id": int, **columns}, pk="id")
+    db.table("steps").create_index(["job", "attempt"], index_name="steps_by_job")
+    db.table("steps").create_index(["ended_at"], index_name="steps_by_end")
+    db.execute("PRAGMA user_version = 5")

@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from packhorse.scheduler.model.accounting import AttemptRow, LoanRow, NodeRow, ReservationRow
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow, NodeRow, ReservationRow, StepRow
 from packhorse.scheduler.model.crashpoint import crash_point
 from packhorse.scheduler.model.errors import StoreDamaged, StoreError
 from packhorse.scheduler.model.event import ArrayTaskSplit
 from packhorse.scheduler.model.ids import Instant, JobId
 from packhorse.scheduler.model.waste import Waste, WasteQuery
-from packhorse.scheduler.store import accounting, crash_points, loans, report, waste
+from packhorse.scheduler.store import accounting, crash_points, loans, report, steps, waste
 from packhorse.scheduler.store.codec import concerns, decode
 from packhorse.scheduler.store.protocol import (
     AttemptQuery,
@@ -102,13 +102,15 @@ class SqliteStore:
         blobs = [_pack(ref, content) for ref, content in batch.blobs if ref not in self._recent]
         rows = [accounting.to_values(row) for row in batch.rows]
         given = [loans.to_values(loan) for loan in batch.loans]
-        if blobs or rows or given or batch.series or batch.times or len(records) > _RECORDS.at_once:
+        more = batch.series or batch.times or batch.steps or len(records) > _RECORDS.at_once
+        if blobs or rows or given or more:
             with self._file.transaction() as connection:
                 _RECORDS.run(connection, records)
                 crash_point(crash_points.IN_TRANSACTION)
                 _BLOBS.run(connection, blobs)
                 accounting.ROWS.run(connection, rows)
                 loans.LOANS.run(connection, given)
+                steps.STEPS.run(connection, [steps.to_values(row) for row in batch.steps])
                 for table, kind in ((report.NODE_TIMES, NodeRow), (report.RESERVATION_TIMES, ReservationRow)):
                     table.run(connection, [report.to_values(r) for r in batch.times if isinstance(r, kind)])
                 if batch.series:
@@ -178,6 +180,13 @@ class SqliteStore:
         statement, values = accounting.select(query)
         with self._file.queries() as connection:
             return [accounting.from_values(row) for row in connection.execute(statement, values)]
+
+    def steps(self, jobs: Collection[int]) -> list[StepRow]:
+        if not jobs:
+            return []
+        statement, values = steps.select(jobs)
+        with self._file.queries() as connection:
+            return [steps.from_values(row) for row in connection.execute(statement, values)]
 
     def loans(self, query: LoanQuery) -> list[LoanRow]:
         statement, values = loans.select(query)

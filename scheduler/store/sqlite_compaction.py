@@ -22,7 +22,16 @@ STEP_S = 0.002
 _LEAST = 64
 """Items a step takes on at least, well below a millisecond's work: a busy machine must not stop it all."""
 
-_MOST = {"log": 512, "attempts": 512, "loans": 512, "times": 512, "series": 512, "blobs": 512, "pages": 128}
+_MOST = {
+    "log": 512,
+    "attempts": 512,
+    "steps": 512,
+    "loans": 512,
+    "times": 512,
+    "series": 512,
+    "blobs": 512,
+    "pages": 128,
+}
 """And at most: what was cheap in one step (free pages at the end of the file) may be dear in the next."""
 
 _SERIES_LOOKED_AT = 64
@@ -61,6 +70,7 @@ class Compaction:
             lambda: self._paced(
                 "attempts", lambda n: self._drop_old("attempts", "ended_at", retention, now, n)
             ),
+            lambda: self._paced("steps", lambda n: self._drop_old("steps", "ended_at", retention, now, n)),
             lambda: self._paced("loans", lambda n: self._drop_old("loans", "until", retention, now, n)),
             lambda: self._paced("times", lambda n: self._drop_times(retention, now, n)),
             lambda: self._paced("series", lambda n: self._drop_series(retention, now, n)),

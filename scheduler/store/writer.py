@@ -304,6 +304,7 @@ def _merged(group: list[_Write]) -> Batch:
         [loan for batch in batches for loan in batch.loans],
         [series for batch in batches for series in batch.series],
         [row for batch in batches for row in batch.times],
+        [row for batch in batches for row in batch.steps],
     )
 
 

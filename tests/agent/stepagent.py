@@ -56,7 +56,7 @@ def an_order(home: Path, key: AttemptKey = BATCH, **changes: Any) -> LaunchOrder
     return LaunchOrder(**(given | changes))
 
 
-OF_STEP = set(StepOrder.__struct_fields__) - {"std_in", "std_out", "std_err", "append"}
+OF_STEP = set(StepOrder.__struct_fields__)
 
 
 class StepAgent:
@@ -94,7 +94,7 @@ class StepAgent:
         await self.runtime._received(order)
 
     async def attach(
-        self, key: AttemptKey, as_: str = "owner", got: int | None = None, **more: object
+        self, key: AttemptKey | str, as_: str = "owner", got: int | None = None, **more: object
     ) -> StepClient:
         client = StepClient()
         connection = socket.socket(socket.AF_UNIX)

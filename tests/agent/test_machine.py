@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec.structs import replace
 
 from packhorse.agent.machine import (
+    CloseJob,
     Forget,
     Fork,
     Instruction,
@@ -25,9 +26,11 @@ from packhorse.agent.orders import (
     ExitReport,
     ExitsAcked,
     Introduction,
+    JobOverOrder,
     LaunchOrder,
     ResumeOrder,
     SignalOrder,
+    StepOrder,
     SuspendOrder,
     SuspensionReport,
     TerminateOrder,
@@ -360,3 +363,85 @@ def test_told_to_stop_during_its_prolog() -> None:
     assert end == ExitReport(order.attempt, Instant(0), Instant(3), exit_signal=15, cause="terminated")
     assert machine.exited(end) == [Send(end)]
     assert machine.received(ExitsAcked((order.attempt,))) == [Forget(order.attempt)]
+
+
+# -- steps
+
+
+def a_step(number: int = 0, *, job: int = 1, attempt: int = 1) -> LaunchOrder:
+    order = an_order(job, attempt)
+    return replace(order, attempt=replace(order.attempt, step=number), step=StepOrder(("true",), ranks=(0,)))
+
+
+def test_steps_run_beside_their_batch_script_and_each_other() -> None:
+    machine = a_machine()
+    welcomed(machine)
+    started(machine, an_order())
+    for number in (0, 2, 1):
+        started(machine, a_step(number))
+    assert machine.running() == sorted(order.attempt for order in (an_order(), *map(a_step, range(3))))
+    assert [one.attempt.step for one in introduction(machine).running] == [-1, 0, 1, 2]
+
+
+def test_a_step_is_started_once() -> None:
+    machine, step = a_machine(), a_step()
+    welcomed(machine)
+    started(machine, step)
+    assert machine.received(step) == [Send(RunningAttempt(step.attempt, Instant(6)))]
+    machine.exited(an_exit(step))
+    assert machine.received(ExitsAcked((step.attempt,))) == [Forget(step.attempt)]
+    assert refused(machine.received(step))
+    started(machine, a_step(1))
+
+
+def test_a_step_of_an_older_attempt_is_refused_and_one_of_a_newer_waits() -> None:
+    machine = a_machine()
+    welcomed(machine)
+    started(machine, a_step(0, attempt=2))
+    assert refused(machine.received(a_step(1, attempt=1)))
+    assert refused(machine.received(an_order(number=1)))
+    assert refused(machine.received(a_step(0, attempt=3)))
+    machine.exited(an_exit(a_step(0, attempt=2)))
+    started(machine, a_step(0, attempt=3))
+    machine.exited(an_exit(a_step(0, attempt=3)))
+    machine.received(ExitsAcked((a_step(0, attempt=3).attempt,)))
+    assert refused(machine.received(a_step(5, attempt=2)))
+    started(machine, a_step(1, attempt=3))
+
+
+def test_a_step_that_was_to_be_ended_before_it_came_never_starts() -> None:
+    machine, step = a_machine(), a_step()
+    welcomed(machine)
+    assert refused(machine.received(TerminateOrder(step.attempt, 30, "cancelled")))
+    assert refused(machine.received(step))
+    started(machine, an_order(job=2))
+
+
+def test_orders_for_a_step_reach_that_step() -> None:
+    machine, step = a_machine(), a_step()
+    welcomed(machine)
+    started(machine, an_order())
+    wish = SignalOrder(step.attempt, 10, "all")
+    assert machine.received(wish) == []
+    started(machine, step)
+    assert machine.received(wish) == [Tell(step.attempt, wish)]
+
+
+def test_when_a_job_is_over_it_is_closed_once_nothing_of_it_is_left() -> None:
+    machine, step = a_machine(), a_step()
+    welcomed(machine)
+    started(machine, step)
+    over = JobOverOrder(an_order().attempt)
+    assert machine.received(over) == []
+    assert refused(machine.received(a_step(1)))
+    assert refused(machine.received(an_order()))
+    assert machine.exited(an_exit(step)) == [Send(an_exit(step)), CloseJob(an_order().attempt)]
+    assert machine.received(JobOverOrder(an_order(2).attempt)) == [CloseJob(an_order(2).attempt)]
+    assert refused(machine.received(a_step(0, job=2)))
+    started(machine, a_step(0, job=2, attempt=2))
+
+
+def test_where_its_steps_are_attached_to_is_told() -> None:
+    machine = a_machine()
+    machine.step_door = "/run/door"
+    assert introduction(machine).step_door == "/run/door"

@@ -10,6 +10,7 @@ from typing import Any
 from packhorse.cli.slurm.fields_accounting import ACCOUNTING_COLUMNS
 from packhorse.cli.slurm.fields_jobs import JOB_COLUMNS
 from packhorse.cli.slurm.fields_nodes import NODE_COLUMNS, PARTITION_COLUMNS, RESERVATION_COLUMNS
+from packhorse.cli.slurm.step_columns import STEP_COLUMNS
 
 Row = dict[str, Any]
 
@@ -493,3 +494,58 @@ RESERVATIONS = [
     )
 ]
 """The one that the session made."""
+
+
+def _step(job_id: int, step: str, start: str, nodes: str = "node1", **values: Any) -> Row:
+    base: Row = {
+        "job_id": job_id,
+        "array_task_id": -1,
+        "step": step,
+        "name": step,
+        "partition": "normal",
+        "user": "root",
+        "state": "RUNNING",
+        "start_at": at(start),
+        "n_nodes": 1,
+        "n_cpus": 1,
+        "n_tasks": 1,
+        "nodes": nodes,
+    }
+    return _row(STEP_COLUMNS, {**base, **values})
+
+
+STEPS = [
+    _step(1, "batch", "05:52:34"),
+    _step(38, "batch", "05:52:35", array_job_id=9, array_task_id=2),
+    _step(11, "batch", "05:52:35"),
+    _step(
+        11,
+        "0",
+        "05:52:35",
+        "node[1-2]",
+        name="sleep",
+        n_nodes=2,
+        n_cpus=4,
+        n_tasks=4,
+        alloc_tres="cpu=4,mem=2000M,node=2",
+        layout="Block",
+        submit_host="vm",
+    ),
+    _step(62, "batch", "05:53:01", array_job_id=9, array_task_id=3),
+]
+"""What ran of the session's jobs, job 59 apart."""
+
+
+def steps(body: dict[str, Any]) -> list[Row]:
+    """Those that are asked for."""
+    refs = body.get("jobs", [])
+    return [
+        row
+        for row in STEPS
+        if not refs
+        or any(
+            ref["jobId"] in (row["job_id"], row["array_job_id"])
+            and str(ref.get("step", row["step"])) == row["step"]
+            for ref in refs
+        )
+    ]

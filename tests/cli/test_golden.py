@@ -47,6 +47,7 @@ CASES: dict[str, list[str]] = {
     "squeue-bad-letter": ["squeue", "-o", "%i %;"],
     "squeue-start": ["squeue", "--start"],
     "squeue-steps": ["squeue", "-s"],
+    "squeue-step": ["squeue", "-h", "-s", "11.0,1.batch", "-o", "%i|%j|%A|%l|%N"],
     "squeue-sorted": ["squeue", "-S", "-C,j", "-o", "%i %C %j"],
     "squeue-all": ["squeue", "-t", "all", "-o", "%i %t %R %M %e"],
     "sinfo": ["sinfo"],
@@ -79,6 +80,9 @@ CASES: dict[str, list[str]] = {
     "sacct-every-field": ["sacct", "-P", "-o", "ALL"],
     "sacct-helpformat": ["sacct", "--helpformat"],
     "sacct-json": ["sacct", "--json"],
+    "squeue-yaml": ["squeue", "--yaml", "-j", "10"],
+    "show-partition-json": ["scontrol", "show", "part", "normal", "--json"],
+    "squeue-json-of-another-version": ["squeue", "--json=v0.0.40"],
     "sacct-tres": ["sacct", "-P", "-j", "12", "-o", "JobID,ConsumedEnergy,TRESUsageInMax,TRESUsageOutTot"],
     "sstat": ["sstat", "-j", "12", "-o", "JobID,MaxRSS,AveRSS,AveCPU,MaxDiskRead,MaxDiskWrite,MaxVMSize"],
     "sstat-parsable": ["sstat", "-P", "-j", "12,11.batch", "-o", "jobid,maxrss,avecpu,TRESUsageInTot%50"],
@@ -109,6 +113,7 @@ CASES: dict[str, list[str]] = {
     "show-reservation-json": ["scontrol", "show", "res", "--json"],
     "sinfo-reservations": ["sinfo", "-T"],
     "show-step": ["scontrol", "show", "step"],
+    "show-step-one": ["scontrol", "show", "step", "11.0"],
     "show-config": ["scontrol", "show", "config"],
     "show-hostnames": ["scontrol", "show", "hostnames", "node[1-2],x[08-11,20]"],
     "show-hostlist": ["scontrol", "show", "hostlist", "node1,node2,x08,x09,node5"],
@@ -183,6 +188,7 @@ def cluster(scheduler: FakeScheduler, monkeypatch: pytest.MonkeyPatch) -> FakeSc
 
     scheduler.on("ListJobs", jobs)
     scheduler.on("ListAccounting", accounting)
+    scheduler.on("ListSteps", lambda body: table(session.steps(body), body["fields"], session.NOW_S))
     scheduler.table("ListNodes", session.NODES, session.NOW_S)
     scheduler.table("ListPartitions", session.PARTITIONS, session.NOW_S)
     scheduler.table("ListReservations", RESERVATIONS, session.NOW_S)

@@ -181,7 +181,6 @@ def test_scancel_tells_what_it_does(cluster: FakeScheduler, run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("12.0", "scancel: error: job steps (12.0) are not supported by Packhorse yet"),
         ("12.x", "scancel: error: Invalid job id 12.x"),
         ("-t CD 12", "Invalid job state specified: CD\nValid job states are PENDING, RUNNING, and SUSPENDED"),
         ("-u nosuchuser", "scancel: error: Invalid user name: nosuchuser"),
@@ -450,3 +449,17 @@ def test_scontrol_says_who_may(cluster: FakeScheduler, run: Run, words: str, met
 def test_another_failure_stays_slurms_phrase(cluster: FakeScheduler, run: Run) -> None:
     cluster.fail("SuspendJobs", "not_found", "job 12 is not known", "Invalid job id specified")
     assert run("scontrol", "suspend", "12") == (1, "", "scontrol: error: Invalid job id specified\n")
+
+
+def test_scancel_of_a_step_names_it(scheduler: FakeScheduler, run: Run) -> None:
+    scheduler.on("CancelJobs", {"outcomes": []})
+    assert run("scancel", "12.3", "9_4.0", "5")[0] == 0
+    jobs = scheduler.bodies("CancelJobs")[-1]["jobs"]
+    assert jobs[0] == {"jobId": 12, "step": 3, "text": "12.3"}
+    assert jobs[1] == {
+        "jobId": 9,
+        "indices": [{"start": 4, "stop": 4, "step": 1}],
+        "step": 0,
+        "text": "9_4.0",
+    }
+    assert jobs[2] == {"jobId": 5, "text": "5"}

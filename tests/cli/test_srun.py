@@ -202,7 +202,7 @@ def test_a_program_that_is_not_there(stepped: Stepped) -> None:
         "",
         (
             "srun: error: node1: task 0: Exited with exit code 2\n"
-            "slurmstepd-node1: error: execve(): /nosuch/program: No such file or directory\n"
+            "packhorse-node1: error: execve(): /nosuch/program: No such file or directory\n"
         ),
     )
 

@@ -61,6 +61,18 @@ def test_the_second_switch_is_one_that_completes_it() -> None:
     assert rack_of(cluster, job) == {"rack0", "rack2"}
 
 
+def test_the_rack_of_a_node_that_is_required_is_one_of_them_however_many_there_are() -> None:
+    """A hundred racks of two nodes, of which each but the last has more room than the first."""
+    names = [NodeName(f"n{i + 1}") for i in range(200)]
+    places: Topology = tuple((f"row/rack{i}", tuple(names[2 * i : 2 * i + 2])) for i in range(100))
+    cluster = a_cluster(nodes=200, cpus=4, config=a_config(topology=places))
+    cluster.run(cluster.submit(cpus=4, nodes_required=(names[0],)))
+    cluster.run(cluster.submit(cpus=4, nodes_required=(names[3],)))
+    job = cluster.submit(cpus=4, nodes=3, max_switches=2, nodes_required=(names[2],))
+    cluster.run_cycle()
+    assert "rack1" in rack_of(cluster, job) and len(rack_of(cluster, job)) == 2
+
+
 def test_what_no_number_of_nodes_allows_is_refused() -> None:
     reply = racks().try_submit(cpus=4, nodes=7, max_switches=2)
     assert isinstance(reply, Refused)

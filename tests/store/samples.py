@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from packhorse.scheduler.model.accounting import AttemptRow, LoanRow
+from packhorse.scheduler.model.accounting import AttemptRow, LoanRow, StepRow
 from packhorse.scheduler.model.event import (
     ArraySubmitted,
     ArrayTaskSplit,
@@ -69,10 +69,23 @@ def row(job: int, attempt: int = 1, **fields: object) -> AttemptRow:
         "n_cpus": 1, "mem_mib": 100, "req_mem": "100M", "req_tres": "cpu=1", "alloc_tres": "cpu=1",
         "nodes": "node1", "priority": 1, "restarts": 0, "work_dir": "/tmp", "comment": "",
         "submit_line": "sbatch job.sh", "features": "", "command": "", "gpu_milli": 0,
-        "wckey": "", "reservation": "", "suspended_us": 0,
+        "wckey": "", "reservation": "", "suspended_us": 0, "allocation": "",
         "usage": Usage(1, 2, 3, 4, 5, 6),
     }  # fmt: skip
     return AttemptRow(**(ordinary | fields))  # type: ignore[arg-type]
+
+
+def step(job: int, number: int, attempt: int = 1, **fields: Any) -> StepRow:
+    """A step of this job that is over."""
+    given = {
+        "job": JobId(job), "attempt": attempt, "step": number, "name": "true", "nodes": "node[1-2]",
+        "n_nodes": 2, "n_tasks": 4, "n_cpus": 4, "mem_mib": 100, "alloc_tres": "cpu=4", "layout": "Block",
+        "state": "FAILED", "exit_code": 3, "exit_signal": 0, "cancelled_by": -1, "detail": "why",
+        "started_at": Instant(5),
+        "ended_at": Instant(9), "submit_line": "srun true", "max_rss_node": "node2",
+        "usage": Usage(*range(1, 15)),
+    }  # fmt: skip
+    return StepRow(**{**given, **fields})
 
 
 def loan(borrower: int, **fields: Any) -> LoanRow:

@@ -31,7 +31,7 @@ from packhorse.scheduler.store.protocol import (
     UsageSeries,
     blob_ref,
 )
-from tests.store.samples import append, array_submitted, life, loan, records, row, split, submitted
+from tests.store.samples import append, array_submitted, life, loan, records, row, split, step, submitted
 
 FOR_EVER = 1 << 60
 NOTHING_LIVE = Live(FOR_EVER, frozenset())
@@ -275,6 +275,22 @@ class TestCompaction:
         assert len(store.attempts(AttemptQuery())) == 1000
         compact(store, Retention(attempts_keep_us=0), now=5002)
         assert [found.job for found in store.attempts(AttemptQuery())] == list(range(500, 1001))
+
+
+class TestSteps:
+    def test_rows_come_back_as_they_were_by_job_and_number(self, store: Store) -> None:
+        rows = [step(7, 1), step(7, -1), step(9, 0), step(7, 0, attempt=2), step(7, 0)]
+        store.append(Batch(steps=rows))
+        assert store.steps({7}) == [rows[1], rows[4], rows[0], rows[3]]
+        assert store.steps({9, 7}) == [rows[1], rows[4], rows[0], rows[3], rows[2]]
+        assert store.steps({8}) == store.steps(()) == []
+
+    def test_they_are_kept_as_long_as_accounting(self, store: Store) -> None:
+        store.append(Batch(steps=[step(job, 0, ended_at=job) for job in range(1, 1001)]))
+        compact(store, Retention())
+        assert len(store.steps(range(1, 2000))) == 1000
+        compact(store, Retention(attempts_keep_us=100), now=600)
+        assert [row.job for row in store.steps(range(1, 2000))] == list(range(500, 1001))
 
 
 class TestLoans:

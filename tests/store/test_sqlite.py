@@ -371,7 +371,7 @@ def test_a_store_of_the_first_format_is_migrated_with_its_rows(tmp_path: Path) -
     file = tmp_path / "store.db"
     SqliteStore(file).close()
     connection = sqlite3.connect(file)
-    for table in ("usage_series", "loans", "node_times", "reservation_times"):
+    for table in ("usage_series", "loans", "node_times", "reservation_times", "steps"):
         connection.execute(f"DROP TABLE {table}")
     later = (*schema.USAGE_COLUMNS[6:], *schema._LATER)
     for name in later:

@@ -45,22 +45,31 @@ class Interrupted(Exception):
 
 
 class Interruptible:
-    """While it is entered, signals that end a command raise Interrupted in it."""
+    """While it is entered, signals that end a command raise Interrupted in it. Where that got lost (in the
+    end of some object, say), `check` raises it again.
+    """
 
     NUMBERS = (SIGINT, SIGQUIT, SIGTERM, SIGHUP)
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Interruptible:
+        self._came = 0
         self._before = [(number, getsignal(number)) for number in self.NUMBERS]
         for number in self.NUMBERS:
-            signal(number, _raise)
+            signal(number, self._raise)
+        return self
+
+    def check(self) -> None:
+        """Raises Interrupted if a signal came."""
+        if self._came:
+            raise Interrupted(self._came)
+
+    def _raise(self, number: int, frame: object) -> None:
+        self._came = number
+        raise Interrupted(number)
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before:
             signal(number, handler)
-
-
-def _raise(number: int, frame: object) -> None:
-    raise Interrupted(number)
 
 
 def submit(request: dict[str, Any]) -> int:
@@ -81,16 +90,25 @@ def submit(request: dict[str, Any]) -> int:
     return job_id
 
 
-def granted(job_id: int, immediate_s: int, quiet: bool) -> dict[str, Any]:
-    """What the job got, once it has it. immediate_s: give up after so long, 0: never.
+def granted(job_id: int, immediate_s: int, quiet: bool) -> dict[str, Any] | None:
+    """What the job got, once it has it; None where a signal came before. immediate_s: give up after so long,
+    0: never.
 
-    Raises CommandError where it gets nothing, Interrupted.
+    Raises CommandError where it gets nothing.
     """
+    try:
+        return _granted(job_id, immediate_s, quiet)
+    except Interrupted:
+        return None
+
+
+def _granted(job_id: int, immediate_s: int, quiet: bool) -> dict[str, Any]:
     prog = program()
     told = False
     deadline = monotonic() + immediate_s if immediate_s else 0.0
-    with Interruptible():
+    with Interruptible() as signals:
         while True:
+            signals.check()
             timeout_s = WAIT_S if told else AT_ONCE_S
             if deadline:
                 timeout_s = max(1, min(timeout_s, int(deadline - monotonic() + 0.5)))

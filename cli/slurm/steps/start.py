@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from packhorse.cli.slurm.steps.client import Settings
+    from packhorse.cli.slurm.steps.steering import Settings
 
 PROG = "srun"
 WAIT_S = 50
@@ -58,9 +58,10 @@ class Launch:
         """The scheduler's answer about a step that was started. Raises CommandError."""
         told = False
         wait_s = 0
-        with Interruptible():
+        with Interruptible() as signals:
             try:
                 while True:
+                    signals.check()
                     made = self._ask(spec, wait_s)
                     if not field(made, "busy", ""):
                         if told:
@@ -139,7 +140,7 @@ class Launch:
         return code
 
     def _settings(self, names: Names) -> Settings:
-        from packhorse.cli.slurm.steps.client import Settings
+        from packhorse.cli.slurm.steps.steering import Settings
 
         options = self._options
         settings = Settings()

@@ -96,7 +96,7 @@ class Tasks:
 
     def not_started(self, index: int, text: str) -> None:
         """A task's program could not be executed: told after its end, which follows, as Slurm does."""
-        self._notices.append(f"slurmstepd-{self._nodes[index].name}: error: {text}\n")
+        self._notices.append(f"packhorse-{self._nodes[index].name}: error: {text}\n")
 
     def lost(self, index: int) -> list[int]:
         """Nothing more is heard of this node: its tasks are over for whoever waits. Which they are."""

@@ -150,6 +150,7 @@ class Holdings:
     __slots__ = (
         "_added",
         "_changed",
+        "_jobs",
         "_lent",
         "_lent_scopes",
         "_scopes",
@@ -175,6 +176,8 @@ class Holdings:
         self._added: dict[Holder, Sum] = {}
         self._scopes: dict[Scope, Sum] = {}
         self._scopes_of: ScopesOf | None = None
+        self._jobs: dict[Holder, dict[JobId, None]] | None = None
+        """Kept only once somebody has asked for it."""
         self._lent: set[Holder] = set()
         self._lent_scopes: set[Scope] = set()
         """Whose sums a fork has as well: they are copied before they change."""
@@ -200,18 +203,30 @@ class Holdings:
         """The job, which is unfinished, has got an allocation."""
         self.running[job] = one
         self._of(one.holder).run(one)
+        if self._jobs is not None:
+            self._jobs.setdefault(one.holder, {})[job] = None
 
     def end(self, job: JobId) -> None:
         """It holds nothing any more."""
         was = self.running.pop(job)
         self._of(was.holder).run(was, -1)
         self._tidy(was.holder)
+        if self._jobs is not None:
+            del self._jobs[was.holder][job]
 
     def change(self, job: JobId, one: Running) -> None:
         """It holds this instead, perhaps on another name. It is unfinished on the old one until `submit` says
         so."""
         self.end(job)
         self.begin(job, one)
+
+    def jobs(self) -> dict[Holder, dict[JobId, None]]:
+        """Which jobs run on whose name; holders of none may be there. Not to be changed."""
+        if self._jobs is None:
+            self._jobs = {}
+            for job, one in self.running.items():
+                self._jobs.setdefault(one.holder, {})[job] = None
+        return self._jobs
 
     def overdue(self, now: Instant) -> list[Running]:
         """What is held past its end: until it is let go of it counts as if it ended now."""

@@ -83,6 +83,14 @@ class Limit(NamedTuple):
         return together if self.scope is not None else (*together, self.most, self.of)
 
 
+class Sharing(NamedTuple):
+    """Scopes of the associations with a quota that somebody's jobs count under, and of the siblings that
+    these share with."""
+
+    owners: tuple[Scope, ...]
+    cohorts: tuple[Scope, ...]
+
+
 class Terms:
     """See the module. Made for one version of the book and one configuration; answers are kept.
 
@@ -109,6 +117,11 @@ class Terms:
         )
         self._limits: dict[Holder, tuple[Limit, ...]] = {}
         self._scopes: dict[Holder, tuple[Scope, ...]] = {}
+        self._cohorts_of: dict[Scope, list[Scope]] = {}
+        for cohort, members in self.cohorts.items():
+            for key in members:
+                self._cohorts_of.setdefault(of_association(key), []).append(cohort)
+        self._sharing: dict[Holder, Sharing] = {}
 
     def stands(self, book: AccountBook, config: ClusterConfig) -> bool:
         """Whether these are still the terms."""
@@ -139,6 +152,15 @@ class Terms:
             for qos in self.qos(holder):
                 out += _of_qos(qos.name, holder)
             found = self._scopes[holder] = tuple(out)
+        return found
+
+    def sharing(self, holder: Holder) -> Sharing:
+        """Under which quotas the holder's jobs count."""
+        found = self._sharing.get(holder)
+        if found is None:
+            owners = tuple(scope for scope in self.scopes(holder) if scope in self._cohorts_of)
+            cohorts = dict.fromkeys(cohort for scope in owners for cohort in self._cohorts_of[scope])
+            found = self._sharing[holder] = Sharing(owners, tuple(cohorts))
         return found
 
     def limits(self, holder: Holder) -> tuple[Limit, ...]:

@@ -11,13 +11,16 @@ fullest that holds it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from packhorse.scheduler.core.packing.board import emptiest_first
 from packhorse.scheduler.core.packing.layout import Shape
 from packhorse.scheduler.model.resources import is_slice
+
+_MOST_TRIES: Final = 64
+"""Choices of several groups for one job, each of which has room enough by numbers alone."""
 
 
 class Share(NamedTuple):
@@ -48,7 +51,7 @@ def choose(
     nodes, and how many of the job's must be of each.
     """
     if groups is not None:
-        for near in _together(shape, caps, groups, most_groups):
+        for near in _together(shape, caps, groups, most_groups, required):
             shares = choose(shape, near, spare, score, required, most, counts=counts)
             if shares is not None:
                 return shares
@@ -111,9 +114,12 @@ def _enough_of_each(
     return chosen
 
 
-def _together(shape: Shape, caps: np.ndarray, groups: np.ndarray, most: int) -> Iterator[np.ndarray]:
+def _together(
+    shape: Shape, caps: np.ndarray, groups: np.ndarray, most: int, required: list[int]
+) -> Iterator[np.ndarray]:
     """The caps within one group, then within two, and so on: the roomiest ones and, to complete them, each
-    other one in turn that makes it enough, the one with the least room first."""
+    other one in turn that makes it enough, the one with the least room first; not without a group of which a
+    node is required, and of several groups only so many choices."""
     yield from _fullest_first(shape, caps, groups)
     if most < 2:
         return
@@ -123,14 +129,20 @@ def _together(shape: Shape, caps: np.ndarray, groups: np.ndarray, most: int) -> 
     nodes = np.bincount(groups[known], weights=caps[known] > 0, minlength=n)
     roomiest = np.argsort(-tasks, kind="stable")
     roomiest = roomiest[tasks[roomiest] > 0]
+    musts = np.unique(groups[[position for position in required if position >= 0]])
+    tries = _MOST_TRIES
     for k in range(2, min(most, roomiest.size) + 1):
         base = roomiest[: k - 1]
         rest = roomiest[k - 1 :]
         able = tasks[base].sum() + tasks[rest] >= shape.tasks
         able &= nodes[base].sum() + nodes[rest] >= shape.lo
-        for last in rest[able][::-1].tolist():
-            chosen = np.isin(groups, [*base.tolist(), last])
-            yield np.where(chosen, caps, 0)
+        missing = np.setdiff1d(musts, base)
+        if missing.size:
+            able &= (rest == missing[0]) & (missing.size == 1)
+        of_base = np.isin(groups, base)
+        for last in rest[able][::-1][:tries].tolist():
+            yield np.where(of_base | (groups == last), caps, 0)
+        tries -= min(int(able.sum()), tries)
 
 
 def _fullest_first(shape: Shape, caps: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:

@@ -27,14 +27,16 @@ _MANY = 8  # below this, one class after the other is faster than vectors
 def refresh(pending: PendingColumns, nodes: NodeColumns, rules: Rules) -> None:
     """Brings `pending.demands` up to date with new classes, new kinds of devices, nodes and configuration."""
     demands = pending.demands
-    fresh = pending.fresh_classes
-    if demands.unknown and demands.least.shape[0] < len(nodes.resources):
+    fresh, made_from = pending.fresh_classes, (nodes.availability, rules)
+    known = demands.least.shape[0] >= len(nodes.resources)
+    if known and not fresh and demands.verdict_of == made_from:
+        return
+    if demands.unknown and not known:
         fresh = [*demands.unknown, *fresh]
     codes = [code for code in dict.fromkeys(fresh) if pending.classes[code] is not None]
-    if codes or demands.least.shape[0] < len(nodes.resources):
+    if codes or not known:
         demands.enter(codes, [_class(pending, code).shape for code in codes], nodes.column_of)
     pending.fresh_classes.clear()
-    made_from = (nodes.availability, rules)
     if demands.verdict_of != made_from:
         demands.verdict_of = made_from
         codes = [c.code for c in pending.classes if c is not None]

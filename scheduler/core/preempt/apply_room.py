@@ -13,6 +13,8 @@ from packhorse.scheduler.model.job import Active, Job, Pending
 
 def ends_at(state: State, active: Active) -> Instant:
     """When what the attempt holds is free at the latest, as far as that is known; 0: nobody knows."""
+    if not active.ending_mode and not active.suspended_at:
+        return active.end_by
     by = ends_by(active)
     if not active.ending_mode:
         return by

@@ -21,10 +21,9 @@ from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS, TMP
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.preempt.eviction import notice_s
 from packhorse.scheduler.core.preempt.rights import Right
-from packhorse.scheduler.core.preempt.room import Taken, held_by
+from packhorse.scheduler.core.preempt.room import Taken
 from packhorse.scheduler.core.running_columns import NEVER
 from packhorse.scheduler.core.state import State
-from packhorse.scheduler.core.usage import device_milli
 from packhorse.scheduler.model.accounts import PreemptMode
 from packhorse.scheduler.model.cluster import VictimOrder
 from packhorse.scheduler.model.ids import US, Instant, JobId
@@ -33,7 +32,6 @@ from packhorse.scheduler.model.job import Active, Job
 RESTART_S: Final = 30
 """The default of kill_wait: about what an attempt takes to end."""
 
-_PARTS: Final = 1_000_000
 _AMOUNTS: Final = (CPU, MEM, TMP)
 
 
@@ -122,11 +120,15 @@ def candidates(
     """Of these running jobs those that could make room by these rights. stopped_too: also suspended ones."""
     found: list[tuple[tuple[int, ...], Candidate]] = []
     exempt_until = int(NEVER)
+    jobs, nodes, amounts_of = state.jobs, state.node_columns, state.preempting.amounts
     for id, right in rights:
-        job = state.jobs[id]
+        job = jobs[id]
         active = job.phase
         assert isinstance(active, Active)
-        if active.ending is not None or _is_sliced(active) or (active.suspended_at and not stopped_too):
+        if active.ending is not None or (active.suspended_at and not stopped_too):
+            continue
+        amounts = amounts_of(nodes, id, active)
+        if amounts.sliced:
             continue
         if right.mode is PreemptMode.SUSPEND and not _can_be_suspended(state, active):
             continue
@@ -138,9 +140,9 @@ def candidates(
         candidate = Candidate(
             id,
             right,
-            _freed(state, field, job, active, right),
+            _freed(state, id, active, right, amounts.holds),
             end,
-            lost(state, job, active, right, now),
+            lost(state, job, active, right, now, amounts.share),
             notice_s(state.config.preemption, job, right) * US,
         )
         found.append(((candidate.cost, -end, -begun, id), candidate))
@@ -148,26 +150,22 @@ def candidates(
     return Candidates([candidate for _, candidate in found], exempt_until, field.free.shape)
 
 
-def lost(state: State, job: Job, active: Active, right: Right, now: Instant) -> int:
-    """What would be lost, in microseconds of the whole cluster's millionths."""
+def lost(state: State, job: Job, active: Active, right: Right, now: Instant, share: int) -> int:
+    """What would be lost, in microseconds of the whole cluster's millionths. share: of these."""
     run_us = ran_us(active, now)
     if state.config.preemption.victims is VictimOrder.NEWEST:
         return run_us
     if job.spec.checkpoint is not None or right.mode is PreemptMode.SUSPEND:
         run_us = 0
-    cpus, _, devices = state.node_columns.board().totals.tolist()
-    parts = [(sum(p.cpu_milli for p in active.placements), cpus)]
-    parts.append((sum(device_milli(p) for p in active.placements), devices))
-    share = max(amount * _PARTS // max(int(total), 1) for amount, total in parts)
-    return (run_us + RESTART_S * US) * max(share, 1)
+    return (run_us + RESTART_S * US) * share
 
 
-def _freed(state: State, field: Field, job: Job, active: Active, right: Right) -> Taken:
-    """A suspended job keeps all but its CPUs; what it lends, or has lent to it, is freed as the books say."""
-    holds = held_by(state.node_columns, field.board, job.id)
+def _freed(state: State, id: JobId, active: Active, right: Right, holds: Taken) -> Taken:
+    """Of what it holds. A suspended job keeps all but its CPUs; what it lends, or has lent to it, is freed as
+    the books say."""
     if right.mode is PreemptMode.SUSPEND:
         return [(position, [(r, n) for r, n in pairs if r in (CPU, SLOTS)]) for position, pairs in holds]
-    shift = state.running_columns.shift(job.id)
+    shift = state.running_columns.shift(id)
     if not shift:
         return holds
     more = [shift.get(p.node, 0) for p in active.placements]
@@ -180,7 +178,3 @@ def _freed(state: State, field: Field, job: Job, active: Active, right: Right) -
 def _can_be_suspended(state: State, active: Active) -> bool:
     """It has begun, and its node can be told."""
     return bool(active.started_at) and state.nodes[active.placements[0].node].reachable
-
-
-def _is_sliced(active: Active) -> bool:
-    return any(d.part for p in active.placements for d in p.devices)

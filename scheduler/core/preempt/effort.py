@@ -15,16 +15,20 @@ ROW: Final = 2
 LEAVE: Final = 1
 """Somebody is out, or in again; one unit is about ten microseconds."""
 LOOK_AT_ONE: Final = 3
-LOOK_AT_ALL: Final = 12
-LOOK_FOR_SEVERAL: Final = 60
+"""A look for room on one node."""
 MAKE: Final = 1
 """A running job, to see whether it is a candidate and what it would lose."""
-PICTURE: Final = 100
-"""A picture made anew."""
+PICTURE_NODES: Final = 20
+"""So many nodes of a picture made anew."""
 PASS_ROWS: Final = 3
 """So many rows of a pass that is made once more."""
 PASS_GRANT: Final = 25
 """One of its starts."""
+
+
+def look_at(n_nodes: int, several: bool) -> int:
+    """What it takes to look for room on so many nodes: 12 and 62 units on 2,000."""
+    return n_nodes // (32 if several else 160) + 1
 
 
 class Effort:
@@ -38,6 +42,10 @@ class Effort:
     def spend(self, units: int) -> None:
         """So much was done."""
         self.left -= units
+
+    def look(self, n_nodes: int, several: bool) -> None:
+        """Room was looked for on so many nodes; several: for a job that needs some of them."""
+        self.left -= look_at(n_nodes, several)
 
     @property
     def is_spent(self) -> bool:

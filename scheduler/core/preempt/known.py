@@ -5,15 +5,35 @@ Derived from the values: `apply` keeps it, and a state read from a snapshot has 
 
 from __future__ import annotations
 
+from typing import Final, NamedTuple
+
+from packhorse.scheduler.core.node_columns import NodeColumns
+from packhorse.scheduler.core.packing.board import Board
 from packhorse.scheduler.core.preempt.looks import Looks
 from packhorse.scheduler.core.preempt.rights import Group, Rights, group_of
+from packhorse.scheduler.core.preempt.room import Taken, held_by
+from packhorse.scheduler.core.usage import device_milli
 from packhorse.scheduler.model.accounts import Qos
 from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId
 from packhorse.scheduler.model.job import Active, Job, Pending
+from packhorse.scheduler.model.resources import Placement
+
+_PARTS: Final = 1_000_000
 
 CLAIM_S = 120
 """So long after its victims should have gone, room is kept for a job; then it is like others."""
+
+
+class Amounts(NamedTuple):
+    """held: the placements that the rest is of. holds: amounts by position on the board. share: of the
+    cluster's CPUs, or of its devices if that is more, in millionths, at least one. sliced: whether it has
+    slices of devices."""
+
+    held: tuple[Placement, ...]
+    holds: Taken
+    share: int
+    sliced: bool
 
 
 class Known:
@@ -24,6 +44,8 @@ class Known:
     searches of passes came to."""
 
     __slots__ = (
+        "_amounts",
+        "_amounts_of",
         "_group",
         "_rights",
         "_rights_of",
@@ -44,6 +66,8 @@ class Known:
         self.wake_at: Instant = UNKNOWN
         self.changes = 0
         self.looks = Looks()
+        self._amounts: dict[JobId, Amounts] = {}
+        self._amounts_of: Board | None = None
         self._group: dict[JobId, Group] = {}
         self._rights: Rights | None = None
         self._rights_of: tuple[ClusterConfig | None, int] = (None, 0)
@@ -54,6 +78,24 @@ class Known:
             self._rights, self._rights_of = Rights(config, qos), (config, version)
             self.changes += 1
         return self._rights
+
+    def amounts(self, nodes: NodeColumns, job: JobId, active: Active) -> Amounts:
+        """What the job, which has an allocation, holds; the answer is kept while that is so."""
+        board, held = nodes.board(), nodes.held(job)
+        if self._amounts_of is not board:
+            self._amounts.clear()
+            self._amounts_of = board
+        found = self._amounts.get(job)
+        if found is None or found.held is not held:
+            cpus, _, devices = board.totals.tolist()
+            parts = (
+                (sum(p.cpu_milli for p in active.placements), cpus),
+                (sum(device_milli(p) for p in active.placements), devices),
+            )
+            share = max(amount * _PARTS // max(int(total), 1) for amount, total in parts)
+            sliced = any(d.part for p in active.placements for d in p.devices)
+            found = self._amounts[job] = Amounts(held, held_by(nodes, board, job), max(share, 1), sliced)
+        return found
 
     def forget_rights(self) -> None:
         """They are worked out anew."""
@@ -78,6 +120,7 @@ class Known:
         self.claims.pop(id, None)
         self.leaving.pop(id, None)
         self.suspended.pop(id, None)
+        self._amounts.pop(id, None)
         group = self._group.pop(id, None)
         if group is not None:
             self.changes += 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from packhorse.scheduler.core.packing.field import Field, Layer
 from packhorse.scheduler.core.preempt.candidates import Candidate
-from packhorse.scheduler.core.preempt.effort import LEAVE, PICTURE, Effort
+from packhorse.scheduler.core.preempt.effort import LEAVE, PICTURE_NODES, Effort
 from packhorse.scheduler.core.preempt.room import Taken, held, held_by, put_back, take
 from packhorse.scheduler.core.running_columns import NEVER
 from packhorse.scheduler.model.ids import Instant, JobId
@@ -45,7 +45,7 @@ class Pictures:
         self.grants = grants
         self.decided: list[Decided] = []
         ids = cycle.pending.id[cycle.order].tolist()
-        self._place: dict[int, int] = {id: place for place, id in enumerate(ids)}
+        self._place: dict[int, int] = dict(zip(ids, range(len(ids)), strict=True))
         of_row = {id(planned): self._place[job] for job, planned in cycle.plans.items()}
         plans = cycle.timeline.planned if cycle.timeline is not None else ()
         self._plans = sorted(
@@ -133,7 +133,7 @@ class Pictures:
         }
         for one in self.decided:
             self._gone.update(one.unstarted)
-        self.effort.spend(PICTURE + LEAVE * len(self._gone))
+        self.effort.spend(field.n // PICTURE_NODES + LEAVE * len(self._gone))
         for number in sorted(self._gone):
             put_back(field, self.of_grant(number), field.layer_of(self.end_of(number)))
         for holds, end in self._leavers():

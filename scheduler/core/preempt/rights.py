@@ -12,10 +12,12 @@ nothing, by the configuration (Slurm's precedence, preempt/qos and preempt/parti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from packhorse.scheduler.model.accounts import PreemptMode, Qos
+import numpy as np
+
+from packhorse.scheduler.model.accounts import Holder, PreemptMode, Qos
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition, PreemptBy
 from packhorse.scheduler.model.job import ArrayJob, Job
 
@@ -45,7 +47,7 @@ class Right(NamedTuple):
 class Rights:
     """See the module. Made for a configuration and the QOS as they are; answers are kept."""
 
-    __slots__ = ("_config", "_known", "_least_tier", "_of_qos", "_qos", "_tiers")
+    __slots__ = ("_able", "_config", "_known", "_least_tier", "_of_qos", "_qos", "_tiers")
 
     def __init__(self, config: ClusterConfig, qos: Mapping[str, Qos]) -> None:
         self._config = config
@@ -54,6 +56,7 @@ class Rights:
         self._least_tier = min(self._tiers.values(), default=0)
         self._of_qos = _without_circles(self._qos)
         self._known: dict[tuple[Group, Group], Right | None] = {}
+        self._able = np.zeros(0, dtype=np.bool_)
 
     def any(self, group: Group) -> bool:
         """Whether jobs of the group may preempt some others at all."""
@@ -61,6 +64,13 @@ class Rights:
         by_qos = kind in (PreemptBy.QOS, PreemptBy.BOTH) and bool(self._of_qos.get(group.qos))
         by_tier = kind in (PreemptBy.PARTITION, PreemptBy.BOTH) and self._tier(group) > self._least_tier
         return by_qos or by_tier
+
+    def able(self, holders: Sequence[Holder]) -> np.ndarray:
+        """Which of these may preempt some others at all `[n]`: those of the last call, and new ones."""
+        fresh = [self.any(Group(one.qos, one.partition)) for one in holders[self._able.size :]]
+        if fresh:
+            self._able = np.concatenate([self._able, fresh])
+        return self._able
 
     def over(self, group: Group, other: Group) -> Right | None:
         """The right of jobs of the group over those of the other one, None if there is none."""

@@ -34,8 +34,6 @@ from packhorse.scheduler.core.pending_columns import FOREVER
 from packhorse.scheduler.core.preempt.candidates import Candidate, Candidates, candidates
 from packhorse.scheduler.core.preempt.claims import Swap
 from packhorse.scheduler.core.preempt.effort import (
-    LOOK_AT_ALL,
-    LOOK_FOR_SEVERAL,
     MAKE,
     PASS_GRANT,
     PASS_ROWS,
@@ -67,8 +65,8 @@ _MOST_AT_ONCE: Final = 8
 _MOST_CLAIMS: Final = 32
 """Jobs that others make room for at a time: each has a planned start, and a pass costs more with every
 one."""
-_EFFORT: Final = 1_500
-"""Of one pass, see effort.py: about 15 ms."""
+_EFFORT: Final = 600
+"""Of one pass, see effort.py: about 6 ms."""
 
 
 class _End(Enum):
@@ -204,7 +202,7 @@ class _Search:
         waits = codes == Reason.RESOURCES.code
         if not (cycle.backfill.nobody or cycle.backfill.before):
             waits |= (codes == 0) | (codes == Reason.PRIORITY.code)
-        able = np.array([self.rights.any(Group(h.qos, h.partition)) for h in pending.holders], dtype=np.bool_)
+        able = self.rights.able(pending.holders)
         waits &= able[pending.holder[cycle.order[: cycle.seen]]]
         if cycle.together is not None:
             codes = np.where(cycle.together.mask()[: cycle.seen], Reason.GANG_INCOMPLETE.code, codes)
@@ -245,7 +243,7 @@ class _Search:
             return
         picture = self.pictures.at(place)
         request, j = cycle._request(code, duration), picture.layer_of(now + duration)
-        self.effort.spend(LOOK_FOR_SEVERAL if request.shape.multi else LOOK_AT_ALL)
+        self.effort.look(picture.n, request.shape.multi)
         if room_for(picture, request, j) is not None:
             return
         if fresh and self._goes_ahead(id, request, j, picture, fresh, now + duration):

@@ -84,18 +84,11 @@ class TakeBack:
         self._failed: dict[tuple[Lent, int], int] = {}
         """By what is lent and class: rows that run as long as that, or longer, find no room, whoever leaves.
         Until something is decided: rows that are looked at later have less."""
-        self._cohort_of: dict[Scope, list[Scope]] = {}
-        """Of each association that has a quota, the siblings that it shares it with."""
-        for cohort, members in self.terms.cohorts.items():
-            for key in members:
-                self._cohort_of.setdefault(of_association(key), []).append(cohort)
-        self._sharing: dict[Holder, tuple[tuple[Scope, ...], tuple[Scope, ...]]] = {}
         self._away: dict[tuple[Scope, str], int] = {}
         """What is leaving, by association with a quota, and by siblings."""
         for id in self.state.preempting.leaving:
             self._note_away(id)
         self._quotas = held_of_quota(self.state)
-        self._jobs: dict[Holder, list[JobId]] | None = None
         self._could: dict[Lent, list[Candidate]] = {}
         self._borrowers: dict[Lent, _Borrowers] = {}
 
@@ -178,7 +171,7 @@ class TakeBack:
         for candidate in self._could[lent]:
             if candidate.id in self.told:
                 continue
-            scopes, _ = self._shares(holdings(self.state).running[candidate.id].holder)
+            scopes = self.terms.sharing(holdings(self.state).running[candidate.id].holder).owners
             owners = [(scope, tres) for scope in scopes for _, tres in lent if (scope, tres) in above]
             owners = list(dict.fromkeys(owners))
             if any(above[owner] > 0 for owner in owners):
@@ -189,13 +182,9 @@ class TakeBack:
 
     def _candidates(self, owners: set[Scope]) -> list[Candidate]:
         """Jobs that count under these and could leave, the cheapest first."""
-        if self._jobs is None:
-            self._jobs = {}
-            for id, running in holdings(self.state).running.items():
-                self._jobs.setdefault(running.holder, []).append(id)
         rights: list[tuple[JobId, Right]] = []
-        for holder, ids in self._jobs.items():
-            if owners.isdisjoint(self._shares(holder)[0]):
+        for holder, ids in holdings(self.state).jobs().items():
+            if owners.isdisjoint(self.terms.sharing(holder).owners):
                 continue
             self.effort.spend(MAKE * len(ids))
             for id in ids:
@@ -225,7 +214,7 @@ class TakeBack:
 
     def _given(self, id: JobId, cohort: Scope, tres: str) -> int:
         """What the siblings hold less of it once the job has gone."""
-        _, cohorts = self._shares(holdings(self.state).running[id].holder)
+        cohorts = self.terms.sharing(holdings(self.state).running[id].holder).cohorts
         return self._amount(id, tres) if cohort in cohorts else 0
 
     def _amount(self, id: JobId, tres: str) -> int:
@@ -233,19 +222,10 @@ class TakeBack:
 
     def _note_away(self, id: JobId) -> None:
         running = holdings(self.state).running[id]
-        scopes, cohorts = self._shares(running.holder)
-        for scope in (*scopes, *cohorts):
+        sharing = self.terms.sharing(running.holder)
+        for scope in (*sharing.owners, *sharing.cohorts):
             for tres, amount in running.tres:
                 self._away[scope, tres] = self._away.get((scope, tres), 0) + amount
-
-    def _shares(self, holder: Holder) -> tuple[tuple[Scope, ...], tuple[Scope, ...]]:
-        """Associations with a quota that the holder's jobs count under, and their siblings."""
-        found = self._sharing.get(holder)
-        if found is None:
-            scopes = tuple(scope for scope in self.terms.scopes(holder) if scope in self._cohort_of)
-            cohorts = tuple(dict.fromkeys(cohort for scope in scopes for cohort in self._cohort_of[scope]))
-            found = self._sharing[holder] = scopes, cohorts
-        return found
 
 
 class _Returned(Anywhere):

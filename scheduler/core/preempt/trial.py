@@ -12,17 +12,21 @@ from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.fit import fitting, gang_shares
 from packhorse.scheduler.core.packing.request import Pairs, Request
 from packhorse.scheduler.core.preempt.candidates import Candidate, Candidates
-from packhorse.scheduler.core.preempt.effort import LEAVE, LOOK_AT_ALL, LOOK_AT_ONE, LOOK_FOR_SEVERAL, Effort
+from packhorse.scheduler.core.preempt.effort import LEAVE, LOOK_AT_ONE, Effort, look_at
 from packhorse.scheduler.core.preempt.fewest import fewest
 from packhorse.scheduler.core.preempt.room import Taken, put_back, room_for, take
 
 _BUDGET: Final = 128
 """Choices tried beside the greedy one, on one node or among few jobs: all there are of seven."""
 _FEW: Final = 7
+_SMALL: Final = 256
+"""Nodes."""
 _MOST_NODES: Final = 12
 """On which room is looked for, those first where it may cost least."""
 _BUDGET_OF_SEVERAL: Final = 64
 """The same for a job on several nodes among many, where each choice costs as much as placing it."""
+_ROUNDS: Final = 12
+"""So often, about, all candidates are out and in again before a choice of them is made."""
 _AMOUNTS: Final = {CPU: 0, MEM: 1, TMP: 2}
 
 
@@ -96,7 +100,7 @@ class Anywhere(_Outs):
         self.request, self.j = request, j
 
     def room(self) -> bool:
-        self.effort.spend(LOOK_FOR_SEVERAL if self.request.shape.multi else LOOK_AT_ALL)
+        self.effort.look(self.picture.n, self.request.shape.multi)
         return room_for(self.picture, self.request, self.j) is not None
 
 
@@ -135,11 +139,11 @@ def _on_one_node(
         if best is not None and (bounds[position] > best[0] or n_tried >= _MOST_NODES):
             break
         found = among.at[position]
-        if best is not None and effort.is_spent:
+        if best is not None and effort.is_spent and picture.n > _SMALL:
             break
         trial = _OnOneNode(picture, _held(found), request, whole, j, position, effort)
         costs = [candidate.cost for candidate in found]
-        out = fewest(trial, costs, _BUDGET, best[0] if best else None, effort)
+        out = fewest(trial, costs, _BUDGET, best[0] if best else None, _bound(picture, found, effort))
         if out is not None:
             rank = (sum(found[i].cost for i in out), len(out), position)
             if best is None or rank < best:
@@ -151,7 +155,8 @@ def _on_several(
     picture: Field, request: Request, j: int, among: Candidates, effort: Effort
 ) -> list[Candidate] | None:
     """The best of all choices among few; among many, from the nodes on which least is lost by emptying them,
-    as few as there have to be."""
+    as few as there have to be. With too little effort left for so many, from those of them where the job
+    would go by best fit."""
     if len(among.all) <= _FEW:
         return _choice(picture, request, j, among.all, _BUDGET, effort)
     room, empty = picture.room(j), emptied(picture, j, among.gives)
@@ -160,7 +165,7 @@ def _on_several(
     def enough(n: int) -> bool:
         some = room.copy()
         some[:, nodes[:n]] = empty[:, nodes[:n]]
-        effort.spend(LOOK_FOR_SEVERAL)
+        effort.look(picture.n, several=True)
         return gang_shares(picture, request, some, picture.score) is not None
 
     if not enough(len(nodes)):
@@ -169,15 +174,31 @@ def _on_several(
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle + 1, high)
-    return _choice(picture, request, j, _of(among, nodes[:low]), _BUDGET_OF_SEVERAL, effort)
+    found = _of(among, nodes[:low])
+    if _ROUNDS * (LEAVE * len(found) + look_at(picture.n, several=True)) > effort.left:
+        some = room.copy()
+        some[:, nodes[:low]] = empty[:, nodes[:low]]
+        shares = gang_shares(picture, request, some, picture.score)
+        fewer = _of(among, [share.position for share in shares or () if share.position in among.at])
+        chosen = _choice(picture, request, j, fewer, _BUDGET_OF_SEVERAL, effort) if fewer else None
+        if chosen is not None:
+            return chosen
+    return _choice(picture, request, j, found, _BUDGET_OF_SEVERAL, effort)
 
 
 def _choice(
     picture: Field, request: Request, j: int, found: list[Candidate], budget: int, effort: Effort
 ) -> list[Candidate] | None:
     trial = Anywhere(picture, _held(found), request, j, effort)
-    out = fewest(trial, [candidate.cost for candidate in found], budget, effort=effort)
+    out = fewest(
+        trial, [candidate.cost for candidate in found], budget, effort=_bound(picture, found, effort)
+    )
     return None if out is None else [found[i] for i in out]
+
+
+def _bound(picture: Field, found: list[Candidate], effort: Effort) -> Effort | None:
+    """None: all choices are tried, of few jobs on a small cluster, where that costs little."""
+    return None if len(found) <= _FEW and picture.n <= _SMALL else effort
 
 
 def emptied(picture: Field, j: int, gives: np.ndarray) -> np.ndarray:
@@ -193,12 +214,12 @@ def fits_in(picture: Field, request: Request, room: np.ndarray, effort: Effort) 
     """Whether the request finds a place where so much is free `[n_resources, n_nodes]`."""
     if request.shape.exclusive:
         picture.share_with_nobody()
-    effort.spend(LOOK_AT_ALL)
+    effort.look(picture.n, several=False)
     if request.whole is not None and fitting(picture, request, request.whole, room).any():
         return True
     if not request.shape.multi:
         return False
-    effort.spend(LOOK_FOR_SEVERAL)
+    effort.look(picture.n, several=True)
     return gang_shares(picture, request, room, picture.score) is not None
 
 

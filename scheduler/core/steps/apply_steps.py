@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from packhorse.scheduler.core.active import set_inactive_timer
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.steps.book import NO_STEPS, JobSteps, part_of, parts_left, step_of
 from packhorse.scheduler.core.timers import Timer
 from packhorse.scheduler.core.transitions import require
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
-from packhorse.scheduler.model.ids import AttemptKey, JobId, NodeName
+from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, JobId, NodeName
 from packhorse.scheduler.model.job import Active, Job
+from packhorse.scheduler.model.resources import joined_usage
 from packhorse.scheduler.model.step import Step, StepPart
 
 _StepEvent = ev.StepCreated | ev.StepStarted | ev.StepEnding | ev.StepPartEnded
@@ -25,7 +27,7 @@ def step_created(state: State, event: ev.StepCreated) -> None:
     if event.key.step != known.next:
         raise InvalidTransition(event, f"the next step is number {known.next}")
     step = Step(event.key.step, event.spec, event.at, event.parts, event.end_by)
-    state.steps[job.id] = JobSteps(known.next + 1, (*known.running, step))
+    state.steps[job.id] = JobSteps(known.next + 1, (*known.running, step), known.used)
     set_step_timer(state, job.id, step)
 
 
@@ -57,6 +59,11 @@ def step_part_ended(state: State, event: ev.StepPartEnded) -> None:
         usage=event.usage,
     )
     _put(state, job.id, _with(step, over))
+    known = state.steps[job.id]
+    idle_since = UNKNOWN if known.running else event.at
+    state.steps[job.id] = replace(known, used=joined_usage((known.used, event.usage)), idle_since=idle_since)
+    if idle_since and job.spec.allocation:
+        set_inactive_timer(state, state.jobs[job.id])
 
 
 def batch_ended(state: State, event: ev.BatchEnded) -> None:

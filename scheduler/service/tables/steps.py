@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 from packhorse.scheduler.core.active import suspended_us
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.steps.book import NO_STEPS, has_script, must_end, step_key
+from packhorse.scheduler.core.steps.rows import layout_name
 from packhorse.scheduler.model.hostlist import compress
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, NodeName
 from packhorse.scheduler.model.job import Active, ArrayJob, Job
 from packhorse.scheduler.model.resources import Placement, Usage, joined_usage
 from packhorse.scheduler.model.step import Step
 from packhorse.scheduler.service.convert_agents import NodeUsage
-from packhorse.scheduler.service.step_environment import layout_name
 from packhorse.scheduler.service.tables.amounts import placed, tres_text
 from packhorse.scheduler.service.tables.table import Catalogue, Field, ints, texts
 

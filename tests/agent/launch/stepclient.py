@@ -50,8 +50,12 @@ class StepClient:
     ) -> None:
         near, far = socket.socketpair()
         near.setblocking(False)
-        with far:
-            await launcher.send(supervised, Attach(owner, got, early), far)
+        try:
+            with far:
+                await launcher.send(supervised, Attach(owner, got, early), far)
+        except BaseException:
+            near.close()
+            raise
         await self.begin(near)
 
     async def begin(self, connection: socket.socket) -> None:

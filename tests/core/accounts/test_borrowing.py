@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from packhorse.scheduler.core.accounts.borrowing import Claim, QuotaLoan, borrowed, loans, wanted_back
+from packhorse.scheduler.core.accounts.borrowing import QuotaLoan, Short, borrowed, lent_too_much, loans
+from packhorse.scheduler.core.accounts.held import Scope
+from packhorse.scheduler.core.accounts.needs import asked
+from packhorse.scheduler.core.accounts.quota import quota
+from packhorse.scheduler.core.accounts.terms import COHORT
 from packhorse.scheduler.core.explain import explain
+from packhorse.scheduler.core.waiting import holder_of
 from packhorse.scheduler.model.accounts import AssociationKey
 from packhorse.scheduler.model.ids import JobId
 from tests.core.accounts.limits import ANN, a_tree, reasons
@@ -15,6 +20,15 @@ CHEM, BIO, MATHS = (AssociationKey(name) for name in ("chem", "bio", "maths"))
 def submit(cluster: Cluster, account: str, count: int = 1, cpus: int = 1) -> list[int]:
     first = cluster.submit(caller=ANN, account=account, count=count, cpus=cpus, time_limit_s=600)
     return list(range(first, first + count))
+
+
+def short_of(cluster: Cluster, job: int) -> list[Short]:
+    """What the job lacks that is lent."""
+    state, job_ = cluster.state, cluster.job(job)
+    given = quota(state, cluster.clock.now)
+    assert given is not None
+    needs = asked(job_.spec.ask, job_.spec.licenses, state.config, job_.spec.partition)
+    return lent_too_much(given, holder_of(job_.spec, job_.owner), needs, job_.spec.time_limit_s)
 
 
 def three(cluster: Cluster, **of_chem: object) -> None:
@@ -61,7 +75,8 @@ def test_who_is_within_its_quota_waits_for_what_is_lent() -> None:
     (mine,), (big,), (other,) = (submit(cluster, "bio", cpus=n) for n in (3, 5, 1))
     assert cluster.run_cycle() == [other]
     assert reasons(cluster, mine, big) == ["QuotaLent", "AssocQuotaLimit"]
-    assert wanted_back(cluster.state, cluster.clock.now) == [Claim(JobId(mine), BIO, "cpu", 3000, (CHEM,))]
+    assert short_of(cluster, mine) == [Short(Scope(COHORT, "root", "cpu"), "cpu", 3000, 3000)]
+    assert short_of(cluster, big) == [], "more than bio is sure of"
     (why, *_) = explain(cluster.state, JobId(mine), cluster.clock.now)
     assert why.reason == "QuotaLent"
     assert why.sentence == (
@@ -71,7 +86,7 @@ def test_who_is_within_its_quota_waits_for_what_is_lent() -> None:
     for job in jobs[:3]:
         cluster.exit(job)
     assert cluster.run_cycle() == [mine]
-    assert wanted_back(cluster.state, cluster.clock.now) == []
+    assert short_of(cluster, mine) == []
 
 
 def test_each_resource_is_lent_by_itself_and_levels_hold_at_once() -> None:
@@ -101,4 +116,5 @@ def test_a_quota_that_was_lowered_is_borrowed_from_nobody() -> None:
     (mine,) = submit(cluster, "bio")
     cluster.run_cycle()
     assert reasons(cluster, mine) == ["QuotaLent"]
-    assert wanted_back(cluster.state, cluster.clock.now)[0].short == 4000
+    (short,) = short_of(cluster, mine)
+    assert (short.amount, short.needed) == (4000, 1000)

@@ -229,6 +229,101 @@ async def test_scancel_of_a_step(scheduler: Running) -> None:
     ]
 
 
+ACCOUNTED = [
+    "job_id",
+    "step",
+    "name",
+    "state",
+    "exit_code",
+    "exit_signal",
+    "n_tasks",
+    "alloc_cpus",
+    "nodes",
+    "layout",
+]
+
+
+async def accounted(scheduler: Running, **request: Any) -> list[list[Any]]:
+    answer = await scheduler.call("ListAccounting", {"fields": ACCOUNTED} | request)
+    return [list(row.values())[1:] for row in answer.rows()]
+
+
+async def test_steps_are_accounted_beside_the_batch_script(scheduler: Running) -> None:
+    """As sacct showed job 11 of the transcript: the step's row is its own, while it runs and after."""
+    job = await scheduler.submit(
+        name="wide", ask={"nTasks": 4, "minNodes": 2, "memMibPerNode": 1000}, given={"nTasks": True}
+    )
+    await scheduler.settle()
+    await scheduler.started(job)
+    made = await create(scheduler, job, name="sleep", submitLine="srun sleep 600")
+    part = ["", "wide", "RUNNING", 0, 0, 4, 4, "n[1-2]", ""]
+    batch = ["batch", "batch", "RUNNING", 0, 0, 1, 2, "n1", ""]
+    assert await accounted(scheduler) == [
+        part,
+        batch,
+        ["0", "sleep", "RUNNING", 0, 0, 4, 4, "n[1-2]", "Block"],
+    ]
+    await over(scheduler, made["key"], "n1", user_cpu_us=5, max_rss_kib=10)
+    await over(scheduler, made["key"], "n2", 3, user_cpu_us=6, max_rss_kib=30)
+    overlapping = await create(scheduler, job, name="sh", nTasks=1, overlap="overlap")
+    await over(scheduler, overlapping["key"], "n1")
+    steps = [
+        ["0", "sleep", "FAILED", 3, 0, 4, 4, "n[1-2]", "Block"],
+        ["1", "sh", "COMPLETED", 0, 0, 1, 2, "n1", "Cyclic"],
+    ]
+    assert await accounted(scheduler) == [part, batch, *steps]
+    await scheduler.ended(job)
+    for row in (part, batch):
+        row[2] = "COMPLETED"
+    assert await accounted(scheduler) == [part, batch, *steps]
+    assert await accounted(scheduler, jobs=[{"jobId": job, "step": 0}]) == [steps[0]]
+    fields = ["step", "user_cpu_us", "max_rss_kib", "max_rss_node", "derived_exit_code", "submit_line"]
+    rows = (await scheduler.call("ListAccounting", {"fields": fields})).rows()
+    assert [list(row.values()) for row in rows][:3] == [
+        ["", 1_500_011, -1, "", 3, ""],
+        ["batch", 1_500_000, 2048, "n1", 0, ""],
+        ["0", 11, 30, "n2", 0, "srun sleep 600"],
+    ]
+
+
+async def test_an_allocation_has_no_batch_step(scheduler: Running) -> None:
+    """As sacct showed jobs 47, 49 and 56 of the transcript."""
+    for code, signal, state, step_state in (
+        (0, 0, "COMPLETED", "COMPLETED"),
+        (5, 0, "FAILED", "FAILED"),
+        (0, 9, "FAILED", "CANCELLED"),
+    ):
+        job = await allocation(scheduler, minNodes=1, nTasks=1)
+        await scheduler.settle()
+        made = await create(scheduler, job, name="sh")
+        now = scheduler.now()
+        await scheduler.engine.call(
+            ReportExit(
+                NodeName("n1"), AttemptKey.parse(made["key"]), now, now, exit_code=code, exit_signal=signal
+            )
+        )
+        await scheduler.call("EndAllocation", {"jobId": job, "exitCode": code, "exitSignal": signal})
+        rows = await accounted(scheduler, jobs=[{"jobId": job}])
+        assert [row[:5] for row in rows] == [
+            ["", "sh", state, code, signal],
+            ["0", "sh", step_state, code, signal],
+        ]
+
+
+async def test_a_cancelled_step_and_one_that_ran_out_of_time(scheduler: Running) -> None:
+    job = await allocation(scheduler, minNodes=1, nTasks=1)
+    await scheduler.settle()
+    for cause, state in (("terminated", "CANCELLED"), ("time_limit", "TIMEOUT"), ("oom", "OUT_OF_MEMORY")):
+        made = await create(scheduler, job, name="sh")
+        if state == "CANCELLED":
+            await scheduler.call("CancelJobs", {"jobs": [{"jobId": job, "step": 0}]})
+        now = scheduler.now()
+        await scheduler.engine.call(
+            ReportExit(NodeName("n1"), AttemptKey.parse(made["key"]), now, now, exit_signal=15, cause=cause)
+        )
+        assert (await accounted(scheduler, jobs=[{"jobId": job}]))[-1][2] == state
+
+
 def test_paths_leave_tasks_and_nodes_to_the_node() -> None:
     from packhorse.scheduler.model.outputpath import expand_pattern
 
