@@ -550,6 +550,7 @@ JOBS: Catalogue[JobView] = {
     "std_err": texts(lambda view: [spec.std_err for spec in view.specs]),
     "command": texts(lambda view: [spec.command for spec in view.specs]),
     "comment": texts(lambda view: [spec.comment for spec in view.specs]),
+    "wckey": texts(lambda view: [spec.wckey for spec in view.specs]),
     "submit_host": texts(lambda view: [spec.submit_host for spec in view.specs]),
     "alloc_tres": texts(_alloc_tres),
     "req_tres": texts(lambda view: view.of_spec(lambda spec: tres_text(asked(spec.ask)))),
