@@ -9,8 +9,9 @@ of what is kept: what was to be sent when the scheduler stopped is not sent afte
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-import signal
+import sys
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -23,15 +24,13 @@ from packhorse.scheduler.model.ids import US, Instant, JobId
 from packhorse.scheduler.model.job import Active, ArrayJob, Ended, Job, JobSpec, JobState, Pending
 from packhorse.scheduler.model.mailspec import PERCENT
 from packhorse.scheduler.model.units import format_clock
+from packhorse.scheduler.service import mail_helper
 from packhorse.scheduler.service.engine import Engine
 
 log = structlog.get_logger(__name__)
 
 LOOK_S: Final = 5.0
 """Between looks at who comes near its time limit or waits in vain."""
-
-PROGRAM_S: Final = 30.0
-"""How long the program may take for a letter."""
 
 QUEUE: Final = 10_000
 """Letters that wait to be sent; more are left out, and said to be in the log."""
@@ -134,7 +133,8 @@ class Mailer:
     def _array_ended(self, job: Job) -> None:
         """One letter when nothing of the array is left."""
         state = self._engine.state
-        if job.array_id in state.arrays:
+        array = state.arrays.get(job.array_id)
+        if array is not None and array.remaining:
             return
         phases = (
             [state.jobs[id].phase for id in state.tasks[job.array_id].by_index.values() if id in state.jobs]
@@ -145,10 +145,11 @@ class Mailer:
             return
         self._begun.discard(job.array_id)
         self._watched.pop(job.array_id, None)
-        states = {phase.state for phase in phases if isinstance(phase, Ended)}
-        worst = max((phase.exit_code for phase in phases if isinstance(phase, Ended)), default=0)
-        how = f"{states.pop().value if len(states) == 1 else 'Mixed'}, MaxExitCode {worst}"
-        failed = states != {JobState.COMPLETED} and not how.startswith("COMPLETED")
+        ends = [phase for phase in phases if isinstance(phase, Ended)]
+        states = {phase.state for phase in ends}
+        how = f"{ends[0].state.value if len(states) == 1 else 'Mixed'}, "
+        how += f"MaxExitCode {max(phase.exit_code for phase in ends)}"
+        failed = states != {JobState.COMPLETED}
         if failed and _wants(job, "FAIL"):
             self._post(job, f"{_array(job)} Failed, {how}")
         elif _wants(job, "END"):
@@ -211,38 +212,39 @@ class Mailer:
             log.warning("mail.left_out", to=letter.to, subject=subject)
 
     async def _send(self) -> None:
-        while True:
-            letter = await self._letters.get()
-            try:
-                await self._run(letter)
-            except OSError as error:
-                log.warning("mail.failed", program=self._program, error=error.strerror)
-
-    async def _run(self, letter: Letter) -> None:
-        """One letter. Raises OSError where the program cannot be run."""
-        root = os.geteuid() == 0
-        process = await asyncio.create_subprocess_exec(
-            *(self._program, "-s", letter.subject, letter.to),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
-            cwd="/",
-            start_new_session=True,
-            **({"user": letter.uid, "group": letter.gid, "extra_groups": []} if root else {}),
-        )
+        helper: asyncio.subprocess.Process | None = None
         try:
-            async with asyncio.timeout(PROGRAM_S):
-                code = await process.wait()
-        except (TimeoutError, asyncio.CancelledError) as error:
-            os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-            if isinstance(error, asyncio.CancelledError):
-                raise
-            log.warning("mail.failed", program=self._program, error=f"not done in {PROGRAM_S:.0f} s")
-            return
-        if code:
-            log.warning("mail.failed", program=self._program, error=f"status {code}")
+            while True:
+                letter = await self._letters.get()
+                if helper is None or helper.returncode is not None:
+                    helper = await self._start_helper()
+                error = await _hand_over(helper, letter)
+                if error:
+                    log.warning("mail.failed", program=self._program, to=letter.to, error=error)
+        finally:
+            if helper is not None and helper.returncode is None:
+                helper.kill()
+
+    async def _start_helper(self) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", mail_helper.__name__, self._program),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+
+
+async def _hand_over(helper: asyncio.subprocess.Process, letter: Letter) -> str:
+    """What went wrong, "" for nothing."""
+    assert helper.stdin is not None and helper.stdout is not None
+    rights = (letter.uid, letter.gid) if os.geteuid() == 0 else (-1, -1)
+    try:
+        helper.stdin.write(json.dumps([letter.to, letter.subject, *rights]).encode() + b"\n")
+        await helper.stdin.drain()
+    except OSError as error:
+        return error.strerror or str(error)
+    said = await helper.stdout.readline()
+    return said.decode().strip() if said else "its helper has ended"
 
 
 _TOLD: Final = {
