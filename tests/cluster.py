@@ -42,6 +42,7 @@ COMMANDS = (
     "sacct",
     "sstat",
     "seff",
+    "sdiag",
     "sprio",
     "sreport",
     "sshare",

@@ -38,6 +38,8 @@ _OWN: dict[str, Option] = {
     "bcast": ("", OPTIONAL, USED),
     "bcast-exclude": ("", REQUIRED, HARMLESS),
     "compress": ("", OPTIONAL, HARMLESS),
+    "container": ("", REQUIRED, NOT_YET),
+    "container-image": ("", REQUIRED, NOT_YET),
     "cpu-bind": ("", REQUIRED, USED),
     "cpu-freq": ("", REQUIRED, WARNED),
     "debugger-test": ("", NONE, HARMLESS),

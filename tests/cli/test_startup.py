@@ -10,11 +10,11 @@ from packhorse.cli.slurm import (
     fields_accounting,
     fields_jobs,
     fields_nodes,
-    json_jobs,
     show_job,
     squeue_steps,
     step_columns,
 )
+from packhorse.scheduler.model.shapes import jobs
 from packhorse.scheduler.service.tables.accounting import ACCOUNTING
 from packhorse.scheduler.service.tables.jobs import JOBS
 from packhorse.scheduler.service.tables.nodes import NODES
@@ -126,6 +126,6 @@ def test_every_field_names_columns_that_exist() -> None:
         for name, (header, _, needs) in fields.items():
             assert set(needs) <= columns, name
             assert header == header.upper()
-    for asked in (json_jobs.COLUMNS, show_job.COLUMNS):
+    for asked in (jobs.COLUMNS, show_job.COLUMNS):
         assert set(asked) <= columns
     assert set(squeue_steps.COLUMNS) <= step_columns.STEP_COLUMNS.keys()

@@ -1,4 +1,5 @@
-"""A cluster like the one that the session was recorded on: two nodes, one of them with GPUs, two partitions, two accounts."""
+"""A cluster like the one that the session was recorded on: two nodes, one of them with GPUs, two partitions,
+two accounts."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from packhorse.cli import daemons
-from tests.golden_session import ids
 from tests.cluster import Cluster, wait_until
+from tests.golden_session import ids
 
 ME = getpass.getuser()
 
@@ -75,17 +76,18 @@ BOOK = (
     ("add", "account", "other", "Description=Other lab", "Organization=demo"),
     ("add", "qos", "long", "set", "Priority=5", "MaxWall=7-00:00:00"),
     ("add", "user", ME, "account=lab"),
-    ("add", "user", ME, "account=root"),
     ("modify", "user", ME, "set", "DefaultAccount=lab", "qos=normal,long", "AdminLevel=Administrator"),
 )
 
 
 ANYBODYS = "/usr/bin/python3"
-"""A Python that everybody may run, who may not see where this one lies: the commands need no more than it has."""
+"""A Python that everybody may run, who may not see where this one lies: what is run as somebody else needs
+no more."""
 
 
 class Demo(Cluster):
-    """That cluster. Its nodes differ, which `packhorse up` does not make, so its daemons are started one by one.
+    """That cluster. Its nodes differ, which `packhorse up` does not make, so its daemons are started one by
+    one.
 
     `work` has a path of the recorded one's length, so that it is cut off in columns where that one is.
     """
@@ -95,8 +97,8 @@ class Demo(Cluster):
         self.work.rmdir()
         self.work = Path("/tmp") / secrets.token_hex(2)
         self.work.mkdir()
-        for command in (self.root / "bin").iterdir():
-            if os.access(ANYBODYS, os.X_OK) and not command.is_symlink():
+        for command in (self.root / "bin" / name for name in ("sbatch", "scancel", "scontrol")):
+            if os.access(ANYBODYS, os.X_OK):
                 command.write_text(f"#!{ANYBODYS}\n" + command.read_text().partition("\n")[2])
         self.home.config.write_text(CONFIG.replace("min_job_age = 300", "min_job_age = 1"))
 
@@ -118,7 +120,8 @@ class Demo(Cluster):
         return left
 
     def _use_ids_up(self) -> None:
-        """Jobs that have ended and are forgotten but for the accounting: the session's ids begin at ids.FIRST."""
+        """Jobs that have ended and are forgotten but for the accounting: the session's ids begin at
+        ids.FIRST."""
         spec = {
             "name": "padding",
             "hold": True,
