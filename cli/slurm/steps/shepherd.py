@@ -18,8 +18,7 @@ class Shepherd:
 
     def __init__(self, job_id: int) -> None:
         read_end, self._pipe = os.pipe2(os.O_CLOEXEC)
-        self._pid = os.fork()
-        if not self._pid:
+        if not os.fork():
             os.close(self._pipe)
             _watch(read_end, job_id)
         os.close(read_end)
@@ -31,7 +30,7 @@ class Shepherd:
         if kind is None:
             os.write(self._pipe, _DONE)
         os.close(self._pipe)
-        os.waitpid(self._pid, 0)
+        # It ends by itself, and is not waited for: the command ends just now, too.
 
 
 def _watch(pipe: int, job_id: int) -> None:
