@@ -10,12 +10,13 @@ from typing import Any
 from packhorse.scheduler.model.hostlist import compress_sorted
 from packhorse.scheduler.model.ids import JobId
 from packhorse.scheduler.model.shapes import accounting, book
+from packhorse.scheduler.model.shapes.diagnostics import DATABASE_STATISTICS
 from packhorse.scheduler.model.shapes.ping import DATABASE_PING
 from packhorse.scheduler.service import messages as m
 from packhorse.scheduler.service.failures import CallFailed, Code
-from packhorse.scheduler.service.methods import Methods
+from packhorse.scheduler.service.rest.controller import figures
 from packhorse.scheduler.service.rest.job_refs import job_ref
-from packhorse.scheduler.service.rest.routes import SLURMDB, Answer, Call, Parameter, Route, rows
+from packhorse.scheduler.service.rest.routes import SLURMDB, Answer, Call, Calls, Parameter, Route, rows
 from packhorse.scheduler.service.rest.times import instant_us
 
 Row = dict[str, Any]
@@ -42,8 +43,8 @@ _NAMED = Parameter("name", "only these, separated by commas")
 class Database:
     """The routes below /slurmdb, which only look: accounts are changed by sacctmgr."""
 
-    def __init__(self, methods: Methods) -> None:
-        self._methods = methods
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -78,6 +79,7 @@ class Database:
             get("/wckey/{id}", "one of them", wckeys, self.wckey),
             get("/config", "everything but jobs in one",
                 {**accounts, **users, **associations, **qos, **clusters, **tres, **wckeys}, self.config),
+            get("/diag", "figures of the calls", {"statistics": DATABASE_STATISTICS}, self.diag),
             get("/ping", "whether the accounting answers", {"pings": ("list", DATABASE_PING)}, self.ping),
         ]  # fmt: skip
 
@@ -87,7 +89,7 @@ class Database:
         query = call.query
         if query.get("cluster", self._cluster) != self._cluster:
             return Answer({"jobs": []}, warnings=[f'this is the cluster "{self._cluster}"'])
-        now_us = self._methods.engine.clock.now()
+        now_us = self._calls.engine.clock.now()
         request = m.ListAccountingRequest(
             jobs=[job_ref(name) for name in call.names("step")],
             filter=m.JobFilter(
@@ -112,7 +114,7 @@ class Database:
         return await self._jobs(call, m.ListAccountingRequest(jobs=[ref]))
 
     async def _jobs(self, call: Call, request: m.ListAccountingRequest) -> Answer:
-        table = await self._methods.list_accounting(call.principal, request)
+        table = await self._calls.ask("ListAccounting", call.principal, request)
         found = accounting.jobs(rows(table), table.now_us)
         # As slurmrestd: an answer without any, and a word about it.
         return Answer({"jobs": found}, warnings=[] if found else ["nothing was found"])
@@ -197,9 +199,9 @@ class Database:
         return _one("wckeys", call.path["id"], Answer({"wckeys": found}))
 
     async def clusters(self, call: Call) -> Answer:
-        ping = await self._methods.ping(call.principal, m.PingRequest())
+        ping = await self._calls.ask("Ping", call.principal, m.PingRequest())
         request = m.ListNodesRequest(fields=["name", "cfg_tres"])
-        table = await self._methods.list_nodes(call.principal, request)
+        table = await self._calls.ask("ListNodes", call.principal, request)
         nodes = rows(table)
         row = {
             "cluster": ping.cluster,
@@ -226,13 +228,17 @@ class Database:
         ]
         return Answer({key: value for part in parts for key, value in part.content.items()})
 
+    async def diag(self, call: Call) -> Answer:
+        answer = await self._calls.ask("GetDiagnostics", call.principal, m.GetDiagnosticsRequest())
+        return Answer({"statistics": DATABASE_STATISTICS.of(figures(answer))})
+
     async def ping(self, call: Call) -> Answer:
         """The store is asked: a thing that the accounting alone could not answer."""
         before = time.perf_counter()
-        answer = await self._methods.ping(call.principal, m.PingRequest())
-        if self._methods.engine.trouble:
-            raise CallFailed(Code.UNAVAILABLE, f"the store does not answer: {self._methods.engine.trouble}")
-        await asyncio.to_thread(self._methods.engine.store.job_log, JobId(1), 1)
+        answer = await self._calls.ask("Ping", call.principal, m.PingRequest())
+        if self._calls.engine.trouble:
+            raise CallFailed(Code.UNAVAILABLE, f"the store does not answer: {self._calls.engine.trouble}")
+        await asyncio.to_thread(self._calls.engine.store.job_log, JobId(1), 1)
         latency_us = round((time.perf_counter() - before) * 1e6)
         return Answer({"pings": [DATABASE_PING.of({"host": answer.host, "latency_us": latency_us})]})
 
@@ -240,12 +246,12 @@ class Database:
         """Rows of one kind of the book, with the cluster's name and a number."""
         filters = [m.FieldFilter(field=field, values=values) for field, values in names.items() if values]
         request = m.ListAccountsRequest(kind=kind, filters=filters)
-        table = await self._methods.list_accounts(call.principal, request)
+        table = await self._calls.ask("ListAccounts", call.principal, request)
         return [{"id": at, "cluster": self._cluster} | row for at, row in enumerate(rows(table), 1)]
 
     @property
     def _cluster(self) -> str:
-        return self._methods.engine.config.name
+        return self._calls.engine.config.name
 
 
 def _one(key: str, name: str, answer: Answer) -> Answer:

@@ -112,8 +112,8 @@ async def lively(scheduler: Running) -> int:
     return job
 
 
-async def looks(scheduler: Running, job: int) -> list[str]:
-    """A path of every route that only looks."""
+async def looks(scheduler: Running, job: int) -> list[tuple[str, str]]:
+    """Every route that only looks, and a path of it."""
     document = await scheduler.rest("GET", "/openapi/v3")
     values = {
         "job_id": str(job),
@@ -125,13 +125,13 @@ async def looks(scheduler: Running, job: int) -> list[str]:
         "cluster_name": "packhorse",
         "id": "1",
     }
-    found = []
+    found: list[tuple[str, str]] = []
     for path, operations in document["paths"].items():
         if "get" not in operations:
             continue
         name = "ann" if "/user/" in path else "?"
         found.append((path, path.format(name=name, **values)))
-    return found  # type: ignore[return-value]
+    return found
 
 
 async def test_every_answer_is_what_the_document_says(scheduler: Running) -> None:
