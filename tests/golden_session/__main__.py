@@ -31,7 +31,7 @@ def main() -> int:
         return 0
     if os.geteuid() and not args.held:
         print(
-            "golden_session: the session has to be held by root, as it was: it runs commands as somebody else",
+            "golden_session: only root can hold it, as root did: it runs commands as somebody else",
             file=sys.stderr,
         )
         return 2

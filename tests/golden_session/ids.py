@@ -42,7 +42,8 @@ def job_ids(ours: Path, theirs: Path) -> dict[int, int]:
 
 
 class _Accounted:
-    """arrays, named: name -> ids of arrays and of other jobs, in order; tasks: (array, task) -> its raw id."""
+    """arrays, named: name -> ids of arrays and of other jobs, in order; tasks: (array, task) -> its raw
+    id."""
 
     def __init__(self) -> None:
         self.arrays: dict[str, list[int]] = defaultdict(list)

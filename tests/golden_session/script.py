@@ -1,4 +1,4 @@
-"""The recorded session's script, made to run on another cluster: paths, environment and the way to configure it."""
+"""The recorded session's script, made to run on another cluster: its paths, and the way to configure it."""
 
 from __future__ import annotations
 
