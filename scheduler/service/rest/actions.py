@@ -14,7 +14,14 @@ from packhorse.scheduler.service.rest import fields
 from packhorse.scheduler.service.rest.errors import slurm_error
 from packhorse.scheduler.service.rest.fields import Reader
 from packhorse.scheduler.service.rest.job_changes import UPDATE, job_change
-from packhorse.scheduler.service.rest.job_description import SUBMIT_BODY, Description, signal, submission
+from packhorse.scheduler.service.rest.job_description import (
+    ALLOCATE_BODY,
+    SUBMIT_BODY,
+    Description,
+    allocation,
+    signal,
+    submission,
+)
 from packhorse.scheduler.service.rest.job_refs import job_ref
 from packhorse.scheduler.service.rest.routes import SLURM, Answer, Call, Calls, Parameter, Route
 
@@ -121,12 +128,17 @@ class Actions:
             "step_id": "text",
             "job_submit_user_msg": "text",
         }
+        allocated = {"job_id": "int", "job_submit_user_msg": "text"}
         updated = {"results": ("list", _UPDATED)}
         killed = {"status": ("list", _KILLED)}
         return [
             Route(
                 *("POST", f"{SLURM}/job/submit", "submit a batch job or an array", submitted, self.submit),
                 body=SUBMIT_BODY,
+            ),
+            Route(
+                *("POST", f"{SLURM}/job/allocate", "nodes without a batch script", allocated, self.allocate),
+                body=ALLOCATE_BODY,
             ),
             Route(
                 *("POST", f"{SLURM}/job/{{job_id}}", "change a job", updated, self.update),
@@ -161,6 +173,17 @@ class Actions:
             "step_id": result["step_id"],
             "job_submit_user_msg": result["job_submit_user_msg"],
         }
+        return Answer(content, warnings=answer.warnings)
+
+    async def allocate(self, call: Call) -> Answer:
+        """As salloc --no-shell: `srun --jobid` starts steps in it, and it ends when it is cancelled or its time
+        is up."""
+        job = allocation(call.body)
+        _check_caller(job, call.principal, self._calls.engine.config.name)
+        job.spec.submit_host = self._calls.about.host
+        request = m.SubmitJobRequest(spec=job.spec)
+        answer = await self._calls.ask("SubmitJob", call.principal, request)
+        content = {"job_id": answer.job_id, "job_submit_user_msg": "\n".join(answer.notes)}
         return Answer(content, warnings=answer.warnings)
 
     async def update(self, call: Call) -> Answer:

@@ -19,6 +19,7 @@ from packhorse.scheduler.service.rest.routes import (
     Answer,
     Call,
     Calls,
+    Listed,
     Parameter,
     Route,
     rows,
@@ -72,15 +73,17 @@ class Controller:
     async def job(self, call: Call) -> Answer:
         ref = job_ref(call.path["job_id"])
         answer = await self._jobs(call, [ref])
-        if not answer.content["jobs"]:
+        if not answer.content["jobs"].rows:
             raise unknown_job(ref.text)
         return answer
 
     async def _jobs(self, call: Call, refs: list[m.JobRef]) -> Answer:
         request = m.ListJobsRequest(fields=list(jobs.COLUMNS), jobs=refs, include_ended=True)
         table = await self._calls.ask("ListJobs", call.principal, request)
-        cluster = {"cluster": self.cluster}
-        return Answer({"jobs": [jobs.JOB.of(row | cluster) for row in rows(table)]}, _s(table))
+        found = rows(table)
+        for row in found:
+            row["cluster"] = self.cluster
+        return Answer({"jobs": Listed(jobs.JOB, found)}, _s(table))
 
     async def states(self, call: Call) -> Answer:
         refs = [job_ref(name) for name in call.names("job_id")]
@@ -88,7 +91,7 @@ class Controller:
         table = await self._calls.ask("ListJobs", call.principal, request)
         if refs and not table.n_rows:
             raise unknown_job(call.query["job_id"])
-        return Answer({"jobs": [jobs.STATE.of(row) for row in rows(table)]}, _s(table))
+        return Answer({"jobs": Listed(jobs.STATE, rows(table))}, _s(table))
 
     async def nodes(self, call: Call) -> Answer:
         return await self._nodes(call, [])
@@ -96,7 +99,7 @@ class Controller:
     async def node(self, call: Call) -> Answer:
         name = call.path["node_name"]
         answer = await self._nodes(call, [name])
-        if not answer.content["nodes"]:
+        if not answer.content["nodes"].rows:
             raise CallFailed(
                 Code.NOT_FOUND, f"Failure to query node {name}", slurm="Invalid node name specified"
             )
@@ -104,24 +107,25 @@ class Controller:
 
     async def _nodes(self, call: Call, names: list[str]) -> Answer:
         table = await self._calls.ask("ListNodes", call.principal, m.ListNodesRequest(nodes=names))
-        return Answer({"nodes": [nodes.NODE.of(row) for row in rows(table)]}, _s(table))
+        return Answer({"nodes": Listed(nodes.NODE, rows(table))}, _s(table))
 
     async def partitions(self, call: Call) -> Answer:
         table = await self._calls.ask("ListPartitions", call.principal, m.ListPartitionsRequest())
-        return Answer({"partitions": [nodes.PARTITION.of(row) for row in rows(table)]}, _s(table))
+        return Answer({"partitions": Listed(nodes.PARTITION, rows(table))}, _s(table))
 
     async def partition(self, call: Call) -> Answer:
         name = call.path["partition_name"]
         answer = await self.partitions(call)
-        found = [item for item in answer.content["partitions"] if item["name"] == name]
+        every: Listed = answer.content["partitions"]
+        found = [row for row in every.rows if row["name"] == name]
         if not found:
-            there = ", ".join(item["name"] for item in answer.content["partitions"])
+            there = ", ".join(row["name"] for row in every.rows)
             raise CallFailed(
                 Code.NOT_FOUND,
                 f'partition "{name[:100]}" is not configured; there are {there}',
                 slurm="Invalid partition name specified",
             )
-        return Answer({"partitions": found}, answer.now_s)
+        return Answer({"partitions": every._replace(rows=found)}, answer.now_s)
 
     async def reservations(self, call: Call) -> Answer:
         return await self._reservations(call, [])
@@ -129,7 +133,7 @@ class Controller:
     async def reservation(self, call: Call) -> Answer:
         name = call.path["reservation_name"]
         answer = await self._reservations(call, [name])
-        if not answer.content["reservations"]:
+        if not answer.content["reservations"].rows:
             raise CallFailed(
                 Code.NOT_FOUND,
                 f'there is no reservation "{name[:100]}"',
@@ -140,12 +144,11 @@ class Controller:
     async def _reservations(self, call: Call, names: list[str]) -> Answer:
         request = m.ListReservationsRequest(names=names)
         table = await self._calls.ask("ListReservations", call.principal, request)
-        found = [reservations.RESERVATION.of(row) for row in rows(table)]
-        return Answer({"reservations": found}, _s(table))
+        return Answer({"reservations": Listed(reservations.RESERVATION, rows(table))}, _s(table))
 
     async def licenses(self, call: Call) -> Answer:
         table = await self._calls.ask("ListLicenses", call.principal, m.ListLicensesRequest())
-        return Answer({"licenses": [reservations.LICENSE.of(row) for row in rows(table)]}, _s(table))
+        return Answer({"licenses": Listed(reservations.LICENSE, rows(table))}, _s(table))
 
     async def shares(self, call: Call) -> Answer:
         request = m.ListSharesRequest(accounts=call.names("accounts"), users=call.names("users"))

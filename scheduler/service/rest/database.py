@@ -16,7 +16,16 @@ from packhorse.scheduler.service import messages as m
 from packhorse.scheduler.service.failures import CallFailed, Code
 from packhorse.scheduler.service.rest.controller import figures
 from packhorse.scheduler.service.rest.job_refs import job_ref
-from packhorse.scheduler.service.rest.routes import SLURMDB, Answer, Call, Calls, Parameter, Route, rows
+from packhorse.scheduler.service.rest.routes import (
+    SLURMDB,
+    Answer,
+    Call,
+    Calls,
+    Listed,
+    Parameter,
+    Route,
+    rows,
+)
 from packhorse.scheduler.service.rest.times import instant_us
 
 Row = dict[str, Any]
@@ -117,7 +126,9 @@ class Database:
         table = await self._calls.ask("ListAccounting", call.principal, request)
         found = accounting.jobs(rows(table), table.now_us)
         # As slurmrestd: an answer without any, and a word about it.
-        return Answer({"jobs": found}, warnings=[] if found else ["nothing was found"])
+        return Answer(
+            {"jobs": Listed(accounting.JOB, found)}, warnings=[] if found else ["nothing was found"]
+        )
 
     # -- the book of accounts
 
@@ -133,10 +144,10 @@ class Database:
         for row in await self._list(call, "wckeys"):
             keys[row["user"]].append(row)
         found = [
-            book.USER.of(row | {"associations": associations[row["name"]], "wckeys": keys[row["name"]]})
+            row | {"associations": associations[row["name"]], "wckeys": keys[row["name"]]}
             for row in await self._list(call, "users", name=names)
         ]
-        return Answer({"users": found})
+        return Answer({"users": Listed(book.USER, found)})
 
     async def accounts(self, call: Call) -> Answer:
         return await self._accounts(call, call.names("name"))
@@ -148,10 +159,10 @@ class Database:
     async def _accounts(self, call: Call, names: list[str]) -> Answer:
         associations = await self._associations_by(call, "account")
         found = [
-            book.ACCOUNT.of(row | {"associations": associations[row["name"]]})
+            row | {"associations": associations[row["name"]]}
             for row in await self._list(call, "accounts", name=names)
         ]
-        return Answer({"accounts": found})
+        return Answer({"accounts": Listed(book.ACCOUNT, found)})
 
     async def _associations_by(self, call: Call, column: str) -> dict[str, list[Row]]:
         found: dict[str, list[Row]] = defaultdict(list)
@@ -164,15 +175,15 @@ class Database:
         every = await self._list(call, "associations")
         lineage = _lineages(every)
         found = [
-            book.ASSOC.of(row | {"lineage": lineage[row["id"]]})
+            row | {"lineage": lineage[row["id"]]}
             for row in every
             if all(not names or row[name] in names for name, names in chosen.items())
         ]
-        return Answer({"associations": found})
+        return Answer({"associations": Listed(book.ASSOC, found)})
 
     async def association(self, call: Call) -> Answer:
-        answer = await self.associations(call)
-        return Answer({"associations": answer.content["associations"][:1]})
+        every: Listed = (await self.associations(call)).content["associations"]
+        return Answer({"associations": every._replace(rows=every.rows[:1])})
 
     async def qos(self, call: Call) -> Answer:
         return await self._qos(call, call.names("name"))
@@ -183,20 +194,21 @@ class Database:
 
     async def _qos(self, call: Call, names: list[str]) -> Answer:
         found = await self._list(call, "qos", name=names)
-        return Answer({"qos": [book.QOS.of(row) for row in found]})
+        return Answer({"qos": Listed(book.QOS, found)})
 
     async def tres(self, call: Call) -> Answer:
         found = await self._list(call, "tres")
-        return Answer({"TRES": [book.TRES_ROW.of(row) for row in found]})
+        return Answer({"TRES": Listed(book.TRES_ROW, found)})
 
     async def wckeys(self, call: Call) -> Answer:
         found = await self._list(call, "wckeys", name=call.names("name"))
-        return Answer({"wckeys": [book.WCKEY.of(row) for row in found]})
+        return Answer({"wckeys": Listed(book.WCKEY, found)})
 
     async def wckey(self, call: Call) -> Answer:
         answer = await self.wckeys(call)
-        found = [item for item in answer.content["wckeys"] if str(item["id"]) == call.path["id"]]
-        return _one("wckeys", call.path["id"], Answer({"wckeys": found}))
+        every: Listed = answer.content["wckeys"]
+        found = [row for row in every.rows if str(row["id"]) == call.path["id"]]
+        return _one("wckey", call.path["id"], Answer({"wckeys": every._replace(rows=found)}))
 
     async def clusters(self, call: Call) -> Answer:
         ping = await self._calls.ask("Ping", call.principal, m.PingRequest())
@@ -210,13 +222,14 @@ class Database:
             "nodes": compress_sorted([node["name"] for node in nodes]),
             "tres": _added([node["cfg_tres"] for node in nodes]),
         }
-        return Answer({"clusters": [book.CLUSTER.of(row)]})
+        return Answer({"clusters": Listed(book.CLUSTER, [row])})
 
     async def cluster(self, call: Call) -> Answer:
         name = call.path["cluster_name"]
         answer = await self.clusters(call)
-        found = [item for item in answer.content["clusters"] if item["name"] == name]
-        return _one("clusters", name, Answer({"clusters": found}))
+        every: Listed = answer.content["clusters"]
+        found = [row for row in every.rows if row["cluster"] == name]
+        return _one("cluster", name, Answer({"clusters": every._replace(rows=found)}))
 
     async def config(self, call: Call) -> Answer:
         parts = [
@@ -256,7 +269,7 @@ class Database:
 
 def _one(key: str, name: str, answer: Answer) -> Answer:
     """The answer, if there is something in it. Raises CallFailed."""
-    if not any(answer.content.values()):
+    if not any(listed.rows for listed in answer.content.values()):
         raise CallFailed(Code.NOT_FOUND, f'{key} "{name[:100]}": there is none of this name')
     return answer
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from packhorse.scheduler.model.shapes.shape import VERSION
+from packhorse.scheduler.model.shapes.shape import VERSION, Shape
 from packhorse.scheduler.service.auth import Principal
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.messages import Table
@@ -56,9 +56,16 @@ class Calls(NamedTuple):
         return await method.call(principal, request)
 
 
+class Listed(NamedTuple):
+    """A list of answers that is still to be made: an object of the shape for each row."""
+
+    shape: Shape
+    rows: list[dict[str, Any]]
+
+
 class Answer(NamedTuple):
-    """content: by the names that the route promised. now_s: for `last_update`, 0 for none. errors: of parts
-    that failed while others did not."""
+    """content: by the names that the route promised; lists may be Listed. now_s: for `last_update`, 0 for
+    none. errors: of parts that failed while others did not."""
 
     content: dict[str, Any]
     now_s: int = 0
