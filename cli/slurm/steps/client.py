@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from packhorse.cli.slurm.steps.lines import LineWriter
+    from packhorse.cli.slurm.steps.pmi import Star
 
 GRACE_S = 30.0
 """Between TERM and KILL where srun ends a step: Slurm's KillWait."""
@@ -75,6 +76,8 @@ class Settings:
         """The descriptor whose bytes go to the tasks, -1: none."""
         self.input_rank = -1
         """The only task that gets them, -1: all."""
+        self.star: Star | None = None
+        """Joins the nodes, where the tasks find each other by PMI."""
         self.window: Callable[[], tuple[int, int]] | None = None
         """Rows and columns of our terminal, where task 0 has one."""
 
@@ -134,6 +137,8 @@ class StepClient:
         finally:
             set_wakeup_fd(-1)
         self._finish()
+        if self._set.star is not None and self._set.star.code > 0:
+            return self._set.star.code
         return self.tasks.code
 
     def _turn(self) -> None:
@@ -272,6 +277,9 @@ class StepClient:
         except OSError:
             self._broken(connection)
             return
+        if reply is not None and self._set.star is not None:
+            for said in self._set.star.greeting():
+                connection.queue(frames.frame(frames.PMI_ANSWER, frames.ALL, said))
         if reply is not None and not connection.attached:
             connection.attached = True
             for rank in reply.get("ranks") or ():
@@ -324,6 +332,8 @@ class StepClient:
             self.tasks.started(rank)
         elif kind == frames.TASK_ENDED:
             self._ended(lambda: self.tasks.ended(connection.index, rank, frames.STATUS.unpack(payload)[0]))
+            if self._set.star is not None:
+                self._join(self._set.star, self._set.star.task_ended(connection.index))
         elif kind == frames.TASK_NOT_STARTED:
             text = payload[4:].decode("utf-8", "replace")
             self.tasks.not_started(connection.index, text)
@@ -332,8 +342,21 @@ class StepClient:
         elif kind == frames.NOTICE:
             self._deliver()
             tell(payload.decode("utf-8", "replace").rstrip("\n") + "\n")
+        elif kind == frames.PMI and self._set.star is not None:
+            self._join(self._set.star, self._set.star.heard(connection.index, payload))
         elif kind == frames.STEP_OVER:
             connection.over = True
+
+    def _join(self, star: Star, said: list[bytes]) -> None:
+        """Tells all nodes so; ends a step that a task aborted, or that cannot go on."""
+        for payload in said:
+            self._to_all(frames.frame(frames.PMI_ANSWER, frames.ALL, payload))
+        if self._ending or star.code < 0:
+            return
+        self._deliver()
+        if star.stuck:
+            self._say(f"error: {star.stuck}: terminating StepId={self._step}")
+        self._end(0)
 
     def _ended(self, note: Callable[[], None]) -> None:
         """A task is over: what that means for the others."""
