@@ -1,9 +1,11 @@
 """What nodes and the owner of a step say to each other about fences: payloads of frames 8 and 21.
 
 The first byte says what it is. From the node: `F`, a part of what its tasks put before a fence; `A`, a task
-aborted. From the owner: `M`, which rank runs where; `F`, a part of what the tasks of all nodes put; `A`, a task
-aborted, or waits for one that is over. Integers are little endian. After `A` comes the code to end with, i32. A part: fence u32, number of the part u32, whether it is the last one u8, then pairs: length
-of the key u16, of the value u16, key, value.
+aborted. From the owner: `M`, which rank runs where; `F`, a part of what the tasks of all nodes put; `A`, a
+task aborted, or waits for one that is over.
+
+Integers are little endian. After `A`: the code to end with, i32. After `F`: fence u32, number of the part
+u32, whether it is the last one u8, then pairs: length of the key u16, of the value u16, key, value.
 
 cli/slurm/steps/pmi.py is the owner's side.
 """
@@ -30,10 +32,10 @@ _CODE = struct.Struct("<i")
 
 
 class Part(NamedTuple):
-    """A part of the pairs of one fence. index: from 0 on."""
+    """A part of the pairs of one fence. number: from 0 on."""
 
     fence: int
-    index: int
+    number: int
     last: bool
     data: bytes
 
@@ -76,8 +78,8 @@ def part(payload: bytes) -> Part:
     begin = 1 + _PART.size
     if len(payload) < begin:
         raise ValueError("a part is cut off")
-    fence, index, last = _PART.unpack_from(payload, 1)
-    return Part(fence, index, bool(last), payload[begin:])
+    fence, number, last = _PART.unpack_from(payload, 1)
+    return Part(fence, number, bool(last), payload[begin:])
 
 
 def aborted(code: int) -> bytes:

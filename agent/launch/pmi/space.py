@@ -46,8 +46,8 @@ class Space:
     """version: grows whenever somebody who waits may go on. mapping: which rank runs where (MPICH's
     PMI_process_mapping), None while it is not known, "" where nobody knows.
 
-    tell says something to the owner; abort ends the step: why, and the code it ends with ("" where another node
-    has said why).
+    tell says something to the owner; abort ends the step: why ("" where somebody else has said it), and the
+    code that it ends with.
     """
 
     def __init__(
@@ -157,17 +157,19 @@ class Space:
             self.version += 1
         elif kind == exchange.PART:
             self._take(exchange.part(payload))
-        elif kind == exchange.ABORT and not self._aborted:
-            self._aborted = True
-            self._abort("", exchange.code_of(payload))
+        elif kind == exchange.ABORT:
+            code = exchange.code_of(payload)
+            if not self._aborted:
+                self._aborted = True
+                self._abort("", code)
 
     def _take(self, part: exchange.Part) -> None:
         """An owner whose connection broke says it all again, so some may come twice, or not at all."""
         if part.fence != self.over + 1:
             return
-        if part.index == 0:
+        if part.number == 0:
             self._parts, self._parts_size = [], 0
-        if part.index != len(self._parts):
+        if part.number != len(self._parts):
             return
         self._parts.append(part.data)
         self._parts_size += len(part.data)

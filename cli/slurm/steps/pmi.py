@@ -25,8 +25,8 @@ _BEGIN = 1 + _PART.size
 
 
 class Star:
-    """ranks: those of each node. code: what the step is to end with, -1 while it goes on. stuck: why it is over
-    though no task aborted it, "" if one did.
+    """ranks: those of each node. code: what the step is to end with, -1 while it goes on. stuck: why it is
+    over though no task aborted it, "" if one did.
     """
 
     def __init__(self, ranks: Sequence[Sequence[int]]) -> None:
