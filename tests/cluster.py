@@ -42,11 +42,15 @@ COMMANDS = (
     "sacct",
     "sstat",
     "seff",
+    "sdiag",
     "sprio",
     "sreport",
     "sshare",
     "scontrol",
     "sacctmgr",
+    "srun",
+    "salloc",
+    "sattach",
 )
 
 FAST = """\

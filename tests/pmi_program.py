@@ -3,7 +3,8 @@
     pmi_program.py 1|2 [WHAT]
 
 With the protocol of that version it puts a key, comes to a fence, gets the keys of all others, twice, and
-prints what it knows. WHAT: `abort CODE` aborts as rank 1, `die` ends as rank 1 before the first fence, with code 3.
+prints what it knows. WHAT: `abort CODE` aborts as rank 1, `die` ends as rank 1 before the first fence, with
+code 3.
 """
 
 from __future__ import annotations

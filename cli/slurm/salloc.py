@@ -84,7 +84,7 @@ def _command(words: list[str]) -> int:
         checked(PROG, options["clusters"])
     kill_signal = _kill_signal(options)
     wait_s = allocation.immediate_s(options)
-    name = options.get("job-name") or (os.path.basename(arguments[0]) if arguments else "interactive")
+    name = options.get("job-name") or "interactive"  # whatever the command, as 22.05 does
     request = sbatch_request.allocation(options, PROG, name, " ".join([PROG, *words]))
     warn_of_too_many_nodes(request["spec"]["ask"])
     if "verbose" in options:

@@ -21,6 +21,19 @@ The manual pages of Slurm 24.11 describe every option; `packhorse` has the comma
 """
 
 _TEXTS = {
+    "sdiag": (
+        "[-a] [-r] [-i|-t|-T]",
+        """
+Options
+  -a*, --all*                 everything, which is the default
+  -r, --reset                 all figures from zero; for administrators
+  -i, --sort-by-id            calls by number of method and user
+  -t, --sort-by-time          calls by the time that they took in all
+  -T, --sort-by-time2         calls by the time that one took on average
+      --json
+  -M, --cluster=NAME          must be this cluster
+""",
+    ),
     "sreport": (
         "[OPTIONS] TYPE REPORT [CONDITION=VALUE,...]...",
         """

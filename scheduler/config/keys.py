@@ -176,6 +176,7 @@ KEYS: tuple[Key, ...] = (
     Key("jobs", "min_job_age", duration(0, _YEAR_S), "300", "seconds", _C, "min_job_age_s"),
     Key("jobs", "max_finished_kept", count(0, 1 << 24), "100000", "jobs", _C, "max_finished_kept"),
     Key("jobs", "kill_wait", duration(0, 3600), "30", "seconds", _C, "kill_wait_s"),
+    Key("jobs", "inactive_limit", duration(0, _YEAR_S), "0", "seconds", _C, "inactive_limit_s"),
     Key("jobs", "requeue_delay", duration(0, _YEAR_S), "2", "seconds", _C, "requeue_delay_s"),
     Key("jobs", "max_requeues", count(0, 1 << 16), "16", "", _C, "max_requeues"),
     Key("jobs", "key_retention", duration(1, _YEAR_S), "3600", "seconds", _C, "key_retention_s"),

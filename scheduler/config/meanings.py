@@ -61,6 +61,9 @@ MEANING: dict[str, str] = {
         "Most ended jobs kept in memory whatever their age; accounting keeps them all."
     ),
     "jobs.kill_wait": "Between TERM and KILL (KillWait).",
+    "jobs.inactive_limit": (
+        "An allocation of `salloc` or `srun` without a step for so long is ended (InactiveLimit); 0: never."
+    ),
     "jobs.requeue_delay": "A requeued job waits at least this long.",
     "jobs.max_requeues": "A job that was requeued this often is held instead of started again.",
     "jobs.key_retention": "How long the answer to a call with an idempotency key is remembered.",

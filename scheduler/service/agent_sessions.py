@@ -8,9 +8,9 @@ runs there with what should, and commands the difference.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 import grpc.aio
@@ -63,6 +63,14 @@ def peer_address(peer: str) -> str:
     return rest.rpartition(":")[0].replace("%5B", "").replace("%5D", "").strip("[]") or peer
 
 
+class Unsent(NamedTuple):
+    """Orders to connected nodes that are not sent yet: how many of each kind, and for each node that has some
+    its name and the kind of the first."""
+
+    by_kind: Counter[str]
+    nodes: list[tuple[str, str]]
+
+
 class AgentSessions(agent_pb2_grpc.AgentsServicer):
     """All streams of one scheduler: the gRPC service `Agents` and the engine's dispatcher."""
 
@@ -83,6 +91,17 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
     def connected(self) -> frozenset[NodeName]:
         """Nodes whose agents are connected now."""
         return frozenset(self._by_node)
+
+    def unsent(self) -> Unsent:
+        """What nodes are still to be told."""
+        by_kind = Counter[str]()
+        nodes = []
+        for node, session in sorted(self._by_node.items()):
+            kinds = session.queue.kinds()
+            by_kind.update(kinds)
+            if kinds:
+                nodes.append((str(node), kinds[0]))
+        return Unsent(by_kind, nodes)
 
     # -- the engine's dispatcher
 
@@ -381,6 +400,10 @@ class _Outgoing:
     def put(self, item: _Item) -> None:
         self._items.append(item)
         self._filled.set()
+
+    def kinds(self) -> list[str]:
+        """What is in it, by name."""
+        return [type(item).__name__.strip("_") for item in self._items]
 
     async def take(self) -> list[_Item]:
         """Everything there is, at least one."""

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import structlog
 
@@ -36,7 +36,7 @@ from packhorse.scheduler.model.cluster import ClusterConfig
 from packhorse.scheduler.model.command import Command
 from packhorse.scheduler.model.crashpoint import crash_point, register
 from packhorse.scheduler.model.errors import StoreDamaged, StoreError, StoreUnavailable
-from packhorse.scheduler.model.event import Event, StartEstimate
+from packhorse.scheduler.model.event import Event, JobGranted, StartEstimate
 from packhorse.scheduler.model.ids import US, Instant, NodeName
 from packhorse.scheduler.model.input import (
     Caller,
@@ -91,11 +91,23 @@ Observer = Callable[[int, Sequence[Event]], None]
 """Called on the event loop once some events are durable: with the number of the first, and all, in order."""
 
 
+class Pass(NamedTuple):
+    """What a scheduling cycle did. state: as it is after it; n_queued: jobs that waited for nothing but room
+    when it began."""
+
+    state: State
+    n_queued: int
+    started: list[JobGranted]
+
+
 class Meter(Protocol):
     """Where the engine counts; the metrics page implements it."""
 
     def cycle_ran(self, seconds: float) -> None:
         """One scheduling cycle, deciding and applying."""
+
+    def passed(self, seconds: float, done: Pass) -> None:
+        """The same cycle, if what it decided stands."""
 
     def committed(self, seconds: float, n_records: int) -> None:
         """One transaction of the store with so many events."""
@@ -114,6 +126,9 @@ class NoMeter:
     """Counts nothing."""
 
     def cycle_ran(self, seconds: float) -> None:
+        pass
+
+    def passed(self, seconds: float, done: Pass) -> None:
         pass
 
     def committed(self, seconds: float, n_records: int) -> None:
@@ -604,14 +619,19 @@ class Engine:
 
     def _run_cycle(self, guide: tuple[Guided, ...] | None = None) -> None:
         """One pass. guide: what a held one waited for; None: it may be held."""
+        n_queued = 0
         if self._state is not None:
             self.shadow.before(self._state, self.clock.now())
+            n_queued = n_to_serve(self._state)
         started = time.perf_counter()
         n_events = len(self._group.events)
         self.post(RunCycle(hold=self._improving.ready) if guide is None else RunCycle(guide))
         seconds = time.perf_counter() - started
         self._cycle.ran(seconds)
         self._meter.cycle_ran(seconds)
+        if self._state is not None:
+            granted = [event for event in self._group.events[n_events:] if isinstance(event, JobGranted)]
+            self._meter.passed(seconds, Pass(self._state, n_queued, granted))
         if self._state is not None and not self._improving.holding:
             self.shadow.after(self._state, self._group.events[n_events:])
         if self._left_over:

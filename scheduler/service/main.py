@@ -25,6 +25,7 @@ from packhorse.scheduler.service import grpc_door, http_door, logs, socket_door,
 from packhorse.scheduler.service.agent_sessions import AgentSessions, SessionSettings
 from packhorse.scheduler.service.auth import Directory, Principal, owner_of
 from packhorse.scheduler.service.clock import SystemClock
+from packhorse.scheduler.service.diagnostics import Diagnostics
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.estimating import Estimator
 from packhorse.scheduler.service.failures import HTTP_STATUS, Code
@@ -34,6 +35,7 @@ from packhorse.scheduler.service.metrics import CONTENT_TYPE, Metrics
 from packhorse.scheduler.service.reconfiguring import Reconfiguring
 from packhorse.scheduler.service.recording import RECORDING, Recorder
 from packhorse.scheduler.service.recovery import Housekeeping
+from packhorse.scheduler.service.rest.service import make_rest
 from packhorse.scheduler.service.series_keeping import SeriesKeeper
 from packhorse.scheduler.service.shadow_view import begin_shadow
 from packhorse.scheduler.service.status import About, installed_version
@@ -139,8 +141,9 @@ async def serve(
     """
     service = configuration.service
     require_policy(configuration.cluster.policy)
-    metrics = Metrics()
     clock = SystemClock()
+    diagnostics = Diagnostics(clock)
+    metrics = Metrics(diagnostics.passed)
     secrets = home / "secrets"
     directory = Directory(service.admins)
     signer = tokens.Tokens(tokens.load_key(secrets), configuration.cluster.name, directory)
@@ -164,6 +167,7 @@ async def serve(
         SessionSettings(heartbeat_s=service.heartbeat_s, usage_s=service.usage_s),
     )
     add_AgentsServicer_to_server(sessions, server)
+    engine.observe(diagnostics.saw)
     await engine.start()
     stack.push_async_callback(engine.stop)
     teacher = Teacher(engine, service.learn_interval_s)
@@ -193,6 +197,8 @@ async def serve(
         submitted=metrics.submitted,
         relayed=metrics.answered,
         is_admin=directory.is_admin,
+        diagnostics=diagnostics,
+        unsent=sessions.unsent,
     )
     table = methods.table()
     server.add_generic_rpc_handlers((grpc_door.handlers(table, signer, clock.now, metrics.answered),))
@@ -202,11 +208,13 @@ async def serve(
     await server.start()
     stack.push_async_callback(server.stop, STOP_GRACE_S)
     pages = _pages(engine, metrics)
+    rest = make_rest(methods, metrics.answered)
 
     async def http_server(identify: Identify) -> web.ServerRunner:
         door = HttpDoor(
             table,
             pages,
+            rest,
             max_bytes=service.max_message_mib * MIB,
             identify=identify,
             answered=metrics.answered,
@@ -234,7 +242,7 @@ def by_token(signer: tokens.Tokens, clock: SystemClock) -> Identify:
     """Identifies callers over TCP by their bearer token."""
 
     def identify(request: web.BaseRequest) -> Principal:
-        return signer.check(tokens.bearer(request.headers.get("Authorization")), now=clock.now())
+        return signer.check(tokens.presented(request.headers), now=clock.now())
 
     return identify
 

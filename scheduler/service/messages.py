@@ -1046,3 +1046,74 @@ class RelayRequest(_Message):
 class RelayResponse(_Message):
     http_status: I32 = 0
     body: bytes = b""
+
+
+class GetDiagnosticsRequest(_Message):
+    pass
+
+
+class PassStatistics(_Message):
+    count: I64 = 0
+    last_at_us: I64 = 0
+    last_us: I64 = 0
+    max_us: I64 = 0
+    mean_us: I64 = 0
+    total_us: I64 = 0
+    last_depth: I64 = 0
+    mean_depth: I64 = 0
+    last_tried: I64 = 0
+    mean_tried: I64 = 0
+    last_queue: I64 = 0
+    mean_queue: I64 = 0
+    last_table: I64 = 0
+    mean_table: I64 = 0
+
+
+class CallStatistics(_Message):
+    name: str = ""
+    number: U32 = 0
+    count: I64 = 0
+    time_us: I64 = 0
+
+
+class QueuedOrders(_Message):
+    kind: str = ""
+    count: I64 = 0
+
+
+class WaitingNode(_Message):
+    node: str = ""
+    kind: str = ""
+
+
+class GetDiagnosticsResponse(_Message):
+    now_us: I64 = 0
+    since_us: I64 = 0
+    n_calls_active: I64 = 0
+    n_orders_queued: I64 = 0
+    n_nodes_queued: I64 = 0
+    n_events_queued: I64 = 0
+    jobs_submitted: I64 = 0
+    jobs_started: I64 = 0
+    jobs_completed: I64 = 0
+    jobs_cancelled: I64 = 0
+    jobs_failed: I64 = 0
+    jobs_pending: I64 = 0
+    jobs_running: I64 = 0
+    main: PassStatistics | None = None
+    backfill: PassStatistics | None = None
+    backfilled: I64 = 0
+    backfilled_ever: I64 = 0
+    clock_latency_us: I64 = 0
+    methods: list[CallStatistics] = []
+    users: list[CallStatistics] = []
+    orders: list[QueuedOrders] = []
+    waiting_nodes: list[WaitingNode] = []
+
+
+class ResetDiagnosticsRequest(_Message):
+    pass
+
+
+class ResetDiagnosticsResponse(_Message):
+    pass

@@ -24,7 +24,9 @@ from packhorse.scheduler.model.reply import Done, Planned, Refused, Reply, Submi
 from packhorse.scheduler.service import convert, convert_steps, messages, priorities_view, reservation_calls
 from packhorse.scheduler.service.accounting_view import list_accounting
 from packhorse.scheduler.service.accounts_change import change_input
+from packhorse.scheduler.service.agent_sessions import Unsent
 from packhorse.scheduler.service.auth import Principal, Relation, Role, allowed, require
+from packhorse.scheduler.service.diagnostics import Diagnostics, numbered
 from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.estimate import estimate
 from packhorse.scheduler.service.estimates_view import list_estimates
@@ -79,11 +81,13 @@ class Methods:
         submitted: Callable[[int], None] = lambda n: None,
         relayed: Callable[[str, str], None] = lambda method, code: None,
         is_admin: Callable[[Owner], bool] = lambda owner: False,
+        diagnostics: Diagnostics,
+        unsent: Callable[[], Unsent],
     ) -> None:
         """submitted: told how many jobs each accepted submission brought.
 
         relayed: told of every call that an agent passed on, its method and code. is_admin: whether a user
-        whom an agent named would be an administrator on this host.
+        whom an agent named would be an administrator on this host. unsent: what nodes are still to be told.
         """
         self.engine = engine
         self._reconfiguring = reconfiguring
@@ -92,6 +96,9 @@ class Methods:
         self._submitted = submitted
         self._relayed = relayed
         self._is_admin = is_admin
+        self._diagnostics = diagnostics
+        self._unsent = unsent
+        self._numbers: dict[str, int] = {}
         self._explaining = asyncio.Semaphore(AT_ONCE)
         self._steps = StepCalls(engine, wait_limit_s=self.configuration.service.wait_limit_s)
         self._waiting = Waiting(
@@ -158,6 +165,13 @@ class Methods:
             Unary("GetConfig", m.GetConfigRequest, m.GetConfigResponse, self.get_config),
             Unary("Reconfigure", m.ReconfigureRequest, m.ReconfigureResponse, self.reconfigure),
             Unary("GetStatus", m.GetStatusRequest, m.GetStatusResponse, self.get_status),
+            Unary("GetDiagnostics", m.GetDiagnosticsRequest, m.GetDiagnosticsResponse, self.get_diagnostics),
+            Unary(
+                "ResetDiagnostics",
+                m.ResetDiagnosticsRequest,
+                m.ResetDiagnosticsResponse,
+                self.reset_diagnostics,
+            ),
             Unary("GetJobScript", m.GetJobScriptRequest, m.GetJobScriptResponse, self.get_job_script),
             Unary("GetJobUsage", m.GetJobUsageRequest, m.GetJobUsageResponse, self.get_job_usage),
             Unary("ListJobEvents", m.ListJobEventsRequest, m.ListJobEventsResponse, self.list_job_events),
@@ -177,6 +191,8 @@ class Methods:
             Unary("AdmitNode", m.AdmitNodeRequest, m.AdmitNodeResponse, self.admit_node),
         ]
         table = {method.name: method for method in methods}
+        self._numbers = numbered(table)
+        table = self._diagnostics.timed(table)
         return Relay(table, answered=self._relayed, is_admin=self._is_admin).methods
 
     async def ping(self, principal: Principal, request: messages.PingRequest) -> messages.PingResponse:
@@ -555,6 +571,23 @@ class Methods:
         answer = status(self.about, self.engine)
         await self.engine.barrier()
         return answer
+
+    async def get_diagnostics(
+        self, principal: Principal, request: messages.GetDiagnosticsRequest
+    ) -> messages.GetDiagnosticsResponse:
+        """What the daemon did and does."""
+        require(principal, "GetDiagnostics", Relation.OTHER)
+        answer = self._diagnostics.answer(self.engine, self._numbers, self._unsent())
+        await self.engine.barrier()
+        return answer
+
+    async def reset_diagnostics(
+        self, principal: Principal, request: messages.ResetDiagnosticsRequest
+    ) -> messages.ResetDiagnosticsResponse:
+        """All its figures from zero."""
+        require(principal, "ResetDiagnostics", Relation.OTHER, "figures of the daemon")
+        self._diagnostics.reset(calls=True)
+        return messages.ResetDiagnosticsResponse()
 
     async def get_job_script(
         self, principal: Principal, request: messages.GetJobScriptRequest

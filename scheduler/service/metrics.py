@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client import (
     CollectorRegistry,
@@ -22,7 +22,7 @@ from packhorse.scheduler.core.packing.board import CPU, MEM, SLOTS
 from packhorse.scheduler.core.packing.slots import is_inner
 from packhorse.scheduler.core.reclaim.lending import refresh
 from packhorse.scheduler.core.when.hits import sums
-from packhorse.scheduler.service.engine import Engine
+from packhorse.scheduler.service.engine import Engine, Pass
 from packhorse.scheduler.service.status import count_jobs, used
 from packhorse.scheduler.service.tables.nodes import state_word
 
@@ -45,7 +45,9 @@ _DEVICE_GAUGES = (
 class Metrics:
     """The engine's Meter, and the page. `watch` adds what is read from an engine."""
 
-    def __init__(self) -> None:
+    def __init__(self, passed: Callable[[float, Pass], None] = lambda seconds, done: None) -> None:
+        """passed: told of every pass too."""
+        self.passed = passed
         # Else there is a series beside each counter that says when it was made.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()

@@ -22,6 +22,7 @@ import pytest
         "sacct",
         "sstat",
         "seff",
+        "sdiag",
         "sprio",
         "sreport",
         "sshare",

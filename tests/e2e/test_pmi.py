@@ -55,7 +55,12 @@ def test_without_it_tasks_are_told_nothing(cluster: Cluster) -> None:
     code, out, err = srun(cluster, "--mpi=pmi2", "-n1", "sh", "-c", inner)
     assert (code, err) == (0, "")
     told = out.splitlines()
-    assert sorted(word.partition("=")[0] for word in told[:-1]) == ["PMI_FD", "PMI_JOBID", "PMI_RANK", "PMI_SIZE"]
+    assert sorted(word.partition("=")[0] for word in told[:-1]) == [
+        "PMI_FD",
+        "PMI_JOBID",
+        "PMI_RANK",
+        "PMI_SIZE",
+    ]
     assert told[-1] == "1"
 
 

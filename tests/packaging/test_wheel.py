@@ -29,6 +29,7 @@ SLURM_COMMANDS = (
     "sacct",
     "sstat",
     "seff",
+    "sdiag",
     "sprio",
     "sreport",
     "sshare",

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from packhorse.cli.slurm.steps.client import Settings
+    from packhorse.cli.slurm.steps.steering import Settings
 
 PROG = "srun"
 WAIT_S = 50
@@ -144,7 +144,7 @@ class Launch:
         return code
 
     def _settings(self, names: Names) -> Settings:
-        from packhorse.cli.slurm.steps.client import Settings
+        from packhorse.cli.slurm.steps.steering import Settings
 
         options = self._options
         settings = Settings()

@@ -1441,3 +1441,123 @@ class RelayResponse(_message.Message):
     http_status: int
     body: bytes
     def __init__(self, http_status: _Optional[int] = ..., body: _Optional[bytes] = ...) -> None: ...
+
+class GetDiagnosticsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class PassStatistics(_message.Message):
+    __slots__ = ("count", "last_at_us", "last_us", "max_us", "mean_us", "total_us", "last_depth", "mean_depth", "last_tried", "mean_tried", "last_queue", "mean_queue", "last_table", "mean_table")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    LAST_AT_US_FIELD_NUMBER: _ClassVar[int]
+    LAST_US_FIELD_NUMBER: _ClassVar[int]
+    MAX_US_FIELD_NUMBER: _ClassVar[int]
+    MEAN_US_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_US_FIELD_NUMBER: _ClassVar[int]
+    LAST_DEPTH_FIELD_NUMBER: _ClassVar[int]
+    MEAN_DEPTH_FIELD_NUMBER: _ClassVar[int]
+    LAST_TRIED_FIELD_NUMBER: _ClassVar[int]
+    MEAN_TRIED_FIELD_NUMBER: _ClassVar[int]
+    LAST_QUEUE_FIELD_NUMBER: _ClassVar[int]
+    MEAN_QUEUE_FIELD_NUMBER: _ClassVar[int]
+    LAST_TABLE_FIELD_NUMBER: _ClassVar[int]
+    MEAN_TABLE_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    last_at_us: int
+    last_us: int
+    max_us: int
+    mean_us: int
+    total_us: int
+    last_depth: int
+    mean_depth: int
+    last_tried: int
+    mean_tried: int
+    last_queue: int
+    mean_queue: int
+    last_table: int
+    mean_table: int
+    def __init__(self, count: _Optional[int] = ..., last_at_us: _Optional[int] = ..., last_us: _Optional[int] = ..., max_us: _Optional[int] = ..., mean_us: _Optional[int] = ..., total_us: _Optional[int] = ..., last_depth: _Optional[int] = ..., mean_depth: _Optional[int] = ..., last_tried: _Optional[int] = ..., mean_tried: _Optional[int] = ..., last_queue: _Optional[int] = ..., mean_queue: _Optional[int] = ..., last_table: _Optional[int] = ..., mean_table: _Optional[int] = ...) -> None: ...
+
+class CallStatistics(_message.Message):
+    __slots__ = ("name", "number", "count", "time_us")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    TIME_US_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    number: int
+    count: int
+    time_us: int
+    def __init__(self, name: _Optional[str] = ..., number: _Optional[int] = ..., count: _Optional[int] = ..., time_us: _Optional[int] = ...) -> None: ...
+
+class QueuedOrders(_message.Message):
+    __slots__ = ("kind", "count")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    count: int
+    def __init__(self, kind: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
+
+class WaitingNode(_message.Message):
+    __slots__ = ("node", "kind")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    kind: str
+    def __init__(self, node: _Optional[str] = ..., kind: _Optional[str] = ...) -> None: ...
+
+class GetDiagnosticsResponse(_message.Message):
+    __slots__ = ("now_us", "since_us", "n_calls_active", "n_orders_queued", "n_nodes_queued", "n_events_queued", "jobs_submitted", "jobs_started", "jobs_completed", "jobs_cancelled", "jobs_failed", "jobs_pending", "jobs_running", "main", "backfill", "backfilled", "backfilled_ever", "clock_latency_us", "methods", "users", "orders", "waiting_nodes")
+    NOW_US_FIELD_NUMBER: _ClassVar[int]
+    SINCE_US_FIELD_NUMBER: _ClassVar[int]
+    N_CALLS_ACTIVE_FIELD_NUMBER: _ClassVar[int]
+    N_ORDERS_QUEUED_FIELD_NUMBER: _ClassVar[int]
+    N_NODES_QUEUED_FIELD_NUMBER: _ClassVar[int]
+    N_EVENTS_QUEUED_FIELD_NUMBER: _ClassVar[int]
+    JOBS_SUBMITTED_FIELD_NUMBER: _ClassVar[int]
+    JOBS_STARTED_FIELD_NUMBER: _ClassVar[int]
+    JOBS_COMPLETED_FIELD_NUMBER: _ClassVar[int]
+    JOBS_CANCELLED_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FAILED_FIELD_NUMBER: _ClassVar[int]
+    JOBS_PENDING_FIELD_NUMBER: _ClassVar[int]
+    JOBS_RUNNING_FIELD_NUMBER: _ClassVar[int]
+    MAIN_FIELD_NUMBER: _ClassVar[int]
+    BACKFILL_FIELD_NUMBER: _ClassVar[int]
+    BACKFILLED_FIELD_NUMBER: _ClassVar[int]
+    BACKFILLED_EVER_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_LATENCY_US_FIELD_NUMBER: _ClassVar[int]
+    METHODS_FIELD_NUMBER: _ClassVar[int]
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    ORDERS_FIELD_NUMBER: _ClassVar[int]
+    WAITING_NODES_FIELD_NUMBER: _ClassVar[int]
+    now_us: int
+    since_us: int
+    n_calls_active: int
+    n_orders_queued: int
+    n_nodes_queued: int
+    n_events_queued: int
+    jobs_submitted: int
+    jobs_started: int
+    jobs_completed: int
+    jobs_cancelled: int
+    jobs_failed: int
+    jobs_pending: int
+    jobs_running: int
+    main: PassStatistics
+    backfill: PassStatistics
+    backfilled: int
+    backfilled_ever: int
+    clock_latency_us: int
+    methods: _containers.RepeatedCompositeFieldContainer[CallStatistics]
+    users: _containers.RepeatedCompositeFieldContainer[CallStatistics]
+    orders: _containers.RepeatedCompositeFieldContainer[QueuedOrders]
+    waiting_nodes: _containers.RepeatedCompositeFieldContainer[WaitingNode]
+    def __init__(self, now_us: _Optional[int] = ..., since_us: _Optional[int] = ..., n_calls_active: _Optional[int] = ..., n_orders_queued: _Optional[int] = ..., n_nodes_queued: _Optional[int] = ..., n_events_queued: _Optional[int] = ..., jobs_submitted: _Optional[int] = ..., jobs_started: _Optional[int] = ..., jobs_completed: _Optional[int] = ..., jobs_cancelled: _Optional[int] = ..., jobs_failed: _Optional[int] = ..., jobs_pending: _Optional[int] = ..., jobs_running: _Optional[int] = ..., main: _Optional[_Union[PassStatistics, _Mapping]] = ..., backfill: _Optional[_Union[PassStatistics, _Mapping]] = ..., backfilled: _Optional[int] = ..., backfilled_ever: _Optional[int] = ..., clock_latency_us: _Optional[int] = ..., methods: _Optional[_Iterable[_Union[CallStatistics, _Mapping]]] = ..., users: _Optional[_Iterable[_Union[CallStatistics, _Mapping]]] = ..., orders: _Optional[_Iterable[_Union[QueuedOrders, _Mapping]]] = ..., waiting_nodes: _Optional[_Iterable[_Union[WaitingNode, _Mapping]]] = ...) -> None: ...
+
+class ResetDiagnosticsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ResetDiagnosticsResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

@@ -224,6 +224,16 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetStatusRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetStatusResponse.FromString,
                 _registered_method=True)
+        self.GetDiagnostics = channel.unary_unary(
+                '/packhorse.v1.Scheduler/GetDiagnostics',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetDiagnosticsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetDiagnosticsResponse.FromString,
+                _registered_method=True)
+        self.ResetDiagnostics = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ResetDiagnostics',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ResetDiagnosticsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ResetDiagnosticsResponse.FromString,
+                _registered_method=True)
         self.GetJobScript = channel.unary_unary(
                 '/packhorse.v1.Scheduler/GetJobScript',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetJobScriptRequest.SerializeToString,
@@ -540,6 +550,19 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetDiagnostics(self, request, context):
+        """What the daemon did since its figures were last set to zero, as sdiag shows it; and to set them to zero.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetDiagnostics(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetJobScript(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -822,6 +845,16 @@ def add_SchedulerServicer_to_server(servicer, server):
                     servicer.GetStatus,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetStatusRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetStatusResponse.SerializeToString,
+            ),
+            'GetDiagnostics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDiagnostics,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetDiagnosticsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetDiagnosticsResponse.SerializeToString,
+            ),
+            'ResetDiagnostics': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetDiagnostics,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ResetDiagnosticsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ResetDiagnosticsResponse.SerializeToString,
             ),
             'GetJobScript': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJobScript,
@@ -1915,6 +1948,60 @@ class Scheduler:
             '/packhorse.v1.Scheduler/GetStatus',
             packhorse_dot_v1_dot_scheduler__pb2.GetStatusRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.GetStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDiagnostics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/GetDiagnostics',
+            packhorse_dot_v1_dot_scheduler__pb2.GetDiagnosticsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.GetDiagnosticsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetDiagnostics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ResetDiagnostics',
+            packhorse_dot_v1_dot_scheduler__pb2.ResetDiagnosticsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.ResetDiagnosticsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -90,6 +90,9 @@ class SchedulerStub:
     Reconfigure: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ReconfigureRequest, _scheduler_pb2.ReconfigureResponse]
     """The configuration file read again, whole or not at all; see docs/operations.md."""
     GetStatus: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetStatusRequest, _scheduler_pb2.GetStatusResponse]
+    GetDiagnostics: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetDiagnosticsRequest, _scheduler_pb2.GetDiagnosticsResponse]
+    """What the daemon did since its figures were last set to zero, as sdiag shows it; and to set them to zero."""
+    ResetDiagnostics: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ResetDiagnosticsRequest, _scheduler_pb2.ResetDiagnosticsResponse]
     GetJobScript: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobScriptRequest, _scheduler_pb2.GetJobScriptResponse]
     GetJobUsage: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobUsageRequest, _scheduler_pb2.GetJobUsageResponse]
     """What one attempt of a job used over time."""
@@ -178,6 +181,9 @@ class SchedulerAsyncStub(SchedulerStub):
     Reconfigure: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ReconfigureRequest, _scheduler_pb2.ReconfigureResponse]  # type: ignore[assignment]
     """The configuration file read again, whole or not at all; see docs/operations.md."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetStatusRequest, _scheduler_pb2.GetStatusResponse]  # type: ignore[assignment]
+    GetDiagnostics: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetDiagnosticsRequest, _scheduler_pb2.GetDiagnosticsResponse]  # type: ignore[assignment]
+    """What the daemon did since its figures were last set to zero, as sdiag shows it; and to set them to zero."""
+    ResetDiagnostics: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ResetDiagnosticsRequest, _scheduler_pb2.ResetDiagnosticsResponse]  # type: ignore[assignment]
     GetJobScript: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobScriptRequest, _scheduler_pb2.GetJobScriptResponse]  # type: ignore[assignment]
     GetJobUsage: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobUsageRequest, _scheduler_pb2.GetJobUsageResponse]  # type: ignore[assignment]
     """What one attempt of a job used over time."""
@@ -491,6 +497,21 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         request: _scheduler_pb2.GetStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.GetStatusResponse, _abc.Awaitable[_scheduler_pb2.GetStatusResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetDiagnostics(
+        self,
+        request: _scheduler_pb2.GetDiagnosticsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.GetDiagnosticsResponse, _abc.Awaitable[_scheduler_pb2.GetDiagnosticsResponse]]:
+        """What the daemon did since its figures were last set to zero, as sdiag shows it; and to set them to zero."""
+
+    @_abc_1.abstractmethod
+    def ResetDiagnostics(
+        self,
+        request: _scheduler_pb2.ResetDiagnosticsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.ResetDiagnosticsResponse, _abc.Awaitable[_scheduler_pb2.ResetDiagnosticsResponse]]: ...
 
     @_abc_1.abstractmethod
     def GetJobScript(

@@ -63,6 +63,8 @@ EXPECTED = {
     "GetConfig": "U A other",
     "Reconfigure": "A other",
     "GetStatus": "U A other",
+    "GetDiagnostics": "U A other",
+    "ResetDiagnostics": "A other",
     "GetJobScript": "U A own, A other",
     "GetJobUsage": "U A own, U A other",
     "ListJobEvents": "U A own, U A other",
@@ -132,6 +134,8 @@ def request(method: str, job: int, owner: Owner) -> Any:
         "GetConfig": m.GetConfigRequest(),
         "Reconfigure": m.ReconfigureRequest(dry_run=True),
         "GetStatus": m.GetStatusRequest(),
+        "GetDiagnostics": m.GetDiagnosticsRequest(),
+        "ResetDiagnostics": m.ResetDiagnosticsRequest(),
         "GetJobScript": m.GetJobScriptRequest(job=ref),
         "GetJobUsage": m.GetJobUsageRequest(job=ref),
         "ListJobEvents": m.ListJobEventsRequest(job=ref),
@@ -180,6 +184,8 @@ ABOUT_THE_CLUSTER = frozenset(
         "GetConfig",
         "Reconfigure",
         "GetStatus",
+        "GetDiagnostics",
+        "ResetDiagnostics",
         "AdmitNode",
     }
 )
