@@ -36,6 +36,7 @@ from packhorse.scheduler.service.metrics import CONTENT_TYPE, Metrics
 from packhorse.scheduler.service.reconfiguring import Reconfiguring
 from packhorse.scheduler.service.recording import RECORDING, Recorder
 from packhorse.scheduler.service.recovery import Housekeeping
+from packhorse.scheduler.service.rest.routes import Calls
 from packhorse.scheduler.service.rest.service import make_rest
 from packhorse.scheduler.service.series_keeping import SeriesKeeper
 from packhorse.scheduler.service.shadow_view import begin_shadow
@@ -213,7 +214,7 @@ async def serve(
     await server.start()
     stack.push_async_callback(server.stop, STOP_GRACE_S)
     pages = _pages(engine, metrics)
-    rest = make_rest(methods, metrics.answered)
+    rest = make_rest(Calls(table, engine, about), metrics.answered)
 
     async def http_server(identify: Identify) -> web.ServerRunner:
         door = HttpDoor(
