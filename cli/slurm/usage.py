@@ -70,7 +70,10 @@ What to run
       --open-mode=append|truncate
       --export=ALL|NONE|[ALL,]NAME[=VALUE]...
       --export-file=FILE      NAME=VALUE pairs, each ended by a zero byte
+      --get-user-env[=SECONDS][S|L]  the user's login environment on the node, below what is exported
       --propagate[=LIMITS]    resource limits to take along (ALL)
+      --container-image=IMAGE, --container=BUNDLE   in a container, where the node has a runtime
+      --ignore-pbs            not what #PBS lines say
 What it needs
   -n, --ntasks=N              tasks
   -N, --nodes=MIN[-MAX]       nodes
@@ -91,6 +94,7 @@ What it needs
   -C, --constraint=FEATURES   features that nodes must have
   -w, --nodelist=NODES, -x, --exclude=NODES, -F, --nodefile=FILE
       --exclusive[=user]      nodes without other jobs
+  -O, --overcommit            a CPU on each node, for however many tasks
       --contiguous            neighbouring nodes
       --spread-job            on many and empty nodes
       --switches=N[@TIME]     below at most N switches, after TIME below any
@@ -115,15 +119,21 @@ When and how
       --idle-gpu-ok           that its GPUs do nothing for long is in order (not Slurm's)
       --signal=[B:]SIG[@S]    a warning S seconds before the limit
       --checkpoint-signal=[B:]SIG[@S]  the same when it has to make room (not Slurm's)
-      --comment=TEXT
+      --comment=TEXT, --wckey=KEY
+      --mail-type=KIND,...    BEGIN END FAIL REQUEUE INVALID_DEPEND TIME_LIMIT[_50|_80|_90] ARRAY_TASKS ALL
+      --mail-user=ADDRESS     to whom (the submitter)
+For the steps that it starts
+  -m, --distribution=HOW, --gpu-bind=HOW
 What to print
       --parsable              only the job id
       --test-only             when it would start; nothing is submitted
   -W, --wait                  until it has ended; exits as the job did
   -Q, --quiet, -v, --verbose
   -M, --clusters=NAME         must be this cluster
-* --acctg-freq --delay-boot --get-user-env --ignore-pbs --mail-type --mail-user --oversubscribe --profile
-  --use-min-nodes --wait-all-nodes --wckey
+* --acctg-freq --delay-boot --oversubscribe --profile --time-min --use-min-nodes --wait-all-nodes
+* with a warning: --batch --bb --bbf --cluster-constraint --core-spec --cores-per-socket --cpu-freq
+  --extra-node-info --gpu-freq --hint --mcs-label --mem-bind --network --no-kill --ntasks-per-core
+  --ntasks-per-socket --power --prefer --sockets-per-node --thread-spec --threads-per-core
 """,
     ),
     "srun": (
@@ -169,8 +179,8 @@ Its end
       --quit-on-interrupt     Ctrl-C ends the step at once
   -Q, --quiet, -v, --verbose
   -M, --clusters=NAME         must be this cluster
-* --acctg-freq --bcast-exclude --compress --delay-boot --mail-type --mail-user --msg-timeout --oversubscribe
-  --profile --slurmd-debug --threads --use-min-nodes --wckey; with a warning: --accel-bind --cpu-freq
+* --acctg-freq --bcast-exclude --compress --delay-boot --msg-timeout --oversubscribe
+  --profile --slurmd-debug --threads --use-min-nodes; with a warning: --accel-bind --cpu-freq
   --gpu-freq --hint --mem-bind --network --resv-ports --send-libs --threads-per-core --x11
 """,
     ),
@@ -187,8 +197,8 @@ when and how hold, and:
       --test-only             when it would start; nothing is submitted
   -Q, --quiet, -v, --verbose
   -M, --clusters=NAME         must be this cluster
-* --acctg-freq --delay-boot --get-user-env --gpu-bind --mail-type --mail-user --mem-bind --oversubscribe
-  --profile --use-min-nodes --wait-all-nodes --wckey; with a warning: --cpu-freq --gpu-freq --hint --network
+* --acctg-freq --delay-boot --get-user-env --gpu-bind --oversubscribe
+  --profile --use-min-nodes --wait-all-nodes; with a warning: --cpu-freq --gpu-freq --hint --network
   --x11
 """,
     ),
