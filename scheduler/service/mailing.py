@@ -63,11 +63,13 @@ class Mailer:
         """Begin: what happens from now on is told. What has passed of time limits is not."""
         self._engine.observe(self._saw)
         state, now = self._engine.state, self._engine.clock.now()
-        for waiter in (*state.jobs.values(), *state.arrays.values()):
-            self._watch(waiter.id, waiter.spec)
-            if isinstance(waiter, Job) and isinstance(waiter.phase, Active):
-                self._watched.get(waiter.id, set()).difference_update(_passed(waiter, waiter.phase, now))
-                self._begun.add(waiter.array_id)
+        for array in state.arrays.values():
+            self._watch(array.id, array.spec)
+        for job in state.jobs.values():
+            self._watch(job.id, job.spec)
+            if isinstance(job.phase, Active):
+                self._watched.get(job.id, set()).difference_update(_passed(job, job.phase, now))
+                self._begun.add(job.array_id)
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._send()), loop.create_task(self._look())]
 
@@ -84,16 +86,27 @@ class Mailer:
         if self._engine.trouble:
             return
         for event in events:
-            tell = _TOLD.get(type(event))
-            if tell is not None:
-                tell(self, event)
+            if type(event) in _TOLD:
+                self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        match event:
+            case ev.JobsSubmitted():
+                self._submitted(event)
+            case ev.ArraySubmitted():
+                self._watch(event.id, event.spec)
+            case ev.ArrayTaskSplit():
+                self._split(event)
+            case ev.AttemptStarted():
+                self._started(event)
+            case ev.JobEnded():
+                self._ended(event)
+            case ev.JobRequeued():
+                self._requeued(event)
 
     def _submitted(self, event: ev.JobsSubmitted) -> None:
         for at, item in enumerate(event.items):
             self._watch(JobId(event.first_id + at), event.specs[item.spec])
-
-    def _array_submitted(self, event: ev.ArraySubmitted) -> None:
-        self._watch(event.id, event.spec)
 
     def _split(self, event: ev.ArrayTaskSplit) -> None:
         job = self._job(event.job)
@@ -247,14 +260,9 @@ async def _hand_over(helper: asyncio.subprocess.Process, letter: Letter) -> str:
     return said.decode().strip() if said else "its helper has ended"
 
 
-_TOLD: Final = {
-    ev.JobsSubmitted: Mailer._submitted,
-    ev.ArraySubmitted: Mailer._array_submitted,
-    ev.ArrayTaskSplit: Mailer._split,
-    ev.AttemptStarted: Mailer._started,
-    ev.JobEnded: Mailer._ended,
-    ev.JobRequeued: Mailer._requeued,
-}
+_TOLD: Final = frozenset(
+    (ev.JobsSubmitted, ev.ArraySubmitted, ev.ArrayTaskSplit, ev.AttemptStarted, ev.JobEnded, ev.JobRequeued)
+)
 
 
 def _wants(job: Job, kind: str) -> bool:
