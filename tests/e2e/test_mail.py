@@ -96,6 +96,7 @@ def test_requeue_and_a_dependency_in_vain(post: Post) -> None:
 
 def test_what_cannot_be_meant(post: Post) -> None:
     code, said = post.cluster.refused("sbatch", "--mail-type=SOMETIMES", "--wrap", "true")
-    assert code == 255 and 'Invalid --mail-type specification: "SOMETIMES" is not one of NONE, ALL, BEGIN' in said
+    assert code == 255
+    assert 'Invalid --mail-type specification: "SOMETIMES" is not one of NONE, ALL, BEGIN' in said
     code, said = post.cluster.refused("sbatch", "--mail-type=END", "--mail-user=-x", "--wrap", "true")
     assert code == 1 and 'mail_user: "-x" is no mail address' in said
