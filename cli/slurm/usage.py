@@ -135,7 +135,7 @@ What to run
   -J, --job-name=NAME         name of the step
   -D, --chdir=DIR             working directory
       --multi-prog            PROGRAM is a file: which tasks run which program
-      --mpi=none|pmi2|pmix    how tasks find each other; list
+      --mpi=none|pmi2         how tasks find each other; list
       --bcast[=PATH]          copy the program to the nodes first
       --export=ALL|NONE|[ALL,]NAME[=VALUE]..., -E, --preserve-env, --propagate[=LIMITS]
       --prolog=PROGRAM, --epilog=PROGRAM             here, before and after the step

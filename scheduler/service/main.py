@@ -30,6 +30,7 @@ from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.estimating import Estimator
 from packhorse.scheduler.service.failures import HTTP_STATUS, Code
 from packhorse.scheduler.service.http_door import HttpDoor, Identify, Page, Pages
+from packhorse.scheduler.service.mailing import Mailer
 from packhorse.scheduler.service.methods import Methods
 from packhorse.scheduler.service.metrics import CONTENT_TYPE, Metrics
 from packhorse.scheduler.service.reconfiguring import Reconfiguring
@@ -179,6 +180,10 @@ async def serve(
     estimator = Estimator(engine)
     estimator.start()
     stack.push_async_callback(estimator.stop)
+    if service.mail_program:
+        mailer = Mailer(engine, service.mail_program)
+        mailer.start()
+        stack.push_async_callback(mailer.stop)
     keeper = SeriesKeeper(engine)
     keeper.start()
     stack.push_async_callback(keeper.stop)
