@@ -31,7 +31,7 @@ PREFIX = "/packhorse.v1.Scheduler/"
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 MANY_PIECES = 40
-"""An answer of so many pieces is sent one after the other: putting 45 MB together takes a quarter of a second."""
+"""An answer of so many pieces is sent one after the other: putting 45 MB together takes a while, too."""
 KEEPALIVE_S = 75.0
 """How long an idle connection is kept (aiohttp's own default)."""
 
