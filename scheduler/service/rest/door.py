@@ -225,6 +225,6 @@ def _query(route: Route, sent: Mapping[str, str]) -> dict[str, str]:
             raise CallFailed(
                 Code.INVALID_ARGUMENT, f'{route.path} has no query parameter "{name[:100]}"{there}'
             )
-        if known[name].kind == "int" and value and not value.lstrip("-").isdecimal():
+        if known[name].kind == "int" and value and not value.removeprefix("-").isdecimal():
             raise CallFailed(Code.INVALID_ARGUMENT, f'{name}: "{value[:100]}" is not a whole number')
     return {name: value for name, value in sent.items() if value}
