@@ -148,6 +148,7 @@ PARAMETERS: dict[str, Known] = {
     "MinJobAge": _mapped("[jobs] min_job_age"),
     "MpiDefault": _in_part("srun --mpi=none|pmi2|pmix; set SLURM_MPI_TYPE for users", same=("none",)),
     "MpiParams": _not_needed("ports are the program's business"),
+    "NodeFeaturesPlugins": _unsupported("features are what agents declare"),
     "OverTimeLimit": _unsupported("the time limit is the limit; raise max_time", same=_OFF),
     "PlugStackConfig": _unsupported("no SPANK plugins"),
     "PluginDir": _not_needed("there are no plugins to load"),
