@@ -166,10 +166,11 @@ def command(words: list[str]) -> int:
         if "truncate" in options:
             sacct_narrow.truncated(rows, request.get("sinceUs", 0), request.get("untilUs", table.now_us))
     if structured:
-        from packhorse.cli.slurm.structured import document
+        from packhorse.cli.slurm.structured import listing
         from packhorse.scheduler.model.shapes import accounting
 
-        sys.stdout.write(document(PROG, options, {"jobs": accounting.jobs(rows, table.now_us)}))
+        jobs = accounting.jobs(rows, table.now_us)
+        sys.stdout.write(listing(PROG, options, "jobs", accounting.JOB, jobs))
         return 0
     units = _units(options, table.now_us)
     texts = [[FIELDS[name][1](row, units) for name, _ in columns] for row in rows]
