@@ -96,7 +96,7 @@ VALUES = st.one_of(
             *("RUNNING,XX", "show", "job", "nodes", "update", "NodeName=a", "State=", "user", "Utilization"),
         ]
     ),
-    st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=12),
+    st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0"), max_size=12),
 )
 
 
