@@ -95,7 +95,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "user": ("u", REQUIRED, USED),
     "verbose": ("v", NONE, HARMLESS),
     "version": ("V", NONE, USED),
-    "wckeys": ("W", REQUIRED, NOT_YET),
+    "wckeys": ("W", REQUIRED, USED),
     "whole-hetjob": ("", OPTIONAL, HARMLESS),
     "yaml": ("", OPTIONAL, USED),
 }
@@ -117,7 +117,7 @@ _LISTS = (
 )
 """Options whose values add up when given several times."""
 
-_NARROWING = frozenset(("constraints", "ncpus", "nnodes", "reason", "timelimit-min", "truncate"))
+_NARROWING = frozenset(("constraints", "ncpus", "nnodes", "reason", "timelimit-min", "truncate", "wckeys"))
 """Options that need a module of their own."""
 
 _OTHER_NAMES = {"uid": "user", "gid": "group", "cluster": "clusters"}

@@ -1,5 +1,5 @@
 """sacct's filters on what a job asked for and was given: --constraints, --ncpus, --nnodes, --reason,
---timelimit-min, --timelimit-max; and --truncate. They are about jobs: steps go with theirs.
+--timelimit-min, --timelimit-max, --wckeys; and --truncate. They are about jobs: steps go with theirs.
 """
 
 from __future__ import annotations
@@ -70,6 +70,11 @@ def _reason(options: dict[str, str]) -> Test:
     return lambda row: str(row["reason"]).lower() in wanted
 
 
+def _wckeys(options: dict[str, str]) -> Test:
+    wanted = {word.strip() for word in options["wckeys"].split(",")}
+    return lambda row: row["wckey"] in wanted
+
+
 def _time_limit(options: dict[str, str]) -> Test:
     """That limit, or between the two; 0 is no limit, which no bound includes but itself."""
     low = _limit(options, "timelimit-min")
@@ -92,4 +97,5 @@ _MAKE: dict[str, Callable[[dict[str, str]], Test]] = {
     "nnodes": _range("nnodes", "n_nodes"),
     "reason": _reason,
     "timelimit-min": _time_limit,
+    "wckeys": _wckeys,
 }

@@ -273,6 +273,7 @@ Shows the output of a step that runs, from now on, and what becomes of its tasks
   --nodelist -D, --duplicates            earlier runs of requeued jobs too
   -C, --constraints=FEATURE,...; -R, --reason=REASON,...   that asked for all of them; that had one of them
   -i, --nnodes=MIN[-MAX]; -I, --ncpus=MIN[-MAX]            that were given so many
+  -W, --wckeys=NAME,...
   -k, --timelimit-min=LIMIT [-K, --timelimit-max=LIMIT]    with that limit, or one between the two
   -T, --truncate              starts and ends as if the time from -S to -E were all there is
   -o, --format=NAME[%[-]WIDTH],...; -e, --helpformat lists the names

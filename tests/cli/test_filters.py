@@ -78,7 +78,7 @@ def accounted(job_id: int, **values: Any) -> list[dict[str, Any]]:
 
 
 ROWS = [
-    *accounted(1, features="a100&ib", n_nodes=1, alloc_cpus=4, reason="None", time_limit_s=3600),
+    *accounted(1, features="a100&ib", n_nodes=1, alloc_cpus=4, reason="None", time_limit_s=3600, wckey="w"),
     *accounted(2, features="[rack1*2&rack2]", n_nodes=3, alloc_cpus=12, reason="Licenses", time_limit_s=0),
     *accounted(3, features="a100|v100", n_nodes=8, alloc_cpus=512, reason="Priority", time_limit_s=86_400),
 ]
@@ -100,6 +100,7 @@ ROWS = [
         ({"timelimit-min": "2:00:00", "timelimit-max": "UNLIMITED"}, [2, 3]),
         ({"timelimit-max": "10"}, [1, 2, 3]),
         ({"nnodes": "1-3", "ncpus": "4"}, [1]),
+        ({"wckeys": "v,w"}, [1]),
     ],
 )
 def test_sacct_narrowed(options: dict[str, str], ids: list[int]) -> None:

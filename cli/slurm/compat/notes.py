@@ -34,7 +34,7 @@ EVERYWHERE: dict[str, str] = {
     "prefer": "use `--constraint`",
     "profile": "`packhorse usage` shows what every job used",
     "reboot": "nodes are not rebooted",
-    "server": "ours: the scheduler to ask",
+    "server": "the scheduler to ask; ours",
     "sibling": "one cluster",
     "sockets-per-node": "CPUs are counted, not sockets",
     "thread-spec": "no specialized threads",
@@ -48,13 +48,25 @@ EVERYWHERE: dict[str, str] = {
 }
 """By option, in all commands that do not say otherwise below. `verbose` is for those that ignore it."""
 
+OURS = frozenset(
+    (
+        *("checkpoint-signal", "container-image", "gang", "gpu-link", "gpu-share", "hops", "idle-gpu-ok"),
+        *("no-lend", "oom-retry", "retry", "right-size"),
+    )
+)
+"""Options of ours, which Slurm has not."""
+
 OWN: dict[str, dict[str, str]] = {
     "sbatch": {
         "exclusive": "`mcs`: refused",
         "gres-flags": "`enforce-binding` and `disable-binding` have no effect, others are refused",
         "signal": "without `B:` to the steps",
     },
-    "srun": {"no-allocate": "steps run in allocations"},
+    "srun": {
+        "container": "`sbatch --container` is for whole jobs",
+        "container-image": "`sbatch --container-image` is for whole jobs",
+        "no-allocate": "steps run in allocations",
+    },
     "salloc": {
         "get-user-env": "the shell is the caller's",
         "gpu-bind": "steps are bound by srun's `--gpu-bind`",

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from packhorse.cli.importing import parameters, parts
 from packhorse.cli.importing.report import Known
-from packhorse.cli.slurm.compat.notes import EVERYWHERE, OWN, SPECIAL, UNUSED
+from packhorse.cli.slurm.compat.notes import EVERYWHERE, OURS, OWN, SPECIAL, UNUSED
 from packhorse.cli.slurm.options import HARMLESS, NONE, NOT_YET, OPTIONAL, REQUIRED, USED, WARNED
 
 Table = Mapping[str, tuple[str, int, str]]
@@ -79,6 +79,8 @@ def remark(command: str, name: str, what: str) -> str:
     own = OWN.get(command, {})
     if name in own:
         return own[name]
+    if name in OURS:
+        return "ours"
     if name == "clusters" or what != USED or name == "server":
         return EVERYWHERE.get(name, "")
     return ""
