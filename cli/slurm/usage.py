@@ -221,6 +221,7 @@ Shows the output of a step that runs, from now on, and what becomes of its tasks
   -u, --user=NAME,...; --me   jobs of these users; yours
   -t, --states=STATE,...      in these states (all: ended ones too, for a while)
   -n, --name, -p, --partition, -A, --account, -q, --qos, -w, --nodelist, -R, --reservation
+  -L, --licenses=NAME,...     that asked for one of them
   -r, --array                 a line for every element of an array
   -l, --long                  more columns
       --start                 expected starts of waiting jobs
@@ -243,6 +244,7 @@ Shows the output of a step that runs, from now on, and what becomes of its tasks
   -f, --full                  signal the batch shell and all steps
   -u, --user=NAME; --me       jobs of this user; yours
   -n, --name, -p, --partition, -A, --account, -q, --qos, -w, --nodelist, -R, --reservation
+      --wckey=NAME,...
   -t, --state=STATE           PENDING, RUNNING or SUSPENDED
   -i, --interactive           ask before each
   -v, --verbose, -Q, --quiet
@@ -279,6 +281,11 @@ Shows the output of a step that runs, from now on, and what becomes of its tasks
   -s, --state=STATE,...
   -u, --user=NAME,..., -a, --allusers, -A, --accounts, -g, --group, --name, -q, --qos, -r, --partition, -N,
   --nodelist -D, --duplicates            earlier runs of requeued jobs too
+  -C, --constraints=FEATURE,...; -R, --reason=REASON,...   that asked for all of them; that had one of them
+  -i, --nnodes=MIN[-MAX]; -I, --ncpus=MIN[-MAX]            that were given so many
+  -W, --wckeys=NAME,...
+  -k, --timelimit-min=LIMIT [-K, --timelimit-max=LIMIT]    with that limit, or one between the two
+  -T, --truncate              starts and ends as if the time from -S to -E were all there is
   -o, --format=NAME[%[-]WIDTH],...; -e, --helpformat lists the names
   -l, --long; -b, --brief
   -p, --parsable; -P, --parsable2; --delimiter=TEXT
@@ -287,7 +294,7 @@ Shows the output of a step that runs, from now on, and what becomes of its tasks
   -B, --batch-script          the script of -j
       --json, --yaml          in the shape of Slurm 24.11's data parser v0.0.42
   -M, --clusters=NAME         must be this cluster
-* --allclusters --federation --local --truncate --use-local-uid --verbose --whole-hetjob
+* --allclusters --federation --local --use-local-uid --verbose --whole-hetjob
 """,
     ),
     "sstat": (
