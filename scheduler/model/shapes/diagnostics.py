@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
+# fmt: off
+NUMBERS = (
+    "now_us", "since_us", "n_calls_active", "n_orders_queued", "n_nodes_queued", "n_events_queued",
+    "jobs_submitted", "jobs_started", "jobs_completed", "jobs_cancelled", "jobs_failed", "jobs_pending",
+    "jobs_running", "backfilled", "backfilled_ever", "clock_latency_us",
+)
+PASS_NUMBERS = (
+    "count", "last_at_us", "last_us", "max_us", "mean_us", "total_us", "last_depth", "mean_depth",
+    "last_tried", "mean_tried", "last_queue", "mean_queue", "last_table", "mean_table",
+)
+# fmt: on
+"""The plain figures of a row, and of its passes: `main` and `backfill`."""
+
 US = 1_000_000
 _MINUTE_US = 60 * US
 
@@ -26,7 +39,7 @@ def _of(part: str, column: str) -> Field:
 
 
 def _at(column: str) -> Field:
-    return "number", lambda row: number(row[column] // US)
+    return "number", lambda row: number(row[column] // US, unset=not row[column])
 
 
 def _mean_us(row: Row) -> int:
@@ -34,8 +47,8 @@ def _mean_us(row: Row) -> int:
 
 
 def _per_minute(row: Row) -> int:
-    minutes = max((row["now_us"] - row["since_us"]) // _MINUTE_US, 1)
-    return int(row["main"]["count"] // minutes)
+    minutes = (row["now_us"] - row["since_us"]) // _MINUTE_US
+    return int(row["main"]["count"] // minutes) if minutes > 0 else 0
 
 
 def _sum(mean: str, part: str = "backfill") -> Field:

@@ -10,14 +10,20 @@ from packhorse.scheduler.model.shapes.shape import Shape, always, no_text, text,
 from packhorse.scheduler.service import messages as m
 from packhorse.scheduler.service.auth import Principal
 from packhorse.scheduler.service.failures import REFUSALS, CallFailed, Code
-from packhorse.scheduler.service.methods import Methods
 from packhorse.scheduler.service.rest import fields
 from packhorse.scheduler.service.rest.errors import slurm_error
 from packhorse.scheduler.service.rest.fields import Reader
 from packhorse.scheduler.service.rest.job_changes import UPDATE, job_change
-from packhorse.scheduler.service.rest.job_description import SUBMIT_BODY, Description, signal, submission
+from packhorse.scheduler.service.rest.job_description import (
+    ALLOCATE_BODY,
+    SUBMIT_BODY,
+    Description,
+    allocation,
+    signal,
+    submission,
+)
 from packhorse.scheduler.service.rest.job_refs import job_ref
-from packhorse.scheduler.service.rest.routes import SLURM, Answer, Call, Parameter, Route
+from packhorse.scheduler.service.rest.routes import SLURM, Answer, Call, Calls, Parameter, Route
 
 _RESULT = Shape(
     "job_submit_response_msg",
@@ -111,8 +117,8 @@ KILL: Reader[_Kill] = Reader(
 class Actions:
     """Submissions and changes, as the caller."""
 
-    def __init__(self, methods: Methods) -> None:
-        self._methods = methods
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -122,12 +128,17 @@ class Actions:
             "step_id": "text",
             "job_submit_user_msg": "text",
         }
+        allocated = {"job_id": "int", "job_submit_user_msg": "text"}
         updated = {"results": ("list", _UPDATED)}
         killed = {"status": ("list", _KILLED)}
         return [
             Route(
                 *("POST", f"{SLURM}/job/submit", "submit a batch job or an array", submitted, self.submit),
                 body=SUBMIT_BODY,
+            ),
+            Route(
+                *("POST", f"{SLURM}/job/allocate", "nodes without a batch script", allocated, self.allocate),
+                body=ALLOCATE_BODY,
             ),
             Route(
                 *("POST", f"{SLURM}/job/{{job_id}}", "change a job", updated, self.update),
@@ -151,10 +162,10 @@ class Actions:
 
     async def submit(self, call: Call) -> Answer:
         job = submission(call.body)
-        _check_caller(job, call.principal, self._methods.engine.config.name)
-        job.spec.submit_host = self._methods.about.host
+        _check_caller(job, call.principal, self._calls.engine.config.name)
+        job.spec.submit_host = self._calls.about.host
         request = m.SubmitJobRequest(spec=job.spec, array=job.array)
-        answer = await self._methods.submit_job(call.principal, request)
+        answer = await self._calls.ask("SubmitJob", call.principal, request)
         result = _RESULT.of({"job_id": answer.job_id, "notes": "\n".join(answer.notes)})
         content = {
             "result": result,
@@ -164,20 +175,31 @@ class Actions:
         }
         return Answer(content, warnings=answer.warnings)
 
+    async def allocate(self, call: Call) -> Answer:
+        """As salloc --no-shell: `srun --jobid` starts steps in it, and it ends when it is cancelled or its time
+        is up."""
+        job = allocation(call.body)
+        _check_caller(job, call.principal, self._calls.engine.config.name)
+        job.spec.submit_host = self._calls.about.host
+        request = m.SubmitJobRequest(spec=job.spec)
+        answer = await self._calls.ask("SubmitJob", call.principal, request)
+        content = {"job_id": answer.job_id, "job_submit_user_msg": "\n".join(answer.notes)}
+        return Answer(content, warnings=answer.warnings)
+
     async def update(self, call: Call) -> Answer:
         ref = job_ref(call.path["job_id"])
         change = job_change(call.body)
         outcomes: list[m.Outcome] = []
         if change.any:
             request = m.UpdateJobsRequest(jobs=[ref], changes=change.changes)
-            outcomes += (await self._methods.update_jobs(call.principal, request)).outcomes
+            outcomes += (await self._calls.ask("UpdateJobs", call.principal, request)).outcomes
             _done(outcomes)
         if change.hold:
             held = m.HoldJobsRequest(jobs=[ref])
-            outcomes += (await self._methods.hold_jobs(call.principal, held)).outcomes
+            outcomes += (await self._calls.ask("HoldJobs", call.principal, held)).outcomes
         elif change.hold is False:
             let_go = m.ReleaseJobsRequest(jobs=[ref])
-            outcomes += (await self._methods.release_jobs(call.principal, let_go)).outcomes
+            outcomes += (await self._calls.ask("ReleaseJobs", call.principal, let_go)).outcomes
         _done(outcomes)
         return Answer({"results": [_UPDATED.of(_outcome_row(item)) for item in outcomes]})
 
@@ -187,7 +209,7 @@ class Actions:
         flags = call.names("flags")
         number = signal("signal", asked) if asked else 0
         request = m.CancelJobsRequest(jobs=[ref], signal=number, scope=_scope(flags, number))
-        _done((await self._methods.cancel_jobs(call.principal, request)).outcomes)
+        _done((await self._calls.ask("CancelJobs", call.principal, request)).outcomes)
         return Answer({})
 
     async def kill(self, call: Call) -> Answer:
@@ -200,7 +222,7 @@ class Actions:
             signal=kill.signal,
             scope=_scope(kill.flags, kill.signal),
         )
-        answer = await self._methods.cancel_jobs(call.principal, request)
+        answer = await self._calls.ask("CancelJobs", call.principal, request)
         errors = [
             slurm_error(_failure(item), "slurm_v0042_delete_jobs") for item in answer.outcomes if item.code
         ]
@@ -217,7 +239,7 @@ class Actions:
         request = m.UpdateNodesRequest(
             nodes=[call.path["node_name"]], action=change.action, reason=change.reason
         )
-        _done((await self._methods.update_nodes(call.principal, request)).outcomes)
+        _done((await self._calls.ask("UpdateNodes", call.principal, request)).outcomes)
         return Answer({})
 
 

@@ -10,12 +10,22 @@ from typing import Any
 from packhorse.scheduler.model.hostlist import compress_sorted
 from packhorse.scheduler.model.ids import JobId
 from packhorse.scheduler.model.shapes import accounting, book
+from packhorse.scheduler.model.shapes.diagnostics import DATABASE_STATISTICS
 from packhorse.scheduler.model.shapes.ping import DATABASE_PING
 from packhorse.scheduler.service import messages as m
 from packhorse.scheduler.service.failures import CallFailed, Code
-from packhorse.scheduler.service.methods import Methods
+from packhorse.scheduler.service.rest.controller import figures
 from packhorse.scheduler.service.rest.job_refs import job_ref
-from packhorse.scheduler.service.rest.routes import SLURMDB, Answer, Call, Parameter, Route, rows
+from packhorse.scheduler.service.rest.routes import (
+    SLURMDB,
+    Answer,
+    Call,
+    Calls,
+    Listed,
+    Parameter,
+    Route,
+    rows,
+)
 from packhorse.scheduler.service.rest.times import instant_us
 
 Row = dict[str, Any]
@@ -42,8 +52,8 @@ _NAMED = Parameter("name", "only these, separated by commas")
 class Database:
     """The routes below /slurmdb, which only look: accounts are changed by sacctmgr."""
 
-    def __init__(self, methods: Methods) -> None:
-        self._methods = methods
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -78,6 +88,7 @@ class Database:
             get("/wckey/{id}", "one of them", wckeys, self.wckey),
             get("/config", "everything but jobs in one",
                 {**accounts, **users, **associations, **qos, **clusters, **tres, **wckeys}, self.config),
+            get("/diag", "figures of the calls", {"statistics": DATABASE_STATISTICS}, self.diag),
             get("/ping", "whether the accounting answers", {"pings": ("list", DATABASE_PING)}, self.ping),
         ]  # fmt: skip
 
@@ -87,7 +98,7 @@ class Database:
         query = call.query
         if query.get("cluster", self._cluster) != self._cluster:
             return Answer({"jobs": []}, warnings=[f'this is the cluster "{self._cluster}"'])
-        now_us = self._methods.engine.clock.now()
+        now_us = self._calls.engine.clock.now()
         request = m.ListAccountingRequest(
             jobs=[job_ref(name) for name in call.names("step")],
             filter=m.JobFilter(
@@ -112,10 +123,12 @@ class Database:
         return await self._jobs(call, m.ListAccountingRequest(jobs=[ref]))
 
     async def _jobs(self, call: Call, request: m.ListAccountingRequest) -> Answer:
-        table = await self._methods.list_accounting(call.principal, request)
+        table = await self._calls.ask("ListAccounting", call.principal, request)
         found = accounting.jobs(rows(table), table.now_us)
         # As slurmrestd: an answer without any, and a word about it.
-        return Answer({"jobs": found}, warnings=[] if found else ["nothing was found"])
+        return Answer(
+            {"jobs": Listed(accounting.JOB, found)}, warnings=[] if found else ["nothing was found"]
+        )
 
     # -- the book of accounts
 
@@ -131,10 +144,10 @@ class Database:
         for row in await self._list(call, "wckeys"):
             keys[row["user"]].append(row)
         found = [
-            book.USER.of(row | {"associations": associations[row["name"]], "wckeys": keys[row["name"]]})
+            row | {"associations": associations[row["name"]], "wckeys": keys[row["name"]]}
             for row in await self._list(call, "users", name=names)
         ]
-        return Answer({"users": found})
+        return Answer({"users": Listed(book.USER, found)})
 
     async def accounts(self, call: Call) -> Answer:
         return await self._accounts(call, call.names("name"))
@@ -146,10 +159,10 @@ class Database:
     async def _accounts(self, call: Call, names: list[str]) -> Answer:
         associations = await self._associations_by(call, "account")
         found = [
-            book.ACCOUNT.of(row | {"associations": associations[row["name"]]})
+            row | {"associations": associations[row["name"]]}
             for row in await self._list(call, "accounts", name=names)
         ]
-        return Answer({"accounts": found})
+        return Answer({"accounts": Listed(book.ACCOUNT, found)})
 
     async def _associations_by(self, call: Call, column: str) -> dict[str, list[Row]]:
         found: dict[str, list[Row]] = defaultdict(list)
@@ -162,15 +175,15 @@ class Database:
         every = await self._list(call, "associations")
         lineage = _lineages(every)
         found = [
-            book.ASSOC.of(row | {"lineage": lineage[row["id"]]})
+            row | {"lineage": lineage[row["id"]]}
             for row in every
             if all(not names or row[name] in names for name, names in chosen.items())
         ]
-        return Answer({"associations": found})
+        return Answer({"associations": Listed(book.ASSOC, found)})
 
     async def association(self, call: Call) -> Answer:
-        answer = await self.associations(call)
-        return Answer({"associations": answer.content["associations"][:1]})
+        every: Listed = (await self.associations(call)).content["associations"]
+        return Answer({"associations": every._replace(rows=every.rows[:1])})
 
     async def qos(self, call: Call) -> Answer:
         return await self._qos(call, call.names("name"))
@@ -181,25 +194,26 @@ class Database:
 
     async def _qos(self, call: Call, names: list[str]) -> Answer:
         found = await self._list(call, "qos", name=names)
-        return Answer({"qos": [book.QOS.of(row) for row in found]})
+        return Answer({"qos": Listed(book.QOS, found)})
 
     async def tres(self, call: Call) -> Answer:
         found = await self._list(call, "tres")
-        return Answer({"TRES": [book.TRES_ROW.of(row) for row in found]})
+        return Answer({"TRES": Listed(book.TRES_ROW, found)})
 
     async def wckeys(self, call: Call) -> Answer:
         found = await self._list(call, "wckeys", name=call.names("name"))
-        return Answer({"wckeys": [book.WCKEY.of(row) for row in found]})
+        return Answer({"wckeys": Listed(book.WCKEY, found)})
 
     async def wckey(self, call: Call) -> Answer:
         answer = await self.wckeys(call)
-        found = [item for item in answer.content["wckeys"] if str(item["id"]) == call.path["id"]]
-        return _one("wckeys", call.path["id"], Answer({"wckeys": found}))
+        every: Listed = answer.content["wckeys"]
+        found = [row for row in every.rows if str(row["id"]) == call.path["id"]]
+        return _one("wckey", call.path["id"], Answer({"wckeys": every._replace(rows=found)}))
 
     async def clusters(self, call: Call) -> Answer:
-        ping = await self._methods.ping(call.principal, m.PingRequest())
+        ping = await self._calls.ask("Ping", call.principal, m.PingRequest())
         request = m.ListNodesRequest(fields=["name", "cfg_tres"])
-        table = await self._methods.list_nodes(call.principal, request)
+        table = await self._calls.ask("ListNodes", call.principal, request)
         nodes = rows(table)
         row = {
             "cluster": ping.cluster,
@@ -208,13 +222,14 @@ class Database:
             "nodes": compress_sorted([node["name"] for node in nodes]),
             "tres": _added([node["cfg_tres"] for node in nodes]),
         }
-        return Answer({"clusters": [book.CLUSTER.of(row)]})
+        return Answer({"clusters": Listed(book.CLUSTER, [row])})
 
     async def cluster(self, call: Call) -> Answer:
         name = call.path["cluster_name"]
         answer = await self.clusters(call)
-        found = [item for item in answer.content["clusters"] if item["name"] == name]
-        return _one("clusters", name, Answer({"clusters": found}))
+        every: Listed = answer.content["clusters"]
+        found = [row for row in every.rows if row["cluster"] == name]
+        return _one("cluster", name, Answer({"clusters": every._replace(rows=found)}))
 
     async def config(self, call: Call) -> Answer:
         parts = [
@@ -226,13 +241,17 @@ class Database:
         ]
         return Answer({key: value for part in parts for key, value in part.content.items()})
 
+    async def diag(self, call: Call) -> Answer:
+        answer = await self._calls.ask("GetDiagnostics", call.principal, m.GetDiagnosticsRequest())
+        return Answer({"statistics": DATABASE_STATISTICS.of(figures(answer))})
+
     async def ping(self, call: Call) -> Answer:
         """The store is asked: a thing that the accounting alone could not answer."""
         before = time.perf_counter()
-        answer = await self._methods.ping(call.principal, m.PingRequest())
-        if self._methods.engine.trouble:
-            raise CallFailed(Code.UNAVAILABLE, f"the store does not answer: {self._methods.engine.trouble}")
-        await asyncio.to_thread(self._methods.engine.store.job_log, JobId(1), 1)
+        answer = await self._calls.ask("Ping", call.principal, m.PingRequest())
+        if self._calls.engine.trouble:
+            raise CallFailed(Code.UNAVAILABLE, f"the store does not answer: {self._calls.engine.trouble}")
+        await asyncio.to_thread(self._calls.engine.store.job_log, JobId(1), 1)
         latency_us = round((time.perf_counter() - before) * 1e6)
         return Answer({"pings": [DATABASE_PING.of({"host": answer.host, "latency_us": latency_us})]})
 
@@ -240,17 +259,17 @@ class Database:
         """Rows of one kind of the book, with the cluster's name and a number."""
         filters = [m.FieldFilter(field=field, values=values) for field, values in names.items() if values]
         request = m.ListAccountsRequest(kind=kind, filters=filters)
-        table = await self._methods.list_accounts(call.principal, request)
+        table = await self._calls.ask("ListAccounts", call.principal, request)
         return [{"id": at, "cluster": self._cluster} | row for at, row in enumerate(rows(table), 1)]
 
     @property
     def _cluster(self) -> str:
-        return self._methods.engine.config.name
+        return self._calls.engine.config.name
 
 
 def _one(key: str, name: str, answer: Answer) -> Answer:
     """The answer, if there is something in it. Raises CallFailed."""
-    if not any(answer.content.values()):
+    if not any(listed.rows for listed in answer.content.values()):
         raise CallFailed(Code.NOT_FOUND, f'{key} "{name[:100]}": there is none of this name')
     return answer
 

@@ -385,24 +385,45 @@ SUBMIT_BODY = Body(
 )
 
 
+ALLOCATE_BODY = Body("job_alloc_req", {"job": JOB_DESC.body, "hetjob": ("list", JOB_DESC.body)})
+
+
+def allocation(body: dict[str, Any]) -> Description:
+    """The job without a script that a body of job/allocate describes. Raises BadValue."""
+    _check_body(body, ALLOCATE_BODY)
+    if body.get("hetjob"):
+        raise BadValue("hetjob: heterogeneous jobs are not supported here; send one job")
+    job = _described(body.get("job"))
+    if job.spec.script or job.array is not None:
+        raise BadValue(f"{'script' if job.spec.script else 'array'}: an allocation has none; job/submit does")
+    job.spec.allocation = "salloc"
+    return job
+
+
 def submission(body: dict[str, Any]) -> Description:
     """The job that a body of job/submit describes. Raises BadValue."""
-    unknown = body.keys() - SUBMIT_BODY.fields.keys()
-    if unknown:
-        raise BadValue(
-            f'the body has no field "{min(unknown)[:100]}"; there are {", ".join(SUBMIT_BODY.fields)}'
-        )
+    _check_body(body, SUBMIT_BODY)
     parts = body.get("jobs") or []
     if isinstance(parts, list) and len(parts) > 1:
         raise BadValue("jobs: several are one heterogeneous job, which is not supported here; send one job")
     if says_something(body.get("job")) and parts:
         raise BadValue("job and jobs exclude each other")
-    described = parts[0] if parts else body.get("job")
-    if described is None:
-        raise BadValue('job: missing; it says what shall run: {"job": {…}, "script": "#!/bin/sh…"}')
-    job = JOB_DESC.read("job", described, fresh())
+    job = _described(parts[0] if parts else body.get("job"))
     if body.get("script"):
         job.spec.script = text("script", body["script"]).encode()
+    return job
+
+
+def _check_body(body: dict[str, Any], known: Body) -> None:
+    unknown = body.keys() - known.fields.keys()
+    if unknown:
+        raise BadValue(f'the body has no field "{min(unknown)[:100]}"; there are {", ".join(known.fields)}')
+
+
+def _described(description: Any) -> Description:
+    if description is None:
+        raise BadValue('job: missing; it says what shall run: {"job": {…}, "script": "#!/bin/sh…"}')
+    job = JOB_DESC.read("job", description, fresh())
     job.spec.ask = job.ask
     job.spec.given = job.given
     if job.spec.warn is not None and not job.spec.warn.signal:

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from packhorse.scheduler.model.shapes.shape import VERSION
+import msgspec
+
+from packhorse.scheduler.model.shapes.shape import VERSION, Shape
 from packhorse.scheduler.service.auth import Principal
+from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.messages import Table
 from packhorse.scheduler.service.rest.fields import Body
+from packhorse.scheduler.service.rpc import Method, Unary
+from packhorse.scheduler.service.status import About
 
 SLURM = f"/slurm/{VERSION}"
 SLURMDB = f"/slurmdb/{VERSION}"
@@ -36,9 +41,31 @@ class Call(NamedTuple):
         return [name for name in self.query.get(parameter, "").split(",") if name]
 
 
+class Calls(NamedTuple):
+    """The methods of the service, each counted and timed as for every door, and whose they are."""
+
+    methods: Mapping[str, Method]
+    engine: Engine
+    about: About
+
+    async def ask(self, name: str, principal: Principal, request: msgspec.Struct) -> Any:
+        """The answer of method `name`. Raises PackhorseError."""
+        method = self.methods[name]
+        if not isinstance(method, Unary):
+            raise TypeError(f"{name} has no single answer")
+        return await method.call(principal, request)
+
+
+class Listed(NamedTuple):
+    """A list of answers that is still to be made: an object of the shape for each row."""
+
+    shape: Shape
+    rows: list[dict[str, Any]]
+
+
 class Answer(NamedTuple):
-    """content: by the names that the route promised. now_s: for `last_update`, 0 for none. errors: of parts
-    that failed while others did not."""
+    """content: by the names that the route promised; lists may be Listed. now_s: for `last_update`, 0 for
+    none. errors: of parts that failed while others did not."""
 
     content: dict[str, Any]
     now_s: int = 0

@@ -30,13 +30,14 @@ def problems(document: dict[str, Any], schema: dict[str, Any], value: Any, at: s
     kind = schema.get("type")
     if kind is None:
         return found
+    content: Any = value
     if not isinstance(value, _TYPES[kind]) or (kind in ("integer", "number") and isinstance(value, bool)):
         return [f"{at}: {value!r} is not of type {kind}"]
     if kind == "array":
-        for index, item in enumerate(value):
+        for index, item in enumerate(content):
             found += problems(document, schema["items"], item, f"{at}[{index}]")
     if kind == "object":
-        found += _object_problems(document, schema, value, at)
+        found += _object_problems(document, schema, content, at)
     return found
 
 

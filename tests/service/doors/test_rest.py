@@ -14,6 +14,7 @@ from packhorse.scheduler.service.auth import Directory, Role
 from packhorse.scheduler.service.rest.job_description import FIELDS, REFUSED, submission
 from packhorse.scheduler.service.tokens import Tokens, load_key
 from tests.service.doors.openapi_check import answer_schema, problems
+from tests.service.doors.running import SCRIPT as RAW_SCRIPT
 from tests.service.doors.running import SETTINGS, Running
 
 SLURM = "/slurm/v0.0.42"
@@ -112,8 +113,8 @@ async def lively(scheduler: Running) -> int:
     return job
 
 
-async def looks(scheduler: Running, job: int) -> list[str]:
-    """A path of every route that only looks."""
+async def looks(scheduler: Running, job: int) -> list[tuple[str, str]]:
+    """Every route that only looks, and a path of it."""
     document = await scheduler.rest("GET", "/openapi/v3")
     values = {
         "job_id": str(job),
@@ -125,13 +126,13 @@ async def looks(scheduler: Running, job: int) -> list[str]:
         "cluster_name": "packhorse",
         "id": "1",
     }
-    found = []
+    found: list[tuple[str, str]] = []
     for path, operations in document["paths"].items():
         if "get" not in operations:
             continue
         name = "ann" if "/user/" in path else "?"
         found.append((path, path.format(name=name, **values)))
-    return found  # type: ignore[return-value]
+    return found
 
 
 async def test_every_answer_is_what_the_document_says(scheduler: Running) -> None:
@@ -445,6 +446,28 @@ async def test_fields_that_mean_nothing_here_are_refused_by_name(scheduler: Runn
     await submit(
         scheduler, burst_buffer="", reboot=False, x11=[], memory_per_cpu={"set": False}, minimum_cpus=0
     )
+
+
+async def test_an_allocation_has_nodes_and_no_script(scheduler: Running) -> None:
+    await scheduler.add_node("n1")
+    path = f"{SLURM}/job/allocate"
+    answer = await scheduler.rest("POST", path, {"job": {"name": "room", "tasks": 2, "time_limit": 10}})
+    assert answer.status == 200, answer
+    await scheduler.settle()
+    [job] = (await scheduler.rest("GET", f"{SLURM}/job/{answer['job_id']}"))["jobs"]
+    assert job["nodes"] == "n1" and job["tasks"]["number"] == 2
+    refused = await scheduler.rest("POST", path, {"job": {"name": "room", "script": SCRIPT}})
+    assert refused.status == 400 and "script: an allocation has none" in refused["errors"][0]["description"]
+
+
+async def test_long_lists_are_whole(scheduler: Running) -> None:
+    """They are made and sent in pieces."""
+    for count in (1, 119, 5):
+        item = {"spec": 0, "copies": count}
+        spec = {"name": "one", "workDir": "/tmp", "script": RAW_SCRIPT}
+        await scheduler.call("SubmitJobs", {"specs": [spec], "items": [item]})
+    answer = await scheduler.rest("GET", f"{SLURM}/jobs")
+    assert [job["job_id"] for job in answer["jobs"]] == list(range(1, 126))
 
 
 async def test_bodies_that_are_no_submission(scheduler: Running) -> None:
