@@ -68,6 +68,7 @@ OWN: dict[str, dict[str, str]] = {
         "no-allocate": "steps run in allocations",
     },
     "salloc": {
+        "container": "`sbatch --container` is for whole jobs",
         "get-user-env": "the shell is the caller's",
         "gpu-bind": "steps are bound by srun's `--gpu-bind`",
         "mem-bind": "steps are bound by srun",
@@ -108,7 +109,11 @@ OWN: dict[str, dict[str, str]] = {
 }
 
 SPECIAL: dict[str, dict[str, str]] = {
-    "sbatch": {"SLURM_EXIT_ERROR": "the exit code of errors", "SLURM_UMASK": "the umask of the job"},
+    "sbatch": {
+        "SBATCH_WAIT4SWITCH": "the time of `SBATCH_REQ_SWITCH`",
+        "SLURM_EXIT_ERROR": "the exit code of errors",
+        "SLURM_UMASK": "the umask of the job",
+    },
     "srun": {
         "SLURM_DIST_PLANESIZE": "the size of `--distribution=plane`",
         "SLURM_EXIT_ERROR": "the exit code of errors",
@@ -138,7 +143,6 @@ UNUSED: dict[str, str] = {
     "SLURM_CONF": "the cluster is found by `PACKHORSE_HOME` or `PACKHORSE_SERVER`",
     "SLURM_CONF_OUT": "there is no slurm.conf to write",
     "SLURM_DEBUG_FLAGS": "no debug flags",
-    "SBATCH_WAIT4SWITCH": "write it with the number: `SBATCH_REQ_SWITCH=N@TIME`",
     "SALLOC_WAIT4SWITCH": "write it with the number: `SALLOC_REQ_SWITCH=N@TIME`",
     "SLURM_WAIT4SWITCH": "write it with the number: `SLURM_REQ_SWITCH=N@TIME`",
     "SLURM_UMASK": "steps get the umask of the caller",
