@@ -38,7 +38,8 @@ _FIELDS = (
 
 
 class Cron(msgspec.Struct, frozen=True):
-    """What the fields allow. either_day: a day of the month or of the week is enough. weekdays: 0 is Sunday."""
+    """What the fields allow. either_day: a day of the month or of the week is enough. weekdays: 0 is
+    Sunday."""
 
     minutes: frozenset[int]
     hours: frozenset[int]
