@@ -130,6 +130,10 @@ class Binder:
     def resume(self, key: str) -> tuple[int, ...]:
         """It goes on. Its processors from now on, ascending: those that it had, if nobody has come to them;
         () if it has none."""
+        if key in self._lent:
+            holder, cpus = self._lent[key]
+            moved = not set(cpus) <= set(self.of(holder))  # where the batch script went on
+            return (self.lend(key, holder, len(cpus) * WHOLE) if moved else ()) or cpus
         shares = self._away.pop(key, None)
         if shares is None:
             return self.of(key)

@@ -135,7 +135,7 @@ class Runtime:
             self._verdict = hardware.verdict
             offer = _allowed(offer, self._verdict, ())
         self.machine = Machine(inventory.spec, inventory.boot_id, offer, epoch=spool.epoch())
-        self._door = StepDoor(launcher)
+        self.door = StepDoor(launcher)
         self._door_path = step_door
         self._session = Session(
             find, opened=self._opened, closed=self._closed, received=self._received, jitter=jitter
@@ -176,8 +176,8 @@ class Runtime:
         await self._launcher.start()
         await self._adopt()
         if self._door_path is not None:
-            self._door.open(self._door_path)
-            self.machine.step_door = self._door.path
+            self.door.open(self._door_path)
+            self.machine.step_door = self.door.path
         if self._hardware is not None:  # first: what is dead is known before anybody is told of an end
             self._spawn(
                 self._hardware.run(
@@ -191,7 +191,7 @@ class Runtime:
             self._samples(),
             self._journals(),
             self._forgets(),
-            self._door.serve(),
+            self.door.serve(),
         ):
             self._spawn(job)
         if self._health is not None:
@@ -217,7 +217,7 @@ class Runtime:
                     self._sampler.watch(key, found, self._spool.order(key))
                     self._bounding.adopt(key, found.cpus, found.cpu_milli)
                     if key.step >= 0 and (order := self._spool.order(key)) is not None:
-                        self._door.arrived(key, order.uid, found)
+                        self.door.arrived(key, order.uid, found)
                     if found.suspended:
                         self._suspensions.adopt(key)
                     self.machine.adopt_running(key, Instant(found.started_at), found.suspended)
@@ -416,7 +416,7 @@ class Runtime:
         self._sampler.watch(key, supervised, order)
         self._more_work.set()
         if order.step is not None:
-            self._door.arrived(key, order.uid, supervised)
+            self.door.arrived(key, order.uid, supervised)
         self._follow(self.machine.started(key, Instant(supervised.started_at)))
         await self._await_exit(key, supervised)
 
@@ -553,7 +553,7 @@ class Runtime:
         """Tells of an end, here and to the scheduler."""
         if end.attempt.step >= 0:
             step = f"{end.attempt.job}.{end.attempt.step}"
-            self._door.gone(end.attempt, end.launch_error or f"step {step} is over here")
+            self.door.gone(end.attempt, end.launch_error or f"step {step} is over here")
         self._follow(self.machine.exited(end))
 
     async def _suspend(self, key: AttemptKey, order: SuspendOrder) -> None:

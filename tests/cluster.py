@@ -50,6 +50,9 @@ COMMANDS = (
     "sshare",
     "scontrol",
     "sacctmgr",
+    "srun",
+    "salloc",
+    "sattach",
 )
 
 FAST = """\

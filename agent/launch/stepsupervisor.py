@@ -23,7 +23,17 @@ import signal
 import socket
 import time
 
-from packhorse.agent.launch import attemptdir, contact, frames, mpi, processes, ptys, steptasks
+from packhorse.agent.launch import (
+    attemptdir,
+    cgroup,
+    contact,
+    frames,
+    mpi,
+    mpikinds,
+    processes,
+    ptys,
+    steptasks,
+)
 from packhorse.agent.launch.attached import MOST_WATCHERS, Attached
 from packhorse.agent.launch.control import Attach, ControlReply, Terminate
 from packhorse.agent.launch.exitrecord import LaunchFailure
@@ -44,6 +54,9 @@ DELIVER_S = 5
 
 MOST_LOOK_MS = 100
 """Between two looks whether an owner has read what it was sent, of which the kernel does not tell unasked."""
+
+OUT_OF_MEMORY = 125
+"""Instead of a signal, in the wait status of a task that was killed for memory: Slurm's number."""
 
 READ = 1 << 16
 """What a pipe holds."""
@@ -104,6 +117,7 @@ class StepSupervisor(Supervisor):
         self._master = self._slave = -1
         self._mpi: mpi.Mpi | None = None
         self._mpi_fds: set[int] = set()
+        self._abort_code = 0
         self._clients = Attached(self._loop)
         self._owner_due = self.began + plan.attach_s * _US if plan.attach_s else 0
         self._told_over = False
@@ -120,7 +134,8 @@ class StepSupervisor(Supervisor):
             return
         _need_descriptors(len(plan.tasks))
         try:
-            self._mpi = mpi.begin(plan, self._tell_owner, self._aborted)
+            name = self.spec.label.rpartition(" ")[2]
+            self._mpi = mpikinds.begin(plan, name, self.spec.node, self._tell_owner, self._aborted)
             started = steptasks.start(self.request, plan, self._mpi)
         except ValueError as why:
             self.failure = LaunchFailure("exec", 0, str(why))
@@ -177,6 +192,10 @@ class StepSupervisor(Supervisor):
         self._loop.register(self.door, _IN)
 
     def _wait(self, timeout_ms: int) -> None:
+        owner = self._clients.owner
+        self._flush()  # what was said of a task's end, too
+        if owner is not self._clients.owner:
+            return  # it is gone, and for how long it may be is still to be counted
         self._turn()
         for fd, events in self._loop.poll(timeout_ms / 1000):
             if fd == self.process.wakeup:
@@ -193,7 +212,6 @@ class StepSupervisor(Supervisor):
                 self._follow(said)
             else:
                 self._inflow.happened(fd, events)
-        self._flush()
 
     def _turn(self) -> None:
         """Reads output only while somebody takes it."""
@@ -264,15 +282,24 @@ class StepSupervisor(Supervisor):
             return
         if self._failures is not None:
             self._read_failures()  # why it failed is told before that it did
-        task.status = status
+        task.status = OUT_OF_MEMORY if status == signal.SIGKILL and self._went_out_of_memory() else status
         self._n_running -= 1
-        self._say(frames.TASK_ENDED, task.rank, frames.I32.pack(status))
+        self._say(frames.TASK_ENDED, task.rank, frames.I32.pack(task.status))
         if self._mpi is not None:
             self._mpi.task_ended(task.rank)
         if self._n_running == 0:
             crash_point(ALL_ENDED)
-            self.status = max((one.status or 0 for one in self.tasks.values()), key=_weight)
+            worst = max((one.status or 0 for one in self.tasks.values()), key=_weight)
+            if worst == OUT_OF_MEMORY:
+                worst = int(signal.SIGKILL)
+            self.status = self._abort_code << 8 or worst
             self._all_over()
+
+    def _went_out_of_memory(self) -> bool:
+        """Something of the step was killed for memory."""
+        if self.cause != "exited":
+            return self.cause == "oom"
+        return any(cgroup.memory_history(group).oom_kills for group in self.request.groups if group.memory)
 
     def _act(self, now: int) -> int:
         due = super()._act(now)
@@ -381,7 +408,8 @@ class StepSupervisor(Supervisor):
     def _tell_owner(self, rank: int, payload: bytes) -> None:
         self._clients.flow.add(frames.PMI, rank, payload)
 
-    def _aborted(self, why: str) -> None:
+    def _aborted(self, why: str, code: int) -> None:
+        self._abort_code = code & 0xFF
         self._notice(why)
         self._end("terminated", 0, why, "")
 

@@ -2,7 +2,7 @@
 
 Slurm's rules (checked against sbatch 22.05): a directive starts in the first column; several options and a
 trailing comment may stand on one line; quotes are stripped; reading stops at the first line that is neither
-blank nor a comment. `#PBS` lines are comments here.
+blank nor a comment.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class DirectiveError(Exception):
         self.line = line
 
 
-def directive_words(script: str) -> list[str]:
+def directive_words(script: str, magic: str = MAGIC) -> list[str]:
     """The words of all directives in order, as if they stood on the command line. Raises DirectiveError."""
     words: list[str] = []
     number = 0
@@ -29,8 +29,8 @@ def directive_words(script: str) -> list[str]:
         if end < 0:
             end = n
         number += 1
-        if script.startswith(MAGIC, start):
-            words.extend(words_of(script[start + len(MAGIC) : end], number))
+        if script.startswith(magic, start):
+            words.extend(words_of(script[start + len(magic) : end], number))
         elif script[start : start + 1] != "#" and script[start:end].strip():
             break
         start = end + 1

@@ -7,6 +7,7 @@ where unknown; a measurement that was not made is -1.
 from __future__ import annotations
 
 from packhorse.cli.slurm.times import stamp
+from packhorse.scheduler.model import rowtimes
 from packhorse.scheduler.model.units import format_clock, format_size
 
 TYPE_CHECKING = False
@@ -112,18 +113,12 @@ def job_name(row: Row) -> str:
 
 def elapsed_s(row: Row, units: Units) -> int:
     """How long it has run."""
-    if not row["start_at"]:
-        return 0
-    end = row["end_at"] or units.now_us
-    return int(max(end // 1_000_000 - row["start_at"] // 1_000_000 - row["suspended_s"], 0))
+    return rowtimes.elapsed_s(row, units.now_us)
 
 
 def planned_s(row: Row, units: Units) -> int:
     """How long it waited once nothing but resources was in its way."""
-    if not row["eligible_at"]:
-        return 0
-    start = row["start_at"] or row["end_at"] or units.now_us
-    return int(max(start // 1_000_000 - row["eligible_at"] // 1_000_000, 0))
+    return rowtimes.planned_s(row, units.now_us)
 
 
 def cpu_text(micros: int) -> str:

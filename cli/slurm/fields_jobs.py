@@ -101,6 +101,7 @@ JOB_COLUMNS = {
     "std_err": "text",
     "command": "text",  # path of the script, "" for --wrap and standard input
     "comment": "text",
+    "wckey": "text",
     "submit_host": "text",
     "alloc_tres": "text",  # "cpu=2,mem=1000M,node=1,billing=2,gres/gpu=1", "" while waiting
     "req_tres": "text",
@@ -312,7 +313,7 @@ def _tmp(table: Table) -> list[str]:
 
 def _paths(name: str) -> Column:
     def column(table: Table) -> list[str]:
-        from packhorse.cli.slurm.job_files import job_file
+        from packhorse.scheduler.model.jobfile import job_file
 
         return [job_file(row, name) for row in table.rows()]
 

@@ -97,5 +97,13 @@ PARTITION_COLUMNS = {
     "max_mem_mib_per_node": "int",  # 0: no limit
     "priority_tier": "int",
     "priority_factor": "int",
+    "allow_accounts": "text",  # "" for all of them, as below
+    "deny_accounts": "text",
+    "allow_groups": "text",
+    "allow_qos": "text",
+    "deny_qos": "text",
+    "qos": "text",  # whose limits hold for its jobs, "" for none
+    "billing": "text",  # "cpu=1,mem=0.25", "" where a CPU counts 1
+    "grace_s": "int",
     "tres": "text",
 }

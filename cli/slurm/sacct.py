@@ -97,7 +97,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "version": ("V", NONE, USED),
     "wckeys": ("W", REQUIRED, NOT_YET),
     "whole-hetjob": ("", OPTIONAL, HARMLESS),
-    "yaml": ("", OPTIONAL, NOT_YET),
+    "yaml": ("", OPTIONAL, USED),
 }
 
 PARSER = Parser(PROG, TABLE, hint=False)
@@ -139,14 +139,17 @@ def command(words: list[str]) -> int:
         checked(PROG, options["clusters"])
     if "batch-script" in options:
         return _scripts(options)
-    columns = [] if "json" in options else chosen(options)
+    structured = "json" in options or "yaml" in options
+    columns = [] if structured else chosen(options)
     request, steps, groups = selection(options, int(time()))
     table = fetch("ListAccounting", request)
     rows = [row for row in table.rows() if _wanted(row, steps, groups)]
-    if "json" in options:
-        from packhorse.cli.slurm import json_accounting
+    if structured:
+        from packhorse.cli.slurm.structured import listing
+        from packhorse.scheduler.model.shapes import accounting
 
-        sys.stdout.write(json_accounting.document(PROG, rows, table.now_us))
+        jobs = accounting.jobs(rows, table.now_us)
+        sys.stdout.write(listing(PROG, options, "jobs", accounting.JOB, jobs))
         return 0
     units = _units(options, table.now_us)
     texts = [[FIELDS[name][1](row, units) for name, _ in columns] for row in rows]

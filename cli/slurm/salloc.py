@@ -31,6 +31,7 @@ from packhorse.cli.slurm.options import WARNED, UsageError, print_version, take_
 from packhorse.cli.slurm.process import CommandError, run
 from packhorse.cli.slurm.salloc_options import PARSER, TABLE, from_environment
 from packhorse.cli.slurm.steps import allocation
+from packhorse.cli.slurm.steps.shepherd import Shepherd
 from packhorse.cli.slurm.submission import error_code, list_options, merged, warn_of_too_many_nodes
 from packhorse.cli.transport import CallError, TransportError, call, field
 
@@ -84,7 +85,7 @@ def _command(words: list[str]) -> int:
         checked(PROG, options["clusters"])
     kill_signal = _kill_signal(options)
     wait_s = allocation.immediate_s(options)
-    name = options.get("job-name") or (os.path.basename(arguments[0]) if arguments else "interactive")
+    name = options.get("job-name") or "interactive"  # whatever the command, as 22.05 does
     request = sbatch_request.allocation(options, PROG, name, " ".join([PROG, *words]))
     warn_of_too_many_nodes(request["spec"]["ask"])
     if "verbose" in options:
@@ -92,7 +93,8 @@ def _command(words: list[str]) -> int:
     job_id = allocation.submit(request)
     if "test-only" in options:
         return 0
-    return _hold(options, arguments, job_id, wait_s, kill_signal)
+    with Shepherd(job_id):
+        return _hold(options, arguments, job_id, wait_s, kill_signal)
 
 
 def _tell(name: str) -> None:

@@ -86,8 +86,9 @@ def _command(words: list[str]) -> int:
     if "layout" in options:
         sys.stdout.write(layout(nodes))
         return 0
-    from packhorse.cli.slurm.steps.client import Settings, StepClient
+    from packhorse.cli.slurm.steps.client import StepClient
     from packhorse.cli.slurm.steps.lines import LineWriter
+    from packhorse.cli.slurm.steps.steering import Settings
     from packhorse.cli.slurm.steps.terminal import Raw
 
     settings = Settings()

@@ -12,7 +12,7 @@ import sys
 from packhorse.cli.slurm import sbatch_request
 from packhorse.cli.slurm.options import UsageError, print_version, take_server
 from packhorse.cli.slurm.process import CommandError, run
-from packhorse.cli.slurm.sbatch_options import PARSER, from_environment
+from packhorse.cli.slurm.sbatch_options import PARSER, TABLE, from_environment
 from packhorse.cli.slurm.sbatch_request import SCRIPT_LIMIT, WRAP_HEAD, refuse
 from packhorse.cli.slurm.submission import (
     error_code,
@@ -20,6 +20,7 @@ from packhorse.cli.slurm.submission import (
     merged,
     refused,
     tell_estimate,
+    tell_no_effect,
     warn_of_too_many_nodes,
 )
 from packhorse.cli.transport import CallError, TransportError, call, field, int_field
@@ -62,9 +63,12 @@ def _command(words: list[str]) -> int:
     else:
         script, path = _read_script(arguments, line.get("chdir", ""))
         directives = _directives(script, path)
+        if b"#PBS" in script and "ignore-pbs" not in line and "SBATCH_IGNORE_PBS" not in os.environ:
+            directives = _pbs(script, path) + directives
         name = os.path.basename(path) or PROG
     options = merged(PARSER, directives, from_environment(dict(os.environ)), line_options)
     take_server(list(options.items()))
+    tell_no_effect(TABLE, options)
     shown = " ".join([PROG, *words])
     shown_command = " ".join([path, *arguments[1:]]) if path else ""
     request = sbatch_request.build(options, script, name, shown_command, arguments[1:], shown)
@@ -130,10 +134,14 @@ def _read_script(arguments: list[str], chdir: str) -> tuple[bytes, str]:
 
 
 def _resolve(given: str, chdir: str) -> str:
-    """Where the script lies: the working directory, else PATH for a bare name."""
-    here = os.path.join(sbatch_request.working_directory(), chdir)
-    path = os.path.join(here, given)
-    if "/" in given or os.path.exists(path):
+    """Where the script lies: in the directory of --chdir, in the present one, else on PATH for a bare
+    name."""
+    here = sbatch_request.working_directory()
+    path = os.path.join(here, chdir, given)
+    for place in (path, os.path.join(here, given)):
+        if os.path.exists(place):
+            return place
+    if "/" in given:
         return path
     for directory in os.environ.get("PATH", "").split(":"):
         candidate = os.path.join(directory or ".", given)
@@ -146,19 +154,30 @@ def _directives(script: bytes, path: str) -> list[tuple[str, str]]:
     """The options in the script's #SBATCH lines."""
     if b"#SBATCH" not in script:
         return []
-    from packhorse.cli.slurm.directives import DirectiveError, directive_words
-
-    try:
-        words = directive_words(script.decode("utf-8", "surrogateescape"))
-    except DirectiveError as error:
-        shown = path or "(standard input)"
-        raise CommandError(f"{PROG}: fatal: {shown}: line {error.line}: {error}", 1) from None
+    words = _words(script, path, "#SBATCH")
     if "hetjob" in words or "packjob" in words:
         raise refuse("heterogeneous jobs (#SBATCH hetjob) are not supported by Packhorse yet")
     options, others = PARSER.parse(words)
     if others:
         raise refuse(f"Invalid directive found in batch script: {others[0]}")
     return options
+
+
+def _pbs(script: bytes, path: str) -> list[tuple[str, str]]:
+    """What the script's #PBS lines amount to; its #SBATCH lines say more."""
+    from packhorse.cli.slurm import pbs
+
+    return PARSER.parse(pbs.words(_words(script, path, pbs.MAGIC)))[0]
+
+
+def _words(script: bytes, path: str, magic: str) -> list[str]:
+    from packhorse.cli.slurm.directives import DirectiveError, directive_words
+
+    try:
+        return directive_words(script.decode("utf-8", "surrogateescape"), magic)
+    except DirectiveError as error:
+        shown = path or "(standard input)"
+        raise CommandError(f"{PROG}: fatal: {shown}: line {error.line}: {error}", 1) from None
 
 
 def _submit(request: dict[str, object], options: dict[str, str]) -> int:

@@ -44,7 +44,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "usage": ("", NONE, USED),
     "verbose": ("v", NONE, HARMLESS),
     "version": ("V", NONE, USED),
-    "yaml": ("", OPTIONAL, "not yet"),
+    "yaml": ("", OPTIONAL, USED),
 }
 
 PARSER = Parser(PROG, TABLE)
@@ -146,19 +146,20 @@ def _show_jobs(words: list[str], options: dict[str, str]) -> int:
         request["jobs"] = [
             _ref(part, "scontrol_print_job error: Invalid job id specified") for part in split_ids(words[0])
         ]
-    if "json" in options:
-        from packhorse.cli.slurm import json_jobs
+    structured = "json" in options or "yaml" in options
+    if structured:
+        from packhorse.scheduler.model.shapes import jobs
 
-        request["fields"] = list(json_jobs.COLUMNS)
+        request["fields"] = list(jobs.COLUMNS)
     table = fetch("ListJobs", request)
     if words and not table.n:
         if "_" in words[0]:
             raise CommandError(f"Job {words[0]} not found")
         raise CommandError("slurm_load_jobs error: Invalid job id specified")
-    if "json" in options:
-        from packhorse.cli.slurm import json_jobs
+    if structured:
+        from packhorse.cli.slurm.structured import listing
 
-        sys.stdout.write(json_jobs.document(PROG, table))
+        sys.stdout.write(listing(PROG, options, "jobs", jobs.JOB, table.rows(), table.now_s))
         return 0
     if not table.n:
         sys.stdout.write("No jobs in the system\n")
@@ -198,11 +199,12 @@ def _show_nodes(words: list[str], options: dict[str, str]) -> int:
         names = expand(words[0]) if words else sorted(rows, key=natural_key)
     except HostlistError as error:
         raise CommandError(f"{PROG}: error: {error}") from None
-    if "json" in options:
-        from packhorse.cli.slurm import json_nodes
+    if "json" in options or "yaml" in options:
+        from packhorse.cli.slurm.structured import listing
+        from packhorse.scheduler.model.shapes.nodes import NODE
 
         chosen = [rows[name] for name in names if name in rows]
-        sys.stdout.write(json_nodes.document(PROG, chosen, table.now_s))
+        sys.stdout.write(listing(PROG, options, "nodes", NODE, chosen, table.now_s))
         return 0
     code = 0
     for name in names:
@@ -221,12 +223,19 @@ def _show_partitions(words: list[str], options: dict[str, str]) -> int:
     from packhorse.cli.slurm.show_node import partition_lines
     from packhorse.cli.slurm.table import fetch
 
-    rows = fetch("ListPartitions", {"fields": []}).rows()
+    table = fetch("ListPartitions", {"fields": []})
+    rows = table.rows()
     if words:
         rows = [row for row in rows if row["name"] == words[0]]
         if not rows:
             sys.stdout.write(f"Partition {words[0]} not found\n")
             return 1
+    if "json" in options or "yaml" in options:
+        from packhorse.cli.slurm.structured import listing
+        from packhorse.scheduler.model.shapes.nodes import PARTITION
+
+        sys.stdout.write(listing(PROG, options, "partitions", PARTITION, rows, table.now_s))
+        return 0
     sys.stdout.write(printed([partition_lines(row) for row in rows], "oneliner" in options))
     return 0
 
@@ -342,10 +351,11 @@ def _show_licenses(words: list[str], options: dict[str, str]) -> int:
 
     table = fetch("ListLicenses", {"fields": list(LICENSE_COLUMNS)})
     rows = [row for row in table.rows() if not words or row["name"] == words[0]]
-    if "json" in options:
-        from packhorse.cli.slurm import json_nodes
+    if "json" in options or "yaml" in options:
+        from packhorse.cli.slurm.structured import listing
+        from packhorse.scheduler.model.shapes.reservations import LICENSE
 
-        sys.stdout.write(json_nodes.license_document(PROG, rows, table.now_s))
+        sys.stdout.write(listing(PROG, options, "licenses", LICENSE, rows, table.now_s))
         return 0
     if not rows and words:
         sys.stdout.write(f"License {words[0]} not found\n")
@@ -363,16 +373,16 @@ def _show_licenses(words: list[str], options: dict[str, str]) -> int:
 def _show_reservations(words: list[str], options: dict[str, str]) -> int:
     from packhorse.cli.slurm.fields_nodes import RESERVATION_COLUMNS
     from packhorse.cli.slurm.show_job import printed
-    from packhorse.cli.slurm.show_reservation import json_reservation, reservation_lines
+    from packhorse.cli.slurm.show_reservation import reservation_lines
     from packhorse.cli.slurm.table import fetch
 
     request = {"fields": list(RESERVATION_COLUMNS), "names": words[:1]}
     table = fetch("ListReservations", request)
-    if "json" in options:
-        from packhorse.cli.slurm.json_jobs import envelope
+    if "json" in options or "yaml" in options:
+        from packhorse.cli.slurm.structured import listing
+        from packhorse.scheduler.model.shapes.reservations import RESERVATION
 
-        found = [json_reservation(row) for row in table.rows()]
-        sys.stdout.write(envelope(PROG, {"reservations": found}, table.now_s))
+        sys.stdout.write(listing(PROG, options, "reservations", RESERVATION, table.rows(), table.now_s))
         return 0
     if words and not table.n:
         sys.stdout.write(f"Reservation {words[0]} not found\n")

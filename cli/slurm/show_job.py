@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from packhorse.cli.slurm.fields_jobs import JOB_COLUMNS, short_indices
-from packhorse.cli.slurm.job_files import job_file
 from packhorse.cli.slurm.times import stamp
+from packhorse.scheduler.model.jobfile import job_file
 from packhorse.scheduler.model.units import format_clock, format_mem_mib, format_time_limit
 
 TYPE_CHECKING = False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from packhorse.cli.slurm.sinfo_fields import full_state, load_text
+from packhorse.cli.slurm.sinfo_fields import load_text
 from packhorse.cli.slurm.times import stamp
+from packhorse.scheduler.model.nodestate import full_state
 from packhorse.scheduler.model.units import format_clock, format_mem_mib, format_time_limit
 
 TYPE_CHECKING = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from packhorse.cli.slurm.times import stamp
+from packhorse.scheduler.model.shapes.reservations import tres_text
 from packhorse.scheduler.model.units import format_clock
 
 TYPE_CHECKING = False
@@ -26,7 +27,7 @@ def reservation_lines(row: Row) -> list[str]:
             f"Features={_or_null(row['features'])} PartitionName={_or_null(row['partition'])} "
             f"Flags={row['flags']}"
         ),
-        f"TRES={_tres(row)}",
+        f"TRES={tres_text(row)}",
         (
             f"Users={_or_null(row['users'])} Groups={_or_null(row['groups'])} "
             f"Accounts={_or_null(row['accounts'])} Licenses={_or_null(row['licenses'])} "
@@ -54,52 +55,9 @@ def reservation_table(rows: list[Row], header: bool) -> str:
     return "".join(lines)
 
 
-def json_reservation(row: Row) -> dict[str, Any]:
-    """One reservation in the shape of Slurm 24.11's data parser v0.0.42."""
-    from packhorse.cli.slurm.json_jobs import number
-
-    purge = row["purge_after_s"]
-    return {
-        "accounts": row["accounts"],
-        "burst_buffer": "",
-        "core_count": row["cores"],
-        "core_specializations": [],
-        "end_time": number(row["end_at"] // 1_000_000),
-        "features": row["features"],
-        "flags": [flag.partition("=")[0] for flag in row["flags"].split(",") if flag],
-        "groups": row["groups"],
-        "licenses": row["licenses"],
-        "max_start_delay": 0,
-        "name": row["name"],
-        "node_count": row["n_nodes"],
-        "node_list": row["nodes"],
-        "partition": row["partition"],
-        "purge_completed": {"time": number(max(purge, 0), unset=purge < 0)},
-        "start_time": number(row["start_at"] // 1_000_000),
-        "watts": number(0, unset=True),
-        "tres": _tres(row),
-        "users": row["users"],
-    }
-
-
 def _table_line(width: int, name: str, cells: tuple[str, ...]) -> str:
     state, start, end, duration, nodes = cells
     return f"{name:<{width}}  {state:>8}  {start:>19}  {end:>19}  {duration:>11}  {nodes}\n"
-
-
-def _tres(row: Row) -> str:
-    parts = [f"cpu={row['cpus']}"] if row["cpus"] else []
-    parts += [f"license/{name}" for name in _license_parts(row["licenses"])]
-    return ",".join(parts) or "(null)"
-
-
-def _license_parts(text: str) -> list[str]:
-    """`name=count` of each."""
-    found = []
-    for part in text.split(",") if text else ():
-        name, _, n = part.replace("=", ":").partition(":")
-        found.append(f"{name}={n or 1}")
-    return found
 
 
 def _length(row: Row) -> str:

@@ -12,7 +12,6 @@ from packhorse.cli.slurm.formats import Piece, parse_letters, parse_names
 from packhorse.cli.slurm.options import (
     HARMLESS,
     NONE,
-    NOT_YET,
     OPTIONAL,
     REQUIRED,
     USED,
@@ -62,7 +61,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "usage": ("", NONE, USED),
     "verbose": ("v", NONE, HARMLESS),
     "version": ("V", NONE, USED),
-    "yaml": ("", OPTIONAL, NOT_YET),
+    "yaml": ("", OPTIONAL, USED),
 }
 
 PARSER = Parser(PROG, TABLE)
@@ -146,14 +145,15 @@ def command(words: list[str]) -> int:
 
 def _reservations(options: dict[str, str]) -> int:
     from packhorse.cli.slurm.fields_nodes import RESERVATION_COLUMNS
-    from packhorse.cli.slurm.show_reservation import json_reservation, reservation_table
+    from packhorse.cli.slurm.show_reservation import reservation_table
 
     table = fetch("ListReservations", {"fields": list(RESERVATION_COLUMNS)})
-    if "json" in options:
-        from packhorse.cli.slurm.json_jobs import envelope
+    if "json" in options or "yaml" in options:
+        from packhorse.cli.slurm import structured
+        from packhorse.scheduler.model.shapes.reservations import RESERVATION
 
-        found = [json_reservation(row) for row in table.rows()]
-        sys.stdout.write(envelope(PROG, {"reservations": found}, table.now_s))
+        rows = table.rows()
+        sys.stdout.write(structured.listing(PROG, options, "reservations", RESERVATION, rows, table.now_s))
     elif not table.n:
         sys.stdout.write("No reservations in the system\n")
     else:
@@ -163,7 +163,8 @@ def _reservations(options: dict[str, str]) -> int:
 
 def listing(options: dict[str, str]) -> str:
     """Everything that one run prints."""
-    columns = [name for name in NODE_COLUMNS if name != "devices" or "json" in options]
+    structured = "json" in options or "yaml" in options
+    columns = [name for name in NODE_COLUMNS if name != "devices" or structured]
     node_table = fetch("ListNodes", {"fields": columns})
     partitions = fetch("ListPartitions", {"fields": []}).rows()
     nodes = _chosen_nodes(node_table.rows(), options)
@@ -172,10 +173,11 @@ def listing(options: dict[str, str]) -> str:
         partitions = [partition for partition in partitions if partition["name"] in wanted]
     for position, partition in enumerate(partitions):
         partition["position"] = position
-    if "json" in options:
-        from packhorse.cli.slurm import json_nodes
+    if structured:
+        from packhorse.cli.slurm.structured import listing as structured_listing
+        from packhorse.scheduler.model.shapes.nodes import NODE
 
-        return json_nodes.document(PROG, nodes, node_table.now_s)
+        return structured_listing(PROG, options, "nodes", NODE, nodes, node_table.now_s)
     prefix, pieces = _pieces(options)
     _widen(pieces, nodes, partitions, options)
     groups = _groups(nodes, partitions, pieces, options)

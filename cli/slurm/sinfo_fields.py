@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from packhorse.cli.slurm.times import stamp
 from packhorse.scheduler.model.hostlist import compress_sorted
+from packhorse.scheduler.model.nodestate import full_state
 from packhorse.scheduler.model.units import format_elapsed
 
 TYPE_CHECKING = False
@@ -87,20 +88,6 @@ def _shown(node: Row) -> str:
     if node["state"] == "IDLE" and node["reservation"]:
         return "MAINT" if node["in_maint"] else "RESERVED"
     return str(node["state"])
-
-
-def full_state(node: Row) -> str:
-    """The base state and every flag, as scontrol has it: `MIXED+DRAIN`, `DOWN+NOT_RESPONDING`."""
-    word = str(node["state"])
-    if word == "DRAINED":
-        word = "IDLE+DRAIN"
-    elif word == "DRAINING":
-        word = ("ALLOCATED" if node["cpus_alloc"] >= node["cpus"] else "MIXED") + "+DRAIN"
-    if node["in_maint"]:
-        word += "+MAINTENANCE"
-    if node["reservation"]:
-        word += "+RESERVED"
-    return word + ("+NOT_RESPONDING" if node["not_responding"] else "")
 
 
 def works(node: Row) -> bool:

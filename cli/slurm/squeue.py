@@ -66,7 +66,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "user": ("u", REQUIRED, USED),
     "verbose": ("v", NONE, HARMLESS),
     "version": ("V", NONE, USED),
-    "yaml": ("", OPTIONAL, NOT_YET),
+    "yaml": ("", OPTIONAL, USED),
 }
 
 PARSER = Parser(PROG, TABLE)
@@ -151,7 +151,7 @@ def _with_variables(options: dict[str, str]) -> dict[str, str]:
     for variable, name in VARIABLES.items():
         if variable in os.environ:
             options.setdefault(name, os.environ[variable])
-    if not options.keys() & {"format", "Format", "long", "start", "steps", "json"}:
+    if not options.keys() & {"format", "Format", "long", "start", "steps", "json", "yaml"}:
         if os.environ.get("SQUEUE_FORMAT"):
             options["format"] = os.environ["SQUEUE_FORMAT"]
         elif os.environ.get("SQUEUE_FORMAT2"):
@@ -166,13 +166,14 @@ def _once(options: dict[str, str], cluster: str) -> int:
         sys.stdout.write(cluster + squeue_steps.listing(options))
         return 0
     request = selection(options)
-    if "json" in options:
-        from packhorse.cli.slurm import json_jobs
+    if "json" in options or "yaml" in options:
+        from packhorse.cli.slurm.structured import listing
+        from packhorse.scheduler.model.shapes import jobs
 
-        request["fields"] = list(json_jobs.COLUMNS)
+        request["fields"] = list(jobs.COLUMNS)
         table = fetch("ListJobs", request)
         check_known(table, request)
-        sys.stdout.write(json_jobs.document(PROG, table))
+        sys.stdout.write(listing(PROG, options, "jobs", jobs.JOB, table.rows(), table.now_s))
         return 0
     prefix, pieces = _pieces(options)
     sort = options.get("sort") or ("S" if "start" in options else "P,t,-p")

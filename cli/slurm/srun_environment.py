@@ -25,6 +25,10 @@ _OF_TASKS = frozenset(
 )
 """What describes the task that calls srun, and none of those that it starts."""
 
+_DEVICES = ("CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL")
+_NO_DEVICES = "NoDevFiles"
+"""What they are where a step has none of its job's GPUs; a step that has some is told which."""
+
 _KEPT_OF_LAUNCHER = ("SLURM_JOB_NUM_NODES", "SLURM_NNODES", "SLURM_NTASKS", "SLURM_NPROCS")
 """--preserve-env hands these on as they are."""
 
@@ -61,8 +65,14 @@ def preserved(options: Mapping[str, str]) -> list[tuple[str, str]]:
 
 def _within(environment: Mapping[str, str]) -> dict[str, str]:
     """All that the caller has, but for what describes the task that it is."""
-    return {
+    kept = {
         name: value
         for name, value in environment.items()
         if name not in _OF_TASKS and not name.startswith(("SLURM_STEP_", "PMI_", "PMIX_"))
     }
+    if "SLURM_JOB_GPUS" in kept:
+        for name in _DEVICES:
+            if name in kept:
+                kept[name] = _NO_DEVICES
+        kept.pop("SLURM_GPUS_ON_NODE", None)
+    return kept

@@ -8,6 +8,7 @@ from packhorse.cli.slurm.fields_priority import SHARE_COLUMNS, SHARE_FIELDS
 from packhorse.cli.slurm.options import (
     HARMLESS,
     NONE,
+    OPTIONAL,
     REQUIRED,
     USED,
     Parser,
@@ -31,6 +32,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "format": ("o", REQUIRED, USED),
     "help": ("", NONE, USED),
     "helpformat": ("e", NONE, USED),
+    "json": ("", OPTIONAL, USED),
     "long": ("l", NONE, USED),
     "noheader": ("n", NONE, USED),
     "parsable": ("p", NONE, USED),
@@ -42,6 +44,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "Users": ("U", NONE, USED),
     "verbose": ("v", NONE, HARMLESS),
     "version": ("V", NONE, USED),
+    "yaml": ("", OPTIONAL, USED),
 }
 
 PARSER = Parser(PROG, TABLE)
@@ -91,6 +94,13 @@ def command(words: list[str]) -> int:
         from packhorse.cli.transport import call, field
 
         cluster = field(call("Ping", {}), "cluster", "")
+    if "json" in options or "yaml" in options:
+        from packhorse.cli.slurm.structured import document
+        from packhorse.scheduler.model.shapes import shares
+
+        rows = [row for row in table.rows() if row["user"] or "Users" not in options]
+        sys.stdout.write(document(PROG, options, {"shares": shares.answer(rows, cluster)}))
+        return 0
     top = min(table.ints("depth"), default=0)
     texts = []
     for number, row in enumerate(table.rows(), 1):

@@ -56,15 +56,15 @@ PARSER = Parser(PROG, TABLE, hint=False)
 
 
 def _clock(row: Row, units: Units) -> str:
-    """`00:05.000`, `01:00:05`, `1-02:00:00`: whole seconds, in the form of this command alone; "" for not
-    measured.
+    """`00:00:00`, `00:05.000`, `01:00:05`, `1-02:00:00`: whole seconds, in the form of this command alone; ""
+    for not measured.
     """
     cpu_us = max(row["user_cpu_us"], 0) + max(row["system_cpu_us"], 0)
     if not cpu_us and row["max_rss_kib"] < 0:
         return ""
     seconds = cpu_us // 1_000_000
     days, rest = divmod(seconds, 86_400)
-    if days or rest >= 3600:
+    if not seconds or rest >= 3600 or days:
         clock = f"{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}"
         return f"{days}-{clock}" if days else clock
     return f"{rest // 60:02d}:{rest % 60:02d}.000"

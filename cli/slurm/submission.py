@@ -7,15 +7,17 @@ from __future__ import annotations
 import os
 import sys
 
+from packhorse.cli.slurm.options import WARNED
 from packhorse.cli.slurm.process import CommandError, program
 from packhorse.cli.slurm.sbatch_request import failed
 from packhorse.cli.transport import CallError, field, int_field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
-    from packhorse.cli.slurm.options import Parser
+    from packhorse.cli.slurm.options import Option, Parser
 
 _RIVALS = {
     "mem": ("mem-per-cpu", "mem-per-gpu"),
@@ -46,12 +48,21 @@ def merged(parser: Parser, *sources: list[tuple[str, str]]) -> dict[str, str]:
                 options.pop(rival, None)
         for name, value in source:
             name = "ntasks-per-node" if name == "tasks-per-node" else name
-            options.pop(name, None)
+            before = options.pop(name, "")
+            if name == "mail-type" and before:  # the only one that adds up
+                value = f"{before},{value}"
             options[name] = value
     if "requeue" in options and "no-requeue" in options:  # of one source: the later one decides
         order = list(options)
         del options["requeue" if order.index("requeue") < order.index("no-requeue") else "no-requeue"]
     return options
+
+
+def tell_no_effect(table: Mapping[str, Option], options: Mapping[str, str]) -> None:
+    """A line for each option that has no effect although somebody may count on it."""
+    for name in options:
+        if table[name][2] == WARNED:
+            sys.stderr.write(f"{program()}: warning: option --{name} has no effect\n")
 
 
 def warn_of_too_many_nodes(ask: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from packhorse.scheduler.core.orders import BY_ORDER, order, width_milli
 from packhorse.scheduler.core.state import State
-from packhorse.scheduler.core.steps.book import has_script, parts_left
+from packhorse.scheduler.core.steps.book import NO_STEPS, has_script, parts_left
 from packhorse.scheduler.core.timers import Timer
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, NodeName
 from packhorse.scheduler.model.job import Active, Job
@@ -44,6 +44,8 @@ def set_timers(state: State, job: Job, active: Active) -> None:
         state.timers.add(job.spec.deadline_at, Timer.DEADLINE, job.id)
     if job.spec.allocation and active.ending is not None:
         state.timers.add(max(active.ending_at, active.terminate_at), Timer.NOTHING_LEFT, job.id)
+    if job.spec.allocation:
+        set_inactive_timer(state, job)
     if active.terminate_at:
         state.timers.add(active.terminate_at, Timer.TERMINATE, job.id)
     if active.ending is None and active.started_at and active.end_by and not active.suspended_at:
@@ -80,6 +82,27 @@ def warn_at(job: Job, active: Active) -> Instant:
     """When the signal before the time limit is due."""
     assert job.spec.warn is not None
     return Instant(max(active.started_at, active.end_by - job.spec.warn.seconds_before * US))
+
+
+def set_inactive_timer(state: State, job: Job) -> None:
+    """Enter when the allocation has had no step for too long."""
+    at = inactive_at(state, job)
+    if at:
+        state.timers.add(at, Timer.INACTIVE, job.id)
+
+
+def inactive_at(state: State, job: Job) -> Instant:
+    """When an allocation without a running step has had none for as long as one may (Slurm's InactiveLimit),
+    0 for never."""
+    limit_s, active = state.config.inactive_limit_s, job.phase
+    if not limit_s or not job.spec.allocation or not isinstance(active, Active):
+        return UNKNOWN
+    if active.ending is not None or active.batch_end is not None or not active.started_at:
+        return UNKNOWN
+    steps = state.steps.get(job.id, NO_STEPS)
+    if steps.running:
+        return UNKNOWN
+    return Instant((steps.idle_since or active.started_at) + limit_s * US)
 
 
 def nothing_left_at(state: State, job: Job, active: Active) -> Instant:

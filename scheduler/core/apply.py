@@ -19,7 +19,7 @@ from packhorse.scheduler.core import (
     waiting,
 )
 from packhorse.scheduler.core.accounts import charging, holding
-from packhorse.scheduler.core.active import set_rank_timer
+from packhorse.scheduler.core.active import set_inactive_timer, set_rank_timer
 from packhorse.scheduler.core.crontabs import apply_crontabs
 from packhorse.scheduler.core.reclaim import apply_loans
 from packhorse.scheduler.core.reservations import apply_reservations
@@ -55,6 +55,9 @@ def _configured(state: State, event: ev.Configured) -> None:
         state.node_columns.set_places(event.config.topology)
     if event.config.predictor != before.predictor:
         waiting.expect_again(state)
+    if event.config.inactive_limit_s != before.inactive_limit_s:
+        for id in state.running_columns.jobs():
+            set_inactive_timer(state, state.jobs[id])
     if (event.config.preempt, event.config.order) != (before.preempt, before.order):
         for id in state.running_columns.jobs():
             job = state.jobs[id]

@@ -12,6 +12,7 @@ from packhorse.scheduler.core.accounts.check_limits import check_limits
 from packhorse.scheduler.core.active import (
     brake_holds,
     can_lose,
+    inactive_at,
     lease_over_at,
     nothing_left_at,
     ranked_next_at,
@@ -369,7 +370,7 @@ def _due(state: State, job: Job) -> Instant | None:
             return Instant(0)
         case Active(terminate_at=terminate_at) if terminate_at:
             return terminate_at
-        case Active() as active if at := nothing_left_at(state, job, active) or limit_at(state, job):
+        case Active() as active if at := _step_due(state, job, active):
             return at
         case Active(ending=None, suspended_at=0, started_at=started_at, end_by=end_by) if (
             started_at and end_by
@@ -381,6 +382,11 @@ def _due(state: State, job: Job) -> Instant | None:
             ]
             return min((at for at in due if at), default=None)
     return None
+
+
+def _step_due(state: State, job: Job, active: Active) -> Instant | None:
+    """What its steps, or that it has none, bring about."""
+    return nothing_left_at(state, job, active) or limit_at(state, job) or inactive_at(state, job) or None
 
 
 def _answered(state: State) -> None:

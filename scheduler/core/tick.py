@@ -13,6 +13,7 @@ from packhorse.scheduler.core import gangs, waiting
 from packhorse.scheduler.core.active import (
     brake_holds,
     can_lose,
+    inactive_at,
     lease_over_at,
     nothing_left_at,
     ranked_next_at,
@@ -35,6 +36,7 @@ from packhorse.scheduler.core.triggers.book import next_at
 from packhorse.scheduler.core.triggers.firing import fire
 from packhorse.scheduler.model.event import (
     JobEnded,
+    JobEnding,
     JobsEligible,
     JobsForgotten,
     JobsRanked,
@@ -45,7 +47,7 @@ from packhorse.scheduler.model.event import (
 from packhorse.scheduler.model.ids import UNKNOWN, US, Instant, JobId
 from packhorse.scheduler.model.input import SignalScope, Tick
 from packhorse.scheduler.model.job import Active, ArrayJob, EndCause, Job, JobState, Pending
-from packhorse.scheduler.model.units import format_elapsed
+from packhorse.scheduler.model.units import format_elapsed, format_span
 
 FORGET_SLACK_S = 5
 """Finished jobs are forgotten together, up to this much later than they may be."""
@@ -181,6 +183,10 @@ def _act(draft: Draft, kind: Timer, job: Job, active: Active) -> None:
             _lease_over(draft, job, active)
         case Timer.STEP_LIMIT:
             limits_over(draft, job, active)
+        case Timer.INACTIVE:
+            why = f"it had no step for {format_span(draft.state.config.inactive_limit_s)} (InactiveLimit)"
+            cause = EndCause.TIME_LIMIT
+            draft.events.append(JobEnding(draft.now, job.id, active.attempt, cause, why=why))
         case Timer.NOTHING_LEFT:
             nothing_left(draft, job, active)
 
@@ -279,6 +285,8 @@ def _stands(state: State, entry: Entry) -> bool:
                 lease_over_at(state, waiter, p.node) == at and can_lose(state, waiter, phase, p.node)
                 for p in phase.placements
             )
+        case Timer.INACTIVE:
+            return inactive_at(state, waiter) == at
         case Timer.STEP_LIMIT:
             return limit_at(state, waiter) == at
         case Timer.NOTHING_LEFT:

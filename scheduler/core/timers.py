@@ -28,6 +28,7 @@ class Timer(IntEnum):
     DEADLINE = 7  # it can no longer be over by its deadline, or runs at it
     GANG = 9  # its gang has waited for as long as its members want
     STEP_LIMIT = 10  # the time limit of a step of its own
+    INACTIVE = 12  # it has had no step for as long as an allocation may
     NOTHING_LEFT = 11  # it was told to end, and there is nothing of it that could
 
 

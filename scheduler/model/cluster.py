@@ -278,3 +278,4 @@ class ClusterConfig(msgspec.Struct, frozen=True, array_like=True, gc=False):
     accounts: AccountsPolicy = AccountsPolicy()
     resv_over_run_s: int = 0
     topology: Topology = ()
+    inactive_limit_s: int = 0

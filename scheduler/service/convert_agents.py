@@ -282,8 +282,12 @@ def _device_sample(wire: pb.DeviceSample) -> DeviceSample:
 
 
 def report_usage(node: NodeName, usage: NodeUsage) -> ReportUsage:
-    """What the core wants to know of it where memory is lent."""
-    attempts = tuple([(key, -(-sample.rss_kib // 1024)) for key, sample in usage.attempts.items()])
+    """What the core wants to know of it where memory is lent: of a job all that runs of it there."""
+    used_kib: dict[AttemptKey, int] = {}
+    for key, sample in usage.attempts.items():
+        whole = key if key.step < 0 else key.whole
+        used_kib[whole] = used_kib.get(whole, 0) + sample.rss_kib
+    attempts = tuple([(key, -(-kib // 1024)) for key, kib in used_kib.items()])
     return ReportUsage(node, usage.at, usage.mem_mib_free, usage.pressure_milli, attempts)
 
 

@@ -93,9 +93,14 @@ def busy_milli(placement: Placement, attempt: AttemptKey, said: NodeUsage) -> li
 
     A shared one counts as busy while anybody uses it.
     """
-    sample = said.attempts.get(attempt)
+    own = [
+        device
+        for key, sample in said.attempts.items()
+        if key.job == attempt.job and (key == attempt or key.whole == attempt)
+        for device in sample.devices
+    ]
     measured: dict[int, DeviceSample] = {}
-    for device in (*said.devices, *(sample.devices if sample is not None else ())):
+    for device in (*said.devices, *own):
         if device.kind == "gpu":
             measured[device.index] = device
     return [

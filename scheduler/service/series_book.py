@@ -16,6 +16,7 @@ from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.accounting import AttemptRow
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, NodeName
 from packhorse.scheduler.model.job import Active
+from packhorse.scheduler.model.resources import joined_usage
 from packhorse.scheduler.model.usage_series import Point, Series, decode
 from packhorse.scheduler.service.convert_agents import AttemptSample, NodeUsage
 from packhorse.scheduler.store.protocol import UsageSeries
@@ -42,6 +43,23 @@ class _Kept:
         self.parted_s = 0
 
 
+class _Steps:
+    """Of an attempt with steps, the processor time of what was last measured, and of what is over since."""
+
+    __slots__ = ("ended_ms", "last_ms")
+
+    def __init__(self) -> None:
+        self.last_ms: dict[AttemptKey, int] = {}
+        self.ended_ms = 0
+
+    def saw(self, mine: Sequence[tuple[AttemptKey, AttemptSample]]) -> int:
+        """These are measured now; returns what the others had used when they were last."""
+        now_ms = {key: _cpu_ms(sample) for key, sample in mine}
+        self.ended_ms += sum(ms for key, ms in self.last_ms.items() if key not in now_ms)
+        self.last_ms = now_ms
+        return self.ended_ms
+
+
 class Late(NamedTuple):
     """An attempt that ended before what an earlier scheduler kept of it was read."""
 
@@ -54,6 +72,7 @@ class SeriesBook:
 
     def __init__(self) -> None:
         self._kept: dict[Name, _Kept] = {}
+        self._steps: dict[Name, _Steps] = {}
         self._since = Instant(0)
         self._unread: dict[Name, None] = {}
         self._late: list[Late] = []
@@ -66,6 +85,7 @@ class SeriesBook:
     def clear(self) -> None:
         """Forget everything: the store failed, and goes on with what it has."""
         self._kept.clear()
+        self._steps.clear()
         self._unread.clear()
         self._late.clear()
 
@@ -75,17 +95,37 @@ class SeriesBook:
         No clock of a node is believed to be ahead of now: what came after its point would all fall into it.
         """
         at_s = min(said.at, now) // US
-        for key, sample in said.attempts.items():
-            began = _began(state, node, key)
-            if began is None:
-                continue
+        for key, sample, ended_ms, began in self._whole(state, node, said):
             name = (key.job, key.number)
             kept = self._kept.get(name)
             if kept is None:
                 kept = self._kept[name] = _Kept(at_s)
                 if began < self._since:
                     self._unread[name] = None
-            kept.series.add(_point(at_s, sample))
+            kept.series.add(_point(at_s, sample, ended_ms))
+
+    def _whole(
+        self, state: State, node: NodeName, said: NodeUsage
+    ) -> list[tuple[AttemptKey, AttemptSample, int, Instant]]:
+        """Attempts with all that runs of them there, their steps too, and the processor time of steps that
+        were measured before and are over, in milliseconds; and when they were granted."""
+        parts: dict[AttemptKey, list[tuple[AttemptKey, AttemptSample]]] = {}
+        for key, sample in said.attempts.items():
+            parts.setdefault(key if key.step < 0 else key.whole, []).append((key, sample))
+        found = []
+        for whole, mine in parts.items():
+            began = _began(state, node, whole)
+            if began is None:
+                continue
+            steps = self._steps.get((whole.job, whole.number))
+            if steps is None and mine[0][0] == whole and len(mine) == 1:
+                found.append((whole, mine[0][1], 0, began))
+                continue
+            if steps is None:
+                steps = self._steps[whole.job, whole.number] = _Steps()
+            together = _together([sample for _, sample in mine])
+            found.append((whole, together, steps.saw(mine), began))
+        return found
 
     def series(self, name: Name) -> Series | None:
         """Of a running attempt, without what is still unread."""
@@ -102,6 +142,7 @@ class SeriesBook:
         for row in rows:
             name = (row.job, row.attempt)
             kept = self._kept.pop(name, None)
+            self._steps.pop(name, None)
             if kept is None:
                 continue
             if name in self._unread:
@@ -170,23 +211,36 @@ def unpacked(stored: UsageSeries | None) -> Series | None:
 
 
 def _began(state: State, node: NodeName, key: AttemptKey) -> Instant | None:
-    """When the attempt was granted, None if it is not what its job does now, or not on this node."""
+    """When the attempt was granted, None if it is not what its job does now, or this is not its first node:
+    the series is of that one."""
     job = state.jobs.get(key.job)
     if job is None or not isinstance(job.phase, Active) or job.phase.attempt != key:
         return None
-    if not any(placement.node == node for placement in job.phase.placements):
+    if job.phase.placements[0].node != node:
         return None
     return job.phase.granted_at
 
 
-def _point(at_s: int, sample: AttemptSample) -> Point:
+def _together(samples: Sequence[AttemptSample]) -> AttemptSample:
+    """What runs of one attempt on a node, as one sample."""
+    usage = joined_usage(sample.usage for sample in samples)
+    devices = tuple({(d.kind, d.index): d for sample in samples for d in sample.devices}.values())
+    rss_kib, cache_kib = sum(s.rss_kib for s in samples), sum(s.cache_kib for s in samples)
+    return AttemptSample(usage, rss_kib, cache_kib, devices)
+
+
+def _cpu_ms(sample: AttemptSample) -> int:
+    return (sample.usage.user_cpu_us + sample.usage.system_cpu_us) // 1000
+
+
+def _point(at_s: int, sample: AttemptSample, ended_ms: int) -> Point:
     devices = sample.devices
     busy = [device.busy_milli for device in devices if device.busy_milli is not None]
     flops = [device.flops_milli for device in devices if device.flops_milli is not None]
     memory = [device.mem_mib for device in devices if device.mem_mib is not None]
     return Point(
         at_s,
-        (sample.usage.user_cpu_us + sample.usage.system_cpu_us) // 1000,
+        _cpu_ms(sample) + ended_ms,
         max(sample.rss_kib, 0),
         max(sample.cache_kib, 0),
         sum(busy) // len(busy) if busy else -1,

@@ -35,6 +35,7 @@ def settings(configuration: Configuration, engine: Engine, about: About) -> list
         "GresTypes": ",".join(sorted({d.kind for n in state.nodes.values() for d in n.spec.devices}))
         or "(null)",
         "JobRequeue": "1",
+        "InactiveLimit": f"{cluster.inactive_limit_s} sec",
         "KillWait": f"{cluster.kill_wait_s} sec",
         "Licenses": text_of(cluster.licenses) or "(null)",
         "MaxArraySize": str(cluster.max_array_size),

@@ -176,3 +176,40 @@ class Node(RuleBasedStateMachine):
 
 
 TestNode = Node.TestCase
+
+
+def test_steps_share_out_what_their_batch_script_has() -> None:
+    binder = Binder([Processor(cpu, core=cpu) for cpu in range(8)], 8000)
+    assert binder.lend("1.0", "1", 2000) == ()
+    assert binder.take("1", 4000) == (0, 1, 2, 3)
+    assert binder.lend("1.0", "1", 2000) == (0, 1)
+    assert binder.lend("1.1", "1", 1500) == (2, 3)
+    assert binder.lend("1.2", "1", 1000) == (0,)  # all are in use: it overlaps
+    binder.release("1.0")
+    assert binder.lend("1.3", "1", 9000) == (0, 1, 2, 3)
+    assert binder.lend("1.4", "1", 1000) == (1,)
+    assert binder.take("2", 4000) == (4, 5, 6, 7), "steps take nothing from anybody else"
+    assert binder.of("1.1") == (2, 3)
+    assert sum(binder.load_milli().values()) == 8000
+
+
+def test_a_step_that_was_found_keeps_its_processors() -> None:
+    binder = Binder([Processor(cpu, core=cpu) for cpu in range(4)], 4000)
+    binder.adopt("1", (0, 1, 2), 3000)
+    assert binder.lend("1.0", "1", 1000, cpus=(2,)) == (2,)
+    assert binder.lend("1.1", "1", 1000) == (0,)
+
+
+def test_a_step_follows_its_batch_script_that_went_on_elsewhere() -> None:
+    binder = Binder([Processor(cpu, core=cpu) for cpu in range(4)], 4000)
+    binder.take("1", 2000)
+    assert binder.lend("1.0", "1", 1000) == (0,)
+    binder.suspend("1")
+    binder.take("2", 4000)
+    binder.release("2")
+    binder.take("3", 2000)
+    assert binder.resume("1.0") in ((0,), (1,))
+    binder.release("3")
+    assert binder.take("4", 1000)
+    own = binder.resume("1")
+    assert set(binder.resume("1.0")) <= set(own)

@@ -55,7 +55,7 @@ async def test_who_is_not_let_in(tmp_path: Path) -> None:
         with near:
             near.sendall(json.dumps({"attach": str(step_key()), "as": "watch"}).encode() + b"\n")
             far.setblocking(False)
-            await agent.runtime._door.admit(far, os.geteuid() + 4321)
+            await agent.runtime.door.admit(far, os.geteuid() + 4321)
             assert json.loads(near.recv(1000)) == {"error": "step 1.0 is not yours"}
         owner = await agent.attach(step_key())
         await owner.send(17)

@@ -9,12 +9,12 @@ import pytest
 
 from packhorse.cli import wire
 from packhorse.cli.commands import up
-from packhorse.cli.slurm import json_accounting
 from packhorse.cli.slurm.fields_nodes import NODE_COLUMNS
 from packhorse.cli.slurm.show_node import node_lines
 from packhorse.client.convert import spec_of
 from packhorse.client.request import JobRequest
 from packhorse.scheduler.model.errors import BadValue
+from packhorse.scheduler.model.shapes import shape
 from packhorse.v1 import job_pb2
 from tests.cli import session
 from tests.cli.commands import Run
@@ -375,7 +375,7 @@ def test_the_client_says_what_follows_running_out_of_memory() -> None:
 
 def test_parts_of_devices_in_the_json_of_sacct() -> None:
     tres = "billing=2,cpu=2,gres/gpu=1.136,gres/gpu:1g.18gb=8,gres/gpumem=20G,mem=1G,node=1"
-    found = {(item["type"], item["name"]): item["count"] for item in json_accounting._tres(tres)}
+    found = {(item["type"], item["name"]): item["count"] for item in shape.tres(tres)}
     assert found == {
         ("billing", ""): 2,
         ("cpu", ""): 2,

@@ -10,11 +10,11 @@ from packhorse.cli.slurm import (
     fields_accounting,
     fields_jobs,
     fields_nodes,
-    json_jobs,
     show_job,
     squeue_steps,
     step_columns,
 )
+from packhorse.scheduler.model.shapes import jobs
 from packhorse.scheduler.service.tables.accounting import ACCOUNTING
 from packhorse.scheduler.service.tables.jobs import JOBS
 from packhorse.scheduler.service.tables.nodes import NODES
@@ -39,7 +39,8 @@ HEAVY = {
 """Each of these costs as much as the rest of a command's start, or brings others that do."""
 
 PROBE = """
-import sys
+import os, sys
+os._exit = lambda code: None  # srun's way to end
 before = set(sys.modules)
 from packhorse.cli.slurm.{prog} import main
 sys.argv = {argv!r}
@@ -52,6 +53,9 @@ sys.stderr.write("\\n" + " ".join(sorted(set(sys.modules) - before)))
 @pytest.mark.parametrize(
     "argv",
     [
+        ["srun", "-n", "2", "-l", "hostname"],
+        ["salloc", "-n", "2", "-t", "5", "true"],
+        ["sattach", "12.0"],
         ["sbatch", "-H", "-t", "5", "--mem=1G", "-n", "2", "-J", "x", "job.sh"],
         ["squeue"],
         ["scancel", "12"],
@@ -84,6 +88,25 @@ def test_nothing_heavy_is_loaded(argv: list[str], tmp_path: Path, repository: Pa
     assert len(loaded) < 40, loaded
 
 
+def test_nothing_heavy_is_loaded_for_a_step(repository: Path) -> None:
+    """All of what srun loads once its step is made."""
+    modules = ["srun", "steps.start", "steps.client", "steps.lines", "steps.allocation"]
+    code = "\n".join(
+        [f"import packhorse.cli.slurm.{name}" for name in modules] + ["import sys; print(*sys.modules)"]
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        env={"PYTHONPATH": str(repository / "build" / "ns"), "PATH": "/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    loaded = done.stdout.split()
+    assert not {name.partition(".")[0] for name in loaded} & HEAVY
+    assert len(loaded) < 70, loaded
+
+
 def test_the_scheduler_has_every_column() -> None:
     """What the commands ask for is what the scheduler's tables are made of, of the same type."""
     for wanted, there in (
@@ -103,6 +126,6 @@ def test_every_field_names_columns_that_exist() -> None:
         for name, (header, _, needs) in fields.items():
             assert set(needs) <= columns, name
             assert header == header.upper()
-    for asked in (json_jobs.COLUMNS, show_job.COLUMNS):
+    for asked in (jobs.COLUMNS, show_job.COLUMNS):
         assert set(asked) <= columns
     assert set(squeue_steps.COLUMNS) <= step_columns.STEP_COLUMNS.keys()

@@ -24,8 +24,9 @@ from packhorse.scheduler.core.reasons import Reason
 from packhorse.scheduler.core.reservations.times import reservation_rows
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.step import next_timer, step
+from packhorse.scheduler.core.steps.rows import step_rows
 from packhorse.scheduler.core.transitions import allowed
-from packhorse.scheduler.model.accounting import AttemptRow, NodeRow, ReservationRow
+from packhorse.scheduler.model.accounting import AttemptRow, NodeRow, ReservationRow, StepRow
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
 from packhorse.scheduler.model.command import Command, Launch
 from packhorse.scheduler.model.event import Event, Item
@@ -160,6 +161,7 @@ class Cluster:
         self.rows: list[AttemptRow] = []
         self.node_rows: list[NodeRow] = []
         self.windows: list[ReservationRow] = []
+        self.step_rows: list[StepRow] = []
         self.sent: list[Command] = []
         self.boots: dict[str, int] = {}
         self.specs: dict[str, NodeSpec] = {}
@@ -174,6 +176,7 @@ class Cluster:
             self.rows += accounting_rows(self.state, event)
             self.node_rows += node_rows(self.state, event)
             self.windows += reservation_rows(self.state, event)
+            self.step_rows += step_rows(self.state, event)
             self.before(event)
             before = {id: job.state for id, job in self.state.jobs.items()}
             apply(self.state, event)

@@ -80,7 +80,8 @@ def step(job: int, number: int, attempt: int = 1, **fields: Any) -> StepRow:
     given = {
         "job": JobId(job), "attempt": attempt, "step": number, "name": "true", "nodes": "node[1-2]",
         "n_nodes": 2, "n_tasks": 4, "n_cpus": 4, "mem_mib": 100, "alloc_tres": "cpu=4", "layout": "Block",
-        "state": "FAILED", "exit_code": 3, "exit_signal": 0, "cancelled_by": -1, "detail": "why", "started_at": Instant(5),
+        "state": "FAILED", "exit_code": 3, "exit_signal": 0, "cancelled_by": -1, "detail": "why",
+        "started_at": Instant(5),
         "ended_at": Instant(9), "submit_line": "srun true", "max_rss_node": "node2",
         "usage": Usage(*range(1, 15)),
     }  # fmt: skip

@@ -18,7 +18,8 @@ umask 077
 d=$1$SLURM_JOB_ID.$SLURM_STEP_ID
 [ -z "$2" ] || d=$2
 [ -n "$2" ] || d=${d}_$SLURMD_NODENAME
-cat >"$d.part" && chmod 700 "$d.part" && mv "$d.part" "$d"
+p=$d.$SLURMD_NODENAME.$$
+cat >"$p" && chmod 700 "$p" && mv "$p" "$d"
 """
 """$1: where a file of the usual name goes, as far as its job; $2: the file's name where it was given."""
 
@@ -61,9 +62,10 @@ def broadcast(launch: Launch, options: dict[str, str], spec: dict[str, Any]) -> 
 
 def _feed(launch: Launch, made: dict[str, Any], source: int) -> int:
     """The code of the step that copies."""
-    from packhorse.cli.slurm.steps.client import Settings, StepClient
+    from packhorse.cli.slurm.steps.client import StepClient
     from packhorse.cli.slurm.steps.lines import LineWriter
     from packhorse.cli.slurm.steps.start import step_nodes, still_there
+    from packhorse.cli.slurm.steps.steering import Settings
 
     settings = Settings()
     settings.stdin = source

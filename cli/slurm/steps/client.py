@@ -8,39 +8,22 @@ to the step, so that after a broken connection it goes on from there.
 from __future__ import annotations
 
 import os
-from _signal import (  # type: ignore[import-not-found]
-    SIG_IGN,
-    SIGHUP,
-    SIGINT,
-    SIGPIPE,
-    SIGQUIT,
-    SIGTERM,
-    SIGTSTP,
-    SIGUSR1,
-    SIGUSR2,
-    SIGWINCH,
-    set_wakeup_fd,
-    signal,
-)
+from _signal import set_wakeup_fd  # type: ignore[import-not-found]
 from select import POLLIN, POLLOUT, poll
 from time import monotonic
 
 from packhorse.cli.slurm.steps import frames
 from packhorse.cli.slurm.steps.connection import Connection, Scratch
 from packhorse.cli.slurm.steps.door import DoorError, StepNode
-from packhorse.cli.slurm.steps.tasks import Tasks, tell
+from packhorse.cli.slurm.steps.steering import Settings, Steering
+from packhorse.cli.slurm.steps.tasks import Tasks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from packhorse.cli.slurm.steps.lines import LineWriter
-
-GRACE_S = 30.0
-"""Between TERM and KILL where srun ends a step: Slurm's KillWait."""
-
-FORCED_GRACE_S = 2.0
-"""The same after a second Ctrl-C."""
+    from packhorse.cli.slurm.steps.pmi import Star
 
 BACK_WITHIN_S = 60.0
 """For so long a step waits for an owner to come back."""
@@ -48,35 +31,11 @@ BACK_WITHIN_S = 60.0
 ASK_AFTER_S = 2.0
 """A door that does not open for so long: is the step still there? Asked so often."""
 
-SILENT_WAIT_S = 60
-"""Without --wait: told once when so much time has passed since the first task ended."""
-
 _PAUSES_S = (0.001, 0.25)
 _CONFIRM_BYTES = 128 << 10
 _INPUT_BYTES = 64 << 10
 _INPUT_AHEAD = (256 << 10) - _INPUT_BYTES
 """With so much input not taken none is read: a signal behind it would have to wait."""
-
-
-class Settings:
-    """How a step is attended. Times in seconds; wait_s 0: for ever."""
-
-    def __init__(self) -> None:
-        self.prog = "srun"
-        self.role = "owner"
-        self.kill_on_bad_exit = False
-        self.wait_s = 0
-        self.no_kill = False
-        self.disable_status = False
-        self.quit_on_interrupt = False
-        self.quiet = False
-        self.verbose = False
-        self.stdin = 0
-        """The descriptor whose bytes go to the tasks, -1: none."""
-        self.input_rank = -1
-        """The only task that gets them, -1: all."""
-        self.window: Callable[[], tuple[int, int]] | None = None
-        """Rows and columns of our terminal, where task 0 has one."""
 
 
 class StepClient:
@@ -107,15 +66,8 @@ class StepClient:
         self._scratch = Scratch()
         self._stdin = settings.stdin
         self._stdin_polled = False
-        self._signals: list[int] = []
-        self._writing = self._acting = False
         self._last_fed: LineWriter = out
-        self._interrupted_at = -10.0
-        self._ending = False
-        self._forced = 0
-        self._first_end_at = 0.0
-        self._wait_told = False
-        self._given_up = False
+        self._steering = Steering(step, settings, self.tasks, self._to_all)
 
     # -- the loop
 
@@ -124,16 +76,20 @@ class StepClient:
         read_end, write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._wake = read_end
         set_wakeup_fd(write_end, warn_on_full_buffer=False)
-        self._take_signals()
+        self._steering.take_signals()
         self._poll.register(read_end, POLLIN)
         for connection in self._connections:
             self._open(connection)
         try:
-            while not self._given_up and not all(connection.over for connection in self._connections):
+            while not self._steering.given_up and not all(
+                connection.over for connection in self._connections
+            ):
                 self._turn()
         finally:
             set_wakeup_fd(-1)
         self._finish()
+        if self._set.star is not None and self._set.star.code > 0:
+            return self._set.star.code
         return self.tasks.code
 
     def _turn(self) -> None:
@@ -148,12 +104,15 @@ class StepClient:
                 if events & ~POLLOUT:
                     self._receive(connection)
         self._deliver()
-        if self._signals:
-            self._act_on_signals()
-        self._act_on_time()
+        self._steering.act()
+        now = monotonic()
+        for connection in self._connections:
+            if not connection.is_open and not connection.over and now >= connection.retry_at:
+                self._open(connection)
+        self._steering.act_on_time(now)
         for connection in self._connections:
             if connection.is_open:
-                if self._set.role == "owner" and connection.got - connection.confirmed >= _CONFIRM_BYTES:
+                if self._set.owns and connection.got - connection.confirmed >= _CONFIRM_BYTES:
                     connection.confirmed = connection.got
                     connection.queue(frames.received_frame(connection.got))
                 if connection.pending:
@@ -161,17 +120,18 @@ class StepClient:
 
     def _deliver(self) -> None:
         """Writes what came, then says who ended."""
-        self._writing = True
+        steering = self._steering
+        steering.writing = True
         try:
             self._out.flush()
             self._err.flush()
         finally:
-            self._writing = False
+            steering.writing = False
         self.tasks.report()
-        if self._out.broken and self._set.role != "owner":
-            self._given_up = True
-        elif self._out.broken and not self._ending:
-            self._end(GRACE_S)
+        if self._out.broken and not self._set.owns:
+            steering.given_up = True
+        elif self._out.broken and not steering.ending:
+            steering.end()
 
     def _patience_ms(self) -> int | None:
         """How long `poll` may wait."""
@@ -180,8 +140,8 @@ class StepClient:
             for connection in self._connections
             if not connection.is_open and not connection.over
         ]
-        if self._first_end_at and not self._wait_told:
-            deadlines.append(self._first_end_at + (self._set.wait_s or SILENT_WAIT_S))
+        if due := self._steering.due:
+            deadlines.append(due)
         if not deadlines:
             return None
         return max(0, int((min(deadlines) - monotonic()) * 1000) + 1)
@@ -192,8 +152,8 @@ class StepClient:
         self.tasks.report()
         for connection in self._connections:
             connection.close()
-        if self.tasks.signalled and not self._given_up:
-            self._say(f"Force Terminated StepId={self._step}")
+        if self.tasks.signalled and not self._steering.given_up:
+            self._steering.say(f"Force Terminated StepId={self._step}")
 
     # -- connections
 
@@ -241,13 +201,13 @@ class StepClient:
         if not ranks and connection.attached:
             return
         if connection.attached:
-            self._say(f"error: Node failure on {connection.node.name} ({why})")
+            self._steering.say(f"error: Node failure on {connection.node.name} ({why})")
         else:
-            self._say(
+            self._steering.say(
                 f"error: Task launch for StepId={self._step} failed on node {connection.node.name}: {why}"
             )
-        if not self._set.no_kill and self._set.role == "owner":
-            self._end(GRACE_S)
+        if not self._set.no_kill and self._set.owns:
+            self._steering.end()
 
     def _send(self, connection: Connection) -> None:
         """Sends as much as goes; `poll` says when more does."""
@@ -272,11 +232,14 @@ class StepClient:
         except OSError:
             self._broken(connection)
             return
+        if reply is not None and self._set.star is not None:
+            for said in self._set.star.greeting():
+                connection.queue(frames.frame(frames.PMI_ANSWER, frames.ALL, said))
         if reply is not None and not connection.attached:
             connection.attached = True
             for rank in reply.get("ranks") or ():
                 self.tasks.started(rank)
-            if self._set.window is not None and self._set.role == "owner":
+            if self._set.window is not None and self._set.owns:
                 connection.queue(frames.window_frame(*self._set.window()))
         if have:
             buffer = self._scratch.data
@@ -323,7 +286,7 @@ class StepClient:
         elif kind == frames.TASK_STARTED:
             self.tasks.started(rank)
         elif kind == frames.TASK_ENDED:
-            self._ended(lambda: self.tasks.ended(connection.index, rank, frames.STATUS.unpack(payload)[0]))
+            self._ended(connection, rank, frames.STATUS.unpack(payload)[0])
         elif kind == frames.TASK_NOT_STARTED:
             text = payload[4:].decode("utf-8", "replace")
             self.tasks.not_started(connection.index, text)
@@ -331,26 +294,30 @@ class StepClient:
             connection.taken(frames.U64.unpack(payload)[0])
         elif kind == frames.NOTICE:
             self._deliver()
-            tell(payload.decode("utf-8", "replace").rstrip("\n") + "\n")
+            self._steering.noticed(payload.decode("utf-8", "replace").rstrip("\n"))
+        elif kind == frames.PMI and self._set.star is not None:
+            self._join(self._set.star, self._set.star.heard(connection.index, payload))
         elif kind == frames.STEP_OVER:
             connection.over = True
 
-    def _ended(self, note: Callable[[], None]) -> None:
-        """A task is over: what that means for the others."""
-        before = self.tasks.first_failure
-        note()
-        if not self._first_end_at:
-            self._first_end_at = monotonic()
-        if self._set.kill_on_bad_exit and self.tasks.first_failure and not before:
+    def _join(self, star: Star, said: list[bytes]) -> None:
+        """Tells all nodes so."""
+        for payload in said:
+            self._to_all(frames.frame(frames.PMI_ANSWER, frames.ALL, payload))
+        if star.code >= 0:
             self._deliver()
-            if self.tasks.left:
-                self._say(f"launch/slurm: _step_signal: Terminating StepId={self._step}")
-                self._end(GRACE_S)
+            self._steering.joined(star)
 
-    def _end(self, grace_s: float) -> None:
-        """Tells all nodes to end the step."""
-        self._ending = True
-        self._to_all(frames.end_frame(grace_s))
+    def _ended(self, connection: Connection, rank: int, status: int) -> None:
+        """A task is over."""
+        failed = self.tasks.first_failure
+        self.tasks.ended(connection.index, rank, status)
+        self._steering.ended()
+        if self._set.kill_on_bad_exit and self.tasks.first_failure and not failed:
+            self._deliver()
+            self._steering.failed_first()
+        if self._set.star is not None:
+            self._join(self._set.star, self._set.star.task_ended(connection.index))
 
     def _to_all(self, data: bytes) -> None:
         for connection in self._connections:
@@ -404,99 +371,3 @@ class StepClient:
                 connection.feed(to, data)
             else:
                 connection.end_input(to)
-
-    # -- signals and time
-
-    def _take_signals(self) -> None:
-        signal(SIGPIPE, SIG_IGN)
-        if self._set.role != "owner":
-            return
-        signal(SIGTSTP, SIG_IGN)
-        numbers = [SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2]
-        if self._set.window is not None:
-            numbers.append(SIGWINCH)
-        for number in numbers:
-            signal(number, self._on_signal)
-
-    def _on_signal(self, number: int, frame: object) -> None:
-        self._signals.append(number)
-        if self._writing:
-            # Nobody reads our output: the signal is not to wait for that.
-            self._act_on_signals()
-
-    def _act_on_signals(self) -> None:
-        if self._acting:
-            return  # within itself: the one outside sees to it
-        self._acting = True
-        while self._signals:
-            number = self._signals.pop(0)
-            if number == SIGWINCH:
-                if self._set.window is not None:
-                    self._to_all(frames.window_frame(*self._set.window()))
-            elif number == SIGINT:
-                self._interrupt()
-            elif number == SIGQUIT:
-                self._say("Quit")
-                self._abort(FORCED_GRACE_S)
-            elif number == SIGTERM:
-                self._abort(GRACE_S)
-            else:
-                self._to_all(frames.signal_frame(number))
-        self._acting = False
-
-    def _interrupt(self) -> None:
-        """Ctrl-C: once tells how things stand, twice within a second ends the step, then srun."""
-        now = monotonic()
-        again = now - self._interrupted_at <= 1.0
-        self._interrupted_at = now
-        if self._set.window is not None:
-            self._to_all(frames.signal_frame(SIGINT))
-        elif not again and not self._set.quit_on_interrupt:
-            if self._set.disable_status:
-                self._say(f"sending Ctrl-C to StepId={self._step}")
-                self._to_all(frames.signal_frame(SIGINT))
-            elif self._forced:
-                self._say("interrupt (abort already in progress)")
-                self.tasks.print_status()
-            else:
-                self._say("interrupt (one more within 1 sec to abort)")
-                self.tasks.print_status()
-        elif self._forced:
-            self._say("job abort in progress")
-            self.tasks.code = max(self.tasks.code, 128 + SIGINT)
-            self._given_up = True
-        else:
-            self._say(f"sending Ctrl-C to StepId={self._step}")
-            self._to_all(frames.signal_frame(SIGINT))
-            self._abort(FORCED_GRACE_S)
-
-    def _abort(self, grace_s: float) -> None:
-        if not self._forced:
-            self._say("forcing job termination")
-            self._say(f"Job step aborted: Waiting up to {int(GRACE_S) + 2} seconds for job step to finish.")
-        self._forced += 1
-        self._end(grace_s)
-
-    def _act_on_time(self) -> None:
-        now = monotonic()
-        for connection in self._connections:
-            if not connection.is_open and not connection.over and now >= connection.retry_at:
-                self._open(connection)
-        if not self._first_end_at or self._wait_told or self._set.role != "owner":
-            return
-        wait_s = self._set.wait_s
-        if now >= self._first_end_at + (wait_s or SILENT_WAIT_S):
-            self._wait_told = True
-            if wait_s:
-                self._say(f"First task exited {wait_s}s ago")
-                self.tasks.print_status()
-                self._say(f"launch/slurm: _step_signal: Terminating StepId={self._step}")
-                self._end(GRACE_S)
-            else:
-                self._say(f"warning: First task exited {SILENT_WAIT_S}s ago")
-                self.tasks.print_status()
-
-    def _say(self, text: str) -> None:
-        if self._set.quiet and not text.startswith("error:"):
-            return
-        tell(f"{self._set.prog}: {text}\n")

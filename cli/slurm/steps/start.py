@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from packhorse.cli.slurm.steps.client import Settings
+    from packhorse.cli.slurm.steps.steering import Settings
 
 PROG = "srun"
 WAIT_S = 50
@@ -122,6 +122,10 @@ class Launch:
             raw=pty or "unbuffered" in options,
         )
         settings = self._settings(names)
+        if self._spec.get("mpi") == "pmi2":
+            from packhorse.cli.slurm.steps.pmi import Star
+
+            settings.star = Star([node.ranks for node in nodes])
         client = StepClient(
             str(field(made, "key", "")),
             f"{self.job_id}.{step_id}",
@@ -140,7 +144,7 @@ class Launch:
         return code
 
     def _settings(self, names: Names) -> Settings:
-        from packhorse.cli.slurm.steps.client import Settings
+        from packhorse.cli.slurm.steps.steering import Settings
 
         options = self._options
         settings = Settings()

@@ -206,8 +206,9 @@ def _free_then(
             assert isinstance(active, Active)
             limit = job.spec.time_limit_s
             end = active.end_by or (active.granted_at + limit * US if limit else NEVER)
-            if is_suspended(active):
-                end = NEVER  # nobody knows when it goes on
+            if is_suspended(active) and end != NEVER:
+                # If it went on now; later it may not, when that would take it into the window (going_on.py).
+                end += active.suspended_us + now - active.suspended_at
             if end > max(start, now) and active.reservation != r.name:
                 held += placement.cpu_milli
                 whole = False

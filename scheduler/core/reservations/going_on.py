@@ -54,5 +54,5 @@ def _stood_there(active: Active, r: Reservation, window: Window) -> bool:
     """Whether it was there before the reservation, which came although the job would meet its window."""
     if active.granted_at > r.created_at:
         return False
-    meant = not active.end_by or window.start < active.end_by
-    return meant or r.created_at >= active.suspended_at
+    stood_still = max(r.created_at - active.suspended_at, 0)
+    return not active.end_by or window.start < active.end_by + stood_still

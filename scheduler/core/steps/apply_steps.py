@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from packhorse.scheduler.core.active import set_inactive_timer
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.steps.book import NO_STEPS, JobSteps, part_of, parts_left, step_of
 from packhorse.scheduler.core.timers import Timer
 from packhorse.scheduler.core.transitions import require
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
-from packhorse.scheduler.model.ids import AttemptKey, JobId, NodeName
+from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, JobId, NodeName
 from packhorse.scheduler.model.job import Active, Job
 from packhorse.scheduler.model.resources import joined_usage
 from packhorse.scheduler.model.step import Step, StepPart
@@ -59,7 +60,10 @@ def step_part_ended(state: State, event: ev.StepPartEnded) -> None:
     )
     _put(state, job.id, _with(step, over))
     known = state.steps[job.id]
-    state.steps[job.id] = replace(known, used=joined_usage((known.used, event.usage)))
+    idle_since = UNKNOWN if known.running else event.at
+    state.steps[job.id] = replace(known, used=joined_usage((known.used, event.usage)), idle_since=idle_since)
+    if idle_since and job.spec.allocation:
+        set_inactive_timer(state, state.jobs[job.id])
 
 
 def batch_ended(state: State, event: ev.BatchEnded) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from packhorse.scheduler.model.ids import AttemptKey, JobId, NodeName
+from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import Active, Job
 from packhorse.scheduler.model.resources import Usage
 from packhorse.scheduler.model.step import Step, StepPart
@@ -16,11 +16,12 @@ from packhorse.scheduler.model.step import Step, StepPart
 
 class JobSteps(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Of a job whose present attempt has had a step. running: those with a part that is not over, by id.
-    used: by the parts that are over, all together."""
+    used: by the parts that are over, all together. idle_since: when the last of them ended, if none runs."""
 
     next: int = 0
     running: tuple[Step, ...] = ()
     used: Usage = Usage()
+    idle_since: Instant = UNKNOWN
 
 
 NO_STEPS: Final = JobSteps()

@@ -26,8 +26,9 @@ from packhorse.scheduler.core.packing.slots import SlotMap
 from packhorse.scheduler.core.pending_columns import PendingColumns
 from packhorse.scheduler.core.reservations.picture import Picture
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.steps.book import JobSteps
 
-_SAME: Final = (Board, SlotMap, AskClass, Picture, Terms)
+_SAME: Final = (Board, SlotMap, AskClass, Picture, Terms, JobSteps)
 """Classes whose objects both copies may use."""
 
 _OWN: Final = "packhorse.scheduler.core."

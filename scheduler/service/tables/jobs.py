@@ -98,6 +98,18 @@ class JobView:
         return [job.phase for job in self.rows]
 
     @cached_property
+    def node_counts(self) -> list[int]:
+        """Of jobs that wait: as many nodes as their CPUs take at least, were all like the largest."""
+        counts = [amounts.nodes for amounts in self.amounts]
+        most = max((cpus_of(node.spec.cpu_milli) for node in self.state.nodes.values()), default=0)
+        if not most:
+            return counts
+        return [
+            max(n, -(-amounts.cpus // most)) if isinstance(phase, Pending) else n
+            for n, amounts, phase in zip(counts, self.amounts, self.phases, strict=True)
+        ]
+
+    @cached_property
     def waiting_codes(self) -> dict[int, int]:
         """Reason code by id: of the rows if they are few, else of everything that waits."""
         columns = self.state.pending_columns
@@ -479,7 +491,7 @@ JOBS: Catalogue[JobView] = {
     "dependency": texts(
         lambda view: [dependency_text(job) if job.spec.dependency else "" for job in view.rows]
     ),
-    "n_nodes": ints(lambda view: [amounts.nodes for amounts in view.amounts]),
+    "n_nodes": ints(lambda view: view.node_counts),
     "max_nodes": ints(lambda view: [ask.max_nodes for ask in view.asks]),
     "n_cpus": ints(lambda view: [amounts.cpus for amounts in view.amounts]),
     "n_tasks": ints(lambda view: [amounts.tasks for amounts in view.amounts]),
@@ -538,6 +550,7 @@ JOBS: Catalogue[JobView] = {
     "std_err": texts(lambda view: [spec.std_err for spec in view.specs]),
     "command": texts(lambda view: [spec.command for spec in view.specs]),
     "comment": texts(lambda view: [spec.comment for spec in view.specs]),
+    "wckey": texts(lambda view: [spec.wckey for spec in view.specs]),
     "submit_host": texts(lambda view: [spec.submit_host for spec in view.specs]),
     "alloc_tres": texts(_alloc_tres),
     "req_tres": texts(lambda view: view.of_spec(lambda spec: tres_text(asked(spec.ask)))),

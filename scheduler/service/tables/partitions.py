@@ -66,5 +66,15 @@ PARTITIONS: Catalogue[PartitionView] = {
     ),
     "priority_tier": ints(lambda view: [partition.priority_tier for partition in view.partitions]),
     "priority_factor": ints(lambda view: [partition.priority for partition in view.partitions]),
+    "allow_accounts": texts(lambda view: [",".join(part.allow_accounts) for part in view.partitions]),
+    "deny_accounts": texts(lambda view: [",".join(part.deny_accounts) for part in view.partitions]),
+    "allow_groups": texts(lambda view: [",".join(part.allow_groups) for part in view.partitions]),
+    "allow_qos": texts(lambda view: [",".join(part.allow_qos) for part in view.partitions]),
+    "deny_qos": texts(lambda view: [",".join(part.deny_qos) for part in view.partitions]),
+    "qos": texts(lambda view: [part.qos for part in view.partitions]),
+    "billing": texts(
+        lambda view: [",".join([f"{name}={weight:g}" for name, weight in p.billing]) for p in view.partitions]
+    ),
+    "grace_s": ints(lambda view: [part.grace_s for part in view.partitions]),
     "tres": texts(lambda view: [tres_text(_total(nodes)) for nodes in view.nodes]),
 }

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,7 @@ async def test_a_file_that_cannot_be_opened(plain: Yard) -> None:
 async def test_an_unknown_mpi(plain: Yard) -> None:
     record, client = await ran(plain, mpi="strange")
     assert record.launch_error is not None
-    assert client.failed[0][1] == record.launch_error.message == "--mpi=strange: this node knows none"
+    assert client.failed[0][1] == record.launch_error.message == "--mpi=strange: this node knows none, pmi2"
 
 
 async def test_a_directory_that_is_not_there(plain: Yard) -> None:
@@ -182,6 +183,17 @@ async def test_signals_to_one_task_and_to_all(yard: Yard) -> None:
     await yard.end(supervised)
 
 
+async def test_the_end_of_one_task_is_told_while_another_does_nothing(plain: Yard) -> None:
+    supervised, client = await started(plain, "[ $R = 1 ] && exit 4; exec sleep 60", 2)
+    begun = time.monotonic()
+    while 1 not in client.status:
+        await client.read()
+    assert time.monotonic() - begun < 10
+    await client.send(23, ALL, struct.pack("<I", 0))
+    await client.to_the_end()
+    assert (await plain.end(supervised)).signal == signal.SIGKILL
+
+
 async def test_the_owner_ends_the_step_with_a_grace(plain: Yard) -> None:
     body = "trap 'echo term' TERM; echo ready; while :; do sleep 0.05; done"
     supervised, client = await started(plain, body)
@@ -219,7 +231,7 @@ async def test_suspended_and_continued(yard: Yard) -> None:
     assert (await yard.launcher.send(supervised, Suspend())).suspended
     pids = list(client.pids.values())
     if not supervised.groups:
-        assert {processes.state(pid) for pid in pids} == {"T"}
+        assert {processes.state(pid) for pid in pids} <= {"T", "D"}  # or it waits for a child that is stopped
     await yard.launcher.send(supervised, Continue())
     seen = len(client.out[0])
     while len(client.out[0]) <= seen + 10:
@@ -235,7 +247,8 @@ async def test_memory_of_the_step_is_bounded(yard: Yard) -> None:
         pytest.skip("needs a memory controller")
     record, client = await ran(yard, body, 2, limits=Limits(mem_mib=150))
     assert record.cause == "oom"
-    assert {client.code(rank) for rank in range(2)} & {137}
+    assert client.status[0] == client.status[1] == 125
+    assert record.signal == signal.SIGKILL
 
 
 async def test_one_supervisor_serves_step_after_step_and_keeps_nothing_open(plain: Yard) -> None:

@@ -12,7 +12,7 @@ from packhorse.scheduler.model.input import Caller, RunningAttempt, SignalScope
 from packhorse.scheduler.model.job import EndCause
 from packhorse.scheduler.model.reply import RefusalCode, StepMade
 from packhorse.scheduler.model.step import AllocationKind, Overlap
-from tests.core.scenario import ADMIN, OTHER, a_cluster
+from tests.core.scenario import ADMIN, OTHER, a_cluster, a_config
 from tests.core.steps.stepping import Stepping
 
 
@@ -275,6 +275,22 @@ def test_the_time_limit_of_an_allocation() -> None:
     job = s.allocation(time_limit_s=60)
     s.cluster.pass_time(60)
     assert s.cluster.state_of(job) == "TIMEOUT"
+
+
+def test_an_inactive_allocation_is_ended_where_that_is_wanted() -> None:
+    s = Stepping(a_cluster(config=a_config(inactive_limit_s=60)))
+    job = s.allocation()
+    s.cluster.pass_time(50)
+    key = s.step(job)
+    s.cluster.pass_time(300)
+    s.exit(key)
+    s.cluster.pass_time(59)
+    assert s.cluster.state_of(job) == "RUNNING"
+    s.cluster.pass_time(1)
+    assert s.cluster.state_of(job) == "TIMEOUT"
+    batch = s.job()
+    s.cluster.pass_time(600)
+    assert s.cluster.state_of(batch) == "RUNNING", "a batch script is never inactive"
 
 
 def test_an_allocation_is_never_run_again() -> None:

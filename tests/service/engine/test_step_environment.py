@@ -111,7 +111,7 @@ def variables(env: list[str]) -> dict[str, str]:
     """By name, each once."""
     pairs = [one.split("=", 1) for one in env]
     assert len({name for name, _ in pairs}) == len(pairs), "a name twice"
-    return dict(pairs)  # type: ignore[arg-type]
+    return dict(pairs)
 
 
 def a_job(
