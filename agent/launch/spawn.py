@@ -32,8 +32,9 @@ from packhorse.scheduler.model.crashpoint import crash_point, register
 BEFORE_EXEC = register("supervisor.before_exec", "files open and user changed, the job not yet executed")
 
 DIRECTORY_WAIT_S = 2.0
-"""How long a batch script's output waits for its directory. Clients that name it after the job (`--output=%j/out`)
-make it when `sbatch` has told them the id, which can be after the job has started; on a network file system a node
+"""How long a batch script's output waits for its directory. Clients that name it after the job
+(`--output=%j/out`) make it when `sbatch` has told them the id, which can be after the job has started; on a
+network file system a node
 sees it later still.
 """
 

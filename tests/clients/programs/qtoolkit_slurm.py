@@ -64,7 +64,7 @@ assert cancelled.status == CancelStatus.SUCCESSFUL and cancelled.job_id == slow,
 wait(slow, QState.FAILED)
 bad = queue.submit(
     "true\n",
-    options=QResources(queue_name="no-such-queue", nodes=1, processes=1),
+    options=QResources(queue_name="no-such-queue", processes=1),
     script_fname="bad.sh",
     work_dir=str(work),
 )
