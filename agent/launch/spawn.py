@@ -24,6 +24,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from packhorse.agent.launch import cgroup, oomscore
 from packhorse.agent.launch.exitrecord import LaunchFailure, Stage
 from packhorse.agent.launch.spec import TOKEN_VARIABLE, ForkRequest, LaunchSpec
@@ -34,9 +36,11 @@ BEFORE_EXEC = register("supervisor.before_exec", "files open and user changed, t
 DIRECTORY_WAIT_S = 2.0
 """How long a batch script's output waits for its directory. Clients that name it after the job
 (`--output=%j/out`) make it when `sbatch` has told them the id, which can be after the job has started; on a
-network file system a node
-sees it later still.
+network file system a node sees it later still.
 """
+
+LOGIN, IMAGE, BUNDLE = "SLURM_GET_USER_ENV", "SLURM_CONTAINER_IMAGE", "SLURM_CONTAINER"
+"""What asks for loginenv.py and container.py, which few jobs load."""
 
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 TO_DEFAULT = (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGXCPU, signal.SIGXFSZ)
@@ -135,12 +139,39 @@ def _prepare_and_execute(
         except OSError as error:
             what = f'cannot enter working directory "{spec.cwd}": {_why(error)}'
             raise Refused("chdir", what, error.errno or 0) from None
+        spec, script = _asked_for(spec, token, script, opened[-1])
         crash_point(BEFORE_EXEC)
         return _execute(spec, token, limits, script, opened[-3:])
     except Refused as refused:  # the user looks there first
         if stat.S_ISREG(os.fstat(opened[-1]).st_mode):
             _say(opened[-1], f"packhorse-{spec.node}: error: {refused}\n")
         raise
+
+
+def _asked_for(spec: LaunchSpec, token: str, script: int, stderr: int) -> tuple[LaunchSpec, int]:
+    """The same with the user's login environment, or inside of a container, if the job's environment says
+    so."""
+    environment = dict(entry.partition("=")[::2] for entry in spec.environment)
+    if environment.get(LOGIN) == "1":
+        from packhorse.agent.launch import loginenv
+
+        try:
+            environment = loginenv.with_login(environment, spec.user, spec.cwd, token)
+        except loginenv.NoLogin as error:
+            environment.pop(loginenv.HOW, None)
+            _say(stderr, f"packhorse-{spec.node}: error: no login environment: {error}\n")
+        spec = replace(spec, environment=tuple([f"{name}={value}" for name, value in environment.items()]))
+    if environment.get(IMAGE) or environment.get(BUNDLE):
+        from packhorse.agent.launch import container
+
+        if script >= 0 and not _reachable(spec.argv[0]):
+            raise Refused("exec", f'a container cannot reach "{spec.argv[0]}"', errno.EACCES)
+        try:
+            argv = container.wrapped(spec.argv, environment, spec.cwd, spec.uid, spec.gid)
+        except container.NoContainer as error:
+            raise Refused("exec", str(error), errno.ENOENT) from None
+        return replace(spec, argv=argv), -1
+    return spec, script
 
 
 def enter_groups(request: ForkRequest, undo: Undo) -> None:

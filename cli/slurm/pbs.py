@@ -1,6 +1,7 @@
 """`#PBS` lines of a batch script, as the options of sbatch that they amount to.
 
-What Slurm's sbatch understands of them; what it does not is refused by name, so that nothing is silently left out.
+What Slurm's sbatch understands of them; what it does not is refused by name, so that nothing is silently
+left out.
 """
 
 from __future__ import annotations

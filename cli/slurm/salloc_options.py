@@ -87,6 +87,7 @@ def from_environment(environment: Mapping[str, str]) -> list[tuple[str, str]]:
 if __name__ == "__main__":
     import sys
 
-    from packhorse.cli.slurm.srun_options import table_text
+    from packhorse.cli.slurm.srun_options import row
 
-    sys.stdout.write(table_text(TABLE, {}))
+    lines = ["| option | here |", "|---|---|", *[row(name, option) for name, option in TABLE.items()]]
+    sys.stdout.write("\n".join(lines) + "\n")

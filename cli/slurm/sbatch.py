@@ -134,10 +134,14 @@ def _read_script(arguments: list[str], chdir: str) -> tuple[bytes, str]:
 
 
 def _resolve(given: str, chdir: str) -> str:
-    """Where the script lies: the working directory, else PATH for a bare name."""
-    here = os.path.join(sbatch_request.working_directory(), chdir)
-    path = os.path.join(here, given)
-    if "/" in given or os.path.exists(path):
+    """Where the script lies: in the directory of --chdir, in the present one, else on PATH for a bare
+    name."""
+    here = sbatch_request.working_directory()
+    path = os.path.join(here, chdir, given)
+    for place in (path, os.path.join(here, given)):
+        if os.path.exists(place):
+            return place
+    if "/" in given:
         return path
     for directory in os.environ.get("PATH", "").split(":"):
         candidate = os.path.join(directory or ".", given)

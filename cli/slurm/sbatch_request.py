@@ -53,6 +53,10 @@ def build(
     spec = _described(options, name, line)
     spec["script"] = script
     spec["environment"] = _environment(options)
+    if not _STEP_OPTIONS.isdisjoint(options):
+        from packhorse.cli.slurm import sbatch_steps
+
+        spec["environment"] += [f"{name}={value}" for name, value in sbatch_steps.variables(options).items()]
     if command:
         spec["command"] = command
     if arguments:
@@ -92,6 +96,10 @@ def _described(options: Mapping[str, str], name: str, line: str) -> dict[str, An
     for option, key in _TEXTS:
         if option in options:
             spec[key] = options[option]
+    if "mail-type" in options:
+        spec["mail"] = _mail(options["mail-type"])
+        if options.get("mail-user"):
+            spec["mailUser"] = options["mail-user"]
     if options.get("licenses"):
         spec["licenses"] = _licenses(options["licenses"])
     _times(options, spec)
@@ -123,13 +131,31 @@ _DEVICE_OPTIONS = frozenset(
 )
 """Those that sbatch_devices reads, which is loaded only where one is given."""
 
+_STEP_OPTIONS = frozenset(
+    (
+        *("container", "container-image", "distribution", "export", "get-user-env", "gpu-bind", "hint"),
+        *("overcommit", "time-min"),
+    )
+)
+"""Those that sbatch_steps reads, likewise."""
+
 _TEXTS = (
     ("partition", "partition"),
     ("account", "account"),
     ("qos", "qos"),
     ("comment", "comment"),
     ("reservation", "reservation"),
+    ("wckey", "wckey"),
 )
+
+
+def _mail(text: str) -> str:
+    from packhorse.scheduler.model.mailspec import MailError, parse_mail_types
+
+    try:
+        return parse_mail_types(text)
+    except MailError as error:
+        raise refuse(f"Invalid --mail-type specification: {error}") from None
 
 
 def _licenses(text: str) -> str:
@@ -264,7 +290,9 @@ def ask_of(options: Mapping[str, str]) -> dict[str, Any]:
     """What the job needs."""
     ask: dict[str, Any] = {}
     if "ntasks" in options:
-        ask["nTasks"] = number(options["ntasks"], "ntasks")
+        n_tasks = number(options["ntasks"], "ntasks")
+        if "overcommit" not in options:  # else one CPU on each node, for however many tasks
+            ask["nTasks"] = n_tasks
     if "ntasks-per-node" in options:
         ask["tasksPerNode"] = number(options["ntasks-per-node"], "ntasks-per-node")
     if "cpus-per-task" in options:
@@ -357,7 +385,7 @@ def _check_tasks(ask: dict[str, Any]) -> None:
 def _given(options: Mapping[str, str]) -> dict[str, Any]:
     """What was spelled out, which decides what the script finds in its environment."""
     given: dict[str, Any] = {}
-    if "ntasks" in options or "ntasks-per-gpu" in options:
+    if ("ntasks" in options and "overcommit" not in options) or "ntasks-per-gpu" in options:
         given["nTasks"] = True
     if "cpus-per-task" in options:
         given["cpusPerTask"] = True

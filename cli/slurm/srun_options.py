@@ -38,6 +38,8 @@ _OWN: dict[str, Option] = {
     "bcast": ("", OPTIONAL, USED),
     "bcast-exclude": ("", REQUIRED, HARMLESS),
     "compress": ("", OPTIONAL, HARMLESS),
+    "container": ("", REQUIRED, NOT_YET),
+    "container-image": ("", REQUIRED, NOT_YET),
     "cpu-bind": ("", REQUIRED, USED),
     "cpu-freq": ("", REQUIRED, WARNED),
     "debugger-test": ("", NONE, HARMLESS),
@@ -220,7 +222,7 @@ NOTES = {
     "external-launcher": "as --overlap",
     "het-group": "0 only",
     "hint": "tasks are bound by --cpu-bind",
-    "mpi": "none, pmi2; pmix where the node has it",
+    "mpi": "none, pmi2; Open MPI: mpirun inside of the allocation",
     "overcommit": "tasks share the CPUs of the step",
     "task-epilog": "run by a shell around the task",
     "task-prolog": "run by a shell around the task",
@@ -233,15 +235,21 @@ NOTES = {
 _MEANINGS = {USED: "used", HARMLESS: "no effect", WARNED: "no effect, with a warning", NOT_YET: "refused"}
 
 
-def table_text(table: Mapping[str, Option] = TABLE, notes: Mapping[str, str] = NOTES) -> str:
-    """The options of a command, as Markdown: what each is here, and for srun of what it is an option."""
+def table_text() -> str:
+    """The options, as Markdown: what becomes of each, and whether it is about a job, a step, or both."""
     lines = ["| option | here | of | notes |", "|---|---|---|---|"]
-    for name, (letter, takes, what) in table.items():
-        value = {NONE: "", REQUIRED: "=…", OPTIONAL: "[=…]"}[takes]
-        short = f"`-{letter}`, " if letter else ""
+    for name, option in TABLE.items():
         of = "job, step" if name in STEP and name in SBATCH else "step" if name in STEP else "job"
-        lines.append(f"| {short}`--{name}{value}` | {_MEANINGS[what]} | {of} | {notes.get(name, '')} |")
+        lines.append(f"{row(name, option)} {of} | {NOTES.get(name, '')} |")
     return "\n".join(lines) + "\n"
+
+
+def row(name: str, option: Option) -> str:
+    """The beginning of an option's line in such a table."""
+    letter, takes, what = option
+    value = {NONE: "", REQUIRED: "=…", OPTIONAL: "[=…]"}[takes]
+    short = f"`-{letter}`, " if letter else ""
+    return f"| {short}`--{name}{value}` | {_MEANINGS[what]} |"
 
 
 if __name__ == "__main__":

@@ -262,10 +262,9 @@ def _exited(
     elif report.lost:
         lost(draft, job, active, EndCause.NODE_FAIL, report.detail or _VANISHED, started_at, ended_at, report)
     elif report.exit_signal:
-        # Slurm takes a batch script that was killed outright for one that could not be launched.
-        reason = "JobLaunchFailure" if report.exit_signal == SIGKILL else "NonZeroExitCode"
+        # Slurm takes a job that a signal ended for one that could not be launched.
         detail = report.detail or f"the batch script was ended by signal {report.exit_signal}"
-        failed(draft, job, active, JobState.FAILED, reason, detail, started_at, ended_at, report)
+        failed(draft, job, active, JobState.FAILED, "JobLaunchFailure", detail, started_at, ended_at, report)
     elif report.exit_code:
         failed(draft, job, active, JobState.FAILED, "NonZeroExitCode", "", started_at, ended_at, report)
     else:

@@ -18,6 +18,7 @@ from packhorse.scheduler.core.lifecycle import (
     stop,
     terminate,
 )
+from packhorse.scheduler.core.partitions import as_switched
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.steps.book import has_script
 from packhorse.scheduler.core.steps.reconcile import reconcile
@@ -60,7 +61,7 @@ def start(state: State, input: Start, now: Instant) -> Decision:
     if config.origin == UNKNOWN:
         # Orders that count from the beginning of a log would hardly tell two jobs apart, counted from 1970.
         config = replace(config, origin=state.config.origin or now)
-    if config != state.config:
+    if as_switched(state, config) != state.config:
         draft.events.append(Configured(now, config))
     return draft.decision()
 

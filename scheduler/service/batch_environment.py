@@ -30,6 +30,10 @@ PREFERENCES = frozenset(
 )
 """Set by people to say how commands shall behave, never by a job."""
 
+SAID = "PACKHORSE_SBATCH_"
+"""Begins the names of variables that sbatch sets by its options; the rest follows on SLURM_ in the job. So
+they cannot be those of a job that sbatch ran in."""
+
 GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL")
 """Which GPUs a program sees. Slurm also has one for AMD and one for Intel, where it knows them to be such."""
 
@@ -67,6 +71,8 @@ def submitted_environment(variables: Iterable[str], gpus_managed: bool) -> list[
                 continue
         elif variable.startswith(stale):
             continue
+        elif variable.startswith(SAID):
+            variable = f"SLURM_{variable.removeprefix(SAID)}"
         kept.append(variable)
     return kept
 

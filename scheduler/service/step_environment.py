@@ -26,6 +26,9 @@ from packhorse.scheduler.service.batch_environment import (
 LOOPBACK = "127.0.0.1"
 """Where Slurm's tasks find their srun. Ours is found through the node's agent, but programs want a value."""
 
+WHOLE_CPU = 1000
+"""Of less nobody spoke: tasks that share a CPU (--overcommit)."""
+
 NO_ALIASES = "SLURM_NODE_ALIASES=(null)"
 
 
@@ -71,7 +74,7 @@ def step_environment(
         env.append(f"SLURM_DISTRIBUTION={distribution(step)}")
     if spec.plane_size:
         env.append(f"SLURM_DIST_PLANESIZE={spec.plane_size}")
-    if spec.cpu_milli_per_task:
+    if spec.cpu_milli_per_task >= WHOLE_CPU:
         env.append(f"SLURM_CPUS_PER_TASK={whole_cpus(spec.cpu_milli_per_task)}")
     if job.spec.allocation is not AllocationKind.SRUN:
         cpus = runs(whole_cpus(p.cpu_milli) for p in active.placements)

@@ -94,7 +94,7 @@ def test_tables_are_sound(parser: Parser) -> None:
     for name, (letter, takes, use) in parser.table.items():
         assert name == name.strip() and " " not in name
         assert takes in (NONE, REQUIRED, OPTIONAL)
-        assert use in (USED, NOT_YET, "harmless")
+        assert use in (USED, NOT_YET, "harmless", "warned")
         if letter and letter in letters:
             assert parser.table[letters[letter]] == parser.table[name], (letter, name)
         letters.setdefault(letter, name)

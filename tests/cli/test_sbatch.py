@@ -222,7 +222,8 @@ def test_export(
     scheduler.on("SubmitJob", {"jobId": 7})
     assert run("sbatch", f"--export={export}", "job.sh")[0] == 0
     request = scheduler.bodies("SubmitJob")[0]
-    assert variables(request) == {**wanted, "SLURM_CONF": "/etc/slurm.conf"}
+    login = {"PACKHORSE_SBATCH_GET_USER_ENV": "1", "PACKHORSE_GET_USER_ENV": "8L"}
+    assert variables(request) == {**wanted, "SLURM_CONF": "/etc/slurm.conf", **login}
     assert request["spec"]["given"] == {"export": export}
 
 
@@ -351,9 +352,9 @@ def test_no_scheduler(run: Run) -> None:
             "sbatch: fatal: --mem, --mem-per-cpu, and --mem-per-gpu are mutually exclusive.",
         ),
         (
-            "--container=x job.sh",
+            "--reboot job.sh",
             255,
-            "sbatch: error: option --container is not supported by Packhorse yet",
+            "sbatch: error: option --reboot is not supported by Packhorse yet",
         ),
         ("--wrap true job.sh", 1, "sbatch: error: Script arguments not permitted with --wrap option"),
         (

@@ -300,23 +300,27 @@ def test_the_table_says_what_becomes_of_every_option() -> None:
 
 OPTIONS_22_05 = """
 accel-bind account acctg-freq bb bbf bcast bcast-exclude begin chdir cluster-constraint clusters
-comment compress constraint container contiguous core-spec cores-per-socket cpu-bind cpu-freq cpus-
-per-gpu cpus-per-task deadline delay-boot dependency disable-status distribution epilog error exact
-exclude exclusive export extra-node-info gid gpu-bind gpu-freq gpus gpus-per-node gpus-per-socket
-gpus-per-task gres gres-flags help het-group hint hold immediate input job-name jobid kill-on-bad-
-exit label licenses mail-type mail-user mcs-label mem mem-bind mem-per-cpu mem-per-gpu mincpus mpi
-msg-timeout multi-prog network nice no-allocate no-kill nodefile nodelist nodes ntasks ntasks-per-
-core ntasks-per-gpu ntasks-per-node ntasks-per-socket open-mode output overcommit overlap
-oversubscribe partition power prefer preserve-env priority profile prolog propagate pty qos quiet
-quit-on-interrupt reboot relative reservation resv-ports send-libs signal slurmd-debug sockets-per-
-node spread-job switches task-epilog task-prolog test-only thread-spec threads threads-per-core time
-time-min tmp uid unbuffered usage use-min-nodes verbose version wait wckey x11
+comment compress constraint container contiguous core-spec cores-per-socket cpu-bind cpu-freq
+cpus-per-gpu cpus-per-task deadline delay-boot dependency disable-status distribution epilog error
+exact exclude exclusive export extra-node-info gid gpu-bind gpu-freq gpus gpus-per-node
+gpus-per-socket gpus-per-task gres gres-flags help het-group hint hold immediate input job-name
+jobid kill-on-bad-exit label licenses mail-type mail-user mcs-label mem mem-bind mem-per-cpu
+mem-per-gpu mincpus mpi msg-timeout multi-prog network nice no-allocate no-kill nodefile nodelist
+nodes ntasks ntasks-per-core ntasks-per-gpu ntasks-per-node ntasks-per-socket open-mode output
+overcommit overlap oversubscribe partition power prefer preserve-env priority profile prolog
+propagate pty qos quiet quit-on-interrupt reboot relative reservation resv-ports send-libs signal
+slurmd-debug sockets-per-node spread-job switches task-epilog task-prolog test-only thread-spec
+threads threads-per-core time time-min tmp uid unbuffered usage use-min-nodes verbose version wait
+wckey x11
 """
 
 
 def test_every_option_of_22_05_is_known() -> None:
     assert not set(OPTIONS_22_05.split()) - srun_options.TABLE.keys()
 
+
+TEXT = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=12)
+"""What an argument may be: the kernel ends it at a zero byte."""
 
 WORDS = st.lists(
     st.one_of(
@@ -333,12 +337,12 @@ WORDS = st.lists(
                     and name not in ("server", "prolog", "epilog", "input", "output", "error", "pty")
                 ]
             ),
-            st.text(max_size=12),
+            TEXT,
         ),
         st.sampled_from(
             ["-n", "-N", "-c", "-w", "-l", "-K", "-I", "-m", "1", "2-1", "a,b", "x[1-", ":", "", "-", "true"]
         ),
-        st.text(max_size=8),
+        TEXT,
     ),
     max_size=8,
 )
@@ -360,7 +364,7 @@ def test_no_command_line_ends_in_a_traceback(
     assert code == 0 or err.getvalue()
 
 
-@given(words=st.lists(st.text(max_size=10), max_size=4))
+@given(words=st.lists(TEXT, max_size=4))
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_command_line_of_sattach_does(scheduler: FakeScheduler, words: list[str]) -> None:
     with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):

@@ -124,4 +124,4 @@ def test_seff_and_sstat_of_what_was_not_measured() -> None:
     lines = seff.report(job | {"mem_mib": 100}, step, units).splitlines()
     assert "Memory Efficiency: unknown, out of 100.00 MB (100.00 MB/node)" in lines
     assert sstat.STAT_FIELDS["AveCPU"][1](step, units) == ""
-    assert sstat.STAT_FIELDS["AveCPU"][1](step | {"max_rss_kib": 900}, units) == "00:00.000"
+    assert sstat.STAT_FIELDS["AveCPU"][1](step | {"max_rss_kib": 900}, units) == "00:00:00"

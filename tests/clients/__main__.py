@@ -27,7 +27,9 @@ def main() -> int:
     names = [client.name for client in CLIENTS]
     parser = argparse.ArgumentParser(prog="python -m tests.clients", description=__doc__.splitlines()[0])
     parser.add_argument("clients", nargs="*", metavar="NAME", help=f"of {', '.join(names)}")
-    parser.add_argument("--into", type=Path, default=ROOT / "build/clients", help="where environments are kept")
+    parser.add_argument(
+        "--into", type=Path, default=ROOT / "build/clients", help="where environments are kept"
+    )
     chosen = parser.parse_args()
     if unknown := sorted(set(chosen.clients) - set(names)):
         parser.error(f"unknown client {unknown[0]!r}; there are {', '.join(names)}")
@@ -73,7 +75,9 @@ def environment(client: Client, into: Path) -> Path:
     python, noted = place / "bin/python", place / "requirements.txt"
     wanted = "\n".join(client.requirements)
     if not noted.exists() or noted.read_text() != wanted:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True, capture_output=True, text=True)
+        subprocess.run(
+            [sys.executable, "-m", "venv", "--clear", place], check=True, capture_output=True, text=True
+        )
         if wanted:
             words = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "-q", "install"]
             subprocess.run([*words, *client.requirements], check=True, capture_output=True, text=True)
@@ -85,7 +89,6 @@ def execute(path: Path, python: Path, cluster: Cluster, within_s: int) -> tuple[
     """Exit status and output of a program in the environment of a user who has activated the client's."""
     env = {name: value for name, value in cluster.env.items() if name != "PYTHONPATH"}
     env["PATH"] = f"{python.parent}:{env['PATH']}"
-    env["PACKHORSE_HTTP"] = cluster.home.http_url() if hasattr(cluster.home, "http_url") else ""
     done = subprocess.run(
         ["timeout", "--kill-after=10", str(within_s), python, path],
         stdin=subprocess.DEVNULL,

@@ -41,7 +41,7 @@ def test_a_job_runs_and_completes() -> None:
     [
         ({"code": 3}, "FAILED", 3, 0, "NonZeroExitCode", ""),
         ({"signal": 9}, "FAILED", 0, 9, "JobLaunchFailure", "the batch script was ended by signal 9"),
-        ({"signal": 11}, "FAILED", 0, 11, "NonZeroExitCode", "the batch script was ended by signal 11"),
+        ({"signal": 11}, "FAILED", 0, 11, "JobLaunchFailure", "the batch script was ended by signal 11"),
         ({"signal": 9, "cause": "oom"}, "OUT_OF_MEMORY", 0, 125, "OutOfMemory", "memory limit"),
         ({"code": 4, "cause": "oom", "detail": "9 MiB"}, "OUT_OF_MEMORY", 0, 125, "OutOfMemory", "9 MiB"),
         ({"signal": 9, "cause": "terminated", "detail": "many"}, "FAILED", 0, 9, "JobLaunchFailure", "many"),

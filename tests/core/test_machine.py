@@ -800,7 +800,8 @@ class ClusterMachine(RuleBasedStateMachine):
         for key in self.truth.begun:
             row = rows[key.job, key.number]
             end = self.truth.ended.get(key)
-            if row.state == "COMPLETED" or row.reason in ("NonZeroExitCode", "OutOfMemory"):
+            by_signal = row.reason == "JobLaunchFailure" and row.exit_signal
+            if row.state == "COMPLETED" or row.reason in ("NonZeroExitCode", "OutOfMemory") or by_signal:
                 assert end is not None, f"{key} has an end that nobody saw: {row}"
                 told = (0, OOM_SIGNAL) if row.reason == "OutOfMemory" else (end.exit_code, end.exit_signal)
                 assert (row.exit_code, row.exit_signal) == told, row

@@ -75,7 +75,7 @@ def test_the_signal_that_ended_a_job_is_known(cluster: Cluster, name: str) -> No
     result = cluster.wait(job)
     assert (result.state, result.exit_code, result.signal) == ("FAILED", 0, number)
     # Slurm takes a script that was killed for one that could not be launched.
-    assert result.reason == ("JobLaunchFailure" if name == "KILL" else "NonZeroExitCode")
+    assert result.reason == "JobLaunchFailure"
     assert accounting(cluster, job, "State,ExitCode", "-X") == [f"FAILED|0:{number}"]
 
 

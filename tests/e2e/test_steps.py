@@ -215,6 +215,58 @@ def test_sattach(cluster: Cluster, running: list[subprocess.Popen[str]]) -> None
     assert watcher.wait(WITHIN_S) == 143
 
 
+def test_a_program_is_copied_to_the_nodes(cluster: Cluster) -> None:
+    program = cluster.work / "program"
+    program.write_text('#!/bin/sh\necho "copy $0"\n')
+    program.chmod(0o755)
+    (cluster.work / "copies").mkdir()
+    code, out, err = srun(cluster, "-N2", "-n2", "-l", "--bcast=copies/", "./program")
+    assert (code, err) == (0, "")
+    (job,) = {text.split("slurm_bcast_")[1].split(".")[0] for text in out.splitlines()}
+    assert sorted(out.splitlines()) == [
+        f"{rank}: copy {cluster.work}/copies/slurm_bcast_{job}.0_node{rank + 1}" for rank in (0, 1)
+    ]
+    assert srun(cluster, "-n1", "--bcast=/nosuch/place", "./program")[0] != 0
+
+
+def test_what_ends_a_step_is_told(cluster: Cluster, running: list[subprocess.Popen[str]]) -> None:
+    code, _, err = srun(cluster, "-n1", "true")
+    job = cluster.sbatch("-n2", "--wrap", "sleep 300")
+    cluster.wait_state(job, "RUNNING")
+    code, _, err = srun(cluster, f"--jobid={job}", "--overlap", "-n1", "-t", "0:01", "sleep", "300")
+    assert code == 143 and "DUE TO TIME LIMIT" in err
+    process = start(
+        cluster, running, "srun", f"--jobid={job}", "--overlap", "-n1", "sh", "-c", "echo up; sleep 300"
+    )
+    assert line(process) == "up\n"
+    cluster.text("scancel", f"{job}.1")
+    assert process.wait(WITHIN_S) == 143
+    assert error_line(process).startswith("srun: Job step aborted: Waiting up to")
+    assert f"*** STEP {job}.1 ON node1 CANCELLED AT" in error_line(process)
+    assert cluster.state(job) == "RUNNING"
+
+
+def test_around_the_tasks(cluster: Cluster) -> None:
+    for name, text in (
+        ("prolog", "echo export MINE=$SLURM_PROCID; echo print before"),
+        ("epilog", "echo after"),
+    ):
+        (cluster.work / name).write_text(f"#!/bin/sh\n{text}\n")
+        (cluster.work / name).chmod(0o755)
+    words = ["--task-prolog=./prolog", "--task-epilog=./epilog", "sh", "-c", "echo mine $MINE; exit 4"]
+    code, out, _ = srun(cluster, "-n1", *words)
+    assert (code, out) == (4, "before\nmine 0\nafter\n")
+
+
+def test_much_goes_through(cluster: Cluster) -> None:
+    text = "".join([f"line {number}\n" for number in range(400_000)])
+    code, out, _ = srun(cluster, "-N2", "-n2", "-l", "cat", input=text)
+    assert code == 0
+    for rank in "01":
+        own = [part[3:] for part in out.splitlines(keepends=True) if part.startswith(f"{rank}: ")]
+        assert "".join(own) == text
+
+
 @pytest.fixture
 def frail() -> Iterator[Cluster]:
     """A cluster of one's own, whose daemons are killed."""
@@ -252,14 +304,18 @@ def test_an_agent_dies_midway(frail: Cluster, running: list[subprocess.Popen[str
 
 
 def test_srun_itself_dies(frail: Cluster, running: list[subprocess.Popen[str]]) -> None:
-    """Its job can still be ended, and the step with it."""
+    """Its job is given back all the same, and the step with it."""
     process = start(frail, running, "srun", "-n1", "sh", "-c", "echo ready; exec sleep 300")
     assert line(process) == "ready\n"
     process.kill()
     process.wait()
     (job,) = [row["job_id"] for row in frail.jobs(fields=["state"]) if row["state"] == "RUNNING"]
-    frail.text("scancel", str(job))
-    assert frail.wait(int(job)).state == "CANCELLED"
+    assert frail.wait(int(job)).state == "FAILED"
+    holder = start(frail, running, "salloc", "-n1", "-Q", "sh", "-c", "echo ready; exec sleep 4")
+    assert line(holder) == "ready\n"
+    (job,) = [row["job_id"] for row in frail.jobs(fields=["state"]) if row["state"] == "RUNNING"]
+    holder.kill()
+    assert frail.wait(int(job)).state == "FAILED"
 
 
 def test_a_terminal(cluster: Cluster) -> None:

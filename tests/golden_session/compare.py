@@ -1,7 +1,7 @@
 """Two transcripts of the same command, compared field by field.
 
-What no two sessions have in common is taken out first: ids of jobs are translated, moments count from the beginning of
-their session, and times that differ by less than the sessions may drift apart are the same time.
+What no two sessions have in common is taken out first: ids of jobs are translated, moments count from the
+beginning of their session, and times that differ by less than the sessions may drift apart are the same time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 DRIFT_S = 240
-"""So much later or earlier than in the other session may the same thing happen, and so much longer may it take."""
+"""So much later or earlier than in the other session may the same thing happen, and so much longer may it
+take."""
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?!\d)")
 DATE = re.compile(r"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}")
@@ -21,8 +22,8 @@ _PADDED = r"(?P<before> *)(?P<value>{})(?P<after> *)"
 
 
 class Side(NamedTuple):
-    """One of the two sessions. began: its first moment. translate: what is written differently only because it is
-    another cluster."""
+    """One of the two sessions. began: its first moment. translate: what is written differently only because
+    it is another cluster."""
 
     began: datetime
     translate: Callable[[str], str]
@@ -45,7 +46,8 @@ class Line(NamedTuple):
 
 
 def padded(pattern: re.Pattern[str], text: str, new: Callable[[str], str]) -> str:
-    """`text` with what the pattern finds replaced; where it stands in a column, the column keeps its width."""
+    """`text` with what the pattern finds replaced; where it stands in a column, the column keeps its
+    width."""
 
     def replace(found: re.Match[str]) -> str:
         before, after = found["before"], found["after"]
@@ -117,18 +119,21 @@ def differences(theirs: list[Line], ours: list[Line], *, in_order: bool) -> list
 def _same(theirs: Line, ours: Line) -> bool:
     return theirs.shape == ours.shape and all(
         mine.kind == other.kind and abs(mine.seconds - other.seconds) <= DRIFT_S
-        for mine, other in zip(theirs.fields, ours.fields, strict=True)
+        for mine, other in zip(
+            theirs.fields, ours.fields, strict=False
+        )  # fewer where a time is meant to differ
     )
 
 
 def translation(
     ids: Mapping[int, int], texts: Iterable[tuple[str, str]], left_out: str = "$^"
 ) -> Callable[[str], str]:
-    """What makes our text theirs: job ids by `ids`, and other words. left_out: lines of jobs that only we have."""
+    """What makes our text theirs: job ids by `ids`, and other words. left_out: lines of jobs that only we
+    have."""
     words = list(texts)
     among = "|".join(map(str, sorted(ids)))
     number = re.compile(rf"(?<!\d)(?:{among})(?!\d)")
-    word = re.compile(rf"[^ ]*(?<!\d)(?:{among})(?!\d)[^ \n]*")
+    word = re.compile(rf"[^ \n]*(?<!\d)(?:{among})(?!\d)[^ \n]*")
     padding = re.compile(left_out, re.MULTILINE)
 
     def translate(text: str) -> str:

@@ -1,4 +1,5 @@
-"""A cluster like the one that the session was recorded on: two nodes, one of them with GPUs, two partitions, two accounts."""
+"""A cluster like the one that the session was recorded on: two nodes, one of them with GPUs, two partitions,
+two accounts."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from packhorse.cli import daemons
-from tests.golden_session import ids
 from tests.cluster import Cluster, wait_until
+from tests.golden_session import ids
 
 ME = getpass.getuser()
 
@@ -80,11 +81,13 @@ BOOK = (
 
 
 ANYBODYS = "/usr/bin/python3"
-"""A Python that everybody may run, who may not see where this one lies: what is run as somebody else needs no more."""
+"""A Python that everybody may run, who may not see where this one lies: what is run as somebody else needs
+no more."""
 
 
 class Demo(Cluster):
-    """That cluster. Its nodes differ, which `packhorse up` does not make, so its daemons are started one by one.
+    """That cluster. Its nodes differ, which `packhorse up` does not make, so its daemons are started one by
+    one.
 
     `work` has a path of the recorded one's length, so that it is cut off in columns where that one is.
     """
@@ -117,7 +120,8 @@ class Demo(Cluster):
         return left
 
     def _use_ids_up(self) -> None:
-        """Jobs that have ended and are forgotten but for the accounting: the session's ids begin at ids.FIRST."""
+        """Jobs that have ended and are forgotten but for the accounting: the session's ids begin at
+        ids.FIRST."""
         spec = {
             "name": "padding",
             "hold": True,
@@ -132,11 +136,7 @@ class Demo(Cluster):
         self.run("scontrol", "reconfigure")
 
     def _start(self, command: list[str], name: str) -> None:
-        before = dict(os.environ)
-        os.environ.clear()
-        os.environ.update(self.env)
-        try:
-            daemons.spawn(command, self.home.log / f"{name}.out")
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
+        """As a process of its own, which no Python object stands for."""
+        self.home.log.mkdir(exist_ok=True)
+        log = self.home.log / f"{name}.out"
+        self.run("setsid", "sh", "-c", f'"$@" </dev/null >>{log} 2>&1 &', "sh", *command, cwd=Path("/"))

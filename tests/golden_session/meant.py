@@ -15,8 +15,8 @@ KEYS = {"transcripts", "reason", "part", "both", "theirs", "ours", "whole", "may
 class Meant(NamedTuple):
     """A difference and its reason.
 
-    transcripts: patterns of their names. part: exit, stdout or stderr, "" for any. both: what is left out of lines on
-    both sides; theirs, ours: lines that one side alone may have; whole: the part is not compared.
+    transcripts: patterns of their names. part: exit, stdout or stderr, "" for any. both: what is left out of
+    lines on both sides; theirs, ours: lines that one side alone may have; whole: the part is not compared.
     maybe: some sessions do not need the entry, since it is about what time decides.
     """
 

@@ -11,14 +11,17 @@ from tests.golden_session import compare
 from tests.golden_session.meant import Meant
 
 IN_ORDER = ("scontrol", "cat")
-"""Commands whose lines have an order. Of the others' lines those that sort alike come as they lie in Slurm's tables."""
+"""Commands whose lines have an order. Of the others' lines those that sort alike come as they lie in Slurm's
+tables."""
 
 SEVERAL = ("186-show-job-array", "198-show-steps")
 """Records of several jobs, in the order of Slurm's tables."""
 
 
 class Report(NamedTuple):
-    """differing: name of a transcript -> lines as `diff` shows them; unused: entries of the list that nothing needed."""
+    """differing: name of a transcript -> lines as `diff` shows them; unused: entries of the list that nothing
+    needed.
+    """
 
     compared: int
     differing: dict[str, list[str]]
@@ -26,7 +29,12 @@ class Report(NamedTuple):
 
 
 def report(
-    recorded: Path, held: Path, theirs: compare.Side, ours: compare.Side, meant: Iterable[Meant], only: str = "*"
+    recorded: Path,
+    held: Path,
+    theirs: compare.Side,
+    ours: compare.Side,
+    meant: Iterable[Meant],
+    only: str = "*",
 ) -> Report:
     """Compares every recorded transcript whose name `only` (a pattern) has."""
     differing: dict[str, list[str]] = {}
@@ -57,7 +65,11 @@ def report(
 
 
 def _left(
-    theirs: list[compare.Line], ours: list[compare.Line], entries: list[Meant], used: set[Meant], in_order: bool
+    theirs: list[compare.Line],
+    ours: list[compare.Line],
+    entries: list[Meant],
+    used: set[Meant],
+    in_order: bool,
 ) -> list[str]:
     """What differs and is not meant to."""
     left = compare.differences(theirs, ours, in_order=in_order)

@@ -37,8 +37,13 @@ settings = {
     "git_params": {"url": str(code), "branch": subprocess.getoutput(f"git -C {code} branch --show-current"), "depth": None},
     "environment_setup": {},
     "cluster_requirements": {
-        "request_cpus": 1, "request_gpus": 0, "memory_in_mb": 300, "bid": 10,
-        "request_time": "00:05:00", "partition": "main", "extra_submission_options": ["--comment=cluster-utils"],
+        "request_cpus": 1,
+        "request_gpus": 0,
+        "memory_in_mb": 300,
+        "bid": 10,
+        "request_time": "00:05:00",
+        "partition": "main",
+        "extra_submission_options": ["--comment=cluster-utils"],
     },
     "hyperparam_list": [{"param": "u", "values": [1, 2]}, {"param": "v", "values": [10, 20]}],
     "restarts": 1,
@@ -51,6 +56,8 @@ done = subprocess.run(
 )
 assert done.returncode == 0, done.stdout + done.stderr
 (found,) = (work / "results").rglob("all_data.csv")
-rows = sorted(float(line.split(",")[found.read_text().splitlines()[0].split(",").index("result")]) for line in found.read_text().splitlines()[1:])
+rows = sorted(
+    float(line.split(",")[found.read_text().splitlines()[0].split(",").index("result")]) for line in found.read_text().splitlines()[1:]
+)
 assert rows == [11, 14, 21, 24], found.read_text()
 print("ok cluster_utils: a grid of four")

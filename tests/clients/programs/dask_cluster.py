@@ -48,8 +48,6 @@ if __name__ == "__main__":
     while any(n.startswith("dask-worker") for n in names()):
         assert time.monotonic() < deadline, names()
         time.sleep(1)
-    states = subprocess.check_output(
-        ["sacct", "-X", "-n", "-P", "-o", "State", "-j", ",".join(jobs)], text=True
-    )
+    states = subprocess.check_output(["sacct", "-X", "-n", "-P", "-o", "State", "-j", ",".join(jobs)], text=True)
     assert set(states.split()) <= {"COMPLETED", "CANCELLED", "by", str(os.getuid())}, states
     print("ok dask-jobqueue: 4 workers in", *sorted(jobs), "scaled down and closed")

@@ -54,8 +54,6 @@ done = subprocess.run(
 assert done.returncode == 0, done.stdout + done.stderr
 found = sorted(path.read_text() for path in Path("swept").glob("*/found.txt"))
 assert found == sorted(f"{x * y} 4 2" for x in (1, 2) for y in (3, 5)), found
-rows = subprocess.check_output(
-    ["sacct", "-X", "-n", "-P", "-o", "JobName,State,ReqMem"], text=True
-).splitlines()
+rows = subprocess.check_output(["sacct", "-X", "-n", "-P", "-o", "JobName,State,ReqMem"], text=True).splitlines()
 assert rows.count("sweep|COMPLETED|1G") >= 4, rows
 print("ok hydra: a sweep of four as an array")

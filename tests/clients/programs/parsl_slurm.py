@@ -66,9 +66,9 @@ with parsl.load(config):
     assert open(shell.stdout).read() == f"hello 7 from {job}\n"
 
 deadline = time.monotonic() + 60
-while not (
-    state := subprocess.check_output(["sacct", "-X", "-n", "-P", "-j", job, "-o", "State"], text=True)
-).startswith(("CANCELLED", "COMPLETED")):
+while not (state := subprocess.check_output(["sacct", "-X", "-n", "-P", "-j", job, "-o", "State"], text=True)).startswith(
+    ("CANCELLED", "COMPLETED")
+):
     assert time.monotonic() < deadline, state
     time.sleep(1)
 print("ok parsl: 12 Python apps and a shell app in job", job, "on", *sorted(nodes), state.strip())

@@ -23,9 +23,7 @@ def spec(name: str, *words: str, launcher: str = "single", processes: int = 1, n
         stderr_path=work / f"{name}.err",
         environment={"GREETING": f"hello {name}"},
         launcher=launcher,
-        resources=ResourceSpecV1(
-            node_count=nodes, processes_per_node=processes // nodes, cpu_cores_per_process=1
-        ),
+        resources=ResourceSpecV1(node_count=nodes, processes_per_node=processes // nodes, cpu_cores_per_process=1),
         attributes=JobAttributes(
             duration=datetime.timedelta(minutes=5),
             queue_name="main",

@@ -28,9 +28,7 @@ def submit(name: str, script: str) -> str:
         output_filepath=f"{name}.out",
         error_filepath=f"{name}.err",
     )
-    done = queue.submit(
-        script, options=resources, script_fname=f"{name}.sh", work_dir=str(work), create_submit_dir=True
-    )
+    done = queue.submit(script, options=resources, script_fname=f"{name}.sh", work_dir=str(work), create_submit_dir=True)
     assert done.status == SubmissionStatus.SUCCESSFUL, done
     return str(done.job_id)
 
@@ -55,9 +53,7 @@ assert found.info.memory == 100 * 1024, found.info
 
 (listed,) = queue.get_jobs_list(jobs=[slow])
 assert listed.job_id == slow and listed.state == QState.RUNNING and listed.info.cpus == 4, listed
-assert slow in [
-    job.job_id for job in queue.get_jobs_list(user="root" if os.getuid() == 0 else os.environ["USER"])
-]
+assert slow in [job.job_id for job in queue.get_jobs_list(user="root" if os.getuid() == 0 else os.environ["USER"])]
 
 cancelled = queue.cancel(slow)
 assert cancelled.status == CancelStatus.SUCCESSFUL and cancelled.job_id == slow, cancelled

@@ -59,9 +59,7 @@ default-resources:
 
 def snakemake(*words: str) -> subprocess.CompletedProcess[str]:
     tool = os.path.join(os.path.dirname(sys.executable), "snakemake")
-    return subprocess.run(
-        [tool, "--workflow-profile", "profile", *words], text=True, capture_output=True, check=False
-    )
+    return subprocess.run([tool, "--workflow-profile", "profile", *words], text=True, capture_output=True, check=False)
 
 
 work = Path(tempfile.mkdtemp(prefix="snakemake-", dir=os.getcwd()))

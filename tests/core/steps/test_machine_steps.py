@@ -44,6 +44,7 @@ from tests.core.scenario import Cluster as Scenario
 from tests.core.steps.stepping import a_step
 
 NAMES = ("n1", "n2", "n3")
+NOBODY = AttemptKey(JobId(0), 0, 0)
 LONG = os.environ.get("PACKHORSE_MACHINE") == "long"
 
 JOBS = st.fixed_dictionaries(
@@ -91,7 +92,7 @@ class Node:
         self.seen: set[AttemptKey] = set()
 
     def hear(self, command: Any, now: Any) -> None:
-        key = getattr(command, "attempt", None)
+        key: AttemptKey = getattr(command, "attempt", NOBODY)
         match command:
             case Launch() if key not in self.seen:
                 self.seen.add(key)
