@@ -104,6 +104,9 @@ def _order(message: pb.SchedulerMessage) -> orders.Order | None:
             return orders.ResumeOrder()
         case "job_over":
             return orders.JobOverOrder(_attempt(message.job_over.attempt))
+        case "open_tunnel":
+            wanted = message.open_tunnel
+            return orders.TunnelOrder(wanted.id, wanted.uid, _attempt(wanted.attempt))
         case "goodbye":
             return orders.Dismissed(message.goodbye.reason, message.goodbye.retry)
         case _:

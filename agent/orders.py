@@ -122,6 +122,14 @@ class JobOverOrder(msgspec.Struct, frozen=True):
     attempt: AttemptKey
 
 
+class TunnelOrder(msgspec.Struct, frozen=True):
+    """Somebody who may act as `uid` wants to talk to this step: dial back with the id."""
+
+    id: int
+    uid: int
+    attempt: AttemptKey
+
+
 class HeartbeatAnswered(msgspec.Struct, frozen=True):
     at: Instant
 
@@ -146,6 +154,7 @@ Order = (
     | SuspendOrder
     | ExitsAcked
     | JobOverOrder
+    | TunnelOrder
     | HeartbeatAnswered
     | ResumeOrder
     | Dismissed

@@ -427,22 +427,44 @@ class JobOver(_message.Message):
     def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ...) -> None: ...
 
 class OpenTunnel(_message.Message):
-    __slots__ = ("id", "uid")
+    __slots__ = ("id", "uid", "attempt")
     ID_FIELD_NUMBER: _ClassVar[int]
     UID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     id: int
     uid: int
-    def __init__(self, id: _Optional[int] = ..., uid: _Optional[int] = ...) -> None: ...
+    attempt: AttemptKey
+    def __init__(self, id: _Optional[int] = ..., uid: _Optional[int] = ..., attempt: _Optional[_Union[AttemptKey, _Mapping]] = ...) -> None: ...
 
 class TunnelBytes(_message.Message):
-    __slots__ = ("id", "data", "end")
+    __slots__ = ("id", "data", "end", "wish", "http_status")
     ID_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
+    WISH_FIELD_NUMBER: _ClassVar[int]
+    HTTP_STATUS_FIELD_NUMBER: _ClassVar[int]
     id: int
     data: bytes
     end: bool
-    def __init__(self, id: _Optional[int] = ..., data: _Optional[bytes] = ..., end: _Optional[bool] = ...) -> None: ...
+    wish: TunnelWish
+    http_status: int
+    def __init__(self, id: _Optional[int] = ..., data: _Optional[bytes] = ..., end: _Optional[bool] = ..., wish: _Optional[_Union[TunnelWish, _Mapping]] = ..., http_status: _Optional[int] = ...) -> None: ...
+
+class TunnelWish(_message.Message):
+    __slots__ = ("uid", "gid", "user", "group", "node", "step")
+    UID_FIELD_NUMBER: _ClassVar[int]
+    GID_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    uid: int
+    gid: int
+    user: str
+    group: str
+    node: str
+    step: str
+    def __init__(self, uid: _Optional[int] = ..., gid: _Optional[int] = ..., user: _Optional[str] = ..., group: _Optional[str] = ..., node: _Optional[str] = ..., step: _Optional[str] = ...) -> None: ...
 
 class RLimit(_message.Message):
     __slots__ = ("name", "value")
