@@ -78,7 +78,7 @@ demo: install  ## a one-machine cluster in a temporary directory, and the digits
 
 # ---------------------------------------------------------------------------------------------- checking
 
-.PHONY: test soak check format format-check lint types imports proto proto-check bench bench-agent bench-packing bench-policies bench-reclaim bench-reclaim-cluster bench-policy
+.PHONY: test soak golden-session test-mpi check format format-check lint types imports proto proto-check bench bench-agent bench-packing bench-policies bench-reclaim bench-reclaim-cluster bench-policy
 # A file's tests stay together, and what takes long for its number of tests (tests/e2e, tests/faults) does not come last.
 test: dev  ## install, then all tests but the slow ones, in PACKHORSE_WORKERS processes
 	@$(MAKE) --no-print-directory $(VENV)/.package
@@ -87,6 +87,15 @@ test: dev  ## install, then all tests but the slow ones, in PACKHORSE_WORKERS pr
 soak: dev  ## the crash and soak suites: minutes each
 	@$(MAKE) --no-print-directory $(VENV)/.package
 	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+golden-session: dev  ## the session recorded on a real Slurm, held on a cluster of ours and compared: 3 minutes, as root
+	@$(MAKE) --no-print-directory $(VENV)/.package
+	@PYTHONPATH=$(CURDIR):$(CURDIR)/build/ns $(BIN)/python -m tests.golden_session $(ARGS)
+
+test-mpi: dev  ## programs of MPICH and Open MPI on two nodes; Debian's packages are unpacked into build/mpi
+	@$(MAKE) --no-print-directory $(VENV)/.package
+	@tests/mpi_packages.sh build/mpi
+	@$(BIN)/python -m pytest tests/e2e/test_mpi.py -rs $(ARGS)
 
 check: format-check lint types imports proto-check test  ## everything a change has to pass
 

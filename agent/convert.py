@@ -211,6 +211,7 @@ def _hello(hello: orders.Introduction) -> pb.Hello:
         takes_batches=True,
         topology=spec.topology,
         step_door=hello.step_door,
+        kept=[_key(key) for key in hello.kept],
     )
 
 

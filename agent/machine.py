@@ -149,6 +149,7 @@ class Machine:
         self.offer = offer
         self.epoch = epoch
         self.step_door = ""
+        self.kept: tuple[AttemptKey, ...] = ()
         self.attempts: dict[AttemptKey, Attempt] = {}
         self.welcome: Welcome | None = None
         self._in_session = False
@@ -211,6 +212,7 @@ class Machine:
             ),
             exited=tuple(a.key for a in by_key if a.standing is Standing.EXITED),
             step_door=self.step_door,
+            kept=self.kept,
         )
 
     # -- orders

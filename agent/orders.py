@@ -164,7 +164,8 @@ Order = (
 class Introduction(msgspec.Struct, frozen=True):
     """First words of every session: the hardware and every attempt that is not settled.
 
-    step_door: where clients attach to steps of this node, "" for nowhere.
+    step_door: where clients attach to steps of this node, "" for nowhere. kept: attempts of which something
+    is kept for their steps, until JobOver.
     """
 
     spec: NodeSpec
@@ -174,6 +175,7 @@ class Introduction(msgspec.Struct, frozen=True):
     launching: tuple[AttemptKey, ...] = ()
     exited: tuple[AttemptKey, ...] = ()
     step_door: str = ""
+    kept: tuple[AttemptKey, ...] = ()
 
 
 class ExitReport(msgspec.Struct, frozen=True):

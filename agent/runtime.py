@@ -258,6 +258,7 @@ class Runtime:
     # -- the session
 
     def _opened(self) -> None:
+        self.machine.kept = self._openings.kept()
         self._follow(self.machine.session_opened())
 
     def _closed(self, why: str) -> None:

@@ -105,7 +105,7 @@ async def _out(sock: socket.socket, stream: Stream) -> None:
 
 
 async def _in(sock: socket.socket, stream: Stream) -> None:
-    """Who is behind the socket and does not listen any more may have said something before that: what they are
+    """Who is behind the socket and listens no more may have said something before that: what they are
     told then goes nowhere, and the other way stays open."""
     loop = asyncio.get_running_loop()
     listens = True

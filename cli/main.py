@@ -31,6 +31,7 @@ COMMANDS = {
     "compare": "which of two waiting jobs is ahead, and why",
     "suggest": "what a job should ask for, by what its past runs used",
     "waste": "what jobs were given and did not use, by user, account or job name",
+    "import": "a Slurm configuration as one of Packhorse, with what could not be taken over",
     "invite": "the command with which another machine joins this cluster",
     "token": "a token for calls over TCP",
     "simulate": "traces under scheduling policies, in the scheduler's own code",
@@ -42,6 +43,9 @@ COMMANDS = {
     "agent": "run a node's agent in the foreground",
     "version": "print the version",
 }
+
+_MODULES = {"import": "import_slurm"}
+"""Commands whose module cannot be called as they are."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -83,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[:1] in (["--version"], ["-V"]):
         words[:1] = ["version"]
     name = parser().parse_args(words[:1] or ["--help"]).command
-    module = importlib.import_module(f"packhorse.cli.commands.{name}")
+    module = importlib.import_module(f"packhorse.cli.commands.{_MODULES.get(name, name)}")
     if hasattr(module, "hand_over"):
         try:
             return int(module.hand_over(words[1:]))

@@ -30,7 +30,7 @@ class NoLogin(Exception):
 def with_login(environment: Mapping[str, str], user: str, cwd: str, token: str) -> dict[str, str]:
     """The job's environment on top of the login one. token: marks what the shell leaves behind as the job's.
     Raises NoLogin."""
-    found = login(environment | {TOKEN_VARIABLE: token}, user, cwd)
+    found = login({**environment, TOKEN_VARIABLE: token}, user, cwd)
     return found | {name: value for name, value in environment.items() if name != HOW}
 
 

@@ -1,6 +1,6 @@
 """How the tasks of a step find each other: what a supervisor does for it.
 
-A supervisor makes one `Mpi` for its step with `begin`, asks for each task's outfit before it is started,
+A supervisor makes one `Mpi` for its step (mpikinds.py), asks for each task's outfit before it is started,
 watches the descriptors that are to be watched, and passes on what the step's owner says. An owner joins what
 the nodes of a step tell it (frames 8 and 21).
 """
@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
-from packhorse.agent.launch.spec import StepPlan
-
 Tell = Callable[[int, bytes], None]
 """Says something to the step's owner: rank, and what; it waits while there is none."""
 
-Abort = Callable[[str], None]
-"""Ends the step; why, as a line for its user."""
+Abort = Callable[[str, int], None]
+"""Ends the step; why, as a line for its user, and the code it ends with (0: that of what was killed)."""
 
 
 class Outfit(NamedTuple):
@@ -47,43 +45,3 @@ class Mpi(Protocol):
 
     def close(self) -> None:
         """The step is over."""
-
-
-class _NoMpi:
-    """`--mpi=none`: tasks are told nothing."""
-
-    def outfit(self, rank: int) -> Outfit:
-        return Outfit()
-
-    def descriptors(self) -> Iterable[int]:
-        return ()
-
-    def readable(self, fd: int) -> bool:
-        return False
-
-    def heard(self, rank: int, payload: bytes) -> None:
-        """Somebody else is meant."""
-
-    def task_ended(self, rank: int) -> None:
-        """Nobody waits for it."""
-
-    def close(self) -> None:
-        """There is nothing."""
-
-
-def _none(plan: StepPlan, tell: Tell, abort: Abort) -> Mpi:
-    return _NoMpi()
-
-
-KINDS: dict[str, Callable[[StepPlan, Tell, Abort], Mpi]] = {"none": _none}
-"""By the word after --mpi."""
-
-
-def begin(plan: StepPlan, tell: Tell, abort: Abort) -> Mpi:
-    """What the step asks for. Raises ValueError, a line for its user, where this node has none of that."""
-    try:
-        kind = KINDS[plan.mpi]
-    except KeyError:
-        known = ", ".join(KINDS)
-        raise ValueError(f"--mpi={plan.mpi}: this node knows {known}") from None
-    return kind(plan, tell, abort)

@@ -23,7 +23,17 @@ import signal
 import socket
 import time
 
-from packhorse.agent.launch import attemptdir, cgroup, contact, frames, mpi, processes, ptys, steptasks
+from packhorse.agent.launch import (
+    attemptdir,
+    cgroup,
+    contact,
+    frames,
+    mpi,
+    mpikinds,
+    processes,
+    ptys,
+    steptasks,
+)
 from packhorse.agent.launch.attached import MOST_WATCHERS, Attached
 from packhorse.agent.launch.control import Attach, ControlReply, Terminate
 from packhorse.agent.launch.exitrecord import LaunchFailure
@@ -107,6 +117,7 @@ class StepSupervisor(Supervisor):
         self._master = self._slave = -1
         self._mpi: mpi.Mpi | None = None
         self._mpi_fds: set[int] = set()
+        self._abort_code = 0
         self._clients = Attached(self._loop)
         self._owner_due = self.began + plan.attach_s * _US if plan.attach_s else 0
         self._told_over = False
@@ -123,7 +134,8 @@ class StepSupervisor(Supervisor):
             return
         _need_descriptors(len(plan.tasks))
         try:
-            self._mpi = mpi.begin(plan, self._tell_owner, self._aborted)
+            name = self.spec.label.rpartition(" ")[2]
+            self._mpi = mpikinds.begin(plan, name, self.spec.node, self._tell_owner, self._aborted)
             started = steptasks.start(self.request, plan, self._mpi)
         except ValueError as why:
             self.failure = LaunchFailure("exec", 0, str(why))
@@ -278,7 +290,9 @@ class StepSupervisor(Supervisor):
         if self._n_running == 0:
             crash_point(ALL_ENDED)
             worst = max((one.status or 0 for one in self.tasks.values()), key=_weight)
-            self.status = int(signal.SIGKILL) if worst == OUT_OF_MEMORY else worst
+            if worst == OUT_OF_MEMORY:
+                worst = int(signal.SIGKILL)
+            self.status = self._abort_code << 8 or worst
             self._all_over()
 
     def _went_out_of_memory(self) -> bool:
@@ -394,7 +408,8 @@ class StepSupervisor(Supervisor):
     def _tell_owner(self, rank: int, payload: bytes) -> None:
         self._clients.flow.add(frames.PMI, rank, payload)
 
-    def _aborted(self, why: str) -> None:
+    def _aborted(self, why: str, code: int) -> None:
+        self._abort_code = code & 0xFF
         self._notice(why)
         self._end("terminated", 0, why, "")
 

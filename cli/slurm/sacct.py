@@ -145,10 +145,11 @@ def command(words: list[str]) -> int:
     table = fetch("ListAccounting", request)
     rows = [row for row in table.rows() if _wanted(row, steps, groups)]
     if structured:
-        from packhorse.cli.slurm.structured import document
+        from packhorse.cli.slurm.structured import listing
         from packhorse.scheduler.model.shapes import accounting
 
-        sys.stdout.write(document(PROG, options, {"jobs": accounting.jobs(rows, table.now_us)}))
+        jobs = accounting.jobs(rows, table.now_us)
+        sys.stdout.write(listing(PROG, options, "jobs", accounting.JOB, jobs))
         return 0
     units = _units(options, table.now_us)
     texts = [[FIELDS[name][1](row, units) for name, _ in columns] for row in rows]

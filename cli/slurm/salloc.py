@@ -31,6 +31,7 @@ from packhorse.cli.slurm.options import WARNED, UsageError, print_version, take_
 from packhorse.cli.slurm.process import CommandError, run
 from packhorse.cli.slurm.salloc_options import PARSER, TABLE, from_environment
 from packhorse.cli.slurm.steps import allocation
+from packhorse.cli.slurm.steps.shepherd import Shepherd
 from packhorse.cli.slurm.submission import error_code, list_options, merged, warn_of_too_many_nodes
 from packhorse.cli.transport import CallError, TransportError, call, field
 
@@ -92,7 +93,8 @@ def _command(words: list[str]) -> int:
     job_id = allocation.submit(request)
     if "test-only" in options:
         return 0
-    return _hold(options, arguments, job_id, wait_s, kill_signal)
+    with Shepherd(job_id):
+        return _hold(options, arguments, job_id, wait_s, kill_signal)
 
 
 def _tell(name: str) -> None:

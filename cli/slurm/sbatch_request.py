@@ -96,6 +96,10 @@ def _described(options: Mapping[str, str], name: str, line: str) -> dict[str, An
     for option, key in _TEXTS:
         if option in options:
             spec[key] = options[option]
+    if "mail-type" in options:
+        spec["mail"] = _mail(options["mail-type"])
+        if options.get("mail-user"):
+            spec["mailUser"] = options["mail-user"]
     if options.get("licenses"):
         spec["licenses"] = _licenses(options["licenses"])
     _times(options, spec)
@@ -143,6 +147,15 @@ _TEXTS = (
     ("reservation", "reservation"),
     ("wckey", "wckey"),
 )
+
+
+def _mail(text: str) -> str:
+    from packhorse.scheduler.model.mailspec import MailError, parse_mail_types
+
+    try:
+        return parse_mail_types(text)
+    except MailError as error:
+        raise refuse(f"Invalid --mail-type specification: {error}") from None
 
 
 def _licenses(text: str) -> str:

@@ -36,7 +36,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "sort-by-time2": ("T", NONE, USED),
     "usage": ("", NONE, USED),
     "version": ("V", NONE, USED),
-    "yaml": ("", OPTIONAL, "not yet"),
+    "yaml": ("", OPTIONAL, USED),
 }
 
 PARSER = Parser(PROG, TABLE)
@@ -77,10 +77,12 @@ def command(words: list[str]) -> int:
     stats = call("GetDiagnostics", {})
     for kind in ("methods", "users"):
         stats[kind] = _sorted(field(stats, kind, []), order)
-    if "json" in options:
-        from packhorse.cli.slurm.json_statistics import document
+    if "json" in options or "yaml" in options:
+        from packhorse.cli.slurm.structured import document
+        from packhorse.scheduler.model.shapes.diagnostics import STATISTICS
 
-        sys.stdout.write(document(PROG, stats))
+        content = {"statistics": STATISTICS.of(_figures(stats))}
+        sys.stdout.write(document(PROG, options, content, _seconds(stats, "now_us")))
         return 0
     sys.stdout.write("\n".join(_lines(stats)) + "\n")
     return 0
@@ -109,6 +111,35 @@ def _sorted(tallies: list[dict[str, Any]], order: str) -> list[dict[str, Any]]:
     if order == "sort-by-time2":
         return sorted(tallies, key=lambda one: -mean_us(one))
     return sorted(tallies, key=lambda one: (-int_field(one, "count"), int_field(one, "number")))
+
+
+def _figures(stats: dict[str, Any]) -> dict[str, Any]:
+    """All of it, also what is 0, which is left out on the wire."""
+    from packhorse.scheduler.model.shapes import diagnostics as shapes
+
+    return {
+        **{name: int_field(stats, name) for name in shapes.NUMBERS},
+        **{
+            kind: {name: int_field(field(stats, kind, {}), name) for name in shapes.PASS_NUMBERS}
+            for kind in ("main", "backfill")
+        },
+        **{
+            kind: [
+                {"name": field(one, "name", "")}
+                | {name: int_field(one, name) for name in ("number", "count", "time_us")}
+                for one in field(stats, kind, [])
+            ]
+            for kind in ("methods", "users")
+        },
+        "orders": [
+            {"kind": field(one, "kind", ""), "count": int_field(one, "count")}
+            for one in field(stats, "orders", [])
+        ],
+        "waiting_nodes": [
+            {"kind": field(one, "kind", ""), "node": field(one, "node", "")}
+            for one in field(stats, "waiting_nodes", [])
+        ],
+    }
 
 
 def _lines(stats: dict[str, Any]) -> list[str]:

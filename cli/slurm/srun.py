@@ -16,6 +16,10 @@ from packhorse.cli.slurm.srun_options import PARSER, STEP, TABLE, from_environme
 from packhorse.cli.slurm.submission import error_code, list_options, merged
 from packhorse.cli.transport import TransportError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from packhorse.cli.slurm.steps.start import Launch
+
 PROG = "srun"
 
 
@@ -141,6 +145,7 @@ def _outside(options: dict[str, str], arguments: list[str], line: str) -> int:
     if "hold" in options and "immediate" in options:
         raise sbatch_request.refuse("--hold and --immediate are mutually exclusive", 1)
     from packhorse.cli.slurm.steps import allocation
+    from packhorse.cli.slurm.steps.shepherd import Shepherd
     from packhorse.cli.slurm.steps.start import Launch
     from packhorse.cli.slurm.submission import warn_of_too_many_nodes
 
@@ -161,7 +166,15 @@ def _outside(options: dict[str, str], arguments: list[str], line: str) -> int:
     job_id = allocation.submit(request)
     if "test-only" in options:
         return 0
-    if allocation.granted(job_id, wait_s, "quiet" in options) is None:
+    with Shepherd(job_id):
+        return _hold(launch, job_id, wait_s, "quiet" in options)
+
+
+def _hold(launch: Launch, job_id: int, wait_s: int, quiet: bool) -> int:
+    """From the submission to the end of the job; the step's code."""
+    from packhorse.cli.slurm.steps import allocation
+
+    if allocation.granted(job_id, wait_s, quiet) is None:
         allocation.end(job_id, 1)
         sys.stderr.write(
             f"{PROG}: Job allocation {job_id} has been revoked\n{PROG}: Force Terminated JobId={job_id}\n"

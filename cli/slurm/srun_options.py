@@ -222,7 +222,7 @@ NOTES = {
     "external-launcher": "as --overlap",
     "het-group": "0 only",
     "hint": "tasks are bound by --cpu-bind",
-    "mpi": "none, pmi2; pmix where the node has it",
+    "mpi": "none, pmi2; Open MPI: mpirun inside of the allocation",
     "overcommit": "tasks share the CPUs of the step",
     "task-epilog": "run by a shell around the task",
     "task-prolog": "run by a shell around the task",

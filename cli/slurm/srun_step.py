@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from packhorse.cli.slurm.srun_streams import Streams
 
-MPI_TYPES = ("none", "pmi2", "pmix")
-"""Values of --mpi; whether a node has PMIx, it says itself."""
+MPI_TYPES = ("none", "pmi2")
+"""Values of --mpi."""
 
 _FROM_ASK = (
     *("nTasks", "minNodes", "maxNodes", "cpuMilliPerTask", "memMibPerNode", "memMibPerCpu"),
@@ -269,7 +269,13 @@ def _conduct(options: Mapping[str, str], spec: dict[str, Any], inside: bool) -> 
 
 def mpi_type(text: str) -> str:
     """A value of --mpi as nodes know it."""
-    kind = "pmix" if text.lower().startswith("pmix") else text.lower()
+    kind = text.lower()
+    if kind.startswith("pmix"):
+        raise refuse(
+            f"option --mpi={text} is not supported by Packhorse: programs of Open MPI are started "
+            "by its mpirun, inside of an allocation; those of MPICH by --mpi=pmi2",
+            1,
+        )
     if kind not in MPI_TYPES:
         raise CommandError(
             f"{program()}: error: Couldn't find the specified plugin name for mpi/{text} "

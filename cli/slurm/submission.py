@@ -48,7 +48,9 @@ def merged(parser: Parser, *sources: list[tuple[str, str]]) -> dict[str, str]:
                 options.pop(rival, None)
         for name, value in source:
             name = "ntasks-per-node" if name == "tasks-per-node" else name
-            options.pop(name, None)
+            before = options.pop(name, "")
+            if name == "mail-type" and before:  # the only one that adds up
+                value = f"{before},{value}"
             options[name] = value
     if "requeue" in options and "no-requeue" in options:  # of one source: the later one decides
         order = list(options)

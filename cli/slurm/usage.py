@@ -30,7 +30,7 @@ Options
   -i, --sort-by-id            calls by number of method and user
   -t, --sort-by-time          calls by the time that they took in all
   -T, --sort-by-time2         calls by the time that one took on average
-      --json
+      --json, --yaml          in the shape of Slurm 24.11's data parser v0.0.42
   -M, --cluster=NAME          must be this cluster
 """,
     ),
@@ -135,7 +135,7 @@ What to run
   -J, --job-name=NAME         name of the step
   -D, --chdir=DIR             working directory
       --multi-prog            PROGRAM is a file: which tasks run which program
-      --mpi=none|pmi2|pmix    how tasks find each other; list
+      --mpi=none|pmi2         how tasks find each other; list
       --bcast[=PATH]          copy the program to the nodes first
       --export=ALL|NONE|[ALL,]NAME[=VALUE]..., -E, --preserve-env, --propagate[=LIMITS]
       --prolog=PROGRAM, --epilog=PROGRAM             here, before and after the step
@@ -220,7 +220,7 @@ Shows the output of a step that runs, from now on, and what becomes of its tasks
   -S, --sort=LETTERS          as in P,t,-p
   -h, --noheader
   -i, --iterate=SECONDS       again and again
-      --json
+      --json, --yaml          in the shape of Slurm 24.11's data parser v0.0.42
   -M, --clusters=NAME         must be this cluster
 * --all --array-unique --federation --hide --local --noconvert --only-job-state --priority --sibling --verbose
 """,
@@ -255,7 +255,7 @@ Shows the output of a step that runs, from now on, and what becomes of its tasks
   -S, --sort=LETTERS
   -h, --noheader
   -i, --iterate=SECONDS
-      --json
+      --json, --yaml          in the shape of Slurm 24.11's data parser v0.0.42
   -M, --clusters=NAME         must be this cluster
 * --all --federation --hide --local --noconvert --verbose
 """,
@@ -275,7 +275,7 @@ Shows the output of a step that runs, from now on, and what becomes of its tasks
   -n, --noheader
       --units=K|M|G|T|P; --noconvert
   -B, --batch-script          the script of -j
-      --json
+      --json, --yaml          in the shape of Slurm 24.11's data parser v0.0.42
   -M, --clusters=NAME         must be this cluster
 * --allclusters --federation --local --truncate --use-local-uid --verbose --whole-hetjob
 """,
@@ -318,6 +318,7 @@ Shows the output of a step that runs, from now on, and what becomes of its tasks
   -o, --format=NAME[%[-]WIDTH],...; -e, --helpformat lists the names
   -p, --parsable; -P, --parsable2
   -n, --noheader
+      --json, --yaml          in the shape of Slurm 24.11's data parser v0.0.42
   -M, --clusters=NAME         must be this cluster
 * --verbose
 """,
@@ -340,7 +341,7 @@ Shows the output of a step that runs, from now on, and what becomes of its tasks
   delete ReservationName=NAME
   write batch_script ID [FILE|-]
   reconfigure, ping, version
-  -o, --oneliner; -d, --details; --json (show job)
+  -o, --oneliner; -d, --details; --json, --yaml (show job, node, partition, reservation, lic)
   -M, --clusters=NAME         must be this cluster
 * --all --federation --future --hide --local --quiet --sibling --verbose
 """,

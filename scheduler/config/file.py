@@ -72,6 +72,7 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     usage_s: int = 10
     cycle_interval_ms: int = 20
     learn_interval_s: int = 600
+    mail_program: str = ""
     shadow_config: str = ""
     shadow_interval_s: int = 10
     log_level: str = "info"

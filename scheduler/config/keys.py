@@ -104,6 +104,7 @@ SECTIONS: dict[str, str] = {
         "Where the scheduler can be reached. Callers over TCP need a token; the Unix socket asks the kernel."
     ),
     "store": "What is kept on disk.",
+    "mail": "Mail to users about their jobs (`sbatch --mail-type`).",
     "accounting": "What is kept of jobs beside their rows in accounting ([store] has how long these stay).",
     "log": "What the scheduler writes about itself.",
 }
@@ -290,6 +291,7 @@ KEYS: tuple[Key, ...] = (
     Key("store", "record_limit_mib", count(1, 1 << 24), "1024", "MiB", _S, "record_limit_mib"),
     Key("shadow", "config", TEXT, '""', "", _S, "shadow_config"),
     Key("shadow", "interval", duration(0, _YEAR_S), "10", "seconds", _S, "shadow_interval_s"),
+    Key("mail", "program", TEXT, '""', "", _S, "mail_program"),
     Key("accounting", "usage_retention", count(0, 36500), "30", "days", _S, "usage_retention_days"),
     Key("accounting", "usage_max_mib", count(1, 1 << 24), "1024", "MiB", _S, "usage_max_mib"),
     Key("log", "level", LEVEL, '"info"', "", _S, "log_level"),

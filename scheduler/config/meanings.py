@@ -266,6 +266,10 @@ MEANING: dict[str, str] = {
         "names users and what they ask for, but holds no script and no environment."
     ),
     "store.record_limit_mib": "The recording ends when it is that large.",
+    "mail.program": (
+        "Absolute path of a program that is run as `PROGRAM -s SUBJECT ADDRESS` for every letter, with the "
+        'rights of the owner of the job; /usr/bin/mail is one. "": no mail is sent.'
+    ),
     "shadow.config": (
         "The other configuration: a file like this one, relative to PACKHORSE_HOME, with what is to be "
         'otherwise; "": no shadow. `packhorse shadow on FILE` and `off` switch it while the scheduler runs.'

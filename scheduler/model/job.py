@@ -158,7 +158,8 @@ class JobSpec(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash
     its priority, set by administrators. checkpoint: what it is sent when it has to make room for others, and
     how long before it is stopped. gang: jobs that it starts together with, or not at all. switches_wait_s:
     for how long it waits, once eligible, for as few switches as it asks for; -1: for ever. allocation: what
-    it has instead of a batch script (script_ref is "" then).
+    it has instead of a batch script (script_ref is "" then). mail: of what its user is told by mail
+    (model/mailspec.py), "" for nothing; mail_user: where to, "": to its owner.
     """
 
     name: str
@@ -207,6 +208,8 @@ class JobSpec(msgspec.Struct, frozen=True, array_like=True, gc=False, cache_hash
     gang: Gang | None = None
     switches_wait_s: int = -1
     allocation: AllocationKind = AllocationKind.BATCH
+    mail: str = ""
+    mail_user: str = ""
 
 
 class Held(StrEnum):

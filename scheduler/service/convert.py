@@ -51,6 +51,7 @@ from packhorse.scheduler.model.job import (
     WarnSignal,
 )
 from packhorse.scheduler.model.loan import Switch
+from packhorse.scheduler.model.mailspec import MailError, parse_mail_types
 from packhorse.scheduler.model.oomspec import LEAST_MILLI, MOST_MILLI, MOST_RETRIES
 from packhorse.scheduler.model.resources import DIVISIBLE, WHOLE, Ask, Gres, is_slice
 from packhorse.scheduler.model.step import AllocationKind
@@ -275,8 +276,26 @@ def job_spec(wire: Any, has: Has) -> tuple[JobSpec, tuple[Payload, ...]]:
         if has(wire, "switches_wait_s")
         else -1,
         allocation=kind,
+        mail=_mail(wire.mail),
+        mail_user=_address(wire.mail_user),
     )
     return spec, (variables,) if kind else (program, variables)
+
+
+def _mail(kinds: str) -> str:
+    """Of what mail is sent, in the form that is kept. Raises BadValue."""
+    try:
+        return parse_mail_types(kinds) if kinds else ""
+    except MailError as error:
+        raise BadValue(f"mail: {error}") from None
+
+
+def _address(to: str) -> str:
+    """A mail address or a user's name. Raises BadValue for what a program could take for an option."""
+    found = text("mail_user", to)
+    if found.startswith("-") or any(char.isspace() for char in found):
+        raise BadValue(f'mail_user: "{found[:80]}" is no mail address')
+    return found
 
 
 def _oom_factor(milli: int) -> int:

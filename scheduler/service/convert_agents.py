@@ -137,6 +137,7 @@ def introduction(message: pb.AgentMessage, address: str) -> RegisterNode | None:
         ),
         launching=tuple([attempt_key(key) for key in hello.launching]),
         exited=tuple([attempt_key(key) for key in hello.exited]),
+        kept=tuple([attempt_key(key) for key in hello.kept]),
     )
 
 

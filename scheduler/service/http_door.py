@@ -1,7 +1,8 @@
 """The HTTP door: every method of the Scheduler service as `POST /packhorse.v1.Scheduler/METHOD`, in JSON.
 
 Served on TCP (loopback, bearer token) and on the Unix socket (the kernel says who calls; socket_door.py).
-How bodies are read and errors written is said in json_calls.py.
+How bodies are read and errors written is said in json_calls.py. Below /slurm, /slurmdb and /openapi is
+Slurm's REST interface (rest/door.py), for the same callers.
 
 WatchEvents answers with one JSON object a line (application/x-ndjson) as long as the caller listens; a line
 `{"error": {"code": …, "message": …}}` is the last one where the server ends it.
@@ -23,6 +24,7 @@ from packhorse.scheduler.service.auth import Principal
 from packhorse.scheduler.service.failures import CallFailed, Code, error_body, failure_of
 from packhorse.scheduler.service.joint import Local
 from packhorse.scheduler.service.json_calls import JsonCalls
+from packhorse.scheduler.service.rest import door as rest_door
 from packhorse.scheduler.service.rpc import Method, Streaming, Unary
 from packhorse.scheduler.service.tunnels import Tunnels
 
@@ -63,6 +65,7 @@ class HttpDoor:
         self,
         methods: dict[str, Method],
         pages: Pages,
+        rest: rest_door.Rest,
         *,
         max_bytes: int,
         identify: Identify,
@@ -72,6 +75,7 @@ class HttpDoor:
         self._calls = JsonCalls(methods, answered)
         self._by_path = {PREFIX + name: method for name, method in methods.items()}
         self._pages = pages
+        self._rest = rest
         self._max_bytes = max_bytes
         self._identify = identify
         self._tunnels = tunnels
@@ -107,6 +111,8 @@ class HttpDoor:
                 return await self._stream(request, method)
             if path == TUNNEL and request.method == "POST" and self._tunnels is not None:
                 return await self._tunnel(request, self._tunnels)
+            if path.startswith(rest_door.BELOW):
+                return await self._slurm(request)
             page = self._pages.get(path)
             if page is not None and request.method in ("GET", "HEAD"):
                 status, content_type, body = await page()
@@ -136,6 +142,14 @@ class HttpDoor:
                 Code.RESOURCE_EXHAUSTED,
                 f"the request is larger than {self._max_bytes >> 20} MiB (max_message_mib in [listen])",
             ) from error
+
+    async def _slurm(self, request: web.BaseRequest) -> web.Response:
+        """Slurm's REST interface."""
+        asked = rest_door.Request(
+            request.method, request.path, request.query, request.headers, request.remote or "unix socket"
+        )
+        reply = await self._rest.answer(asked, lambda: self._identify(request), lambda: self._body(request))
+        return web.Response(status=reply.status, body=reply.body, content_type=reply.content_type)
 
     async def _stream(self, request: web.BaseRequest, method: Streaming) -> web.StreamResponse:
         """One line for each message."""

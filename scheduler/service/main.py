@@ -30,11 +30,14 @@ from packhorse.scheduler.service.engine import Engine
 from packhorse.scheduler.service.estimating import Estimator
 from packhorse.scheduler.service.failures import HTTP_STATUS, Code
 from packhorse.scheduler.service.http_door import HttpDoor, Identify, Page, Pages
+from packhorse.scheduler.service.mailing import Mailer
 from packhorse.scheduler.service.methods import Methods
 from packhorse.scheduler.service.metrics import CONTENT_TYPE, Metrics
 from packhorse.scheduler.service.reconfiguring import Reconfiguring
 from packhorse.scheduler.service.recording import RECORDING, Recorder
 from packhorse.scheduler.service.recovery import Housekeeping
+from packhorse.scheduler.service.rest.routes import Calls
+from packhorse.scheduler.service.rest.service import make_rest
 from packhorse.scheduler.service.series_keeping import SeriesKeeper
 from packhorse.scheduler.service.shadow_view import begin_shadow
 from packhorse.scheduler.service.status import About, installed_version
@@ -177,6 +180,10 @@ async def serve(
     estimator = Estimator(engine)
     estimator.start()
     stack.push_async_callback(estimator.stop)
+    if service.mail_program:
+        mailer = Mailer(engine, service.mail_program)
+        mailer.start()
+        stack.push_async_callback(mailer.stop)
     keeper = SeriesKeeper(engine)
     keeper.start()
     stack.push_async_callback(keeper.stop)
@@ -207,11 +214,13 @@ async def serve(
     await server.start()
     stack.push_async_callback(server.stop, STOP_GRACE_S)
     pages = _pages(engine, metrics)
+    rest = make_rest(Calls(table, engine, about), metrics.answered)
 
     async def http_server(identify: Identify) -> web.ServerRunner:
         door = HttpDoor(
             table,
             pages,
+            rest,
             max_bytes=service.max_message_mib * MIB,
             identify=identify,
             answered=metrics.answered,
@@ -241,7 +250,7 @@ def by_token(signer: tokens.Tokens, clock: SystemClock) -> Identify:
     """Identifies callers over TCP by their bearer token."""
 
     def identify(request: web.BaseRequest) -> Principal:
-        return signer.check(tokens.bearer(request.headers.get("Authorization")), now=clock.now())
+        return signer.check(tokens.presented(request.headers), now=clock.now())
 
     return identify
 

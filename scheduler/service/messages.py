@@ -162,6 +162,8 @@ class JobSpec(_Message):
     gang: Gang | None = None
     switches_wait_s: I64 | None = None
     allocation: str = ""
+    mail: str = ""
+    mail_user: str = ""
 
 
 class MultiProgram(_Message):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ OWNER_TOKEN_FILE = "owner.token"
 KEY_BYTES = 32
 LONG_LIVED_S = 10 * 365 * 24 * 3600
 """Of the tokens in the home's own secrets folder: whoever reads that folder could sign others anyway."""
+
+USER_TOKEN = "X-SLURM-USER-TOKEN"
 
 _CACHE_LIMIT = 4096
 
@@ -128,6 +131,17 @@ class Tokens:
 
             self._jwk = OctKey.import_key(self._secret)
         return self._jwk
+
+
+def presented(headers: Mapping[str, str]) -> str:
+    """The token that a request brings: as a bearer token, or as Slurm's clients do.
+
+    Raises CallFailed(UNAUTHENTICATED) where there is none.
+    """
+    slurms = headers.get(USER_TOKEN, "").strip()
+    if slurms and "Authorization" not in headers:
+        return slurms
+    return bearer(headers.get("Authorization"))
 
 
 def bearer(header: str | None) -> str:

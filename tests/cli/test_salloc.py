@@ -126,9 +126,16 @@ def test_signals_go_to_the_command(stepped: Stepped) -> None:
 def test_the_end_of_the_job_is_told_to_the_command_where_that_is_asked_for(
     stepped: Stepped, words: list[str], signalled: bool
 ) -> None:
-    stepped.scheduler.on("WaitJobs", {"allEnded": True, "results": [{"state": "CANCELLED"}]})
+    marker = stepped.root / "marker"
+
+    def over(body: dict[str, object]) -> dict[str, object]:
+        while not marker.exists():
+            time.sleep(0.01)
+        return {"allEnded": True, "results": [{"state": "CANCELLED"}]}
+
+    stepped.scheduler.on("WaitJobs", over)
     script = (
-        "trap 'echo told; exit 9' TERM USR1; echo ready; "
+        "trap 'echo told; exit 9' TERM USR1; echo ready; touch marker; "
         "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; done; exit 5"
     )
     code, out, err = stepped.run("salloc", *words, "sh", "-c", script)

@@ -710,3 +710,25 @@ def test_a_slow_reader_does_not_keep_signals_away(stepped: Stepped) -> None:
     stepped.scheduler.fail("GetStep", "not_found", "over", "over", 404)
     out, _ = process.communicate(timeout=WITHIN_S)
     assert out
+
+
+def test_a_job_is_given_back_when_srun_is_killed(stepped: Stepped) -> None:
+    """Nobody could do so afterwards."""
+
+    def script(visit: Visit) -> None:
+        visit.welcome([0])
+        visit.send(fake_door.OUT, 0, b"ready\n")
+        while visit.read() is not None:
+            pass
+
+    stepped.serve(([0], script))
+    process = stepped.start("srun", "-n1", "x")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    process.kill()
+    assert process.stdout.read() == b"", "nobody else holds its output"
+    until = time.monotonic() + WITHIN_S
+    while not stepped.scheduler.bodies("EndAllocation"):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert stepped.scheduler.bodies("EndAllocation")[0]["exitSignal"] == signal.SIGKILL

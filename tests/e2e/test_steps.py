@@ -304,14 +304,18 @@ def test_an_agent_dies_midway(frail: Cluster, running: list[subprocess.Popen[str
 
 
 def test_srun_itself_dies(frail: Cluster, running: list[subprocess.Popen[str]]) -> None:
-    """Its job can still be ended, and the step with it."""
+    """Its job is given back all the same, and the step with it."""
     process = start(frail, running, "srun", "-n1", "sh", "-c", "echo ready; exec sleep 300")
     assert line(process) == "ready\n"
     process.kill()
     process.wait()
     (job,) = [row["job_id"] for row in frail.jobs(fields=["state"]) if row["state"] == "RUNNING"]
-    frail.text("scancel", str(job))
-    assert frail.wait(int(job)).state == "CANCELLED"
+    assert frail.wait(int(job)).state == "FAILED"
+    holder = start(frail, running, "salloc", "-n1", "-Q", "sh", "-c", "echo ready; exec sleep 4")
+    assert line(holder) == "ready\n"
+    (job,) = [row["job_id"] for row in frail.jobs(fields=["state"]) if row["state"] == "RUNNING"]
+    holder.kill()
+    assert frail.wait(int(job)).state == "FAILED"
 
 
 def test_a_terminal(cluster: Cluster) -> None:

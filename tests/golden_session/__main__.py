@@ -38,16 +38,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         held = Path(args.held or args.keep or scratch)
         if not args.held:
-            with Demo() as cluster:
-                script.hold(cluster, held)
+            demo = Demo()
+            with demo:
+                script.hold(demo, held, (script.RECORDED / "session.sh").read_text())
         found = compared(held, args.only)
     tell(found)
     return 1 if found.differing or found.unused else 0
 
 
-def compared(held: Path, only: str = "*") -> Report:
+def compared(held: Path, only: str = "*", recorded: Path = script.RECORDED / "out") -> Report:
     """Our transcripts in `held` against the recorded ones."""
-    recorded = script.RECORDED / "out"
     began, work, host = (held / script.ABOUT).read_text().splitlines()
     translate = compare.translation(
         ids.job_ids(held, recorded), [(work, script.WORK), (host, "vm")], ids.LINES_BELOW

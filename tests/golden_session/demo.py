@@ -136,11 +136,7 @@ class Demo(Cluster):
         self.run("scontrol", "reconfigure")
 
     def _start(self, command: list[str], name: str) -> None:
-        before = dict(os.environ)
-        os.environ.clear()
-        os.environ.update(self.env)
-        try:
-            daemons.spawn(command, self.home.log / f"{name}.out")
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
+        """As a process of its own, which no Python object stands for."""
+        self.home.log.mkdir(exist_ok=True)
+        log = self.home.log / f"{name}.out"
+        self.run("setsid", "sh", "-c", f'"$@" </dev/null >>{log} 2>&1 &', "sh", *command, cwd=Path("/"))

@@ -36,8 +36,9 @@ def job_ids(ours: Path, theirs: Path) -> dict[int, int]:
             left = [raw for raw in known.get(name, []) if raw not in taken]
             ids.update(zip([raw for raw in raws if raw not in ids], left, strict=False))
     for (array, task), raw in mine_kept.tasks.items():
-        if other := others_kept.tasks.get((ids.get(array, 0), task)):
-            ids[raw] = other
+        known_task = others_kept.tasks.get((ids.get(array, 0), task))
+        if known_task is not None:
+            ids[raw] = known_task
     return ids
 
 
@@ -64,6 +65,8 @@ def _said(path: Path) -> int:
 
 def _accounted(path: Path, first: int) -> _Accounted:
     found = _Accounted()
+    if not path.exists():
+        return found
     for line in transcripts.read(path).out.splitlines()[1:]:
         row, raw, name, state, *_, nodes, _ = line.split("|")
         array, _, task = row.partition("_")

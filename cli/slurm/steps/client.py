@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from packhorse.cli.slurm.steps.lines import LineWriter
+    from packhorse.cli.slurm.steps.pmi import Star
 
 BACK_WITHIN_S = 60.0
 """For so long a step waits for an owner to come back."""
@@ -87,6 +88,8 @@ class StepClient:
         finally:
             set_wakeup_fd(-1)
         self._finish()
+        if self._set.star is not None and self._set.star.code > 0:
+            return self._set.star.code
         return self.tasks.code
 
     def _turn(self) -> None:
@@ -229,6 +232,9 @@ class StepClient:
         except OSError:
             self._broken(connection)
             return
+        if reply is not None and self._set.star is not None:
+            for said in self._set.star.greeting():
+                connection.queue(frames.frame(frames.PMI_ANSWER, frames.ALL, said))
         if reply is not None and not connection.attached:
             connection.attached = True
             for rank in reply.get("ranks") or ():
@@ -289,8 +295,18 @@ class StepClient:
         elif kind == frames.NOTICE:
             self._deliver()
             self._steering.noticed(payload.decode("utf-8", "replace").rstrip("\n"))
+        elif kind == frames.PMI and self._set.star is not None:
+            self._join(self._set.star, self._set.star.heard(connection.index, payload))
         elif kind == frames.STEP_OVER:
             connection.over = True
+
+    def _join(self, star: Star, said: list[bytes]) -> None:
+        """Tells all nodes so."""
+        for payload in said:
+            self._to_all(frames.frame(frames.PMI_ANSWER, frames.ALL, payload))
+        if star.code >= 0:
+            self._deliver()
+            self._steering.joined(star)
 
     def _ended(self, connection: Connection, rank: int, status: int) -> None:
         """A task is over."""
@@ -300,6 +316,8 @@ class StepClient:
         if self._set.kill_on_bad_exit and self.tasks.first_failure and not failed:
             self._deliver()
             self._steering.failed_first()
+        if self._set.star is not None:
+            self._join(self._set.star, self._set.star.task_ended(connection.index))
 
     def _to_all(self, data: bytes) -> None:
         for connection in self._connections:

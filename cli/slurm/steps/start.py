@@ -122,6 +122,10 @@ class Launch:
             raw=pty or "unbuffered" in options,
         )
         settings = self._settings(names)
+        if self._spec.get("mpi") == "pmi2":
+            from packhorse.cli.slurm.steps.pmi import Star
+
+            settings.star = Star([node.ranks for node in nodes])
         client = StepClient(
             str(field(made, "key", "")),
             f"{self.job_id}.{step_id}",

@@ -26,6 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from packhorse.cli.slurm.steps.pmi import Star
     from packhorse.cli.slurm.steps.tasks import Tasks
 
 GRACE_S = 30.0
@@ -55,6 +56,8 @@ class Settings:
         """The descriptor whose bytes go to the tasks, -1: none."""
         self.input_rank = -1
         """The only task that gets them, -1: all."""
+        self.star: Star | None = None
+        """Joins the nodes, where the tasks find each other by PMI."""
         self.window: Callable[[], tuple[int, int]] | None = None
         """Rows and columns of our terminal, where task 0 has one."""
 
@@ -185,6 +188,14 @@ class Steering:
         if self._tasks.left:
             self._tell_terminating()
             self.end()
+
+    def joined(self, star: Star) -> None:
+        """Its nodes were told so; a step that a task aborted, or that cannot go on, is ended."""
+        if self.ending or star.code < 0:
+            return
+        if star.stuck:
+            self.say(f"error: {star.stuck}: terminating StepId={self._step}")
+        self.end(0)
 
     def ended(self) -> None:
         """A task is over."""

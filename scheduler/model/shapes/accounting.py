@@ -31,15 +31,16 @@ if TYPE_CHECKING:
     Row = dict[str, Any]
 
 
-def jobs(rows: list[Row], now_us: int) -> list[dict[str, Any]]:
-    """The jobs of rows of the table of accounting, in which a job's steps come after it."""
+def jobs(rows: list[Row], now_us: int) -> list[Row]:
+    """The rows that `JOB` is made of, of rows of the table of accounting, in which a job's steps come after
+    it."""
     found: list[Row] = []
     for row in rows:
         if row["row_kind"] != "step":
             found.append(row | {"now_us": now_us, "steps": []})
         elif found and found[-1]["job_id"] == row["job_id"]:
             found[-1]["steps"].append(row | {"now_us": now_us})
-    return [JOB.of(row) for row in found]
+    return found
 
 
 def _node_names(row: Row) -> list[str]:

@@ -26,10 +26,22 @@ PLAIN = ("text", "int", "bool", "float", "number", "float_number", "texts", "int
 them; so is every set of flags or states."""
 
 
+class Always:
+    """Makes the same of every row."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __call__(self, row: Row) -> Any:
+        return self.value
+
+
 class Shape:
     """An object. name: what it is called in the OpenAPI document. extra: fields that not every object has."""
 
-    __slots__ = ("_makers", "extra", "fields", "name")
+    __slots__ = ("_blank", "_makers", "extra", "fields", "name")
 
     def __init__(
         self,
@@ -40,11 +52,17 @@ class Shape:
         self.name = name
         self.fields = fields
         self.extra = extra or {}
-        self._makers = [(key, make) for key, (_, make) in fields.items()]
+        # What is the same for all is there from the beginning: it is more than half of a job's fields.
+        self._blank = {
+            key: make.value if isinstance(make, Always) else None for key, (_, make) in fields.items()
+        }
+        self._makers = [(key, make) for key, (_, make) in fields.items() if not isinstance(make, Always)]
 
     def of(self, row: Row) -> dict[str, Any]:
         """The object of a row. An extra field that comes out as None is left out."""
-        made = {key: make(row) for key, make in self._makers}
+        made = self._blank.copy()
+        for key, make in self._makers:
+            made[key] = make(row)
         for key, (_, make) in self.extra.items():
             value = make(row)
             if value is not None:
@@ -81,7 +99,7 @@ def truth(column: str) -> Field:
 
 def counted(column: str) -> Field:
     """A number that is always known."""
-    return "number", lambda row: number(row[column])
+    return "number", lambda row: {"set": True, "infinite": False, "number": row[column]}
 
 
 def asked(column: str) -> Field:
@@ -96,7 +114,7 @@ def bounded(column: str) -> Field:
 
 def instant(column: str) -> Field:
     """Seconds since the epoch of a column in microseconds."""
-    return "number", lambda row: number(row[column] // US)
+    return "number", lambda row: {"set": True, "infinite": False, "number": row[column] // US}
 
 
 def second(column: str) -> Field:
@@ -110,8 +128,8 @@ def split(column: str) -> Field:
 
 
 def always(kind: Kind, value: Any) -> Field:
-    """What is the same for every row, since there is nothing of the kind here."""
-    return kind, lambda row: value
+    """What is the same for every row, since there is nothing of the kind here. The value is shared."""
+    return kind, Always(value)
 
 
 def no_text() -> Field:
@@ -120,11 +138,11 @@ def no_text() -> Field:
 
 def no_number() -> Field:
     """A number that is not set."""
-    return "number", lambda row: number(0, unset=True)
+    return always("number", number(0, unset=True))
 
 
 def no_texts() -> Field:
-    return "texts", lambda row: []
+    return always("texts", [])
 
 
 def inner(shape: Shape) -> Field:
@@ -147,7 +165,7 @@ def exit_field(code: str, signal: str) -> Field:
 
 def clean_exit() -> Field:
     """Of what has none of its own."""
-    return EXIT, lambda row: EXIT.of({"code": 0, "signal": 0})
+    return always(EXIT, EXIT.of({"code": 0, "signal": 0}))
 
 
 _SIGNAL = Shape(
@@ -196,4 +214,4 @@ def tres_field(column: str) -> Field:
 
 
 def no_tres() -> Field:
-    return ("list", TRES), lambda row: []
+    return always(("list", TRES), [])

@@ -122,7 +122,7 @@ async def test_a_file_that_cannot_be_opened(plain: Yard) -> None:
 async def test_an_unknown_mpi(plain: Yard) -> None:
     record, client = await ran(plain, mpi="strange")
     assert record.launch_error is not None
-    assert client.failed[0][1] == record.launch_error.message == "--mpi=strange: this node knows none"
+    assert client.failed[0][1] == record.launch_error.message == "--mpi=strange: this node knows none, pmi2"
 
 
 async def test_a_directory_that_is_not_there(plain: Yard) -> None:

@@ -99,6 +99,22 @@ class Running:
         async with self.remote.post(url, json=body or {}, headers=headers) as response:
             return Answer(response.status, await response.json())
 
+    async def rest(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        token: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """Slurm's REST interface: over TCP with a token, else over the Unix socket."""
+        session = self.local if token is None else self.remote
+        host = "local" if token is None else self.addresses.http
+        sent = dict(headers or {}) | ({"X-SLURM-USER-TOKEN": token} if token else {})
+        async with session.request(method, f"http://{host}{path}", json=body, headers=sent) as response:
+            return Answer(response.status, await response.json())
+
     async def submit(self, array: str = "", **spec: Any) -> int:
         """The id of a new job."""
         body: dict[str, Any] = {"spec": {"name": "job", "workDir": "/tmp", "script": SCRIPT} | spec}
