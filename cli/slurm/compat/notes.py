@@ -33,6 +33,7 @@ EVERYWHERE: dict[str, str] = {
     "power": "power is not managed",
     "prefer": "use `--constraint`",
     "profile": "`packhorse usage` shows what every job used",
+    "quiet": "errors are always said",
     "reboot": "nodes are not rebooted",
     "server": "the scheduler to ask; ours",
     "sibling": "one cluster",
@@ -100,11 +101,10 @@ OWN: dict[str, dict[str, str]] = {
     "sstat": {"allsteps": "all steps are shown", "pidformat": "processes are not listed"},
     "scontrol": {
         "future": "nodes are those whose agents joined",
-        "quiet": "errors are always said",
         "uid": "use `runuser -u USER scontrol …`",
     },
     "sacctmgr": {"oneliner": "rows are lines anyhow"},
-    "sreport": {"all_clusters": "one cluster", "cluster": "one cluster", "quiet": "errors are always said"},
+    "sreport": {"all_clusters": "one cluster", "cluster": "one cluster"},
     "sdiag": {"all": "all is shown anyhow"},
 }
 

@@ -79,6 +79,11 @@ def remark(command: str, name: str, what: str) -> str:
     own = OWN.get(command, {})
     if name in own:
         return own[name]
+    refused: Mapping[str, tuple[str, str]] = (
+        importlib.import_module("packhorse.cli.slurm.strigger").NOT_HERE if command == "strigger" else {}
+    )
+    if name in refused:
+        return refused[name][1]
     if name in OURS:
         return "ours"
     if name == "clusters" or what != USED or name == "server":
