@@ -102,7 +102,10 @@ What to run
       --open-mode=append|truncate
       --export=ALL|NONE|[ALL,]NAME[=VALUE]...
       --export-file=FILE      NAME=VALUE pairs, each ended by a zero byte
+      --get-user-env[=SECONDS][S|L]  the user's login environment on the node, below what is exported
       --propagate[=LIMITS]    resource limits to take along (ALL)
+      --container-image=IMAGE, --container=BUNDLE   in a container, where the node has a runtime
+      --ignore-pbs            not what #PBS lines say
 What it needs
   -n, --ntasks=N              tasks
   -N, --nodes=MIN[-MAX]       nodes
@@ -123,6 +126,7 @@ What it needs
   -C, --constraint=FEATURES   features that nodes must have
   -w, --nodelist=NODES, -x, --exclude=NODES, -F, --nodefile=FILE
       --exclusive[=user]      nodes without other jobs
+  -O, --overcommit            a CPU on each node, for however many tasks
       --contiguous            neighbouring nodes
       --spread-job            on many and empty nodes
       --switches=N[@TIME]     below at most N switches, after TIME below any
@@ -147,15 +151,21 @@ When and how
       --idle-gpu-ok           that its GPUs do nothing for long is in order (not Slurm's)
       --signal=[B:]SIG[@S]    a warning S seconds before the limit
       --checkpoint-signal=[B:]SIG[@S]  the same when it has to make room (not Slurm's)
-      --comment=TEXT
+      --comment=TEXT, --wckey=KEY
+      --mail-type=KIND,...    BEGIN END FAIL REQUEUE INVALID_DEPEND TIME_LIMIT[_50|_80|_90] ARRAY_TASKS ALL
+      --mail-user=ADDRESS     to whom (the submitter)
+For the steps that it starts
+  -m, --distribution=HOW, --gpu-bind=HOW
 What to print
       --parsable              only the job id
       --test-only             when it would start; nothing is submitted
   -W, --wait                  until it has ended; exits as the job did
   -Q, --quiet, -v, --verbose
   -M, --clusters=NAME         must be this cluster
-* --acctg-freq --delay-boot --get-user-env --ignore-pbs --mail-type --mail-user --oversubscribe --profile
-  --use-min-nodes --wait-all-nodes --wckey
+* --acctg-freq --delay-boot --oversubscribe --profile --time-min --use-min-nodes --wait-all-nodes
+* with a warning: --batch --bb --bbf --cluster-constraint --core-spec --cores-per-socket --cpu-freq
+  --extra-node-info --gpu-freq --hint --mcs-label --mem-bind --network --no-kill --ntasks-per-core
+  --ntasks-per-socket --power --prefer --sockets-per-node --thread-spec --threads-per-core
 """,
     ),
     "srun": (
@@ -201,8 +211,8 @@ Its end
       --quit-on-interrupt     Ctrl-C ends the step at once
   -Q, --quiet, -v, --verbose
   -M, --clusters=NAME         must be this cluster
-* --acctg-freq --bcast-exclude --compress --delay-boot --mail-type --mail-user --msg-timeout --oversubscribe
-  --profile --slurmd-debug --threads --use-min-nodes --wckey; with a warning: --accel-bind --cpu-freq
+* --acctg-freq --bcast-exclude --compress --delay-boot --msg-timeout --oversubscribe
+  --profile --slurmd-debug --threads --use-min-nodes; with a warning: --accel-bind --cpu-freq
   --gpu-freq --hint --mem-bind --network --resv-ports --send-libs --threads-per-core --x11
 """,
     ),
@@ -219,8 +229,8 @@ when and how hold, and:
       --test-only             when it would start; nothing is submitted
   -Q, --quiet, -v, --verbose
   -M, --clusters=NAME         must be this cluster
-* --acctg-freq --delay-boot --get-user-env --gpu-bind --mail-type --mail-user --mem-bind --oversubscribe
-  --profile --use-min-nodes --wait-all-nodes --wckey; with a warning: --cpu-freq --gpu-freq --hint --network
+* --acctg-freq --delay-boot --get-user-env --gpu-bind --oversubscribe
+  --profile --use-min-nodes --wait-all-nodes; with a warning: --cpu-freq --gpu-freq --hint --network
   --x11
 """,
     ),
@@ -243,6 +253,7 @@ Shows the output of a step that runs, from now on, and what becomes of its tasks
   -u, --user=NAME,...; --me   jobs of these users; yours
   -t, --states=STATE,...      in these states (all: ended ones too, for a while)
   -n, --name, -p, --partition, -A, --account, -q, --qos, -w, --nodelist, -R, --reservation
+  -L, --licenses=NAME,...     that asked for one of them
   -r, --array                 a line for every element of an array
   -l, --long                  more columns
       --start                 expected starts of waiting jobs
@@ -265,6 +276,7 @@ Shows the output of a step that runs, from now on, and what becomes of its tasks
   -f, --full                  signal the batch shell and all steps
   -u, --user=NAME; --me       jobs of this user; yours
   -n, --name, -p, --partition, -A, --account, -q, --qos, -w, --nodelist, -R, --reservation
+      --wckey=NAME,...
   -t, --state=STATE           PENDING, RUNNING or SUSPENDED
   -i, --interactive           ask before each
   -v, --verbose, -Q, --quiet
@@ -301,6 +313,11 @@ Shows the output of a step that runs, from now on, and what becomes of its tasks
   -s, --state=STATE,...
   -u, --user=NAME,..., -a, --allusers, -A, --accounts, -g, --group, --name, -q, --qos, -r, --partition, -N,
   --nodelist -D, --duplicates            earlier runs of requeued jobs too
+  -C, --constraints=FEATURE,...; -R, --reason=REASON,...   that asked for all of them; that had one of them
+  -i, --nnodes=MIN[-MAX]; -I, --ncpus=MIN[-MAX]            that were given so many
+  -W, --wckeys=NAME,...
+  -k, --timelimit-min=LIMIT [-K, --timelimit-max=LIMIT]    with that limit, or one between the two
+  -T, --truncate              starts and ends as if the time from -S to -E were all there is
   -o, --format=NAME[%[-]WIDTH],...; -e, --helpformat lists the names
   -l, --long; -b, --brief
   -p, --parsable; -P, --parsable2; --delimiter=TEXT
@@ -309,7 +326,7 @@ Shows the output of a step that runs, from now on, and what becomes of its tasks
   -B, --batch-script          the script of -j
       --json, --yaml          in the shape of Slurm 24.11's data parser v0.0.42
   -M, --clusters=NAME         must be this cluster
-* --allclusters --federation --local --truncate --use-local-uid --verbose --whole-hetjob
+* --allclusters --federation --local --use-local-uid --verbose --whole-hetjob
 """,
     ),
     "sstat": (

@@ -114,12 +114,17 @@ ALLOWED: dict[str, frozenset[tuple[Role, Relation]]] = {
     "ListSteps": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "AwaitAllocation": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
     "EndAllocation": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
+    # Not a method of the service: a connection to a step, see tunnels.py.
+    "StepTunnel": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
     "IssueToken": frozenset({(_U, _OWN), (_A, _OWN)}),
     "AdmitNode": frozenset({(_A, _OTHER)}),
     # The agents' stream: an agent's token for its own node only.
     "Session": frozenset({(_N, _OWN)}),
     # What agents pass on for callers on their hosts.
     "Relay": frozenset({(_N, _OWN)}),
+    # The agents' ends of such connections: of their own node, or for callers on their hosts.
+    "Tunnel": frozenset({(_N, _OWN)}),
+    "RelayTunnel": frozenset({(_N, _OWN)}),
 }
 
 RELAYED = frozenset(

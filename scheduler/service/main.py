@@ -232,6 +232,7 @@ async def serve(
             max_bytes=service.max_message_mib * MIB,
             identify=identify,
             answered=metrics.answered,
+            tunnels=sessions.tunnels,
         )
         runner = await http_door.serve(door.server())
         stack.push_async_callback(runner.cleanup)
@@ -247,6 +248,7 @@ async def serve(
     )
     _write_addresses(home / ADDRESS_FILE, addresses)
     stack.callback((home / ADDRESS_FILE).unlink, missing_ok=True)
+    stack.callback(sessions.tunnels.close)
     await health.serving(True)
     stack.push_async_callback(health.serving, False)
     return Served(addresses, engine, methods, reconfiguring)
