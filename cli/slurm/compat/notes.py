@@ -81,7 +81,7 @@ OWN: dict[str, dict[str, str]] = {
         "priority": "an array waits in one partition at a time",
     },
     "scancel": {
-        "cron": "of later versions",
+        "cron": "lines of crontabs are disabled anyhow",
         "ctld": "the scheduler is always asked",
         "hurry": "nothing is staged out",
     },
