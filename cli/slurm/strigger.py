@@ -6,6 +6,7 @@ import os
 import sys
 
 from packhorse.cli.slurm.options import (
+    HARMLESS,
     NONE,
     NOT_YET,
     OPTIONAL,
@@ -68,7 +69,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "up": ("u", NONE, USED),
     "usage": ("", NONE, USED),
     "user": ("", REQUIRED, USED),
-    "verbose": ("v", NONE, "harmless"),
+    "verbose": ("v", NONE, HARMLESS),
     "version": ("V", NONE, USED),
     **{name: (letter, NONE, NOT_YET) for name, (letter, _) in NOT_HERE.items()},
 }

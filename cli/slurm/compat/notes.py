@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from packhorse.cli.slurm.strigger import NOT_HERE
+
 EVERYWHERE: dict[str, str] = {
     "acctg-freq": "use is measured as often as `[nodes] usage_interval` says",
     "all": "nothing is hidden",
@@ -81,7 +83,7 @@ OWN: dict[str, dict[str, str]] = {
         "priority": "an array waits in one partition at a time",
     },
     "scancel": {
-        "cron": "of later versions",
+        "cron": "lines of crontabs are disabled anyhow",
         "ctld": "the scheduler is always asked",
         "hurry": "nothing is staged out",
     },
@@ -106,6 +108,8 @@ OWN: dict[str, dict[str, str]] = {
     "sacctmgr": {"oneliner": "rows are lines anyhow"},
     "sreport": {"all_clusters": "one cluster", "cluster": "one cluster"},
     "sdiag": {"all": "all is shown anyhow"},
+    "strigger": {name: why for name, (_, why) in NOT_HERE.items()},
+    "scrontab": {"quiet": "errors are always said"},
 }
 
 SPECIAL: dict[str, dict[str, str]] = {

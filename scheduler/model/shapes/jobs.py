@@ -42,7 +42,7 @@ COLUMNS = (
     "gres_per_task", "gres_detail", "features", "exclusive", "contiguous", "deadline_at",
     "preempt_eligible_at", "preempted_at", "suspended_at", "suspended_s", "licenses", "reservation",
     "work_dir", "std_in", "std_out", "std_err", "command", "comment", "wckey", "mail", "mail_user",
-    "submit_host", "alloc_tres", "req_tres", "cpus_per_node", "mem_per_node",
+    "submit_host", "alloc_tres", "req_tres", "cpus_per_node", "mem_per_node", "cron",
 )
 # fmt: on
 """Of ListJobs, what `JOB` is made of."""
@@ -203,7 +203,7 @@ JOB = Shape(
         "cpu_frequency_maximum": no_number(),
         "cpu_frequency_governor": no_number(),
         "cpus_per_tres": no_text(),
-        "cron": no_text(),
+        "cron": text("cron"),
         "deadline": instant("deadline_at"),
         "delay_boot": no_number(),
         "dependency": text("dependency"),
