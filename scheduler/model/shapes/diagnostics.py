@@ -191,14 +191,17 @@ STATISTICS = Shape(
     },
 )
 
-_ROLLUP = Shape(
-    "rollup_stats",
+_COUNT = Shape("rollup_stats_count", {"current": always("int", 0)})
+_DURATION = Shape(
+    "rollup_stats_duration",
     {
-        "type": ("text", lambda row: row["name"]),
-        **{name: always("int", 0) for name in ("last_run", "max_cycle", "total_time", "total_cycles")},
-        "mean_cycles": always("int", 0),
+        "last": always("int", 0),
+        "max": always("int", 0),
+        "time": always("int", 0),
     },
 )
+_ROLLUP = Shape("rollup_stats_of", {"count": (_COUNT, _COUNT.of), "duration": (_DURATION, _DURATION.of)})
+_ROLLUPS = Shape("rollup_stats", dict.fromkeys(("hourly", "daily", "monthly"), (_ROLLUP, _ROLLUP.of)))
 _TIME = Shape("stats_rec_time", {"average": ("int", _mean_us), "total": whole("time_us")})
 _RPC = Shape(
     "stats_rpc",
@@ -212,7 +215,7 @@ DATABASE_STATISTICS = Shape(
     "stats_rec",
     {
         "time_start": ("int", lambda row: row["since_us"] // US),
-        "rollups": (("list", _ROLLUP), lambda row: []),
+        "rollups": (_ROLLUPS, _ROLLUPS.of),
         "RPCs": _calls("methods", _RPC),
         "users": _calls("users", _USER),
     },
