@@ -191,16 +191,11 @@ STATISTICS = Shape(
     },
 )
 
-_COUNT = Shape("rollup_stats_count", {"current": always("int", 0)})
-_DURATION = Shape(
-    "rollup_stats_duration",
-    {
-        "last": always("int", 0),
-        "max": always("int", 0),
-        "time": always("int", 0),
-    },
+_DURATION = Shape("rollup_stats_duration", {name: always("int", 0) for name in ("last", "max", "time")})
+_ROLLUP = Shape(
+    "rollup_stats_of",
+    {"count": always("int", 0), "last_run": always("int", 0), "duration": (_DURATION, _DURATION.of)},
 )
-_ROLLUP = Shape("rollup_stats_of", {"count": (_COUNT, _COUNT.of), "duration": (_DURATION, _DURATION.of)})
 _ROLLUPS = Shape("rollup_stats", dict.fromkeys(("hourly", "daily", "monthly"), (_ROLLUP, _ROLLUP.of)))
 _TIME = Shape("stats_rec_time", {"average": ("int", _mean_us), "total": whole("time_us")})
 _RPC = Shape(

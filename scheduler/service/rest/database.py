@@ -112,7 +112,7 @@ class Database:
             get("/association", "one association", associations, self.association, *_ASSOCIATIONS),
             get("/qos", "QOS", qos, self.qos, *_QOS),
             get("/qos/{qos}", "one QOS", qos, self.one_qos, *_unneeded("with_deleted")),
-            get("/clusters", "the cluster", clusters, self.clusters),
+            get("/clusters", "the cluster", clusters, self.clusters, *_unneeded("update_time")),
             get("/cluster/{cluster_name}", "the cluster, if that is its name", clusters, self.cluster),
             get("/tres", "what is counted", tres, self.tres),
             get("/instances", "machines lent by a cloud: none", instances, self.instances),
