@@ -12,7 +12,7 @@ from packhorse.scheduler.model.event import TriggersFired
 from packhorse.scheduler.model.ids import JobId, NodeName
 from packhorse.scheduler.model.input import Caller, ClearTriggers, SetTrigger, Start
 from packhorse.scheduler.model.job import Owner
-from packhorse.scheduler.model.reply import Done, Refused, RefusalCode
+from packhorse.scheduler.model.reply import Done, RefusalCode, Refused
 from packhorse.scheduler.model.trigger import TriggerKind
 from tests.core.scenario import ADMIN, USER, Cluster, a_cluster
 
