@@ -30,6 +30,8 @@ SLURM_COMMANDS = (
     "sstat",
     "seff",
     "sdiag",
+    "scrontab",
+    "strigger",
     "sprio",
     "sreport",
     "sshare",

@@ -123,7 +123,7 @@ def test_the_nodes_of_a_job() -> None:
     assert fired(cluster) == []
     cluster.silence(mine)
     cluster.tick()
-    assert fired(cluster) == [(1, mine)]
+    assert fired(cluster) == [(1, str(job))]
 
 
 def test_what_was_due_while_the_scheduler_was_away_is_fired_once() -> None:
