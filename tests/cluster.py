@@ -48,9 +48,6 @@ COMMANDS = (
     "sshare",
     "scontrol",
     "sacctmgr",
-    "srun",
-    "salloc",
-    "sattach",
 )
 
 FAST = """\
