@@ -79,6 +79,9 @@ EXPECTED = {
     "AdmitNode": "A other",
     "Session": "N own",
     "Relay": "N own",
+    "Tunnel": "N own",
+    "RelayTunnel": "N own",
+    "StepTunnel": "U A own, A other",
 }
 ROLES = {"U": Role.USER, "A": Role.ADMIN, "N": Role.AGENT}
 CELLS = list(itertools.product(EXPECTED, Role, Relation))
@@ -191,6 +194,10 @@ ABOUT_THE_CLUSTER = frozenset(
 )
 
 
+CONNECTIONS = {"Session", "Tunnel", "RelayTunnel", "StepTunnel"}
+"""No methods with a request and an answer; who may have a tunnel is tried in test_tunnels.py."""
+
+
 @pytest.fixture
 async def scheduler(tmp_path: Path) -> AsyncIterator[Running]:
     async with Running(tmp_path) as running:
@@ -198,7 +205,7 @@ async def scheduler(tmp_path: Path) -> AsyncIterator[Running]:
 
 
 def test_the_table_names_every_method(scheduler: Running) -> None:
-    assert set(ALLOWED) == set(EXPECTED) == {*scheduler.methods.table(), "Session"}
+    assert set(ALLOWED) == set(EXPECTED) == {*scheduler.methods.table(), *CONNECTIONS}
 
 
 @pytest.mark.parametrize(("method", "role", "relation"), CELLS)
@@ -301,7 +308,7 @@ async def test_the_identity_is_the_kernels(scheduler: Running) -> None:
 
 def test_the_page_on_calling_names_every_method(repository: Path) -> None:
     page = (repository / "docs" / "calling.md").read_text()
-    assert all(f"`{method}`" in page for method in EXPECTED if method != "Session")
+    assert all(f"`{method}`" in page for method in EXPECTED if method not in CONNECTIONS)
 
 
 async def test_a_filter_never_widens_a_reference(scheduler: Running) -> None:
