@@ -23,6 +23,8 @@ COMMANDS = (
     "seff",
     "sreport",
     "sdiag",
+    "scrontab",
+    "strigger",
     "sprio",
     "sshare",
     "scontrol",

@@ -101,6 +101,8 @@ JOB_COLUMNS = {
     "std_err": "text",
     "command": "text",  # path of the script, "" for --wrap and standard input
     "comment": "text",
+    "mail": "text",  # "END,TIME_LIMIT_90", "" for none
+    "mail_user": "text",
     "wckey": "text",
     "submit_host": "text",
     "alloc_tres": "text",  # "cpu=2,mem=1000M,node=1,billing=2,gres/gpu=1", "" while waiting

@@ -10,19 +10,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from packhorse.scheduler.core import apply_attempt, apply_node, apply_pending, apply_suspend, waiting
+from packhorse.scheduler.core import (
+    apply_attempt,
+    apply_node,
+    apply_pending,
+    apply_suspend,
+    partitions,
+    waiting,
+)
 from packhorse.scheduler.core.accounts import charging, holding
 from packhorse.scheduler.core.active import set_inactive_timer, set_rank_timer
+from packhorse.scheduler.core.crontabs import apply_crontabs
 from packhorse.scheduler.core.reclaim import apply_loans
 from packhorse.scheduler.core.reservations import apply_reservations
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.steps import apply_steps
+from packhorse.scheduler.core.triggers import apply_triggers
 from packhorse.scheduler.core.when import note
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
 from packhorse.scheduler.model.event import Event
 from packhorse.scheduler.model.ids import US
 from packhorse.scheduler.model.job import Active
+from packhorse.scheduler.model.node import Admin
+from packhorse.scheduler.model.trigger import TriggerKind
 
 
 def apply(state: State, event: Event) -> None:
@@ -32,6 +43,7 @@ def apply(state: State, event: Event) -> None:
 
 def _configured(state: State, event: ev.Configured) -> None:
     before, state.config = state.config, event.config
+    partitions.configured(state)
     state.configured_at, state.fallback = event.at, None
     charging.configured(state, event.at)
     holding.configured(state, before)
@@ -73,6 +85,60 @@ def _answered(state: State, event: ev.CallAnswered) -> None:
         del answered[key]
 
 
+def _job_ended(state: State, event: ev.JobEnded) -> None:
+    if not state.triggers:
+        apply_attempt.job_ended(state, event)
+    else:
+        nodes = apply_triggers.nodes_of(state, event.job)
+        apply_attempt.job_ended(state, event)
+        apply_triggers.job_ended(state, event.job, event.at)
+        apply_triggers.left(state, nodes, event.at)
+    if state.cron_jobs:
+        apply_crontabs.job_ended(state, event.job)
+
+
+def _job_reopened(state: State, event: ev.JobReopened) -> None:
+    apply_pending.job_reopened(state, event)
+    state.cron_due.pop(event.job, None)
+
+
+def _job_requeued(state: State, event: ev.JobRequeued) -> None:
+    nodes = apply_triggers.nodes_of(state, event.job) if state.triggers else ()
+    apply_attempt.job_requeued(state, event)
+    apply_triggers.left(state, nodes, event.at)
+
+
+def _node_registered(state: State, event: ev.NodeRegistered) -> None:
+    apply_node.node_registered(state, event)
+    if state.triggers:
+        apply_triggers.came_back(state, event.spec.name, event.at)
+
+
+def _node_silenced(state: State, event: ev.NodeSilenced) -> None:
+    apply_node.node_silenced(state, event)
+    if state.triggers:
+        apply_triggers.fell_silent(state, event.node, event.at)
+
+
+def _node_drained(state: State, event: ev.NodeDrained) -> None:
+    apply_node.node_drained(state, event)
+    if state.triggers:
+        apply_triggers.drained(state, event.node, event.at)
+
+
+def _node_downed(state: State, event: ev.NodeDowned) -> None:
+    apply_node.node_downed(state, event)
+    if state.triggers:
+        apply_triggers.happened(state, TriggerKind.DOWN, event.node, event.at)
+
+
+def _node_resumed(state: State, event: ev.NodeResumed) -> None:
+    was_down = state.nodes[event.node].admin is Admin.DOWN if event.node in state.nodes else False
+    apply_node.node_resumed(state, event)
+    if state.triggers and was_down:
+        apply_triggers.happened(state, TriggerKind.UP, event.node, event.at)
+
+
 def _refuse(state: State, event: object) -> None:
     raise InvalidTransition(event, "not an event")
 
@@ -95,7 +161,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.JobReleased: apply_pending.job_released,
     ev.JobQuarantined: apply_pending.job_quarantined,
     ev.JobUpdated: apply_pending.job_updated,
-    ev.JobReopened: apply_pending.job_reopened,
+    ev.JobReopened: _job_reopened,
     ev.JobsForgotten: apply_pending.jobs_forgotten,
     ev.JobGranted: apply_attempt.job_granted,
     ev.AttemptStarted: apply_attempt.attempt_started,
@@ -111,17 +177,22 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     ev.JobResumed: apply_suspend.job_resumed,
     ev.JobEnding: apply_attempt.job_ending,
     ev.JobTerminating: apply_attempt.job_terminating,
-    ev.JobEnded: apply_attempt.job_ended,
-    ev.JobRequeued: apply_attempt.job_requeued,
+    ev.JobEnded: _job_ended,
+    ev.JobRequeued: _job_requeued,
     ev.StepCreated: apply_steps.step_created,
     ev.StepStarted: apply_steps.step_started,
     ev.StepEnding: apply_steps.step_ending,
     ev.StepPartEnded: apply_steps.step_part_ended,
     ev.BatchEnded: apply_steps.batch_ended,
-    ev.NodeRegistered: apply_node.node_registered,
+    ev.NodeRegistered: _node_registered,
     ev.NodeOffered: apply_node.node_offered,
-    ev.NodeSilenced: apply_node.node_silenced,
-    ev.NodeDrained: apply_node.node_drained,
-    ev.NodeDowned: apply_node.node_downed,
-    ev.NodeResumed: apply_node.node_resumed,
+    ev.NodeSilenced: _node_silenced,
+    ev.NodeDrained: _node_drained,
+    ev.NodeDowned: _node_downed,
+    ev.NodeResumed: _node_resumed,
+    ev.PartitionSwitched: partitions.partition_switched,
+    ev.TriggerSet: apply_triggers.trigger_set,
+    ev.TriggersCleared: apply_triggers.triggers_cleared,
+    ev.TriggersFired: apply_triggers.triggers_fired,
+    ev.CrontabSet: apply_crontabs.crontab_set,
 }

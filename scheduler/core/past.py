@@ -22,9 +22,11 @@ from packhorse.scheduler.core.state import Frozen, State
 from packhorse.scheduler.core.steps.book import JobSteps
 from packhorse.scheduler.core.when.book import Day, EstimateBook, Scored, Told
 from packhorse.scheduler.model.accounts import AccountsDelta, AssociationKey
+from packhorse.scheduler.model.crontab import Crontab
 from packhorse.scheduler.model.event import UsageLearned
-from packhorse.scheduler.model.ids import Instant, JobId
+from packhorse.scheduler.model.ids import Instant, JobId, NodeName
 from packhorse.scheduler.model.reservation import Reservation
+from packhorse.scheduler.model.trigger import Trigger
 
 _AT_ONCE: Final = 1_000
 _USERS_AT_ONCE: Final = 100
@@ -128,8 +130,40 @@ class Stepped(PastChunk, frozen=True, array_like=True, tag="steps", gc=False):
     steps: list[tuple[JobId, JobSteps]]
 
 
+class Openings(PastChunk, frozen=True, array_like=True, tag="openings", gc=False):
+    """Partitions that an administrator opened or closed, and how."""
+
+    states: list[tuple[str, str]]
+
+
+class Triggered(PastChunk, frozen=True, array_like=True, tag="triggers", gc=False):
+    """Triggers, and the number of the next one."""
+
+    next_id: int
+    triggers: list[Trigger]
+    silent: list[NodeName]
+
+
+class Crontabs(PastChunk, frozen=True, array_like=True, tag="crontabs", gc=False):
+    crontabs: list[Crontab]
+
+
 AnyPast = (
-    Stepped | Runs | Shares | Own | Used | Arrived | Learned | Booked | Spend | Reserved | Estimated | Hits
+    Openings
+    | Triggered
+    | Crontabs
+    | Stepped
+    | Runs
+    | Shares
+    | Own
+    | Used
+    | Arrived
+    | Learned
+    | Booked
+    | Spend
+    | Reserved
+    | Estimated
+    | Hits
 )
 
 
@@ -156,6 +190,13 @@ def pieces(frozen: Frozen) -> Iterator[AnyPast]:
         yield Reserved(reservations)
     for steps in _some(frozen.steps.items(), _STEPS_AT_ONCE):
         yield Stepped(steps)
+    for states in _some(frozen.partition_states.items(), _AT_ONCE):
+        yield Openings(states)
+    if frozen.triggers.next_id > 1:
+        book = frozen.triggers
+        yield Triggered(book.next_id, list(book.by_id.values()), sorted(book.silent))
+    for crontabs in _some(frozen.crontabs.values(), _USERS_AT_ONCE):
+        yield Crontabs(crontabs)
 
 
 def _booked(accounts: AccountBook) -> Iterator[Booked]:
@@ -212,6 +253,13 @@ def take(state: State, piece: AnyPast) -> None:
             state.reservations.update((r.name, r) for r in reservations)
         case Stepped(steps):
             state.steps.update(steps)
+        case Openings(states):
+            state.partition_states.update(states)
+        case Triggered(next_id, triggers, silent):
+            state.triggers.by_id = {trigger.id: trigger for trigger in triggers}
+            state.triggers.next_id, state.triggers.silent = next_id, set(silent)
+        case Crontabs(crontabs):
+            state.crontabs.update((crontab.owner.uid, crontab) for crontab in crontabs)
         case Estimated():
             state.estimates.restore(piece.told, piece.scored)
         case Hits(again, days, level, n, n_inside):

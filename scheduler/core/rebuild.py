@@ -6,6 +6,7 @@ from packhorse.scheduler.core import gangs, waiting
 from packhorse.scheduler.core.active import set_lease_timers, set_timers
 from packhorse.scheduler.core.array_tasks import count
 from packhorse.scheduler.core.conditions import ensure_members
+from packhorse.scheduler.core.crontabs.apply_crontabs import watch
 from packhorse.scheduler.core.pending_columns import PendingRow
 from packhorse.scheduler.core.preempt.apply_room import ends_at
 from packhorse.scheduler.core.reclaim.apply_loans import begin_loans, suspect_all
@@ -72,6 +73,8 @@ def rebuild(state: State) -> None:
         for step in steps.running:
             set_step_timer(state, id, step)
     _find_singletons(state)
+    for uid in state.crontabs:
+        watch(state, uid)
 
 
 def learn_from_finished(state: State) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from packhorse.scheduler.core.decision import Decision, Draft
+from packhorse.scheduler.core.partitions import as_switched
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.event import Configured
 from packhorse.scheduler.model.ids import Instant
@@ -24,6 +25,6 @@ def reconfigure(state: State, call: Reconfigure, now: Instant) -> Decision:
         message = f'user "{user}" may not have the configuration read again; only an administrator may'
         return draft.answer(call.caller, Refused(RefusalCode.DENIED, message, "Access/permission denied"))
     config = replace(call.config, origin=call.config.origin or state.config.origin)
-    if config != state.config:
+    if as_switched(state, config) != state.config:
         draft.events.append(Configured(now, config, call.caller.owner.uid, call.changed))
     return draft.answer(call.caller, Done(()))

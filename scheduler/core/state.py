@@ -30,9 +30,11 @@ from packhorse.scheduler.core.running_columns import RunningColumns
 from packhorse.scheduler.core.standings import Standings
 from packhorse.scheduler.core.steps.book import JobSteps
 from packhorse.scheduler.core.timers import Timers
+from packhorse.scheduler.core.triggers.book import TriggerBook
 from packhorse.scheduler.core.usage import UserUsage
 from packhorse.scheduler.core.when.book import EstimateBook
 from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.crontab import Crontab
 from packhorse.scheduler.model.event import CallAnswered, PolicyTaught, UsageLearned
 from packhorse.scheduler.model.ids import UNKNOWN, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArrayJob, Job
@@ -89,6 +91,7 @@ class Frozen:
         "arrivals",
         "config",
         "configured_at",
+        "crontabs",
         "epoch",
         "estimates",
         "finished",
@@ -98,9 +101,11 @@ class Frozen:
         "lending_off",
         "next_job_id",
         "nodes",
+        "partition_states",
         "reservations",
         "spent",
         "steps",
+        "triggers",
         "usage",
     )
 
@@ -123,6 +128,9 @@ class Frozen:
     spent: Spent
     reservations: dict[str, Reservation]
     steps: dict[JobId, JobSteps]
+    partition_states: dict[str, str]
+    triggers: TriggerBook
+    crontabs: dict[int, Crontab]
 
 
 class State:
@@ -137,6 +145,8 @@ class State:
     configured_at: since when config is as it is. accounts: the tree of accounts, its users and QOS. spent:
     what each association and QOS has used. reservations: by name. estimates: what waiting jobs were told of
     their starts.
+    partition_states: partitions that an administrator opened or closed, and how (core/partitions.py).
+    triggers: core/triggers. crontabs: by user.
     next_job_id: no job, array or task was ever given this number or a higher one.
     history: how long jobs ran. usage: who used how much (who holds how much is derived). arrivals: when jobs
     came. All three outlive the jobs that they know of, and are bounded.
@@ -153,7 +163,7 @@ class State:
     fallback: that the policy fails, None if it works. looking_at: whom the pass that is under way is looking
     at; of meaning only if it fails. fair_shares, standings: what priorities go by, kept from pass to pass.
     windows: what follows from the reservations, and who runs in them. gangs: members that wait to start
-    together.
+    together. cron_jobs: jobs of crontabs, and whose; cron_due: those of them that have ended.
     """
 
     __slots__ = (
@@ -164,6 +174,9 @@ class State:
         "batch",
         "config",
         "configured_at",
+        "cron_due",
+        "cron_jobs",
+        "crontabs",
         "demand",
         "dependents",
         "epoch",
@@ -184,6 +197,7 @@ class State:
         "next_job_id",
         "node_columns",
         "nodes",
+        "partition_states",
         "pending_columns",
         "preempting",
         "reclaim",
@@ -196,6 +210,7 @@ class State:
         "tasks",
         "taught",
         "timers",
+        "triggers",
         "usage",
         "windows",
     )
@@ -218,6 +233,9 @@ class State:
         self.spent = Spent()
         self.reservations: dict[str, Reservation] = {}
         self.steps: dict[JobId, JobSteps] = {}
+        self.partition_states: dict[str, str] = {}
+        self.triggers = TriggerBook()
+        self.crontabs: dict[int, Crontab] = {}
         self.taught: PolicyTaught | None = None
         self.lending_off: tuple[Switch, ...] = ()
         self.learned: UsageLearned | None = None
@@ -247,6 +265,8 @@ class State:
         self.held = Holdings()
         self.windows = Windows()
         self.gangs = Gangs()
+        self.cron_jobs: dict[JobId, int] = {}
+        self.cron_due: dict[JobId, None] = {}
 
     @classmethod
     def empty(cls) -> State:
@@ -277,6 +297,9 @@ class State:
             and self.spent == other.spent
             and list(self.reservations.items()) == list(other.reservations.items())
             and self.steps == other.steps
+            and self.partition_states == other.partition_states
+            and self.triggers == other.triggers
+            and self.crontabs == other.crontabs
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -303,4 +326,7 @@ class State:
         frozen.spent = self.spent.copy()
         frozen.reservations = self.reservations.copy()
         frozen.steps = self.steps.copy()
+        frozen.partition_states = self.partition_states.copy()
+        frozen.triggers = self.triggers.copy()
+        frozen.crontabs = self.crontabs.copy()
         return frozen

@@ -14,6 +14,7 @@ from packhorse.scheduler.core import (
     gpu_idle,
     hold,
     nodes,
+    partitions,
     quarantine,
     reconfigure,
     requeue,
@@ -24,6 +25,7 @@ from packhorse.scheduler.core import (
     update,
 )
 from packhorse.scheduler.core.accounts.change import change_accounts
+from packhorse.scheduler.core.crontabs import requests as crontabs
 from packhorse.scheduler.core.decision import Decision
 from packhorse.scheduler.core.reclaim.report import report_usage
 from packhorse.scheduler.core.reclaim.switch import switch_reclaim
@@ -31,6 +33,7 @@ from packhorse.scheduler.core.reservations import requests
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.steps import create, ending, reports
 from packhorse.scheduler.core.tick import next_timer
+from packhorse.scheduler.core.triggers import requests as triggers
 from packhorse.scheduler.core.when import note
 from packhorse.scheduler.model import input as inp
 from packhorse.scheduler.model.ids import Instant
@@ -101,4 +104,8 @@ _STEP: dict[type, Callable[[State, Any, Instant], Decision]] = {
     inp.CreateStep: create.create_step,
     inp.CancelStep: ending.cancel_step,
     inp.EndAllocation: ending.end_allocation,
+    inp.SwitchPartition: partitions.switch_partition,
+    inp.SetTrigger: triggers.set_trigger,
+    inp.ClearTriggers: triggers.clear_triggers,
+    inp.SetCrontab: crontabs.set_crontab,
 }

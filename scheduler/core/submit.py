@@ -21,6 +21,7 @@ from packhorse.scheduler.core.gangs import check_array, check_gangs
 from packhorse.scheduler.core.licenses import check_licenses
 from packhorse.scheduler.core.oom_retry import check_oom_retry
 from packhorse.scheduler.core.packing.possible import possible
+from packhorse.scheduler.core.partitions import check_open
 from packhorse.scheduler.core.reservations.admission import check_reservation
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.cluster import Partition
@@ -116,6 +117,7 @@ def complete(state: State, caller: Caller, spec: JobSpec, now: Instant) -> JobSp
         spec = replace(spec, time_limit_s=longest_s(state, spec, caller.owner))
     refused = (
         _check_plain(spec)
+        or check_open(state, partition.name)
         or check_access(state, partition, caller.owner, spec)
         or (check_deadline(spec, now) if spec.deadline_at else None)
         or check_oom_retry(spec)

@@ -20,6 +20,7 @@ from packhorse.scheduler.core.active import (
     warn_at,
 )
 from packhorse.scheduler.core.cancel import end_pending, end_remainder
+from packhorse.scheduler.core.crontabs.again import again
 from packhorse.scheduler.core.deadlines import REASON, due_at
 from packhorse.scheduler.core.decision import Decision, Draft
 from packhorse.scheduler.core.lifecycle import lose_node, nothing_left, stop, terminate
@@ -31,6 +32,8 @@ from packhorse.scheduler.core.state import State
 from packhorse.scheduler.core.steps.ending import limit_at, limits_over
 from packhorse.scheduler.core.steps.tell import signal_all
 from packhorse.scheduler.core.timers import Entry, Timer
+from packhorse.scheduler.core.triggers.book import next_at
+from packhorse.scheduler.core.triggers.firing import fire
 from packhorse.scheduler.model.event import (
     JobEnded,
     JobEnding,
@@ -69,6 +72,8 @@ def next_timer(state: State) -> Instant | None:
         _unsettled_at(state) if state.reclaim.suspects else None,
         windows.wake_at or None,
         windows.due(state.reservations, state.config) if state.reservations else None,
+        DUE if state.cron_due else None,
+        next_at(state) if state.triggers else None,
     ):
         if at is not None and (least is None or at < least):
             least = at
@@ -97,6 +102,11 @@ def tick(state: State, _input: Tick, now: Instant) -> Decision:
     if due is not None and due <= now:
         end_reservations(draft)
         return draft.decision()._replace(more=wake)
+    if state.cron_due:
+        again(draft)
+        return draft.decision()._replace(more=wake)
+    if state.triggers:
+        fire(draft)
     eligible: list[JobId] = []
     ranked: list[JobId] = []
     seen: set[JobId] = set()

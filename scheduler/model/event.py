@@ -12,6 +12,7 @@ import msgspec
 
 from packhorse.scheduler.model.accounts import AccountsDelta, PreemptMode
 from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.crontab import Crontab
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import (
     ArraySpec,
@@ -29,6 +30,7 @@ from packhorse.scheduler.model.reply import Reply
 from packhorse.scheduler.model.reservation import Reservation
 from packhorse.scheduler.model.resources import Ask, Placement, Usage
 from packhorse.scheduler.model.step import StepPart, StepSpec
+from packhorse.scheduler.model.trigger import Fired, Trigger
 
 SCHEMA = 1
 """Version of the stored events. Raised when a reader must upgrade what an older program wrote."""
@@ -471,6 +473,37 @@ class StepPartEnded(_Event, frozen=True, array_like=True, gc=False, tag=True):
     usage: Usage = Usage()
 
 
+class PartitionSwitched(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """An administrator opened or closed the partition: UP, DOWN, DRAIN or INACTIVE."""
+
+    name: str
+    state: str
+    by: int = -1
+
+
+class TriggerSet(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    trigger: Trigger
+
+
+class TriggersCleared(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    ids: tuple[int, ...]
+    by: int = -1
+
+
+class TriggersFired(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """Their programs are run once this is durable, and never again."""
+
+    fired: tuple[Fired, ...]
+
+
+class CrontabSet(_Event, frozen=True, array_like=True, gc=False, tag=True):
+    """The user's crontab is this one from now on; empty: they have none. by -1: a line was disabled, since
+    its job was cancelled."""
+
+    crontab: Crontab
+    by: int = -1
+
+
 class BatchEnded(_Event, frozen=True, array_like=True, gc=False, tag=True):
     """The batch script is over, or the allocation's holder said so, and steps still have to end."""
 
@@ -525,4 +558,9 @@ Event = (
     | StepEnding
     | StepPartEnded
     | BatchEnded
+    | PartitionSwitched
+    | TriggerSet
+    | TriggersCleared
+    | TriggersFired
+    | CrontabSet
 )

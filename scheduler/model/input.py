@@ -8,6 +8,7 @@ import msgspec
 
 from packhorse.scheduler.model.accounts_change import AccountChange
 from packhorse.scheduler.model.cluster import ClusterConfig
+from packhorse.scheduler.model.crontab import CronLine, Offsets
 from packhorse.scheduler.model.event import Item, StartEstimate
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import ArraySpec, Dependency, JobSpec, Owner
@@ -16,6 +17,7 @@ from packhorse.scheduler.model.node import NodeSpec, Offer
 from packhorse.scheduler.model.reservation import ReservationWish
 from packhorse.scheduler.model.resources import Usage
 from packhorse.scheduler.model.step import StepSpec
+from packhorse.scheduler.model.trigger import TriggerKind
 
 
 class _Input(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
@@ -154,7 +156,8 @@ class RunningAttempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class RegisterNode(_Input, frozen=True, array_like=True, gc=False, tag=True):
     """An agent connected. running: every attempt it knows to run. Exits it still keeps follow as ReportExit.
 
-    launching: attempts in its journal whose process it has not seen start yet.
+    launching: attempts in its journal whose process it has not seen start yet. kept: attempts of which it
+    keeps something for steps to come, until it hears JobOver.
     """
 
     spec: NodeSpec
@@ -163,6 +166,7 @@ class RegisterNode(_Input, frozen=True, array_like=True, gc=False, tag=True):
     running: tuple[RunningAttempt, ...] = ()
     launching: tuple[AttemptKey, ...] = ()
     exited: tuple[AttemptKey, ...] = ()
+    kept: tuple[AttemptKey, ...] = ()
 
 
 class ReportOffer(_Input, frozen=True, array_like=True, gc=False, tag=True):
@@ -370,6 +374,45 @@ class EndAllocation(_Input, frozen=True, array_like=True, gc=False, tag=True):
     exit_signal: int = 0
 
 
+class SwitchPartition(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Open or close partitions: UP, DOWN, DRAIN, INACTIVE."""
+
+    caller: Caller
+    names: tuple[str, ...]
+    state: str
+
+
+class SetTrigger(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Run a program as the caller once something has happened; fields as in model/trigger.py."""
+
+    caller: Caller
+    kind: TriggerKind
+    program: str
+    job: JobId = JobId(0)
+    nodes: tuple[NodeName, ...] = ()
+    offset_s: int = 0
+    permanent: bool = False
+
+
+class ClearTriggers(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """Of these that the caller may clear: by number, of a job, of a user; 0 and -1: any."""
+
+    caller: Caller
+    id: int = 0
+    job: JobId = JobId(0)
+    uid: int = -1
+
+
+class SetCrontab(_Input, frozen=True, array_like=True, gc=False, tag=True):
+    """The crontab of `owner` in place of the one before. offsets: the time zone that it is read in."""
+
+    caller: Caller
+    owner: Owner
+    text: str
+    lines: tuple[CronLine, ...] = ()
+    offsets: Offsets = ((0, 0),)
+
+
 Input = (
     Start
     | Submit
@@ -403,4 +446,8 @@ Input = (
     | CreateStep
     | CancelStep
     | EndAllocation
+    | SwitchPartition
+    | SetTrigger
+    | ClearTriggers
+    | SetCrontab
 )

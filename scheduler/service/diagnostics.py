@@ -51,8 +51,21 @@ class Passes:
     started or got a planned start; queue: jobs that waited for room when a pass began; table: planned
     starts."""
 
-    __slots__ = ("depth", "last", "max", "n", "queue", "sum_depth", "sum_queue", "sum_table", "sum_tried")
-    __slots__ += ("at", "sum", "table", "tried")
+    __slots__ = (
+        "at",
+        "depth",
+        "last",
+        "max",
+        "n",
+        "queue",
+        "sum",
+        "sum_depth",
+        "sum_queue",
+        "sum_table",
+        "sum_tried",
+        "table",
+        "tried",
+    )
 
     def __init__(self) -> None:
         self.n = self.last = self.max = self.sum = 0

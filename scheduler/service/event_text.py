@@ -279,6 +279,17 @@ def _reservation_set(event: ev.ReservationSet) -> str:
     return f"reservation {r.name}: {len(r.nodes)} nodes from {_clock(r.start_at)} to {until}{_by(event.by)}"
 
 
+def _crontab_set(event: ev.CrontabSet) -> str:
+    crontab = event.crontab
+    n = len(crontab.entries)
+    whose = f"crontab of {crontab.owner.user}"
+    return (
+        f"{whose}: {n} job{'s' * (n != 1)}{_by(event.by)}"
+        if crontab.text
+        else f"{whose} removed{_by(event.by)}"
+    )
+
+
 def _step_created(event: ev.StepCreated) -> str:
     n_tasks = sum(len(part.ranks) for part in event.parts)
     nodes = compress_sorted([part.node for part in event.parts])
@@ -350,6 +361,13 @@ SENTENCES: dict[type[Any], Callable[[Any], str]] = {
     ev.ReservationDeleted: lambda e: (
         f"reservation {e.name} is over" if e.by < 0 else (f"reservation {e.name} deleted{_by(e.by)}")
     ),
+    ev.PartitionSwitched: lambda e: f"partition {e.name} is {e.state}{_by(e.by)}",
+    ev.TriggerSet: lambda e: (
+        f"trigger {e.trigger.id} waits ({e.trigger.kind.value}){_by(e.trigger.owner.uid)}"
+    ),
+    ev.TriggersCleared: lambda e: f"triggers {', '.join(map(str, e.ids))} cleared{_by(e.by)}",
+    ev.TriggersFired: lambda e: "; ".join(f"trigger {f.id} fired: {f.program} {f.argument}" for f in e.fired),
+    ev.CrontabSet: _crontab_set,
     ev.JobSuspended: lambda e: f"suspended{_by(e.by)}" + (f" for job {e.for_job}" if e.for_job else ""),
     ev.JobResumed: lambda e: (
         f"resumed{_by(e.by)}" + (f", until {_clock(e.end_by)} at most" if e.end_by else "")

@@ -27,6 +27,7 @@ UNRELATED = frozenset(
         ev.AttemptStarted,
         ev.BatchEnded,
         ev.CallAnswered,
+        ev.CrontabSet,
         ev.JobEnding,
         ev.JobGranted,
         ev.JobTerminating,
@@ -43,6 +44,9 @@ UNRELATED = frozenset(
         ev.StepEnding,
         ev.StepPartEnded,
         ev.StepStarted,
+        ev.TriggerSet,
+        ev.TriggersCleared,
+        ev.TriggersFired,
     }
 )
 """Events after which nothing can start that could not start before. An attempt that started may make jobs

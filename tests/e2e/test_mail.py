@@ -77,8 +77,9 @@ def test_an_array_is_one_letter_unless_each_task_is_asked_for(post: Post) -> Non
     job = post.cluster.sbatch("-J", "each", "--array=1-3", "--mail-type=END,FAIL,ARRAY_TASKS", *wrap)
     subjects = sorted(subject for _, subject in post.wait(job, 3))
     assert len(subjects) == 3
-    assert subjects[1].startswith(f"Slurm Array Task Job_id={job}_2 (") and " Name=each Failed, " in subjects[1]
-    assert " Ended, Run time " in subjects[0] and " Ended, Run time " in subjects[2]
+    first, failed, last = subjects
+    assert failed.startswith(f"Slurm Array Task Job_id={job}_2 (") and " Name=each Failed, " in failed
+    assert " Ended, Run time " in first and " Ended, Run time " in last
 
 
 def test_requeue_and_a_dependency_in_vain(post: Post) -> None:
@@ -96,6 +97,7 @@ def test_requeue_and_a_dependency_in_vain(post: Post) -> None:
 
 def test_what_cannot_be_meant(post: Post) -> None:
     code, said = post.cluster.refused("sbatch", "--mail-type=SOMETIMES", "--wrap", "true")
-    assert code == 255 and 'Invalid --mail-type specification: "SOMETIMES" is not one of NONE, ALL, BEGIN' in said
+    assert code == 255
+    assert 'Invalid --mail-type specification: "SOMETIMES" is not one of NONE, ALL, BEGIN' in said
     code, said = post.cluster.refused("sbatch", "--mail-type=END", "--mail-user=-x", "--wrap", "true")
     assert code == 1 and 'mail_user: "-x" is no mail address' in said

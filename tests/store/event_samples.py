@@ -20,6 +20,7 @@ from packhorse.scheduler.model.accounts import (
     User,
 )
 from packhorse.scheduler.model.cluster import ClusterConfig, Partition
+from packhorse.scheduler.model.crontab import CronEntry, Crontab
 from packhorse.scheduler.model.event import (
     AccountsChanged,
     ArrayRemainderCancelled,
@@ -29,6 +30,7 @@ from packhorse.scheduler.model.event import (
     BatchEnded,
     CallAnswered,
     Configured,
+    CrontabSet,
     Event,
     Item,
     JobEnded,
@@ -58,6 +60,7 @@ from packhorse.scheduler.model.event import (
     NodeRegistered,
     NodeResumed,
     NodeSilenced,
+    PartitionSwitched,
     PolicyTaught,
     ReclaimSwitched,
     ReservationDeleted,
@@ -69,6 +72,9 @@ from packhorse.scheduler.model.event import (
     StepEnding,
     StepPartEnded,
     StepStarted,
+    TriggersCleared,
+    TriggerSet,
+    TriggersFired,
     UsageLearned,
 )
 from packhorse.scheduler.model.ids import AttemptKey, Instant, JobId, NodeName
@@ -93,6 +99,7 @@ from packhorse.scheduler.model.reply import RefusalCode, Refused, Submitted
 from packhorse.scheduler.model.reservation import Repeat, Reservation
 from packhorse.scheduler.model.resources import Ask, Device, Devices, Gres, Placement, Usage
 from packhorse.scheduler.model.step import Overlap, StepPart, StepSpec
+from packhorse.scheduler.model.trigger import Fired, Trigger, TriggerKind
 from packhorse.scheduler.store.codec import encode
 
 RECORDED = Path(__file__).with_name("events_schema1.txt")
@@ -202,6 +209,16 @@ EVENTS: tuple[Event, ...] = (
     StepEnding(AT, STEP, EndCause.CANCELLED, 1000),
     StepPartEnded(AT, STEP, NODE, AT, LATER, 3, 9, "terminated", "why", USAGE),
     BatchEnded(AT, KEY, BatchEnd(AT, LATER, 3, 9, "exited", usage=USAGE, detail="why")),
+    PartitionSwitched(AT, "gpu", "DRAIN", 0),
+    TriggerSet(
+        AT,
+        Trigger(7, OWNER, TriggerKind.DOWN, "/bin/tell", JOB, (NODE,), 60, True, LATER, (NODE,)),
+    ),
+    TriggersCleared(AT, (7, 8), 0),
+    TriggersFired(AT, (Fired(7, OWNER, "/bin/tell", "n1"),)),
+    CrontabSet(
+        AT, Crontab(OWNER, "@hourly /bin/job\n", (CronEntry(0, "@hourly", JOB),), ((0, 3600), (9, 7200))), 0
+    ),
     CallAnswered(AT, 1000, "key-2", "fingerprint", Refused(RefusalCode.IMPOSSIBLE, "no node", "phrase")),
 )  # fmt: skip
 

@@ -32,6 +32,28 @@ if TYPE_CHECKING:
     Row = dict[str, Any]
 
 
+def grouped(rows: list[Row], column: str) -> dict[str, list[Row]]:
+    """Rows by what a column says."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row[column], []).append(row)
+    return found
+
+
+def with_lineages(associations: list[Row]) -> list[Row]:
+    """All associations, in the order of the tree, with the way to each: `/root/bio/0-ann/`."""
+    paths: dict[str, str] = {}
+    found = []
+    for row in associations:
+        if row["user"]:
+            partition = f"{row['partition']}/" if row["partition"] else ""
+            way = f"{paths[row['account']]}0-{row['user']}/{partition}"
+        else:
+            way = paths[row["account"]] = f"{paths.get(row['parent'], '/')}{row['account']}/"
+        found.append(row | {"lineage": way})
+    return found
+
+
 def _limit(column: str) -> Field:
     """A limit on a count; none where the text is empty."""
     return "number", lambda row: number(int(row[column] or 0), infinite=not row[column])

@@ -41,8 +41,8 @@ COLUMNS = (
     "batch_host", "mem_mib_per_node", "mem_mib_per_cpu", "tmp_mib", "gres", "gres_per_job",
     "gres_per_task", "gres_detail", "features", "exclusive", "contiguous", "deadline_at",
     "preempt_eligible_at", "preempted_at", "suspended_at", "suspended_s", "licenses", "reservation",
-    "work_dir", "std_in", "std_out", "std_err", "command", "comment", "wckey", "submit_host",
-    "alloc_tres", "req_tres", "cpus_per_node", "mem_per_node",
+    "work_dir", "std_in", "std_out", "std_err", "command", "comment", "wckey", "mail", "mail_user",
+    "submit_host", "alloc_tres", "req_tres", "cpus_per_node", "mem_per_node",
 )
 # fmt: on
 """Of ListJobs, what `JOB` is made of."""
@@ -73,6 +73,20 @@ def _file(name: str) -> Field:
 
 def _devices(column: str) -> Field:
     return "text", lambda row: ",".join(["gres/" + part for part in row[column].split(",") if part])
+
+
+MAIL_WORDS = {
+    "TIME_LIMIT": "TIME=100%",
+    "TIME_LIMIT_90": "TIME=90%",
+    "TIME_LIMIT_80": "TIME=80%",
+    "TIME_LIMIT_50": "TIME=50%",
+    "INVALID_DEPEND": "INVALID_DEPENDENCY",
+}
+"""Words of sbatch for kinds of mail, and those of the data parser where it has others."""
+
+
+def _mail_types(row: Row) -> list[str]:
+    return [MAIL_WORDS.get(word, word) for word in row["mail"].split(",") if word]
 
 
 def _task_id(row: Row) -> dict[str, Any]:
@@ -217,8 +231,8 @@ JOB = Shape(
         "job_state": ("texts", lambda row: [row["state"]]),
         "last_sched_evaluation": no_number(),
         "licenses": text("licenses"),
-        "mail_type": no_texts(),
-        "mail_user": no_text(),
+        "mail_type": ("texts", _mail_types),
+        "mail_user": text("mail_user"),
         "max_cpus": no_number(),
         "max_nodes": counted("max_nodes"),
         "mcs_label": no_text(),

@@ -17,12 +17,17 @@ _PARENT = -1
 _SLURM_PARENT = 2147483647
 
 
-def answer(rows: list[Row], cluster: str) -> dict[str, Any]:
-    """The `shares` of rows of the table of shares."""
+def answer(rows: list[Row], cluster: str, *, users_only: bool = False) -> dict[str, Any]:
+    """The `shares` of rows of the table of shares, which are the tree from the top down."""
     found = []
+    above: dict[int, str] = {}
     for index, row in enumerate(rows, 1):
-        parent = next((up["account"] for up in reversed(rows[:index]) if up["depth"] < row["depth"]), "")
-        found.append(row | {"id": index, "cluster": cluster, "parent": parent})
+        depth = row["depth"]
+        if not row["user"]:
+            above[depth] = row["account"]
+        parent = row["account"] if row["user"] else above.get(depth - 1, "")
+        if row["user"] or not users_only:
+            found.append(row | {"id": index, "cluster": cluster, "parent": parent})
     return SHARES.of({"rows": found, "total": len(found)})
 
 

@@ -176,8 +176,8 @@ class Actions:
         return Answer(content, warnings=answer.warnings)
 
     async def allocate(self, call: Call) -> Answer:
-        """As salloc --no-shell: `srun --jobid` starts steps in it, and it ends when it is cancelled or its time
-        is up."""
+        """As salloc --no-shell: `srun --jobid` starts steps in it, and it ends when it is cancelled or its
+        time is up."""
         job = allocation(call.body)
         _check_caller(job, call.principal, self._calls.engine.config.name)
         job.spec.submit_host = self._calls.about.host

@@ -22,6 +22,7 @@ from packhorse.scheduler.service.rest.routes import (
     Listed,
     Parameter,
     Route,
+    Rows,
     rows,
 )
 
@@ -80,10 +81,7 @@ class Controller:
     async def _jobs(self, call: Call, refs: list[m.JobRef]) -> Answer:
         request = m.ListJobsRequest(fields=list(jobs.COLUMNS), jobs=refs, include_ended=True)
         table = await self._calls.ask("ListJobs", call.principal, request)
-        found = rows(table)
-        for row in found:
-            row["cluster"] = self.cluster
-        return Answer({"jobs": Listed(jobs.JOB, found)}, _s(table))
+        return Answer({"jobs": Listed(jobs.JOB, Rows(table, cluster=self.cluster))}, _s(table))
 
     async def states(self, call: Call) -> Answer:
         refs = [job_ref(name) for name in call.names("job_id")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
 from typing import Any
 
 from packhorse.scheduler.model.hostlist import compress_sorted
@@ -140,11 +139,9 @@ class Database:
 
     async def _users(self, call: Call, names: list[str]) -> Answer:
         associations = await self._associations_by(call, "user")
-        keys: dict[str, list[Row]] = defaultdict(list)
-        for row in await self._list(call, "wckeys"):
-            keys[row["user"]].append(row)
+        keys = book.grouped(await self._list(call, "wckeys"), "user")
         found = [
-            row | {"associations": associations[row["name"]], "wckeys": keys[row["name"]]}
+            row | {"associations": associations.get(row["name"], []), "wckeys": keys.get(row["name"], [])}
             for row in await self._list(call, "users", name=names)
         ]
         return Answer({"users": Listed(book.USER, found)})
@@ -159,24 +156,19 @@ class Database:
     async def _accounts(self, call: Call, names: list[str]) -> Answer:
         associations = await self._associations_by(call, "account")
         found = [
-            row | {"associations": associations[row["name"]]}
+            row | {"associations": associations.get(row["name"], [])}
             for row in await self._list(call, "accounts", name=names)
         ]
         return Answer({"accounts": Listed(book.ACCOUNT, found)})
 
     async def _associations_by(self, call: Call, column: str) -> dict[str, list[Row]]:
-        found: dict[str, list[Row]] = defaultdict(list)
-        for row in await self._list(call, "associations"):
-            found[row[column]].append(row)
-        return found
+        return book.grouped(await self._list(call, "associations"), column)
 
     async def associations(self, call: Call) -> Answer:
         chosen = {name: call.names(name) for name in ("account", "user", "partition")}
-        every = await self._list(call, "associations")
-        lineage = _lineages(every)
         found = [
-            row | {"lineage": lineage[row["id"]]}
-            for row in every
+            row
+            for row in book.with_lineages(await self._list(call, "associations"))
             if all(not names or row[name] in names for name, names in chosen.items())
         ]
         return Answer({"associations": Listed(book.ASSOC, found)})
@@ -272,20 +264,6 @@ def _one(key: str, name: str, answer: Answer) -> Answer:
     if not any(listed.rows for listed in answer.content.values()):
         raise CallFailed(Code.NOT_FOUND, f'{key} "{name[:100]}": there is none of this name')
     return answer
-
-
-def _lineages(associations: list[Row]) -> dict[int, str]:
-    """`/root/bio/0-ann/` of each association, by its number."""
-    paths = {"": "/"}
-    found = {}
-    for row in associations:
-        if row["user"]:
-            partition = f"{row['partition']}/" if row["partition"] else ""
-            found[row["id"]] = f"{paths[row['account']]}0-{row['user']}/{partition}"
-        else:
-            paths[row["account"]] = f"{paths.get(row['parent'], '/')}{row['account']}/"
-            found[row["id"]] = paths[row["account"]]
-    return found
 
 
 def _added(texts: list[str]) -> list[Row]:

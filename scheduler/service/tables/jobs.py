@@ -550,6 +550,8 @@ JOBS: Catalogue[JobView] = {
     "std_err": texts(lambda view: [spec.std_err for spec in view.specs]),
     "command": texts(lambda view: [spec.command for spec in view.specs]),
     "comment": texts(lambda view: [spec.comment for spec in view.specs]),
+    "mail": texts(lambda view: [spec.mail for spec in view.specs]),
+    "mail_user": texts(lambda view: [spec.mail_user for spec in view.specs]),
     "wckey": texts(lambda view: [spec.wckey for spec in view.specs]),
     "submit_host": texts(lambda view: [spec.submit_host for spec in view.specs]),
     "alloc_tres": texts(_alloc_tres),

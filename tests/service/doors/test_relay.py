@@ -25,7 +25,7 @@ from tests.service.doors.running import SCRIPT, SETTINGS, Answer, Running, dumps
 AGENT = Principal(Owner(0, 0, "root", "root"), Role.AGENT, "n1")
 NEVER = {
     *("ChangeAccounts", "CreateReservation", "UpdateReservation", "DeleteReservation"),
-    *("Relay", "AdmitNode", "IssueToken", "WatchEvents", "Session"),
+    *("SetTrigger", "Relay", "AdmitNode", "IssueToken", "WatchEvents", "Session"),
 }
 CALLERS = [(0, "root"), (os.geteuid(), "owner"), (1001, "ann"), (1002, "bob"), (1003, "eve")]
 """Root, whoever runs the scheduler, two administrators that the configuration names, and anybody."""
@@ -76,7 +76,7 @@ async def test_every_method_as_a_user_whoever_it_is(scheduler: Running, uid: int
                 assert "not relayed" in answer["message"] and "scheduler's host" in answer["message"]
                 continue
             may = allowed(method, Role.USER, relation)
-            if method in ("Ping", "SubmitJob", "SubmitJobs"):
+            if method in ("Ping", "SubmitJob", "SubmitJobs", "ClearTriggers", "GetCrontab", "SetCrontab"):
                 may = True
             elif not {"jobs", "job", "filter", "jobId"} & asked.keys():
                 may = allowed(method, Role.USER, Relation.OTHER)
@@ -119,6 +119,7 @@ def body(method: str, job: int, whose: int) -> dict[str, Any]:
         "AwaitAllocation": {"jobId": job},
         "EndAllocation": {"jobId": job},
         "AdmitNode": {"node": "n9"},
+        "ClearTriggers": {"id": 1},
     }
     return bodies.get(method, {})
 

@@ -346,6 +346,8 @@ async def test_everything_that_is_said_of_a_job_is_heard(scheduler: Running) -> 
         kill_warning_signal="USR1",
         kill_warning_delay={"set": True, "infinite": False, "number": 90},
         kill_warning_flags=["BATCH_JOB"],
+        mail_type=["END", "TIME=90%", "INVALID_DEPENDENCY"],
+        mail_user="ann@example.org",
         memory_per_node=number,
         nice=7,
         nodes="1-3",
@@ -376,6 +378,9 @@ async def test_everything_that_is_said_of_a_job_is_heard(scheduler: Running) -> 
     assert (spec.warn.signal, spec.warn.seconds_before, spec.warn.batch_only) == (10, 90, True)
     assert spec.rlimits == (("nofile", 4096),)
     assert spec.switches_wait_s == 600
+    [seen] = (await scheduler.rest("GET", f"{SLURM}/job/{job}"))["jobs"]
+    assert seen["mail_type"] == ["END", "INVALID_DEPENDENCY", "TIME=90%"]
+    assert (spec.mail, spec.mail_user) == ("END,INVALID_DEPEND,TIME_LIMIT_90", "ann@example.org")
     assert (ask.min_nodes, ask.max_nodes, ask.n_tasks, ask.tasks_per_node) == (1, 3, 2, 2)
     assert (ask.cpu_milli_per_task, ask.mem_mib_per_node) == (3000, 2000)
     assert (ask.features, ask.exclusive, ask.contiguous) == ("fast", True, True)
