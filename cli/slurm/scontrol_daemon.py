@@ -173,26 +173,39 @@ def _completing(row: dict[str, Any], down: set[str], stamp: Any, now_s: int) -> 
 
 
 def listpids(words: list[str], options: dict[str, str]) -> int:
-    """Processes of jobs on this host that the caller may look at, by their own environment."""
+    """Processes of jobs on this host that the caller may look at, by their own environment. As in Slurm only
+    the first process of a task has its numbers; steps come before the batch script."""
     wanted = "" if not words or words[0] == "*" else words[0]
     job, _, step = wanted.partition(".")
     if job and not (job.isascii() and job.isdecimal()):
         raise CommandError(f"Invalid job id: {job}")
-    rows = [
-        row
+    found = {
+        pid: process
         for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())
-        if (row := _of_a_job(pid)) is not None and (not job or row[1] == job) and (not step or row[2] == step)
-    ]
-    sys.stdout.write("PID      JOBID    STEPID   LOCALID GLOBALID\n")
-    for row in rows:
-        sys.stdout.write(f"{row[0]:<8} {row[1]:<8} {row[2]:<8} {row[3]:<7} {row[4]:<8}\n")
+        if (process := _of_a_job(pid)) is not None
+        and (not job or process[0] == job)
+        and (not step or process[1] == step)
+    }
+    rows = []
+    for pid, (of_job, of_step, local, of_all) in found.items():
+        first = found.get(_parent(pid), ("", "", "", "")) != (of_job, of_step, local, of_all)
+        order = (int(of_job), of_step == BATCH, int(of_step) if of_step != BATCH else 0, not first, pid)
+        numbers = (local, of_all) if first else ("-", "-")
+        rows.append((order, f"{pid:<8} {of_job:<8} {of_step:<8} {numbers[0]:<7} {numbers[1]:<8}\n"))
+    sys.stdout.write(
+        "PID      JOBID    STEPID   LOCALID GLOBALID\n" + "".join(row for _, row in sorted(rows))
+    )
     if not rows and job:
         raise CommandError(f"Job {wanted} does not exist on this node.")
     return 0
 
 
-def _of_a_job(pid: int) -> tuple[str, str, str, str, str] | None:
-    """(pid, job, step, local id, global id) of a process; None if it is of no job, or somebody else's."""
+BATCH = "batch"
+
+
+def _of_a_job(pid: int) -> tuple[str, str, str, str] | None:
+    """(job, step, local number of the task, number among all) of a process; None if it is of no job, or of
+    somebody else's."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             pairs = file.read().split(b"\0")
@@ -200,12 +213,21 @@ def _of_a_job(pid: int) -> tuple[str, str, str, str, str] | None:
         return None
     found = dict(pair.decode("utf-8", "replace").partition("=")[::2] for pair in pairs)
     job = found.get("SLURM_JOB_ID", "")
-    if not job or "SLURMD_NODENAME" not in found:  # who only knows of a job is not of it
+    if not job.isdecimal() or "SLURMD_NODENAME" not in found:  # who only knows of a job is not of it
         return None
     step = found.get("SLURM_STEP_ID", "")
-    if not step:
-        return str(pid), job, "batch", "-", "-"
-    return str(pid), job, step, found.get("SLURM_LOCALID", "-"), found.get("SLURM_PROCID", "-")
+    if not step.isdecimal():
+        return job, BATCH, "0", "0"
+    return job, step, found.get("SLURM_LOCALID", "-"), found.get("SLURM_PROCID", "-")
+
+
+def _parent(pid: int) -> int:
+    """The parent's number, 0 if the process is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def pidinfo(words: list[str], options: dict[str, str]) -> int:
@@ -221,15 +243,15 @@ def pidinfo(words: list[str], options: dict[str, str]) -> int:
     row = _of_a_job(int(words[0]))
     if row is None:
         raise CommandError(f"slurm_pid2jobid error: No Slurm job has process {words[0]} on this node")
-    table = fetch("ListJobs", {"fields": ["start_at", "time_limit_s"], "jobs": [{"jobId": int(row[1])}]})
+    table = fetch("ListJobs", {"fields": ["start_at", "time_limit_s"], "jobs": [{"jobId": int(row[0])}]})
     if not table.n:
         raise CommandError("slurm_get_end_time error: Invalid job id specified")
     start_s, limit_s = table.seconds("start_at")[0], table.ints("time_limit_s")[0]
     if not limit_s:
-        sys.stdout.write(f"Slurm JobId={row[1]} has no time limit\n")
+        sys.stdout.write(f"Slurm JobId={row[0]} has no time limit\n")
         return 0
     end_s = start_s + limit_s
-    sys.stdout.write(f"Slurm JobId={row[1]} ends at {ctime(end_s)}\n")
+    sys.stdout.write(f"Slurm JobId={row[0]} ends at {ctime(end_s)}\n")
     sys.stdout.write(f"slurm_get_rem_time is {end_s - int(time())}\n")
     return 0
 

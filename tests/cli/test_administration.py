@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -365,20 +367,21 @@ def test_scontrol_finds_processes_of_jobs(scheduler: FakeScheduler, run: Run) ->
     variables = {"SLURM_JOB_ID": "11", "SLURMD_NODENAME": "n1", "PATH": os.environ["PATH"]}
     step = {"SLURM_STEP_ID": "3", "SLURM_LOCALID": "0", "SLURM_PROCID": "4"}
     with (
-        subprocess.Popen(["sleep", "60"], env=variables) as batch,
+        subprocess.Popen(["sh", "-c", "sleep 60; true"], env=variables, start_new_session=True) as batch,
         subprocess.Popen(["sleep", "60"], env=variables | step) as task,
     ):
         try:
             code, out, _ = run("scontrol", "listpids", "11")
             rows = [line.split() for line in out.splitlines()[1:]]
             assert code == 0
-            assert [str(batch.pid), "11", "batch", "-", "-"] in rows
-            assert [str(task.pid), "11", "3", "0", "4"] in rows
+            assert rows[0] == [str(task.pid), "11", "3", "0", "4"], "steps come first"
+            assert rows[1] == [str(batch.pid), "11", "batch", "0", "0"]
+            assert [row[1:] for row in rows[2:]] in ([], [["11", "batch", "-", "-"]]), "its child, once there"
             assert len(run("scontrol", "listpids", "11.3")[1].splitlines()) == 2
             code, out, _ = run("scontrol", "pidinfo", str(task.pid))
             assert code == 0 and out.startswith("Slurm JobId=11 ends at Mon Nov 23 06:03:22 2026\n")
         finally:
-            batch.kill()
+            os.killpg(batch.pid, signal.SIGKILL)
             task.kill()
 
 
@@ -400,3 +403,14 @@ def test_requeue_incomplete_leaves_what_has_ended(scheduler: FakeScheduler, run:
     asked = scheduler.bodies("ListJobs")[-1]
     assert asked["filter"]["states"] == ["CONFIGURING", "RUNNING", "SUSPENDED"]
     assert [one["jobId"] for one in scheduler.bodies("RequeueJobs")[-1]["jobs"]] == [11]
+
+
+def test_wait_job_waits_until_the_job_has_its_nodes(
+    scheduler: FakeScheduler, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = ["PENDING", "CONFIGURING", "RUNNING"]
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    scheduler.on("ListJobs", lambda body: table([{"state": states.pop(0)}], ["state"], session.NOW_S))
+    assert run("scontrol", "wait_job", "11") == (0, "", "")
+    assert not states and len(pauses) == 2
