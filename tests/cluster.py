@@ -50,9 +50,6 @@ COMMANDS = (
     "sshare",
     "scontrol",
     "sacctmgr",
-    "srun",
-    "salloc",
-    "sattach",
 )
 
 FAST = """\

@@ -23,6 +23,9 @@ MAPPED = {
 }
 SLURM_COMMANDS = (
     "sbatch",
+    "srun",
+    "salloc",
+    "sattach",
     "squeue",
     "scancel",
     "sinfo",
