@@ -32,6 +32,10 @@ LINE_S = 10.0
 WAIT_S = 60.0
 """So long it waits for a step that is not here."""
 
+ATTACH_S = 60.0
+"""So long a supervisor may take to let it in: it hears nobody while it forks, and a step may have a thousand
+tasks."""
+
 MAX_LINE = 4096
 MOST_PER_USER = 256
 """Clients that have not been handed over yet."""
@@ -78,7 +82,7 @@ class StepDoor:
         self._launcher = launcher
         self._here: dict[AttemptKey, tuple[int, Supervised]] = {}
         self._gone: OrderedDict[AttemptKey, str] = OrderedDict()
-        self._changed: dict[AttemptKey, asyncio.Event] = {}
+        self._changed: dict[AttemptKey, tuple[asyncio.Event, int]] = {}  # and how many wait for it
         self._listener: socket.socket | None = None
         self._clients: Counter[int] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -99,8 +103,8 @@ class StepDoor:
         self._tell(key)
 
     def _tell(self, key: AttemptKey) -> None:
-        if (event := self._changed.pop(key, None)) is not None:
-            event.set()
+        if (waited := self._changed.pop(key, None)) is not None:
+            waited[0].set()
 
     # -- clients
 
@@ -195,7 +199,8 @@ class StepDoor:
         if uid not in (0, owner):
             raise Refused(f"step {key.job}.{key.step} is not yours")
         try:
-            await self._launcher.send(supervised, Attach(wish.as_ == "owner", wish.got, early), connection)
+            order = Attach(wish.as_ == "owner", wish.got, early)
+            await self._launcher.send(supervised, order, connection, within_s=ATTACH_S)
         except NotRunning:
             raise Refused(self._gone.get(key, f"step {key.job}.{key.step} is over here")) from None
         except (LaunchError, TimeoutError) as why:
@@ -208,10 +213,24 @@ class StepDoor:
                 while (found := self._here.get(key)) is None:
                     if (why := self._gone.get(key)) is not None:
                         raise Refused(why)
-                    await self._changed.setdefault(key, asyncio.Event()).wait()
+                    await self._change(key)
         except TimeoutError:
             raise Refused(f"step {key.job}.{key.step} is not on this node") from None
         return found
+
+    async def _change(self, key: AttemptKey) -> None:
+        """Returns when something became of the step. Whoever waits last cleans up: anybody may ask for any
+        number of steps that will never be."""
+        event, n = self._changed.get(key) or (asyncio.Event(), 0)
+        self._changed[key] = event, n + 1
+        try:
+            await event.wait()
+        finally:
+            if (now := self._changed.get(key)) is not None and now[0] is event:
+                if now[1] > 1:
+                    self._changed[key] = event, now[1] - 1
+                else:
+                    del self._changed[key]
 
 
 def _bind(path: Path) -> socket.socket:

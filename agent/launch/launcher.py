@@ -227,10 +227,15 @@ class Launcher:
         await self.send(supervised, control.SetLimit(seconds))
 
     async def send(
-        self, supervised: Supervised, order: control.Order, connection: socket.socket | None = None
+        self,
+        supervised: Supervised,
+        order: control.Order,
+        connection: socket.socket | None = None,
+        *,
+        within_s: float = 0,
     ) -> ControlReply:
         """Gives an order and waits for the answer. Raises NotRunning, or LaunchError for an order it cannot
-        obey. connection: of a client, for Attach.
+        obey, or TimeoutError. connection: of a client, for Attach. within_s 0: REPLY_S.
         """
         gone = NotRunning(f"attempt {supervised.key} runs no more")
         try:
@@ -239,7 +244,7 @@ class Launcher:
             raise gone from None
         with back:
             loop = asyncio.get_running_loop()
-            data = await asyncio.wait_for(loop.sock_recv(back, control.MAX_DATAGRAM), REPLY_S)
+            data = await asyncio.wait_for(loop.sock_recv(back, control.MAX_DATAGRAM), within_s or REPLY_S)
         if not data:
             raise gone
         reply = control.decode_reply(data)

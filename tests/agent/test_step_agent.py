@@ -6,10 +6,15 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 from pathlib import Path
 
+import pytest
+
+from packhorse.agent import stepdoor
 from packhorse.agent.job_scripts import JobScripts
+from packhorse.agent.launch import launcher
 from packhorse.agent.orders import ExitsAcked, Introduction, JobOverOrder, SignalOrder, TerminateOrder
 from packhorse.scheduler.model.input import RunningAttempt
 from tests.agent.launch.yard import until
@@ -39,6 +44,37 @@ async def test_a_client_that_is_quicker_than_the_order_waits_for_the_step(tmp_pa
         client = await attaching
         await client.to_the_end()
         assert bytes(client.out[0]) == b"here 0\n"
+
+
+async def test_a_supervisor_that_still_forks_its_tasks_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launcher, "REPLY_S", 0.2)
+    async with a_step_agent(tmp_path) as agent:
+        await agent.order(an_order(tmp_path, step_key(), argv=("/bin/cat",)))
+        _, supervised = await agent.runtime.door._find(step_key())
+        os.kill(supervised.pid, signal.SIGSTOP)  # hears nobody, as while it forks a thousand
+        try:
+            attaching = asyncio.create_task(agent.attach(step_key()))
+            await asyncio.sleep(0.8)
+        finally:
+            os.kill(supervised.pid, signal.SIGCONT)
+        client = await attaching
+        assert client.first["ok"]
+        await client.send(17)
+        await client.to_the_end()
+
+
+async def test_nothing_is_kept_of_steps_that_were_waited_for_in_vain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stepdoor, "WAIT_S", 0.2)
+    async with a_step_agent(tmp_path) as agent:
+        clients = await asyncio.gather(*(agent.attach(step_key(number // 2)) for number in range(6)))
+        for client in clients:
+            assert "is not on this node" in client.first["error"]
+            client.close()
+        assert not agent.runtime.door._changed
 
 
 async def test_who_is_not_let_in(tmp_path: Path) -> None:
