@@ -42,6 +42,8 @@ def run(prog: str, work: Callable[[list[str]], int], words: list[str] | None = N
     if words is None:
         words = sys.argv[1:]
         gc.disable()  # the process ends before collecting would pay
+        if None in (sys.stdin, sys.stdout, sys.stderr):
+            _open_missing()
         _end_quietly_on_pipe_and_interrupt()
     try:
         code = work(words)
@@ -59,6 +61,21 @@ def run(prog: str, work: Callable[[list[str]], int], words: list[str] | None = N
     if text:
         sys.stderr.write(text + "\n")
     return code
+
+
+def _open_missing() -> None:
+    """/dev/null in the place of standard streams that the caller closed (`<&-`): the next file, or the
+    connection to a step, would take their numbers, and be read and written as if it were them."""
+    import os
+
+    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != fd:
+                os.dup2(opened, fd)
+                os.close(opened)
+            os.set_inheritable(fd, True)
+            setattr(sys, name, os.fdopen(fd, mode, encoding="utf-8", closefd=False))
 
 
 def _said(error: CallError) -> str:

@@ -93,8 +93,8 @@ def _command(words: list[str]) -> int:
     job_id = allocation.submit(request)
     if "test-only" in options:
         return 0
-    with Shepherd(job_id):
-        return _hold(options, arguments, job_id, wait_s, kill_signal)
+    with Shepherd(job_id) as shepherd:
+        return _hold(options, arguments, job_id, wait_s, kill_signal, shepherd)
 
 
 def _tell(name: str) -> None:
@@ -106,7 +106,14 @@ def _tell(name: str) -> None:
     usage.show(PROG, name)
 
 
-def _hold(options: dict[str, str], arguments: list[str], job_id: int, wait_s: int, kill_signal: int) -> int:
+def _hold(
+    options: dict[str, str],
+    arguments: list[str],
+    job_id: int,
+    wait_s: int,
+    kill_signal: int,
+    shepherd: Shepherd,
+) -> int:
     """From the submission to the end of the job; the command's code."""
     quiet = "quiet" in options
     from time import monotonic
@@ -114,7 +121,7 @@ def _hold(options: dict[str, str], arguments: list[str], job_id: int, wait_s: in
     since = monotonic()
     got = allocation.granted(job_id, wait_s, quiet)
     if got is None:
-        allocation.end(job_id, 1)
+        shepherd.end(1)
         sys.stderr.write(f"{PROG}: Job allocation {job_id} has been revoked.\n")
         sys.stderr.write(f"{PROG}: error: Job aborted due to signal\n")
         return error_code(1)
@@ -130,7 +137,7 @@ def _hold(options: dict[str, str], arguments: list[str], job_id: int, wait_s: in
         code = _run(arguments or [_shell()], _environment(options, environment), options, job_id, kill_signal)
     finally:
         _say(quiet, f"Relinquishing job allocation {job_id}")
-        allocation.end(job_id, code)
+        shepherd.end(code)
     return code
 
 

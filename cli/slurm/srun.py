@@ -18,6 +18,7 @@ from packhorse.cli.transport import TransportError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from packhorse.cli.slurm.steps.shepherd import Shepherd
     from packhorse.cli.slurm.steps.start import Launch
 
 PROG = "srun"
@@ -166,16 +167,16 @@ def _outside(options: dict[str, str], arguments: list[str], line: str) -> int:
     job_id = allocation.submit(request)
     if "test-only" in options:
         return 0
-    with Shepherd(job_id):
-        return _hold(launch, job_id, wait_s, "quiet" in options)
+    with Shepherd(job_id) as shepherd:
+        return _hold(launch, job_id, wait_s, "quiet" in options, shepherd)
 
 
-def _hold(launch: Launch, job_id: int, wait_s: int, quiet: bool) -> int:
+def _hold(launch: Launch, job_id: int, wait_s: int, quiet: bool, shepherd: Shepherd) -> int:
     """From the submission to the end of the job; the step's code."""
     from packhorse.cli.slurm.steps import allocation
 
     if allocation.granted(job_id, wait_s, quiet) is None:
-        allocation.end(job_id, 1)
+        shepherd.end(1)
         sys.stderr.write(
             f"{PROG}: Job allocation {job_id} has been revoked\n{PROG}: Force Terminated JobId={job_id}\n"
         )
@@ -187,7 +188,7 @@ def _hold(launch: Launch, job_id: int, wait_s: int, quiet: bool) -> int:
         code, number = (status, 0) if status < 129 or not launch.signalled else (0, status - 128)
         return status
     finally:
-        allocation.end(job_id, code, number)
+        shepherd.end(code, number)
 
 
 if __name__ == "__main__":

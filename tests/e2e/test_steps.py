@@ -322,6 +322,65 @@ def test_srun_itself_dies(frail: Cluster, running: list[subprocess.Popen[str]]) 
     assert frail.wait(int(job)).state == "FAILED"
 
 
+def test_the_scheduler_is_away_when_an_allocation_ends(
+    frail: Cluster, running: list[subprocess.Popen[str]]
+) -> None:
+    """Its command ends, and the job with it as soon as there is a scheduler again."""
+    holder = start(frail, running, "salloc", "-n1", "-Q", "sh", "-c", "echo ready; read x; exit 3")
+    assert line(holder) == "ready\n"
+    (job,) = [row["job_id"] for row in frail.jobs(fields=["state"]) if row["state"] == "RUNNING"]
+    kill(frail.scheduler())
+    _, err = holder.communicate("go\n", timeout=WITHIN_S)
+    assert holder.returncode == 3
+    assert f"job {job} is given back as soon as the scheduler answers" in err
+    frail.up()
+    result = frail.wait(int(job))
+    assert (result.state, result.exit_code) == ("FAILED", 3)
+
+
+def test_standard_streams_that_are_closed(cluster: Cluster) -> None:
+    """The pipe to the shepherd would be 0, and the connection to the step 1."""
+    for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+        done = subprocess.run(
+            ["sh", "-c", f"{cluster.root}/bin/srun -n1 sh -c 'echo out; echo err >&2; exit 5' {closed}"],
+            env=cluster.env,
+            cwd=cluster.work,
+            capture_output=True,
+            text=True,
+            timeout=2 * WITHIN_S,
+        )
+        assert done.returncode == 5, (closed, done.stderr)
+        assert done.stdout == ("" if ">&-" in closed.replace("2>&-", "") else "out\n"), closed
+
+
+def test_what_ends_while_its_agent_is_dead_is_told_by_the_next_one(
+    frail: Cluster, running: list[subprocess.Popen[str]]
+) -> None:
+    """Two steps of one job on node2 when its agent is killed: one ends before there is another agent, one
+    runs on, is found again, and can be cancelled."""
+    script = (
+        "srun -w node2 -N1 -n1 --exact --mem=10 sh -c 'echo short; sleep 1; exit 6' & "
+        "srun -w node2 -N1 -n1 --exact --mem=10 sh -c 'echo long; exec sleep 300' & wait"
+    )
+    holder = start(frail, running, "salloc", "-N2", "-n8", "-Q", "sh", "-c", script)
+    assert {line(holder), line(holder)} == {"short\n", "long\n"}
+    (job,) = [row["job_id"] for row in frail.jobs(fields=["state"]) if row["state"] == "RUNNING"]
+    kill(frail.agent("node2"))
+    time.sleep(2)
+    frail.up()
+    wait_until(
+        lambda: frail.run("squeue", "-h", "-s", "-o", "%i").stdout.split().__len__() == 1, "the end of one"
+    )
+    (left,) = frail.run("squeue", "-h", "-s", "-o", "%i").stdout.split()
+    frail.run("scancel", left)
+    holder.communicate(timeout=WITHIN_S)
+    assert frail.wait(int(job)).ended
+    rows = frail.run("sacct", "-n", "-P", "-j", job, "--format=jobid,state,exitcode").stdout.split()
+    states = sorted(row.split("|", 1)[1] for row in rows if "." in row)
+    assert [state.partition("|")[0] for state in states] == ["CANCELLED", "FAILED"]
+    assert "FAILED|6:0" in states
+
+
 def test_a_terminal(cluster: Cluster) -> None:
     """srun --pty bash: its size, Ctrl-C within it, and its code."""
     pid, fd = os.forkpty()

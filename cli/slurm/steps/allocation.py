@@ -36,6 +36,14 @@ _NOT_NOW = {
 """Slurm's sentences before those who ask are told to wait, by the reason of the job."""
 
 
+_PASSING = frozenset(("unavailable", "deadline_exceeded", "resource_exhausted", "internal", "aborted"))
+"""Of the scheduler's words for an error: the same call may succeed a little later."""
+
+
+class NotEnded(Exception):
+    """The scheduler was not told that a job is over; the text says why."""
+
+
 class Interrupted(Exception):
     """A signal came while the command waited."""
 
@@ -120,7 +128,7 @@ def _granted(job_id: int, immediate_s: int, quiet: bool) -> dict[str, Any]:
             if reply is not None and field(reply, "state", "") not in _WAITING:
                 raise CommandError(_ended(job_id, reply))
             if deadline and monotonic() >= deadline:
-                end(job_id, 1)
+                end_quietly(job_id, 1)
                 raise CommandError(
                     f"{prog}: error: Unable to allocate resources: Requested nodes are busy",
                     _immediate_code(),
@@ -165,8 +173,9 @@ def _ended(job_id: int, reply: dict[str, Any]) -> str:
 
 
 def end(job_id: int, code: int, number: int = 0) -> None:
-    """The command is done with the job: its exit code, or the signal that ended it. A scheduler that is away
-    is waited for, since the job would go on otherwise.
+    """The command is done with the job: its exit code, or the signal that ended it.
+
+    Raises NotEnded where the scheduler does not answer; a job that is over already is as good as ended.
     """
     body: dict[str, Any] = {"jobId": job_id, "idempotencyKey": os.urandom(16).hex()}
     if code:
@@ -176,9 +185,18 @@ def end(job_id: int, code: int, number: int = 0) -> None:
     try:
         call("EndAllocation", body)
     except (CallError, TransportError) as error:
-        gone = isinstance(error, CallError) and error.code in ("not_found", "failed_precondition")
-        if not gone:
+        if isinstance(error, TransportError) or error.code in _PASSING:
+            raise NotEnded(str(error)) from None
+        if error.code not in ("not_found", "failed_precondition"):
             sys.stderr.write(f"{program()}: error: job {job_id} may still run: {error}\n")
+
+
+def end_quietly(job_id: int, code: int) -> None:
+    """`end`, of a command that fails: its shepherd ends the job where this does not."""
+    try:
+        end(job_id, code)
+    except NotEnded:
+        pass
 
 
 def _immediate_code() -> int:
