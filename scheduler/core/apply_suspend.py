@@ -10,6 +10,7 @@ from packhorse.scheduler.core.active import set_timers, suspended_us
 from packhorse.scheduler.core.preempt.apply_room import keep_for
 from packhorse.scheduler.core.reclaim.apply_loans import expect_again
 from packhorse.scheduler.core.state import State
+from packhorse.scheduler.core.steps.apply_steps import steps_resumed
 from packhorse.scheduler.core.transitions import require
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
@@ -40,6 +41,7 @@ def job_suspended(state: State, event: ev.JobSuspended) -> None:
 
 def job_resumed(state: State, event: ev.JobResumed) -> None:
     job, active = _current(state, event)
+    before_us = active.suspended_us
     active = replace(
         active,
         end_by=event.end_by,
@@ -57,6 +59,7 @@ def job_resumed(state: State, event: ev.JobResumed) -> None:
     waiting.expect(state, new, active)
     expect_again(state, job.id, active)
     set_timers(state, new, active)
+    steps_resumed(state, job.id, active.suspended_us - before_us)
     state.preempting.put(new)
 
 

@@ -116,7 +116,8 @@ class StepPart(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A step that runs. ending_at: since when it is told to end, 0: it is not; ending_by: by whom (uid, -1:
-    the scheduler itself). end_by: the instant of its own time limit, 0 for none.
+    the scheduler itself). end_by: the instant of its own time limit, 0 for none. suspended_us: for how long
+    it has been suspended with its job, the present suspension not counted; end_by is later by that.
     """
 
     id: int
@@ -126,3 +127,4 @@ class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
     end_by: Instant = UNKNOWN
     ending_at: Instant = UNKNOWN
     ending_by: int = -1
+    suspended_us: int = 0

@@ -11,7 +11,7 @@ from packhorse.scheduler.core.timers import Timer
 from packhorse.scheduler.core.transitions import require
 from packhorse.scheduler.model import event as ev
 from packhorse.scheduler.model.errors import InvalidTransition
-from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, JobId, NodeName
+from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import Active, Job
 from packhorse.scheduler.model.resources import joined_usage
 from packhorse.scheduler.model.step import Step, StepPart
@@ -81,6 +81,20 @@ def forget_steps(state: State, event: ev.JobEnded | ev.JobRequeued) -> None:
     if next(parts_left(state.steps, event.job), None) is not None:
         raise InvalidTransition(event, "steps of it run")
     del state.steps[event.job]
+
+
+def steps_resumed(state: State, job: JobId, stood_us: int) -> None:
+    """The job was suspended for so many microseconds, and its steps with it: their limits come later."""
+    known = state.steps.get(job)
+    if known is None:
+        return
+    running = []
+    for step in known.running:
+        end_by = Instant(step.end_by + stood_us) if step.end_by else UNKNOWN
+        step = replace(step, end_by=end_by, suspended_us=step.suspended_us + stood_us)
+        running.append(step)
+        set_step_timer(state, job, step)
+    state.steps[job] = replace(known, running=tuple(running))
 
 
 def set_step_timer(state: State, job: JobId, step: Step) -> None:

@@ -92,6 +92,9 @@ def limits_over(draft: Draft, job: Job, active: Active) -> None:
 
 
 def limit_at(state: State, job: Job) -> Instant | None:
-    """When the next time limit of a step of the job comes, None if none has one."""
+    """When the next time limit of a step of the job comes, None if none has one; while it is suspended none
+    comes."""
+    if isinstance(job.phase, Active) and job.phase.suspended_at:
+        return None
     running = state.steps.get(job.id, NO_STEPS).running
     return min((step.end_by for step in running if step.end_by and not step.ending_at), default=None)

@@ -118,6 +118,11 @@ def _state(row: StepRow) -> str:
     return "COMPLETING" if must_end(row.active, row.step) else "RUNNING"
 
 
+def _suspended_us(row: StepRow, now: Instant) -> int:
+    total_us = suspended_us(row.active, now)
+    return total_us if row.step is None else total_us - row.active.suspended_us + row.step.suspended_us
+
+
 def _n_tasks(row: StepRow) -> int:
     return 1 if row.step is None else sum(part.n_tasks for part in row.parts)
 
@@ -141,11 +146,7 @@ STEPS: Catalogue[StepView] = {
     "uid": _int(lambda row: row.job.owner.uid),
     "state": _text(_state),
     "start_at": _int(lambda row: row.started_at),
-    "suspended_s": ints(
-        lambda view: [
-            suspended_us(row.active, view.now) // US if row.step is None else 0 for row in view.rows
-        ]
-    ),
+    "suspended_s": ints(lambda view: [_suspended_us(row, view.now) // US for row in view.rows]),
     "time_limit_s": _int(lambda row: 0 if row.step is None else row.step.spec.time_limit_s),
     "n_nodes": _int(lambda row: len(row.parts)),
     "n_cpus": _int(lambda row: placed(row.parts).cpus),

@@ -475,3 +475,20 @@ def test_a_job_without_steps_has_nothing_of_them() -> None:
     s = Stepping()
     s.cluster.exit(s.job())
     assert s.cluster.state.steps == {}
+
+
+def test_a_step_s_own_limit_stands_still_while_its_job_is_suspended() -> None:
+    s = Stepping(nodes=1)
+    job = s.job(time_limit_s=7200)
+    key = s.step(job, time_limit_s=60)
+    s.start(key)
+    s.cluster.pass_time(20)
+    s.cluster.suspend(job)
+    s.cluster.pass_time(600)
+    assert not s.running(key).ending_at, "its clock stands still"
+    s.cluster.go_on(job)
+    s.cluster.pass_time(30)
+    step = s.running(key)
+    assert not step.ending_at and step.suspended_us == 600 * US
+    s.cluster.pass_time(15)
+    assert s.running(key).ending_at
