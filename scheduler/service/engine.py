@@ -58,7 +58,7 @@ from packhorse.scheduler.service.loop import MIN_GAP_S, CycleTrigger, TickTimer
 from packhorse.scheduler.service.payloads import Payload, Payloads
 from packhorse.scheduler.service.recording import Recorder
 from packhorse.scheduler.service.recovery import Housekeeping, Snapshots, recover
-from packhorse.scheduler.service.series_book import SeriesBook
+from packhorse.scheduler.service.series_book import SeriesBook, Together
 from packhorse.scheduler.service.shadowing import EVERY_S, Shadowing
 from packhorse.scheduler.store.codec import encode
 from packhorse.scheduler.store.protocol import Batch, LogRecord, Store, UsageSeries
@@ -225,6 +225,7 @@ class Engine:
         self.usage: dict[NodeName, NodeUsage] = {}
         self.estimates: dict[Key, StartEstimate] = {}
         self.series = SeriesBook()
+        self._together = Together()
         self.shadow = Shadowing(shadow_every_s)
         self.payloads = Payloads(store.blob)
         self._meter: Meter = meter or NoMeter()
@@ -324,6 +325,7 @@ class Engine:
         self.usage[node] = said
         if self._state is not None:
             self.series.heard(self._state, node, said, self.clock.now())
+            self._together.heard(self._state, said)
 
     async def keep(self, series: Sequence[UsageSeries]) -> None:
         """Write series of usage as they stand. Raises StoreUnavailable."""
@@ -494,7 +496,7 @@ class Engine:
         seq = self._seq
         for event in decision.events:
             if rows := accounting_rows(state, event):
-                group.rows += rows
+                group.rows += self._together.ended(rows)
                 group.series += self.series.ended(rows)
             group.loans += loan_rows(state, event)
             group.times += node_rows(state, event)
@@ -668,6 +670,7 @@ class Engine:
         self._improving.drop()
         self.shadow.drop()
         self.series.clear()
+        self._together.clear()
         self._ticks.stop()
         waiting = [waiter for group in (*self._flying, self._group) for waiter, _ in group.waiters]
         self._flying = []

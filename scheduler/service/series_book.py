@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import structlog
+from msgspec.structs import replace
 
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.accounting import AttemptRow
@@ -58,6 +59,44 @@ class _Steps:
         self.ended_ms += sum(ms for key, ms in self.last_ms.items() if key not in now_ms)
         self.last_ms = now_ms
         return self.ended_ms
+
+
+class Together:
+    """Of attempts with steps, the most memory that all that ran of one on a node had there at once.
+
+    The parts' own highest values, of which an accounting row has the highest, were not all reached at the
+    same time; what the samples saw at once was.
+    """
+
+    def __init__(self) -> None:
+        self._most_kib: dict[Name, int] = {}
+
+    def heard(self, state: State, said: NodeUsage) -> None:
+        """A node measured its attempts."""
+        sums: dict[Name, int] = {}
+        for key, sample in said.attempts.items():
+            steps = state.steps.get(key.job)
+            job = state.jobs.get(key.job)
+            if steps is None or job is None or not isinstance(job.phase, Active):
+                continue
+            if key.whole == job.phase.attempt:
+                name = (key.job, key.number)
+                sums[name] = sums.get(name, 0) + max(sample.rss_kib, 0)
+        for name, kib in sums.items():
+            self._most_kib[name] = max(self._most_kib.get(name, 0), kib)
+
+    def ended(self, rows: Sequence[AttemptRow]) -> tuple[AttemptRow, ...]:
+        """These attempts are over: their rows with what was seen, where that is more."""
+        return tuple([self._with(row) for row in rows])
+
+    def _with(self, row: AttemptRow) -> AttemptRow:
+        most_kib = self._most_kib.pop((row.job, row.attempt), 0)
+        if most_kib <= row.usage.max_rss_kib:
+            return row
+        return replace(row, usage=replace(row.usage, max_rss_kib=most_kib))
+
+    def clear(self) -> None:
+        self._most_kib.clear()
 
 
 class Late(NamedTuple):

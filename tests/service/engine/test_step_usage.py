@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.resources import Devices, Placement, Usage, joined_usage
 from packhorse.scheduler.model.sample import DeviceSample
+from packhorse.scheduler.model.step import Overlap
 from packhorse.scheduler.service.convert_agents import AttemptSample, NodeUsage, report_usage
 from packhorse.scheduler.service.gpu_watch import busy_milli
-from packhorse.scheduler.service.series_book import SeriesBook
+from packhorse.scheduler.service.series_book import SeriesBook, Together
 from tests.core.steps.stepping import Stepping
+from tests.store.samples import row as a_row
 
 N1, N2 = NodeName("n1"), NodeName("n2")
 
@@ -58,3 +62,27 @@ def test_usages_are_joined() -> None:
     one, two = Usage(1, 2, 30, 40, 5, 6), Usage(10, 20, 3, 400, 50, 60)
     assert joined_usage((one, two)) == Usage(11, 22, 30, 400, 55, 66)
     assert joined_usage(()) == Usage()
+
+
+def test_memory_of_parallel_steps_is_what_was_seen_at_once() -> None:
+    s = Stepping(nodes=2)
+    job = s.job(nodes=2)
+    one, two = s.step(job, overlap=Overlap.OVERLAP), s.step(job, overlap=Overlap.OVERLAP)
+    state, together = s.cluster.state, Together()
+    at_s = s.cluster.clock.now // US
+    together.heard(state, said(at_s, {one.whole: sample(0, 10), one: sample(0, 300), two: sample(0, 100)}))
+    together.heard(state, said(at_s, {one: sample(0, 250), two: sample(0, 200)}))  # the other node
+    together.heard(state, said(at_s, {one.whole: sample(0, 10), two: sample(0, 300)}))
+    row = replace(a_row(job), usage=Usage(max_rss_kib=310 * 1024))
+    assert together.ended([row])[0].usage.max_rss_kib == 450 * 1024
+    assert together.ended([row]) == (row,), "it is told once"
+
+
+def test_a_single_part_may_have_had_more_than_any_sample_saw() -> None:
+    s = Stepping(nodes=1)
+    job = s.job()
+    key = s.step(job)
+    together = Together()
+    together.heard(s.cluster.state, said(1, {key.whole: sample(0, 10), key: sample(0, 20)}))
+    row = replace(a_row(job), usage=Usage(max_rss_kib=900 * 1024))
+    assert together.ended([row]) == (row,)
