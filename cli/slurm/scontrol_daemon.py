@@ -181,13 +181,14 @@ def listpids(words: list[str], options: dict[str, str]) -> int:
     """Processes of jobs on this host that the caller may look at, by their own environment. As in Slurm only
     the first process of a task has its numbers; steps come before the batch script."""
     wanted = "" if not words or words[0] == "*" else words[0]
+    node = words[1] if len(words) > 1 else ""  # of several on this host
     job, _, step = wanted.partition(".")
     if job and not _is_number(job):
         raise CommandError(f"Invalid job id: {job}")
     found = {
         pid: process
         for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())
-        if (process := _of_a_job(pid)) is not None
+        if (process := _of_a_job(pid, node)) is not None
         and (not job or process[0] == job)
         and (not step or process[1] == step)
     }
@@ -208,9 +209,9 @@ def listpids(words: list[str], options: dict[str, str]) -> int:
 BATCH = "batch"
 
 
-def _of_a_job(pid: int) -> tuple[str, str, str, str] | None:
+def _of_a_job(pid: int, node: str = "") -> tuple[str, str, str, str] | None:
     """(job, step, local number of the task, number among all) of a process; None if it is of no job, or of
-    somebody else's."""
+    somebody else's, or of another node than the one that is named."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             pairs = file.read().split(b"\0")
@@ -219,6 +220,8 @@ def _of_a_job(pid: int) -> tuple[str, str, str, str] | None:
     found = dict(pair.decode("utf-8", "replace").partition("=")[::2] for pair in pairs)
     job = found.get("SLURM_JOB_ID", "")
     if not _is_number(job) or "SLURMD_NODENAME" not in found:  # who only knows of a job is not of it
+        return None
+    if node and found["SLURMD_NODENAME"] != node:
         return None
     step = found.get("SLURM_STEP_ID", "")
     if not _is_number(step):

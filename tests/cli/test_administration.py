@@ -381,6 +381,8 @@ def test_scontrol_finds_processes_of_jobs(scheduler: FakeScheduler, run: Run) ->
             assert rows[1] == [str(batch.pid), "11", "batch", "0", "0"]
             assert [row[1:] for row in rows[2:]] in ([], [["11", "batch", "-", "-"]]), "its child, once there"
             assert len(run("scontrol", "listpids", "11.3")[1].splitlines()) == 2
+            assert len(run("scontrol", "listpids", "11.3", "n1")[1].splitlines()) == 2
+            assert run("scontrol", "listpids", "11.3", "n2")[0] == 1, "it runs on another node of this host"
             code, out, _ = run("scontrol", "pidinfo", str(task.pid))
             assert code == 0 and out.startswith("Slurm JobId=11 ends at Mon Nov 23 06:03:22 2026\n")
         finally:
