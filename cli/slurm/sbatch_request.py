@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 SCRIPT_LIMIT = 1 << 20
 """Longest batch script, in bytes. The scheduler has the same limit."""
 
+MAX_SUBMIT_LINE = 1 << 16
+"""Characters; the scheduler takes no more."""
+
 WRAP_HEAD = "#!/bin/sh\n# This script was created by sbatch --wrap.\n\n"
 
 # SLURM_ variables that configure commands and describe no job; the rest of the caller's are left behind,
@@ -77,6 +80,12 @@ def allocation(options: Mapping[str, str], kind: str, name: str, line: str) -> d
     return _request(options, spec)
 
 
+def submit_line(line: str) -> str:
+    """The command line as it is kept, for show alone: one that is too long for that is cut."""
+    text = line if line.isascii() else line.encode("utf-8", "replace").decode()
+    return text if len(text) <= MAX_SUBMIT_LINE else f"{text[: MAX_SUBMIT_LINE - 3]}..."
+
+
 def _described(options: Mapping[str, str], name: str, line: str) -> dict[str, Any]:
     """What any job is made of, with a script or without."""
     submit_dir = work_dir = working_directory()
@@ -86,7 +95,7 @@ def _described(options: Mapping[str, str], name: str, line: str) -> dict[str, An
         "name": options.get("job-name") or name,
         "workDir": work_dir,
         "submitHost": os.uname().nodename,
-        "submitLine": line if line.isascii() else line.encode("utf-8", "replace").decode(),
+        "submitLine": submit_line(line),
         "ask": ask_of(options),
         "rlimits": rlimits(options.get("propagate", "ALL")),
         "umask": umask(),

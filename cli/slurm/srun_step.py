@@ -63,7 +63,7 @@ def describe(
         "environment": step_environment(options, job),
         "umask": sbatch_request.umask(),
         "rlimits": sbatch_request.rlimits(options.get("propagate", "ALL")),
-        "submitLine": line if line.isascii() else line.encode("utf-8", "replace").decode(),
+        "submitLine": sbatch_request.submit_line(line),
         "submitHost": os.uname().nodename,
     }
     if "multi-prog" in options:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from packhorse.cli.slurm import sacct
+from packhorse.cli.slurm import sacct, sbatch_request
+from packhorse.scheduler.service import bounds
 from tests.cli import session
 from tests.cli.commands import Run
 from tests.cli.fake_scheduler import FakeScheduler, table
@@ -480,3 +481,9 @@ def test_scancel_of_a_step_names_it(scheduler: FakeScheduler, run: Run) -> None:
         "text": "9_4.0",
     }
     assert jobs[2] == {"jobId": 5, "text": "5"}
+
+
+def test_a_command_line_that_is_too_long_to_be_shown_is_cut() -> None:
+    """Arguments of a megabyte are a step's business, not that of the note about it."""
+    assert len(sbatch_request.submit_line("x" * 70_000)) == bounds.MAX_LINE
+    assert sbatch_request.submit_line("srun true") == "srun true"
