@@ -93,6 +93,7 @@ JOB_COLUMNS = {
     "suspended_at": "int",  # since when it is suspended, 0: it is not
     "suspended_s": "int",  # for how long it has been, in this run
     "quarantine": "text",  # why decisions about it failed, "" if it is not quarantined
+    "cron": "text",  # when its line of a crontab is due, "" if it is of none
     "licenses": "text",
     "reservation": "text",  # that it names, or runs in
     "work_dir": "text",

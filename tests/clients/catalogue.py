@@ -57,5 +57,6 @@ CLIENTS = (
     Client("torchx", ("torchx==0.7.0",), programs=("torchx_slurm",)),
     Client("aiida", ("aiida-core==2.9.4",), programs=("aiida_slurm",)),
     Client("cluster_utils", ("cluster_utils[runner]==3.0.0",), programs=("cluster_utils_slurm",)),
+    Client("slurmrestapi", ("slurmrestapi==25.11.4.0",), programs=("slurmrestapi_calls",)),
     Client("lightning", ("lightning-fabric",), programs=("lightning_env",)),
 )
