@@ -76,6 +76,10 @@ dev: $(VENV)/.dev $(NAMESPACE)/.made  ## what the checks need, into .venv
 demo: install  ## a one-machine cluster in a temporary directory, and the digits example on it
 	@$(BIN)/packhorse demo
 
+.PHONY: slurm-page
+slurm-page: $(NAMESPACE)/.made  ## docs/slurm.md, from the tables that the commands parse with
+	@PYTHONPATH=build/ns $(BIN)/python -m packhorse.cli.slurm.compat > build/slurm.md && mv build/slurm.md docs/slurm.md
+
 # ---------------------------------------------------------------------------------------------- checking
 
 .PHONY: test test-clients soak golden-session test-mpi check format format-check lint types imports proto proto-check bench bench-agent bench-packing bench-policies bench-reclaim bench-reclaim-cluster bench-policy

@@ -104,6 +104,9 @@ def _order(message: pb.SchedulerMessage) -> orders.Order | None:
             return orders.ResumeOrder()
         case "job_over":
             return orders.JobOverOrder(_attempt(message.job_over.attempt))
+        case "open_tunnel":
+            wanted = message.open_tunnel
+            return orders.TunnelOrder(wanted.id, wanted.uid, _attempt(wanted.attempt))
         case "goodbye":
             return orders.Dismissed(message.goodbye.reason, message.goodbye.retry)
         case _:
@@ -208,6 +211,7 @@ def _hello(hello: orders.Introduction) -> pb.Hello:
         takes_batches=True,
         topology=spec.topology,
         step_door=hello.step_door,
+        kept=[_key(key) for key in hello.kept],
     )
 
 

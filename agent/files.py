@@ -211,11 +211,13 @@ class Spool:
         except (OSError, msgspec.DecodeError):
             return None
 
+    def openings_found(self) -> list[AttemptKey]:
+        """Attempts that were opened and not closed."""
+        return [AttemptKey.parse(name) for name in os.listdir(self.openings) if "-" not in name]
+
     def opened_before(self, whole: AttemptKey) -> list[AttemptKey]:
         """Older attempts of the same job that were opened and not closed."""
-        prefix = f"{whole.job}."
-        names = [name for name in os.listdir(self.openings) if name.startswith(prefix) and "-" not in name]
-        return sorted(key for name in names if (key := AttemptKey.parse(name)) < whole)
+        return sorted(key for key in self.openings_found() if key.job == whole.job and key < whole)
 
     # -- attempts
 

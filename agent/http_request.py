@@ -15,6 +15,8 @@ import msgspec
 
 PREFIX = "/packhorse.v1.Scheduler/"
 JSON = "application/json"
+TUNNEL = "StepTunnel"
+UPGRADE = "packhorse-step"
 
 MAX_HEAD = 16 << 10
 MAX_METHOD = 64
@@ -58,11 +60,16 @@ class Gone(Exception):
 
 
 class Head(NamedTuple):
-    """What comes before the body. length: of the body, in bytes. waits: until it is told to go on."""
+    """What comes before the body. length: of the body, in bytes. waits: until it is told to go on.
+
+    step, node: which step the connection is to lead to, where the method is TUNNEL.
+    """
 
     method: str
     length: int
     waits: bool
+    step: str = ""
+    node: str = ""
 
 
 class Connection:
@@ -97,6 +104,12 @@ class Connection:
         self._unread = length
         method = _method(lines[0])
         _check(headers)
+        if method == TUNNEL:
+            if headers.get("upgrade", "").lower() != UPGRADE or length:
+                raise _bad(f'{TUNNEL} has no body and the header "Upgrade: {UPGRADE}"')
+            return Head(
+                method, 0, False, headers.get("packhorse-step", ""), headers.get("packhorse-node", "")
+            )
         return Head(method, length, headers.get("expect", "").lower() == "100-continue")
 
     async def body(self, head: Head) -> bytes:
@@ -115,6 +128,15 @@ class Connection:
         self._unread = 0
         self._buffer = bytearray()
         return bytes(body)
+
+    async def upgraded(self) -> socket.socket:
+        """Says that what follows on the connection is no HTTP, and gives it away. Raises Refused, Gone."""
+        if self._buffer:
+            raise _bad("something came before the connection was upgraded")
+        await self._send(
+            f"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {UPGRADE}\r\n\r\n".encode()
+        )
+        return self._sock
 
     async def answer(self, status: int, body: bytes) -> None:
         """Send the answer. Raises Gone."""

@@ -35,6 +35,7 @@ from packhorse.agent.orders import (
     SuspensionReport,
     TerminateOrder,
     TimeLimitOrder,
+    TunnelOrder,
     UsageSample,
     Welcome,
 )
@@ -130,7 +131,13 @@ class Resume(msgspec.Struct, frozen=True):
     """Forget what failed prologs and epilogs speak against new work."""
 
 
-Instruction = Send | Journal | Fork | Tell | Forget | KeepEpoch | Leave | Renew | CloseJob | Resume
+class Dial(msgspec.Struct, frozen=True):
+    """Let somebody on another host talk to a step of this node."""
+
+    order: TunnelOrder
+
+
+Instruction = Send | Journal | Fork | Tell | Forget | KeepEpoch | Leave | Renew | CloseJob | Resume | Dial
 
 
 class Machine:
@@ -142,6 +149,7 @@ class Machine:
         self.offer = offer
         self.epoch = epoch
         self.step_door = ""
+        self.kept: tuple[AttemptKey, ...] = ()
         self.attempts: dict[AttemptKey, Attempt] = {}
         self.welcome: Welcome | None = None
         self._in_session = False
@@ -204,6 +212,7 @@ class Machine:
             ),
             exited=tuple(a.key for a in by_key if a.standing is Standing.EXITED),
             step_door=self.step_door,
+            kept=self.kept,
         )
 
     # -- orders
@@ -225,6 +234,8 @@ class Machine:
                 return self._acked(keys)
             case ResumeOrder():
                 return [Resume()]
+            case TunnelOrder():
+                return [Dial(order)]
             case JobOverOrder(attempt=key):
                 return self._job_over(key)
             case TerminateOrder(attempt=key):

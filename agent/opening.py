@@ -34,6 +34,10 @@ class Openings:
         """There is something to run."""
         return self._scripts.prolog_file is not None or self._scripts.epilog_file is not None
 
+    def kept(self) -> tuple[AttemptKey, ...]:
+        """What is open, ascending."""
+        return tuple(sorted({*self._spool.openings_found(), *self._unkept}))
+
     async def open(self, order: LaunchOrder) -> str:
         """Runs the prolog unless it has run for this attempt. Why nothing of it may start, "" if it may.
 

@@ -122,6 +122,14 @@ class JobOverOrder(msgspec.Struct, frozen=True):
     attempt: AttemptKey
 
 
+class TunnelOrder(msgspec.Struct, frozen=True):
+    """Somebody who may act as `uid` wants to talk to this step: dial back with the id."""
+
+    id: int
+    uid: int
+    attempt: AttemptKey
+
+
 class HeartbeatAnswered(msgspec.Struct, frozen=True):
     at: Instant
 
@@ -146,6 +154,7 @@ Order = (
     | SuspendOrder
     | ExitsAcked
     | JobOverOrder
+    | TunnelOrder
     | HeartbeatAnswered
     | ResumeOrder
     | Dismissed
@@ -155,7 +164,8 @@ Order = (
 class Introduction(msgspec.Struct, frozen=True):
     """First words of every session: the hardware and every attempt that is not settled.
 
-    step_door: where clients attach to steps of this node, "" for nowhere.
+    step_door: where clients attach to steps of this node, "" for nowhere. kept: attempts of which something
+    is kept for their steps, until JobOver.
     """
 
     spec: NodeSpec
@@ -165,6 +175,7 @@ class Introduction(msgspec.Struct, frozen=True):
     launching: tuple[AttemptKey, ...] = ()
     exited: tuple[AttemptKey, ...] = ()
     step_door: str = ""
+    kept: tuple[AttemptKey, ...] = ()
 
 
 class ExitReport(msgspec.Struct, frozen=True):

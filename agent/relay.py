@@ -24,8 +24,9 @@ import grpc
 import grpc.aio
 import structlog
 
+from packhorse.agent import tunnels
 from packhorse.agent.convert_relay import Call, relay
-from packhorse.agent.http_request import Connection, Gone, Refused
+from packhorse.agent.http_request import TUNNEL, Connection, Gone, Head, Refused
 from packhorse.agent.session import Line
 from packhorse.scheduler.model.pidfile import AlreadyRunning, PidFile
 
@@ -137,7 +138,11 @@ class Relay:
         self._calls[uid] += 1
         try:
             try:
-                status, body = await self._answer(connection, uid, gid)
+                head = await self._head(connection, uid)
+                if head.method == TUNNEL:
+                    await self._tunnel(connection, head, uid, gid)
+                    return
+                status, body = await self._answer(connection, head, uid, gid)
             except Refused as refused:
                 await connection.refuse(refused)
             else:
@@ -153,11 +158,21 @@ class Relay:
             if not self._calls[uid]:
                 del self._calls[uid]
 
-    async def _answer(self, connection: Connection, uid: int, gid: int) -> tuple[int, bytes]:
-        """HTTP status and body for the one request of a connection. Raises Refused, Gone."""
+    async def _head(self, connection: Connection, uid: int) -> Head:
+        """Of a request that there is room for. Raises Refused, Gone."""
         head = await connection.head()
         if self._calls[uid] > self._max_calls // 2:
             raise _exhausted(f"this user has {self._max_calls // 2} calls open on this host; try again later")
+        return head
+
+    async def _tunnel(self, connection: Connection, head: Head, uid: int, gid: int) -> None:
+        """Has the connection lead to a step on another host, until either end has enough. Raises Refused."""
+        line = self._present_line()
+        names = await self._names_of(uid, gid)
+        await tunnels.relay(connection, line, tunnels.Wish(uid, gid, *names, head.node, head.step))
+
+    async def _answer(self, connection: Connection, head: Head, uid: int, gid: int) -> tuple[int, bytes]:
+        """HTTP status and body for the one request of a connection. Raises Refused, Gone."""
         if head.length > MAX_BODY:
             raise _exhausted(f"the request is larger than {MAX_BODY >> 20} MiB")
         if (
@@ -177,14 +192,7 @@ class Relay:
 
     async def _until_gone(self, connection: Connection, call: Call) -> tuple[int, bytes]:
         """The scheduler's answer, unless the caller hangs up before it comes. Raises Refused, Gone."""
-        line = self._line()
-        if line is None:
-            raise Refused(
-                503,
-                "unavailable",
-                f"the scheduler is away: the agent of {self._node} has no connection to it at the moment; "
-                "jobs run on, try again later",
-            )
+        line = self._present_line()
         answer = asyncio.create_task(_pass_on(line, call))
         hung_up = asyncio.create_task(connection.gone())
         try:
@@ -196,6 +204,18 @@ class Relay:
             for task in (answer, hung_up):
                 task.cancel()
             await asyncio.gather(answer, hung_up, return_exceptions=True)
+
+    def _present_line(self) -> Line:
+        """Raises Refused while there is none."""
+        line = self._line()
+        if line is None:
+            raise Refused(
+                503,
+                "unavailable",
+                f"the scheduler is away: the agent of {self._node} has no connection to it at the moment; "
+                "jobs run on, try again later",
+            )
+        return line
 
     async def _names_of(self, uid: int, gid: int) -> tuple[str, str]:
         """Names of user and group, "" where there is none; asked in a thread, since they may take long."""

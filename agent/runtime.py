@@ -37,6 +37,7 @@ from packhorse.agent.launch.launcher import (
 from packhorse.agent.launch.spec import LaunchSpec
 from packhorse.agent.machine import (
     CloseJob,
+    Dial,
     Forget,
     Fork,
     Instruction,
@@ -66,6 +67,7 @@ from packhorse.agent.sampling.nvml import Gpus
 from packhorse.agent.session import Line, Session, Where
 from packhorse.agent.stepdoor import StepDoor
 from packhorse.agent.suspending import Suspensions
+from packhorse.agent.tunnels import Tunnels
 from packhorse.agent.usage import Sampler
 from packhorse.agent.watching import HardwareWatch, seconds_since_boot
 from packhorse.scheduler.model.crashpoint import crash_point, register
@@ -137,6 +139,7 @@ class Runtime:
         self.machine = Machine(inventory.spec, inventory.boot_id, offer, epoch=spool.epoch())
         self.door = StepDoor(launcher)
         self._door_path = step_door
+        self._tunnels = Tunnels(self.door)
         self._session = Session(
             find, opened=self._opened, closed=self._closed, received=self._received, jitter=jitter
         )
@@ -255,6 +258,7 @@ class Runtime:
     # -- the session
 
     def _opened(self) -> None:
+        self.machine.kept = self._openings.kept()
         self._follow(self.machine.session_opened())
 
     def _closed(self, why: str) -> None:
@@ -333,6 +337,8 @@ class Runtime:
                     self._spawn(self._close_job(key))
                 case Resume():
                     self._spawn(self._resume())
+                case Dial(order=order):
+                    self._spawn(self._tunnels.dig(order, self._session.line))
                 case Leave(reason=reason, retry=retry):
                     log.error("session.refused", reason=reason, retry=retry)
                     self._session.hang_up()

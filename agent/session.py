@@ -40,10 +40,14 @@ class Where(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A connection to the scheduler, open and trusted by both ends. metadata: goes with every call on it."""
+    """A connection to the scheduler, open and trusted by both ends. metadata: goes with every call on it.
+
+    bulk: a second one, for what is much and must not stand before a heartbeat.
+    """
 
     channel: grpc.aio.Channel
     metadata: tuple[tuple[str, str], ...]
+    bulk: grpc.aio.Channel
 
 
 def invitation(home: Path, node: str) -> Path:
@@ -156,13 +160,13 @@ class Session:
         self._outgoing = asyncio.Queue()
         heard = False
         why = "the scheduler closed the stream"
-        async with _channel(where) as channel:
+        async with _channel(where) as channel, _channel(where) as bulk:  # which connects when it is used
             stub = AgentsStub(channel)
             self._open = True
             self.takes_batches = False
             self._heard_at = asyncio.get_running_loop().time()
             self._opened()
-            line = Line(channel, (("authorization", f"Bearer {where.token}"),))
+            line = Line(channel, (("authorization", f"Bearer {where.token}"),), bulk)
             call = stub.Session(self._messages(), metadata=line.metadata)
             watch = asyncio.create_task(self._watch(call))
             try:
@@ -225,6 +229,9 @@ def _channel(where: Where) -> grpc.aio.Channel:
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
         ("grpc.use_local_subchannel_pool", 1),
+        # What a stream may have sent that nobody has read: tunnels are bounded, whatever the line takes.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", 256 << 10),
     ]
     if where.root_ca is None:
         return grpc.aio.insecure_channel(where.address, options=options)

@@ -141,16 +141,16 @@ class StepDoor:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             listener.close()
 
-    async def admit(self, connection: socket.socket, uid: int) -> None:
+    async def admit(self, connection: socket.socket, uid: int, only: AttemptKey | None = None) -> None:
         """Reads what a client wants, who is known to be `uid`, and hands it over. Closes the connection here;
-        it does not block."""
+        it does not block. only: the step that it may attach to, None for any of theirs."""
         self._clients[uid] += 1
         with connection:
             try:
                 if self._clients[uid] > MOST_PER_USER:
                     raise Refused("you have too many commands waiting here")
                 wish, early = await self._first_line(connection)
-                await self._hand_over(connection, uid, wish, early)
+                await self._hand_over(connection, uid, wish, early, only)
             except Refused as why:
                 try:
                     connection.send(json.dumps({"error": str(why)}).encode() + b"\n")
@@ -178,7 +178,9 @@ class StepDoor:
         except msgspec.DecodeError as why:
             raise Refused(f"the first line is not understood: {why}") from None
 
-    async def _hand_over(self, connection: socket.socket, uid: int, wish: Wish, early: bytes) -> None:
+    async def _hand_over(
+        self, connection: socket.socket, uid: int, wish: Wish, early: bytes, only: AttemptKey | None
+    ) -> None:
         try:
             key = AttemptKey.parse(wish.attach)
         except ValueError:
@@ -187,6 +189,8 @@ class StepDoor:
             raise Refused(
                 f"{wish.attach[:100]!r} as {wish.as_[:100]!r}: only steps have an owner, or watchers"
             )
+        if only is not None and key != only:
+            raise Refused(f"this way leads to step {only.job}.{only.step} alone")
         owner, supervised = await self._find(key)
         if uid not in (0, owner):
             raise Refused(f"step {key.job}.{key.step} is not yours")

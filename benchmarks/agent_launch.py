@@ -78,6 +78,8 @@ class Orders(AgentsServicer):
         """Nobody is told to open one."""
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "there are no tunnels")
 
+    RelayTunnel = Tunnel
+
     async def _hear(self, messages: AsyncIterator[pb.AgentMessage]) -> None:
         async for message in messages:
             for one in message.batch.messages if message.HasField("batch") else (message,):

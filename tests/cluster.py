@@ -43,6 +43,8 @@ COMMANDS = (
     "sstat",
     "seff",
     "sdiag",
+    "scrontab",
+    "strigger",
     "sprio",
     "sreport",
     "sshare",

@@ -24,7 +24,7 @@ from packhorse.scheduler.core.steps.book import has_script
 from packhorse.scheduler.core.steps.reconcile import reconcile
 from packhorse.scheduler.core.steps.reports import find
 from packhorse.scheduler.core.suspend import order
-from packhorse.scheduler.model.command import Launch, Resume, SetTimeLimit, Terminate
+from packhorse.scheduler.model.command import JobOver, Launch, Resume, SetTimeLimit, Terminate
 from packhorse.scheduler.model.event import (
     Configured,
     NodeDowned,
@@ -35,7 +35,7 @@ from packhorse.scheduler.model.event import (
     NodeSilenced,
     SchedulerStarted,
 )
-from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant
+from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, NodeName
 from packhorse.scheduler.model.input import (
     NodeAction,
     RegisterNode,
@@ -115,6 +115,9 @@ def register(state: State, input: RegisterNode, now: Instant) -> Decision:
     for attempt in (*running, *input.launching):
         if not _is_current_here(state, attempt, known):
             draft.commands.append(Terminate(name, attempt, state.config.kill_wait_s, EndCause.STALE))
+    for attempt in input.kept:
+        if not _has_place_here(state, attempt, name):  # it was not there to hear of it
+            draft.commands.append(JobOver(name, attempt))
     return draft.decision()
 
 
@@ -156,6 +159,11 @@ def _is_current_here(state: State, attempt: AttemptKey, known: Node | None) -> b
         return known is not None and find(state, attempt, known.name) is not None
     found = current(state, attempt)
     return found is not None and known is not None and found[1].placements[0].node == known.name
+
+
+def _has_place_here(state: State, attempt: AttemptKey, name: NodeName) -> bool:
+    found = current(state, attempt)
+    return found is not None and any(placement.node == name for placement in found[1].placements)
 
 
 def update_node(state: State, call: UpdateNode, now: Instant) -> Decision:

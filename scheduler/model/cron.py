@@ -7,7 +7,7 @@ day counts if day of month or day of week fits, where both are restricted, else 
 
 from __future__ import annotations
 
-import msgspec
+from typing import NamedTuple
 
 from packhorse.scheduler.model.errors import BadValue
 
@@ -37,8 +37,9 @@ _FIELDS = (
 """(name, lowest, highest, names of values from the lowest on)."""
 
 
-class Cron(msgspec.Struct, frozen=True):
-    """What the fields allow. either_day: a day of the month or of the week is enough. weekdays: 0 is Sunday."""
+class Cron(NamedTuple):
+    """What the fields allow. either_day: a day of the month or of the week is enough. weekdays: 0 is
+    Sunday."""
 
     minutes: frozenset[int]
     hours: frozenset[int]
@@ -88,6 +89,6 @@ def _field(text: str, name: str, low: int, high: int, names: tuple[str, ...]) ->
 def _number(text: str, name: str, low: int, high: int, names: tuple[str, ...]) -> int:
     if text.lower() in names:
         return names.index(text.lower()) + low
-    if not (text.isascii() and text.isdecimal()) or not low <= int(text) <= high:
+    if not (text.isascii() and text.isdecimal() and len(text) < 9) or not low <= int(text) <= high:
         raise BadValue(f'{name} "{text}": a number from {low} to {high} is needed')
     return int(text)

@@ -156,7 +156,8 @@ class RunningAttempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class RegisterNode(_Input, frozen=True, array_like=True, gc=False, tag=True):
     """An agent connected. running: every attempt it knows to run. Exits it still keeps follow as ReportExit.
 
-    launching: attempts in its journal whose process it has not seen start yet.
+    launching: attempts in its journal whose process it has not seen start yet. kept: attempts of which it
+    keeps something for steps to come, until it hears JobOver.
     """
 
     spec: NodeSpec
@@ -165,6 +166,7 @@ class RegisterNode(_Input, frozen=True, array_like=True, gc=False, tag=True):
     running: tuple[RunningAttempt, ...] = ()
     launching: tuple[AttemptKey, ...] = ()
     exited: tuple[AttemptKey, ...] = ()
+    kept: tuple[AttemptKey, ...] = ()
 
 
 class ReportOffer(_Input, frozen=True, array_like=True, gc=False, tag=True):

@@ -28,10 +28,14 @@ from packhorse.scheduler.model.job import Active, Job
 from packhorse.scheduler.model.pace import Pace
 from packhorse.scheduler.model.reply import Refused
 from packhorse.scheduler.service import convert_agents as wire
-from packhorse.scheduler.service.auth import Principal, Role
+from packhorse.scheduler.service.auth import Principal, Relation, Role, allowed
 from packhorse.scheduler.service.convert_step_launch import launch_step
 from packhorse.scheduler.service.engine import Engine
+from packhorse.scheduler.service.failures import HTTP_STATUS, CallFailed, error_body, failure_of
 from packhorse.scheduler.service.gpu_watch import GpuWatch
+from packhorse.scheduler.service.joint import Stream
+from packhorse.scheduler.service.relay import relayed_owner
+from packhorse.scheduler.service.tunnels import Tunnels
 from packhorse.v1 import agent_pb2_grpc
 
 log = structlog.get_logger()
@@ -85,6 +89,7 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
         self._settings = settings
         self._by_node: dict[NodeName, _Session] = {}
         self._gpus = GpuWatch(settings.usage_s)
+        self.tunnels = Tunnels(engine, self._tell_to_dial)
         engine.dispatcher = self
 
     @property
@@ -134,8 +139,61 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
         request_iterator: AsyncIterator[wire.TunnelBytes],
         context: grpc.aio.ServicerContext[wire.TunnelBytes, wire.TunnelBytes],
     ) -> None:
-        """Not served yet: nobody was told to open one."""
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this scheduler opens no tunnels")
+        """An agent dials back after an OpenTunnel."""
+        node, first = await self._begin_tunnel("Tunnel", request_iterator, context)
+        try:
+            await self.tunnels.arrived(node, first.id, Stream(request_iterator, context))
+        except CallFailed as failure:
+            await context.abort(grpc.StatusCode.NOT_FOUND, failure.message)
+        except asyncio.CancelledError:
+            pass  # as for a session
+
+    async def RelayTunnel(  # type: ignore[override]
+        self,
+        request_iterator: AsyncIterator[wire.TunnelBytes],
+        context: grpc.aio.ServicerContext[wire.TunnelBytes, wire.TunnelBytes],
+    ) -> None:
+        """Somebody on an agent's host wants to talk to a step elsewhere; as a user, whoever it is."""
+        _, first = await self._begin_tunnel("RelayTunnel", request_iterator, context)
+        wish = first.wish
+        try:
+            caller = Principal(relayed_owner(wish))
+            async with self.tunnels.reach(caller, wish.node, wish.step) as far:
+                await context.write(wire.TunnelBytes(http_status=101))
+                near = Stream(request_iterator, context)
+                await self.tunnels.carry(near, far, node=wish.node, step=wish.step)
+        except PackhorseError as error:
+            failure = failure_of(error)
+            body = msgspec.json.encode(error_body(failure))
+            await context.write(wire.TunnelBytes(http_status=HTTP_STATUS[failure.code], data=body))
+        except asyncio.CancelledError:
+            pass  # as for a session
+
+    async def _begin_tunnel(
+        self,
+        method: str,
+        requests: AsyncIterator[wire.TunnelBytes],
+        context: grpc.aio.ServicerContext[wire.TunnelBytes, wire.TunnelBytes],
+    ) -> tuple[str, wire.TunnelBytes]:
+        """Of which node the agent is that calls, and what it says first."""
+        principal = await self._authenticate(context)
+        if not allowed(method, principal.role, Relation.OWN):
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "only agents dig tunnels")
+        try:
+            async with asyncio.timeout(self._settings.hello_s):
+                first = await anext(requests, None)
+        except TimeoutError:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the tunnel did not say which it is")
+        if first is None:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a tunnel begins by saying which it is")
+        return principal.node, first
+
+    def _tell_to_dial(self, node: NodeName, order: wire.TunnelOrder) -> bool:
+        session = self._by_node.get(node)
+        if session is None:
+            return False
+        session.queue.put(order)
+        return True
 
     async def _session(
         self,
@@ -281,6 +339,8 @@ class AgentSessions(agent_pb2_grpc.AgentsServicer):
                 elif isinstance(item, _End):
                     end = item
                     break
+                elif isinstance(item, wire.TunnelOrder):
+                    messages.append(wire.open_tunnel(item))
                 elif isinstance(item, int):
                     messages.append(wire.heartbeat_reply(item))
                 else:
@@ -387,7 +447,7 @@ class _End(msgspec.Struct, frozen=True):
     retry: bool
 
 
-_Item = Command | Instant | _End
+_Item = Command | Instant | wire.TunnelOrder | _End
 
 
 class _Outgoing:

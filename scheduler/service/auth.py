@@ -95,6 +95,14 @@ ALLOWED: dict[str, frozenset[tuple[Role, Relation]]] = {
     "GetStatus": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "GetDiagnostics": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "ResetDiagnostics": frozenset({(_A, _OTHER)}),
+    "UpdatePartitions": frozenset({(_A, _OTHER)}),
+    "SetTrigger": frozenset({(_U, _OWN), (_A, _OWN)}),
+    "ListTriggers": frozenset({(_U, _OTHER), (_A, _OTHER)}),
+    "ClearTriggers": frozenset({(_U, _OWN), (_A, _OWN)}),
+    "GetCrontab": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
+    "SetCrontab": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
+    "SetLogLevel": frozenset({(_A, _OTHER)}),
+    "Shutdown": frozenset({(_A, _OTHER)}),
     "GetJobScript": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
     "GetJobUsage": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "ListJobEvents": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
@@ -106,12 +114,17 @@ ALLOWED: dict[str, frozenset[tuple[Role, Relation]]] = {
     "ListSteps": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "AwaitAllocation": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
     "EndAllocation": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
+    # Not a method of the service: a connection to a step, see tunnels.py.
+    "StepTunnel": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
     "IssueToken": frozenset({(_U, _OWN), (_A, _OWN)}),
     "AdmitNode": frozenset({(_A, _OTHER)}),
     # The agents' stream: an agent's token for its own node only.
     "Session": frozenset({(_N, _OWN)}),
     # What agents pass on for callers on their hosts.
     "Relay": frozenset({(_N, _OWN)}),
+    # The agents' ends of such connections: of their own node, or for callers on their hosts.
+    "Tunnel": frozenset({(_N, _OWN)}),
+    "RelayTunnel": frozenset({(_N, _OWN)}),
 }
 
 RELAYED = frozenset(
@@ -152,6 +165,13 @@ RELAYED = frozenset(
         "GetStatus",
         "GetDiagnostics",
         "ResetDiagnostics",
+        "UpdatePartitions",
+        "ListTriggers",
+        "ClearTriggers",
+        "GetCrontab",
+        "SetCrontab",
+        "SetLogLevel",
+        "Shutdown",
         "GetJobScript",
         "GetJobUsage",
         "ListJobEvents",
@@ -164,7 +184,8 @@ RELAYED = frozenset(
     }
 )
 """What agents may pass on at all: calls with one answer that make nobody more than they are (ChangeAccounts
-would: an agent's word is all there is for who is an operator or coordinator). The table above
+would: an agent's word is all there is for who is an operator or coordinator; so would SetTrigger, whose
+programs run on the scheduler's host as whom the agent names). The table above
 then decides, for a caller whose role is always USER."""
 
 

@@ -45,7 +45,16 @@ MAX_REMARKS = 32
 
 AgentMessage = pb.AgentMessage
 TunnelBytes = pb.TunnelBytes
+TunnelWish = pb.TunnelWish
 SchedulerMessage = pb.SchedulerMessage
+
+
+class TunnelOrder(msgspec.Struct, frozen=True, gc=False):
+    """Dial back with this id: somebody who may act as `uid` wants to talk to the step."""
+
+    id: int
+    uid: int
+    attempt: AttemptKey
 
 
 class AttemptSample(msgspec.Struct, frozen=True, gc=False):
@@ -128,6 +137,7 @@ def introduction(message: pb.AgentMessage, address: str) -> RegisterNode | None:
         ),
         launching=tuple([attempt_key(key) for key in hello.launching]),
         exited=tuple([attempt_key(key) for key in hello.exited]),
+        kept=tuple([attempt_key(key) for key in hello.kept]),
     )
 
 
@@ -356,6 +366,11 @@ def order(
             return pb.SchedulerMessage(
                 set_time_limit=pb.SetTimeLimit(attempt=key, time_limit_s=command.time_limit_s)
             )
+
+
+def open_tunnel(order: TunnelOrder) -> pb.SchedulerMessage:
+    attempt = wire_key(order.attempt)
+    return pb.SchedulerMessage(open_tunnel=pb.OpenTunnel(id=order.id, uid=order.uid, attempt=attempt))
 
 
 def _cause(cause: EndCause) -> str:

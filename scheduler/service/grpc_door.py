@@ -153,6 +153,9 @@ def make_server(config: ServiceConfig) -> grpc.aio.Server:
             ("grpc.so_reuseport", 0),  # a second scheduler on the same port is a mistake, not load balancing
             ("grpc.keepalive_time_ms", KEEPALIVE_S * 1000),
             ("grpc.keepalive_timeout_ms", 20_000),
+            # What a stream may have sent that nobody has read: tunnels are bounded, whatever the line takes.
+            ("grpc.http2.bdp_probe", 0),
+            ("grpc.http2.lookahead_bytes", 256 << 10),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
             ("grpc.keepalive_permit_without_calls", 1),
         ]

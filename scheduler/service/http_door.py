@@ -6,6 +6,7 @@ Slurm's REST interface (rest/door.py), for the same callers.
 
 WatchEvents answers with one JSON object a line (application/x-ndjson) as long as the caller listens; a line
 `{"error": {"code": …, "message": …}}` is the last one where the server ends it.
+`POST /packhorse.v1.Scheduler/StepTunnel`, upgraded to `packhorse-step`, leads to a step (tunnels.py).
 `GET /healthz` and `GET /metrics` need no token.
 """
 
@@ -21,15 +22,22 @@ from aiohttp import web
 from packhorse.scheduler.model.errors import PackhorseError
 from packhorse.scheduler.service.auth import Principal
 from packhorse.scheduler.service.failures import CallFailed, Code, error_body, failure_of
+from packhorse.scheduler.service.joint import Local
 from packhorse.scheduler.service.json_calls import JsonCalls
 from packhorse.scheduler.service.rest import door as rest_door
 from packhorse.scheduler.service.rpc import Method, Streaming, Unary
+from packhorse.scheduler.service.tunnels import Tunnels
 
 log = structlog.get_logger(__name__)
 
 PREFIX = "/packhorse.v1.Scheduler/"
+TUNNEL = f"{PREFIX}StepTunnel"
+UPGRADE = "packhorse-step"
+SWITCHING = f"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {UPGRADE}\r\n\r\n".encode()
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+MANY_PIECES = 40
+"""An answer of so many pieces is sent one after the other: putting 45 MB together takes a while, too."""
 KEEPALIVE_S = 75.0
 """How long an idle connection is kept (aiohttp's own default)."""
 
@@ -64,6 +72,7 @@ class HttpDoor:
         max_bytes: int,
         identify: Identify,
         answered: Callable[[str, str], None],
+        tunnels: Tunnels | None = None,
     ) -> None:
         self._calls = JsonCalls(methods, answered)
         self._by_path = {PREFIX + name: method for name, method in methods.items()}
@@ -71,6 +80,7 @@ class HttpDoor:
         self._rest = rest
         self._max_bytes = max_bytes
         self._identify = identify
+        self._tunnels = tunnels
 
     def server(self) -> web.Server:
         """The aiohttp server of this door; a handler is cancelled when its caller hangs up."""
@@ -101,6 +111,8 @@ class HttpDoor:
                 return web.Response(body=self._calls.done(method, answer).body, content_type=JSON)
             if method is not None:
                 return await self._stream(request, method)
+            if path == TUNNEL and request.method == "POST" and self._tunnels is not None:
+                return await self._tunnel(request, self._tunnels)
             if path.startswith(rest_door.BELOW):
                 return await self._slurm(request)
             page = self._pages.get(path)
@@ -133,13 +145,21 @@ class HttpDoor:
                 f"the request is larger than {self._max_bytes >> 20} MiB (max_message_mib in [listen])",
             ) from error
 
-    async def _slurm(self, request: web.BaseRequest) -> web.Response:
+    async def _slurm(self, request: web.BaseRequest) -> web.StreamResponse:
         """Slurm's REST interface."""
         asked = rest_door.Request(
             request.method, request.path, request.query, request.headers, request.remote or "unix socket"
         )
         reply = await self._rest.answer(asked, lambda: self._identify(request), lambda: self._body(request))
-        return web.Response(status=reply.status, body=reply.body, content_type=reply.content_type)
+        if len(reply.pieces) < MANY_PIECES:
+            body = b"".join(reply.pieces)
+            return web.Response(status=reply.status, body=body, content_type=reply.content_type)
+        response = web.StreamResponse(status=reply.status, headers={"Content-Type": reply.content_type})
+        await response.prepare(request)
+        for piece in reply.pieces:
+            await response.write(piece)
+        await response.write_eof()
+        return response
 
     async def _stream(self, request: web.BaseRequest, method: Streaming) -> web.StreamResponse:
         """One line for each message."""
@@ -157,6 +177,26 @@ class HttpDoor:
         finally:
             await answers.aclose()
         return response
+
+    async def _tunnel(self, request: web.BaseRequest, tunnels: Tunnels) -> web.StreamResponse:
+        """After 101 the connection belongs to a step, docs/decisions/0011-steps.md."""
+        if request.headers.get("Upgrade", "").lower() != UPGRADE:
+            raise CallFailed(Code.INVALID_ARGUMENT, f'{TUNNEL}: begin with the header "Upgrade: {UPGRADE}"')
+        principal = self._identify(request)
+        node, step = request.headers.get("Packhorse-Node", ""), request.headers.get("Packhorse-Step", "")
+        async with tunnels.reach(principal, node, step) as far:
+            transport = request.transport
+            if transport is None:
+                raise ConnectionResetError("the caller hung up")
+            transport.pause_reading()
+            near = Local(transport)
+            try:
+                await near.write(SWITCHING)
+                await tunnels.carry(near, far, node=node, step=step)
+            finally:
+                near.close()
+                transport.abort()
+        return web.Response()  # to nobody
 
     def _unroutable(self, request: web.BaseRequest) -> CallFailed:
         path = request.path

@@ -13,6 +13,7 @@ from packhorse.scheduler.model.errors import BadValue, PackhorseError
 from packhorse.scheduler.model.job import Owner
 from packhorse.scheduler.service import bounds
 from packhorse.scheduler.service.auth import RELAYED, Principal, Relation, require
+from packhorse.scheduler.service.convert_agents import TunnelWish
 from packhorse.scheduler.service.failures import CallFailed, Code, failure_of
 from packhorse.scheduler.service.json_calls import Answer, JsonCalls
 from packhorse.scheduler.service.messages import OutcomesResponse, RelayRequest, RelayResponse
@@ -49,7 +50,7 @@ class Relay:
         Raises PackhorseError for what is the agent's fault and not the caller's.
         """
         require(principal, "Relay", Relation.OWN)
-        owner = _owner(request)
+        owner = relayed_owner(request)
         remark = _remark(principal.node) if self._is_admin(owner) else ""
         try:
             answer = await self._answer(Principal(owner), request, remark)
@@ -85,7 +86,7 @@ class Relay:
         return self._calls.done(method, answer)
 
 
-def _owner(request: RelayRequest) -> Owner:
+def relayed_owner(request: RelayRequest | TunnelWish) -> Owner:
     """Whom the agent names. Raises BadValue."""
     uid = bounds.whole("uid", request.uid, 0, MAX_UID)
     gid = bounds.whole("gid", request.gid, 0, MAX_UID)

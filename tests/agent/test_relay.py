@@ -114,7 +114,7 @@ async def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     scheduler = FakeScheduler()
     async with scheduler.running() as address, grpc.aio.insecure_channel(address) as channel:
         made = Yard(tmp_path, scheduler)
-        made.line = Line(channel, (("authorization", "Bearer t"),))
+        made.line = Line(channel, (("authorization", "Bearer t"),), channel)
         async with serving(made):
             yield made
 
@@ -305,7 +305,7 @@ async def test_answers_have_a_limit(yard: Yard) -> None:
     async with yard.scheduler.running() as address:
         options = [("grpc.max_receive_message_length", 1 << 20)]
         async with grpc.aio.insecure_channel(address, options=options) as channel:
-            yard.line = Line(channel, ())
+            yard.line = Line(channel, (), channel)
             status, answer = parsed(await yard.raw(post("ListJobs")))
     assert (status, answer["code"]) == (429, "resource_exhausted")
     assert "larger than max" in answer["message"]

@@ -10,7 +10,7 @@ import socket
 from pathlib import Path
 
 from packhorse.agent.job_scripts import JobScripts
-from packhorse.agent.orders import ExitsAcked, JobOverOrder, SignalOrder, TerminateOrder
+from packhorse.agent.orders import ExitsAcked, Introduction, JobOverOrder, SignalOrder, TerminateOrder
 from packhorse.scheduler.model.input import RunningAttempt
 from tests.agent.launch.yard import until
 from tests.agent.stepagent import BATCH, StepAgent, a_step_agent, an_order, step_key
@@ -173,9 +173,12 @@ async def test_a_node_with_steps_only_has_its_prolog_once_and_its_epilog_when_th
         await end_step(agent, 2)
         assert log.read_text().split() == ["prolog", "1"]
     async with a_step_agent(tmp_path, scripts(tmp_path)) as agent:
+        [hello] = [one for one in agent.reports if isinstance(one, Introduction)]
+        assert hello.kept == (BATCH,), "so that a word that it missed is said again"
         await agent.order(JobOverOrder(BATCH))
         await until(lambda: "epilog" in log.read_text(), "the epilog")
         await agent.order(JobOverOrder(BATCH))
+        await until(lambda: not agent.runtime._openings.kept(), "what was opened to be closed")
         assert agent.runtime.machine.offer.accepting
         await agent.order(an_order(tmp_path, step_key(3)))
         assert (await agent.ended(step_key(3))).refused

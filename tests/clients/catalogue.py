@@ -53,7 +53,11 @@ CLIENTS = (
         programs=("hydra_submitit",),
     ),
     Client("qtoolkit", ("qtoolkit==0.1.7",), programs=("qtoolkit_slurm",)),
-    Client("executorlib", ("executorlib==1.11.0", "pysqa==1.1.1", "h5py==3.16.0"), programs=("executorlib_slurm",)),
+    Client(
+        "executorlib",
+        ("executorlib==1.11.0", "pysqa==1.1.1", "h5py==3.16.0"),
+        programs=("executorlib_slurm",),
+    ),
     Client("torchx", ("torchx==0.7.0",), programs=("torchx_slurm",)),
     Client("aiida", ("aiida-core==2.9.4",), programs=("aiida_slurm",)),
     Client("cluster_utils", ("cluster_utils[runner]==3.0.0",), programs=("cluster_utils_slurm",)),
@@ -74,4 +78,5 @@ CLIENTS = (
         ),
         programs=("accounting_readers", "slurminade_calls"),
     ),
+    Client("slurmrestapi", ("slurmrestapi==25.11.4.0",), programs=("slurmrestapi_calls",)),
 )

@@ -336,6 +336,7 @@ class Cluster:
                 + known.get("also_running", ()),
                 launching=tuple(self.active(job).attempt for job in launching),
                 exited=tuple(self.active(job).attempt for job in exited),
+                kept=known.get("kept", ()),
             )
         )
         return list(decision.commands)

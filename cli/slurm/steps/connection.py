@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from _socket import MSG_NOSIGNAL
 
-from packhorse.cli.slurm.steps.door import StepNode, answer, greeting, open_door
+from packhorse.cli.slurm.steps.door import StepNode, answer, granted, greeting, open_door
 from packhorse.cli.slurm.steps.frames import END_OF_INPUT, INPUT, frame
 
 TYPE_CHECKING = False
@@ -56,6 +56,7 @@ class Connection:
         self.greeted = False
         self._sock: socket | None = None
         self._hello = b""
+        self._after_wish = b""
         self._line = b""
         self._rest = b""
         self._frames: list[bytes] = []
@@ -90,7 +91,7 @@ class Connection:
 
     def open(self, key: str, role: str) -> None:
         """Connects, and has the greeting ready to be sent. Raises DoorError."""
-        sock = open_door(self.node)
+        sock, wish = open_door(self.node, key)
         sock.setblocking(False)
         self._sock = sock
         self.fd = sock.fileno()
@@ -98,7 +99,9 @@ class Connection:
         self._line = b""
         self._sent = 0
         self._closed_there = False
-        self._hello = greeting(key, role, self.got if self.attached else -1)
+        greets = greeting(key, role, self.got if self.attached else -1)
+        # The door of a tunnel is greeted when it is dug.
+        self._hello, self._after_wish = (wish, greets) if wish else (greets, b"")
 
     def close(self) -> None:
         """Forgets the socket; frames of which nothing or only a part was sent are sent by the next."""
@@ -108,6 +111,7 @@ class Connection:
         self.fd = -1
         self._sent = 0
         self._hello = b""
+        self._after_wish = b""
         if self._current and self._current[0] not in (INPUT, END_OF_INPUT):
             self._frames.insert(0, self._current)
         self._current = b""
@@ -148,6 +152,8 @@ class Connection:
 
     def _next(self) -> bytes:
         """The next frame to be sent, b"" if there is none."""
+        if self._after_wish:
+            return b""
         if self._frames:
             return self._frames.pop(0)
         if not self.greeted:
@@ -204,6 +210,12 @@ class Connection:
         if not n:
             raise OSError("the connection broke")
         reply = None
+        if self._after_wish:
+            self._line += bytes(buffer[have : have + n])
+            if granted(self.node, self._line):
+                self._hello, self._after_wish = self._after_wish, b""
+                self._line = b""  # the door says nothing before it is greeted
+            return 0, None
         if not self.greeted:
             data = self._line + bytes(buffer[have : have + n])
             line, newline, data = data.partition(b"\n")

@@ -97,7 +97,7 @@ class AttemptUsage(_message.Message):
     def __init__(self, user_cpu_us: _Optional[int] = ..., system_cpu_us: _Optional[int] = ..., max_rss_kib: _Optional[int] = ..., max_vm_kib: _Optional[int] = ..., disk_read_bytes: _Optional[int] = ..., disk_write_bytes: _Optional[int] = ..., max_cache_kib: _Optional[int] = ..., oom_kills: _Optional[int] = ..., gpu_ms: _Optional[int] = ..., gpu_busy_ms: _Optional[int] = ..., gpu_max_mem_mib: _Optional[int] = ..., gpu_energy_mj: _Optional[int] = ..., gpu_gflop: _Optional[int] = ..., gpu_peak_gflop: _Optional[int] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("node", "host_name", "boot_id", "version", "cpu_milli", "mem_mib", "tmp_mib", "devices", "features", "sockets", "cores_per_socket", "threads_per_core", "weight", "declared", "isolation", "arch", "os", "boot_at_us", "offer", "running", "launching", "exited", "takes_batches", "topology", "step_door")
+    __slots__ = ("node", "host_name", "boot_id", "version", "cpu_milli", "mem_mib", "tmp_mib", "devices", "features", "sockets", "cores_per_socket", "threads_per_core", "weight", "declared", "isolation", "arch", "os", "boot_at_us", "offer", "running", "launching", "exited", "takes_batches", "topology", "step_door", "kept")
     NODE_FIELD_NUMBER: _ClassVar[int]
     HOST_NAME_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -123,6 +123,7 @@ class Hello(_message.Message):
     TAKES_BATCHES_FIELD_NUMBER: _ClassVar[int]
     TOPOLOGY_FIELD_NUMBER: _ClassVar[int]
     STEP_DOOR_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
     node: str
     host_name: str
     boot_id: str
@@ -148,7 +149,8 @@ class Hello(_message.Message):
     takes_batches: bool
     topology: _containers.RepeatedScalarFieldContainer[str]
     step_door: str
-    def __init__(self, node: _Optional[str] = ..., host_name: _Optional[str] = ..., boot_id: _Optional[str] = ..., version: _Optional[str] = ..., cpu_milli: _Optional[int] = ..., mem_mib: _Optional[int] = ..., tmp_mib: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., features: _Optional[_Iterable[str]] = ..., sockets: _Optional[int] = ..., cores_per_socket: _Optional[int] = ..., threads_per_core: _Optional[int] = ..., weight: _Optional[int] = ..., declared: _Optional[bool] = ..., isolation: _Optional[str] = ..., arch: _Optional[str] = ..., os: _Optional[str] = ..., boot_at_us: _Optional[int] = ..., offer: _Optional[_Union[Offer, _Mapping]] = ..., running: _Optional[_Iterable[_Union[Running, _Mapping]]] = ..., launching: _Optional[_Iterable[_Union[AttemptKey, _Mapping]]] = ..., exited: _Optional[_Iterable[_Union[AttemptKey, _Mapping]]] = ..., takes_batches: _Optional[bool] = ..., topology: _Optional[_Iterable[str]] = ..., step_door: _Optional[str] = ...) -> None: ...
+    kept: _containers.RepeatedCompositeFieldContainer[AttemptKey]
+    def __init__(self, node: _Optional[str] = ..., host_name: _Optional[str] = ..., boot_id: _Optional[str] = ..., version: _Optional[str] = ..., cpu_milli: _Optional[int] = ..., mem_mib: _Optional[int] = ..., tmp_mib: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., features: _Optional[_Iterable[str]] = ..., sockets: _Optional[int] = ..., cores_per_socket: _Optional[int] = ..., threads_per_core: _Optional[int] = ..., weight: _Optional[int] = ..., declared: _Optional[bool] = ..., isolation: _Optional[str] = ..., arch: _Optional[str] = ..., os: _Optional[str] = ..., boot_at_us: _Optional[int] = ..., offer: _Optional[_Union[Offer, _Mapping]] = ..., running: _Optional[_Iterable[_Union[Running, _Mapping]]] = ..., launching: _Optional[_Iterable[_Union[AttemptKey, _Mapping]]] = ..., exited: _Optional[_Iterable[_Union[AttemptKey, _Mapping]]] = ..., takes_batches: _Optional[bool] = ..., topology: _Optional[_Iterable[str]] = ..., step_door: _Optional[str] = ..., kept: _Optional[_Iterable[_Union[AttemptKey, _Mapping]]] = ...) -> None: ...
 
 class Running(_message.Message):
     __slots__ = ("attempt", "started_at_us", "suspended")
@@ -427,22 +429,44 @@ class JobOver(_message.Message):
     def __init__(self, attempt: _Optional[_Union[AttemptKey, _Mapping]] = ...) -> None: ...
 
 class OpenTunnel(_message.Message):
-    __slots__ = ("id", "uid")
+    __slots__ = ("id", "uid", "attempt")
     ID_FIELD_NUMBER: _ClassVar[int]
     UID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     id: int
     uid: int
-    def __init__(self, id: _Optional[int] = ..., uid: _Optional[int] = ...) -> None: ...
+    attempt: AttemptKey
+    def __init__(self, id: _Optional[int] = ..., uid: _Optional[int] = ..., attempt: _Optional[_Union[AttemptKey, _Mapping]] = ...) -> None: ...
 
 class TunnelBytes(_message.Message):
-    __slots__ = ("id", "data", "end")
+    __slots__ = ("id", "data", "end", "wish", "http_status")
     ID_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
+    WISH_FIELD_NUMBER: _ClassVar[int]
+    HTTP_STATUS_FIELD_NUMBER: _ClassVar[int]
     id: int
     data: bytes
     end: bool
-    def __init__(self, id: _Optional[int] = ..., data: _Optional[bytes] = ..., end: _Optional[bool] = ...) -> None: ...
+    wish: TunnelWish
+    http_status: int
+    def __init__(self, id: _Optional[int] = ..., data: _Optional[bytes] = ..., end: _Optional[bool] = ..., wish: _Optional[_Union[TunnelWish, _Mapping]] = ..., http_status: _Optional[int] = ...) -> None: ...
+
+class TunnelWish(_message.Message):
+    __slots__ = ("uid", "gid", "user", "group", "node", "step")
+    UID_FIELD_NUMBER: _ClassVar[int]
+    GID_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    uid: int
+    gid: int
+    user: str
+    group: str
+    node: str
+    step: str
+    def __init__(self, uid: _Optional[int] = ..., gid: _Optional[int] = ..., user: _Optional[str] = ..., group: _Optional[str] = ..., node: _Optional[str] = ..., step: _Optional[str] = ...) -> None: ...
 
 class RLimit(_message.Message):
     __slots__ = ("name", "value")

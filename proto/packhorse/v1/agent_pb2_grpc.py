@@ -44,6 +44,11 @@ class AgentsStub:
                 request_serializer=packhorse_dot_v1_dot_agent__pb2.TunnelBytes.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_agent__pb2.TunnelBytes.FromString,
                 _registered_method=True)
+        self.RelayTunnel = channel.stream_stream(
+                '/packhorse.v1.Agents/RelayTunnel',
+                request_serializer=packhorse_dot_v1_dot_agent__pb2.TunnelBytes.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_agent__pb2.TunnelBytes.FromString,
+                _registered_method=True)
 
 
 class AgentsServicer:
@@ -62,6 +67,14 @@ class AgentsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RelayTunnel(self, request_iterator, context):
+        """What somebody on the agent's host says to a step elsewhere, and hears of it. Begins with the wish; the first
+        message back has the http_status: 101, or an error's, with the body in data.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -72,6 +85,11 @@ def add_AgentsServicer_to_server(servicer, server):
             ),
             'Tunnel': grpc.stream_stream_rpc_method_handler(
                     servicer.Tunnel,
+                    request_deserializer=packhorse_dot_v1_dot_agent__pb2.TunnelBytes.FromString,
+                    response_serializer=packhorse_dot_v1_dot_agent__pb2.TunnelBytes.SerializeToString,
+            ),
+            'RelayTunnel': grpc.stream_stream_rpc_method_handler(
+                    servicer.RelayTunnel,
                     request_deserializer=packhorse_dot_v1_dot_agent__pb2.TunnelBytes.FromString,
                     response_serializer=packhorse_dot_v1_dot_agent__pb2.TunnelBytes.SerializeToString,
             ),
@@ -128,6 +146,33 @@ class Agents:
             request_iterator,
             target,
             '/packhorse.v1.Agents/Tunnel',
+            packhorse_dot_v1_dot_agent__pb2.TunnelBytes.SerializeToString,
+            packhorse_dot_v1_dot_agent__pb2.TunnelBytes.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RelayTunnel(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/packhorse.v1.Agents/RelayTunnel',
             packhorse_dot_v1_dot_agent__pb2.TunnelBytes.SerializeToString,
             packhorse_dot_v1_dot_agent__pb2.TunnelBytes.FromString,
             options,

@@ -34,6 +34,10 @@ class AgentsStub:
     Session: _grpc.StreamStreamMultiCallable[_agent_pb2.AgentMessage, _agent_pb2.SchedulerMessage]
     Tunnel: _grpc.StreamStreamMultiCallable[_agent_pb2.TunnelBytes, _agent_pb2.TunnelBytes]
     """Dialled by the agent after an OpenTunnel."""
+    RelayTunnel: _grpc.StreamStreamMultiCallable[_agent_pb2.TunnelBytes, _agent_pb2.TunnelBytes]
+    """What somebody on the agent's host says to a step elsewhere, and hears of it. Begins with the wish; the first
+    message back has the http_status: 101, or an error's, with the body in data.
+    """
 
 @_typing.type_check_only
 class AgentsAsyncStub(AgentsStub):
@@ -41,6 +45,10 @@ class AgentsAsyncStub(AgentsStub):
     Session: _aio.StreamStreamMultiCallable[_agent_pb2.AgentMessage, _agent_pb2.SchedulerMessage]  # type: ignore[assignment]
     Tunnel: _aio.StreamStreamMultiCallable[_agent_pb2.TunnelBytes, _agent_pb2.TunnelBytes]  # type: ignore[assignment]
     """Dialled by the agent after an OpenTunnel."""
+    RelayTunnel: _aio.StreamStreamMultiCallable[_agent_pb2.TunnelBytes, _agent_pb2.TunnelBytes]  # type: ignore[assignment]
+    """What somebody on the agent's host says to a step elsewhere, and hears of it. Begins with the wish; the first
+    message back has the http_status: 101, or an error's, with the body in data.
+    """
 
 class AgentsServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -57,5 +65,15 @@ class AgentsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_agent_pb2.TunnelBytes], _abc.AsyncIterator[_agent_pb2.TunnelBytes]]:
         """Dialled by the agent after an OpenTunnel."""
+
+    @_abc_1.abstractmethod
+    def RelayTunnel(
+        self,
+        request_iterator: _MaybeAsyncIterator[_agent_pb2.TunnelBytes],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_agent_pb2.TunnelBytes], _abc.AsyncIterator[_agent_pb2.TunnelBytes]]:
+        """What somebody on the agent's host says to a step elsewhere, and hears of it. Begins with the wish; the first
+        message back has the http_status: 101, or an error's, with the body in data.
+        """
 
 def add_AgentsServicer_to_server(servicer: AgentsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

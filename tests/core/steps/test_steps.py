@@ -7,7 +7,7 @@ import pytest
 from packhorse.scheduler.core.snapshot import dump, load
 from packhorse.scheduler.model.command import AckExit, Continue, JobOver, Launch, Signal, Suspend, Terminate
 from packhorse.scheduler.model.event import AttemptStarted, BatchEnded, JobEnded, StepPartEnded
-from packhorse.scheduler.model.ids import US, AttemptKey, JobId, NodeName
+from packhorse.scheduler.model.ids import US, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.input import Caller, RunningAttempt, SignalScope
 from packhorse.scheduler.model.job import EndCause
 from packhorse.scheduler.model.reply import RefusalCode, StepMade
@@ -64,6 +64,24 @@ def test_a_job_ends_with_the_last_part_of_its_steps() -> None:
         JobOver(NodeName(node), key.whole) for node in ("n1", "n2")
     ]
     assert s.cluster.run_cycle()
+
+
+def test_an_agent_that_was_away_when_a_job_was_over_hears_of_it_when_it_is_back() -> None:
+    s = Stepping(nodes=2)
+    over, running = s.job(nodes=2, cpus=2), s.job(nodes=2, cpus=2)
+    keys = []
+    for job in (over, running):
+        keys.append(s.step(job))
+        s.start(keys[-1])
+    s.cluster.exit(over, 0)
+    s.exit(keys[0], "n1")
+    s.cluster.silence("n2")
+    s.exit(keys[0], "n2")
+    kept = tuple(key.whole for key in keys)
+    told = s.cluster.register("n2", kept=kept, also_running=(RunningAttempt(keys[1], Instant(1)),))
+    assert [c for c in told if isinstance(c, JobOver)] == [JobOver(NodeName("n2"), kept[0])]
+    told = s.cluster.register("n1", also_running=(RunningAttempt(keys[1], Instant(1)),))
+    assert not any(isinstance(c, JobOver) for c in told)
 
 
 def test_the_exit_of_a_batch_script_is_told_twice_and_counts_once() -> None:

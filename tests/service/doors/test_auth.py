@@ -7,13 +7,14 @@ import itertools
 import pwd
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
+from pwd import struct_passwd
 from typing import Any
 
 import pytest
 
 from packhorse.scheduler.model.job import Owner
 from packhorse.scheduler.model.reply import RefusalCode
-from packhorse.scheduler.service import auth
+from packhorse.scheduler.service import administration, auth
 from packhorse.scheduler.service import messages as m
 from packhorse.scheduler.service.auth import ALLOWED, Directory, Principal, Relation, Role, allowed
 from packhorse.scheduler.service.failures import CallFailed, Code
@@ -65,6 +66,14 @@ EXPECTED = {
     "GetStatus": "U A other",
     "GetDiagnostics": "U A other",
     "ResetDiagnostics": "A other",
+    "UpdatePartitions": "A other",
+    "SetTrigger": "U A own",
+    "ListTriggers": "U A other",
+    "ClearTriggers": "U A own",
+    "GetCrontab": "U A own, A other",
+    "SetCrontab": "U A own, A other",
+    "SetLogLevel": "A other",
+    "Shutdown": "A other",
     "GetJobScript": "U A own, A other",
     "GetJobUsage": "U A own, U A other",
     "ListJobEvents": "U A own, U A other",
@@ -79,6 +88,9 @@ EXPECTED = {
     "AdmitNode": "A other",
     "Session": "N own",
     "Relay": "N own",
+    "Tunnel": "N own",
+    "RelayTunnel": "N own",
+    "StepTunnel": "U A own, A other",
 }
 ROLES = {"U": Role.USER, "A": Role.ADMIN, "N": Role.AGENT}
 CELLS = list(itertools.product(EXPECTED, Role, Relation))
@@ -136,6 +148,14 @@ def request(method: str, job: int, owner: Owner) -> Any:
         "GetStatus": m.GetStatusRequest(),
         "GetDiagnostics": m.GetDiagnosticsRequest(),
         "ResetDiagnostics": m.ResetDiagnosticsRequest(),
+        "UpdatePartitions": m.UpdatePartitionsRequest(state="UP"),
+        "SetTrigger": m.SetTriggerRequest(event="down", program="/bin/true"),
+        "ListTriggers": m.ListTriggersRequest(),
+        "ClearTriggers": m.ClearTriggersRequest(user=str(owner.uid)),
+        "GetCrontab": m.GetCrontabRequest(user=owner.user),
+        "SetCrontab": m.SetCrontabRequest(user=owner.user),
+        "SetLogLevel": m.SetLogLevelRequest(level="info"),
+        "Shutdown": m.ShutdownRequest(),
         "GetJobScript": m.GetJobScriptRequest(job=ref),
         "GetJobUsage": m.GetJobUsageRequest(job=ref),
         "ListJobEvents": m.ListJobEventsRequest(job=ref),
@@ -160,6 +180,8 @@ ABOUT_NOBODY = frozenset(
         "IssueToken",
         "Relay",
         "ChangeAccounts",
+        "SetTrigger",
+        "ClearTriggers",
         "CreateReservation",
         "UpdateReservation",
         "DeleteReservation",
@@ -186,19 +208,31 @@ ABOUT_THE_CLUSTER = frozenset(
         "GetStatus",
         "GetDiagnostics",
         "ResetDiagnostics",
+        "UpdatePartitions",
+        "ListTriggers",
+        "SetLogLevel",
+        "Shutdown",
         "AdmitNode",
     }
 )
 
 
+CONNECTIONS = {"Session", "Tunnel", "RelayTunnel", "StepTunnel"}
+"""No methods with a request and an answer; who may have a tunnel is tried in test_tunnels.py."""
+
+
 @pytest.fixture
-async def scheduler(tmp_path: Path) -> AsyncIterator[Running]:
+async def scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+    people = {one.user: struct_passwd((one.user, "x", one.uid, one.gid, "", "/", "")) for one in (ANN, BOB)}
+    getpwnam = pwd.getpwnam
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: people.get(name) or getpwnam(name))
+    monkeypatch.setattr(administration, "can_run_as", lambda uid: True)
     async with Running(tmp_path) as running:
         yield running
 
 
 def test_the_table_names_every_method(scheduler: Running) -> None:
-    assert set(ALLOWED) == set(EXPECTED) == {*scheduler.methods.table(), "Session"}
+    assert set(ALLOWED) == set(EXPECTED) == {*scheduler.methods.table(), *CONNECTIONS}
 
 
 @pytest.mark.parametrize(("method", "role", "relation"), CELLS)
@@ -301,7 +335,7 @@ async def test_the_identity_is_the_kernels(scheduler: Running) -> None:
 
 def test_the_page_on_calling_names_every_method(repository: Path) -> None:
     page = (repository / "docs" / "calling.md").read_text()
-    assert all(f"`{method}`" in page for method in EXPECTED if method != "Session")
+    assert all(f"`{method}`" in page for method in EXPECTED if method not in CONNECTIONS)
 
 
 async def test_a_filter_never_widens_a_reference(scheduler: Running) -> None:
