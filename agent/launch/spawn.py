@@ -19,6 +19,7 @@ import os
 import resource
 import signal
 import stat
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -31,6 +32,12 @@ from packhorse.agent.launch.spec import TOKEN_VARIABLE, ForkRequest, LaunchSpec
 from packhorse.scheduler.model.crashpoint import crash_point, register
 
 BEFORE_EXEC = register("supervisor.before_exec", "files open and user changed, the job not yet executed")
+
+DIRECTORY_WAIT_S = 2.0
+"""How long a batch script's output waits for its directory. Clients that name it after the job
+(`--output=%j/out`) make it when `sbatch` has told them the id, which can be after the job has started; on a
+network file system a node sees it later still.
+"""
 
 LOGIN, IMAGE, BUNDLE = "SLURM_GET_USER_ENV", "SLURM_CONTAINER_IMAGE", "SLURM_CONTAINER"
 """What asks for loginenv.py and container.py, which few jobs load."""
@@ -121,11 +128,11 @@ def _prepare_and_execute(
     `opened`.
     """
     opened.append(open_input(spec.stdin))
-    opened.append(open_output("stdout", "output", spec.stdout, spec.append))
+    opened.append(_open_late("stdout", "output", spec.stdout, spec.append))
     if not spec.stderr or os.path.normpath(spec.stderr) == os.path.normpath(spec.stdout):
         opened.append(os.dup(opened[-1]))
     else:
-        opened.append(open_output("stderr", "error", spec.stderr, spec.append))
+        opened.append(_open_late("stderr", "error", spec.stderr, spec.append))
     try:
         try:
             os.chdir(spec.cwd)
@@ -157,13 +164,15 @@ def _asked_for(spec: LaunchSpec, token: str, script: int, stderr: int) -> tuple[
     if environment.get(IMAGE) or environment.get(BUNDLE):
         from packhorse.agent.launch import container
 
-        if script >= 0 and not _reachable(spec.argv[0]):
-            raise Refused("exec", f'a container cannot reach "{spec.argv[0]}"', errno.EACCES)
+        copied = script >= 0 and not _reachable(spec.argv[0])
         try:
-            argv = container.wrapped(spec.argv, environment, spec.cwd, spec.uid, spec.gid)
+            own = container.copied(script, environment) if copied else spec.argv[0]
+            argv = container.wrapped((own, *spec.argv[1:]), environment, spec.cwd, spec.uid, spec.gid)
         except container.NoContainer as error:
             raise Refused("exec", str(error), errno.ENOENT) from None
-        return replace(spec, argv=argv), -1
+        except OSError as error:
+            raise Refused("exec", f"cannot prepare the container: {_why(error)}", error.errno or 0) from None
+        return replace(spec, argv=container.removing(own, argv) if copied else argv), -1
     return spec, script
 
 
@@ -257,6 +266,20 @@ def open_input(path: str) -> int:
 
 def open_output(stage: Stage, name: str, path: str, append: bool) -> int:
     return _open(stage, name, path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | (0 if append else os.O_TRUNC))
+
+
+def _open_late(stage: Stage, name: str, path: str, append: bool) -> int:
+    """Like open_output, of a file whose directory may still be made."""
+    until = 0.0
+    while True:
+        try:
+            return open_output(stage, name, path, append)
+        except Refused as refused:
+            now = time.monotonic()
+            until = until or now + DIRECTORY_WAIT_S
+            if refused.failure.errno != errno.ENOENT or now >= until:
+                raise
+        time.sleep(0.02)
 
 
 def _open(stage: Stage, name: str, path: str, flags: int) -> int:

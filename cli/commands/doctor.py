@@ -77,6 +77,9 @@ def _software() -> Iterator[Finding]:
         "sprio",
         "sreport",
         "sshare",
+        "sdiag",
+        "strigger",
+        "scrontab",
         "scontrol",
         "sacctmgr",
     ):

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     plan = Plan()
-    _map(plan, args)
+    map_files(plan, args)
     texts = write.files(plan, args.file.name)
     _check(texts[write.CONFIG])
     if args.output is not None:
@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _map(plan: Plan, args: argparse.Namespace) -> None:
-    """Raises BadValue with file and line for what cannot be read."""
+def map_files(plan: Plan, args: argparse.Namespace) -> None:
+    """Fills the plan from the files that were named. Raises BadValue with file and line."""
     lines = conf_file.read(args.file)
     things = [line for line in lines if line.first.key.lower() in _THINGS]
     plain = [line for line in lines if line.first.key.lower() not in _THINGS]

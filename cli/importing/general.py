@@ -217,6 +217,13 @@ def _job_gather(plan: Plan, pair: Pair) -> str | None:
     return f"{others}: not measured" if others else None
 
 
+def _mail(plan: Plan, pair: Pair) -> str | None:
+    if not pair.value.startswith("/"):
+        return "[mail] program is an absolute path"
+    plan.set("mail", "program", pair.value)
+    return None
+
+
 def _mem_per_node(plan: Plan, pair: Pair) -> str | None:
     """Taken by the partitions, in partitions.py."""
     if not is_unlimited(pair):
@@ -401,9 +408,11 @@ MAPPERS: dict[str, Mapper] = {
     "Epilog": _agent("epilog", _ENVIRONMENT),
     "HealthCheckInterval": _agent_time("health-interval"),
     "HealthCheckProgram": _agent("health-check"),
+    "InactiveLimit": _span("jobs", "inactive_limit", 0, _YEAR),
     "JobAcctGatherFrequency": _job_gather,
     "KillWait": _span("jobs", "kill_wait", 0, 3_600),
     "Licenses": _licenses,
+    "MailProg": _mail,
     "MaxArraySize": _count("jobs", "max_array_size", 1, 1_073_741_824),
     "MaxJobCount": _count("jobs", "max_pending_jobs", 1, 1_073_741_824),
     "MaxMemPerNode": _mem_per_node,

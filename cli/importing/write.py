@@ -17,7 +17,7 @@ AGENTS = "agent-options.sh"
 ACCOUNTS = "accounts.toml"
 REPORT = "report.txt"
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-_ORDER = ("cluster", "accounts", "jobs", "scheduling", "priority", "preemption", "nodes", "log")
+_ORDER = ("cluster", "accounts", "jobs", "scheduling", "priority", "preemption", "nodes", "mail", "log")
 
 
 def files(plan: Plan, source: str) -> dict[str, str]:

@@ -30,14 +30,14 @@ def directive_words(script: str, magic: str = MAGIC) -> list[str]:
             end = n
         number += 1
         if script.startswith(magic, start):
-            words.extend(_words(script[start + len(magic) : end], number))
+            words.extend(words_of(script[start + len(magic) : end], number))
         elif script[start : start + 1] != "#" and script[start:end].strip():
             break
         start = end + 1
     return words
 
 
-def _words(text: str, number: int) -> list[str]:
+def words_of(text: str, number: int) -> list[str]:
     """The words of one line; text after an unquoted # is a comment."""
     words: list[str] = []
     current = ""

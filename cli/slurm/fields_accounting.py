@@ -78,6 +78,8 @@ ACCOUNTING_COLUMNS = {
     "mem_mib": "int",  # it was given, all nodes together
     "features": "text",
     "comment": "text",
+    "wckey": "text",
+    "reservation": "text",
     "work_dir": "text",
     "submit_line": "text",
     "layout": "text",  # of steps: how the tasks lay
@@ -366,7 +368,7 @@ FIELDS: dict[str, tuple[int, Value]] = {
     "ReqMem": (10, _of_job(asked_mem)),
     "ReqNodes": (8, _raw("req_nodes")),
     "ReqTRES": (10, _of_job(lambda row, units: sorted_tres(row["req_tres"]))),
-    "Reservation": (20, _NOTHING),
+    "Reservation": (20, _of_job(_raw("reservation"))),
     "ReservationId": (13, _NOTHING),
     "Reserved": (10, _of_job(lambda row, units: format_clock(planned_s(row, units)))),
     "Restarts": (8, _of_job(_raw("restarts"))),
@@ -404,7 +406,7 @@ FIELDS: dict[str, tuple[int, Value]] = {
     "UID": (6, _of_job(_raw("uid"))),
     "User": (9, _of_job(_raw("user"))),
     "UserCPU": (10, lambda row, units: cpu_text(row["user_cpu_us"])),
-    "WCKey": (10, _NOTHING),
+    "WCKey": (10, _of_job(_raw("wckey"))),
     "WCKeyID": (8, _of_job(_always("0"))),
     "WorkDir": (10, _of_job(_raw("work_dir"))),
 }

@@ -93,6 +93,7 @@ JOB_COLUMNS = {
     "suspended_at": "int",  # since when it is suspended, 0: it is not
     "suspended_s": "int",  # for how long it has been, in this run
     "quarantine": "text",  # why decisions about it failed, "" if it is not quarantined
+    "cron": "text",  # when its line of a crontab is due, "" if it is of none
     "licenses": "text",
     "reservation": "text",  # that it names, or runs in
     "work_dir": "text",
@@ -101,6 +102,8 @@ JOB_COLUMNS = {
     "std_err": "text",
     "command": "text",  # path of the script, "" for --wrap and standard input
     "comment": "text",
+    "mail": "text",  # "END,TIME_LIMIT_90", "" for none
+    "mail_user": "text",
     "wckey": "text",
     "submit_host": "text",
     "alloc_tres": "text",  # "cpu=2,mem=1000M,node=1,billing=2,gres/gpu=1", "" while waiting

@@ -53,7 +53,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "cluster": ("M", REQUIRED, USED),
     "clusters": ("M", REQUIRED, USED),
     "completion": ("c", NONE, NOT_YET),
-    "constraints": ("C", REQUIRED, NOT_YET),
+    "constraints": ("C", REQUIRED, USED),
     "delimiter": ("", REQUIRED, USED),
     "duplicates": ("D", NONE, USED),
     "endtime": ("E", REQUIRED, USED),
@@ -72,8 +72,8 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "local": ("", NONE, HARMLESS),
     "long": ("l", NONE, USED),
     "name": ("", REQUIRED, USED),
-    "ncpus": ("I", REQUIRED, NOT_YET),
-    "nnodes": ("i", REQUIRED, NOT_YET),
+    "ncpus": ("I", REQUIRED, USED),
+    "nnodes": ("i", REQUIRED, USED),
     "noconvert": ("", NONE, USED),
     "nodelist": ("N", REQUIRED, USED),
     "noheader": ("n", NONE, USED),
@@ -81,13 +81,13 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "parsable2": ("P", NONE, USED),
     "partition": ("r", REQUIRED, USED),
     "qos": ("q", REQUIRED, USED),
-    "reason": ("R", REQUIRED, NOT_YET),
+    "reason": ("R", REQUIRED, USED),
     "server": ("", REQUIRED, USED),
     "starttime": ("S", REQUIRED, USED),
     "state": ("s", REQUIRED, USED),
-    "timelimit-max": ("K", REQUIRED, NOT_YET),
-    "timelimit-min": ("k", REQUIRED, NOT_YET),
-    "truncate": ("T", NONE, NOT_YET),
+    "timelimit-max": ("K", REQUIRED, USED),
+    "timelimit-min": ("k", REQUIRED, USED),
+    "truncate": ("T", NONE, USED),
     "uid": ("u", REQUIRED, USED),
     "units": ("", REQUIRED, USED),
     "usage": ("", NONE, USED),
@@ -95,15 +95,30 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "user": ("u", REQUIRED, USED),
     "verbose": ("v", NONE, HARMLESS),
     "version": ("V", NONE, USED),
-    "wckeys": ("W", REQUIRED, NOT_YET),
+    "wckeys": ("W", REQUIRED, USED),
     "whole-hetjob": ("", OPTIONAL, HARMLESS),
     "yaml": ("", OPTIONAL, USED),
 }
 
 PARSER = Parser(PROG, TABLE, hint=False)
 
-_LISTS = ("accounts", "clusters", "group", "jobs", "name", "nodelist", "partition", "qos", "state", "user")
+_LISTS = (
+    "accounts",
+    "clusters",
+    "constraints",
+    "group",
+    "jobs",
+    "name",
+    "nodelist",
+    "partition",
+    "qos",
+    "state",
+    "user",
+)
 """Options whose values add up when given several times."""
+
+_NARROWING = frozenset(("constraints", "ncpus", "nnodes", "reason", "timelimit-min", "truncate", "wckeys"))
+"""Options that need a module of their own."""
 
 _OTHER_NAMES = {"uid": "user", "gid": "group", "cluster": "clusters"}
 
@@ -144,6 +159,12 @@ def command(words: list[str]) -> int:
     request, steps, groups = selection(options, int(time()))
     table = fetch("ListAccounting", request)
     rows = [row for row in table.rows() if _wanted(row, steps, groups)]
+    if not _NARROWING.isdisjoint(options):
+        from packhorse.cli.slurm import sacct_narrow
+
+        rows = sacct_narrow.narrowed(rows, options)
+        if "truncate" in options:
+            sacct_narrow.truncated(rows, request.get("sinceUs", 0), request.get("untilUs", table.now_us))
     if structured:
         from packhorse.cli.slurm.structured import listing
         from packhorse.scheduler.model.shapes import accounting

@@ -7,6 +7,7 @@ import sys
 from packhorse.cli.slurm.options import (
     HARMLESS,
     NONE,
+    OPTIONAL,
     REQUIRED,
     USED,
     Parser,
@@ -30,7 +31,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "associations": ("s", NONE, USED),
     "help": ("h", NONE, USED),
     "immediate": ("i", NONE, USED),
-    "json": ("", NONE, USED),
+    "json": ("", OPTIONAL, USED),
     "noheader": ("n", NONE, USED),
     "oneliner": ("o", NONE, HARMLESS),
     "parsable": ("p", NONE, USED),
@@ -41,6 +42,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "usage": ("", NONE, USED),
     "verbose": ("v", NONE, HARMLESS),
     "version": ("V", NONE, USED),
+    "yaml": ("", OPTIONAL, USED),
 }
 
 PARSER = Parser(PROG, TABLE)
@@ -70,7 +72,7 @@ Usage: sacctmgr [OPTIONS] [COMMAND]
   -s, --associations   with show user and show account: their associations
   -r, --readonly       refuse commands that change something
   -Q, --quiet          print only errors
-      --json           rows as JSON
+      --json, --yaml   in the shape of Slurm 24.11's data parser v0.0.42
       --server=HOST:PORT  a scheduler reached over TCP
   -V, --version        the Slurm whose commands these follow
   -o, --oneliner, -v, --verbose have no effect
@@ -111,7 +113,7 @@ def command(words: list[str]) -> int:
     session.readonly = "readonly" in names
     style.header = "noheader" not in names
     style.associations = "associations" in names
-    style.json = "json" in names
+    style.structured = {name: value for name, value in found if name in ("json", "yaml")}
     style.form = "parsable2" if "parsable2" in names else "parsable" if "parsable" in names else ""
     if arguments:
         return _one(arguments, session, style)

@@ -38,13 +38,13 @@ _NAMES = {
 
 
 class Style:
-    """How tables are printed. form: "", "parsable" or "parsable2"."""
+    """How tables are printed. form: "", "parsable" or "parsable2". structured: --json and --yaml."""
 
     def __init__(self) -> None:
         self.form = ""
         self.header = True
         self.associations = False
-        self.json = False
+        self.structured: dict[str, str] = {}
 
 
 def show(entity: str, words: Sequence[str], style: Style) -> int:
@@ -72,10 +72,10 @@ def show(entity: str, words: Sequence[str], style: Style) -> int:
         for column in chosen:
             if column.field.name in ("Account", "Acct") and not column.wished:
                 column.width = -20
-    if style.json:
-        import json
+    if style.structured:
+        from packhorse.cli.slurm.sacctmgr_structured import document
 
-        sys.stdout.write(json.dumps({"rows": [_plain(row) for row in rows]}) + "\n")
+        sys.stdout.write(document(entity, rows, style.structured))
         return 0
     sys.stdout.write(render(chosen, rows, style.form, style.header))
     return 0
@@ -84,10 +84,6 @@ def show(entity: str, words: Sequence[str], style: Style) -> int:
 def cluster_name() -> str:
     """What the cluster is called."""
     return str(field(call("Ping", {}), "cluster", ""))
-
-
-def _plain(row: Row) -> Row:
-    return {name: value for name, value in row.items() if name != "tree"}
 
 
 def _default_format(entity: str, options: Options) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from packhorse.cli.slurm.options import (
     HARMLESS,
     NONE,
+    NOT_YET,
     OPTIONAL,
     REQUIRED,
     USED,
@@ -37,6 +38,8 @@ _OWN: dict[str, Option] = {
     "immediate": ("I", OPTIONAL, USED),
     "kill-command": ("K", OPTIONAL, USED),
     "mem-bind": ("", REQUIRED, HARMLESS),
+    "container": ("", REQUIRED, NOT_YET),
+    "container-image": ("", REQUIRED, NOT_YET),
     "network": ("", REQUIRED, WARNED),
     "no-bell": ("", NONE, USED),
     "no-shell": ("", NONE, USED),

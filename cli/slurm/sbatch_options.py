@@ -174,8 +174,19 @@ def from_environment(environment: dict[str, str]) -> list[tuple[str, str]]:
                 continue
         else:
             continue
+        if name == "switches" and "@" not in value and environment.get("SBATCH_WAIT4SWITCH"):
+            value = f"{value}@{environment['SBATCH_WAIT4SWITCH']}"
         if TABLE[name][1] != NONE:
             found.append((name, value))
         elif is_set(value):
             found.append((name, ""))
     return found
+
+
+if __name__ == "__main__":
+    import sys
+
+    from packhorse.cli.slurm.srun_options import row
+
+    lines = ["| option | here |", "|---|---|", *[row(name, option) for name, option in TABLE.items()]]
+    sys.stdout.write("\n".join(lines) + "\n")

@@ -29,7 +29,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "account": ("A", REQUIRED, USED),
     "batch": ("b", NONE, USED),
     "clusters": ("M", REQUIRED, USED),
-    "cron": ("c", NONE, NOT_YET),
+    "cron": ("c", NONE, HARMLESS),
     "ctld": ("", NONE, HARMLESS),
     "full": ("f", NONE, USED),
     "help": ("", NONE, USED),
@@ -51,12 +51,13 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "user": ("u", REQUIRED, USED),
     "verbose": ("v", NONE, USED),
     "version": ("V", NONE, USED),
-    "wckey": ("", REQUIRED, NOT_YET),
+    "wckey": ("", REQUIRED, USED),
 }
 
 PARSER = Parser(PROG, TABLE)
 
 VARIABLES = {
+    "SLURM_CLUSTERS": "clusters",
     "SCANCEL_ACCOUNT": "account",
     "SCANCEL_BATCH": "batch",
     "SCANCEL_FULL": "full",
@@ -67,6 +68,7 @@ VARIABLES = {
     "SCANCEL_STATE": "state",
     "SCANCEL_USER": "user",
     "SCANCEL_VERBOSE": "verbose",
+    "SCANCEL_WCKEY": "wckey",
 }
 
 KILL = 9
@@ -84,6 +86,7 @@ _SHOWN_FILTERS = (
     ("state", "state"),
     ("user", "user_name"),
     ("nodelist", "nodelist"),
+    ("wckey", "wckey"),
 )
 
 
@@ -115,17 +118,18 @@ def command(words: list[str]) -> int:
     signal = _signal(options)
     jobs = _jobs(arguments)
     filters = _filters(options)
-    if not jobs and not filters:
+    wckey = options.get("wckey", "")
+    if not jobs and not filters and not wckey:
         raise CommandError(f"{PROG}: error: No job identification provided")
     if options.get("clusters"):
         from packhorse.cli.slurm.clusters import checked
 
         checked(PROG, options["clusters"])
-    if "interactive" in options:
-        jobs = _agreed(jobs, filters)
+    if "interactive" in options or wckey:
+        jobs = _chosen(jobs, filters, wckey, ask="interactive" in options)
         filters = {}
         if not jobs:
-            return 0
+            return _report([], options, signal) if wckey else 0
     request: dict[str, Any] = {"idempotencyKey": os.urandom(16).hex()}
     if jobs:
         request["jobs"] = jobs
@@ -222,18 +226,23 @@ def _filters(options: dict[str, str]) -> dict[str, list[str]]:
     return filters
 
 
-def _agreed(jobs: list[dict[str, Any]], filters: dict[str, list[str]]) -> list[dict[str, Any]]:
-    """The jobs that the user says yes to, asked one at a time."""
+def _chosen(
+    jobs: list[dict[str, Any]], filters: dict[str, list[str]], wckey: str, *, ask: bool
+) -> list[dict[str, Any]]:
+    """The jobs of that wckey ("": of any) that, if asked one at a time, the user says yes to."""
     from packhorse.cli.slurm.fields_jobs import ARRAY_COLUMNS, job_ids
     from packhorse.cli.slurm.table import fetch
 
-    request: dict[str, Any] = {"fields": [*ARRAY_COLUMNS, "name", "partition"]}
+    request: dict[str, Any] = {"fields": [*ARRAY_COLUMNS, "name", "partition", "wckey"]}
     if jobs:
         request["jobs"] = jobs
     if filters:
         request["filter"] = filters
     table = fetch("ListJobs", request)
-    agreed = []
+    if wckey:
+        wanted = {name.strip() for name in wckey.split(",")}
+        table.keep(row for row, text in enumerate(table.texts("wckey")) if text.removeprefix("*") in wanted)
+    chosen = []
     for shown, pending, array_id, name, partition in zip(
         job_ids(table),
         table.texts("array_pending"),
@@ -242,12 +251,13 @@ def _agreed(jobs: list[dict[str, Any]], filters: dict[str, list[str]]) -> list[d
         table.texts("partition"),
         strict=True,
     ):
-        sys.stdout.write(f"Cancel job_id={shown} name={name} partition={partition} [y/n]? ")
-        sys.stdout.flush()
-        if sys.stdin.readline()[:1] in ("y", "Y"):
+        if ask:
+            sys.stdout.write(f"Cancel job_id={shown} name={name} partition={partition} [y/n]? ")
+            sys.stdout.flush()
+        if not ask or sys.stdin.readline()[:1] in ("y", "Y"):
             # What waits of an array is named in full: the text shown may be cut short.
-            agreed.append(job_ref(f"{array_id}_[{pending.partition('%')[0]}]" if pending else shown))
-    return agreed
+            chosen.append(job_ref(f"{array_id}_[{pending.partition('%')[0]}]" if pending else shown))
+    return chosen
 
 
 def _report(outcomes: list[dict[str, Any]], options: dict[str, str], signal: int) -> int:

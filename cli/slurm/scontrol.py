@@ -52,19 +52,6 @@ PARSER = Parser(PROG, TABLE)
 MOST_EXPLAINED = 20
 """Jobs of one `show job` with our line about what would start them."""
 
-# fmt: off
-NOT_YET = frozenset((
-    "abort", "cancel_reboot", "cluster", "errnumstr", "fsdampeningfactor",
-    "getaddrs", "listpids", "notify", "pidinfo", "reboot", "reboot_nodes", "schedloglevel",
-    "script", "setdebug", "setdebugflags", "shutdown", "takeover", "token", "top", "wait_job",
-))
-# fmt: on
-"""Keywords of Slurm's that this release refuses by name."""
-
-NOT_SHOWN = frozenset(
-    ["aliases", "assoc_mgr", "bbstat", "burstbuffer", "daemons", "dwstat", "federation", "slurmd"]
-)
-
 
 def main() -> int:
     """The console script."""
@@ -84,22 +71,30 @@ def command(words: list[str]) -> int:
     PARSER.refuse_unsupported(found)
     take_server(found)
     options = dict(found)
-    if not arguments:
-        _usage("usage")
-        return 1
     if options.get("clusters"):
         from packhorse.cli.slurm.clusters import checked
 
         checked(PROG, options["clusters"])
+    if not arguments:
+        from packhorse.cli.slurm.scontrol_interactive import session
+
+        return session(_do, options)
+    return _do(arguments, options)
+
+
+def _do(arguments: list[str], options: dict[str, str]) -> int:
+    """One command."""
     keyword = arguments[0].lower()
     work = _KEYWORDS.get(keyword)
     if work is None:
         longer = [name for name in _KEYWORDS if len(keyword) >= 3 and name.startswith(keyword)]
         if len(longer) == 1:
             work = _KEYWORDS[longer[0]]
-        elif keyword in NOT_YET:
-            raise CommandError(f"{PROG}: error: {keyword} is not supported by Packhorse yet")
         else:
+            from packhorse.cli.slurm.scontrol_daemon import REFUSED, refusal
+
+            if keyword in REFUSED:
+                raise refusal(keyword, REFUSED[keyword])
             raise CommandError(f"invalid keyword: {arguments[0]}")
     return work(arguments[1:], options)
 
@@ -119,9 +114,11 @@ def _show(words: list[str], options: dict[str, str]) -> int:
         longer = {_ENTITIES[name] for name in _ENTITIES if len(entity) >= 3 and name.startswith(entity)}
         if len(longer) == 1:
             work = longer.pop()
-        elif entity in NOT_SHOWN:
-            raise CommandError(f"{PROG}: error: show {entity} is not supported by Packhorse yet")
         else:
+            from packhorse.cli.slurm.scontrol_daemon import REFUSED_ENTITIES, refusal
+
+            if entity in REFUSED_ENTITIES:
+                raise refusal(f"show {entity}", REFUSED_ENTITIES[entity])
             raise CommandError(f"invalid entity:{words[0]} for keyword:show ")
     return work(words[1:], options)
 
@@ -465,6 +462,22 @@ def _named(name: str) -> list[dict[str, Any]]:
     return [{"jobId": job_id, "text": str(job_id)} for job_id in found]
 
 
+_REQUEUE_OPTIONS = ("incomplete", "state=specialexit")
+
+
+def _that_run(refs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of these jobs and tasks those that hold nodes (`requeue Incomplete`)."""
+    from packhorse.cli.slurm.table import fetch
+
+    request = {
+        "fields": ["job_id"],
+        "jobs": refs,
+        "filter": {"states": ["CONFIGURING", "RUNNING", "SUSPENDED"]},
+        "expandArrays": True,
+    }
+    return [{"jobId": id, "text": str(id)} for id in fetch("ListJobs", request).ints("job_id")]
+
+
 def _on_jobs(
     keyword: str, method: str, after: str = "", **more: Any
 ) -> Callable[[list[str], dict[str, str]], int]:
@@ -473,7 +486,18 @@ def _on_jobs(
     def work(words: list[str], options: dict[str, str]) -> int:
         from packhorse.cli.slurm.scontrol_update import told
 
+        incomplete = False
+        while method == "RequeueJobs" and words and words[0].lower() in _REQUEUE_OPTIONS:
+            if words[0].lower() != "incomplete":
+                from packhorse.cli.slurm.scontrol_daemon import refusal
+
+                raise refusal(words[0], "there is no such state; requeuehold holds the job")
+            words, incomplete = words[1:], True
         refs = _refs(keyword, words, f"\n{after}Invalid job id specified" if after else "")
+        if incomplete:
+            refs = _that_run(refs)
+            if not refs:
+                return 0
         request = {"jobs": refs, "idempotencyKey": os.urandom(16).hex(), **more}
         return told(field(call(method, request), "outcomes", []), after)
 
@@ -519,7 +543,11 @@ def _delete(words: list[str], options: dict[str, str]) -> int:
 
 
 def _write(words: list[str], options: dict[str, str]) -> int:
-    """`write batch_script ID [FILE|-]`."""
+    """`write batch_script ID [FILE|-]` and `write config [FILE]`."""
+    if words and words[0].lower() == "config":
+        from packhorse.cli.slurm.scontrol_daemon import write_config
+
+        return write_config(words[1:], field(call("GetConfig", {}), "settings", []))
     if not words or words[0].lower() != "batch_script":
         raise CommandError(f"invalid write argument:{words[0] if words else ''}")
     if len(words) < 2:
@@ -545,26 +573,65 @@ def _write(words: list[str], options: dict[str, str]) -> int:
 
 _SUSPEND_ERROR = "slurm_suspend error: "
 
+
+def _daemon(name: str) -> Callable[[list[str], dict[str, str]], int]:
+    """A keyword of scontrol_daemon, which is loaded only where one is used."""
+
+    def work(words: list[str], options: dict[str, str]) -> int:
+        from packhorse.cli.slurm import scontrol_daemon
+
+        return int(getattr(scontrol_daemon, name)(words, options))
+
+    return work
+
+
+def _cluster(words: list[str], options: dict[str, str]) -> int:
+    """`cluster NAME`: there is one."""
+    from packhorse.cli.slurm.clusters import checked
+
+    if len(words) != 1:
+        raise CommandError(f"too {'many' if words else 'few'} arguments for keyword:cluster")
+    checked(PROG, words[0])
+    return 0
+
+
+def _help(words: list[str], options: dict[str, str]) -> int:
+    _usage("help")
+    return 0
+
+
 _KEYWORDS: dict[str, Callable[[list[str], dict[str, str]], int]] = {
+    "cluster": _cluster,
+    "completing": _daemon("completing"),
     "create": _create,
     "delete": _delete,
+    "errnumstr": _daemon("errnumstr"),
+    "help": _help,
     "hold": _on_jobs("hold", "HoldJobs", _SUSPEND_ERROR),
+    "listpids": _daemon("listpids"),
+    "pidinfo": _daemon("pidinfo"),
     "ping": _ping,
     "reconfigure": _reconfigure,
     "release": _on_jobs("release", "ReleaseJobs", _SUSPEND_ERROR),
     "requeue": _on_jobs("requeue", "RequeueJobs"),
     "requeuehold": _on_jobs("requeuehold", "RequeueJobs", hold=True),
     "resume": _stopping("resume", "ResumeJobs"),
+    "setdebug": _daemon("setdebug"),
     "show": _show,
+    "shutdown": _daemon("shutdown"),
     "suspend": _stopping("suspend", "SuspendJobs"),
+    "token": _daemon("token"),
     "uhold": _on_jobs("uhold", "HoldJobs", _SUSPEND_ERROR, asUser=True),
     "update": _update,
     "version": _version,
+    "wait_job": _daemon("wait_job"),
     "write": _write,
 }
 
 _ENTITIES: dict[str, Callable[[list[str], dict[str, str]], int]] = {
+    "aliases": _daemon("show_aliases"),
     "config": _show_config,
+    "daemons": _daemon("show_daemons"),
     "hostlist": _show_hostlist,
     "hostlistsorted": _show_hostlist_sorted,
     "hostname": _show_hostnames,

@@ -60,6 +60,11 @@ def delete(words: list[str]) -> int:
     first, equals, name = words[0].partition("=")
     if not equals and len(words) > 1:
         name = words[1].partition("=")[2] or words[1]
+    if first.lower() in ("partition", "partitionname", "node", "nodename"):
+        raise CommandError(
+            f"scontrol: error: delete {first} is not supported by Packhorse: partitions are in "
+            "packhorse.toml, and nodes are those whose agents connect"
+        )
     if first.lower() not in NAMES or not name:
         raise CommandError(f"invalid entity:{words[0]} for keyword:delete ")
     _sent("DeleteReservation", {"name": name}, f"delete_reservation {name}")

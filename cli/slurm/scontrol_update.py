@@ -41,11 +41,22 @@ def update(words: list[str]) -> int:
         from packhorse.cli.slurm import scontrol_reservation
 
         return scontrol_reservation.update(words)
-    for kind in ("partitionname", "partition", "stepid"):
+    for kind in ("partitionname", "partition"):
         if kind in kinds:
-            raise CommandError(
-                f"scontrol: error: update {words[kinds.index(kind)]} is not supported by Packhorse yet"
-            )
+            from packhorse.cli.slurm.scontrol_daemon import update_partition
+
+            return update_partition(pairs[kinds.index(kind)][2], pairs, words)
+    if "stepid" in kinds:
+        from packhorse.cli.slurm.scontrol_daemon import refusal
+
+        raise refusal(
+            f"update of step {pairs[kinds.index('stepid')][2]}",
+            "its job's time limit bounds it (update JobId=ID TimeLimit=TIME), and scancel ends it",
+        )
+    if "slurmctlddebug" in kinds:
+        from packhorse.cli.slurm.scontrol_daemon import setdebug
+
+        return setdebug([pairs[kinds.index("slurmctlddebug")][2]], {})
     raise CommandError(
         "No valid entity in update command\n"
         'Input line must include "NodeName", "PartitionName", "Reservation", "JobId", or "SlurmctldDebug"'

@@ -57,6 +57,7 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
             f"SecsPreSuspend={ran_s if row['suspended_at'] else 0} "
             f"LastSchedEval={_when(row['start_at'])} Scheduler=Main"
         ),
+        *([f'CrontabSpec="{row["cron"]}"'] if row["cron"] else []),
         f"Partition={row['partition']} AllocNode:Sid={row['submit_host']}:0",
         f"ReqNodeList={_or_null(row['req_nodes'])} ExcNodeList={_or_null(row['exc_nodes'])}",
         f"NodeList={row['nodes']}",

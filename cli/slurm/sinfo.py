@@ -66,7 +66,12 @@ TABLE: dict[str, tuple[str, int, str]] = {
 
 PARSER = Parser(PROG, TABLE)
 
-VARIABLES = {"SINFO_FORMAT": "format", "SINFO_PARTITION": "partition", "SINFO_SORT": "sort"}
+VARIABLES = {
+    "SINFO_FORMAT": "format",
+    "SINFO_PARTITION": "partition",
+    "SINFO_SORT": "sort",
+    "SLURM_CLUSTERS": "clusters",
+}
 
 MIN_NAME_WIDTH = 9
 """Names of nodes and partitions get at least so much room in the built-in formats, more where they are

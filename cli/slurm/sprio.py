@@ -51,6 +51,8 @@ TABLE: dict[str, tuple[str, int, str]] = {
 
 PARSER = Parser(PROG, TABLE)
 
+VARIABLES = {"SLURM_CLUSTERS": "clusters", "SPRIO_FORMAT": "format"}
+
 _SHOWN = (
     ("A", "age"),
     ("B", "assoc"),
@@ -84,7 +86,8 @@ def command(words: list[str]) -> int:
             return 0
     PARSER.refuse_unsupported(found)
     take_server(found)
-    options = dict(found)
+    options = {name: os.environ[variable] for variable, name in VARIABLES.items() if variable in os.environ}
+    options.update(found)
     if "jobs" in options and not options["jobs"] and arguments:
         options["jobs"] = arguments.pop(0)
     if arguments:
@@ -119,7 +122,7 @@ def command(words: list[str]) -> int:
 
 
 def _format(options: dict[str, str], weights: dict[str, int], has_tres: bool) -> str:
-    given = options.get("format") or os.environ.get("SPRIO_FORMAT")
+    given = options.get("format")
     if given:
         return given
     everything, norm = "long" in options, "norm" in options

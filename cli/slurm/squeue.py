@@ -11,7 +11,6 @@ from packhorse.cli.slurm.jobids import JobIdError, job_ref, split_ids
 from packhorse.cli.slurm.options import (
     HARMLESS,
     NONE,
-    NOT_YET,
     OPTIONAL,
     REQUIRED,
     USED,
@@ -43,7 +42,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "iterate": ("i", REQUIRED, USED),
     "jobs": ("j", OPTIONAL, USED),
     "json": ("", OPTIONAL, USED),
-    "licenses": ("L", REQUIRED, NOT_YET),
+    "licenses": ("L", REQUIRED, USED),
     "local": ("", NONE, HARMLESS),
     "long": ("l", NONE, USED),
     "me": ("", NONE, USED),
@@ -72,9 +71,11 @@ TABLE: dict[str, tuple[str, int, str]] = {
 PARSER = Parser(PROG, TABLE)
 
 VARIABLES = {
+    "SLURM_CLUSTERS": "clusters",
     "SQUEUE_ACCOUNT": "account",
     "SQUEUE_ALL": "all",
     "SQUEUE_ARRAY": "array",
+    "SQUEUE_LICENSES": "licenses",
     "SQUEUE_NAMES": "name",
     "SQUEUE_PARTITION": "partition",
     "SQUEUE_PRIORITY": "priority",
@@ -173,6 +174,7 @@ def _once(options: dict[str, str], cluster: str) -> int:
         request["fields"] = list(jobs.COLUMNS)
         table = fetch("ListJobs", request)
         check_known(table, request)
+        _keep_licensed(table, options)
         sys.stdout.write(listing(PROG, options, "jobs", jobs.JOB, table.rows(), table.now_s))
         return 0
     prefix, pieces = _pieces(options)
@@ -183,9 +185,12 @@ def _once(options: dict[str, str], cluster: str) -> int:
         needed.update(dict.fromkeys(piece.field[2]))
     for _, needs in keys:
         needed.update(dict.fromkeys(needs))
+    if options.get("licenses"):
+        needed["licenses"] = None
     request["fields"] = list(needed)
     table = fetch("ListJobs", request)
     check_known(table, request)
+    _keep_licensed(table, options)
     _sort(table, keys)
     from packhorse.cli.slurm.fields_jobs import NEVER_CUT
 
@@ -239,6 +244,17 @@ def check_known(table: Table, request: dict[str, Any]) -> None:
     """
     if table.unknown and len(request.get("jobs", ())) == 1:
         raise CommandError("slurm_load_jobs error: Invalid job id specified")
+
+
+def _keep_licensed(table: Table, options: dict[str, str]) -> None:
+    """`--licenses`: only jobs that asked for one of them."""
+    wanted = {name.strip() for name in options.get("licenses", "").split(",") if name.strip()}
+    if wanted:
+        asked = [
+            {part.partition(":")[0] for part in text.split(",")} if text else set()
+            for text in table.texts("licenses")
+        ]
+        table.keep(row for row, names in enumerate(asked) if names & wanted)
 
 
 def _job_refs(text: str) -> list[dict[str, Any]]:

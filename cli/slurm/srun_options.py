@@ -111,6 +111,7 @@ _VARIABLES = {
     "SLURM_CLUSTERS": "clusters",
     "SLURM_CONSTRAINT": "constraint",
     "SLURM_CORE_SPEC": "core-spec",
+    "SRUN_CONTAINER": "container",
     "SRUN_CPUS_PER_TASK": "cpus-per-task",
     "SLURM_DEBUG": "verbose",
     "SLURM_DELAY_BOOT": "delay-boot",
@@ -211,7 +212,7 @@ def from_environment(environment: Mapping[str, str], job: str) -> list[tuple[str
     elif not any(name in environment for name in _SIGNS_OF_A_JOB):
         shape = {name: option for name, option in _OF_JOBS.items() if name != "SLURM_STEP_GRES"}
         found += from_variables(environment, TABLE, shape)
-    return found
+    return found + from_variables(environment, TABLE, {"SRUN_EXPORT_ENV": "export"})
 
 
 NOTES = {

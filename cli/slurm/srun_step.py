@@ -113,6 +113,7 @@ def resolved(name: str, work_dir: str) -> str:
 def _amounts(options: Mapping[str, str], spec: dict[str, Any], inside: bool) -> None:
     """How many tasks, and with how much. For a job of its own the step takes all that the job was given."""
     given = dict(options)
+    given.pop("overcommit", None)  # of a job it leaves out how many tasks there are, of a step it does not
     if not inside:
         for name in (
             "mem",

@@ -98,8 +98,8 @@ def command(words: list[str]) -> int:
         from packhorse.cli.slurm.structured import document
         from packhorse.scheduler.model.shapes import shares
 
-        rows = [row for row in table.rows() if row["user"] or "Users" not in options]
-        sys.stdout.write(document(PROG, options, {"shares": shares.answer(rows, cluster)}))
+        answer = shares.answer(table.rows(), cluster, users_only="Users" in options)
+        sys.stdout.write(document(PROG, options, {"shares": answer}))
         return 0
     top = min(table.ints("depth"), default=0)
     texts = []

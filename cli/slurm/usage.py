@@ -34,6 +34,38 @@ Options
   -M, --cluster=NAME          must be this cluster
 """,
     ),
+    "strigger": (
+        "--set|--get|--clear [OPTIONS]",
+        """
+What is waited for (--set), or shown (--get)
+  -f, --fini                  the end of the job
+  -t, --time                  the time limit of the job
+  -d, --down, -u, --up        nodes (with --jobid the job's) go down, or come back
+  -D, --drained               drained nodes without jobs
+Options
+  -j, --jobid=ID   -n, --node[=NODES]   -i, --id=ID   --user=NAME
+  -o, --offset=SECONDS        so much later; before a time limit, if negative
+  -p, --program=PATH          absolute; runs on the scheduler's host, its last argument the job or the nodes
+      --flags=PERM            waits again after it was fired
+  -N, --noheader   -Q, --quiet   -v, --verbose*
+  -M, --clusters=NAME         must be this cluster
+Slurm's other events are refused by name.
+""",
+    ),
+    "scrontab": (
+        "[-u USER] [-e|-l|-r|FILE|-]",
+        """
+  FILE, -                     the crontab, from a file or standard input
+  -e, --edit                  in $VISUAL or $EDITOR
+  -l, --list                  what there is
+  -r, --remove                none any more
+  -u, --user=NAME             of this user; for administrators
+  -Q, --quiet*   -v, --verbose*
+  -M, --clusters=NAME         must be this cluster
+A line: minute hour day-of-month month day-of-week command; or @yearly @annually @monthly @weekly @daily
+@midnight @hourly @elevenses @fika @teatime and a command. Lines #SCRON: options of sbatch for the next one.
+""",
+    ),
     "sreport": (
         "[OPTIONS] TYPE REPORT [CONDITION=VALUE,...]...",
         """
@@ -70,7 +102,10 @@ What to run
       --open-mode=append|truncate
       --export=ALL|NONE|[ALL,]NAME[=VALUE]...
       --export-file=FILE      NAME=VALUE pairs, each ended by a zero byte
+      --get-user-env[=SECONDS][S|L]  the user's login environment on the node, below what is exported
       --propagate[=LIMITS]    resource limits to take along (ALL)
+      --container-image=IMAGE, --container=BUNDLE   in a container, where the node has a runtime
+      --ignore-pbs            not what #PBS lines say
 What it needs
   -n, --ntasks=N              tasks
   -N, --nodes=MIN[-MAX]       nodes
@@ -91,6 +126,7 @@ What it needs
   -C, --constraint=FEATURES   features that nodes must have
   -w, --nodelist=NODES, -x, --exclude=NODES, -F, --nodefile=FILE
       --exclusive[=user]      nodes without other jobs
+  -O, --overcommit            a CPU on each node, for however many tasks
       --contiguous            neighbouring nodes
       --spread-job            on many and empty nodes
       --switches=N[@TIME]     below at most N switches, after TIME below any
@@ -115,15 +151,21 @@ When and how
       --idle-gpu-ok           that its GPUs do nothing for long is in order (not Slurm's)
       --signal=[B:]SIG[@S]    a warning S seconds before the limit
       --checkpoint-signal=[B:]SIG[@S]  the same when it has to make room (not Slurm's)
-      --comment=TEXT
+      --comment=TEXT, --wckey=KEY
+      --mail-type=KIND,...    BEGIN END FAIL REQUEUE INVALID_DEPEND TIME_LIMIT[_50|_80|_90] ARRAY_TASKS ALL
+      --mail-user=ADDRESS     to whom (the submitter)
+For the steps that it starts
+  -m, --distribution=HOW, --gpu-bind=HOW
 What to print
       --parsable              only the job id
       --test-only             when it would start; nothing is submitted
   -W, --wait                  until it has ended; exits as the job did
   -Q, --quiet, -v, --verbose
   -M, --clusters=NAME         must be this cluster
-* --acctg-freq --delay-boot --get-user-env --ignore-pbs --mail-type --mail-user --oversubscribe --profile
-  --use-min-nodes --wait-all-nodes --wckey
+* --acctg-freq --delay-boot --oversubscribe --profile --time-min --use-min-nodes --wait-all-nodes
+* with a warning: --batch --bb --bbf --cluster-constraint --core-spec --cores-per-socket --cpu-freq
+  --extra-node-info --gpu-freq --hint --mcs-label --mem-bind --network --no-kill --ntasks-per-core
+  --ntasks-per-socket --power --prefer --sockets-per-node --thread-spec --threads-per-core
 """,
     ),
     "srun": (
@@ -169,8 +211,8 @@ Its end
       --quit-on-interrupt     Ctrl-C ends the step at once
   -Q, --quiet, -v, --verbose
   -M, --clusters=NAME         must be this cluster
-* --acctg-freq --bcast-exclude --compress --delay-boot --mail-type --mail-user --msg-timeout --oversubscribe
-  --profile --slurmd-debug --threads --use-min-nodes --wckey; with a warning: --accel-bind --cpu-freq
+* --acctg-freq --bcast-exclude --compress --delay-boot --msg-timeout --oversubscribe
+  --profile --slurmd-debug --threads --use-min-nodes; with a warning: --accel-bind --cpu-freq
   --gpu-freq --hint --mem-bind --network --resv-ports --send-libs --threads-per-core --x11
 """,
     ),
@@ -187,8 +229,8 @@ when and how hold, and:
       --test-only             when it would start; nothing is submitted
   -Q, --quiet, -v, --verbose
   -M, --clusters=NAME         must be this cluster
-* --acctg-freq --delay-boot --get-user-env --gpu-bind --mail-type --mail-user --mem-bind --oversubscribe
-  --profile --use-min-nodes --wait-all-nodes --wckey; with a warning: --cpu-freq --gpu-freq --hint --network
+* --acctg-freq --delay-boot --get-user-env --gpu-bind --oversubscribe
+  --profile --use-min-nodes --wait-all-nodes; with a warning: --cpu-freq --gpu-freq --hint --network
   --x11
 """,
     ),
@@ -211,6 +253,7 @@ Shows the output of a step that runs, from now on, and what becomes of its tasks
   -u, --user=NAME,...; --me   jobs of these users; yours
   -t, --states=STATE,...      in these states (all: ended ones too, for a while)
   -n, --name, -p, --partition, -A, --account, -q, --qos, -w, --nodelist, -R, --reservation
+  -L, --licenses=NAME,...     that asked for one of them
   -r, --array                 a line for every element of an array
   -l, --long                  more columns
       --start                 expected starts of waiting jobs
@@ -233,6 +276,7 @@ Shows the output of a step that runs, from now on, and what becomes of its tasks
   -f, --full                  signal the batch shell and all steps
   -u, --user=NAME; --me       jobs of this user; yours
   -n, --name, -p, --partition, -A, --account, -q, --qos, -w, --nodelist, -R, --reservation
+      --wckey=NAME,...
   -t, --state=STATE           PENDING, RUNNING or SUSPENDED
   -i, --interactive           ask before each
   -v, --verbose, -Q, --quiet
@@ -269,6 +313,11 @@ Shows the output of a step that runs, from now on, and what becomes of its tasks
   -s, --state=STATE,...
   -u, --user=NAME,..., -a, --allusers, -A, --accounts, -g, --group, --name, -q, --qos, -r, --partition, -N,
   --nodelist -D, --duplicates            earlier runs of requeued jobs too
+  -C, --constraints=FEATURE,...; -R, --reason=REASON,...   that asked for all of them; that had one of them
+  -i, --nnodes=MIN[-MAX]; -I, --ncpus=MIN[-MAX]            that were given so many
+  -W, --wckeys=NAME,...
+  -k, --timelimit-min=LIMIT [-K, --timelimit-max=LIMIT]    with that limit, or one between the two
+  -T, --truncate              starts and ends as if the time from -S to -E were all there is
   -o, --format=NAME[%[-]WIDTH],...; -e, --helpformat lists the names
   -l, --long; -b, --brief
   -p, --parsable; -P, --parsable2; --delimiter=TEXT
@@ -277,7 +326,7 @@ Shows the output of a step that runs, from now on, and what becomes of its tasks
   -B, --batch-script          the script of -j
       --json, --yaml          in the shape of Slurm 24.11's data parser v0.0.42
   -M, --clusters=NAME         must be this cluster
-* --allclusters --federation --local --truncate --use-local-uid --verbose --whole-hetjob
+* --allclusters --federation --local --use-local-uid --verbose --whole-hetjob
 """,
     ),
     "sstat": (
@@ -326,7 +375,8 @@ Shows the output of a step that runs, from now on, and what becomes of its tasks
     "scontrol": (
         "[OPTIONS] COMMAND",
         """
-  show job [ID], show node [NODES], show partition [NAME], show reservation [NAME], show config
+  show job [ID], show step [ID], show node [NODES], show partition [NAME], show reservation [NAME]
+  show config, show licenses, show topology, show daemons, show aliases [HOST]
   show hostnames [LIST], show hostlist NAMES, show hostlistsorted NAMES
   hold ID,...; uhold ID,...; release ID,...
   requeue ID,...; requeuehold ID,...; suspend ID,...; resume ID,...
@@ -334,13 +384,16 @@ Shows the output of a step that runs, from now on, and what becomes of its tasks
      TimeLimit JobName Comment Priority Nice Partition StartTime Dependency Features ReqNodeList ExcNodeList
      NumCPUs NumNodes MinMemoryNode MinMemoryCPU Requeue ArrayTaskThrottle Account QOS SiteFactor
      ReservationName
+  update PartitionName=NAME State=UP|DOWN|DRAIN|INACTIVE
   update NodeName=NODES State=DRAIN|RESUME|UNDRAIN|DOWN|IDLE [Reason=TEXT]
   create reservation KEY=VALUE...; update ReservationName=NAME KEY=VALUE... (lists also += and -=)
      StartTime EndTime Duration Nodes NodeCnt CoreCnt TRES Features PartitionName Users Groups Accounts QOS
      Licenses Flags Comment
   delete ReservationName=NAME
-  write batch_script ID [FILE|-]
-  reconfigure, ping, version
+  write batch_script ID [FILE|-]; write config [FILE]
+  wait_job ID, completing, listpids [ID[.STEP]], pidinfo PID, errnumstr N
+  reconfigure, ping, version, token [lifespan=SECONDS], setdebug LEVEL, shutdown [controller], cluster NAME
+  without a command: one a line from standard input, also all details hide oneliner quiet verbose exit quit !!
   -o, --oneliner; -d, --details; --json, --yaml (show job, node, partition, reservation, lic)
   -M, --clusters=NAME         must be this cluster
 * --all --federation --future --hide --local --quiet --sibling --verbose

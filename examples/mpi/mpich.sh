@@ -4,6 +4,6 @@
 #SBATCH --ntasks-per-node=2
 #SBATCH --output=ring-mpich.out
 
-# Programs of the MPICH family (MPICH, Intel MPI, MVAPICH, Cray MPICH) are started by srun itself: no mpiexec, no ssh.
+# Programs of MPICH are started by srun itself: no mpiexec, no ssh.
 mpicc.mpich -O2 -o ring.mpich "${SRC:-.}/ring.c"
 srun --mpi=pmi2 --label ./ring.mpich

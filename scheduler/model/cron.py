@@ -7,7 +7,7 @@ day counts if day of month or day of week fits, where both are restricted, else 
 
 from __future__ import annotations
 
-import msgspec
+from typing import NamedTuple
 
 from packhorse.scheduler.model.errors import BadValue
 
@@ -37,8 +37,9 @@ _FIELDS = (
 """(name, lowest, highest, names of values from the lowest on)."""
 
 
-class Cron(msgspec.Struct, frozen=True):
-    """What the fields allow. either_day: a day of the month or of the week is enough. weekdays: 0 is Sunday."""
+class Cron(NamedTuple):
+    """What the fields allow. either_day: a day of the month or of the week is enough. weekdays: 0 is
+    Sunday."""
 
     minutes: frozenset[int]
     hours: frozenset[int]

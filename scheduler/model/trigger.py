@@ -14,8 +14,8 @@ NO_JOB = JobId(0)
 
 
 class TriggerKind(StrEnum):
-    """What is waited for. FINI, TIME: the end of a job, its time limit; the others of nodes. New ones go to the
-    end."""
+    """What is waited for. FINI, TIME: the end of a job, its time limit; the others of nodes. New ones go to
+    the end."""
 
     FINI = "fini"
     TIME = "time"

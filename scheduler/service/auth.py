@@ -95,6 +95,14 @@ ALLOWED: dict[str, frozenset[tuple[Role, Relation]]] = {
     "GetStatus": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "GetDiagnostics": frozenset({(_U, _OTHER), (_A, _OTHER)}),
     "ResetDiagnostics": frozenset({(_A, _OTHER)}),
+    "UpdatePartitions": frozenset({(_A, _OTHER)}),
+    "SetTrigger": frozenset({(_U, _OWN), (_A, _OWN)}),
+    "ListTriggers": frozenset({(_U, _OTHER), (_A, _OTHER)}),
+    "ClearTriggers": frozenset({(_U, _OWN), (_A, _OWN)}),
+    "GetCrontab": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
+    "SetCrontab": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
+    "SetLogLevel": frozenset({(_A, _OTHER)}),
+    "Shutdown": frozenset({(_A, _OTHER)}),
     "GetJobScript": frozenset({(_U, _OWN), (_A, _OWN), (_A, _OTHER)}),
     "GetJobUsage": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
     "ListJobEvents": frozenset({(_U, _OWN), (_U, _OTHER), (_A, _OWN), (_A, _OTHER)}),
@@ -157,6 +165,13 @@ RELAYED = frozenset(
         "GetStatus",
         "GetDiagnostics",
         "ResetDiagnostics",
+        "UpdatePartitions",
+        "ListTriggers",
+        "ClearTriggers",
+        "GetCrontab",
+        "SetCrontab",
+        "SetLogLevel",
+        "Shutdown",
         "GetJobScript",
         "GetJobUsage",
         "ListJobEvents",
@@ -169,7 +184,8 @@ RELAYED = frozenset(
     }
 )
 """What agents may pass on at all: calls with one answer that make nobody more than they are (ChangeAccounts
-would: an agent's word is all there is for who is an operator or coordinator). The table above
+would: an agent's word is all there is for who is an operator or coordinator; so would SetTrigger, whose
+programs run on the scheduler's host as whom the agent names). The table above
 then decides, for a caller whose role is always USER."""
 
 

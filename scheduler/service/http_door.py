@@ -36,6 +36,8 @@ UPGRADE = "packhorse-step"
 SWITCHING = f"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {UPGRADE}\r\n\r\n".encode()
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+MANY_PIECES = 40
+"""An answer of so many pieces is sent one after the other: putting 45 MB together takes a while, too."""
 KEEPALIVE_S = 75.0
 """How long an idle connection is kept (aiohttp's own default)."""
 
@@ -143,13 +145,21 @@ class HttpDoor:
                 f"the request is larger than {self._max_bytes >> 20} MiB (max_message_mib in [listen])",
             ) from error
 
-    async def _slurm(self, request: web.BaseRequest) -> web.Response:
+    async def _slurm(self, request: web.BaseRequest) -> web.StreamResponse:
         """Slurm's REST interface."""
         asked = rest_door.Request(
             request.method, request.path, request.query, request.headers, request.remote or "unix socket"
         )
         reply = await self._rest.answer(asked, lambda: self._identify(request), lambda: self._body(request))
-        return web.Response(status=reply.status, body=reply.body, content_type=reply.content_type)
+        if len(reply.pieces) < MANY_PIECES:
+            body = b"".join(reply.pieces)
+            return web.Response(status=reply.status, body=body, content_type=reply.content_type)
+        response = web.StreamResponse(status=reply.status, headers={"Content-Type": reply.content_type})
+        await response.prepare(request)
+        for piece in reply.pieces:
+            await response.write(piece)
+        await response.write_eof()
+        return response
 
     async def _stream(self, request: web.BaseRequest, method: Streaming) -> web.StreamResponse:
         """One line for each message."""

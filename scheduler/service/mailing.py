@@ -9,8 +9,9 @@ of what is kept: what was to be sent when the scheduler stopped is not sent afte
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-import signal
+import sys
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -23,15 +24,13 @@ from packhorse.scheduler.model.ids import US, Instant, JobId
 from packhorse.scheduler.model.job import Active, ArrayJob, Ended, Job, JobSpec, JobState, Pending
 from packhorse.scheduler.model.mailspec import PERCENT
 from packhorse.scheduler.model.units import format_clock
+from packhorse.scheduler.service import mail_helper
 from packhorse.scheduler.service.engine import Engine
 
 log = structlog.get_logger(__name__)
 
 LOOK_S: Final = 5.0
 """Between looks at who comes near its time limit or waits in vain."""
-
-PROGRAM_S: Final = 30.0
-"""How long the program may take for a letter."""
 
 QUEUE: Final = 10_000
 """Letters that wait to be sent; more are left out, and said to be in the log."""
@@ -64,11 +63,13 @@ class Mailer:
         """Begin: what happens from now on is told. What has passed of time limits is not."""
         self._engine.observe(self._saw)
         state, now = self._engine.state, self._engine.clock.now()
-        for waiter in (*state.jobs.values(), *state.arrays.values()):
-            self._watch(waiter.id, waiter.spec)
-            if isinstance(waiter, Job) and isinstance(waiter.phase, Active):
-                self._watched.get(waiter.id, set()).difference_update(_passed(waiter, waiter.phase, now))
-                self._begun.add(waiter.array_id)
+        for array in state.arrays.values():
+            self._watch(array.id, array.spec)
+        for job in state.jobs.values():
+            self._watch(job.id, job.spec)
+            if isinstance(job.phase, Active):
+                self._watched.get(job.id, set()).difference_update(_passed(job, job.phase, now))
+                self._begun.add(job.array_id)
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._send()), loop.create_task(self._look())]
 
@@ -85,16 +86,27 @@ class Mailer:
         if self._engine.trouble:
             return
         for event in events:
-            tell = _TOLD.get(type(event))
-            if tell is not None:
-                tell(self, event)
+            if type(event) in _TOLD:
+                self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        match event:
+            case ev.JobsSubmitted():
+                self._submitted(event)
+            case ev.ArraySubmitted():
+                self._watch(event.id, event.spec)
+            case ev.ArrayTaskSplit():
+                self._split(event)
+            case ev.AttemptStarted():
+                self._started(event)
+            case ev.JobEnded():
+                self._ended(event)
+            case ev.JobRequeued():
+                self._requeued(event)
 
     def _submitted(self, event: ev.JobsSubmitted) -> None:
         for at, item in enumerate(event.items):
             self._watch(JobId(event.first_id + at), event.specs[item.spec])
-
-    def _array_submitted(self, event: ev.ArraySubmitted) -> None:
-        self._watch(event.id, event.spec)
 
     def _split(self, event: ev.ArrayTaskSplit) -> None:
         job = self._job(event.job)
@@ -134,7 +146,8 @@ class Mailer:
     def _array_ended(self, job: Job) -> None:
         """One letter when nothing of the array is left."""
         state = self._engine.state
-        if job.array_id in state.arrays:
+        array = state.arrays.get(job.array_id)
+        if array is not None and array.remaining:
             return
         phases = (
             [state.jobs[id].phase for id in state.tasks[job.array_id].by_index.values() if id in state.jobs]
@@ -145,10 +158,11 @@ class Mailer:
             return
         self._begun.discard(job.array_id)
         self._watched.pop(job.array_id, None)
-        states = {phase.state for phase in phases if isinstance(phase, Ended)}
-        worst = max((phase.exit_code for phase in phases if isinstance(phase, Ended)), default=0)
-        how = f"{states.pop().value if len(states) == 1 else 'Mixed'}, MaxExitCode {worst}"
-        failed = states != {JobState.COMPLETED} and not how.startswith("COMPLETED")
+        ends = [phase for phase in phases if isinstance(phase, Ended)]
+        states = {phase.state for phase in ends}
+        how = f"{ends[0].state.value if len(states) == 1 else 'Mixed'}, "
+        how += f"MaxExitCode {max(phase.exit_code for phase in ends)}"
+        failed = states != {JobState.COMPLETED}
         if failed and _wants(job, "FAIL"):
             self._post(job, f"{_array(job)} Failed, {how}")
         elif _wants(job, "END"):
@@ -211,48 +225,44 @@ class Mailer:
             log.warning("mail.left_out", to=letter.to, subject=subject)
 
     async def _send(self) -> None:
-        while True:
-            letter = await self._letters.get()
-            try:
-                await self._run(letter)
-            except OSError as error:
-                log.warning("mail.failed", program=self._program, error=error.strerror)
-
-    async def _run(self, letter: Letter) -> None:
-        """One letter. Raises OSError where the program cannot be run."""
-        root = os.geteuid() == 0
-        process = await asyncio.create_subprocess_exec(
-            *(self._program, "-s", letter.subject, letter.to),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
-            cwd="/",
-            start_new_session=True,
-            **({"user": letter.uid, "group": letter.gid, "extra_groups": []} if root else {}),
-        )
+        helper: asyncio.subprocess.Process | None = None
         try:
-            async with asyncio.timeout(PROGRAM_S):
-                code = await process.wait()
-        except (TimeoutError, asyncio.CancelledError) as error:
-            os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-            if isinstance(error, asyncio.CancelledError):
-                raise
-            log.warning("mail.failed", program=self._program, error=f"not done in {PROGRAM_S:.0f} s")
-            return
-        if code:
-            log.warning("mail.failed", program=self._program, error=f"status {code}")
+            while True:
+                letter = await self._letters.get()
+                if helper is None or helper.returncode is not None:
+                    helper = await self._start_helper()
+                error = await _hand_over(helper, letter)
+                if error:
+                    log.warning("mail.failed", program=self._program, to=letter.to, error=error)
+        finally:
+            if helper is not None and helper.returncode is None:
+                helper.kill()
+
+    async def _start_helper(self) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", mail_helper.__name__, self._program),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
 
 
-_TOLD: Final = {
-    ev.JobsSubmitted: Mailer._submitted,
-    ev.ArraySubmitted: Mailer._array_submitted,
-    ev.ArrayTaskSplit: Mailer._split,
-    ev.AttemptStarted: Mailer._started,
-    ev.JobEnded: Mailer._ended,
-    ev.JobRequeued: Mailer._requeued,
-}
+async def _hand_over(helper: asyncio.subprocess.Process, letter: Letter) -> str:
+    """What went wrong, "" for nothing."""
+    assert helper.stdin is not None and helper.stdout is not None
+    rights = (letter.uid, letter.gid) if os.geteuid() == 0 else (-1, -1)
+    try:
+        helper.stdin.write(json.dumps([letter.to, letter.subject, *rights]).encode() + b"\n")
+        await helper.stdin.drain()
+    except OSError as error:
+        return error.strerror or str(error)
+    said = await helper.stdout.readline()
+    return said.decode().strip() if said else "its helper has ended"
+
+
+_TOLD: Final = frozenset(
+    (ev.JobsSubmitted, ev.ArraySubmitted, ev.ArrayTaskSplit, ev.AttemptStarted, ev.JobEnded, ev.JobRequeued)
+)
 
 
 def _wants(job: Job, kind: str) -> bool:

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -42,6 +42,7 @@ from packhorse.scheduler.service.series_keeping import SeriesKeeper
 from packhorse.scheduler.service.shadow_view import begin_shadow
 from packhorse.scheduler.service.status import About, installed_version
 from packhorse.scheduler.service.teaching import Teacher
+from packhorse.scheduler.service.trigger_runs import TriggerRuns
 from packhorse.scheduler.store.protocol import DAY_US, MIB, Retention, Store
 from packhorse.v1.agent_pb2_grpc import add_AgentsServicer_to_server
 
@@ -108,7 +109,9 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        served = await serve(home, configuration, store, stack, file=file, local_nodes=local_nodes)
+        served = await serve(
+            home, configuration, store, stack, file=file, local_nodes=local_nodes, shut_down=stop.set
+        )
         loop.add_signal_handler(signal.SIGHUP, _read_again, served.reconfiguring, set())
         # What is alive now mostly stays: the collector need not look at it again and again.
         gc.collect()
@@ -134,10 +137,11 @@ async def serve(
     *,
     file: Path | None = None,
     local_nodes: Sequence[str] = (),
+    shut_down: Callable[[], None] | None = None,
 ) -> Served:
     """Brings engine and doors up; leaving `stack` stops them in good order and writes a snapshot.
 
-    file: where the configuration is read again from.
+    file: where the configuration is read again from. shut_down: ends the process.
 
     The caller holds the pid file's lock.
     """
@@ -170,6 +174,9 @@ async def serve(
     )
     add_AgentsServicer_to_server(sessions, server)
     engine.observe(diagnostics.saw)
+    runs = TriggerRuns({"PACKHORSE_HOME": str(home)})
+    engine.observe(runs.saw)
+    stack.push_async_callback(runs.stop)
     await engine.start()
     stack.push_async_callback(engine.stop)
     teacher = Teacher(engine, service.learn_interval_s)
@@ -205,6 +212,7 @@ async def serve(
         is_admin=directory.is_admin,
         diagnostics=diagnostics,
         unsent=sessions.unsent,
+        shut_down=shut_down,
     )
     table = methods.table()
     server.add_generic_rpc_handlers((grpc_door.handlers(table, signer, clock.now, metrics.answered),))

@@ -1119,3 +1119,85 @@ class ResetDiagnosticsRequest(_Message):
 
 class ResetDiagnosticsResponse(_Message):
     pass
+
+
+class UpdatePartitionsRequest(_Message):
+    names: list[str] = []
+    state: str = ""
+    idempotency_key: str = ""
+
+
+class SetTriggerRequest(_Message):
+    event: str = ""
+    job_id: I64 = 0
+    nodes: list[str] = []
+    offset_s: I64 = 0
+    program: str = ""
+    permanent: bool = False
+    idempotency_key: str = ""
+
+
+class Trigger(_Message):
+    id: I64 = 0
+    event: str = ""
+    job_id: I64 = 0
+    nodes: list[str] = []
+    offset_s: I64 = 0
+    user: str = ""
+    uid: U32 = 0
+    program: str = ""
+    permanent: bool = False
+
+
+class ListTriggersRequest(_Message):
+    pass
+
+
+class ListTriggersResponse(_Message):
+    triggers: list[Trigger] = []
+
+
+class ClearTriggersRequest(_Message):
+    id: I64 = 0
+    job_id: I64 = 0
+    user: str = ""
+    idempotency_key: str = ""
+
+
+class GetCrontabRequest(_Message):
+    user: str = ""
+
+
+class GetCrontabResponse(_Message):
+    user: str = ""
+    text: str = ""
+    jobs: list[I64] = []
+
+
+class CrontabEntry(_Message):
+    line: U32 = 0
+    when: str = ""
+    spec: JobSpec | None = None
+
+
+class SetCrontabRequest(_Message):
+    user: str = ""
+    text: str = ""
+    entries: list[CrontabEntry] = []
+    idempotency_key: str = ""
+
+
+class SetLogLevelRequest(_Message):
+    level: str = ""
+
+
+class SetLogLevelResponse(_Message):
+    pass
+
+
+class ShutdownRequest(_Message):
+    pass
+
+
+class ShutdownResponse(_Message):
+    pass

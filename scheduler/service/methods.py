@@ -21,7 +21,14 @@ from packhorse.scheduler.model.ids import US, Instant, JobId, is_node_name
 from packhorse.scheduler.model.input import Input
 from packhorse.scheduler.model.job import Job, Owner
 from packhorse.scheduler.model.reply import Done, Planned, Refused, Reply, Submitted
-from packhorse.scheduler.service import convert, convert_steps, messages, priorities_view, reservation_calls
+from packhorse.scheduler.service import (
+    administration,
+    convert,
+    convert_steps,
+    messages,
+    priorities_view,
+    reservation_calls,
+)
 from packhorse.scheduler.service.accounting_view import list_accounting
 from packhorse.scheduler.service.accounts_change import change_input
 from packhorse.scheduler.service.agent_sessions import Unsent
@@ -33,6 +40,7 @@ from packhorse.scheduler.service.estimates_view import list_estimates
 from packhorse.scheduler.service.event_text import job_event
 from packhorse.scheduler.service.failures import CallFailed, Code, refused
 from packhorse.scheduler.service.loans_view import list_loans
+from packhorse.scheduler.service.logs import set_level
 from packhorse.scheduler.service.payloads import Payload
 from packhorse.scheduler.service.reconfiguring import Reconfiguring
 from packhorse.scheduler.service.relay import Relay
@@ -59,10 +67,14 @@ from packhorse.scheduler.service.usage_view import job_usage
 from packhorse.scheduler.service.wait import Waiting
 from packhorse.scheduler.service.waste_view import list_waste
 from packhorse.scheduler.service.why_view import AT_ONCE, explain_job
+from packhorse.scheduler.service.zone import local_zone, offsets_of
 from packhorse.scheduler.store.codec import decode
 
 MOST_NAMED = 5
 """Jobs that a refusal names."""
+
+ANSWER_FIRST_S = 0.1
+"""Between the answer of Shutdown and the end."""
 
 MAX_JOB_EVENTS = 10_000
 """Of one ListJobEvents answer, the newest."""
@@ -83,11 +95,13 @@ class Methods:
         is_admin: Callable[[Owner], bool] = lambda owner: False,
         diagnostics: Diagnostics,
         unsent: Callable[[], Unsent],
+        shut_down: Callable[[], None] | None = None,
     ) -> None:
         """submitted: told how many jobs each accepted submission brought.
 
         relayed: told of every call that an agent passed on, its method and code. is_admin: whether a user
         whom an agent named would be an administrator on this host. unsent: what nodes are still to be told.
+        shut_down: ends the process.
         """
         self.engine = engine
         self._reconfiguring = reconfiguring
@@ -98,6 +112,7 @@ class Methods:
         self._is_admin = is_admin
         self._diagnostics = diagnostics
         self._unsent = unsent
+        self._shut_down = shut_down
         self._numbers: dict[str, int] = {}
         self._explaining = asyncio.Semaphore(AT_ONCE)
         self._steps = StepCalls(engine, wait_limit_s=self.configuration.service.wait_limit_s)
@@ -172,6 +187,14 @@ class Methods:
                 m.ResetDiagnosticsResponse,
                 self.reset_diagnostics,
             ),
+            Unary("UpdatePartitions", m.UpdatePartitionsRequest, m.OutcomesResponse, self.update_partitions),
+            Unary("SetTrigger", m.SetTriggerRequest, m.OutcomesResponse, self.set_trigger),
+            Unary("ListTriggers", m.ListTriggersRequest, m.ListTriggersResponse, self.list_triggers),
+            Unary("ClearTriggers", m.ClearTriggersRequest, m.OutcomesResponse, self.clear_triggers),
+            Unary("GetCrontab", m.GetCrontabRequest, m.GetCrontabResponse, self.get_crontab),
+            Unary("SetCrontab", m.SetCrontabRequest, m.OutcomesResponse, self.set_crontab),
+            Unary("SetLogLevel", m.SetLogLevelRequest, m.SetLogLevelResponse, self.set_log_level),
+            Unary("Shutdown", m.ShutdownRequest, m.ShutdownResponse, self.shutdown),
             Unary("GetJobScript", m.GetJobScriptRequest, m.GetJobScriptResponse, self.get_job_script),
             Unary("GetJobUsage", m.GetJobUsageRequest, m.GetJobUsageResponse, self.get_job_usage),
             Unary("ListJobEvents", m.ListJobEventsRequest, m.ListJobEventsResponse, self.list_job_events),
@@ -353,8 +376,8 @@ class Methods:
         require(principal, method, Relation.OWN)
         return allowed(method, principal.role, Relation.OTHER)
 
-    async def _act(self, input: Input) -> messages.OutcomesResponse:
-        reply = await self.engine.call(input)
+    async def _act(self, input: Input, payloads: tuple[Payload, ...] = ()) -> messages.OutcomesResponse:
+        reply = await self.engine.call(input, payloads)
         match reply:
             case Done(outcomes=outcomes):
                 return messages.OutcomesResponse(
@@ -588,6 +611,88 @@ class Methods:
         require(principal, "ResetDiagnostics", Relation.OTHER, "figures of the daemon")
         self._diagnostics.reset(calls=True)
         return messages.ResetDiagnosticsResponse()
+
+    # -- administration
+
+    async def update_partitions(
+        self, principal: Principal, request: messages.UpdatePartitionsRequest
+    ) -> messages.OutcomesResponse:
+        """Open and close them."""
+        require(principal, "UpdatePartitions", Relation.OTHER, f"partitions {', '.join(request.names)}")
+        return await self._act(administration.switch_partition(request, principal.owner, principal.admin))
+
+    async def set_trigger(
+        self, principal: Principal, request: messages.SetTriggerRequest
+    ) -> messages.OutcomesResponse:
+        """Have a program run as the caller once something has happened; the outcome's ref is its number."""
+        require(principal, "SetTrigger", Relation.OWN)
+        return await self._act(administration.set_trigger(request, principal.owner, principal.admin))
+
+    async def list_triggers(
+        self, principal: Principal, request: messages.ListTriggersRequest
+    ) -> messages.ListTriggersResponse:
+        """All that wait."""
+        require(principal, "ListTriggers", Relation.OTHER)
+        answer = administration.triggers(self.engine.state)
+        await self.engine.barrier()
+        return answer
+
+    async def clear_triggers(
+        self, principal: Principal, request: messages.ClearTriggersRequest
+    ) -> messages.OutcomesResponse:
+        """Those that wait are told apart by the core, whose they are too."""
+        require(principal, "ClearTriggers", Relation.OWN)
+        return await self._act(administration.clear_triggers(request, principal.owner, principal.admin))
+
+    async def get_crontab(
+        self, principal: Principal, request: messages.GetCrontabRequest
+    ) -> messages.GetCrontabResponse:
+        """As it was written, with what was disabled since."""
+        owner = self._whose_crontab(principal, "GetCrontab", request.user)
+        crontab = self.engine.state.crontabs.get(owner.uid)
+        await self.engine.barrier()
+        if crontab is None:
+            return messages.GetCrontabResponse(user=owner.user)
+        jobs = [int(entry.job) for entry in crontab.entries]
+        return messages.GetCrontabResponse(user=owner.user, text=crontab.text, jobs=jobs)
+
+    async def set_crontab(
+        self, principal: Principal, request: messages.SetCrontabRequest
+    ) -> messages.OutcomesResponse:
+        """In place of the one before; the outcomes' refs are the numbers of its jobs."""
+        self._whose_crontab(principal, "SetCrontab", request.user)
+        offsets = await asyncio.to_thread(offsets_of, local_zone(), self.engine.clock.now() // US)
+        call = administration.set_crontab(request, principal.owner, principal.admin, offsets)
+        return await self._act(call.input, call.payloads)
+
+    def _whose_crontab(self, principal: Principal, method: str, user: str) -> Owner:
+        owner = administration.whose_crontab(user, principal.owner)
+        relation = Relation.OWN if owner.uid == principal.owner.uid else Relation.OTHER
+        require(principal, method, relation, f"the crontab of {owner.user}")
+        return owner
+
+    async def set_log_level(
+        self, principal: Principal, request: messages.SetLogLevelRequest
+    ) -> messages.SetLogLevelResponse:
+        """How much the daemon logs."""
+        require(principal, "SetLogLevel", Relation.OTHER, "the log")
+        level = administration.LEVELS.get(request.level)
+        if level is None:
+            known = ", ".join(administration.LEVELS)
+            raise CallFailed(Code.INVALID_ARGUMENT, f'level: "{request.level[:40]}" is none of {known}')
+        set_level(level)
+        return messages.SetLogLevelResponse()
+
+    async def shutdown(
+        self, principal: Principal, request: messages.ShutdownRequest
+    ) -> messages.ShutdownResponse:
+        """Answers, and ends."""
+        require(principal, "Shutdown", Relation.OTHER, "the scheduler")
+        if self._shut_down is None:
+            message = "this scheduler is part of another process, which has to end it"
+            raise CallFailed(Code.FAILED_PRECONDITION, message, refusal="wrong_state")
+        asyncio.get_running_loop().call_later(ANSWER_FIRST_S, self._shut_down)
+        return messages.ShutdownResponse()
 
     async def get_job_script(
         self, principal: Principal, request: messages.GetJobScriptRequest

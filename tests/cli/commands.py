@@ -9,6 +9,7 @@ from packhorse.cli.slurm import (
     sbatch,
     scancel,
     scontrol,
+    scrontab,
     sdiag,
     seff,
     sinfo,
@@ -16,6 +17,7 @@ from packhorse.cli.slurm import (
     squeue,
     sshare,
     sstat,
+    strigger,
 )
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
@@ -26,6 +28,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "scancel": scancel.command,
     "scontrol": scontrol.command,
     "sdiag": sdiag.command,
+    "scrontab": scrontab.command,
+    "strigger": strigger.command,
     "seff": seff.command,
     "sinfo": sinfo.command,
     "sprio": sprio.command,

@@ -23,6 +23,8 @@ import pytest
         "sstat",
         "seff",
         "sdiag",
+        "scrontab",
+        "strigger",
         "sprio",
         "sreport",
         "sshare",

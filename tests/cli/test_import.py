@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from argparse import ArgumentParser
 from contextlib import chdir, redirect_stdout
 from pathlib import Path
 
@@ -11,8 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from packhorse.cli.commands import import_slurm
 from packhorse.cli.importing import conf_file
 from packhorse.cli.importing.general import check_tables
+from packhorse.cli.importing.plan import Plan
+from packhorse.cli.importing.report import Fate
 from packhorse.cli.main import main
 from packhorse.scheduler.config.file import check, load
 from packhorse.scheduler.model.accounts_file import read
@@ -86,6 +90,97 @@ def test_secrets_are_not_repeated(results: dict[str, Path]) -> None:
 
 def test_every_mapped_parameter_has_its_function() -> None:
     check_tables()
+
+
+def planned(tmp_path: Path, **texts: str) -> Plan:
+    """What the texts come to: conf, and gres, cgroup or topology."""
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    plan, words = Plan(), [str(tmp_path / "conf")]
+    for name in texts.keys() - {"conf"}:
+        words += [f"--{name}", str(tmp_path / name)]
+    parser = ArgumentParser()
+    import_slurm.add_arguments(parser)
+    import_slurm.map_files(plan, parser.parse_args(words))
+    return plan
+
+
+def test_host_lists_with_suffixes_defaults_and_sets(tmp_path: Path) -> None:
+    conf = """
+NodeName=DEFAULT CPUs=4 Feature=old
+nodename=n[1-2]-ib,x[08-09] Procs=8
+NodeName=DEFAULT Feature=new
+NodeName=y RealMemory=1000 MemSpecLimit=100
+NodeSet=all_new Feature=new
+PartitionName=DEFAULT MaxTime=60
+PartitionName=p[1-2] Nodes=n[1-2]-ib,all_new
+PartitionName=DEFAULT MaxTime=INFINITE
+PartitionName=q Nodes=x08 DefaultTime=NONE
+"""
+    plan = planned(tmp_path, conf=conf)
+    assert plan.agents == {
+        **{name: {"cpus": "4", "features": "old"} for name in ("n1-ib", "n2-ib", "x08", "x09")},
+        "y": {"cpus": "4", "mem": "900", "features": "new"},
+    }
+    assert plan.partitions == [
+        {"name": "p1", "nodes": ["n1-ib,n2-ib,y"], "max_time": "01:00:00"},
+        {"name": "p2", "nodes": ["n1-ib,n2-ib,y"], "max_time": "01:00:00"},
+        {"name": "q", "nodes": ["x08"], "max_time": "UNLIMITED"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("node", "gres", "said"),
+    [
+        (
+            "Gres=gpu:4",
+            "Name=gpu Type=a File=/dev/a[0-1]\nName=gpu Type=b File=/dev/b[0-1]",
+            "gpu:a:2,gpu:b:2",
+        ),
+        ("Gres=gpu:4", "NodeName=m Name=gpu Type=a Count=4", "gpu:4"),
+        ("Gres=gpu:a:2,gpu:b:1,nic", "", "gpu:a:2,gpu:b:1,nic:1"),
+        ("Gres=gpu:1,shard:4,mps:100,bw:lustre:no_consume:4G", "", "gpu:1"),
+        ("Gres=gpu:2(S:0-1)", "AutoDetect=nvml", "gpu:2"),
+        ("Gres=gpu:2", "NodeName=n Name=gpu Count=3 Type=a", "gpu:2"),
+        ("CPUs=1", "Name=gpu Count=3", None),
+    ],
+)
+def test_devices(tmp_path: Path, node: str, gres: str, said: str | None) -> None:
+    plan = planned(tmp_path, conf=f"NodeName=n {node}\n", gres=gres)
+    assert plan.agents["n"].get("gres") == said
+
+
+@pytest.mark.parametrize(
+    ("conf", "section", "keys"),
+    [
+        ("AccountingStorageEnforce=associations", "accounts", {"enforce": "associations"}),
+        ("AccountingStorageEnforce=0", "accounts", {"enforce": "none"}),
+        ("PreemptMode=SUSPEND,GANG\nPreemptType=preempt/partition_prio", "preemption", None),
+        ("PriorityType=priority/multifactor\nPriorityMaxAge=1-0\nPriorityFlags=MAX_TRES", "priority", None),
+        ("SlurmctldDebug=debug3", "log", {"level": "debug"}),
+        ("SlurmctldDebug=2", "log", {"level": "error"}),
+        ("MailProg=/usr/bin/mail", "mail", {"program": "/usr/bin/mail"}),
+        ("Licenses=a,b:3", "cluster", {"licenses": ["a:1", "b:3"]}),
+    ],
+)
+def test_sections(tmp_path: Path, conf: str, section: str, keys: dict[str, object] | None) -> None:
+    expected = (
+        keys
+        or {
+            "preemption": {"mode": "suspend", "type": "partition"},
+            "priority": {"max_age": 86_400, "max_tres": True, "look_ahead": 0},
+        }[section]
+    )
+    assert planned(tmp_path, conf=f"{conf}\n").sections[section] == expected
+
+
+def test_weights_of_memory(tmp_path: Path) -> None:
+    """Slurm's are of a MiB, or of what the suffix says; ours of a GiB."""
+    conf = "NodeName=n\nPartitionName=p Nodes=n TRESBillingWeights=CPU=2,Mem=.5,GRES/gpu:A=3,bb/x=1\n"
+    plan = planned(tmp_path, conf=conf)
+    assert plan.partitions[0]["billing"] == {"cpu": 2.0, "mem": 512.0, "gres/gpu:A": 3.0}
+    [row] = [row for row in plan.report.rows if "TRESBilling" in row.what]
+    assert (row.fate, row.remark) == (Fate.IN_PART, "bb/x is not counted")
 
 
 def lines_of(tmp_path: Path, text: str) -> list[list[tuple[str, str]]]:

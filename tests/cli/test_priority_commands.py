@@ -67,6 +67,8 @@ CASES: dict[str, list[str]] = {
     "sshare-all": ["sshare", "-a"],
     "sshare-long": ["sshare", "-a", "-l", "-m"],
     "sshare-users": ["sshare", "-a", "-U"],
+    "sshare-json": ["sshare", "--json", "-A", "chem", "-u", "ann"],
+    "sshare-yaml-users": ["sshare", "--yaml", "-U", "-u", "ann"],
     "sshare-account": ["sshare", "-A", "chem,law", "-u", "ann"],
     "sshare-parsable": ["sshare", "-a", "-P", "-n", "-o", "account,user,fairshare,rawu,eff,grptresraw"],
     "sshare-parsable-end": ["sshare", "-a", "-p", "-o", "A%8,User,ID,Cluster,TRESRun%40,LevelFS"],

@@ -362,10 +362,20 @@ def test_scontrol_asks(
             "Update of this parameter is not supported: Weight=5\nRequest aborted",
         ),
         (
-            "update PartitionName=x State=UP",
-            "scontrol: error: update PartitionName=x is not supported by Packhorse yet",
+            "update PartitionName=x MaxTime=60",
+            (
+                "scontrol: error: update of MaxTime is not supported by Packhorse: change the partition in "
+                "packhorse.toml, then `scontrol reconfigure` (MaxTime=60)"
+            ),
         ),
-        ("token", "scontrol: error: token is not supported by Packhorse yet"),
+        (
+            "update PartitionName=x State=AJAR",
+            (
+                "Invalid input: State=AJAR\nRequest aborted\n"
+                "Acceptable State values are UP, DOWN, DRAIN, INACTIVE"
+            ),
+        ),
+        ("update PartitionName=x", "No changes specified"),
         (
             "suspend abc",
             "Invalid job id specified for job abc\nslurm_suspend error: Invalid job id specified",
@@ -375,6 +385,13 @@ def test_scontrol_asks(
         ("show hostnames", "scontrol: error: host list is empty"),
         ("write nothing", "invalid write argument:nothing"),
         ("ping x", "too many arguments for keyword:ping"),
+        (
+            "requeuehold State=SpecialExit 12",
+            (
+                "scontrol: error: State=SpecialExit is not supported by Packhorse: there is no such state; "
+                "requeuehold holds the job"
+            ),
+        ),
     ],
 )
 def test_scontrol_refuses(cluster: FakeScheduler, run: Run, words: str, message: str) -> None:

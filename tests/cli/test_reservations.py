@@ -184,7 +184,8 @@ def test_update_wants_a_name_and_a_change(scheduler: FakeScheduler, run: Run) ->
 
 def test_delete_wants_a_reservation(scheduler: FakeScheduler, run: Run) -> None:
     assert run("scontrol", "delete")[2] == "too few arguments for keyword:delete\n"
-    assert run("scontrol", "delete", "PartitionName=x")[2].startswith("invalid entity:PartitionName=x")
+    assert run("scontrol", "delete", "Moon=x")[2].startswith("invalid entity:Moon=x")
+    assert "packhorse.toml" in run("scontrol", "delete", "PartitionName=x")[2]
 
 
 def test_jobs_are_chosen_by_reservation(scheduler: FakeScheduler, run: Run) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -304,10 +305,31 @@ def test_an_ordinary_user_looks_and_changes_nothing(campus: Book, run: Run) -> N
     assert run("sacctmgr", "-nP", "show", "user", "eve") == (0, "eve|arts|None\n", "")
 
 
-def test_json_gives_the_rows(campus: Book, run: Run) -> None:
-    code, out, _ = run("sacctmgr", "--json", "show", "assoc", "user=ann")
-    [row] = json.loads(out)["rows"]
-    assert code == 0 and (row["account"], row["shares"], row["max_tres"]) == ("physics", "parent", "cpu=16")
+def test_json_has_the_shapes_of_slurmdb(campus: Book, run: Run) -> None:
+    def shown(*words: str) -> dict[str, Any]:
+        code, out, err = run("sacctmgr", "--json", "show", *words)
+        assert (code, err) == (0, "")
+        found: dict[str, Any] = json.loads(out)
+        assert found["errors"] == [] and found["meta"]["plugin"]["data_parser"] == "data_parser/v0.0.42"
+        return found
+
+    [one] = shown("assoc", "user=ann")["associations"]
+    assert (one["account"], one["shares_raw"], one["lineage"]) == (
+        *("physics", 2147483647),
+        "/root/science/physics/0-ann/",
+    )
+    assert [(item["type"], item["count"]) for item in one["max"]["tres"]["per"]["job"]] == [("cpu", 16)]
+    [ann] = shown("user", "ann")["users"]
+    assert ann["default"]["account"] == "physics"
+    assert [item["account"] for item in ann["associations"]] == ["physics"]
+    [physics] = shown("account", "physics", "withassoc")["accounts"]
+    assert {"", "ann"} <= {item["user"] for item in physics["associations"]}
+    assert {item["name"] for item in shown("qos")["qos"]} >= {"normal", "urgent"}
+    assert {item["type"] for item in shown("tres")["TRES"]} >= {"cpu", "mem", "node", "billing"}
+    code, out, _ = run("sacctmgr", "--yaml", "show", "qos", "urgent")
+    assert code == 0 and out.startswith("---\nqos:\n  - description: ") and "\n    name: urgent\n" in out
+    code, _, err = run("sacctmgr", "--json", "show", "cluster")
+    assert code == 1 and "show cluster has no JSON" in err
 
 
 def test_names_are_found_whatever_their_case(campus: Book, run: Run) -> None:

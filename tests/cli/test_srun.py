@@ -77,6 +77,16 @@ def test_within_a_job_it_only_makes_a_step(stepped: Stepped) -> None:
     assert stepped.scheduler.bodies("CreateStep")[0]["jobId"] == 12
 
 
+@pytest.mark.parametrize("variables", [{}, INSIDE])
+def test_overcommitted_tasks_are_all_asked_for(stepped: Stepped, variables: dict[str, str]) -> None:
+    """The job of its own is not made for so many, the step is."""
+    stepped.serve(([0], plays(ends(0))))
+    assert stepped.run("srun", "-N1", "-n16", "-O", "true", variables=variables) == (0, "", "")
+    assert stepped.spec()["nTasks"] == 16
+    for body in stepped.scheduler.bodies("SubmitJob"):
+        assert "nTasks" not in body["spec"]["ask"]
+
+
 def test_lines_of_tasks_are_labelled_and_never_mixed(stepped: Stepped) -> None:
     stepped.serve(
         (

@@ -416,3 +416,8 @@ def test_the_module_prints_the_table() -> None:
         words = [sys.executable, "-m", f"packhorse.cli.slurm.{module}"]
         done = subprocess.run(words, capture_output=True, text=True, check=True)
         assert "| `-n`, `--ntasks=…` |" in done.stdout
+
+
+def test_sruns_own_variable_for_what_is_exported_counts_more() -> None:
+    given = {"SRUN_EXPORT_ENV": "ALL,A=1", "SLURM_EXPORT_ENV": "NONE"}
+    assert dict(srun_options.from_environment(given, ""))["export"] == "ALL,A=1"

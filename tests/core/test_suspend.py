@@ -479,3 +479,18 @@ def test_replay_and_snapshot_give_the_same() -> None:
             assert ours.free[resource, row] == theirs.free[resource, twin]
     phase = loaded.jobs[cluster.job(first).id].phase
     assert isinstance(phase, Active) and phase.suspended_us == 5 * US
+
+
+def test_a_reservation_beside_a_suspended_job_counts_with_its_end() -> None:
+    cluster = a_cluster(nodes=1)
+    job = cluster.submit(time_limit_s=1800)
+    cluster.run(job)
+    cluster.suspend(job)
+    assert isinstance(cluster.try_reserve("soon", nodes="n1", start_s=600), Refused), "it might go on now"
+    cluster.reserve("later", nodes="n1", start_s=3600)
+    cluster.pass_time(600)
+    assert cluster.go_on(job)[0].code is None, "it will be over in time"
+    cluster.suspend(job)
+    cluster.pass_time(2400)
+    (outcome,) = cluster.go_on(job)
+    assert outcome.code is not None and "later" in outcome.message, "now it would stand in the window"

@@ -25,6 +25,7 @@ from packhorse.scheduler.model.resources import Gres
 from tests.core.accounts.limits import ANN, BOB, a_tree
 from tests.core.preempt.cluster_of import HIGH, LOW, told, yielding
 from tests.core.scenario import ADMIN, OTHER, USER, Cluster, a_cluster, a_config, a_node, after
+from tests.core.steps.stepping import Stepping
 
 HOUR = 3600
 
@@ -734,3 +735,13 @@ def test_when_nobody_may_start(order: str) -> None:
     found = answer(cluster, job)
     assert found.reasons[0].reason is Reason.HELD_ADMIN
     assert [s.change.kind for s in found.suggestions] == ["release"]
+
+
+def test_a_question_while_steps_run() -> None:
+    stepping = Stepping(a_cluster(nodes=1, cpus=1))
+    job = stepping.job()
+    stepping.step(job)
+    waits = stepping.cluster.submit()
+    stepping.cluster.run_cycle()
+    assert answer(stepping.cluster, waits).reasons[0].reason is not Reason.NONE
+    assert taken(stepping.cluster.state).steps == stepping.cluster.state.steps

@@ -83,10 +83,14 @@ User - '{ME}':DefaultAccount='lab':AdminLevel='Administrator':Fairshare=1:QOS='n
         assert "nothing to change" in cluster.text(
             "packhorse", "accounts", "apply", "--yes", made / "accounts.toml"
         )
-        job = cluster.sbatch("-p", "high", "-w", "node2", "--gres=gpu:1", "-q", "long", "--wrap", "true")
+        job = cluster.sbatch(
+            "-p", "high", "-w", "node2", "--gres=gpu:1", "-q", "long", "--wckey=w", "--wrap", "true"
+        )
         assert cluster.wait(job).state == "COMPLETED"
         row = cluster.text("sacct", "-nPX", "-j", str(job), "-o", "account,qos,nodelist,reqmem")
         assert row == "lab|long|node2|500M\n"
+        assert cluster.text("sacct", "-nPX", "-W", "v,w", "-o", "jobid,wckey") == f"{job}|w\n"
+        assert cluster.text("sacct", "-nPX", "-W", "v") == ""
 
 
 def test_a_large_book_of_accounts_is_accepted(tmp_path: Path) -> None:

@@ -77,8 +77,9 @@ def test_an_array_is_one_letter_unless_each_task_is_asked_for(post: Post) -> Non
     job = post.cluster.sbatch("-J", "each", "--array=1-3", "--mail-type=END,FAIL,ARRAY_TASKS", *wrap)
     subjects = sorted(subject for _, subject in post.wait(job, 3))
     assert len(subjects) == 3
-    assert subjects[1].startswith(f"Slurm Array Task Job_id={job}_2 (") and " Name=each Failed, " in subjects[1]
-    assert " Ended, Run time " in subjects[0] and " Ended, Run time " in subjects[2]
+    first, failed, last = subjects
+    assert failed.startswith(f"Slurm Array Task Job_id={job}_2 (") and " Name=each Failed, " in failed
+    assert " Ended, Run time " in first and " Ended, Run time " in last
 
 
 def test_requeue_and_a_dependency_in_vain(post: Post) -> None:
@@ -92,6 +93,15 @@ def test_requeue_and_a_dependency_in_vain(post: Post) -> None:
     waits = post.cluster.sbatch(f"--dependency=afterok:{bad}", "--mail-type=INVALID_DEPEND", "--wrap", "true")
     assert post.wait(waits, 1)[0][1] == f"Slurm Job_id={waits} Name=wrap Invalid dependency"
     post.cluster.run("scancel", str(waits))
+
+
+def test_half_of_the_time_limit(post: Post) -> None:
+    job = post.cluster.sbatch("-t", "0:10", "--mail-type=TIME_LIMIT_50,TIME_LIMIT_90", "--wrap", "sleep 100")
+    first = post.wait(job, 1)[0][1]
+    assert (
+        first.startswith(f"Slurm Job_id={job} Name=wrap Reached ") and "% of time limit, Run time " in first
+    )
+    post.cluster.run("scancel", str(job))
 
 
 def test_what_cannot_be_meant(post: Post) -> None:

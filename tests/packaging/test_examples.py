@@ -27,7 +27,11 @@ def test_slurm_script_asks_as_documented(repository: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["digits/train.sh", "digits/collect.sh", "digits/submit.sh", "slurm-script/job.sh"]
+    "script",
+    [
+        *("digits/train.sh", "digits/collect.sh", "digits/submit.sh", "slurm-script/job.sh"),
+        *("mpi/mpich.sh", "mpi/openmpi.sh", "torchrun/train.sh"),
+    ],
 )
 def test_scripts_are_shell(repository: Path, script: str) -> None:
     subprocess.run(["bash", "-n", repository / "examples" / script], check=True)

@@ -23,6 +23,9 @@ MAPPED = {
 }
 SLURM_COMMANDS = (
     "sbatch",
+    "srun",
+    "salloc",
+    "sattach",
     "squeue",
     "scancel",
     "sinfo",
@@ -30,6 +33,8 @@ SLURM_COMMANDS = (
     "sstat",
     "seff",
     "sdiag",
+    "scrontab",
+    "strigger",
     "sprio",
     "sreport",
     "sshare",

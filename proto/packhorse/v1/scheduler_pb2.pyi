@@ -1561,3 +1561,131 @@ class ResetDiagnosticsRequest(_message.Message):
 class ResetDiagnosticsResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class UpdatePartitionsRequest(_message.Message):
+    __slots__ = ("names", "state", "idempotency_key")
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    state: str
+    idempotency_key: str
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., state: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class SetTriggerRequest(_message.Message):
+    __slots__ = ("event", "job_id", "nodes", "offset_s", "program", "permanent", "idempotency_key")
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_S_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
+    PERMANENT_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    event: str
+    job_id: int
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    offset_s: int
+    program: str
+    permanent: bool
+    idempotency_key: str
+    def __init__(self, event: _Optional[str] = ..., job_id: _Optional[int] = ..., nodes: _Optional[_Iterable[str]] = ..., offset_s: _Optional[int] = ..., program: _Optional[str] = ..., permanent: _Optional[bool] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class Trigger(_message.Message):
+    __slots__ = ("id", "event", "job_id", "nodes", "offset_s", "user", "uid", "program", "permanent")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_S_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    UID_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
+    PERMANENT_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    event: str
+    job_id: int
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    offset_s: int
+    user: str
+    uid: int
+    program: str
+    permanent: bool
+    def __init__(self, id: _Optional[int] = ..., event: _Optional[str] = ..., job_id: _Optional[int] = ..., nodes: _Optional[_Iterable[str]] = ..., offset_s: _Optional[int] = ..., user: _Optional[str] = ..., uid: _Optional[int] = ..., program: _Optional[str] = ..., permanent: _Optional[bool] = ...) -> None: ...
+
+class ListTriggersRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListTriggersResponse(_message.Message):
+    __slots__ = ("triggers",)
+    TRIGGERS_FIELD_NUMBER: _ClassVar[int]
+    triggers: _containers.RepeatedCompositeFieldContainer[Trigger]
+    def __init__(self, triggers: _Optional[_Iterable[_Union[Trigger, _Mapping]]] = ...) -> None: ...
+
+class ClearTriggersRequest(_message.Message):
+    __slots__ = ("id", "job_id", "user", "idempotency_key")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    job_id: int
+    user: str
+    idempotency_key: str
+    def __init__(self, id: _Optional[int] = ..., job_id: _Optional[int] = ..., user: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class GetCrontabRequest(_message.Message):
+    __slots__ = ("user",)
+    USER_FIELD_NUMBER: _ClassVar[int]
+    user: str
+    def __init__(self, user: _Optional[str] = ...) -> None: ...
+
+class GetCrontabResponse(_message.Message):
+    __slots__ = ("user", "text", "jobs")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    user: str
+    text: str
+    jobs: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, user: _Optional[str] = ..., text: _Optional[str] = ..., jobs: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class CrontabEntry(_message.Message):
+    __slots__ = ("line", "when", "spec")
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    WHEN_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    line: int
+    when: str
+    spec: _job_pb2.JobSpec
+    def __init__(self, line: _Optional[int] = ..., when: _Optional[str] = ..., spec: _Optional[_Union[_job_pb2.JobSpec, _Mapping]] = ...) -> None: ...
+
+class SetCrontabRequest(_message.Message):
+    __slots__ = ("user", "text", "entries", "idempotency_key")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    user: str
+    text: str
+    entries: _containers.RepeatedCompositeFieldContainer[CrontabEntry]
+    idempotency_key: str
+    def __init__(self, user: _Optional[str] = ..., text: _Optional[str] = ..., entries: _Optional[_Iterable[_Union[CrontabEntry, _Mapping]]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class SetLogLevelRequest(_message.Message):
+    __slots__ = ("level",)
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    level: str
+    def __init__(self, level: _Optional[str] = ...) -> None: ...
+
+class SetLogLevelResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ShutdownRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ShutdownResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

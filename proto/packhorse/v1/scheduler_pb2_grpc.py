@@ -234,6 +234,46 @@ class SchedulerStub:
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ResetDiagnosticsRequest.SerializeToString,
                 response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ResetDiagnosticsResponse.FromString,
                 _registered_method=True)
+        self.UpdatePartitions = channel.unary_unary(
+                '/packhorse.v1.Scheduler/UpdatePartitions',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.UpdatePartitionsRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+                _registered_method=True)
+        self.SetTrigger = channel.unary_unary(
+                '/packhorse.v1.Scheduler/SetTrigger',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SetTriggerRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+                _registered_method=True)
+        self.ListTriggers = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ListTriggers',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListTriggersRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListTriggersResponse.FromString,
+                _registered_method=True)
+        self.ClearTriggers = channel.unary_unary(
+                '/packhorse.v1.Scheduler/ClearTriggers',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ClearTriggersRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+                _registered_method=True)
+        self.GetCrontab = channel.unary_unary(
+                '/packhorse.v1.Scheduler/GetCrontab',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetCrontabRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetCrontabResponse.FromString,
+                _registered_method=True)
+        self.SetCrontab = channel.unary_unary(
+                '/packhorse.v1.Scheduler/SetCrontab',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SetCrontabRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+                _registered_method=True)
+        self.SetLogLevel = channel.unary_unary(
+                '/packhorse.v1.Scheduler/SetLogLevel',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.SetLogLevelRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SetLogLevelResponse.FromString,
+                _registered_method=True)
+        self.Shutdown = channel.unary_unary(
+                '/packhorse.v1.Scheduler/Shutdown',
+                request_serializer=packhorse_dot_v1_dot_scheduler__pb2.ShutdownRequest.SerializeToString,
+                response_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ShutdownResponse.FromString,
+                _registered_method=True)
         self.GetJobScript = channel.unary_unary(
                 '/packhorse.v1.Scheduler/GetJobScript',
                 request_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetJobScriptRequest.SerializeToString,
@@ -563,6 +603,59 @@ class SchedulerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdatePartitions(self, request, context):
+        """Partitions that are opened and closed; docs/operations.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetTrigger(self, request, context):
+        """Programs that are run when something happens to a job or a node (strigger).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTriggers(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClearTriggers(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCrontab(self, request, context):
+        """Jobs that are run again and again (scrontab).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetCrontab(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetLogLevel(self, request, context):
+        """How much the daemon logs, until it is started anew or reads its configuration again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Shutdown(self, request, context):
+        """The daemon ends, as at SIGTERM; jobs and agents go on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetJobScript(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -855,6 +948,46 @@ def add_SchedulerServicer_to_server(servicer, server):
                     servicer.ResetDiagnostics,
                     request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ResetDiagnosticsRequest.FromString,
                     response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ResetDiagnosticsResponse.SerializeToString,
+            ),
+            'UpdatePartitions': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdatePartitions,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.UpdatePartitionsRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
+            ),
+            'SetTrigger': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetTrigger,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SetTriggerRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
+            ),
+            'ListTriggers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTriggers,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ListTriggersRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ListTriggersResponse.SerializeToString,
+            ),
+            'ClearTriggers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClearTriggers,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ClearTriggersRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
+            ),
+            'GetCrontab': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCrontab,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.GetCrontabRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.GetCrontabResponse.SerializeToString,
+            ),
+            'SetCrontab': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetCrontab,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SetCrontabRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.SerializeToString,
+            ),
+            'SetLogLevel': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetLogLevel,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.SetLogLevelRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.SetLogLevelResponse.SerializeToString,
+            ),
+            'Shutdown': grpc.unary_unary_rpc_method_handler(
+                    servicer.Shutdown,
+                    request_deserializer=packhorse_dot_v1_dot_scheduler__pb2.ShutdownRequest.FromString,
+                    response_serializer=packhorse_dot_v1_dot_scheduler__pb2.ShutdownResponse.SerializeToString,
             ),
             'GetJobScript': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJobScript,
@@ -2002,6 +2135,222 @@ class Scheduler:
             '/packhorse.v1.Scheduler/ResetDiagnostics',
             packhorse_dot_v1_dot_scheduler__pb2.ResetDiagnosticsRequest.SerializeToString,
             packhorse_dot_v1_dot_scheduler__pb2.ResetDiagnosticsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdatePartitions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/UpdatePartitions',
+            packhorse_dot_v1_dot_scheduler__pb2.UpdatePartitionsRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetTrigger(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/SetTrigger',
+            packhorse_dot_v1_dot_scheduler__pb2.SetTriggerRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTriggers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ListTriggers',
+            packhorse_dot_v1_dot_scheduler__pb2.ListTriggersRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.ListTriggersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClearTriggers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/ClearTriggers',
+            packhorse_dot_v1_dot_scheduler__pb2.ClearTriggersRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCrontab(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/GetCrontab',
+            packhorse_dot_v1_dot_scheduler__pb2.GetCrontabRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.GetCrontabResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetCrontab(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/SetCrontab',
+            packhorse_dot_v1_dot_scheduler__pb2.SetCrontabRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.OutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetLogLevel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/SetLogLevel',
+            packhorse_dot_v1_dot_scheduler__pb2.SetLogLevelRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.SetLogLevelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Shutdown(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/packhorse.v1.Scheduler/Shutdown',
+            packhorse_dot_v1_dot_scheduler__pb2.ShutdownRequest.SerializeToString,
+            packhorse_dot_v1_dot_scheduler__pb2.ShutdownResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -93,6 +93,19 @@ class SchedulerStub:
     GetDiagnostics: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetDiagnosticsRequest, _scheduler_pb2.GetDiagnosticsResponse]
     """What the daemon did since its figures were last set to zero, as sdiag shows it; and to set them to zero."""
     ResetDiagnostics: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ResetDiagnosticsRequest, _scheduler_pb2.ResetDiagnosticsResponse]
+    UpdatePartitions: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.UpdatePartitionsRequest, _scheduler_pb2.OutcomesResponse]
+    """Partitions that are opened and closed; docs/operations.md."""
+    SetTrigger: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SetTriggerRequest, _scheduler_pb2.OutcomesResponse]
+    """Programs that are run when something happens to a job or a node (strigger)."""
+    ListTriggers: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ListTriggersRequest, _scheduler_pb2.ListTriggersResponse]
+    ClearTriggers: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ClearTriggersRequest, _scheduler_pb2.OutcomesResponse]
+    GetCrontab: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetCrontabRequest, _scheduler_pb2.GetCrontabResponse]
+    """Jobs that are run again and again (scrontab)."""
+    SetCrontab: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SetCrontabRequest, _scheduler_pb2.OutcomesResponse]
+    SetLogLevel: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.SetLogLevelRequest, _scheduler_pb2.SetLogLevelResponse]
+    """How much the daemon logs, until it is started anew or reads its configuration again."""
+    Shutdown: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.ShutdownRequest, _scheduler_pb2.ShutdownResponse]
+    """The daemon ends, as at SIGTERM; jobs and agents go on."""
     GetJobScript: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobScriptRequest, _scheduler_pb2.GetJobScriptResponse]
     GetJobUsage: _grpc.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobUsageRequest, _scheduler_pb2.GetJobUsageResponse]
     """What one attempt of a job used over time."""
@@ -184,6 +197,19 @@ class SchedulerAsyncStub(SchedulerStub):
     GetDiagnostics: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetDiagnosticsRequest, _scheduler_pb2.GetDiagnosticsResponse]  # type: ignore[assignment]
     """What the daemon did since its figures were last set to zero, as sdiag shows it; and to set them to zero."""
     ResetDiagnostics: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ResetDiagnosticsRequest, _scheduler_pb2.ResetDiagnosticsResponse]  # type: ignore[assignment]
+    UpdatePartitions: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.UpdatePartitionsRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
+    """Partitions that are opened and closed; docs/operations.md."""
+    SetTrigger: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SetTriggerRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
+    """Programs that are run when something happens to a job or a node (strigger)."""
+    ListTriggers: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListTriggersRequest, _scheduler_pb2.ListTriggersResponse]  # type: ignore[assignment]
+    ClearTriggers: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ClearTriggersRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
+    GetCrontab: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetCrontabRequest, _scheduler_pb2.GetCrontabResponse]  # type: ignore[assignment]
+    """Jobs that are run again and again (scrontab)."""
+    SetCrontab: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SetCrontabRequest, _scheduler_pb2.OutcomesResponse]  # type: ignore[assignment]
+    SetLogLevel: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.SetLogLevelRequest, _scheduler_pb2.SetLogLevelResponse]  # type: ignore[assignment]
+    """How much the daemon logs, until it is started anew or reads its configuration again."""
+    Shutdown: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ShutdownRequest, _scheduler_pb2.ShutdownResponse]  # type: ignore[assignment]
+    """The daemon ends, as at SIGTERM; jobs and agents go on."""
     GetJobScript: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobScriptRequest, _scheduler_pb2.GetJobScriptResponse]  # type: ignore[assignment]
     GetJobUsage: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetJobUsageRequest, _scheduler_pb2.GetJobUsageResponse]  # type: ignore[assignment]
     """What one attempt of a job used over time."""
@@ -512,6 +538,67 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         request: _scheduler_pb2.ResetDiagnosticsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_pb2.ResetDiagnosticsResponse, _abc.Awaitable[_scheduler_pb2.ResetDiagnosticsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def UpdatePartitions(
+        self,
+        request: _scheduler_pb2.UpdatePartitionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]:
+        """Partitions that are opened and closed; docs/operations.md."""
+
+    @_abc_1.abstractmethod
+    def SetTrigger(
+        self,
+        request: _scheduler_pb2.SetTriggerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]:
+        """Programs that are run when something happens to a job or a node (strigger)."""
+
+    @_abc_1.abstractmethod
+    def ListTriggers(
+        self,
+        request: _scheduler_pb2.ListTriggersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.ListTriggersResponse, _abc.Awaitable[_scheduler_pb2.ListTriggersResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ClearTriggers(
+        self,
+        request: _scheduler_pb2.ClearTriggersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetCrontab(
+        self,
+        request: _scheduler_pb2.GetCrontabRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.GetCrontabResponse, _abc.Awaitable[_scheduler_pb2.GetCrontabResponse]]:
+        """Jobs that are run again and again (scrontab)."""
+
+    @_abc_1.abstractmethod
+    def SetCrontab(
+        self,
+        request: _scheduler_pb2.SetCrontabRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.OutcomesResponse, _abc.Awaitable[_scheduler_pb2.OutcomesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def SetLogLevel(
+        self,
+        request: _scheduler_pb2.SetLogLevelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.SetLogLevelResponse, _abc.Awaitable[_scheduler_pb2.SetLogLevelResponse]]:
+        """How much the daemon logs, until it is started anew or reads its configuration again."""
+
+    @_abc_1.abstractmethod
+    def Shutdown(
+        self,
+        request: _scheduler_pb2.ShutdownRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_pb2.ShutdownResponse, _abc.Awaitable[_scheduler_pb2.ShutdownResponse]]:
+        """The daemon ends, as at SIGTERM; jobs and agents go on."""
 
     @_abc_1.abstractmethod
     def GetJobScript(

@@ -6,16 +6,13 @@ back, times that come twice count once. Lines for every hour just follow the hou
 
 from __future__ import annotations
 
-from datetime import date
-
 from packhorse.scheduler.model.cron import Cron
 from packhorse.scheduler.model.crontab import Offsets
 
 DAY_S = 86_400
-EPOCH = date(1970, 1, 1).toordinal()
 MOST_DAYS = 40 * 366
-"""No line with any day has none within so many: 29 February on a certain day of the week comes every 28 years,
-and 40 around a year that is no leap year."""
+"""No line with any day has none within so many: 29 February on a certain day of the week comes every 28
+years, and after 40 around a year that is no leap year."""
 
 
 def next_after(cron: Cron, now_s: int, offsets: Offsets) -> int | None:
@@ -61,8 +58,18 @@ def _next(cron: Cron, first: int, end: int | None) -> int | None:
 
 
 def _fits(cron: Cron, day: int) -> bool:
-    when = date.fromordinal(EPOCH + day)
-    if when.month not in cron.months:
+    month, day_of_month = _civil(day)
+    if month not in cron.months:
         return False
-    in_month, in_week = when.day in cron.days, when.isoweekday() % 7 in cron.weekdays
+    in_month, in_week = day_of_month in cron.days, (day + 4) % 7 in cron.weekdays  # 1 January 1970: Thursday
     return in_month or in_week if cron.either_day else in_month and in_week
+
+
+def _civil(day: int) -> tuple[int, int]:
+    """Month and day of the month, of days since 1 January 1970. Howard Hinnant, "chrono-compatible low-level
+    date algorithms", 2014: years from March on, so that the leap day is a year's last."""
+    _, in_era = divmod(day + 719_468, 146_097)
+    year = (in_era - in_era // 1460 + in_era // 36_524 - in_era // 146_096) // 365
+    in_year = in_era - (365 * year + year // 4 - year // 100)
+    from_march = (5 * in_year + 2) // 153
+    return (from_march + 2) % 12 + 1, in_year - (153 * from_march + 2) // 5 + 1

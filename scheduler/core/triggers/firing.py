@@ -20,6 +20,4 @@ def fire(draft: Draft) -> None:
 
 def _argument(trigger: Trigger) -> str:
     """As Slurm has it: the job's number, or the nodes that it is about."""
-    if trigger.hit:
-        return compress_sorted(list(trigger.hit))
-    return str(trigger.job)
+    return str(trigger.job) if trigger.job else compress_sorted(list(trigger.hit))

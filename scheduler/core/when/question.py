@@ -88,7 +88,9 @@ def question(state: State, now: Instant) -> Question:
     codes = np.unique(pending.partition[slots]).tolist()
     names = [pending.partitions[code] for code in codes]
     up = columns.schedulable[board.order] if board.n else np.zeros(0, dtype=np.bool_)
-    masks = np.array([partition_mask(board, rules.partitions.get(name)) & up for name in names])
+    masks = np.array(
+        [partition_mask(board, rules.partitions.get(name)) & up for name in names], dtype=np.bool_
+    )
     masks = masks.reshape(len(names), board.n)
     whole, free = _amounts(state, board)
     part = np.searchsorted(codes, pending.partition[slots])
@@ -161,8 +163,9 @@ def _reserved(
             masks.append(masks[key[0]] & own.nodes)
             aside.append(outside(own, number[key], whole @ masks[-1]))
         part[i], begin_s[i] = number[key], own.begin_s
-    of_others = np.array([closed] * len(before.names) + [np.zeros_like(closed)] * len(number))
-    all_masks = np.array(masks).reshape(len(names), board.n)
+    rows = [closed] * len(before.names) + [np.zeros_like(closed)] * len(number)
+    of_others = np.array(rows, dtype=np.bool_)  # of none too
+    all_masks = np.array(masks, dtype=np.bool_).reshape(len(names), board.n)
     return _Places(names, all_masks, part, begin_s, tuple(aside), of_others.reshape(all_masks.shape))
 
 

@@ -41,8 +41,8 @@ COLUMNS = (
     "batch_host", "mem_mib_per_node", "mem_mib_per_cpu", "tmp_mib", "gres", "gres_per_job",
     "gres_per_task", "gres_detail", "features", "exclusive", "contiguous", "deadline_at",
     "preempt_eligible_at", "preempted_at", "suspended_at", "suspended_s", "licenses", "reservation",
-    "work_dir", "std_in", "std_out", "std_err", "command", "comment", "wckey", "submit_host",
-    "alloc_tres", "req_tres", "cpus_per_node", "mem_per_node",
+    "work_dir", "std_in", "std_out", "std_err", "command", "comment", "wckey", "mail", "mail_user",
+    "submit_host", "alloc_tres", "req_tres", "cpus_per_node", "mem_per_node", "cron",
 )
 # fmt: on
 """Of ListJobs, what `JOB` is made of."""
@@ -73,6 +73,20 @@ def _file(name: str) -> Field:
 
 def _devices(column: str) -> Field:
     return "text", lambda row: ",".join(["gres/" + part for part in row[column].split(",") if part])
+
+
+MAIL_WORDS = {
+    "TIME_LIMIT": "TIME=100%",
+    "TIME_LIMIT_90": "TIME=90%",
+    "TIME_LIMIT_80": "TIME=80%",
+    "TIME_LIMIT_50": "TIME=50%",
+    "INVALID_DEPEND": "INVALID_DEPENDENCY",
+}
+"""Words of sbatch for kinds of mail, and those of the data parser where it has others."""
+
+
+def _mail_types(row: Row) -> list[str]:
+    return [MAIL_WORDS.get(word, word) for word in row["mail"].split(",") if word]
 
 
 def _task_id(row: Row) -> dict[str, Any]:
@@ -122,7 +136,8 @@ def _resources(row: Row) -> dict[str, Any] | None:
 
 _NODE_CPUS = Shape("job_res_node_cpus", {"count": whole("cpus"), "used": whole("cpus")})
 _NODE_MEMORY = Shape("job_res_node_memory", {"used": always("int", 0), "allocated": whole("memory")})
-_SOCKET = Shape("job_res_socket", {"index": whole("index")})
+_CORE = Shape("job_res_core", {"index": whole("index"), "status": no_texts()})
+_SOCKET = Shape("job_res_socket", {"index": whole("index"), "cores": listed(_CORE, "cores")})
 _NODE = Shape(
     "job_res_node",
     {
@@ -130,7 +145,7 @@ _NODE = Shape(
         "name": text("name"),
         "cpus": inner(_NODE_CPUS),
         "memory": inner(_NODE_MEMORY),
-        "sockets": (("list", _SOCKET), lambda row: []),
+        "sockets": always(("list", _SOCKET), []),
     },
 )
 _NODES = Shape(
@@ -153,6 +168,7 @@ RESOURCES = Shape(
     },
 )
 
+_PARTITION = Shape("part_prio", {"partition": text("partition"), "priority": whole("priority")})
 _POWER = Shape("job_info_power", {"flags": no_texts()})
 
 JOB = Shape(
@@ -189,7 +205,7 @@ JOB = Shape(
         "cpu_frequency_maximum": no_number(),
         "cpu_frequency_governor": no_number(),
         "cpus_per_tres": no_text(),
-        "cron": no_text(),
+        "cron": text("cron"),
         "deadline": instant("deadline_at"),
         "delay_boot": no_number(),
         "dependency": text("dependency"),
@@ -217,8 +233,8 @@ JOB = Shape(
         "job_state": ("texts", lambda row: [row["state"]]),
         "last_sched_evaluation": no_number(),
         "licenses": text("licenses"),
-        "mail_type": no_texts(),
-        "mail_user": no_text(),
+        "mail_type": ("texts", _mail_types),
+        "mail_user": text("mail_user"),
         "max_cpus": no_number(),
         "max_nodes": counted("max_nodes"),
         "mcs_label": no_text(),
@@ -246,7 +262,7 @@ JOB = Shape(
         "pre_sus_time": no_number(),
         "prefer": no_text(),
         "priority": counted("priority"),
-        "priority_by_partition": no_texts(),
+        "priority_by_partition": always(("list", _PARTITION), []),
         "profile": no_texts(),
         "qos": text("qos"),
         "reboot": always("bool", False),
@@ -304,18 +320,13 @@ def _minutes(limit_s: int) -> dict[str, Any]:
 
 
 STATE = Shape(
-    "job_state",
+    "job_info_state",
     {
-        "job_id": ("text", lambda row: _array_name(row)),
-        "state": ("texts", lambda row: [row["state"]]),
+        "job_id": whole("job_id"),
+        "array_job_id": counted("array_job_id"),
+        "array_task_id": ("number", _task_id),
+        "array_task_string": text("array_pending"),
+        "job_state": ("texts", lambda row: [row["state"]]),
     },
 )
-
-
-def _array_name(row: Row) -> str:
-    """`12`, `9_3`, `9_[4-7]`."""
-    if row["array_pending"]:
-        return f"{row['array_job_id'] or row['job_id']}_[{row['array_pending']}]"
-    if row["array_task_id"] >= 0:
-        return f"{row['array_job_id']}_{row['array_task_id']}"
-    return str(row["job_id"])
+"""What is answered of many jobs quickly: a part of `JOB`."""

@@ -115,7 +115,7 @@ def bound(name: str, value: Any) -> int | None:
         if not value.get("set", "number" in value):
             return None
         value = value.get("number", 0)
-    if isinstance(value, str) and value.lstrip("-").isdecimal() and len(value) <= 18:
+    if isinstance(value, str) and value.removeprefix("-").isdecimal() and len(value) <= 18:
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)

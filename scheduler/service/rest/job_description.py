@@ -16,6 +16,7 @@ from packhorse.scheduler.model.dependencyspec import DependencyError, parse_depe
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.gresspec import GresError, parse_gres
 from packhorse.scheduler.model.hostlist import HostlistError, expand
+from packhorse.scheduler.model.shapes.jobs import MAIL_WORDS
 from packhorse.scheduler.model.signalspec import SignalError, parse_signal
 from packhorse.scheduler.model.units import UnitError, parse_count_range
 from packhorse.scheduler.service import messages as m
@@ -294,6 +295,14 @@ def _said(field: str) -> Take:
     return lambda job, name, value: setattr(job, field, str(value))
 
 
+_MAIL_WORDS = {theirs: ours for ours, theirs in MAIL_WORDS.items()}
+
+
+def _mail(job: Description, name: str, value: Any) -> None:
+    words = [word.upper() for word in texts(name, value)]
+    job.spec.mail = ",".join([_MAIL_WORDS.get(word, word) for word in words])
+
+
 def _wait_for_switch(job: Description, name: str, value: Any) -> None:
     found = count(name, value)
     if found:
@@ -322,6 +331,8 @@ FIELDS: dict[str, tuple[Any, Take]] = {
     "kill_warning_flags": ("texts", _warn_flags),
     "kill_warning_signal": ("text", _warn_signal),
     "licenses": ("text", _text("licenses")),
+    "mail_type": ("texts", _mail),
+    "mail_user": ("text", _text("mail_user")),
     "maximum_nodes": ("int", _asked("max_nodes")),
     "memory_per_cpu": ("number", _asked("mem_mib_per_cpu")),
     "memory_per_node": ("number", _asked("mem_mib_per_node")),
@@ -363,7 +374,7 @@ REFUSED = dict.fromkeys((
     "batch_features", "burst_buffer", "cluster_constraint", "container", "container_id",
     "core_specification", "cpu_binding", "cpu_binding_flags", "cpu_frequency", "cpus_per_tres",
     "crontab", "delay_boot", "distribution", "distribution_plane_size", "end_time", "extra",
-    "hetjob_group", "immediate", "job_id", "mail_type", "mail_user", "maximum_cpus", "mcs_label",
+    "hetjob_group", "immediate", "job_id", "maximum_cpus", "mcs_label",
     "memory_binding", "memory_binding_type", "memory_per_tres", "minimum_boards_per_job",
     "minimum_sockets_per_board", "network", "ntasks_per_tres", "overcommit", "power_flags", "prefer",
     "profile", "reboot", "reserve_ports", "resv_mpi_ports", "segment_size", "selinux_context",

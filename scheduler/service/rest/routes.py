@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import msgspec
 
@@ -60,7 +60,7 @@ class Listed(NamedTuple):
     """A list of answers that is still to be made: an object of the shape for each row."""
 
     shape: Shape
-    rows: list[dict[str, Any]]
+    rows: Sequence[dict[str, Any]]
 
 
 class Answer(NamedTuple):
@@ -91,7 +91,7 @@ class Route(NamedTuple):
     def operation(self) -> str:
         """Its name in the OpenAPI document, as slurmrestd would call it."""
         parts = [part for part in self.path.replace(".", "").split("/") if part and not part.startswith("{")]
-        if self.path.endswith("/qos/{qos_name}"):  # one of several has the name of all
+        if self.path.endswith("/qos/{qos}"):  # one of several has the name of all
             parts[-1] = "single_qos"
         return "_".join([*parts[:2], self.method.lower(), *parts[2:]])
 
@@ -100,10 +100,33 @@ UPDATE_TIME = Parameter("update_time", "read and not needed: answers are whole a
 FLAGS = Parameter("flags", "read and not needed: answers have every detail")
 
 
+class Rows(Sequence[dict[str, Any]]):
+    """The rows of a table, each made when it is looked at. same: columns that every row has besides."""
+
+    def __init__(self, table: Table, **same: str) -> None:
+        self._n = table.n_rows
+        self._names = [*[column.name for column in table.columns], *same]
+        self._columns = [
+            *[column.ints or column.texts for column in table.columns],
+            *[[value] * self._n for value in same.values()],
+        ]
+
+    def __len__(self) -> int:
+        return self._n
+
+    @overload
+    def __getitem__(self, which: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, which: slice) -> list[dict[str, Any]]: ...
+
+    def __getitem__(self, which: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        if isinstance(which, int):
+            return {name: column[which] for name, column in zip(self._names, self._columns, strict=True)}
+        some = [column[which] for column in self._columns]
+        return [dict(zip(self._names, row, strict=True)) for row in zip(*some, strict=True)]
+
+
 def rows(table: Table) -> list[dict[str, Any]]:
-    """The rows of a table."""
-    if not table.n_rows:
-        return []
-    names = [column.name for column in table.columns]
-    columns = [column.ints or column.texts for column in table.columns]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    """All rows of a table."""
+    return Rows(table)[:]

@@ -239,6 +239,8 @@ ACCOUNTING: Catalogue[AccountingView] = {
     "mem_mib": _int("mem_mib"),
     "features": _text("features"),
     "comment": _text("comment"),
+    "wckey": _text("wckey"),
+    "reservation": _text("reservation"),
     "work_dir": _text("work_dir"),
     "submit_line": texts(lambda view: [row.submit_line for row in view.rows]),
     "layout": texts(lambda view: [row.layout for row in view.rows]),

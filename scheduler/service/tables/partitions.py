@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from packhorse.scheduler.core.partitions import openness
 from packhorse.scheduler.core.state import State
 from packhorse.scheduler.model.cluster import Partition
 from packhorse.scheduler.model.hostlist import compress_sorted
@@ -18,6 +19,7 @@ class PartitionView:
     def __init__(self, state: State) -> None:
         self.partitions = state.config.partitions
         self._nodes = state.nodes
+        self.states = [openness(state, partition.name).value for partition in self.partitions]
 
     @cached_property
     def nodes(self) -> list[list[Node]]:
@@ -47,7 +49,7 @@ def _total(nodes: list[Node]) -> Amounts:
 PARTITIONS: Catalogue[PartitionView] = {
     "name": texts(lambda view: [partition.name for partition in view.partitions]),
     "is_default": ints(lambda view: [int(partition.is_default) for partition in view.partitions]),
-    "state": texts(lambda view: ["UP" if partition.up else "DOWN" for partition in view.partitions]),
+    "state": texts(lambda view: view.states),
     "max_time_s": ints(lambda view: [partition.max_time_s for partition in view.partitions]),
     "default_time_s": ints(lambda view: [partition.default_time_s for partition in view.partitions]),
     "nodes": texts(lambda view: [compress_sorted([node.name for node in nodes]) for nodes in view.nodes]),

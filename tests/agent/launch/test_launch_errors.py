@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 from typing import Any
@@ -72,6 +73,15 @@ async def test_unwritable_output(yard: Yard) -> None:
     assert error.stage == "stdout"
     assert error.message == 'cannot open output file "/proc/1/x/y.out": No such file or directory'
     assert record.exit_code == 1
+
+
+async def test_the_directory_of_the_output_may_come_late(yard: Yard) -> None:
+    """submitit names it after the job, and makes it when it knows the id."""
+    late = yard.path("late")
+    asyncio.get_running_loop().call_later(0.3, late.mkdir, 0o777)
+    record = await yard.run("echo here", stdout=str(late / "out"), stderr=str(late / "err"))
+    assert (record.cause, record.exit_code) == ("exited", 0)
+    assert (late / "out").read_text() == "here\n"
 
 
 @pytest.mark.parametrize(

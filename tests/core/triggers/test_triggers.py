@@ -12,7 +12,7 @@ from packhorse.scheduler.model.event import TriggersFired
 from packhorse.scheduler.model.ids import JobId, NodeName
 from packhorse.scheduler.model.input import Caller, ClearTriggers, SetTrigger, Start
 from packhorse.scheduler.model.job import Owner
-from packhorse.scheduler.model.reply import Done, Refused, RefusalCode
+from packhorse.scheduler.model.reply import Done, RefusalCode, Refused
 from packhorse.scheduler.model.trigger import TriggerKind
 from tests.core.scenario import ADMIN, USER, Cluster, a_cluster
 
@@ -123,7 +123,7 @@ def test_the_nodes_of_a_job() -> None:
     assert fired(cluster) == []
     cluster.silence(mine)
     cluster.tick()
-    assert fired(cluster) == [(1, mine)]
+    assert fired(cluster) == [(1, str(job))]
 
 
 def test_what_was_due_while_the_scheduler_was_away_is_fired_once() -> None:

@@ -119,6 +119,12 @@ def test_jobs_of_a_reservation_have_its_nodes_and_its_window() -> None:
     assert never not in waits(cluster)
 
 
+def test_a_reservation_while_nobody_waits() -> None:
+    cluster = a_cluster(nodes=2, cpus=4)
+    cluster.reserve(nodes="n1", start_s=HOUR, hours=2, users="mule")
+    assert waits(cluster) == {}
+
+
 def test_cpus_that_are_set_aside() -> None:
     cluster = a_cluster(nodes=1, cpus=4)
     cluster.reserve(nodes="n1", core_counts=(3,), hours=1)

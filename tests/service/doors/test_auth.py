@@ -7,13 +7,14 @@ import itertools
 import pwd
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
+from pwd import struct_passwd
 from typing import Any
 
 import pytest
 
 from packhorse.scheduler.model.job import Owner
 from packhorse.scheduler.model.reply import RefusalCode
-from packhorse.scheduler.service import auth
+from packhorse.scheduler.service import administration, auth
 from packhorse.scheduler.service import messages as m
 from packhorse.scheduler.service.auth import ALLOWED, Directory, Principal, Relation, Role, allowed
 from packhorse.scheduler.service.failures import CallFailed, Code
@@ -65,6 +66,14 @@ EXPECTED = {
     "GetStatus": "U A other",
     "GetDiagnostics": "U A other",
     "ResetDiagnostics": "A other",
+    "UpdatePartitions": "A other",
+    "SetTrigger": "U A own",
+    "ListTriggers": "U A other",
+    "ClearTriggers": "U A own",
+    "GetCrontab": "U A own, A other",
+    "SetCrontab": "U A own, A other",
+    "SetLogLevel": "A other",
+    "Shutdown": "A other",
     "GetJobScript": "U A own, A other",
     "GetJobUsage": "U A own, U A other",
     "ListJobEvents": "U A own, U A other",
@@ -139,6 +148,14 @@ def request(method: str, job: int, owner: Owner) -> Any:
         "GetStatus": m.GetStatusRequest(),
         "GetDiagnostics": m.GetDiagnosticsRequest(),
         "ResetDiagnostics": m.ResetDiagnosticsRequest(),
+        "UpdatePartitions": m.UpdatePartitionsRequest(state="UP"),
+        "SetTrigger": m.SetTriggerRequest(event="down", program="/bin/true"),
+        "ListTriggers": m.ListTriggersRequest(),
+        "ClearTriggers": m.ClearTriggersRequest(user=str(owner.uid)),
+        "GetCrontab": m.GetCrontabRequest(user=owner.user),
+        "SetCrontab": m.SetCrontabRequest(user=owner.user),
+        "SetLogLevel": m.SetLogLevelRequest(level="info"),
+        "Shutdown": m.ShutdownRequest(),
         "GetJobScript": m.GetJobScriptRequest(job=ref),
         "GetJobUsage": m.GetJobUsageRequest(job=ref),
         "ListJobEvents": m.ListJobEventsRequest(job=ref),
@@ -163,6 +180,8 @@ ABOUT_NOBODY = frozenset(
         "IssueToken",
         "Relay",
         "ChangeAccounts",
+        "SetTrigger",
+        "ClearTriggers",
         "CreateReservation",
         "UpdateReservation",
         "DeleteReservation",
@@ -189,6 +208,10 @@ ABOUT_THE_CLUSTER = frozenset(
         "GetStatus",
         "GetDiagnostics",
         "ResetDiagnostics",
+        "UpdatePartitions",
+        "ListTriggers",
+        "SetLogLevel",
+        "Shutdown",
         "AdmitNode",
     }
 )
@@ -199,7 +222,11 @@ CONNECTIONS = {"Session", "Tunnel", "RelayTunnel", "StepTunnel"}
 
 
 @pytest.fixture
-async def scheduler(tmp_path: Path) -> AsyncIterator[Running]:
+async def scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+    people = {one.user: struct_passwd((one.user, "x", one.uid, one.gid, "", "/", "")) for one in (ANN, BOB)}
+    getpwnam = pwd.getpwnam
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: people.get(name) or getpwnam(name))
+    monkeypatch.setattr(administration, "can_run_as", lambda uid: True)
     async with Running(tmp_path) as running:
         yield running
 

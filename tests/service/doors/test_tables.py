@@ -322,6 +322,15 @@ async def test_status_counts_what_there_is(scheduler: Running) -> None:
     assert all(node.admin is Admin.UP for node in scheduler.engine.state.nodes.values())
 
 
+async def test_a_waiting_job_has_as_many_nodes_as_its_cpus_take(scheduler: Running) -> None:
+    for name in ("n1", "n2"):
+        await scheduler.add_node(name, cpus=4)
+    job = await scheduler.submit(hold=True, ask={"nTasks": 5})
+    assert (await job_row(scheduler, job))["n_nodes"] == 2
+    job = await scheduler.submit(hold=True, ask={"nTasks": 4})
+    assert (await job_row(scheduler, job))["n_nodes"] == 1
+
+
 def test_what_an_ask_comes_to() -> None:
     assert amounts.asked(Ask())[:4] == (1, 0, 1, 1)
     assert amounts.asked(Ask(n_tasks=64, min_nodes=8))[:4] == (64, 0, 8, 64)

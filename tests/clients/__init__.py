@@ -1,0 +1,1 @@
+"""Programs that drive Slurm, unmodified, against a cluster of Packhorse: `make test-clients`."""
