@@ -82,11 +82,15 @@ slurm-page: $(NAMESPACE)/.made  ## docs/slurm.md, from the tables that the comma
 
 # ---------------------------------------------------------------------------------------------- checking
 
-.PHONY: test soak golden-session test-mpi check format format-check lint types imports proto proto-check bench bench-agent bench-packing bench-policies bench-reclaim bench-reclaim-cluster bench-policy
+.PHONY: test test-clients soak golden-session test-mpi check format format-check lint types imports proto proto-check bench bench-agent bench-packing bench-policies bench-reclaim bench-reclaim-cluster bench-policy
 # A file's tests stay together, and what takes long for its number of tests (tests/e2e, tests/faults) does not come last.
 test: dev  ## install, then all tests but the slow ones, in PACKHORSE_WORKERS processes
 	@$(MAKE) --no-print-directory $(VENV)/.package
 	@$(BIN)/python -m pytest -n $(PACKHORSE_WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# Each client's environment is kept in build/clients; one alone: make test-clients ARGS=parsl
+test-clients: dev $(NAMESPACE)/.made  ## programs that drive Slurm, from the package registry, against a cluster: some minutes
+	@PYTHONPATH=build/ns:. $(BIN)/python -m tests.clients $(ARGS)
 
 soak: dev  ## the crash and soak suites: minutes each
 	@$(MAKE) --no-print-directory $(VENV)/.package

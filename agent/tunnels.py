@@ -99,8 +99,10 @@ async def pipe(sock: socket.socket, stream: Stream) -> None:
 
 async def _out(sock: socket.socket, stream: Stream) -> None:
     loop = asyncio.get_running_loop()
-    while data := await loop.sock_recv(sock, PIECE):
-        await stream.write(data)
+    # Where the other side left something unread the kernel tells of its end in this way.
+    with contextlib.suppress(ConnectionResetError):
+        while data := await loop.sock_recv(sock, PIECE):
+            await stream.write(data)
     await stream.finish()
 
 

@@ -50,9 +50,6 @@ COMMANDS = (
     "sshare",
     "scontrol",
     "sacctmgr",
-    "srun",
-    "salloc",
-    "sattach",
 )
 
 FAST = """\
@@ -362,11 +359,15 @@ class Cluster:
     # -- inside
 
     def _write_commands(self) -> None:
-        """The commands as an installation would put them on PATH, importing what the tests import."""
+        """The commands as an installation would put them on PATH, importing what the tests import, whatever
+        environment they are called in.
+        """
+        before = self.env["PYTHONPATH"].split(os.pathsep)
         modules = {name: f"packhorse.cli.slurm.{name}" for name in COMMANDS}
         for name, module in (modules | {"packhorse": "packhorse.cli.main"}).items():
             path = self.root / "bin" / name
-            path.write_text(f"#!{sys.executable}\nimport sys\nfrom {module} import main\nsys.exit(main())\n")
+            lines = ["import sys", f"sys.path[:0] = {before}", f"from {module} import main", "sys.exit(main())"]
+            path.write_text("\n".join([f"#!{sys.executable}", *lines, ""]))
             path.chmod(0o755)
         (self.root / "bin" / "python3").symlink_to(sys.executable)
 

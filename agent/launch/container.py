@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,6 +33,21 @@ def wrapped(
     if image := environment.get(IMAGE):
         return _in_image(image, argv, environment, cwd)
     return _in_bundle(environment[BUNDLE], argv, environment, cwd, uid, gid)
+
+
+def copied(script: int, environment: Mapping[str, str]) -> str:
+    """A copy of the script behind the descriptor where the user, and so a container, can reach it."""
+    fd, path = tempfile.mkstemp(prefix="script-", dir=_temporary(environment))
+    with open(fd, "wb") as file, open(os.dup(script), "rb") as source:
+        source.seek(0)
+        shutil.copyfileobj(source, file)
+        os.fchmod(file.fileno(), 0o700)
+    return path
+
+
+def removing(path: str, argv: tuple[str, ...]) -> tuple[str, ...]:
+    """The command line that removes `path` when `argv` is over, and ends as that did."""
+    return ("/bin/sh", "-c", 'f=$1; shift; "$@"; s=$?; rm -f "$f"; exit $s', "container", path, *argv)
 
 
 def _in_image(image: str, argv: Sequence[str], environment: Mapping[str, str], cwd: str) -> tuple[str, ...]:

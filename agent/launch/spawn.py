@@ -164,13 +164,15 @@ def _asked_for(spec: LaunchSpec, token: str, script: int, stderr: int) -> tuple[
     if environment.get(IMAGE) or environment.get(BUNDLE):
         from packhorse.agent.launch import container
 
-        if script >= 0 and not _reachable(spec.argv[0]):
-            raise Refused("exec", f'a container cannot reach "{spec.argv[0]}"', errno.EACCES)
+        copied = script >= 0 and not _reachable(spec.argv[0])
         try:
-            argv = container.wrapped(spec.argv, environment, spec.cwd, spec.uid, spec.gid)
+            own = container.copied(script, environment) if copied else spec.argv[0]
+            argv = container.wrapped((own, *spec.argv[1:]), environment, spec.cwd, spec.uid, spec.gid)
         except container.NoContainer as error:
             raise Refused("exec", str(error), errno.ENOENT) from None
-        return replace(spec, argv=argv), -1
+        except OSError as error:
+            raise Refused("exec", f"cannot prepare the container: {_why(error)}", error.errno or 0) from None
+        return replace(spec, argv=container.removing(own, argv) if copied else argv), -1
     return spec, script
 
 

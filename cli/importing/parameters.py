@@ -203,7 +203,7 @@ PARAMETERS: dict[str, Known] = {
     "SchedulerParameters": _mapped("each of them below"),
     "SchedulerTimeSlice": _unsupported("no time slicing"),
     "SchedulerType": _mapped("[scheduling] backfill", "sched/backfill"),
-    "ScronParameters": _unsupported("no scrontab; have cron call sbatch"),
+    "ScronParameters": _not_needed("scrontab is always there (docs/administration.md)"),
     "SelectType": _in_part(
         "CPUs, memory and devices are given out one by one, as with select/cons_tres",
         same=("select/cons_tres",),

@@ -204,6 +204,7 @@ class _Child:
         self.error = ""
         self._interactive = interactive
         self._asking = self._changed = False
+        self._early: list[int] = []
         for number in (SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2):
             signal(number, self._forward)
         signal(SIGTTOU, SIG_IGN)
@@ -224,6 +225,8 @@ class _Child:
             os.waitpid(pid, 0)
         else:
             self.pid = pid
+            for number in self._early:
+                _kill(pid, number)
 
     def _exec(
         self, program: str, words: list[str], environment: dict[str, str], work_dir: str, report: int
@@ -246,9 +249,14 @@ class _Child:
             os._exit(127)
 
     def _forward(self, number: int, frame: object) -> None:
-        """A terminal sends its signals to the command by itself; others are passed on."""
-        if self.pid and not (not self._interactive and number in (SIGINT, SIGQUIT) and os.isatty(0)):
+        """A terminal sends its signals to the command by itself; others are passed on, those that come while
+        it is being started once it has."""
+        if not self._interactive and number in (SIGINT, SIGQUIT) and os.isatty(0):
+            return
+        if self.pid:
             _kill(self.pid, number)
+        else:
+            self._early.append(number)
 
     def wait(self, job_id: int, at_end: int) -> int:
         """Its wait status. at_end: the signal that it gets when the job is over first, 0: none."""

@@ -325,11 +325,9 @@ def ask_of(options: Mapping[str, str]) -> dict[str, Any]:
     if options.get("exclude"):
         ask["nodesExcluded"] = _host_list(options["exclude"])
     if "exclusive" in options:
-        if options["exclusive"] == "mcs":
-            raise refuse("option --exclusive=mcs is not supported by Packhorse yet")
-        if options["exclusive"] not in ("", "user"):
+        if options["exclusive"] not in ("", "user", "mcs"):
             raise refuse("Invalid --exclusive specification")
-        # =user asks for nodes without others' jobs: nodes without any other job are that.
+        # =user and =mcs ask for nodes without jobs of some others: nodes without any other job are that.
         ask["exclusive"] = True
     if "contiguous" in options:
         ask["contiguous"] = True

@@ -29,7 +29,7 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "account": ("A", REQUIRED, USED),
     "batch": ("b", NONE, USED),
     "clusters": ("M", REQUIRED, USED),
-    "cron": ("c", NONE, NOT_YET),
+    "cron": ("c", NONE, HARMLESS),
     "ctld": ("", NONE, HARMLESS),
     "full": ("f", NONE, USED),
     "help": ("", NONE, USED),

@@ -54,12 +54,17 @@ def refusal(what: str, way: str) -> CommandError:
     return CommandError(f"scontrol: error: {what} is not supported by Packhorse: {way}")
 
 
+def _is_number(text: str) -> bool:
+    """Digits, and not more of them than any number here has."""
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
 def setdebug(words: list[str], options: dict[str, str]) -> int:
     """By Slurm's word or number."""
     if len(words) != 1:
         raise CommandError(f"too {'many' if words else 'few'} arguments for keyword:setdebug")
     level = words[0].lower()
-    if level.isascii() and level.isdecimal() and int(level) < len(_LEVELS):
+    if _is_number(level) and int(level) < len(_LEVELS):
         level = _LEVELS[int(level)]
     if level not in _LEVELS:
         raise CommandError(f"invalid debug level: {words[0]}")
@@ -97,7 +102,7 @@ def token(words: list[str], options: dict[str, str]) -> int:
     request: dict[str, Any] = {}
     for word in words:
         key, _, value = word.partition("=")
-        if key.lower() == "lifespan" and value.isascii() and value.isdecimal():
+        if key.lower() == "lifespan" and _is_number(value):
             request["validS"] = int(value)
         elif key.lower() == "username" and value:
             if value != own_name():
@@ -173,26 +178,39 @@ def _completing(row: dict[str, Any], down: set[str], stamp: Any, now_s: int) -> 
 
 
 def listpids(words: list[str], options: dict[str, str]) -> int:
-    """Processes of jobs on this host that the caller may look at, by their own environment."""
+    """Processes of jobs on this host that the caller may look at, by their own environment. As in Slurm only
+    the first process of a task has its numbers; steps come before the batch script."""
     wanted = "" if not words or words[0] == "*" else words[0]
     job, _, step = wanted.partition(".")
-    if job and not (job.isascii() and job.isdecimal()):
+    if job and not _is_number(job):
         raise CommandError(f"Invalid job id: {job}")
-    rows = [
-        row
+    found = {
+        pid: process
         for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())
-        if (row := _of_a_job(pid)) is not None and (not job or row[1] == job) and (not step or row[2] == step)
-    ]
-    sys.stdout.write("PID      JOBID    STEPID   LOCALID GLOBALID\n")
-    for row in rows:
-        sys.stdout.write(f"{row[0]:<8} {row[1]:<8} {row[2]:<8} {row[3]:<7} {row[4]:<8}\n")
+        if (process := _of_a_job(pid)) is not None
+        and (not job or process[0] == job)
+        and (not step or process[1] == step)
+    }
+    rows = []
+    for pid, (of_job, of_step, local, of_all) in found.items():
+        first = found.get(_parent(pid), ("", "", "", "")) != (of_job, of_step, local, of_all)
+        order = (int(of_job), of_step == BATCH, int(of_step) if of_step != BATCH else 0, not first, pid)
+        numbers = (local, of_all) if first else ("-", "-")
+        rows.append((order, f"{pid:<8} {of_job:<8} {of_step:<8} {numbers[0]:<7} {numbers[1]:<8}\n"))
+    sys.stdout.write(
+        "PID      JOBID    STEPID   LOCALID GLOBALID\n" + "".join(row for _, row in sorted(rows))
+    )
     if not rows and job:
         raise CommandError(f"Job {wanted} does not exist on this node.")
     return 0
 
 
-def _of_a_job(pid: int) -> tuple[str, str, str, str, str] | None:
-    """(pid, job, step, local id, global id) of a process; None if it is of no job, or somebody else's."""
+BATCH = "batch"
+
+
+def _of_a_job(pid: int) -> tuple[str, str, str, str] | None:
+    """(job, step, local number of the task, number among all) of a process; None if it is of no job, or of
+    somebody else's."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             pairs = file.read().split(b"\0")
@@ -200,12 +218,21 @@ def _of_a_job(pid: int) -> tuple[str, str, str, str, str] | None:
         return None
     found = dict(pair.decode("utf-8", "replace").partition("=")[::2] for pair in pairs)
     job = found.get("SLURM_JOB_ID", "")
-    if not job or "SLURMD_NODENAME" not in found:  # who only knows of a job is not of it
+    if not _is_number(job) or "SLURMD_NODENAME" not in found:  # who only knows of a job is not of it
         return None
     step = found.get("SLURM_STEP_ID", "")
-    if not step:
-        return str(pid), job, "batch", "-", "-"
-    return str(pid), job, step, found.get("SLURM_LOCALID", "-"), found.get("SLURM_PROCID", "-")
+    if not _is_number(step):
+        return job, BATCH, "0", "0"
+    return job, step, found.get("SLURM_LOCALID", "-"), found.get("SLURM_PROCID", "-")
+
+
+def _parent(pid: int) -> int:
+    """The parent's number, 0 if the process is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def pidinfo(words: list[str], options: dict[str, str]) -> int:
@@ -216,20 +243,20 @@ def pidinfo(words: list[str], options: dict[str, str]) -> int:
 
     if len(words) != 1:
         raise CommandError(f"too {'many' if words else 'few'} arguments for keyword:pidinfo")
-    if not (words[0].isascii() and words[0].isdecimal()):
+    if not _is_number(words[0]):
         raise CommandError(f"Invalid process id: {words[0]}")
     row = _of_a_job(int(words[0]))
     if row is None:
         raise CommandError(f"slurm_pid2jobid error: No Slurm job has process {words[0]} on this node")
-    table = fetch("ListJobs", {"fields": ["start_at", "time_limit_s"], "jobs": [{"jobId": int(row[1])}]})
+    table = fetch("ListJobs", {"fields": ["start_at", "time_limit_s"], "jobs": [{"jobId": int(row[0])}]})
     if not table.n:
         raise CommandError("slurm_get_end_time error: Invalid job id specified")
     start_s, limit_s = table.seconds("start_at")[0], table.ints("time_limit_s")[0]
     if not limit_s:
-        sys.stdout.write(f"Slurm JobId={row[1]} has no time limit\n")
+        sys.stdout.write(f"Slurm JobId={row[0]} has no time limit\n")
         return 0
     end_s = start_s + limit_s
-    sys.stdout.write(f"Slurm JobId={row[1]} ends at {ctime(end_s)}\n")
+    sys.stdout.write(f"Slurm JobId={row[0]} ends at {ctime(end_s)}\n")
     sys.stdout.write(f"slurm_get_rem_time is {end_s - int(time())}\n")
     return 0
 
@@ -238,7 +265,7 @@ def errnumstr(words: list[str], options: dict[str, str]) -> int:
     """What an error number of Slurm's, or of the system's, says."""
     if len(words) != 1:
         raise CommandError(f"too {'many' if words else 'few'} arguments for keyword:errnumstr")
-    if not (words[0].isascii() and words[0].isdecimal()):
+    if not _is_number(words[0]):
         raise CommandError(f"invalid error number: {words[0]}")
     number = int(words[0])
     text = _ERRORS.get(number) or (os.strerror(number) if number < 1000 else "")

@@ -11,7 +11,16 @@ import os
 import sys
 
 from packhorse.cli.slurm import sbatch_request
-from packhorse.cli.slurm.options import NONE, REQUIRED, USED, Parser, UsageError, print_version, take_server
+from packhorse.cli.slurm.options import (
+    HARMLESS,
+    NONE,
+    REQUIRED,
+    USED,
+    Parser,
+    UsageError,
+    print_version,
+    take_server,
+)
 from packhorse.cli.slurm.process import CommandError, run
 from packhorse.cli.transport import CallError, call, field
 from packhorse.scheduler.model.errors import BadValue, PackhorseError
@@ -27,12 +36,12 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "edit": ("e", NONE, USED),
     "help": ("", NONE, USED),
     "list": ("l", NONE, USED),
-    "quiet": ("Q", NONE, "harmless"),
+    "quiet": ("Q", NONE, HARMLESS),
     "remove": ("r", NONE, USED),
     "server": ("", REQUIRED, USED),
     "usage": ("", NONE, USED),
     "user": ("u", REQUIRED, USED),
-    "verbose": ("v", NONE, "harmless"),
+    "verbose": ("v", NONE, HARMLESS),
     "version": ("V", NONE, USED),
 }
 

@@ -78,12 +78,36 @@ def command(words: list[str]) -> int:
     if job["array_pending"]:
         job = next((row for row in rows if not is_step(row) and not row["array_pending"]), job)
     own = [row for row in rows if is_step(row) and row["job_id"] == job["job_id"]]
-    sys.stdout.write(report(job, own[-1] if own else None, Units(table.now_us)))
+    sys.stdout.write(report(job, combined(own), Units(table.now_us)))
     return 0
 
 
+_ADDED = ("gpu_ms", "gpu_busy_ms", "gpu_energy_mj", "gpu_gflop", "gpu_peak_gflop")
+
+
+def combined(steps: list[Row]) -> Row | None:
+    """All steps of a job as one, None without any. CPU time and what GPUs did add up; memory is that of the
+    step with the most, on all of its nodes together, as the script has it. -1: no step was measured.
+    """
+    if not steps:
+        return None
+    whole = dict(steps[-1])
+    whole["user_cpu_us"] = sum(max(step["user_cpu_us"], 0) for step in steps)
+    whole["system_cpu_us"] = sum(max(step["system_cpu_us"], 0) for step in steps)
+    for name in _ADDED:
+        known = [step[name] for step in steps if step[name] >= 0]
+        whole[name] = sum(known) if known else -1
+    whole["gpu_max_mem_mib"] = max(step["gpu_max_mem_mib"] for step in steps)
+    measured = [step for step in steps if step["max_rss_kib"] >= 0]
+    most = max(measured, key=lambda step: step["max_rss_kib"] * max(step["n_nodes"], 1), default=whole)
+    n_nodes = max(most["n_nodes"], 1)
+    whole["max_rss_kib"] = most["max_rss_kib"] * n_nodes if measured else -1
+    whole["estimated"] = n_nodes > 1 or len(measured) > 1
+    return whole
+
+
 def report(job: Row, step: Row | None, units: Units) -> str:
-    """All lines. step: the row of the batch step, None for a job that never ran."""
+    """All lines. step: its steps as one row, None for a job that never ran."""
     state = job["state"]
     lines = [f"Job ID: {job['job_id']}"]
     if job["array_job_id"] and job["array_task_id"] >= 0:
@@ -109,7 +133,7 @@ def report(job: Row, step: Row | None, units: Units) -> str:
         f"CPU Utilized: {used}",
         f"CPU Efficiency: {efficiency} of {format_clock(wall_s * n_cpus)} core-walltime",
         f"Job Wall-clock time: {format_clock(wall_s)}",
-        *_memory_lines(step["max_rss_kib"], job["mem_mib"] * 1024, n_nodes),
+        *_memory_lines(step["max_rss_kib"], job["mem_mib"] * 1024, n_nodes, step.get("estimated", False)),
     ]
     lines += _gpu_lines(job, step, wall_s)
     if running:
@@ -117,8 +141,11 @@ def report(job: Row, step: Row | None, units: Units) -> str:
     return "".join([line + "\n" for line in lines])
 
 
-def _memory_lines(used_kib: int, given_kib: int, n_nodes: int) -> list[str]:
+def _memory_lines(used_kib: int, given_kib: int, n_nodes: int, estimated: bool) -> list[str]:
+    """estimated: what was used is the largest of several figures."""
     used = size(used_kib) if used_kib >= 0 else "unknown"
+    if estimated and used_kib >= 0:
+        used += " (estimated maximum)"
     if not given_kib:
         return [f"Memory Utilized: {used}", "Memory Efficiency: unknown, it was given no memory limit"]
     efficiency = _percent(used_kib, given_kib) if used_kib >= 0 else "unknown, out"

@@ -57,6 +57,7 @@ def job_lines(row: dict[str, Any], now_us: int, details: bool) -> list[str]:
             f"SecsPreSuspend={ran_s if row['suspended_at'] else 0} "
             f"LastSchedEval={_when(row['start_at'])} Scheduler=Main"
         ),
+        *([f'CrontabSpec="{row["cron"]}"'] if row["cron"] else []),
         f"Partition={row['partition']} AllocNode:Sid={row['submit_host']}:0",
         f"ReqNodeList={_or_null(row['req_nodes'])} ExcNodeList={_or_null(row['exc_nodes'])}",
         f"NodeList={row['nodes']}",
@@ -143,8 +144,24 @@ def _preemption(row: dict[str, Any]) -> list[str]:
 def printed(records: list[list[str]], oneline: bool) -> str:
     """Records of lines as scontrol prints them: indented below each other, or each on one line."""
     if oneline:
-        return "".join([" ".join(lines) + "\n" for lines in records])
+        return "".join([" ".join([_one_word_each(line) for line in lines]) + "\n" for lines in records])
     return "".join(["\n   ".join(lines) + "\n\n" for lines in records])
+
+
+def _one_word_each(line: str) -> str:
+    """Our own sentences with "_" for " ", as Slurm writes reasons of many words.
+
+    Programs split this form at white space, and some (qtoolkit) want a "=" in every piece.
+    """
+    if not line.startswith("Packhorse"):
+        return line
+    pieces: list[str] = []
+    for piece in line.split():
+        if "=" in piece:
+            pieces.append(piece)
+        else:
+            pieces[-1] += f"_{piece}"
+    return " ".join(pieces)
 
 
 def _head(row: dict[str, Any]) -> str:

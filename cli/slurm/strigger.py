@@ -5,7 +5,17 @@ from __future__ import annotations
 import os
 import sys
 
-from packhorse.cli.slurm.options import NONE, OPTIONAL, REQUIRED, USED, Parser, print_version, take_server
+from packhorse.cli.slurm.options import (
+    HARMLESS,
+    NONE,
+    NOT_YET,
+    OPTIONAL,
+    REQUIRED,
+    USED,
+    Parser,
+    print_version,
+    take_server,
+)
 from packhorse.cli.slurm.process import CommandError, run
 from packhorse.cli.transport import CallError, call, field, int_field
 
@@ -59,9 +69,9 @@ TABLE: dict[str, tuple[str, int, str]] = {
     "up": ("u", NONE, USED),
     "usage": ("", NONE, USED),
     "user": ("", REQUIRED, USED),
-    "verbose": ("v", NONE, "harmless"),
+    "verbose": ("v", NONE, HARMLESS),
     "version": ("V", NONE, USED),
-    **{name: (letter, NONE, USED) for name, (letter, _) in NOT_HERE.items()},
+    **{name: (letter, NONE, NOT_YET) for name, (letter, _) in NOT_HERE.items()},
 }
 
 PARSER = Parser(PROG, TABLE)
@@ -113,7 +123,7 @@ def _number(options: dict[str, str], name: str, low: int = 1) -> int:
     if text is None:
         return 0
     digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdecimal()) or int(text) < low:
+    if not (digits.isascii() and digits.isdecimal() and len(digits) < 19) or int(text) < low:
         raise _error(f"Invalid {name}: {text}")
     return int(text)
 

@@ -62,6 +62,7 @@ def check(state: State) -> None:
     check_reservations(state)
     check_gangs(state)
     check_steps(state)
+    _crontabs(state)
     _pending_rows(state)
     _dependents(state)
     _singletons(state)
@@ -72,6 +73,20 @@ def check(state: State) -> None:
 def _require(holds: bool, message: str) -> None:
     if not holds:
         raise InvariantBroken(message)
+
+
+def _crontabs(state: State) -> None:
+    """The jobs of a crontab are its user's and there, and those that have ended are to be run again."""
+    whose = {}
+    for uid, crontab in state.crontabs.items():
+        for entry in crontab.entries:
+            job = state.jobs.get(entry.job)
+            there = job is not None and job.owner.uid == uid == crontab.owner.uid
+            _require(there, f"crontab of {uid}: job {entry.job} is not theirs, or not there")
+            whose[entry.job] = uid
+    _require(state.cron_jobs == whose, f"jobs of crontabs: {state.cron_jobs}, expected {whose}")
+    due = {id for id in whose if isinstance(state.jobs[id].phase, Ended)}
+    _require(set(state.cron_due) == due, f"to be run again: {set(state.cron_due)}, expected {due}")
 
 
 def _ids(state: State) -> None:

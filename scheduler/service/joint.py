@@ -100,7 +100,10 @@ class Local:
         self._loop = asyncio.get_running_loop()
 
     async def read(self) -> bytes:
-        return await self._loop.sock_recv(self._socket, PIECE)
+        try:
+            return await self._loop.sock_recv(self._socket, PIECE)
+        except ConnectionResetError:
+            return b""  # how the kernel tells of an end where the other side left something unread
 
     async def write(self, data: bytes) -> None:
         try:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import base64
 import io
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from packhorse.cli.slurm.scrontab import _entries
 from tests.cli import session, transcripts
 from tests.cli.commands import Run
 from tests.cli.fake_scheduler import FakeScheduler, table
@@ -365,20 +370,21 @@ def test_scontrol_finds_processes_of_jobs(scheduler: FakeScheduler, run: Run) ->
     variables = {"SLURM_JOB_ID": "11", "SLURMD_NODENAME": "n1", "PATH": os.environ["PATH"]}
     step = {"SLURM_STEP_ID": "3", "SLURM_LOCALID": "0", "SLURM_PROCID": "4"}
     with (
-        subprocess.Popen(["sleep", "60"], env=variables) as batch,
+        subprocess.Popen(["sh", "-c", "sleep 60; true"], env=variables, start_new_session=True) as batch,
         subprocess.Popen(["sleep", "60"], env=variables | step) as task,
     ):
         try:
             code, out, _ = run("scontrol", "listpids", "11")
             rows = [line.split() for line in out.splitlines()[1:]]
             assert code == 0
-            assert [str(batch.pid), "11", "batch", "-", "-"] in rows
-            assert [str(task.pid), "11", "3", "0", "4"] in rows
+            assert rows[0] == [str(task.pid), "11", "3", "0", "4"], "steps come first"
+            assert rows[1] == [str(batch.pid), "11", "batch", "0", "0"]
+            assert [row[1:] for row in rows[2:]] in ([], [["11", "batch", "-", "-"]]), "its child, once there"
             assert len(run("scontrol", "listpids", "11.3")[1].splitlines()) == 2
             code, out, _ = run("scontrol", "pidinfo", str(task.pid))
             assert code == 0 and out.startswith("Slurm JobId=11 ends at Mon Nov 23 06:03:22 2026\n")
         finally:
-            batch.kill()
+            os.killpg(batch.pid, signal.SIGKILL)
             task.kill()
 
 
@@ -400,3 +406,72 @@ def test_requeue_incomplete_leaves_what_has_ended(scheduler: FakeScheduler, run:
     asked = scheduler.bodies("ListJobs")[-1]
     assert asked["filter"]["states"] == ["CONFIGURING", "RUNNING", "SUSPENDED"]
     assert [one["jobId"] for one in scheduler.bodies("RequeueJobs")[-1]["jobs"]] == [11]
+
+
+def test_wait_job_waits_until_the_job_has_its_nodes(
+    scheduler: FakeScheduler, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = ["PENDING", "CONFIGURING", "RUNNING"]
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    scheduler.on("ListJobs", lambda body: table([{"state": states.pop(0)}], ["state"], session.NOW_S))
+    assert run("scontrol", "wait_job", "11") == (0, "", "")
+    assert not states and len(pauses) == 2
+
+
+WORDS = st.one_of(
+    st.sampled_from(
+        [
+            "--set",
+            "--get",
+            "--clear",
+            "--down",
+            "--fini",
+            "-j",
+            "-n",
+            "--offset",
+            "-p",
+            "/bin/x",
+            "--flags",
+            "--id",
+        ]
+    ),
+    st.sampled_from(
+        [
+            "update",
+            "PartitionName=x",
+            "State=UP",
+            "listpids",
+            "pidinfo",
+            "errnumstr",
+            "token",
+            "lifespan=9",
+            "top",
+        ]
+    ),
+    st.sampled_from(["1" * 5000, "-1", "²", "n[1-", "n[2-1]", "=", "-", "--", ""]),
+    st.text(max_size=8),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(prog=st.sampled_from(["sdiag", "strigger", "scontrol"]), words=st.lists(WORDS, max_size=5))
+def test_no_words_end_in_a_traceback(
+    scheduler: FakeScheduler, run: Run, monkeypatch: pytest.MonkeyPatch, prog: str, words: list[str]
+) -> None:
+    serve(scheduler)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(" ".join(words)))
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    code, _, err = run(prog, *[word for word in words if word not in ("write", "shutdown")])
+    assert code in (0, 1) and "Traceback" not in err
+
+
+CRON_WORDS = st.sampled_from(
+    ["*", "*/5", "1-5", "mon", "31", "9" * 5000, "@daily", "@x", "x", "-", "/", ",", '"', "#SCRON"]
+)
+
+
+@given(st.lists(st.lists(CRON_WORDS, max_size=7).map(" ".join), max_size=4).map("\n".join))
+def test_no_crontab_ends_in_a_traceback(text: str) -> None:
+    entries, wrong = _entries("", text)
+    assert len(entries) + len(wrong) <= 2 * len(text.splitlines())

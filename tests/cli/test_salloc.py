@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from packhorse.cli.slurm import salloc
 from tests.cli.fake_scheduler import FakeScheduler
 from tests.cli.stepped import WITHIN_S, Stepped
 
@@ -167,3 +169,25 @@ def test_variables_stand_for_options(stepped: Stepped) -> None:
     assert stepped.run("salloc", "-Q", "-p", "other", "true", variables=variables)[0] == 0
     spec = stepped.scheduler.bodies("SubmitJob")[0]["spec"]
     assert (spec["partition"], spec["timeLimitS"], spec["ask"]) == ("other", 420, {"exclusive": True})
+
+
+def test_a_signal_that_comes_while_the_command_is_being_started_is_passed_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The command may run, and say so, before salloc knows that it does."""
+    read = os.read
+
+    def with_a_signal_before(fd: int, size: int) -> bytes:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return read(fd, size)
+
+    numbers = ("SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGTTOU")
+    before = {number: signal.getsignal(number) for number in (getattr(signal, name) for name in numbers)}
+    monkeypatch.setattr(os, "read", with_a_signal_before)
+    try:
+        child = salloc._Child("/bin/sleep", ["sleep", "60"], {}, "/", False)
+        monkeypatch.undo()
+        assert os.WTERMSIG(os.waitpid(child.pid, 0)[1]) == signal.SIGTERM
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

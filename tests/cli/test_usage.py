@@ -108,6 +108,34 @@ def test_an_empty_table() -> None:
     assert usage.csv(Table({"columns": []})).count("\n") == 1
 
 
+def test_seff_adds_the_steps_of_a_job_up() -> None:
+    """Slurm's script: CPU time of all steps, memory of the largest on all of its nodes."""
+    nothing = dict.fromkeys(("gpu_ms", "gpu_busy_ms", "gpu_energy_mj", "gpu_gflop", "gpu_peak_gflop"), -1)
+    row = nothing | {"gpu_max_mem_mib": -1, "system_cpu_us": 0}
+    batch = row | {"user_cpu_us": 1_000_000, "max_rss_kib": 10 * 1024, "n_nodes": 1}
+    first = row | {"user_cpu_us": 7_000_000, "max_rss_kib": 30 * 1024, "n_nodes": 2, "gpu_ms": 50}
+    second = row | {"user_cpu_us": 2_000_000, "max_rss_kib": 40 * 1024, "n_nodes": 1, "gpu_ms": 70}
+    job = {
+        "job_id": 7, "array_job_id": 0, "array_task_id": -1, "cluster": "c", "user": "u", "group": "g",
+        "state": "COMPLETED", "exit_code": 0, "start_at": 1_000_000, "end_at": 11_000_000, "alloc_cpus": 2,
+        "n_nodes": 2, "mem_mib": 120, "alloc_tres": "cpu=2", "suspended_s": 0, "eligible_at": 1,
+        "submit_at": 1,
+    }  # fmt: skip
+    units = Units(session.NOW_S * 1_000_000, "", True)
+    whole = seff.combined([batch, first, second])
+    assert whole is not None and whole["gpu_ms"] == 120 and whole["gpu_energy_mj"] == -1
+    assert seff.report(job, whole, units).splitlines()[4:] == [
+        "Nodes: 2",
+        "Cores per node: 1",
+        "CPU Utilized: 00:00:10",
+        "CPU Efficiency: 50.00% of 00:00:20 core-walltime",
+        "Job Wall-clock time: 00:00:10",
+        "Memory Utilized: 60.00 MB (estimated maximum)",
+        "Memory Efficiency: 50.00% of 120.00 MB (60.00 MB/node)",
+    ]
+    assert seff.combined([]) is None
+
+
 def test_seff_and_sstat_of_what_was_not_measured() -> None:
     """A job of which nothing has come yet, and one without a memory limit."""
     job = {

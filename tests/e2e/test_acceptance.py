@@ -1,44 +1,39 @@
-"""The batch part of the acceptance script about task environments, where ../shared has that script.
+"""Programs in ../shared/acceptance that drive Slurm, unmodified, where they are and what they import is here.
 
-Its `srun` part waits for the command `srun`: the variables of tasks (SLURM_STEP_*, ranks, GTIDS of a step,
-SLURM_LAUNCH_NODE_IPADDR).
+All of them, and other clients, run with `make test-clients`.
 """
 
 from __future__ import annotations
 
-import json
-import re
+import importlib.util
 from pathlib import Path
 
 import pytest
 
 from tests.cluster import Cluster
 
-SCRIPT = Path("shared/acceptance/task-env.py")
-WAITING = re.compile(r"^srun .*\n", re.MULTILINE)
+ACCEPTANCE = Path("shared/acceptance")
 
 
-def test_the_batch_part_of_task_env(cluster: Cluster, repository: Path) -> None:
-    path = repository.parent / SCRIPT
+@pytest.mark.parametrize(
+    ("program", "imports"), [("cli-shapes", ""), ("task-env", ""), ("submitit-basic", "submitit")]
+)
+def test_program(cluster: Cluster, repository: Path, program: str, imports: str) -> None:
+    path = repository.parent / ACCEPTANCE / f"{program}.py"
     if not path.exists():
         pytest.skip(f"{path} is not here")
-    text = path.read_text()
-    assert len(WAITING.findall(text)) == 1, "the script has changed: see what waits for srun now"
-    # Without its srun line the tasks' files are missing; the batch script's own file stands in for the ranks,
-    # so that every probe that concerns the batch script is made by the script itself.
-    text = WAITING.sub("", text)
-    text = text.replace(
-        '("batch.0", "task.0", "task.1", "hosts")', '("batch.0", "batch.0", "batch.0", "hosts")'
-    )
-    text = re.sub(r"^for rank, e in enumerate.*?(?=^assert)", "", text, flags=re.MULTILINE | re.DOTALL)
-    changed = cluster.work / "task-env.py"
-    changed.write_text(text)
-    done = cluster.run("python3", changed)
-    assert done.stdout.startswith("ok task environment: batch script")
+    if imports and importlib.util.find_spec(imports) is None:
+        pytest.skip(f"{imports} is not installed: `make dev`")
+    done = cluster.run("python3", path, check=False, within_s=180)
+    assert done.returncode == 0 and done.stdout.startswith("ok "), f"{done.stdout}{done.stderr}"
 
 
-def test_what_waits_for_srun_is_known(cluster: Cluster) -> None:
-    """When `srun` exists, the whole script has to pass, and this test to make room for that."""
-    done = cluster.run("sh", "-c", "command -v srun || echo none")
-    srun = done.stdout.strip()
-    assert srun == "none" or str(cluster.root) not in srun, json.dumps({"srun": srun})
+def test_from_inside_a_job_too(cluster: Cluster, repository: Path) -> None:
+    """Variables of the job that submits never shape the one that it submits."""
+    path = repository.parent / ACCEPTANCE / "task-env.py"
+    if not path.exists():
+        pytest.skip(f"{path} is not here")
+    job = cluster.sbatch("--ntasks=3", "--nodes=2", "--mem=100M", "--job-name=outer", "--wrap", f"python3 {path}")
+    ended = cluster.wait(job, within_s=120)
+    assert ended.exit_code == 0, cluster.said(job)
+    assert cluster.output(job).startswith("ok task environment")

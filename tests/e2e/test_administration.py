@@ -72,6 +72,7 @@ def test_a_crontab(cluster: Cluster) -> None:
     assert cluster.text("scrontab", "-l") == tab.read_text()
     [job] = [int(id) for id in cluster.text("squeue", "-h", "-n", "nightly", "-o", "%i").split()]
     assert cluster.result(job).reason == "BeginTime"
+    assert '   CrontabSpec="@daily"\n' in cluster.text("scontrol", "show", "job", str(job))
     for n in (1, 2):
         cluster.run("scontrol", "update", f"JobId={job}", "StartTime=now")
         wait_until(lambda: out.exists() and out.read_text() == "ran\n" * n, "its run")  # noqa: B023

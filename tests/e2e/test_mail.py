@@ -95,6 +95,15 @@ def test_requeue_and_a_dependency_in_vain(post: Post) -> None:
     post.cluster.run("scancel", str(waits))
 
 
+def test_half_of_the_time_limit(post: Post) -> None:
+    job = post.cluster.sbatch("-t", "0:10", "--mail-type=TIME_LIMIT_50,TIME_LIMIT_90", "--wrap", "sleep 100")
+    first = post.wait(job, 1)[0][1]
+    assert (
+        first.startswith(f"Slurm Job_id={job} Name=wrap Reached ") and "% of time limit, Run time " in first
+    )
+    post.cluster.run("scancel", str(job))
+
+
 def test_what_cannot_be_meant(post: Post) -> None:
     code, said = post.cluster.refused("sbatch", "--mail-type=SOMETIMES", "--wrap", "true")
     assert code == 255

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from packhorse.cli.slurm.strigger import NOT_HERE
+
 EVERYWHERE: dict[str, str] = {
     "acctg-freq": "use is measured as often as `[nodes] usage_interval` says",
     "all": "nothing is hidden",
@@ -33,6 +35,7 @@ EVERYWHERE: dict[str, str] = {
     "power": "power is not managed",
     "prefer": "use `--constraint`",
     "profile": "`packhorse usage` shows what every job used",
+    "quiet": "errors are always said",
     "reboot": "nodes are not rebooted",
     "server": "the scheduler to ask; ours",
     "sibling": "one cluster",
@@ -68,6 +71,7 @@ OWN: dict[str, dict[str, str]] = {
         "no-allocate": "steps run in allocations",
     },
     "salloc": {
+        "container": "`sbatch --container` is for whole jobs",
         "get-user-env": "the shell is the caller's",
         "gpu-bind": "steps are bound by srun's `--gpu-bind`",
         "mem-bind": "steps are bound by srun",
@@ -79,7 +83,7 @@ OWN: dict[str, dict[str, str]] = {
         "priority": "an array waits in one partition at a time",
     },
     "scancel": {
-        "cron": "of later versions",
+        "cron": "lines of crontabs are disabled anyhow",
         "ctld": "the scheduler is always asked",
         "hurry": "nothing is staged out",
     },
@@ -99,16 +103,21 @@ OWN: dict[str, dict[str, str]] = {
     "sstat": {"allsteps": "all steps are shown", "pidformat": "processes are not listed"},
     "scontrol": {
         "future": "nodes are those whose agents joined",
-        "quiet": "errors are always said",
         "uid": "use `runuser -u USER scontrol …`",
     },
     "sacctmgr": {"oneliner": "rows are lines anyhow"},
-    "sreport": {"all_clusters": "one cluster", "cluster": "one cluster", "quiet": "errors are always said"},
+    "sreport": {"all_clusters": "one cluster", "cluster": "one cluster"},
     "sdiag": {"all": "all is shown anyhow"},
+    "strigger": {name: why for name, (_, why) in NOT_HERE.items()},
+    "scrontab": {"quiet": "errors are always said"},
 }
 
 SPECIAL: dict[str, dict[str, str]] = {
-    "sbatch": {"SLURM_EXIT_ERROR": "the exit code of errors", "SLURM_UMASK": "the umask of the job"},
+    "sbatch": {
+        "SBATCH_WAIT4SWITCH": "the time of `SBATCH_REQ_SWITCH`",
+        "SLURM_EXIT_ERROR": "the exit code of errors",
+        "SLURM_UMASK": "the umask of the job",
+    },
     "srun": {
         "SLURM_DIST_PLANESIZE": "the size of `--distribution=plane`",
         "SLURM_EXIT_ERROR": "the exit code of errors",
@@ -138,7 +147,6 @@ UNUSED: dict[str, str] = {
     "SLURM_CONF": "the cluster is found by `PACKHORSE_HOME` or `PACKHORSE_SERVER`",
     "SLURM_CONF_OUT": "there is no slurm.conf to write",
     "SLURM_DEBUG_FLAGS": "no debug flags",
-    "SBATCH_WAIT4SWITCH": "write it with the number: `SBATCH_REQ_SWITCH=N@TIME`",
     "SALLOC_WAIT4SWITCH": "write it with the number: `SALLOC_REQ_SWITCH=N@TIME`",
     "SLURM_WAIT4SWITCH": "write it with the number: `SLURM_REQ_SWITCH=N@TIME`",
     "SLURM_UMASK": "steps get the umask of the caller",

@@ -23,6 +23,13 @@ MEANINGS = {
     NOT_YET: "refused by name",
 }
 UNKNOWN = "not known"
+SEFF = """\
+## seff
+
+A script that comes with Slurm, without a manual page: `seff [-h|--help] [-v] JOBID`, all supported.
+`--server=…` is ours.
+
+"""
 HERE = Path(__file__).parent
 
 
@@ -79,6 +86,11 @@ def remark(command: str, name: str, what: str) -> str:
     own = OWN.get(command, {})
     if name in own:
         return own[name]
+    refused: Mapping[str, tuple[str, str]] = (
+        importlib.import_module("packhorse.cli.slurm.strigger").NOT_HERE if command == "strigger" else {}
+    )
+    if name in refused:
+        return refused[name][1]
     if name in OURS:
         return "ours"
     if name == "clusters" or what != USED or name == "server":
@@ -91,9 +103,10 @@ def page() -> str:
     commands, files = listed()
     out = [(HERE / "head.md").read_text()]
     out += [f"- [{name}](#{name})\n" for name in commands]
-    out.append("- [Configuration files](#configuration-files)\n\n")
+    out.append("- [seff](#seff)\n- [Configuration files](#configuration-files)\n\n")
     for name, lists in commands.items():
         out += _command(name, lists)
+    out.append(SEFF)
     out += _configuration(files)
     return "".join(out)
 

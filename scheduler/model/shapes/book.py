@@ -89,6 +89,19 @@ def _shares(row: Row) -> int:
     return 2147483647 if row["shares"] == "parent" else int(row["shares"] or 1)
 
 
+ALLOCATED = Shape("accounting_allocated", {"seconds": whole("seconds")})
+ACCOUNTING = Shape(
+    "accounting",
+    {
+        "allocated": inner(ALLOCATED),
+        "id": whole("id"),
+        "id_alt": always("int", 0),
+        "start": whole("start"),
+        "TRES": inner(TRES),
+    },
+)
+"""Use of an association or wckey in an hour; sreport tells of it, this does not."""
+
 # -- accounts and users
 
 COORDINATOR = Shape("coord", {"name": text("name"), "direct": always("bool", True)})
@@ -118,7 +131,7 @@ _LEVELS = {"": "None", "none": "None", "operator": "Operator", "administrator": 
 WCKEY = Shape(
     "wckey",
     {
-        "accounting": no_texts(),
+        "accounting": always(("list", ACCOUNTING), []),
         "cluster": text("cluster"),
         "id": whole("id"),
         "name": text("name"),
@@ -187,7 +200,7 @@ _ASSOC_MIN = Shape("assoc_min", {"priority_threshold": no_number()})
 ASSOC = Shape(
     "assoc",
     {
-        "accounting": no_texts(),
+        "accounting": always(("list", ACCOUNTING), []),
         "account": text("account"),
         "cluster": text("cluster"),
         "comment": text("comment"),
@@ -262,7 +275,7 @@ _QOS_LIMITS = Shape(
     {
         "grace_time": ("int", lambda row: _seconds(row["grace_s"])),
         "max": inner(_QOS_MAX),
-        "factor": no_number(),
+        "factor": always("float_number", number(0, unset=True)),
         "min": inner(_QOS_MIN),
     },
 )
@@ -340,3 +353,16 @@ CLUSTER = Shape(
         "tres": (("list", TRES), lambda row: [TRES.of(item) for item in row["tres"]]),
     },
 )
+_INSTANCE_TIME = Shape("instance_time", {"time_end": whole("end"), "time_start": whole("start")})
+INSTANCE = Shape(
+    "instance",
+    {
+        "cluster": text("cluster"),
+        "extra": text("extra"),
+        "instance_id": text("instance_id"),
+        "instance_type": text("instance_type"),
+        "node_name": text("node_name"),
+        "time": inner(_INSTANCE_TIME),
+    },
+)
+"""A machine that a cloud lends; there are none of these."""

@@ -191,14 +191,12 @@ STATISTICS = Shape(
     },
 )
 
+_DURATION = Shape("rollup_stats_duration", {name: always("int", 0) for name in ("last", "max", "time")})
 _ROLLUP = Shape(
-    "rollup_stats",
-    {
-        "type": ("text", lambda row: row["name"]),
-        **{name: always("int", 0) for name in ("last_run", "max_cycle", "total_time", "total_cycles")},
-        "mean_cycles": always("int", 0),
-    },
+    "rollup_stats_of",
+    {"count": always("int", 0), "last_run": always("int", 0), "duration": (_DURATION, _DURATION.of)},
 )
+_ROLLUPS = Shape("rollup_stats", dict.fromkeys(("hourly", "daily", "monthly"), (_ROLLUP, _ROLLUP.of)))
 _TIME = Shape("stats_rec_time", {"average": ("int", _mean_us), "total": whole("time_us")})
 _RPC = Shape(
     "stats_rpc",
@@ -212,7 +210,7 @@ DATABASE_STATISTICS = Shape(
     "stats_rec",
     {
         "time_start": ("int", lambda row: row["since_us"] // US),
-        "rollups": (("list", _ROLLUP), lambda row: []),
+        "rollups": (_ROLLUPS, _ROLLUPS.of),
         "RPCs": _calls("methods", _RPC),
         "users": _calls("users", _USER),
     },

@@ -42,7 +42,7 @@ COLUMNS = (
     "gres_per_task", "gres_detail", "features", "exclusive", "contiguous", "deadline_at",
     "preempt_eligible_at", "preempted_at", "suspended_at", "suspended_s", "licenses", "reservation",
     "work_dir", "std_in", "std_out", "std_err", "command", "comment", "wckey", "mail", "mail_user",
-    "submit_host", "alloc_tres", "req_tres", "cpus_per_node", "mem_per_node",
+    "submit_host", "alloc_tres", "req_tres", "cpus_per_node", "mem_per_node", "cron",
 )
 # fmt: on
 """Of ListJobs, what `JOB` is made of."""
@@ -136,7 +136,8 @@ def _resources(row: Row) -> dict[str, Any] | None:
 
 _NODE_CPUS = Shape("job_res_node_cpus", {"count": whole("cpus"), "used": whole("cpus")})
 _NODE_MEMORY = Shape("job_res_node_memory", {"used": always("int", 0), "allocated": whole("memory")})
-_SOCKET = Shape("job_res_socket", {"index": whole("index")})
+_CORE = Shape("job_res_core", {"index": whole("index"), "status": no_texts()})
+_SOCKET = Shape("job_res_socket", {"index": whole("index"), "cores": listed(_CORE, "cores")})
 _NODE = Shape(
     "job_res_node",
     {
@@ -144,7 +145,7 @@ _NODE = Shape(
         "name": text("name"),
         "cpus": inner(_NODE_CPUS),
         "memory": inner(_NODE_MEMORY),
-        "sockets": (("list", _SOCKET), lambda row: []),
+        "sockets": always(("list", _SOCKET), []),
     },
 )
 _NODES = Shape(
@@ -167,6 +168,7 @@ RESOURCES = Shape(
     },
 )
 
+_PARTITION = Shape("part_prio", {"partition": text("partition"), "priority": whole("priority")})
 _POWER = Shape("job_info_power", {"flags": no_texts()})
 
 JOB = Shape(
@@ -203,7 +205,7 @@ JOB = Shape(
         "cpu_frequency_maximum": no_number(),
         "cpu_frequency_governor": no_number(),
         "cpus_per_tres": no_text(),
-        "cron": no_text(),
+        "cron": text("cron"),
         "deadline": instant("deadline_at"),
         "delay_boot": no_number(),
         "dependency": text("dependency"),
@@ -260,7 +262,7 @@ JOB = Shape(
         "pre_sus_time": no_number(),
         "prefer": no_text(),
         "priority": counted("priority"),
-        "priority_by_partition": no_texts(),
+        "priority_by_partition": always(("list", _PARTITION), []),
         "profile": no_texts(),
         "qos": text("qos"),
         "reboot": always("bool", False),
@@ -318,18 +320,13 @@ def _minutes(limit_s: int) -> dict[str, Any]:
 
 
 STATE = Shape(
-    "job_state",
+    "job_info_state",
     {
-        "job_id": ("text", lambda row: _array_name(row)),
-        "state": ("texts", lambda row: [row["state"]]),
+        "job_id": whole("job_id"),
+        "array_job_id": counted("array_job_id"),
+        "array_task_id": ("number", _task_id),
+        "array_task_string": text("array_pending"),
+        "job_state": ("texts", lambda row: [row["state"]]),
     },
 )
-
-
-def _array_name(row: Row) -> str:
-    """`12`, `9_3`, `9_[4-7]`."""
-    if row["array_pending"]:
-        return f"{row['array_job_id'] or row['job_id']}_[{row['array_pending']}]"
-    if row["array_task_id"] >= 0:
-        return f"{row['array_job_id']}_{row['array_task_id']}"
-    return str(row["job_id"])
+"""What is answered of many jobs quickly: a part of `JOB`."""

@@ -98,6 +98,8 @@ NODE = Shape(
         "effective_cpus": whole("cpus"),
         "specialized_cpus": no_text(),
         "energy": inner(_ENERGY),
+        "external_sensors": always(("map", "any"), {}),
+        "power": always(("map", "any"), {}),
         "extra": no_text(),
         "features": split("features"),
         "active_features": split("features"),

@@ -85,6 +85,6 @@ LICENSE = Shape(
         "Reserved": always("int", 0),
         "LastConsumed": always("int", 0),
         "LastDeficit": always("int", 0),
-        "LastUpdate": no_number(),
+        "LastUpdate": always("int", 0),
     },
 )

@@ -40,33 +40,43 @@ def _value(text: str) -> float:
     return 0.0 if text in ("", "inf") else float(text)
 
 
-def _amounts(column: str, times: int = 1) -> Field:
+def _amounts(column: str, times: int, shape: Shape) -> Field:
     """`cpu=4,mem=2000` as a list of names and amounts. times: units of the answer in one of the column."""
 
     def made(row: Row) -> list[dict[str, Any]]:
         parts = [part.partition("=") for part in row[column].split(",") if part]
-        return [_AMOUNT.of({"name": name, "amount": float(amount) * times}) for name, _, amount in parts]
+        return [shape.of({"name": name, "amount": float(amount) * times}) for name, _, amount in parts]
 
-    return ("list", _AMOUNT), made
+    return ("list", shape), made
 
 
 _AMOUNT = Shape(
     "shares_uint64_tres",
     {"name": text("name"), "value": ("number", lambda row: number(int(row["amount"])))},
 )
+_FLOAT_AMOUNT = Shape(
+    "shares_float128_tres", {"name": text("name"), "value": ("float", lambda row: row["amount"])}
+)
+
+
+def _level(row: Row) -> dict[str, Any]:
+    text = row["level_fs"]
+    return number(_value(text), unset=text == "", infinite=text == "inf")
+
+
 _FAIRSHARE = Shape(
     "shares_fairshare",
     {
-        "factor": ("float", lambda row: _value(row["fairshare"])),
-        "level": ("float", lambda row: _value(row["level_fs"])),
+        "factor": _float("fairshare"),
+        "level": ("float_number", _level),
     },
 )
 _TRES = Shape(
     "shares_tres",
     {
-        "run_seconds": _amounts("tres_run_mins", 60),
-        "group_minutes": _amounts("grp_tres_mins"),
-        "usage": _amounts("tres_mins", 60),
+        "run_seconds": _amounts("tres_run_mins", 60, _AMOUNT),
+        "group_minutes": _amounts("grp_tres_mins", 1, _AMOUNT),
+        "usage": _amounts("tres_mins", 60, _FLOAT_AMOUNT),
     },
 )
 SHARE = Shape(

@@ -6,7 +6,7 @@ from typing import Any
 
 from packhorse.scheduler.model.errors import BadValue
 from packhorse.scheduler.model.reply import RefusalCode
-from packhorse.scheduler.model.shapes.shape import Shape, always, no_text, text, whole
+from packhorse.scheduler.model.shapes.shape import Shape, always, inner, no_text, number, text, whole
 from packhorse.scheduler.service import messages as m
 from packhorse.scheduler.service.auth import Principal
 from packhorse.scheduler.service.failures import REFUSALS, CallFailed, Code
@@ -19,6 +19,7 @@ from packhorse.scheduler.service.rest.job_description import (
     SUBMIT_BODY,
     Description,
     allocation,
+    host_names,
     signal,
     submission,
 )
@@ -49,9 +50,15 @@ _KILL_ERROR = Shape(
     "kill_jobs_resp_error",
     {"string": text("error"), "code": whole("error_code"), "message": text("why")},
 )
+_FEDERATION = Shape("kill_jobs_resp_federation", {"sibling": no_text()})
 _KILLED = Shape(
     "kill_jobs_resp_job",
-    {"error": (_KILL_ERROR, _KILL_ERROR.of), "step_id": text("ref"), "job_id": whole("job_id")},
+    {
+        "error": inner(_KILL_ERROR),
+        "step_id": text("ref"),
+        "job_id": ("number", lambda row: number(row["job_id"])),
+        "federation": inner(_FEDERATION),
+    },
 )
 
 _SIGNAL = Parameter("signal", "a name or number; without one the job is cancelled")
@@ -145,7 +152,7 @@ class Actions:
                 body=UPDATE.body,
             ),
             Route(
-                *("DELETE", f"{SLURM}/job/{{job_id}}", "cancel a job, or signal it", {}, self.cancel),
+                *("DELETE", f"{SLURM}/job/{{job_id}}", "cancel a job, or signal it", killed, self.cancel),
                 (_SIGNAL, _KILL_FLAGS),
             ),
             Route(
@@ -155,6 +162,17 @@ class Actions:
             Route(
                 *("POST", f"{SLURM}/node/{{node_name}}", "drain, resume or take down a node", {}, self.node),
                 body=NODE.body,
+            ),
+            Route(
+                *("POST", f"{SLURM}/nodes", "the same of several: `name` says which", {}, self.nodes),
+                body=NODES.body,
+            ),
+            Route(
+                "DELETE",
+                f"{SLURM}/reservation/{{reservation_name}}",
+                "end a reservation",
+                {},
+                self.delete_reservation,
             ),
         ]
 
@@ -209,8 +227,9 @@ class Actions:
         flags = call.names("flags")
         number = signal("signal", asked) if asked else 0
         request = m.CancelJobsRequest(jobs=[ref], signal=number, scope=_scope(flags, number))
-        _done((await self._calls.ask("CancelJobs", call.principal, request)).outcomes)
-        return Answer({})
+        outcomes = (await self._calls.ask("CancelJobs", call.principal, request)).outcomes
+        _done(outcomes)
+        return Answer({"status": [_KILLED.of(_outcome_row(item)) for item in outcomes]})
 
     async def kill(self, call: Call) -> Answer:
         kill = KILL.read("the body", call.body, _Kill())
@@ -232,14 +251,26 @@ class Actions:
 
     async def node(self, call: Call) -> Answer:
         change = NODE.read("the body", call.body, _NodeChange())
+        return await self._change_nodes(call, [call.path["node_name"]], change)
+
+    async def nodes(self, call: Call) -> Answer:
+        change = NODES.read("the body", call.body, _NodeChange())
+        if not change.names:
+            raise BadValue("name: missing; it says which nodes")
+        return await self._change_nodes(call, change.names, change)
+
+    async def _change_nodes(self, call: Call, names: list[str], change: _NodeChange) -> Answer:
         if change.action is m.NodeAction.UNSPECIFIED:
             raise BadValue("state: missing; say DRAIN, RESUME or DOWN")
         if change.action is not m.NodeAction.RESUME and not change.reason:
             raise BadValue("reason: missing; say why the node shall take no work")
-        request = m.UpdateNodesRequest(
-            nodes=[call.path["node_name"]], action=change.action, reason=change.reason
-        )
+        request = m.UpdateNodesRequest(nodes=names, action=change.action, reason=change.reason)
         _done((await self._calls.ask("UpdateNodes", call.principal, request)).outcomes)
+        return Answer({})
+
+    async def delete_reservation(self, call: Call) -> Answer:
+        request = m.DeleteReservationRequest(name=call.path["reservation_name"])
+        _done((await self._calls.ask("DeleteReservation", call.principal, request)).outcomes)
         return Answer({})
 
 
@@ -249,6 +280,7 @@ class _NodeChange:
     def __init__(self) -> None:
         self.action = m.NodeAction.UNSPECIFIED
         self.reason = ""
+        self.names: list[str] = []
 
 
 _ACTIONS = {
@@ -273,23 +305,29 @@ def _reason(change: _NodeChange, name: str, value: Any) -> None:
     change.reason = fields.text(name, value)
 
 
+def _node_names(change: _NodeChange, name: str, value: Any) -> None:
+    change.names = host_names(name, value)
+
+
+_NODE_FIELDS: dict[str, tuple[Any, Any]] = {"state": ("texts", _state), "reason": ("text", _reason)}
+_NODE_REFUSED = {
+    "address": "agents say where they are",
+    "comment": "",
+    "cpu_bind": "",
+    "extra": "",
+    "features": "the node's agent is told its features",
+    "features_act": "the node's agent is told its features",
+    "gres": "the node's agent finds its devices",
+    "hostname": "agents say where they are",
+    "reason_uid": "it is the caller's",
+    "resume_after": "",
+    "weight": "the node's agent is told its weight",
+}
 NODE: Reader[_NodeChange] = Reader(
-    "update_node_msg",
-    {"state": ("texts", _state), "reason": ("text", _reason)},
-    {
-        "address": "agents say where they are",
-        "comment": "",
-        "cpu_bind": "",
-        "extra": "",
-        "features": "the node's agent is told its features",
-        "features_act": "the node's agent is told its features",
-        "gres": "the node's agent finds its devices",
-        "hostname": "agents say where they are",
-        "name": "it is in the path",
-        "reason_uid": "it is the caller's",
-        "resume_after": "",
-        "weight": "the node's agent is told its weight",
-    },
+    "update_node_msg", _NODE_FIELDS, _NODE_REFUSED | {"name": "it is in the path"}
+)
+NODES: Reader[_NodeChange] = Reader(
+    "update_nodes_msg", _NODE_FIELDS | {"name": ("texts", _node_names)}, _NODE_REFUSED
 )
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import asdict
 
 from packhorse.scheduler.model.shapes import diagnostics, jobs, nodes, reservations, shares
 from packhorse.scheduler.model.shapes.ping import PING
+from packhorse.scheduler.model.shapes.shape import number
 from packhorse.scheduler.service import messages as m
 from packhorse.scheduler.service.failures import CallFailed, Code
 from packhorse.scheduler.service.rest.job_refs import job_ref
@@ -39,9 +40,17 @@ class Controller:
         """Those of this class."""
 
         def get(path: str, summary: str, content: dict[str, Any], call: Any, *query: Parameter) -> Route:
-            return Route("GET", SLURM + path, summary, content, call, query, dated="ping" not in path)
+            return Route(
+                "GET",
+                SLURM + path,
+                summary,
+                content,
+                call,
+                query,
+                dated=path not in ("/ping", "/diag", "/shares", "/reconfigure"),
+            )
 
-        job_list = {"jobs": ("list", jobs.JOB)}
+        job_list = {"jobs": ("list", jobs.JOB), "last_backfill": "number"}
         node_list = {"nodes": ("list", nodes.NODE)}
         partition_list = {"partitions": ("list", nodes.PARTITION)}
         reservation_list = {"reservations": ("list", reservations.RESERVATION)}
@@ -49,8 +58,8 @@ class Controller:
         return [
             get("/jobs", "jobs in memory: all that wait or run, and those that ended lately",
                 job_list, self.jobs, *_LISTED),
-            get("/jobs/state", "the states of jobs, and no more", {"jobs": ("list", jobs.STATE)},
-                self.states, which),
+            get("/jobs/state", "the states of jobs, and no more",
+                {"jobs": ("list", jobs.STATE), "last_backfill": "number"}, self.states, which),
             get("/job/{job_id}", "a job, or an array with its tasks", job_list, self.job, *_LISTED),
             get("/nodes", "registered nodes", node_list, self.nodes, *_LISTED),
             get("/node/{node_name}", "one node", node_list, self.node, *_LISTED),
@@ -64,6 +73,7 @@ class Controller:
             get("/shares", "the tree of shares and what was used of them", {"shares": shares.SHARES},
                 self.shares, Parameter("accounts", "only these, separated by commas"),
                 Parameter("users", "only these, separated by commas")),
+            get("/reconfigure", "read the configuration again; administrators", {}, self.reconfigure),
             get("/diag", "figures of this scheduler", {"statistics": diagnostics.STATISTICS}, self.diag),
             get("/ping", "whether the scheduler answers", {"pings": ("list", PING)}, self.ping),
         ]  # fmt: skip
@@ -81,7 +91,8 @@ class Controller:
     async def _jobs(self, call: Call, refs: list[m.JobRef]) -> Answer:
         request = m.ListJobsRequest(fields=list(jobs.COLUMNS), jobs=refs, include_ended=True)
         table = await self._calls.ask("ListJobs", call.principal, request)
-        return Answer({"jobs": Listed(jobs.JOB, Rows(table, cluster=self.cluster))}, _s(table))
+        listed = Listed(jobs.JOB, Rows(table, cluster=self.cluster))
+        return Answer({"jobs": listed, "last_backfill": number(0, unset=True)}, _s(table))
 
     async def states(self, call: Call) -> Answer:
         refs = [job_ref(name) for name in call.names("job_id")]
@@ -89,7 +100,8 @@ class Controller:
         table = await self._calls.ask("ListJobs", call.principal, request)
         if refs and not table.n_rows:
             raise unknown_job(call.query["job_id"])
-        return Answer({"jobs": Listed(jobs.STATE, rows(table))}, _s(table))
+        listed = Listed(jobs.STATE, rows(table))
+        return Answer({"jobs": listed, "last_backfill": number(0, unset=True)}, _s(table))
 
     async def nodes(self, call: Call) -> Answer:
         return await self._nodes(call, [])
@@ -151,12 +163,20 @@ class Controller:
     async def shares(self, call: Call) -> Answer:
         request = m.ListSharesRequest(accounts=call.names("accounts"), users=call.names("users"))
         table = await self._calls.ask("ListShares", call.principal, request)
-        return Answer({"shares": shares.answer(rows(table), self.cluster)}, _s(table))
+        return Answer({"shares": shares.answer(rows(table), self.cluster)})
 
     async def diag(self, call: Call) -> Answer:
         answer = await self._calls.ask("GetDiagnostics", call.principal, m.GetDiagnosticsRequest())
         statistics = diagnostics.STATISTICS.of(figures(answer))
-        return Answer({"statistics": statistics}, answer.now_us // 1_000_000)
+        return Answer({"statistics": statistics})
+
+    async def reconfigure(self, call: Call) -> Answer:
+        """A GET that changes something, as it is in Slurm."""
+        answer = await self._calls.ask("Reconfigure", call.principal, m.ReconfigureRequest())
+        if answer.problems:
+            raise CallFailed(Code.INVALID_ARGUMENT, "; ".join(answer.problems))
+        said = [f"{change.key}: {change.old} -> {change.new}" for change in answer.changes]
+        return Answer({}, warnings=said)
 
     async def ping(self, call: Call) -> Answer:
         return Answer({"pings": [await self.pinged(call)]})

@@ -42,10 +42,41 @@ _JOB_QUERY = (
     Parameter("reservation", "in these reservations"),
     Parameter("step", "these jobs, by id"),
     Parameter("cluster", "of this cluster, which has to be this one"),
+    Parameter("format", "read and not needed: answers have every field"),
     Parameter("skip_steps", "true leaves steps out"),
     Parameter("show_duplicates", "true shows runs before a requeue too"),
 )
 _NAMED = Parameter("name", "only these, separated by commas")
+
+
+def _unneeded(*names: str) -> tuple[Parameter, ...]:
+    return tuple(Parameter(name, "read and not needed: answers have every detail") for name in names)
+
+
+_DETAILS = _unneeded("with_assocs", "with_coords", "with_deleted", "with_wckeys")
+_USERS = (
+    *(_NAMED, Parameter("admin_level", "with this level"), Parameter("default_account", "with this one")),
+    *_DETAILS,
+)
+_ACCOUNTS = (
+    _NAMED,
+    *_unneeded("with_associations", "with_coordinators", "with_deleted", "with_assocs", "with_coords"),
+)
+_ASSOCIATION_COLUMNS = {
+    "account": "account",
+    "user": "user",
+    "partition": "partition",
+    "parent_account": "parent",
+    "default_qos": "default_qos",
+    "cluster": "cluster",
+    "id": "id",
+}
+"""Parameters of associations, and the columns that they are about."""
+_ASSOCIATIONS = (
+    *[Parameter(name, "only of these, separated by commas") for name in _ASSOCIATION_COLUMNS],
+    *_unneeded("format", "with_deleted", "include_usage"),
+)
+_QOS = (_NAMED, Parameter("id", "only these numbers"), *_unneeded("format", "with_deleted"))
 
 
 class Database:
@@ -68,25 +99,28 @@ class Database:
         clusters = {"clusters": ("list", book.CLUSTER)}
         tres = {"TRES": ("list", book.TRES_ROW)}
         wckeys = {"wckeys": ("list", book.WCKEY)}
-        chosen = tuple(Parameter(name, f"of these {name}s") for name in ("account", "user", "partition"))
+        instances = {"instances": ("list", book.INSTANCE)}
         return [
             get("/jobs", "jobs of the accounting", jobs, self.jobs, *_JOB_QUERY),
             get("/job/{job_id}", "a job of the accounting, whenever it was", jobs, self.job),
-            get("/users", "users", users, self.users, _NAMED),
-            get("/user/{name}", "one user", users, self.user),
-            get("/accounts", "accounts", accounts, self.accounts, _NAMED),
-            get("/account/{account_name}", "one account", accounts, self.account),
-            get("/associations", "the tree of associations", associations, self.associations, *chosen),
-            get("/association", "one association", associations, self.association, *chosen),
-            get("/qos", "QOS", qos, self.qos, _NAMED),
-            get("/qos/{qos_name}", "one QOS", qos, self.one_qos),
-            get("/clusters", "the cluster", clusters, self.clusters),
+            get("/users", "users", users, self.users, *_USERS),
+            get("/user/{name}", "one user", users, self.user, *_DETAILS),
+            get("/accounts", "accounts", accounts, self.accounts, *_ACCOUNTS),
+            get("/account/{account_name}", "one account", accounts, self.account,
+                *_ACCOUNTS[1:]),
+            get("/associations", "the tree of associations", associations, self.associations, *_ASSOCIATIONS),
+            get("/association", "one association", associations, self.association, *_ASSOCIATIONS),
+            get("/qos", "QOS", qos, self.qos, *_QOS),
+            get("/qos/{qos}", "one QOS", qos, self.one_qos, *_unneeded("with_deleted")),
+            get("/clusters", "the cluster", clusters, self.clusters, *_unneeded("update_time")),
             get("/cluster/{cluster_name}", "the cluster, if that is its name", clusters, self.cluster),
             get("/tres", "what is counted", tres, self.tres),
+            get("/instances", "machines lent by a cloud: none", instances, self.instances),
             get("/wckeys", "wckeys of the jobs in memory", wckeys, self.wckeys, _NAMED),
             get("/wckey/{id}", "one of them", wckeys, self.wckey),
             get("/config", "everything but jobs in one",
-                {**accounts, **users, **associations, **qos, **clusters, **tres, **wckeys}, self.config),
+                {**accounts, **users, **associations, **qos, **clusters, **wckeys, **instances,
+                 "tres": ("list", book.TRES_ROW)}, self.config),
             get("/diag", "figures of the calls", {"statistics": DATABASE_STATISTICS}, self.diag),
             get("/ping", "whether the accounting answers", {"pings": ("list", DATABASE_PING)}, self.ping),
         ]  # fmt: skip
@@ -142,7 +176,13 @@ class Database:
         keys = book.grouped(await self._list(call, "wckeys"), "user")
         found = [
             row | {"associations": associations.get(row["name"], []), "wckeys": keys.get(row["name"], [])}
-            for row in await self._list(call, "users", name=names)
+            for row in await self._list(
+                call,
+                "users",
+                name=names,
+                default_account=call.names("default_account"),
+                admin_level=call.names("admin_level"),
+            )
         ]
         return Answer({"users": Listed(book.USER, found)})
 
@@ -165,11 +205,13 @@ class Database:
         return book.grouped(await self._list(call, "associations"), column)
 
     async def associations(self, call: Call) -> Answer:
-        chosen = {name: call.names(name) for name in ("account", "user", "partition")}
+        chosen = {
+            column: call.names(name) for name, column in _ASSOCIATION_COLUMNS.items() if name in call.query
+        }
         found = [
             row
             for row in book.with_lineages(await self._list(call, "associations"))
-            if all(not names or row[name] in names for name, names in chosen.items())
+            if all(str(row[column]) in names for column, names in chosen.items())
         ]
         return Answer({"associations": Listed(book.ASSOC, found)})
 
@@ -181,11 +223,11 @@ class Database:
         return await self._qos(call, call.names("name"))
 
     async def one_qos(self, call: Call) -> Answer:
-        name = call.path["qos_name"]
+        name = call.path["qos"]
         return _one("qos", name, await self._qos(call, [name]))
 
     async def _qos(self, call: Call, names: list[str]) -> Answer:
-        found = await self._list(call, "qos", name=names)
+        found = await self._list(call, "qos", name=names, id=call.names("id"))
         return Answer({"qos": Listed(book.QOS, found)})
 
     async def tres(self, call: Call) -> Answer:
@@ -223,15 +265,20 @@ class Database:
         found = [row for row in every.rows if row["cluster"] == name]
         return _one("cluster", name, Answer({"clusters": every._replace(rows=found)}))
 
+    async def instances(self, call: Call) -> Answer:
+        await self._calls.ask("Ping", call.principal, m.PingRequest())  # whoever calls is somebody
+        return Answer({"instances": []}, warnings=["nothing was found"])
+
     async def config(self, call: Call) -> Answer:
         parts = [
             await part(call)
             for part in (
-                *(self.accounts, self.users, self.associations, self.qos, self.clusters, self.tres),
-                self.wckeys,
+                *(self.accounts, self.users, self.associations, self.qos, self.clusters, self.wckeys),
+                self.instances,
             )
         ]
-        return Answer({key: value for part in parts for key, value in part.content.items()})
+        whole = {key: value for part in parts for key, value in part.content.items()}
+        return Answer(whole | {"tres": (await self.tres(call)).content["TRES"]})
 
     async def diag(self, call: Call) -> Answer:
         answer = await self._calls.ask("GetDiagnostics", call.principal, m.GetDiagnosticsRequest())

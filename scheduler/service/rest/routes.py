@@ -91,7 +91,7 @@ class Route(NamedTuple):
     def operation(self) -> str:
         """Its name in the OpenAPI document, as slurmrestd would call it."""
         parts = [part for part in self.path.replace(".", "").split("/") if part and not part.startswith("{")]
-        if self.path.endswith("/qos/{qos_name}"):  # one of several has the name of all
+        if self.path.endswith("/qos/{qos}"):  # one of several has the name of all
             parts[-1] = "single_qos"
         return "_".join([*parts[:2], self.method.lower(), *parts[2:]])
 

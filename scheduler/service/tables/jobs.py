@@ -430,6 +430,13 @@ def _gpu_stop_at(view: JobView) -> list[int]:
     ]
 
 
+def _cron(view: JobView) -> list[str]:
+    """When the lines of crontabs that the jobs are of are due."""
+    crontabs = view.state.crontabs.values()
+    whens = {entry.job: entry.when for crontab in crontabs for entry in crontab.entries}
+    return [whens.get(job.id, "") for job in view.rows]
+
+
 def _suspended_s(view: JobView) -> list[int]:
     """For how long the present or last attempt has been suspended by now."""
     return [
@@ -542,6 +549,7 @@ JOBS: Catalogue[JobView] = {
     "quarantine": texts(
         lambda view: [phase.error if isinstance(phase, Pending) else "" for phase in view.phases]
     ),
+    "cron": texts(_cron),
     "licenses": texts(lambda view: [spec.licenses for spec in view.specs]),
     "reservation": texts(_reservation),
     "work_dir": texts(lambda view: [spec.work_dir for spec in view.specs]),

@@ -143,9 +143,10 @@ async def test_crontabs(tmp_path: Path) -> None:
         found = await scheduler.call("GetCrontab", {})
         assert found == {"user": ME.user, "text": text, "jobs": [job]}
         [row] = (
-            await scheduler.call("ListJobs", {"fields": ["job_id", "state", "reason", "begin_at"]})
+            await scheduler.call("ListJobs", {"fields": ["job_id", "state", "reason", "begin_at", "cron"]})
         ).rows()
         assert (row["job_id"], row["state"], row["reason"]) == (job, "PENDING", "BeginTime")
+        assert row["cron"] == "@hourly"
         assert 0 < row["begin_at"] - scheduler.now() <= 3600 * 1_000_000
         assert row["begin_at"] % 60_000_000 == 0
         answer = await scheduler.call("SetCrontab", {"text": text, "entries": [entry(1, "@never")]})

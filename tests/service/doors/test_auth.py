@@ -88,6 +88,9 @@ EXPECTED = {
     "AdmitNode": "A other",
     "Session": "N own",
     "Relay": "N own",
+    "Tunnel": "N own",
+    "RelayTunnel": "N own",
+    "StepTunnel": "U A own, A other",
 }
 ROLES = {"U": Role.USER, "A": Role.ADMIN, "N": Role.AGENT}
 CELLS = list(itertools.product(EXPECTED, Role, Relation))
@@ -214,6 +217,10 @@ ABOUT_THE_CLUSTER = frozenset(
 )
 
 
+CONNECTIONS = {"Session", "Tunnel", "RelayTunnel", "StepTunnel"}
+"""No methods with a request and an answer; who may have a tunnel is tried in test_tunnels.py."""
+
+
 @pytest.fixture
 async def scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
     people = {one.user: struct_passwd((one.user, "x", one.uid, one.gid, "", "/", "")) for one in (ANN, BOB)}
@@ -225,7 +232,7 @@ async def scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
 
 
 def test_the_table_names_every_method(scheduler: Running) -> None:
-    assert set(ALLOWED) == set(EXPECTED) == {*scheduler.methods.table(), "Session"}
+    assert set(ALLOWED) == set(EXPECTED) == {*scheduler.methods.table(), *CONNECTIONS}
 
 
 @pytest.mark.parametrize(("method", "role", "relation"), CELLS)
@@ -328,7 +335,7 @@ async def test_the_identity_is_the_kernels(scheduler: Running) -> None:
 
 def test_the_page_on_calling_names_every_method(repository: Path) -> None:
     page = (repository / "docs" / "calling.md").read_text()
-    assert all(f"`{method}`" in page for method in EXPECTED if method != "Session")
+    assert all(f"`{method}`" in page for method in EXPECTED if method not in CONNECTIONS)
 
 
 async def test_a_filter_never_widens_a_reference(scheduler: Running) -> None:

@@ -21,11 +21,13 @@ from packhorse.scheduler.service.rpc import Streaming
 from packhorse.v1 import scheduler_pb2 as pb
 from packhorse.v1.scheduler_pb2_grpc import SchedulerStub
 from tests.service.doors.running import SCRIPT, SETTINGS, Answer, Running, dumps
+from tests.service.doors.test_auth import CONNECTIONS
 
 AGENT = Principal(Owner(0, 0, "root", "root"), Role.AGENT, "n1")
 NEVER = {
     *("ChangeAccounts", "CreateReservation", "UpdateReservation", "DeleteReservation"),
-    *("SetTrigger", "Relay", "AdmitNode", "IssueToken", "WatchEvents", "Session"),
+    *("SetTrigger", "Relay", "AdmitNode", "IssueToken", "WatchEvents"),
+    *CONNECTIONS,
 }
 CALLERS = [(0, "root"), (os.geteuid(), "owner"), (1001, "ann"), (1002, "bob"), (1003, "eve")]
 """Root, whoever runs the scheduler, two administrators that the configuration names, and anybody."""
@@ -65,7 +67,7 @@ async def test_every_method_as_a_user_whoever_it_is(scheduler: Running, uid: int
     """Each method on one's own job and on another's: what the table says for USER, never more."""
     await scheduler.add_node("n1")
     spec = {"script": SCRIPT, "hold": True}
-    for method in sorted(set(ALLOWED) - {"Session"}):
+    for method in sorted(set(ALLOWED) - CONNECTIONS):
         own = (await relay(scheduler, "SubmitJob", {"spec": spec}, uid, user))["jobId"]
         other = (await relay(scheduler, "SubmitJob", {"spec": spec}, 4242, "somebody"))["jobId"]
         for relation, job, whose in ((Relation.OWN, own, uid), (Relation.OTHER, other, 4242)):
