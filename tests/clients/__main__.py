@@ -79,7 +79,7 @@ def environment(client: Client, into: Path) -> Path:
             [sys.executable, "-m", "venv", "--clear", place], check=True, capture_output=True, text=True
         )
         if wanted:
-            words = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "-q", "install"]
+            words = [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input", "-q", "install"]
             subprocess.run([*words, *client.requirements], check=True, capture_output=True, text=True)
         noted.write_text(wanted)
     return python
