@@ -35,7 +35,7 @@ def main() -> int:
         parser.error(f"unknown client {unknown[0]!r}; there are {', '.join(names)}")
     os.environ["PYTHONPATH"] = str(ROOT / "build/ns")
     bad = []
-    with Cluster(nodes=2, cpus=8, mem="16G", gpus=2) as cluster:
+    with Cluster(nodes=2, cpus=8, mem="16G", gpus=2, more=["--gpu-type", "h200"]) as cluster:
         for client in CLIENTS:
             if not chosen.clients or client.name in chosen.clients:
                 bad += run(client, chosen.into, cluster)

@@ -73,6 +73,8 @@ CLIENTS = (
             "slurm2sql==0.9.9",
             "slurmpast==0.9.0",
             "slurm-usage==3.1.0",
+            "slurm_gpustat==0.0.15",
+            "termcolor",
             "slurminade==1.1.2",
             "slurmpy==0.0.8",
             "slurm-sweeps==0.1.3",
