@@ -208,7 +208,25 @@ def _devices(row: dict[str, Any]) -> list[str]:
         return []
     lines = []
     if row["gres_detail"]:
-        lines.append(f"JOB_GRES={row['gres_detail']}")
+        lines.append(f"JOB_GRES={_job_gres(row)}")
     held = f"CPUs={row['cpus_per_node']} Mem={row['mem_per_node']} GRES={row['gres_detail']}"
     lines.append(f"  Nodes={row['nodes']} {held}")
     return lines
+
+
+def _job_gres(row: dict[str, Any]) -> str:
+    """`gpu:h200:4`: what the job has on all its nodes, of each kind and type; programs read the type here.
+
+    Which devices of a node they are is said with the node.
+    """
+    shown = [
+        part.strip(",").partition("(")[0].rpartition(":") for part in row["gres_detail"].split(")") if part
+    ]
+    each: dict[str, str] = {name: amount for name, _, amount in shown}
+    kinds = [name.partition(":")[0] for name in each]
+    held = dict([part.split("=", 1) for part in row["alloc_tres"].split(",") if part.startswith("gres/")])
+    totals = []
+    for (name, amount), kind in zip(each.items(), kinds, strict=True):
+        of_kind = held.get(f"gres/{kind}", amount) if kinds.count(kind) == 1 else amount
+        totals.append(f"{name}:{held.get(f'gres/{name}', of_kind)}")
+    return ",".join(totals)

@@ -1,7 +1,7 @@
 """Which clients are run, with which versions of them, and by which programs.
 
-A client's environment is made from the package registry, apart from everybody else's, so that their dependencies
-never meet. Versions are pinned: a new one is a change to be looked at.
+A client's environment is made from the package registry, apart from everybody else's, so that their
+dependencies never meet. Versions are pinned: a new one is a change to be looked at.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ class Client:
     """One environment and what runs in it.
 
     requirements: what pip installs; (): the standard library is enough. acceptance: programs in
-    ../shared/acceptance. programs: ours, in tests/clients/programs. Without the ending `.py`. within_s: of each.
+    ../shared/acceptance. programs: ours, in tests/clients/programs; both without the ending `.py`. within_s:
+    of each.
     """
 
     name: str
@@ -72,6 +73,8 @@ CLIENTS = (
             "slurm2sql==0.9.9",
             "slurmpast==0.9.0",
             "slurm-usage==3.1.0",
+            "slurm_gpustat==0.0.15",
+            "termcolor",
             "slurminade==1.1.2",
             "slurmpy==0.0.8",
             "slurm-sweeps==0.1.3",

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""slurm2sql, slurmpast and slurm-usage: what reads all that sacct tells."""
+"""slurm2sql, slurmpast, slurm-usage and slurm_gpustat: what reads all that sacct, sinfo and squeue tell."""
 
 import json
 import os
@@ -45,5 +45,6 @@ assert found["summary"]["excluded_unparsed"] == 0, found["summary"]
 
 run("slurm-usage", "collect", "--days", "1", "--data-dir", "usage", "-n", "1")
 assert any(files for _, _, files in os.walk("usage"))
+assert "h200: 1" in run("slurm_gpustat"), run("slurm_gpustat")
 run("scancel", running)
-print("ok accounting readers: slurm2sql, slurmpast, slurm-usage")
+print("ok accounting readers: slurm2sql, slurmpast, slurm-usage, slurm_gpustat")
