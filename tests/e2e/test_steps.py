@@ -330,7 +330,7 @@ def test_the_scheduler_is_away_when_an_allocation_ends(
     assert line(holder) == "ready\n"
     (job,) = [row["job_id"] for row in frail.jobs(fields=["state"]) if row["state"] == "RUNNING"]
     kill(frail.scheduler())
-    _, err = holder.communicate("go\n", timeout=WITHIN_S)
+    _, err = holder.communicate("go\n", timeout=2 * WITHIN_S)
     assert holder.returncode == 3
     assert f"job {job} is given back as soon as the scheduler answers" in err
     frail.up()

@@ -23,6 +23,12 @@ WAIT_S = 50
 
 RETRY_S = 2.0
 
+END_WITHIN_S = 10.0
+"""So long a command waits for a scheduler that is away, to tell it that the job is not needed any more; longer
+its shepherd does."""
+
+END_PAUSE_S = 0.1
+
 _WAITING = frozenset(("", "PENDING", "CONFIGURING", "REQUEUED", "SUSPENDED", "RUNNING"))
 
 _NOT_NOW = {
@@ -172,29 +178,36 @@ def _ended(job_id: int, reply: dict[str, Any]) -> str:
     return f"{prog}: error: Job allocation {job_id} has been revoked{why}"
 
 
-def end(job_id: int, code: int, number: int = 0) -> None:
+def end(job_id: int, code: int, number: int = 0, *, wait: bool = True) -> None:
     """The command is done with the job: its exit code, or the signal that ended it.
 
-    Raises NotEnded where the scheduler does not answer; a job that is over already is as good as ended.
+    Raises NotEnded where the scheduler does not answer, if it may, for a while; a job that is over already is
+    as good as ended.
     """
     body: dict[str, Any] = {"jobId": job_id, "idempotencyKey": os.urandom(16).hex()}
     if code:
         body["exitCode"] = code
     if number:
         body["exitSignal"] = number
-    try:
-        call("EndAllocation", body)
-    except (CallError, TransportError) as error:
-        if isinstance(error, TransportError) or error.code in _PASSING:
-            raise NotEnded(str(error)) from None
-        if error.code not in ("not_found", "failed_precondition"):
-            sys.stderr.write(f"{program()}: error: job {job_id} may still run: {error}\n")
+    deadline = monotonic() + (END_WITHIN_S if wait else 0)
+    while True:
+        try:
+            call("EndAllocation", body)
+            return
+        except (CallError, TransportError) as error:
+            if isinstance(error, CallError) and error.code not in _PASSING:
+                if error.code not in ("not_found", "failed_precondition"):
+                    sys.stderr.write(f"{program()}: error: job {job_id} may still run: {error}\n")
+                return
+            if monotonic() > deadline:
+                raise NotEnded(str(error)) from None
+        sleep(END_PAUSE_S)
 
 
 def end_quietly(job_id: int, code: int) -> None:
     """`end`, of a command that fails: its shepherd ends the job where this does not."""
     try:
-        end(job_id, code)
+        end(job_id, code, wait=False)
     except NotEnded:
         pass
 

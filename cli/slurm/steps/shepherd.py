@@ -77,7 +77,7 @@ def _give_back(job_id: int, code: int, number: int) -> None:
     pause_s = 0.5
     while True:
         try:
-            end(job_id, code, number)
+            end(job_id, code, number, wait=False)
             return
         except NotEnded:
             gone = not os.environ.get("PACKHORSE_SERVER") and not os.path.isdir(
