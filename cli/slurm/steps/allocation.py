@@ -24,8 +24,8 @@ WAIT_S = 50
 RETRY_S = 2.0
 
 END_WITHIN_S = 10.0
-"""So long a command waits for a scheduler that is away, to tell it that the job is not needed any more; longer
-its shepherd does."""
+"""So long a command waits for a scheduler that is away, to tell it that the job is not needed any more; after
+that its shepherd does."""
 
 END_PAUSE_S = 0.1
 
