@@ -80,10 +80,10 @@ class Together:
             if steps is None or job is None or not isinstance(job.phase, Active):
                 continue
             if key.whole == job.phase.attempt:
-                name = (key.job, key.number)
+                name: Name = (key.job, key.number)
                 sums[name] = sums.get(name, 0) + max(sample.rss_kib, 0)
-        for name, kib in sums.items():
-            self._most_kib[name] = max(self._most_kib.get(name, 0), kib)
+        for seen, kib in sums.items():
+            self._most_kib[seen] = max(self._most_kib.get(seen, 0), kib)
 
     def ended(self, rows: Sequence[AttemptRow]) -> tuple[AttemptRow, ...]:
         """These attempts are over: their rows with what was seen, where that is more."""
