@@ -26,6 +26,7 @@ SLURM_COMMANDS = (
     "srun",
     "salloc",
     "sattach",
+    "sbcast",
     "squeue",
     "scancel",
     "sinfo",
