@@ -78,7 +78,7 @@ class Orders(AgentsServicer):
         """Nobody is told to open one."""
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "there are no tunnels")
 
-    RelayTunnel = Tunnel
+    RelayTunnel = Tunnel  # type: ignore[assignment]
 
     async def _hear(self, messages: AsyncIterator[pb.AgentMessage]) -> None:
         async for message in messages:

@@ -3,7 +3,7 @@
     python -m benchmarks.tunnel_load [--mb 200] [--calls 200] [--json FILE]
 
 A cluster of real processes on this machine, two nodes. `srun` believes that the node of its step, which
-writes, is another host, and so reads it through the scheduler. Meanwhile jobs are submitted that have to wait,
+writes, is another host, and so reads it through the scheduler. Meanwhile jobs are submitted that must wait,
 each of which is one call and one scheduling pass; before that as many are submitted with no tunnel.
 """
 
