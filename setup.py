@@ -2,9 +2,11 @@
 
 The top-level folders install as one namespace, `packhorse.*`. setuptools cannot search through such a
 mapping, so the search is here: a mapped folder is a package, so is every folder with an `__init__.py`
-below it, and all other files found there travel with the package they lie in.
+below it, and all other files found there travel with the package they lie in. The Slurm-style commands get
+launchers of their own, written here from one text.
 """
 
+import runpy
 from pathlib import Path
 
 from setuptools import setup
@@ -51,9 +53,22 @@ def data_in(folder: Path, of_package: bool = True) -> list[str]:
     return found
 
 
+def launchers() -> list[str]:
+    """The scripts of the Slurm-style commands, relative to this folder, as setuptools wants them."""
+    text = (HERE / "cli/launcher").read_text()
+    folder = HERE / "build/launchers"
+    folder.mkdir(parents=True, exist_ok=True)
+    names: tuple[str, ...] = runpy.run_path(str(HERE / "cli/start.py"))["COMMANDS"]
+    for name in names:
+        (folder / name).write_text(text.replace("NAME", name))
+        (folder / name).chmod(0o755)
+    return [f"build/launchers/{name}" for name in names]
+
+
 folders = {name: path for root, at in MAPPED.items() for name, path in packages_in(root, HERE / at).items()}
 setup(
     packages=list(folders),
     package_dir={name: path.relative_to(HERE).as_posix() for name, path in folders.items()},
     package_data={name: data_in(path) for name, path in folders.items()},
+    scripts=launchers(),
 )

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from packhorse.cli import daemons, transport
 from packhorse.cli.home import Home
+from packhorse.cli.start import COMMANDS
 from packhorse.cli.transport import field
 
 OK, NOTE, BAD = "ok", "note", "bad"
@@ -66,23 +67,7 @@ def _software() -> Iterator[Finding]:
     ):
         if importlib.util.find_spec(module) is None:
             yield Finding(NOTE, module, f"missing; {need} need it", 'pip install "packhorse[scheduler]"')
-    for command in (
-        "sbatch",
-        "squeue",
-        "scancel",
-        "sinfo",
-        "sacct",
-        "sstat",
-        "seff",
-        "sprio",
-        "sreport",
-        "sshare",
-        "sdiag",
-        "strigger",
-        "scrontab",
-        "scontrol",
-        "sacctmgr",
-    ):
+    for command in COMMANDS:
         path = shutil.which(command)
         own = Path(sys.executable).parent / command
         if path is None:

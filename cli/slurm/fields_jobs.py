@@ -132,7 +132,17 @@ def _always(text: str) -> Column:
 
 
 def _stamps(name: str) -> Column:
-    return lambda table: [stamp(value) if value else "N/A" for value in table.seconds(name)]
+    return lambda table: _each(_stamp, table.seconds(name))
+
+
+def _stamp(seconds: int) -> str:
+    return stamp(seconds) if seconds else "N/A"
+
+
+def _each(text: Callable[[int], str], values: list[int]) -> list[str]:
+    """The texts of the values. In a long list most are there many times, and each is put into words once."""
+    texts = {value: text(value) for value in set(values)}
+    return [texts[value] for value in values]
 
 
 def job_ids(table: Table) -> list[str]:
@@ -210,11 +220,11 @@ def used_seconds(table: Table) -> list[int]:
 
 
 def _used(table: Table) -> list[str]:
-    return [format_elapsed(seconds) for seconds in used_seconds(table)]
+    return _each(format_elapsed, used_seconds(table))
 
 
 def _limits(table: Table) -> list[str]:
-    return [format_elapsed(limit) if limit else "UNLIMITED" for limit in table.ints("time_limit_s")]
+    return _each(lambda limit: format_elapsed(limit) if limit else "UNLIMITED", table.ints("time_limit_s"))
 
 
 def _left(table: Table) -> list[str]:
@@ -242,7 +252,7 @@ def start_seconds(table: Table) -> list[int]:
 
 
 def _starts(table: Table) -> list[str]:
-    return [stamp(start) if start else "N/A" for start in start_seconds(table)]
+    return _each(_stamp, start_seconds(table))
 
 
 def end_seconds(table: Table) -> list[int]:
@@ -260,7 +270,7 @@ def end_seconds(table: Table) -> list[int]:
 
 
 def _ends(table: Table) -> list[str]:
-    return [stamp(end) if end else "N/A" for end in end_seconds(table)]
+    return _each(_stamp, end_seconds(table))
 
 
 def _waited(table: Table) -> list[str]:

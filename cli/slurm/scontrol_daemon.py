@@ -54,12 +54,17 @@ def refusal(what: str, way: str) -> CommandError:
     return CommandError(f"scontrol: error: {what} is not supported by Packhorse: {way}")
 
 
+def _is_number(text: str) -> bool:
+    """Digits, and not more of them than any number here has."""
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
 def setdebug(words: list[str], options: dict[str, str]) -> int:
     """By Slurm's word or number."""
     if len(words) != 1:
         raise CommandError(f"too {'many' if words else 'few'} arguments for keyword:setdebug")
     level = words[0].lower()
-    if level.isascii() and level.isdecimal() and int(level) < len(_LEVELS):
+    if _is_number(level) and int(level) < len(_LEVELS):
         level = _LEVELS[int(level)]
     if level not in _LEVELS:
         raise CommandError(f"invalid debug level: {words[0]}")
@@ -97,7 +102,7 @@ def token(words: list[str], options: dict[str, str]) -> int:
     request: dict[str, Any] = {}
     for word in words:
         key, _, value = word.partition("=")
-        if key.lower() == "lifespan" and value.isascii() and value.isdecimal():
+        if key.lower() == "lifespan" and _is_number(value):
             request["validS"] = int(value)
         elif key.lower() == "username" and value:
             if value != own_name():
@@ -177,7 +182,7 @@ def listpids(words: list[str], options: dict[str, str]) -> int:
     the first process of a task has its numbers; steps come before the batch script."""
     wanted = "" if not words or words[0] == "*" else words[0]
     job, _, step = wanted.partition(".")
-    if job and not (job.isascii() and job.isdecimal()):
+    if job and not _is_number(job):
         raise CommandError(f"Invalid job id: {job}")
     found = {
         pid: process
@@ -213,10 +218,10 @@ def _of_a_job(pid: int) -> tuple[str, str, str, str] | None:
         return None
     found = dict(pair.decode("utf-8", "replace").partition("=")[::2] for pair in pairs)
     job = found.get("SLURM_JOB_ID", "")
-    if not job.isdecimal() or "SLURMD_NODENAME" not in found:  # who only knows of a job is not of it
+    if not _is_number(job) or "SLURMD_NODENAME" not in found:  # who only knows of a job is not of it
         return None
     step = found.get("SLURM_STEP_ID", "")
-    if not step.isdecimal():
+    if not _is_number(step):
         return job, BATCH, "0", "0"
     return job, step, found.get("SLURM_LOCALID", "-"), found.get("SLURM_PROCID", "-")
 
@@ -238,7 +243,7 @@ def pidinfo(words: list[str], options: dict[str, str]) -> int:
 
     if len(words) != 1:
         raise CommandError(f"too {'many' if words else 'few'} arguments for keyword:pidinfo")
-    if not (words[0].isascii() and words[0].isdecimal()):
+    if not _is_number(words[0]):
         raise CommandError(f"Invalid process id: {words[0]}")
     row = _of_a_job(int(words[0]))
     if row is None:
@@ -260,7 +265,7 @@ def errnumstr(words: list[str], options: dict[str, str]) -> int:
     """What an error number of Slurm's, or of the system's, says."""
     if len(words) != 1:
         raise CommandError(f"too {'many' if words else 'few'} arguments for keyword:errnumstr")
-    if not (words[0].isascii() and words[0].isdecimal()):
+    if not _is_number(words[0]):
         raise CommandError(f"invalid error number: {words[0]}")
     number = int(words[0])
     text = _ERRORS.get(number) or (os.strerror(number) if number < 1000 else "")

@@ -144,8 +144,24 @@ def _preemption(row: dict[str, Any]) -> list[str]:
 def printed(records: list[list[str]], oneline: bool) -> str:
     """Records of lines as scontrol prints them: indented below each other, or each on one line."""
     if oneline:
-        return "".join([" ".join(lines) + "\n" for lines in records])
+        return "".join([" ".join([_one_word_each(line) for line in lines]) + "\n" for lines in records])
     return "".join(["\n   ".join(lines) + "\n\n" for lines in records])
+
+
+def _one_word_each(line: str) -> str:
+    """Our own sentences with "_" for " ", as Slurm writes reasons of many words.
+
+    Programs split this form at white space, and some (qtoolkit) want a "=" in every piece.
+    """
+    if not line.startswith("Packhorse"):
+        return line
+    pieces: list[str] = []
+    for piece in line.split():
+        if "=" in piece:
+            pieces.append(piece)
+        else:
+            pieces[-1] += f"_{piece}"
+    return " ".join(pieces)
 
 
 def _head(row: dict[str, Any]) -> str:

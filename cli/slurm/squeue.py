@@ -373,8 +373,11 @@ def _sort(table: Table, keys: list[tuple[str, tuple[str, ...]]]) -> None:
     order.sort(key=by_id.__getitem__)
     for key, _ in reversed(keys):
         values = by_id if key[-1] == "i" else _sort_values(table, key[-1])
+        if values.count(values[0]) == table.n:
+            continue  # all in one partition, all of one priority: nothing to sort by
         order.sort(key=values.__getitem__, reverse=key[0] == "-")
-    table.keep(order)
+    if order != list(range(table.n)):
+        table.keep(order)
 
 
 def _sort_values(table: Table, letter: str) -> list[Any]:

@@ -123,7 +123,7 @@ def _number(options: dict[str, str], name: str, low: int = 1) -> int:
     if text is None:
         return 0
     digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdecimal()) or int(text) < low:
+    if not (digits.isascii() and digits.isdecimal() and len(digits) < 19) or int(text) < low:
         raise _error(f"Invalid {name}: {text}")
     return int(text)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _operator import itemgetter  # `operator` itself takes longer to load
+
 from packhorse.cli.transport import call, field, int_field
 
 TYPE_CHECKING = False
@@ -46,7 +48,11 @@ class Table:
     def keep(self, rows: Iterable[int]) -> None:
         """Only these rows, in this order."""
         kept = list(rows)
-        self.columns = {name: [values[row] for row in kept] for name, values in self.columns.items()}
+        if len(kept) > 1:
+            pick = itemgetter(*kept)
+            self.columns = {name: list(pick(values)) for name, values in self.columns.items()}
+        else:
+            self.columns = {name: [values[row] for row in kept] for name, values in self.columns.items()}
         self.n = len(kept)
 
     def rows(self) -> list[dict[str, Any]]:

@@ -89,6 +89,6 @@ def _field(text: str, name: str, low: int, high: int, names: tuple[str, ...]) ->
 def _number(text: str, name: str, low: int, high: int, names: tuple[str, ...]) -> int:
     if text.lower() in names:
         return names.index(text.lower()) + low
-    if not (text.isascii() and text.isdecimal()) or not low <= int(text) <= high:
+    if not (text.isascii() and text.isdecimal() and len(text) < 9) or not low <= int(text) <= high:
         raise BadValue(f'{name} "{text}": a number from {low} to {high} is needed')
     return int(text)

@@ -11,7 +11,9 @@ import os
 import pwd
 import shlex
 import signal
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -24,7 +26,8 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 8
 LIMIT_S = 300.0
 """As in Slurm."""
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Our own commands first: a program may set its next trigger."""
 
 
 class TriggerRuns:

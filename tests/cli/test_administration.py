@@ -14,7 +14,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from packhorse.cli.slurm.scrontab import _entries
 from tests.cli import session, transcripts
 from tests.cli.commands import Run
 from tests.cli.fake_scheduler import FakeScheduler, table
@@ -414,3 +417,61 @@ def test_wait_job_waits_until_the_job_has_its_nodes(
     scheduler.on("ListJobs", lambda body: table([{"state": states.pop(0)}], ["state"], session.NOW_S))
     assert run("scontrol", "wait_job", "11") == (0, "", "")
     assert not states and len(pauses) == 2
+
+
+WORDS = st.one_of(
+    st.sampled_from(
+        [
+            "--set",
+            "--get",
+            "--clear",
+            "--down",
+            "--fini",
+            "-j",
+            "-n",
+            "--offset",
+            "-p",
+            "/bin/x",
+            "--flags",
+            "--id",
+        ]
+    ),
+    st.sampled_from(
+        [
+            "update",
+            "PartitionName=x",
+            "State=UP",
+            "listpids",
+            "pidinfo",
+            "errnumstr",
+            "token",
+            "lifespan=9",
+            "top",
+        ]
+    ),
+    st.sampled_from(["1" * 5000, "-1", "²", "n[1-", "n[2-1]", "=", "-", "--", ""]),
+    st.text(max_size=8),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(prog=st.sampled_from(["sdiag", "strigger", "scontrol"]), words=st.lists(WORDS, max_size=5))
+def test_no_words_end_in_a_traceback(
+    scheduler: FakeScheduler, run: Run, monkeypatch: pytest.MonkeyPatch, prog: str, words: list[str]
+) -> None:
+    serve(scheduler)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(" ".join(words)))
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    code, _, err = run(prog, *[word for word in words if word not in ("write", "shutdown")])
+    assert code in (0, 1) and "Traceback" not in err
+
+
+CRON_WORDS = st.sampled_from(
+    ["*", "*/5", "1-5", "mon", "31", "9" * 5000, "@daily", "@x", "x", "-", "/", ",", '"', "#SCRON"]
+)
+
+
+@given(st.lists(st.lists(CRON_WORDS, max_size=7).map(" ".join), max_size=4).map("\n".join))
+def test_no_crontab_ends_in_a_traceback(text: str) -> None:
+    entries, wrong = _entries("", text)
+    assert len(entries) + len(wrong) <= 2 * len(text.splitlines())

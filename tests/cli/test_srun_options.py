@@ -146,7 +146,6 @@ def test_the_environment_of_a_step(stepped: Stepped) -> None:
         ("-u", {"unbuffered": True}),
         ("--pty", {"pty": True, "rows": 24, "columns": 80}),
         ("--mpi=pmi2", {"mpi": "pmi2"}),
-        ("--mpi=pmix_v4", {"mpi": "pmix"}),
         ("-t 5", {"timeLimitS": 300}),
         ("-x node1 -N1-3", {"nodesExcluded": ["node1"], "minNodes": 1, "maxNodes": 3}),
         ("--open-mode=append", {"append": True}),
@@ -214,7 +213,7 @@ def test_what_has_no_effect_is_said_on_the_command_line_only(stepped: Stepped) -
 
 
 def test_values_are_listed(stepped: Stepped) -> None:
-    assert stepped.run("srun", "--mpi=list") == (0, "MPI plugin types are...\n\tnone\n\tpmi2\n\tpmix\n", "")
+    assert stepped.run("srun", "--mpi=list") == (0, "MPI plugin types are...\n\tnone\n\tpmi2\n", "")
     code, out, _ = stepped.run("srun", "--cpu-bind=help")
     assert code == 0 and "map_cpu:<list>" in out
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from packhorse.cli.start import COMMANDS
+
 MAPPED = {
     "packhorse/scheduler": "scheduler",
     "packhorse/agent": "agent",
@@ -21,27 +23,7 @@ MAPPED = {
     "packhorse/v1": "proto/packhorse/v1",
     "packhorse/examples": "examples",
 }
-SLURM_COMMANDS = (
-    "sbatch",
-    "srun",
-    "salloc",
-    "sattach",
-    "sbcast",
-    "squeue",
-    "scancel",
-    "sinfo",
-    "sacct",
-    "sstat",
-    "seff",
-    "sdiag",
-    "scrontab",
-    "strigger",
-    "sprio",
-    "sreport",
-    "sshare",
-    "sacctmgr",
-    "scontrol",
-)
+SLURM_COMMANDS = COMMANDS
 # Only the extras bring these; agent, commands and client have to do without.
 NOT_IN_A_THIN_INSTALL = [
     *(
@@ -133,7 +115,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_wheel_holds_every_file_of_every_package(repository: Path, wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+        outside = (".dist-info/", ".data/scripts/")
+        held = {name for name in archive.namelist() if not any(part in name for part in outside)}
     wanted = {
         f"{package}/{name}"
         for package, folder in MAPPED.items()
@@ -155,14 +138,18 @@ def test_folders_with_modules_are_packages(repository: Path) -> None:
     assert missing == []
 
 
-def test_console_scripts_name_modules_that_exist(wheel: Path) -> None:
+def test_scripts_name_modules_that_exist(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        (entry_points,) = (name for name in archive.namelist() if name.endswith("entry_points.txt"))
+        held = archive.namelist()
+        (entry_points,) = (name for name in held if name.endswith("entry_points.txt"))
         scripts = ConfigParser()
         scripts.read_string(archive.read(entry_points).decode())
-        assert set(scripts["console_scripts"]) == {"packhorse", *SLURM_COMMANDS}
-        modules = [target.split(":")[0] for target in scripts["console_scripts"].values()]
-        assert [m for m in modules if f"{m.replace('.', '/')}.py" not in archive.namelist()] == []
+    assert set(scripts["console_scripts"]) == {"packhorse", "packhorse-slurm"}
+    modules = [target.split(":")[0].replace(".", "/") for target in scripts["console_scripts"].values()]
+    modules += [f"packhorse/cli/slurm/{name}" for name in SLURM_COMMANDS]
+    assert [module for module in modules if f"{module}.py" not in held] == []
+    launchers = {name.rpartition("/")[2] for name in held if ".data/scripts/" in name}
+    assert launchers == set(SLURM_COMMANDS)
 
 
 def test_installed_packages_come_from_the_wheel(installed: Path, tmp_path: Path) -> None:
@@ -189,6 +176,128 @@ def test_slurm_commands_start_light(installed: Path, tmp_path: Path, command: st
     seen = run(installed / "python", "-c", script, cwd=tmp_path)
     assert seen.returncode == 0, seen.stderr
     assert set(seen.stdout.split()) & set(SLOW_TO_LOAD) == set()
+
+
+AS_TYPED = (
+    "sbatch --wrap true",
+    "srun true",
+    "salloc true",
+    "squeue",
+    "squeue -o %i -S M --start",
+    "scancel 1",
+    "sinfo -N",
+    "sacct",
+    "sstat -j 1",
+    "seff 1",
+    "sdiag",
+    "scrontab -l",
+    "strigger --get",
+    "sprio",
+    "sshare",
+    "scontrol show job 1",
+    "scontrol show node",
+    "sacctmgr show user",
+)
+"""Up to the first call: what a command needs for its own table is loaded by then. sreport takes `typing`, for
+reports that take longer than that."""
+
+
+@pytest.mark.parametrize("line", AS_TYPED)
+def test_slurm_commands_load_nothing_slow_on_their_way(installed: Path, tmp_path: Path, line: str) -> None:
+    words = line.split()
+    script = f"""
+import os, sys
+os._exit = sys.exit  # srun ends with it
+sys.argv = {words}
+from packhorse.cli.slurm.{words[0]} import main
+try:
+    code = main()
+except SystemExit as ended:
+    code = ended.code
+print(code, *sys.modules)
+"""
+    seen = run(installed / "python", "-c", script, cwd=tmp_path, PACKHORSE_HOME=str(tmp_path))
+    assert "no scheduler is running at" in seen.stderr, seen.stderr
+    code, *modules = seen.stdout.split()
+    assert code == "1"
+    assert set(modules) & set(SLOW_TO_LOAD) == set()
+
+
+PRINT_FLAGS = """
+import sys
+def main():
+    print(sys.flags.isolated, sys.flags.no_site, sys.executable, *sys.argv)
+    print(*(name for name in sys.modules if name == "site"))
+    return 7
+"""
+
+
+@pytest.fixture
+def probe(installed: Path, tmp_path: Path) -> Path:
+    """A copy of the launchers and of the package, in which squeue tells how it was started."""
+    (site,) = installed.parent.glob("lib/python*/site-packages")
+    home = tmp_path / "env"
+    own = home / "lib" / site.parent.name / "site-packages/packhorse"
+    shutil.copytree(site / "packhorse/cli", own / "cli")
+    (own / "cli/slurm/squeue.py").write_text(PRINT_FLAGS)
+    shutil.copytree(installed, home / "bin", symlinks=True)
+    shutil.copy(installed.parent / "pyvenv.cfg", home)
+    return home / "bin"
+
+
+def test_launchers_start_the_interpreter_without_what_a_command_does_not_need(
+    probe: Path, tmp_path: Path
+) -> None:
+    told = run(probe / "squeue", "-u", "a b", "", cwd=tmp_path, PYTHONPATH="/nowhere")
+    assert (told.returncode, told.stderr) == (7, "")
+    assert told.stdout == f"1 1 {probe / 'python3'} {probe / 'squeue'} -u a b \n\n"
+
+
+def test_launchers_work_through_links(probe: Path, tmp_path: Path) -> None:
+    """As pipx and uv put them on PATH: absolute, relative, and a link to a link."""
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/one").symlink_to(probe / "squeue")
+    (tmp_path / "two").symlink_to("there/one")
+    for place in ("there/one", "two"):
+        told = run(tmp_path / place, cwd=tmp_path)
+        assert (told.returncode, told.stderr) == (7, ""), place
+        assert told.stdout.startswith("1 1 "), place
+
+
+@pytest.mark.parametrize("beside", ["no interpreter", "another one"])
+def test_launchers_elsewhere_ask_the_console_script(probe: Path, tmp_path: Path, beside: str) -> None:
+    """Where the interpreter beside them is not that of the package, as below /usr/local of some systems."""
+    (probe.parent / "lib").rename(probe.parent / "other")
+    if beside == "no interpreter":
+        (probe / "python3").unlink()
+    (probe / "packhorse-slurm").write_text('#!/bin/sh\necho "$@"\nexit 5\n')
+    told = run(probe / "squeue", "-u", "a", cwd=tmp_path)
+    assert (told.returncode, told.stdout, told.stderr) == (5, "squeue -u a\n", "")
+
+
+def test_launchers_find_what_pth_files_add(installed: Path, tmp_path: Path) -> None:
+    """sreport needs msgspec, which lies where only `site` would look: this environment's libraries.pth."""
+    told = run(installed / "sreport", "cluster", "utilization", cwd=tmp_path, PACKHORSE_HOME=str(tmp_path))
+    assert told.returncode == 1
+    assert told.stderr.startswith("sreport: error: no scheduler is running at "), told.stderr
+
+
+def test_output_that_cannot_be_written_is_one_line(installed: Path, tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        told = subprocess.run(
+            [installed / "squeue", "--version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert told.returncode == 1
+    assert told.stderr == "squeue: error: cannot write the output: No space left on device\n"
+
+
+def test_commands_by_the_console_script(installed: Path, tmp_path: Path) -> None:
+    told = run(installed / "packhorse-slurm", "squeue", "--version", cwd=tmp_path)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout.startswith("slurm ")
+    refused = run(installed / "packhorse-slurm", "squiggle", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("packhorse-slurm: error: name a command to run: sbatch srun ")
 
 
 def test_packhorse_tells_the_version_of_the_wheel(installed: Path, wheel: Path, tmp_path: Path) -> None:

@@ -298,12 +298,24 @@ class Shape:
         return np.where(fits, np.maximum(t, 0), 0)
 
 
+def feature_parts(features: str) -> list[str]:
+    """What stands between the `&` of `[(a&b)*2&c*4]`, those in parentheses left as they are."""
+    parts, depth = [""], 0
+    for char in features.strip().strip("[]"):
+        depth += (char == "(") - (char == ")")
+        if char == "&" and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return parts
+
+
 def counted(features: str) -> tuple[tuple[str, int], ...]:
     """`a*2&b*4` as (expression, nodes that must satisfy it); empty for an expression without counts."""
     if "*" not in features:
         return ()
     out = []
-    for part in features.strip().strip("[]").split("&"):
+    for part in feature_parts(features):
         text, star, n = part.strip().rpartition("*")
         if star and n.isascii() and n.isdecimal():
             out.append((text.strip(), int(n)))

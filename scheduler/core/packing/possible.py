@@ -16,7 +16,7 @@ from packhorse.scheduler.core.packing import slotfit
 from packhorse.scheduler.core.packing.board import CPU, MEM, TMP
 from packhorse.scheduler.core.packing.field import Field
 from packhorse.scheduler.core.packing.fit import fitting, gang_shares
-from packhorse.scheduler.core.packing.layout import NO_BOUND, Shape, counted
+from packhorse.scheduler.core.packing.layout import NO_BOUND, Shape, counted, feature_parts
 from packhorse.scheduler.core.packing.masks import near, partition_mask
 from packhorse.scheduler.core.packing.request import Request
 from packhorse.scheduler.core.packing.slots import ALIGNED, LOCATED, Share
@@ -98,7 +98,7 @@ def _contradiction(ask: Ask) -> Refused | None:
                 GRES,
             )
     if "*" in ask.features and "[" not in ask.features.strip()[1:]:
-        parts = ask.features.strip().strip("[]").split("&")
+        parts = feature_parts(ask.features)
         if len(counted(ask.features)) != len(parts) or any(n < 1 for _, n in counted(ask.features)):
             return _invalid(
                 f'features "{ask.features}": with counts, every part is FEATURE*COUNT, as in "a*2&b*4"',

@@ -336,6 +336,18 @@ def test_counted_features_take_so_many_of_each() -> None:
     assert yard.cycle() == {2: "n1+n2+n4"}
 
 
+def test_features_in_parentheses_are_counted_together() -> None:
+    yard = Yard()
+    for i, features in enumerate([("a",), ("a", "b"), ("a", "b"), ("c",), ("b",)]):
+        put(yard, f"n{i + 1}", [], cpus=4, features=features)
+    ask = an_ask(cpus=4, tasks=3, features="[(a&b)*2&c*1]")
+    assert possible(ask, MAIN, yard.state.node_columns) is None
+    yard.wait(1, ask)
+    assert yard.cycle() == {1: "n2+n3+n4"}
+    none = possible(an_ask(tasks=3, features="(a&b)*3"), MAIN, yard.state.node_columns)
+    assert none is not None and "3 nodes asked of one, 2 have it" in none.message
+
+
 def test_features_counted_are_looked_for_below_one_switch() -> None:
     yard = Yard()
     for name, feature, switch, cpus in (("n1", "a", "s1", 4), ("n2", "b", "s2", 4)):
