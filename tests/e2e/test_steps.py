@@ -204,7 +204,7 @@ def test_salloc(cluster: Cluster) -> None:
     ]
 
 
-def test_sbcast(cluster: Cluster) -> None:
+def test_sbcast(cluster: Cluster, running: list[subprocess.Popen[str]]) -> None:
     source = cluster.work / "source"
     source.write_bytes(os.urandom(3_000_000))
     source.chmod(0o750)
@@ -240,6 +240,18 @@ def test_sbcast(cluster: Cluster) -> None:
     (far / "empty").touch()
     assert sbcast(f"-j{job}", str(far / "empty"), str(far / "empty2")) == (0, "")
     assert (far / "empty2").read_bytes() == b""
+    # Of a step its nodes alone.
+    step = start(
+        cluster, running, "srun", f"--jobid={job}", "-n1", "-wnode2", "sh", "-c", "echo up; sleep 60"
+    )
+    assert line(step) == "up\n"
+    (number,) = (
+        cluster.text("squeue", "-h", "-s", "-o", "%i %j").replace(f"{job}.batch batch", "").split()[:1]
+    )
+    code, said = sbcast("-vj", number, str(source), str(far / "step"))
+    assert code == 0 and said.startswith(
+        f"sbcast: {source}: 3000000 bytes, mode 750, to {far}/step on node2\n"
+    )
     cluster.run("scancel", str(job))
 
 
