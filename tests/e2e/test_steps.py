@@ -245,9 +245,8 @@ def test_sbcast(cluster: Cluster, running: list[subprocess.Popen[str]]) -> None:
         cluster, running, "srun", f"--jobid={job}", "-n1", "-wnode2", "sh", "-c", "echo up; sleep 60"
     )
     assert line(step) == "up\n"
-    (number,) = (
-        cluster.text("squeue", "-h", "-s", "-o", "%i %j").replace(f"{job}.batch batch", "").split()[:1]
-    )
+    steps = cluster.text("squeue", "-h", "-s", "-o", "%i").split()
+    (number,) = (name for name in steps if name != f"{job}.batch")
     code, said = sbcast("-vj", number, str(source), str(far / "step"))
     assert code == 0 and said.startswith(
         f"sbcast: {source}: 3000000 bytes, mode 750, to {far}/step on node2\n"
