@@ -22,6 +22,7 @@ COMMANDS = (
     "srun",
     "salloc",
     "sattach",
+    "sbcast",
     "squeue",
     "scancel",
     "sinfo",

@@ -36,6 +36,7 @@ COMMANDS = (
     "srun",
     "salloc",
     "sattach",
+    "sbcast",
     "squeue",
     "scancel",
     "sinfo",

@@ -278,9 +278,10 @@ async def test_a_watcher_sees_how_things_stand_and_what_comes(plain: Yard) -> No
 
 
 async def test_a_watcher_that_does_not_read_misses_output_and_is_told(plain: Yard) -> None:
-    supervised, client = await started(plain, "head -c 9000000 /dev/zero; read x; echo $x")
+    supervised, client = await started(plain, "read go; head -c 9000000 /dev/zero; read x; echo $x")
     watcher = StepClient()
     await watcher.attach(plain.launcher, supervised, owner=False)
+    await client.send(16, ALL, b"go\n")  # or what came before the watcher is missing as well
     while len(client.out[0]) < 9_000_000:
         await client.read()
     while len(watcher.out[0]) < 1 << 20:
