@@ -235,6 +235,7 @@ class StepsMachine(RuleBasedStateMachine):
                 node.connected = False
                 self.do(ReportSilence(NodeName(name)))
             node.boot += 1
+            node.seen.difference_update(node.running)  # it has forgotten them, and takes a launch again
             node.running.clear()
             node.suspended.clear()
         if not node.connected:
