@@ -139,7 +139,7 @@ def settings_text(edits: Sequence[dict[str, str]], thing: Thing, width: int) -> 
 
 
 def _as_shown(thing: Thing, setting: Setting, text: str) -> str:
-    """A value in Slurm's spelling: `01:00:00` of `60`. What the scheduler will refuse stays as it was typed."""
+    """A value in Slurm's spelling: `01:00:00` of `60`. What will be refused stays as it was typed."""
     from packhorse.scheduler.model.account_settings import SPAN, UNSET
     from packhorse.scheduler.model.errors import BadValue
 
