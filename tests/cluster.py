@@ -36,6 +36,7 @@ COMMANDS = (
     "srun",
     "salloc",
     "sattach",
+    "sbcast",
     "squeue",
     "scancel",
     "sinfo",
@@ -366,8 +367,8 @@ class Cluster:
         modules = {name: f"packhorse.cli.slurm.{name}" for name in COMMANDS}
         for name, module in (modules | {"packhorse": "packhorse.cli.main"}).items():
             path = self.root / "bin" / name
-            lines = ["import sys", f"sys.path[:0] = {before}", f"from {module} import main", "sys.exit(main())"]
-            path.write_text("\n".join([f"#!{sys.executable}", *lines, ""]))
+            first = f"#!{sys.executable}\nimport sys\nsys.path[:0] = {before}\n"
+            path.write_text(f"{first}from {module} import main\nsys.exit(main())\n")
             path.chmod(0o755)
         (self.root / "bin" / "python3").symlink_to(sys.executable)
 

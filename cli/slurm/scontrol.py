@@ -111,8 +111,8 @@ def _show(words: list[str], options: dict[str, str]) -> int:
     entity = words[0].lower()
     work = _ENTITIES.get(entity)
     if work is None:
-        longer = {_ENTITIES[name] for name in _ENTITIES if len(entity) >= 3 and name.startswith(entity)}
-        if len(longer) == 1:
+        longer = {_ENTITIES[name] for name in _ENTITIES if name.startswith(entity)}
+        if entity and len(longer) == 1:
             work = longer.pop()
         else:
             from packhorse.cli.slurm.scontrol_daemon import REFUSED_ENTITIES, refusal
@@ -637,6 +637,7 @@ _ENTITIES: dict[str, Callable[[list[str], dict[str, str]], int]] = {
     "hostname": _show_hostnames,
     "hostnames": _show_hostnames,
     "job": _show_jobs,
+    "jobid": _show_jobs,
     "jobs": _show_jobs,
     "lic": _show_licenses,
     "license": _show_licenses,
@@ -644,8 +645,10 @@ _ENTITIES: dict[str, Callable[[list[str], dict[str, str]], int]] = {
     "node": _show_nodes,
     "nodes": _show_nodes,
     "partition": _show_partitions,
+    "partitionname": _show_partitions,
     "partitions": _show_partitions,
     "reservation": _show_reservations,
+    "reservationname": _show_reservations,
     "reservations": _show_reservations,
     "step": _show_steps,
     "steps": _show_steps,

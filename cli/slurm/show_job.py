@@ -144,8 +144,24 @@ def _preemption(row: dict[str, Any]) -> list[str]:
 def printed(records: list[list[str]], oneline: bool) -> str:
     """Records of lines as scontrol prints them: indented below each other, or each on one line."""
     if oneline:
-        return "".join([" ".join(lines) + "\n" for lines in records])
+        return "".join([" ".join([_one_word_each(line) for line in lines]) + "\n" for lines in records])
     return "".join(["\n   ".join(lines) + "\n\n" for lines in records])
+
+
+def _one_word_each(line: str) -> str:
+    """Our own sentences with "_" for " ", as Slurm writes reasons of many words.
+
+    Programs split this form at white space, and some (qtoolkit) want a "=" in every piece.
+    """
+    if not line.startswith("Packhorse"):
+        return line
+    pieces: list[str] = []
+    for piece in line.split():
+        if "=" in piece:
+            pieces.append(piece)
+        else:
+            pieces[-1] += f"_{piece}"
+    return " ".join(pieces)
 
 
 def _head(row: dict[str, Any]) -> str:
@@ -192,7 +208,25 @@ def _devices(row: dict[str, Any]) -> list[str]:
         return []
     lines = []
     if row["gres_detail"]:
-        lines.append(f"JOB_GRES={row['gres_detail']}")
+        lines.append(f"JOB_GRES={_job_gres(row)}")
     held = f"CPUs={row['cpus_per_node']} Mem={row['mem_per_node']} GRES={row['gres_detail']}"
     lines.append(f"  Nodes={row['nodes']} {held}")
     return lines
+
+
+def _job_gres(row: dict[str, Any]) -> str:
+    """`gpu:h200:4`: what the job has on all its nodes, of each kind and type; programs read the type here.
+
+    Which devices of a node they are is said with the node.
+    """
+    shown = [
+        part.strip(",").partition("(")[0].rpartition(":") for part in row["gres_detail"].split(")") if part
+    ]
+    each: dict[str, str] = {name: amount for name, _, amount in shown}
+    kinds = [name.partition(":")[0] for name in each]
+    held = dict([part.split("=", 1) for part in row["alloc_tres"].split(",") if part.startswith("gres/")])
+    totals = []
+    for (name, amount), kind in zip(each.items(), kinds, strict=True):
+        of_kind = held.get(f"gres/{kind}", amount) if kinds.count(kind) == 1 else amount
+        totals.append(f"{name}:{held.get(f'gres/{name}', of_kind)}")
+    return ",".join(totals)

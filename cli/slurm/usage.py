@@ -246,6 +246,17 @@ Shows the output of a step that runs, from now on, and what becomes of its tasks
 * --input-filter              only the srun that started a step feeds it
 """,
     ),
+    "sbcast": (
+        "[OPTIONS] SOURCE DEST",
+        """
+Copies a file to all nodes of a job, by a step of the job that holds nothing and runs as its owner.
+  -f, --force                 replace what is there
+  -p, --preserve              times of the original; its mode is kept anyway
+  -j, --jobid=JOB[.STEP]      this job, on the nodes of this step; inside of a job: that one
+  -v, --verbose
+* -F/--fanout -s/--size -t/--timeout --exclude; -C/--compress, --send-libs (with a word)
+""",
+    ),
     "squeue": (
         "[OPTIONS]",
         """

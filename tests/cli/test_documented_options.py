@@ -16,6 +16,7 @@ import pytest
         "srun",
         "salloc",
         "sattach",
+        "sbcast",
         "squeue",
         "scancel",
         "sinfo",

@@ -62,6 +62,10 @@ def test_show_job_tells_when_and_why(scheduler: FakeScheduler, run: Run) -> None
         "   PackhorseCheckpointSignal=USR1@60\n"
         "   PackhorsePreempted=made room for job 17 of QOS high (ann)\n" in out
     )
+    # On one line for programs, which split it at white space and want a "=" in every piece.
+    _, out, _ = run("scontrol", "show", "job", "-o", "9")
+    assert " PackhorsePreempted=made_room_for_job_17_of_QOS_high_(ann) " in out
+    assert all("=" in piece for piece in out.split())
     row["preempted_at"] = 0
     scheduler.table("ListJobs", [row], session.NOW_S)
     assert "PreemptTime=None\n" in run("scontrol", "show", "job", "9")[1]

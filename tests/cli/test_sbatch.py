@@ -520,3 +520,35 @@ def test_show_job_tells_of_its_gang(scheduler: FakeScheduler, run: Run) -> None:
 
     scheduler.table("ListJobs", [session.job(9, "train", gang="pair:2, 1 of 2 here")], session.NOW_S)
     assert "   PackhorseGang=pair:2, 1 of 2 here\n" in run("scontrol", "show", "job", "9")[1]
+
+
+@pytest.mark.parametrize("entity", ["jobid", "JobId", "jobs", "jo", "j"])
+def test_show_takes_what_slurm_takes_for_a_job(scheduler: FakeScheduler, run: Run, entity: str) -> None:
+    """`scontrol show jobid -dd ID` is in many scripts, slurm_gpustat's among them."""
+    from tests.cli import session
+
+    scheduler.table("ListJobs", [session.job(9, "train")], session.NOW_S)
+    assert run("scontrol", "show", entity, "-dd", "9")[1].startswith("JobId=9 JobName=train\n")
+
+
+@pytest.mark.parametrize("entity", ["h", "jobsteps", "what"])
+def test_show_of_what_is_nothing_or_several(scheduler: FakeScheduler, run: Run, entity: str) -> None:
+    said = f"invalid entity:{entity} for keyword:show \n"
+    assert run("scontrol", "show", entity)[2] == said
+
+
+def test_devices_of_the_job_without_their_numbers(scheduler: FakeScheduler, run: Run) -> None:
+    """`JOB_GRES` is the sum over the nodes, where slurm_gpustat reads the type; numbers are the node's."""
+    from tests.cli import session
+
+    row = session.job(
+        9,
+        "train",
+        nodes="n[1-2]",
+        gres_detail="gpu:h200:2(IDX:0,3),nic:1(IDX:0)",
+        alloc_tres="cpu=2,node=2,billing=2,gres/gpu=4,gres/nic=2",
+    )
+    scheduler.table("ListJobs", [row], session.NOW_S)
+    shown = run("scontrol", "show", "job", "-d", "9")[1]
+    assert "   JOB_GRES=gpu:h200:4,nic:2\n" in shown
+    assert "GRES=gpu:h200:2(IDX:0,3),nic:1(IDX:0)\n" in shown

@@ -56,6 +56,7 @@ sys.stderr.write("\\n" + " ".join(sorted(set(sys.modules) - before)))
         ["srun", "-n", "2", "-l", "hostname"],
         ["salloc", "-n", "2", "-t", "5", "true"],
         ["sattach", "12.0"],
+        ["sbcast", "-j", "12", "/etc/hostname", "/tmp/nowhere"],
         ["sbatch", "-H", "-t", "5", "--mem=1G", "-n", "2", "-J", "x", "job.sh"],
         ["squeue"],
         ["scancel", "12"],

@@ -35,7 +35,7 @@ def main() -> int:
         parser.error(f"unknown client {unknown[0]!r}; there are {', '.join(names)}")
     os.environ["PYTHONPATH"] = str(ROOT / "build/ns")
     bad = []
-    with Cluster(nodes=2, cpus=8, mem="16G", gpus=2) as cluster:
+    with Cluster(nodes=2, cpus=8, mem="16G", gpus=2, more=["--gpu-type", "h200"]) as cluster:
         for client in CLIENTS:
             if not chosen.clients or client.name in chosen.clients:
                 bad += run(client, chosen.into, cluster)
@@ -79,7 +79,7 @@ def environment(client: Client, into: Path) -> Path:
             [sys.executable, "-m", "venv", "--clear", place], check=True, capture_output=True, text=True
         )
         if wanted:
-            words = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "-q", "install"]
+            words = [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input", "-q", "install"]
             subprocess.run([*words, *client.requirements], check=True, capture_output=True, text=True)
         noted.write_text(wanted)
     return python

@@ -33,7 +33,8 @@ def test_from_inside_a_job_too(cluster: Cluster, repository: Path) -> None:
     path = repository.parent / ACCEPTANCE / "task-env.py"
     if not path.exists():
         pytest.skip(f"{path} is not here")
-    job = cluster.sbatch("--ntasks=3", "--nodes=2", "--mem=100M", "--job-name=outer", "--wrap", f"python3 {path}")
+    outer = ["--ntasks=3", "--nodes=2", "--mem=100M", "--job-name=outer"]
+    job = cluster.sbatch(*outer, "--wrap", f"python3 {path}")
     ended = cluster.wait(job, within_s=120)
     assert ended.exit_code == 0, cluster.said(job)
     assert cluster.output(job).startswith("ok task environment")

@@ -204,6 +204,56 @@ def test_salloc(cluster: Cluster) -> None:
     ]
 
 
+def test_sbcast(cluster: Cluster, running: list[subprocess.Popen[str]]) -> None:
+    source = cluster.work / "source"
+    source.write_bytes(os.urandom(3_000_000))
+    source.chmod(0o750)
+    os.utime(source, (1_000_000_000, 1_100_000_000))
+    near, far = cluster.root / "near", cluster.root / "far"
+
+    def sbcast(*words: str) -> tuple[int, str]:
+        done = cluster.run("sbcast", *words, check=False)
+        assert done.stdout == ""
+        return done.returncode, done.stderr
+
+    assert sbcast(str(source), str(near))[1].startswith("sbcast: error: Need a job id to run this command")
+    job = cluster.sbatch("-N2", "--wrap", "sleep 100")
+    wait_until(lambda: cluster.state(job) == "RUNNING", "the job to run")
+    to = (f"-j{job}", str(source))
+    # Both nodes are this machine, and share the file.
+    assert sbcast(*to, str(near)) == (0, "")
+    assert near.read_bytes() == source.read_bytes()
+    assert (near.stat().st_mode & 0o777, near.stat().st_mtime > 1_700_000_000) == (0o750, True)
+    near.write_text("other")
+    code, said = sbcast(*to, str(near))
+    assert (code, near.read_text()) == (1, "other")
+    assert f"sbcast: error: node1: {near}: File exists" in said
+    assert sbcast("-fp", *to, str(near)) == (0, "")
+    assert near.read_bytes() == source.read_bytes()
+    assert int(near.stat().st_mtime) == 1_100_000_000
+    assert sbcast("-C", *to, f"{far}/x")[0] == 1, "no such directory"
+    far.mkdir()
+    code, said = sbcast("-C", *to, f"{far}/")
+    assert (code, said) == (0, "sbcast: warning: option --compress has no effect\n")
+    assert (far / "source").read_bytes() == source.read_bytes()
+    assert sorted(path.name for path in far.iterdir()) == ["source"], "nothing is left over"
+    (far / "empty").touch()
+    assert sbcast(f"-j{job}", str(far / "empty"), str(far / "empty2")) == (0, "")
+    assert (far / "empty2").read_bytes() == b""
+    # Of a step its nodes alone.
+    step = start(
+        cluster, running, "srun", f"--jobid={job}", "-n1", "-wnode2", "sh", "-c", "echo up; sleep 60"
+    )
+    assert line(step) == "up\n"
+    steps = cluster.text("squeue", "-h", "-s", "-o", "%i").split()
+    (number,) = (name for name in steps if name != f"{job}.batch")
+    code, said = sbcast("-vj", number, str(source), str(far / "step"))
+    assert code == 0 and said.startswith(
+        f"sbcast: {source}: 3000000 bytes, mode 750, to {far}/step on node2\n"
+    )
+    cluster.run("scancel", str(job))
+
+
 def test_sattach(cluster: Cluster, running: list[subprocess.Popen[str]]) -> None:
     script = "echo ready; for i in $(seq 300); do echo tick; sleep 0.1; done"
     process = start(cluster, running, "srun", "-n1", "sh", "-c", script)

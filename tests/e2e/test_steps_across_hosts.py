@@ -62,6 +62,20 @@ class Pair:
         )
         return done.returncode, done.stdout, done.stderr.decode()
 
+    def alloc(self, host: Host, script: str) -> tuple[int, bytes, str]:
+        """What a script prints in an allocation of both nodes, of user nobody."""
+        words = ("-N2", "--quiet", "sh", "-c", script)
+        done = subprocess.run(
+            self.command(host, *words, user="nobody", program="salloc"),
+            env=host.env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=120,
+            cwd=self.shared,
+        )
+        return done.returncode, done.stdout, done.stderr.decode()
+
     def command(self, host: Host, *words: str, user: str = "", program: str = "srun") -> list[str]:
         become = ("runuser", "-u", user, "--") if user else ()
         return host.words(*become, python_of(user), "-m", f"packhorse.cli.slurm.{program}", *words)
@@ -187,6 +201,23 @@ def test_much_through_a_scheduler_that_is_killed_midway(pair: Pair) -> None:
 
 def _nodes(pair: Pair) -> list[str]:
     return [n["name"] for n in json.loads(pair.first.packhorse("status", "--json"))["nodes"]]
+
+
+def test_sbcast_to_both(pair: Pair) -> None:
+    """As the user that types it."""
+    for host in (pair.first, pair.second):
+        source, target = pair.shared / f"from-{host.home.name}", pair.shared / f"to-{host.home.name}"
+        source.write_bytes(os.urandom(2_000_000))
+        script = (
+            f"{python_of('nobody')} -m packhorse.cli.slurm.sbcast -f {source} {target} && "
+            f"{python_of('nobody')} -m packhorse.cli.slurm.srun -N2 cksum {target}"
+        )
+        code, out, err = pair.alloc(host, script)
+        assert (code, err) == (0, ""), err
+        lines = out.decode().splitlines()
+        assert len(lines) == 2 and lines[0] == lines[1]
+        assert target.read_bytes() == source.read_bytes()
+        assert target.owner() == "nobody"
 
 
 def test_a_signal_and_hanging_up_arrive(pair: Pair) -> None:

@@ -178,6 +178,51 @@ def test_slurm_commands_start_light(installed: Path, tmp_path: Path, command: st
     assert set(seen.stdout.split()) & set(SLOW_TO_LOAD) == set()
 
 
+AS_TYPED = (
+    "sbatch --wrap true",
+    "srun true",
+    "salloc true",
+    "squeue",
+    "squeue -o %i -S M --start",
+    "scancel 1",
+    "sinfo -N",
+    "sacct",
+    "sstat -j 1",
+    "seff 1",
+    "sdiag",
+    "scrontab -l",
+    "strigger --get",
+    "sprio",
+    "sshare",
+    "scontrol show job 1",
+    "scontrol show node",
+    "sacctmgr show user",
+)
+"""Up to the first call: what a command needs for its own table is loaded by then. sreport takes `typing`, for
+reports that take longer than that."""
+
+
+@pytest.mark.parametrize("line", AS_TYPED)
+def test_slurm_commands_load_nothing_slow_on_their_way(installed: Path, tmp_path: Path, line: str) -> None:
+    words = line.split()
+    script = f"""
+import os, sys
+os._exit = sys.exit  # srun ends with it
+sys.argv = {words}
+from packhorse.cli.slurm.{words[0]} import main
+try:
+    code = main()
+except SystemExit as ended:
+    code = ended.code
+print(code, *sys.modules)
+"""
+    seen = run(installed / "python", "-c", script, cwd=tmp_path, PACKHORSE_HOME=str(tmp_path))
+    assert "no scheduler is running at" in seen.stderr, seen.stderr
+    code, *modules = seen.stdout.split()
+    assert code == "1"
+    assert set(modules) & set(SLOW_TO_LOAD) == set()
+
+
 PRINT_FLAGS = """
 import sys
 def main():
@@ -228,6 +273,22 @@ def test_launchers_elsewhere_ask_the_console_script(probe: Path, tmp_path: Path,
     (probe / "packhorse-slurm").write_text('#!/bin/sh\necho "$@"\nexit 5\n')
     told = run(probe / "squeue", "-u", "a", cwd=tmp_path)
     assert (told.returncode, told.stdout, told.stderr) == (5, "squeue -u a\n", "")
+
+
+def test_launchers_find_what_pth_files_add(installed: Path, tmp_path: Path) -> None:
+    """sreport needs msgspec, which lies where only `site` would look: this environment's libraries.pth."""
+    told = run(installed / "sreport", "cluster", "utilization", cwd=tmp_path, PACKHORSE_HOME=str(tmp_path))
+    assert told.returncode == 1
+    assert told.stderr.startswith("sreport: error: no scheduler is running at "), told.stderr
+
+
+def test_output_that_cannot_be_written_is_one_line(installed: Path, tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        told = subprocess.run(
+            [installed / "squeue", "--version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert told.returncode == 1
+    assert told.stderr == "squeue: error: cannot write the output: No space left on device\n"
 
 
 def test_commands_by_the_console_script(installed: Path, tmp_path: Path) -> None:

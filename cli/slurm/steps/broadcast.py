@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from packhorse.cli.slurm.process import CommandError
-from packhorse.cli.transport import field, int_field
+from packhorse.cli.slurm.steps.copying import feed
+from packhorse.cli.transport import int_field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,35 +52,10 @@ def broadcast(launch: Launch, options: dict[str, str], spec: dict[str, Any]) -> 
             "overlap": "overlap",
         }
     )
-    if code := _feed(launch, made, source):
+    if code := feed("srun", launch.job_id, made, source, quiet=True):
         raise CommandError(f"srun: error: --bcast: {path} could not be copied to all nodes", code)
     if given:
         spec["argv"] = [place, *argv[1:]]
     else:
         stem = f"{usual}{launch.job_id}.{int_field(made, 'step_id')}"
         spec["argv"] = ["/bin/sh", "-c", _RUN, "sh", stem, *argv[1:]]
-
-
-def _feed(launch: Launch, made: dict[str, Any], source: int) -> int:
-    """The code of the step that copies."""
-    from packhorse.cli.slurm.steps.client import StepClient
-    from packhorse.cli.slurm.steps.lines import LineWriter
-    from packhorse.cli.slurm.steps.start import step_nodes, still_there
-    from packhorse.cli.slurm.steps.steering import Settings
-
-    settings = Settings()
-    settings.stdin = source
-    settings.quiet = True
-    nodes = step_nodes(made)
-    step_id = int_field(made, "step_id")
-    n_tasks = sum([len(node.ranks) for node in nodes])
-    client = StepClient(
-        str(field(made, "key", "")),
-        f"{launch.job_id}.{step_id}",
-        nodes,
-        LineWriter(1, n_tasks, label=False, whole_lines=True),
-        LineWriter(2, n_tasks, label=False, whole_lines=True),
-        settings,
-        lambda: still_there(launch.job_id, step_id),
-    )
-    return client.run()

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""Lightning's SLURMEnvironment in four tasks on two nodes, a real process group among them, and its requeue at a signal."""
+"""Lightning's SLURMEnvironment in four tasks on two nodes, a real process group among them."""
 
 import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 RANKS = """\

@@ -5,6 +5,7 @@ import os
 import subprocess
 import tempfile
 import time
+from pathlib import Path
 
 import parsl
 from parsl.config import Config
@@ -63,7 +64,7 @@ with parsl.load(config):
     nodes = {r[2] for r in results}
     shell = hello(7)
     assert shell.result(timeout=60) == 0
-    assert open(shell.stdout).read() == f"hello 7 from {job}\n"
+    assert Path(shell.stdout).read_text() == f"hello 7 from {job}\n"
 
 deadline = time.monotonic() + 60
 while not (state := subprocess.check_output(["sacct", "-X", "-n", "-P", "-j", job, "-o", "State"], text=True)).startswith(

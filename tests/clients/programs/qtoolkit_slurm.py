@@ -2,6 +2,7 @@
 """qtoolkit (jobflow-remote's way to a queue): submit with resources, one job, a list of jobs, cancel, what was cancelled."""
 
 import os
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -54,6 +55,10 @@ assert found.info.memory == 100 * 1024, found.info
 (listed,) = queue.get_jobs_list(jobs=[slow])
 assert listed.job_id == slow and listed.state == QState.RUNNING and listed.info.cpus == 4, listed
 assert slow in [job.job_id for job in queue.get_jobs_list(user="root" if os.getuid() == 0 else os.environ["USER"])]
+
+held = subprocess.check_output(["sbatch", "--parsable", "-n16", "--exclusive", "-N2", "-t5", "--wrap", "true"], text=True).strip()
+assert queue.get_job(held).state == QState.QUEUED and queue.get_job(held).info.time_limit == 300, queue.get_job(held)
+assert queue.cancel(held).status == CancelStatus.SUCCESSFUL
 
 cancelled = queue.cancel(slow)
 assert cancelled.status == CancelStatus.SUCCESSFUL and cancelled.job_id == slow, cancelled

@@ -332,7 +332,9 @@ async def test_whoever_does_not_read_stops_whoever_writes(
     scheduler: Running, agents: tuple[Agent, Agent]
 ) -> None:
     client = reader, writer = await knock(scheduler, "n1", await a_step(scheduler))
-    writer.transport.pause_reading()
+    transport = writer.transport
+    assert isinstance(transport, asyncio.Transport)
+    transport.pause_reading()
     _, call = await agents[0].dial()
     piece = os.urandom(256 << 10)
     taken = 0
@@ -342,7 +344,7 @@ async def test_whoever_does_not_read_stops_whoever_writes(
                 await call.write(pb.TunnelBytes(data=piece))
             taken += len(piece)
     assert taken <= 3 << 20, "the scheduler's MiB, and what the kernel and gRPC hold on either side"
-    writer.transport.resume_reading()
+    transport.resume_reading()
     await granted(client)
     assert (await reader.readexactly(len(piece))) == piece
     writer.close()
