@@ -138,8 +138,8 @@ def test_nodes_are_chosen_from_the_default_partition() -> None:
     assert cluster.reserve("b", nodes="ALL", flags="OVERLAP").nodes == ("n1", "n2")
     named = cluster.reserve("c", nodes="n1", flags="OVERLAP")
     assert (named.nodes, named.partition) == (("n1",), "")
-    more = cluster.try_reserve("d", nodes=None, node_counts=(2,), flags="OVERLAP")
-    assert isinstance(more, Refused)
+    more = cluster.try_reserve("d", start_s=0, hours=1, users="mule", node_counts=(2,), flags="OVERLAP")
+    assert isinstance(more, Refused) and '2 nodes asked, 1 are free then in partition "main";' in more.message
 
 
 def test_partition_and_features_narrow_the_choice() -> None:
