@@ -465,7 +465,8 @@ class StepSupervisor(Supervisor):
         if clients.owner is not None:
             if not self._told_over or clients.flow.waiting:
                 return self._given_up_at or now + LONGEST_SLEEP_MS * 1000
-            if clients.owner.has_read:
+            # In this order: what waits unread for one that hung up is gone from the kernel's count as well.
+            if clients.owner.has_read and not clients.owner.is_gone():
                 return 0
             self._look_ms = min(MOST_LOOK_MS, 2 * self._look_ms or 1)
             return min(now + self._look_ms * 1000, self._given_up_at or LONGEST_SLEEP_MS * 1000 + now)
