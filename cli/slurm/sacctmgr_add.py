@@ -108,14 +108,11 @@ def _add_users(options: Options, session: Session) -> int:
         return 1
     if fresh:
         session.say(" Adding User(s)\n" + "\n".join(f"  {name}" for name in fresh))
-        session.say(f" Settings =\n  Default Account = {default}")
-        for edit in options.edits(Thing.USER):
-            if edit["name"] == "admin_level":
-                session.say(f"  Admin Level     = {edit['text']}")
+        if lines := settings_text(edits_of(options, known, Thing.USER), Thing.USER, 16):
+            session.say("\n".join([" Settings =", *lines]))
     if pairs:
         session.say(" Associations =\n" + "\n".join(pairs))
-    if lines := settings_text(limits, Thing.ASSOCIATION, 14):
-        session.say(" Non Default Settings\n" + "\n".join(lines))
+    session.say("\n".join([" Non Default Settings", *settings_text(limits, Thing.ASSOCIATION, 14)]))
     return session.commit(changes, "Problem adding users" if fresh else "Problem adding user associations")
 
 
@@ -156,8 +153,8 @@ def _add_qos(options: Options, session: Session) -> int:
     described = next((edit["text"] for edit in edits if edit["name"] == "description"), None)
     session.say(" Adding QOS(s)\n" + "\n".join(f"  {name}" for name in fresh))
     shown = [edit for edit in edits if edit["name"] != "description"]
-    lines = settings_text(shown, Thing.QOS, 25)
-    session.say("\n".join([" Settings", f"  Description    = {described or 'QOS Name'}", *lines]))
+    lines = sorted(settings_text(shown, Thing.QOS, 25))
+    session.say("\n".join([" Settings", f"  Description    = {described or fresh[0]}", *lines]))
     changes = []
     for name in fresh:
         own = edits if described is not None else [*edits, {"name": "description", "text": name}]

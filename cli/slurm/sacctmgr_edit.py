@@ -63,7 +63,13 @@ def _association_line(row: Row, parent: str = "") -> str:
     if not row["user"]:
         return f"  C = {row['cluster']:<10} A = {row['account']}" + (f" of {parent}" if parent else "")
     line = f"  C = {row['cluster']:<10} A = {row['account']:<20} U = {row['user']:<9}"
-    return f"{line} P = {row['partition']}" if row["partition"] else f"{line} "
+    return f"{line} P = {row['partition']}" if row["partition"] else line
+
+
+def _removal_line(row: Row) -> str:
+    """The same of one that goes: its account takes less room there."""
+    line = f"  C = {row['cluster']:<10} A = {row['account']:<10} U = {row['user']:<9}"
+    return f"{line} P = {row['partition']:<10}" if row["partition"] else line
 
 
 def _key(row: Row) -> dict[str, str]:
@@ -122,6 +128,13 @@ def _modify_users(options: Options, session: Session) -> int:
     rows = matching(rows, options, {**ASSOCIATION_FIELDS, **of_user})
     own, limits = edits_of(options, known, Thing.USER), edits_of(options, known, Thing.ASSOCIATION)
     named = list(dict.fromkeys(row["user"] for row in rows)) or options.texts("user")
+    default = next((edit["text"] for edit in own if edit["name"] == "default_account"), "")
+    if default and (strangers := _strangers(named, default)):
+        session.say(
+            f" Can't modify because these users aren't associated with new default account '{default}'...\n"
+            + "\n".join(f"  U = {name} C = {cluster_name()}" for name in strangers)
+        )
+        return 1
     changes: list[Change] = []
     told: list[str] = []
     if own and named:
@@ -137,6 +150,12 @@ def _modify_users(options: Options, session: Session) -> int:
         session.say(" Nothing modified")
         return 1
     return session.commit(changes, "Error with request", "\n".join(told))
+
+
+def _strangers(users: Sequence[str], account: str) -> list[str]:
+    """Those of the users who are not in the account."""
+    members = {row["user"] for row in listed("associations") if row["account"] == account}
+    return [name for name in users if name not in members]
 
 
 def _modify_qos(options: Options, session: Session) -> int:
@@ -229,7 +248,7 @@ def _delete_associations(options: Options, session: Session, of: str) -> int:
     if not rows:
         session.say(" Nothing deleted")
         return 1
-    told = f" Deleting {of} associations...\n" + "\n".join(_association_line(row) for row in rows)
+    told = f" Deleting {of} associations...\n" + "\n".join(_removal_line(row) for row in rows)
     left = {row["user"] for row in every if row not in rows}
     gone = list(dict.fromkeys(row["user"] for row in rows if row["user"] not in left))
     if gone:

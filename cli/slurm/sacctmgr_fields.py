@@ -250,7 +250,7 @@ def columns(entity: str, format: str) -> list[Column]:
         name, percent, digits = item.strip().partition("%")
         field = _field(entity, name)
         if field is None:
-            raise CommandError(f" Unknown field '{name}'")
+            raise CommandError(f"Unknown field '{name}'")
         width = field.width
         if percent:
             if not digits.removeprefix("-").isdecimal() or not 0 < abs(int(digits)) <= 10_000:

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from packhorse.cli.slurm.sacctmgr_words import Options
-    from packhorse.scheduler.model.account_settings import Thing
+    from packhorse.scheduler.model.account_settings import Setting, Thing
 
     Change = dict[str, Any]
 
 DECIDE_S = 30
 _NAMED = ("qos", "default_qos", "preempts")
 _LABELS = {"default_qos": "DefQOS"}
+_USER_LABELS = {"default_account": "Default Account", "admin_level": "Admin Level"}
 
 
 class Session:
@@ -128,16 +129,29 @@ def settings_text(edits: Sequence[dict[str, str]], thing: Thing, width: int) -> 
     """`  MaxJobs       = 4`, one line for each."""
     from packhorse.scheduler.model.account_settings import SETTINGS, Thing  # as in sacctmgr_words
 
-    lines = []
-    for setting in SETTINGS[thing]:
-        for edit in edits:
-            if edit["name"] == setting.name:
-                label = (
-                    _LABELS.get(setting.name, setting.slurm) if thing is Thing.ASSOCIATION else setting.slurm
-                )
-                cleared = edit["text"].strip() in ("-1", "") and not setting.kind.names
-                lines.append(f"  {label:<{width}}= {'NONE' if cleared else edit['text']}")
-    return lines
+    labels = {Thing.ASSOCIATION: _LABELS, Thing.USER: _USER_LABELS}.get(thing, {})
+    return [
+        f"  {labels.get(setting.name, setting.slurm):<{width}}= {_as_shown(thing, setting, edit['text'])}"
+        for setting in SETTINGS[thing]
+        for edit in edits
+        if edit["name"] == setting.name
+    ]
+
+
+def _as_shown(thing: Thing, setting: Setting, text: str) -> str:
+    """A value in Slurm's spelling: `01:00:00` of `60`. What will be refused stays as it was typed."""
+    from packhorse.scheduler.model.account_settings import SPAN, UNSET
+    from packhorse.scheduler.model.errors import BadValue
+
+    if text.strip() in ("-1", "") and not setting.kind.names:
+        return "NONE"
+    if setting.kind is SPAN:  # sacctmgr says it in seconds here, and in tables as a clock
+        return text
+    try:
+        shown = setting.kind.show(setting.kind.read(setting.slurm, text, setting.of(UNSET[thing])))
+    except BadValue:
+        return text
+    return shown.upper() if setting.name == "preempt_mode" else shown
 
 
 def check_cluster(options: Options) -> None:

@@ -67,7 +67,7 @@ def delete(words: list[str]) -> int:
         )
     if first.lower() not in NAMES or not name:
         raise CommandError(f"invalid entity:{words[0]} for keyword:delete ")
-    _sent("DeleteReservation", {"name": name}, f"delete_reservation {name}")
+    _sent("DeleteReservation", {"name": name}, f"delete_reservation {words[0]}")
     return 0
 
 
@@ -81,6 +81,8 @@ def _sent(method: str, request: dict[str, Any], failed: str) -> str:
     if field(outcome, "code", ""):
         slurm, message = field(outcome, "slurm", ""), field(outcome, "message", "")
         lines = [f"{failed}: {slurm or message}"]
+        if method == "UpdateReservation":  # Slurm's command says it once more
+            lines.append(f"slurm_update error: {slurm or message}")
         if slurm and message:
             lines.insert(0, f"scontrol: error: {message}")
         raise CommandError("\n".join(lines))

@@ -129,7 +129,9 @@ def _format(options: dict[str, str], weights: dict[str, int], has_tres: bool) ->
     line = "%.15i %9r"
     if everything or options.get("user"):
         line += " %.8u"
-    line += " %10y %10S" if norm else " %.10Y %.10S"
+    line += " %10y" if norm else " %.10Y"
+    if everything or not norm:
+        line += " %10S" if norm else " %.10S"
     for letter, term in _SHOWN:
         if everything or weights[term]:
             line += f" %10{letter.lower()}" if norm else f" %.10{letter}"

@@ -109,8 +109,9 @@ async def test_what_does_not_go_is_told_before_the_end_of_the_job_is(
 async def test_processes_of_a_job_that_runs_are_its_own(
     running: Running, fake_nvml: FakeNvml, known: bool
 ) -> None:
-    running.hardware.granted(A, os.getuid(), GPU0, seconds_since_boot())
-    running.hardware.granted(AttemptKey(JobId(2), 1, 1), os.getuid(), GPU0, seconds_since_boot())
+    before = seconds_since_boot() - 1  # the kernel dates processes by hundredths, rounded down
+    running.hardware.granted(A, os.getuid(), GPU0, before)
+    running.hardware.granted(AttemptKey(JobId(2), 1, 1), os.getuid(), GPU0, before)
     with started("sh", "-c", "sleep 600 & wait") as supervisor:
         child = child_of(supervisor)
         try:

@@ -9,10 +9,11 @@ import pytest
 
 from packhorse.cli.slurm import users
 from packhorse.scheduler.model.cluster import Priorities
+from packhorse.scheduler.model.ids import US, Instant
 from tests.cli import queue, transcripts
 from tests.cli.commands import Run
 from tests.cli.fake_scheduler import FakeScheduler
-from tests.core.scenario import a_cluster, a_config
+from tests.core.scenario import a_cluster, a_config, after
 
 TRANSCRIPTS = Path(__file__).resolve().parents[3] / "shared" / "slurm-golden" / "out"
 GOLDEN = Path(__file__).parent / "golden" / "priority"
@@ -116,6 +117,26 @@ def test_other_orders_have_no_factors(scheduler: FakeScheduler, run: Run) -> Non
         "You are not running a supported priority plugin\n(priority/basic).\n"
         "Only 'priority/multifactor' is supported.\n"
     )
+
+
+def test_only_those_whose_turn_it_can_be_are_shown(scheduler: FakeScheduler, run: Run) -> None:
+    """As in Slurm: not who waits for a time, for another job, or is held."""
+    cluster = a_cluster(config=a_config(order="multifactor", priorities=Priorities(weight_age=5)))
+    first = cluster.submit(cpus=8)
+    later = cluster.submit(begin_at=Instant(cluster.clock.now + 60 * US))
+    follows = cluster.submit(dependency=after("afterok", first))
+    cluster.submit(hold=True)
+    waits = cluster.submit(cpus=8)
+    queue.serve(scheduler, cluster)
+
+    def shown() -> list[int]:
+        return [int(line.split()[0]) for line in run("sprio", "-h")[1].splitlines()]
+
+    assert shown() == [first, waits]
+    assert run("sprio", "-h", "-j", str(follows))[1] == "Unable to find jobs matching user/id(s) specified\n"
+    cluster.clock.advance(61)
+    cluster.tick()
+    assert shown() == [first, later, waits]
 
 
 def test_comparing_under_other_orders(scheduler: FakeScheduler, run: Run) -> None:

@@ -157,7 +157,8 @@ def test_create_refuses(scheduler: FakeScheduler, run: Run, words: str, says: st
         ("CreateReservation", "create reservation StartTime=now Duration=5 Users=a Nodes=n1",
          "Error creating the reservation"),
         ("UpdateReservation", "update ReservationName=r Duration=5", "Error updating the reservation"),
-        ("DeleteReservation", "delete ReservationName=r", "delete_reservation r"),
+        ("DeleteReservation", "delete ReservationName=r", "delete_reservation ReservationName=r"),
+        ("DeleteReservation", "delete reservation r", "delete_reservation reservation"),
     ],
 )  # fmt: skip
 def test_what_the_scheduler_refuses(
@@ -172,7 +173,8 @@ def test_what_the_scheduler_refuses(
     scheduler.on(method, {"outcomes": [outcome]})
     code, out, err = run("scontrol", *words.split())
     assert (code, out) == (1, "")
-    assert err == f"scontrol: error: node n1: busy\n{failed}: Requested nodes are busy\n"
+    again = "slurm_update error: Requested nodes are busy\n" if method == "UpdateReservation" else ""
+    assert err == f"scontrol: error: node n1: busy\n{failed}: Requested nodes are busy\n{again}"
 
 
 def test_update_wants_a_name_and_a_change(scheduler: FakeScheduler, run: Run) -> None:

@@ -122,6 +122,9 @@ CASES = {
     "add-user-nowhere": "add user carl",
     "add-user-unknown-account": "add user carl account=nosuch",
     "add-qos": "add qos night Priority=1 MaxWall=12:00:00 Flags=NoReserve",
+    "add-user-level": "add user carl account=arts DefaultAccount=ARTS adminlevel=operator",
+    "add-qos-spelled": "add qos fast priority=5 maxtrespu=cpu=4 gracetime=30 flags=denyonlimit preempt=long"
+    " preemptmode=requeue maxwall=60 grpjobs=-1 description=quick",
     "add-coordinator": "add coordinator account=arts names=bob",
     "add-cluster": "add cluster demo",
     "bad-limit": "add account x MaxJobs=many",

@@ -230,12 +230,15 @@ def _counted(
         free = {name: state.nodes[name].spec.cpu_milli for name in pool}
     ranked = _ranked(state, pool)
     total, n_nodes = sum(want.cpu_milli), sum(want.counts)
+    where = f' in partition "{r.partition}"' if r.partition else ""
     if not total:
         whole = [
             name for name in ranked if not taken.get(name) and free[name] >= state.nodes[name].spec.cpu_milli
         ]
         if len(whole) < n_nodes:
-            return _too_few(f"{n_nodes} nodes asked", f"{len(whole)} are free then", len(pool) < n_nodes)
+            return _too_few(
+                f"{n_nodes} nodes asked", f"{len(whole)} are free then{where}", len(pool) < n_nodes
+            )
         return Chosen(in_order(state, whole[:n_nodes]))
     room = {name: (free[name] - taken.get(name, 0)) // 1000 * 1000 for name in ranked}
     if n_nodes:
@@ -247,7 +250,9 @@ def _counted(
             parts[name] = min(left, room[name])
             left -= parts[name]
     if left > 0:
-        return _too_few(f"{total // 1000} CPUs asked", f"{(total - left) // 1000} are free then", False)
+        return _too_few(
+            f"{total // 1000} CPUs asked", f"{(total - left) // 1000} are free then{where}", False
+        )
     names = in_order(state, parts)
     return Chosen(names, tuple(parts[name] for name in names))
 

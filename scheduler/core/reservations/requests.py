@@ -267,6 +267,11 @@ def _for_whom(state: State, r: Reservation, wish: ReservationWish) -> Reservatio
     return r if refused is None else refused
 
 
+def _default_partition(state: State) -> str:
+    """Where the scheduler chooses nodes if none is named, as in Slurm: not anywhere. "" without one."""
+    return next((partition.name for partition in state.config.partitions if partition.is_default), "")
+
+
 def _placed(
     state: State, old: Reservation, r: Reservation, wish: ReservationWish, now: Instant
 ) -> Reservation | Refused:
@@ -290,6 +295,8 @@ def _placed(
         return Refused(RefusalCode.INVALID, message, INVALID)
     if want.all_nodes and not r.partition:
         flags.add(ALL_NODES)
+    if not (want.nodes or want.all_nodes or r.partition):
+        r = replace(r, partition=_default_partition(state))
     chosen = choose(state, r, want, now)
     if not isinstance(chosen, Chosen):
         return chosen

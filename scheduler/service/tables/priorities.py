@@ -15,7 +15,8 @@ from packhorse.scheduler.service.tables.table import Catalogue, Field, ints, tex
 
 
 class PriorityView:
-    """Those of the jobs that wait and are not held. An array's remainder is one row.
+    """Those of the jobs that wait for their turn: not held, nor for a time or for another job (as in Slurm's
+    sprio). An array's remainder is one row.
 
     A job with a priority of its own has no terms; under another order than "multifactor" none has.
     """
@@ -25,7 +26,10 @@ class PriorityView:
         self.rows = [
             job
             for job in chosen
-            if isinstance(job.phase, Pending) and job.phase.held is Held.NO and job.id in pending
+            if isinstance(job.phase, Pending)
+            and job.phase.held is Held.NO
+            and job.phase.eligible_at
+            and job.id in pending
         ]
         slots = np.array([pending.slot(job.id) for job in self.rows], dtype=np.intp)
         weights = state.config.priorities

@@ -18,6 +18,7 @@ from packhorse.scheduler.model.accounts import (
     Holder,
     User,
 )
+from packhorse.scheduler.model.cluster import Partition
 from packhorse.scheduler.model.event import AccountsChanged
 from packhorse.scheduler.model.ids import US, Instant, NodeName
 from packhorse.scheduler.model.input import Caller, ChangeAccounts
@@ -129,9 +130,19 @@ def test_of_idle_nodes_the_lightest_come_first() -> None:
     assert [p.node for p in cluster.active(job).placements] == ["n2"]
 
 
-def test_partition_and_features_narrow_the_choice() -> None:
-    from packhorse.scheduler.model.cluster import Partition
+def test_nodes_are_chosen_from_the_default_partition() -> None:
+    """As in Slurm: who counts nodes and names no partition does not get those of another one."""
+    cluster = a_cluster(nodes=2, config=a_config(nodes=(NodeName("n2"),), others=(Partition("all"),)))
+    r = cluster.reserve("a", nodes=None, node_counts=(1,))
+    assert (r.nodes, r.partition) == (("n2",), "main")
+    assert cluster.reserve("b", nodes="ALL", flags="OVERLAP").nodes == ("n1", "n2")
+    named = cluster.reserve("c", nodes="n1", flags="OVERLAP")
+    assert (named.nodes, named.partition) == (("n1",), "")
+    more = cluster.try_reserve("d", start_s=0, hours=1, users="mule", node_counts=(2,), flags="OVERLAP")
+    assert isinstance(more, Refused) and '2 nodes asked, 1 are free then in partition "main";' in more.message
 
+
+def test_partition_and_features_narrow_the_choice() -> None:
     gpu = Partition("gpu", (NodeName("n2"), NodeName("n3")))
     cluster = a_cluster(nodes=2, config=a_config(others=(gpu,)))
     cluster.register(a_node("n3", features=("fast",)))
