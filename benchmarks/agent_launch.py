@@ -78,7 +78,13 @@ class Orders(AgentsServicer):
         """Nobody is told to open one."""
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "there are no tunnels")
 
-    RelayTunnel = Tunnel
+    async def RelayTunnel(  # type: ignore[override]
+        self,
+        request_iterator: AsyncIterator[pb.TunnelBytes],
+        context: grpc.aio.ServicerContext[pb.TunnelBytes, pb.TunnelBytes],
+    ) -> None:
+        """As `Tunnel`."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "there are no tunnels")
 
     async def _hear(self, messages: AsyncIterator[pb.AgentMessage]) -> None:
         async for message in messages:

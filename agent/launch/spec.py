@@ -56,7 +56,8 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     an owner may come back whose connection broke; so long, too, is output kept after the tasks' end for one
     that left. input_rank: the only task that gets the owner's input, -1: all, -2: none. pty: the first of
     `tasks` has a terminal of rows × columns (0: of unknown size), if it is rank 0. mpi: how its tasks find
-    each other (mpikinds.py). n_tasks, n_nodes, node_index, tasks_on_nodes, nodes: of the whole step, for that.
+    each other (mpikinds.py). n_tasks, n_nodes, node_index, tasks_on_nodes, nodes: of the whole step, for
+    that.
     """
 
     tasks: tuple[Task, ...]

@@ -55,7 +55,11 @@ def run(prog: str, work: Callable[[list[str]], int], words: list[str] | None = N
         code, text = 1, f"{prog}: error: {error}"
     else:
         text = ""
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        code = code or 1
+        text = text or f"{prog}: error: cannot write the output: {error.strerror}"
     if text:
         sys.stderr.write(text + "\n")
     return code

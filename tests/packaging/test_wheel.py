@@ -230,6 +230,22 @@ def test_launchers_elsewhere_ask_the_console_script(probe: Path, tmp_path: Path,
     assert (told.returncode, told.stdout, told.stderr) == (5, "squeue -u a\n", "")
 
 
+def test_launchers_find_what_pth_files_add(installed: Path, tmp_path: Path) -> None:
+    """sreport needs msgspec, which lies where only `site` would look: this environment's libraries.pth."""
+    told = run(installed / "sreport", "cluster", "utilization", cwd=tmp_path, PACKHORSE_HOME=str(tmp_path))
+    assert told.returncode == 1
+    assert told.stderr.startswith("sreport: error: no scheduler is running at "), told.stderr
+
+
+def test_output_that_cannot_be_written_is_one_line(installed: Path, tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        told = subprocess.run(
+            [installed / "squeue", "--version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert told.returncode == 1
+    assert told.stderr == "squeue: error: cannot write the output: No space left on device\n"
+
+
 def test_commands_by_the_console_script(installed: Path, tmp_path: Path) -> None:
     told = run(installed / "packhorse-slurm", "squeue", "--version", cwd=tmp_path)
     assert (told.returncode, told.stderr) == (0, "")
