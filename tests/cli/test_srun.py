@@ -7,9 +7,12 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from packhorse.cli.slurm.steps import allocation
+from packhorse.cli.transport import TransportError
 from tests.cli import fake_door
 from tests.cli.fake_door import Visit
 from tests.cli.fake_scheduler import FakeScheduler
@@ -742,3 +745,26 @@ def test_a_job_is_given_back_when_srun_is_killed(stepped: Stepped) -> None:
         assert time.monotonic() < until
         time.sleep(0.02)
     assert stepped.scheduler.bodies("EndAllocation")[0]["exitSignal"] == signal.SIGKILL
+
+
+def test_a_scheduler_that_is_away_is_told_of_the_end_when_it_is_back(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the job would keep its nodes."""
+    calls: list[dict[str, Any]] = []
+
+    def call(method: str, body: dict[str, Any]) -> dict[str, Any]:
+        calls.append(body)
+        if len(calls) < 4:
+            raise TransportError("no scheduler is running")
+        return {}
+
+    monkeypatch.setattr(allocation, "call", call)
+    monkeypatch.setattr(allocation, "END_PAUSE_S", 0.0)
+    allocation.end(7, 3)
+    assert len(calls) == 4 and all(body == calls[0] for body in calls)
+    monkeypatch.setattr(allocation, "END_WITHIN_S", -1.0)
+    calls.clear()
+    allocation.end(7, 3)
+    assert len(calls) == 1
+    assert "error: job 7 may still run: no scheduler is running" in capsys.readouterr().err

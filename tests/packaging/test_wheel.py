@@ -178,6 +178,51 @@ def test_slurm_commands_start_light(installed: Path, tmp_path: Path, command: st
     assert set(seen.stdout.split()) & set(SLOW_TO_LOAD) == set()
 
 
+AS_TYPED = (
+    "sbatch --wrap true",
+    "srun true",
+    "salloc true",
+    "squeue",
+    "squeue -o %i -S M --start",
+    "scancel 1",
+    "sinfo -N",
+    "sacct",
+    "sstat -j 1",
+    "seff 1",
+    "sdiag",
+    "scrontab -l",
+    "strigger --get",
+    "sprio",
+    "sshare",
+    "scontrol show job 1",
+    "scontrol show node",
+    "sacctmgr show user",
+)
+"""Up to the first call: what a command needs for its own table is loaded by then. sreport takes `typing`, for
+reports that take longer than that."""
+
+
+@pytest.mark.parametrize("line", AS_TYPED)
+def test_slurm_commands_load_nothing_slow_on_their_way(installed: Path, tmp_path: Path, line: str) -> None:
+    words = line.split()
+    script = f"""
+import os, sys
+os._exit = sys.exit  # srun ends with it
+sys.argv = {words}
+from packhorse.cli.slurm.{words[0]} import main
+try:
+    code = main()
+except SystemExit as ended:
+    code = ended.code
+print(code, *sys.modules)
+"""
+    seen = run(installed / "python", "-c", script, cwd=tmp_path, PACKHORSE_HOME=str(tmp_path))
+    assert "no scheduler is running at" in seen.stderr, seen.stderr
+    code, *modules = seen.stdout.split()
+    assert code == "1"
+    assert set(modules) & set(SLOW_TO_LOAD) == set()
+
+
 PRINT_FLAGS = """
 import sys
 def main():

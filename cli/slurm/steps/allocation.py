@@ -23,6 +23,11 @@ WAIT_S = 50
 
 RETRY_S = 2.0
 
+END_WITHIN_S = 30.0
+"""So long is a scheduler that is away waited for, to be told that the job is not needed any more."""
+
+END_PAUSE_S = 0.1
+
 _WAITING = frozenset(("", "PENDING", "CONFIGURING", "REQUEUED", "SUSPENDED", "RUNNING"))
 
 _NOT_NOW = {
@@ -173,12 +178,19 @@ def end(job_id: int, code: int, number: int = 0) -> None:
         body["exitCode"] = code
     if number:
         body["exitSignal"] = number
-    try:
-        call("EndAllocation", body)
-    except (CallError, TransportError) as error:
-        gone = isinstance(error, CallError) and error.code in ("not_found", "failed_precondition")
-        if not gone:
-            sys.stderr.write(f"{program()}: error: job {job_id} may still run: {error}\n")
+    deadline = monotonic() + END_WITHIN_S
+    while True:
+        try:
+            call("EndAllocation", body)
+            return
+        except (CallError, TransportError) as error:
+            code_of_error = error.code if isinstance(error, CallError) else "unavailable"
+            if code_of_error in ("not_found", "failed_precondition"):
+                return
+            if code_of_error != "unavailable" or monotonic() > deadline:
+                sys.stderr.write(f"{program()}: error: job {job_id} may still run: {error}\n")
+                return
+        sleep(END_PAUSE_S)
 
 
 def _immediate_code() -> int:
