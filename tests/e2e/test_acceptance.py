@@ -6,6 +6,7 @@ All of them, and other clients, run with `make test-clients`.
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def test_program(cluster: Cluster, repository: Path, program: str, imports: str)
         pytest.skip(f"{path} is not here")
     if imports and importlib.util.find_spec(imports) is None:
         pytest.skip(f"{imports} is not installed: `make dev`")
-    done = cluster.run("python3", path, check=False, within_s=180)
+    done = cluster.run(sys.executable, path, check=False, within_s=180)  # the one that knows the libraries
     assert done.returncode == 0 and done.stdout.startswith("ok "), f"{done.stdout}{done.stderr}"
 
 
