@@ -153,7 +153,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.one_of(PIECES, st.binary(max_size=20)), max_size=12))
 def test_whatever_comes_is_read_or_refused(parts: list[bytes]) -> None:
     async def one() -> None:

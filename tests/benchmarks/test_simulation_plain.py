@@ -72,7 +72,7 @@ def job_lists(draw: st.DrawFn) -> list[Job]:
     return found
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(jobs=job_lists(), kind=st.sampled_from(KINDS), order=st.sampled_from(["fcfs", "sjf", "saf", "ljf"]))
 def test_same_starts_as_a_plain_pool(jobs: list[Job], kind: str, order: str) -> None:
     assert starts(jobs, 8, f"{order}+{kind}") == Pool(jobs, 8, order, kind).run()

@@ -456,7 +456,7 @@ WORDS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(prog=st.sampled_from(["sdiag", "strigger", "scontrol"]), words=st.lists(WORDS, max_size=5))
 def test_no_words_end_in_a_traceback(
     scheduler: FakeScheduler, run: Run, monkeypatch: pytest.MonkeyPatch, prog: str, words: list[str]

@@ -231,7 +231,7 @@ PARSERS: list[tuple[Callable[[str], object], type[Exception]]] = [
 @pytest.mark.parametrize(("parse", "refusal"), PARSERS)
 def test_any_text_is_read_or_refused(parse: Callable[[str], object], refusal: type[Exception]) -> None:
     @given(st.one_of(VALUES, st.text(alphabet="0123456789-:.,[]%_@+KMGabgpuBn² ", max_size=14)))
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=60, deadline=None)
     def any_text(text: str) -> None:
         with suppress(refusal):
             parse(text)

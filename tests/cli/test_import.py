@@ -309,7 +309,7 @@ def test_keys_that_nobody_knows_are_told(tmp_path: Path, capsys: pytest.CaptureF
 
 
 @given(st.text(alphabet=st.sampled_from('NodeName=n[1-2],"\\#\n \tIncludeCPUs:x0/%c+'), max_size=60))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.mktemp("conf") / "slurm.conf"
     path.write_text(text)

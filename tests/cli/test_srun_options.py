@@ -348,7 +348,7 @@ WORDS = st.lists(
 
 
 @given(words=WORDS, job=st.sampled_from(["", "12", "x"]))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_command_line_ends_in_a_traceback(
     scheduler: FakeScheduler, monkeypatch: pytest.MonkeyPatch, words: list[str], job: str
 ) -> None:
@@ -374,7 +374,7 @@ def test_no_command_line_of_sattach_does(scheduler: FakeScheduler, words: list[s
     pieces=st.lists(st.tuples(st.integers(0, 11), st.binary(max_size=30)), max_size=30),
     label=st.booleans(),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_lines_come_out_whole_and_in_order(pieces: list[tuple[int, bytes]], label: bool) -> None:
     """However the bytes are cut: of every task all of them, in order, whole lines together."""
     read_end, write_end = os.pipe()

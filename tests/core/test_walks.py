@@ -32,7 +32,7 @@ from tests.core.test_machine import (
 )
 from tests.core.world import Agent
 
-N_WALKS = int(os.environ.get("PACKHORSE_WALKS", "40"))
+N_WALKS = int(os.environ.get("PACKHORSE_WALKS", "16"))
 STEPS = 200
 
 WEIGHTS = {

@@ -58,7 +58,7 @@ spans = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50), st.integers(0
 
 
 @given(spans, st.lists(st.integers(0, 50), min_size=2, max_size=8, unique=True))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_sums_by_brute_force(made: list[tuple[int, int, int]], edges: list[int]) -> None:
     found = _Spans()
     for begin, length, amount in made:

@@ -114,7 +114,7 @@ def test_candidates_are_sorted_where_no_end_is_in_sight(depth: int) -> None:
     assert not plan.planned
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32), kind=st.sampled_from(sorted(BACKFILLS)), depth=st.sampled_from([0, 1, 3]))
 def test_nobody_is_granted_twice_and_nobody_forgotten(seed: int, kind: str, depth: int) -> None:
     """Several partitions, jobs without a limit, arrays, nodes that are away."""

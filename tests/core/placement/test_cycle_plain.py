@@ -75,7 +75,7 @@ def a_situation(chance: Random) -> tuple[Yard, list[PlainNode], list[PlainJob], 
 
 
 @pytest.mark.parametrize("piece", [2, 256])
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_same_as_one_job_and_one_node_at_a_time(piece: int, seed: int) -> None:
     yard, nodes, jobs, running = a_situation(Random(seed))

@@ -66,7 +66,7 @@ def a_queue(chance: Random) -> Yard:
     return yard
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_same_as_the_general_cycle(seed: int) -> None:
     simple, general = a_queue(Random(seed)), a_queue(Random(seed))

@@ -161,7 +161,7 @@ def test_a_partition_limits_nodes_and_their_number() -> None:
         assert refused is not None and says in refused.message
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_what_is_possible_starts_on_empty_nodes_and_nothing_else_does(seed: int) -> None:
     chance = Random(seed)

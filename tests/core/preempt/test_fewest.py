@@ -43,7 +43,7 @@ TABLES = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), st.integers(0,
 
 
 @given(TABLES, st.integers(0, 8), st.integers(0, 8))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_the_cheapest_choice_of_all(table: list[tuple[int, int, int]], a: int, b: int) -> None:
     table.sort()
     costs = [cost for cost, *_ in table]
@@ -62,7 +62,7 @@ def test_the_cheapest_choice_of_all(table: list[tuple[int, int, int]], a: int, b
 
 
 @given(TABLES, st.integers(0, 20), st.integers(0, 20))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_greedily_nobody_leaves_in_vain(table: list[tuple[int, int, int]], a: int, b: int) -> None:
     table.sort()
     trial = Amounts([(x, y) for _, x, y in table], (a, b))
@@ -82,7 +82,7 @@ def test_greedily_nobody_leaves_in_vain(table: list[tuple[int, int, int]], a: in
     st.integers(1, 4),
     st.sampled_from([0, 5_000, 16_000]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_on_a_cluster_without_any_one_of_them_there_is_no_room(
     low: list[tuple[int, int, int]], nodes: int, cpus: int, mem_mib: int
 ) -> None:
