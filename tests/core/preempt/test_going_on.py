@@ -48,11 +48,15 @@ def test_a_suspended_job_that_is_over_before_the_window_goes_on() -> None:
 
 
 def test_nodes_of_suspended_jobs_are_not_free_for_a_window() -> None:
-    """Nobody knows when they will be over: their limit stands still."""
+    """For as long as they would need if they went on now; later they may not go on into it."""
     cluster = a_cluster(cpus=4)
-    stopped(cluster, time_limit_s=60)
-    reply = cluster.try_reserve("r", start_s=100, hours=1, nodes="n1", users="donkey")
+    job = stopped(cluster, time_limit_s=60)
+    reply = cluster.try_reserve("early", start_s=30, hours=1, nodes="n1", users="donkey")
     assert "jobs there may run past the start" in str(reply)
+    reply = cluster.try_reserve("late", start_s=100, hours=1, nodes="n1", users="donkey")
+    assert "jobs there may run past the start" not in str(reply)
+    cluster.pass_time(70)
+    assert cluster.go_on(job)[0].message
 
 
 def test_a_suspended_job_leaves_cpus_that_are_set_aside() -> None:
