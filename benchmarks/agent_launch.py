@@ -45,6 +45,10 @@ HOLD = b"#!/bin/bash\nexec sleep 600\n"
 HOLD_AND_EXIT = b'#!/bin/bash\nuntil test -e go; do sleep 0.2; done\nexit "$1"\n'
 
 
+async def _no_tunnels(context: grpc.aio.ServicerContext[pb.TunnelBytes, pb.TunnelBytes]) -> None:
+    await context.abort(grpc.StatusCode.UNIMPLEMENTED, "there are no tunnels")
+
+
 class Orders(AgentsServicer):
     """A scheduler without a plan: sends what it is told to, and hears what became of it."""
 
@@ -76,15 +80,15 @@ class Orders(AgentsServicer):
         context: grpc.aio.ServicerContext[pb.TunnelBytes, pb.TunnelBytes],
     ) -> None:
         """Nobody is told to open one."""
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "there are no tunnels")
+        await _no_tunnels(context)
 
     async def RelayTunnel(  # type: ignore[override]
         self,
         request_iterator: AsyncIterator[pb.TunnelBytes],
         context: grpc.aio.ServicerContext[pb.TunnelBytes, pb.TunnelBytes],
     ) -> None:
-        """As `Tunnel`."""
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "there are no tunnels")
+        """Nor is anything passed on by one."""
+        await _no_tunnels(context)
 
     async def _hear(self, messages: AsyncIterator[pb.AgentMessage]) -> None:
         async for message in messages:
