@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from packhorse.cli.dump_line import cut
 from packhorse.cli.importing.conf_file import Pair
 from packhorse.cli.importing.plan import Plan
 from packhorse.cli.importing.report import Fate
@@ -74,7 +75,10 @@ class Book:
             kind = title.strip().lower()
             if not dash or kind not in _TITLES:
                 raise BadValue(f'{place}: "{text[:60]}" is none of Cluster, Parent, Account, User - NAME')
-            name, *parts = _split(rest.strip(), place)
+            words = cut(rest.strip())
+            if words is None:
+                raise BadValue(f"{place}: a quote is not closed")
+            name, *parts = words
             if first != (kind == "cluster"):
                 raise BadValue(f"{place}: the first line, and it alone, is Cluster - NAME")
             first = False
@@ -312,24 +316,3 @@ def _specs(parts: list[str], file: str, number: int) -> list[Pair]:
             raise BadValue(f'{file}:{number}: "{part[:60]}" is not KEY=VALUE')
         found.append(Pair(key.strip(), value, file, number))
     return found
-
-
-def _split(text: str, place: str) -> list[str]:
-    """Cut at colons that are in no quotes, which go."""
-    parts, part, quote = [], "", ""
-    for char in text:
-        if quote:
-            if char == quote:
-                quote = ""
-            else:
-                part += char
-        elif char in "'\"":
-            quote = char
-        elif char == ":":
-            parts.append(part)
-            part = ""
-        else:
-            part += char
-    if quote:
-        raise BadValue(f"{place}: a quote is not closed")
-    return [*parts, part]

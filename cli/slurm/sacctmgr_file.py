@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 
+from packhorse.cli.dump_line import cut
 from packhorse.cli.slurm.process import CommandError
 from packhorse.cli.slurm.sacctmgr_session import Known
 from packhorse.cli.slurm.sacctmgr_show import cluster_name, listed
@@ -179,7 +180,10 @@ def _parsed(file: Iterable[str]) -> list[Line]:
         title, dash, rest = text.partition(" - ")
         if not dash or title.strip().lower() not in _TITLES:
             raise CommandError(f" Misformatted line({number}): {text[:200]}")
-        name, *parts = _split(rest.strip(), number)
+        words = cut(rest.strip())
+        if words is None:
+            raise CommandError(f" Problem with line({number}): a quote is not closed")
+        name, *parts = words
         specs = {}
         for part in parts:
             key, equals, value = part.partition("=")
@@ -188,27 +192,6 @@ def _parsed(file: Iterable[str]) -> list[Line]:
             specs[key.strip()] = value
         found.append((number, title.strip().lower(), name, specs))
     return found
-
-
-def _split(text: str, number: int) -> list[str]:
-    """Cut at colons that are in no quotes, which go."""
-    parts, part, quote = [], "", ""
-    for char in text:
-        if quote:
-            if char == quote:
-                quote = ""
-            else:
-                part += char
-        elif char in "'\"":
-            quote = char
-        elif char == ":":
-            parts.append(part)
-            part = ""
-        else:
-            part += char
-    if quote:
-        raise CommandError(f" Problem with line({number}): a quote is not closed")
-    return [*parts, part]
 
 
 class _Loading:
