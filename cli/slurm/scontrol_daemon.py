@@ -371,12 +371,6 @@ def update_partition(names: str, pairs: list[tuple[str, str, str]], words: list[
         "state": state,
         "idempotencyKey": os.urandom(16).hex(),
     }
-    outcomes = field(call("UpdatePartitions", request), "outcomes", [])
-    lines = [
-        f"slurm_update error: {field(outcome, 'slurm', '') or field(outcome, 'message', '')}"
-        for outcome in outcomes
-        if field(outcome, "code", "")
-    ]
-    if lines:
-        raise CommandError("\n".join(dict.fromkeys(lines)))
-    return 0
+    from packhorse.cli.slurm.scontrol_update import change
+
+    return change("UpdatePartitions", request)

@@ -270,10 +270,14 @@ def _update_nodes(pairs: list[tuple[str, str, str]], words: list[str]) -> int:
     if action != "NODE_ACTION_RESUME" and not reason:
         raise CommandError(NO_REASON)
     request = {"nodes": names, "action": action, "reason": reason, "idempotencyKey": os.urandom(16).hex()}
-    outcomes = field(call("UpdateNodes", request), "outcomes", [])
+    return change("UpdateNodes", request)
+
+
+def change(method: str, request: dict[str, Any]) -> int:
+    """Makes the call; 0 if all was done. Raises CommandError with Slurm's line for each kind of refusal."""
     lines = [
         f"slurm_update error: {field(outcome, 'slurm', '') or field(outcome, 'message', '')}"
-        for outcome in outcomes
+        for outcome in field(call(method, request), "outcomes", [])
         if field(outcome, "code", "")
     ]
     if lines:
