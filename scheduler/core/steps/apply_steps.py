@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from packhorse.scheduler.core.active import set_inactive_timer
 from packhorse.scheduler.core.state import State
-from packhorse.scheduler.core.steps.book import NO_STEPS, JobSteps, part_of, parts_left, step_of
+from packhorse.scheduler.core.steps.book import NO_STEPS, JobSteps, ended, part_of, parts_left, step_of
 from packhorse.scheduler.core.timers import Timer
 from packhorse.scheduler.core.transitions import require
 from packhorse.scheduler.model import event as ev
@@ -47,18 +47,7 @@ def step_ending(state: State, event: ev.StepEnding) -> None:
 
 def step_part_ended(state: State, event: ev.StepPartEnded) -> None:
     job, step, part = _part(state, event, event.node)
-    over = replace(
-        part,
-        started_at=event.started_at,
-        over=True,
-        ended_at=event.ended_at,
-        exit_code=event.exit_code,
-        exit_signal=event.exit_signal,
-        cause=event.cause,
-        detail=event.detail,
-        usage=event.usage,
-    )
-    _put(state, job.id, _with(step, over))
+    _put(state, job.id, _with(step, ended(part, event)))
     known = state.steps[job.id]
     idle_since = UNKNOWN if known.running else event.at
     state.steps[job.id] = replace(known, used=joined_usage((known.used, event.usage)), idle_since=idle_since)

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
+from packhorse.scheduler.model.event import StepPartEnded
 from packhorse.scheduler.model.ids import UNKNOWN, AttemptKey, Instant, JobId, NodeName
 from packhorse.scheduler.model.job import Active, Job
 from packhorse.scheduler.model.resources import Usage
@@ -40,6 +42,21 @@ def step_of(steps: Steps, job: JobId, id: int) -> Step | None:
 def part_of(step: Step, node: NodeName) -> StepPart | None:
     """What of the step is on that node, and not over."""
     return next((part for part in step.parts if part.node == node and not part.over), None)
+
+
+def ended(part: StepPart, event: StepPartEnded) -> StepPart:
+    """The part as it is when nothing of it is left on its node."""
+    return replace(
+        part,
+        started_at=event.started_at,
+        over=True,
+        ended_at=event.ended_at,
+        exit_code=event.exit_code,
+        exit_signal=event.exit_signal,
+        cause=event.cause,
+        detail=event.detail,
+        usage=event.usage,
+    )
 
 
 def parts_left(steps: Steps, job: JobId) -> Iterator[Part]:

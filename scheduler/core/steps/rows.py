@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from packhorse.scheduler.core.accounting import Amounts
 from packhorse.scheduler.core.lifecycle import LOST
 from packhorse.scheduler.core.state import State
-from packhorse.scheduler.core.steps.book import part_of, step_of
+from packhorse.scheduler.core.steps.book import ended, part_of, step_of
 from packhorse.scheduler.model.accounting import BATCH_STEP, StepRow
 from packhorse.scheduler.model.event import Event, JobEnded, JobRequeued, StepPartEnded
 from packhorse.scheduler.model.hostlist import compress_sorted
@@ -33,17 +33,7 @@ def _part_ended(state: State, event: StepPartEnded) -> tuple[StepRow, ...]:
     here = part_of(step, event.node) if step is not None else None
     if step is None or here is None or not isinstance(job.phase, Active):
         return ()
-    last = replace(
-        here,
-        started_at=event.started_at,
-        over=True,
-        ended_at=event.ended_at,
-        exit_code=event.exit_code,
-        exit_signal=event.exit_signal,
-        cause=event.cause,
-        detail=event.detail,
-        usage=event.usage,
-    )
+    last = ended(here, event)
     parts = tuple(last if part is here else part for part in step.parts)
     if not all(part.over for part in parts):
         return ()
